@@ -1,0 +1,60 @@
+// Operators that pick elements by index, and their transposes, which add into them.
+
+import { apply, apply1, constant, ints, mismatch, operator, sizeOf, wholeNumbers } from '#core/autodiff/graph.ts';
+import type { DType, Tensor } from '#core/autodiff/graph.ts';
+import { cast, reshape } from './movement.ts';
+import { zeros } from './reduction.ts';
+
+// y = x[i] on axis 0; dx[i] += dy
+const Gather = operator({
+  name: 'Gather',
+  infer: ([x, i], { axis }) => {
+    const at = axis as number;
+    if (i!.dtype !== 'int32' && i!.dtype !== 'int64') mismatch('whole numbers as indices');
+    return [{ dtype: x!.dtype, shape: [...x!.shape.slice(0, at), ...i!.shape, ...x!.shape.slice(at + 1)] }];
+  },
+  gradient: ({ inputs, attributes, dy }) => {
+    const [x, i] = inputs as [Tensor, Tensor];
+    if (attributes.axis !== 0) mismatch('axis 0 where a gradient is needed');
+    const rows = sizeOf(i.shape), width = x.shape.slice(1);
+    return [{ into: (sum) => scatterRowsAdd(sum ?? zeros(dy, x.shape), reshape(i, [rows, 1]), reshape(dy, [rows, ...width])) }, null];
+  },
+});
+// y = x[.., i[..], ..] along an axis; dx[.., i[..], ..] += dy
+const GatherElements = operator({
+  name: 'GatherElements',
+  infer: ([x, i]) => {
+    if (x!.shape.length !== i!.shape.length) mismatch('indices of the same rank as the data');
+    return [{ dtype: x!.dtype, shape: i!.shape }];
+  },
+  gradient: ({ inputs, attributes, dy }) => {
+    const [x, i] = inputs as [Tensor, Tensor];
+    return [{ into: (sum) => scatterElements(sum ?? zeros(dy, x.shape), i, dy, attributes.axis as number, 'add') }, null];
+  },
+});
+const sameAsFirst = (name: string) => operator({ name, infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }], gradient: null });
+const ScatterElements = sameAsFirst('ScatterElements');
+const ScatterND = sameAsFirst('ScatterND');
+const TopK = operator({
+  name: 'TopK',
+  infer: ([x, k]) => {
+    const shape = [...x!.shape.slice(0, -1), wholeNumbers(k)[0]!];
+    return [{ dtype: x!.dtype, shape }, { dtype: 'int64', shape }];
+  },
+  gradient: null,
+});
+
+export const gather = (x: Tensor, indices: Tensor, axis = 0): Tensor => apply1(Gather, [x, indices], { axis });
+export const gatherElements = (x: Tensor, indices: Tensor, axis: number): Tensor => apply1(GatherElements, [x, indices], { axis });
+export function scatterElements(x: Tensor, indices: Tensor, updates: Tensor, axis: number, reduction: 'add' | 'none' = 'none'): Tensor {
+  return apply1(ScatterElements, [x, indices, updates], { axis, reduction });
+}
+/** x with updates [R, ...] added to the rows that indices [R, 1] name; a row may be named often. */
+export const scatterRowsAdd = (x: Tensor, indices: Tensor, updates: Tensor): Tensor => apply1(ScatterND, [x, cast(indices, 'int64'), updates], { reduction: 'add' });
+/** The k largest along the last axis, largest first, with their indices. */
+export function topK(x: Tensor, k: number): [Tensor, Tensor] {
+  const [values, indices] = apply(TopK, [x, ints(x.graph, [k])], { axis: -1 });
+  return [values!, indices!];
+}
+/** 0, 1, ..., n - 1 as a constant. */
+export const range = (like: Tensor, n: number, dtype: DType = 'int32'): Tensor => constant(like.graph, dtype, [n], Array.from({ length: n }, (_, i) => i));

@@ -1,0 +1,64 @@
+// Matrix products: plain (Gemm), batched (MatMul, FusedMatMul), and what their gradients need of each other.
+
+import { apply1, mismatch, operator, show } from '#core/autodiff/graph.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
+import { reduceSum } from './reduction.ts';
+
+// y = op(a) op(b) (+ c), op transposing where asked; da = dy op(b)ᵀ, db = op(a)ᵀ dy (each transposed back), dc = dy.
+// A gradient that is already being gathered enters as c, so that a weight used twice costs no extra addition.
+const Gemm = operator({
+  name: 'Gemm',
+  infer: ([a, b, c], { transA, transB }) => {
+    if (a!.shape.length !== 2 || b!.shape.length !== 2) mismatch('two matrices');
+    const [m, k] = transA ? [a!.shape[1]!, a!.shape[0]!] : [a!.shape[0]!, a!.shape[1]!];
+    const [k2, n] = transB ? [b!.shape[1]!, b!.shape[0]!] : [b!.shape[0]!, b!.shape[1]!];
+    if (k !== k2) mismatch(`an inner dimension of ${k} on both sides`);
+    if (c && !(c.shape.length === 1 && c.shape[0] === n) && show(c.shape) !== show([m, n])) mismatch(`a third input of [${n}] or [${m}, ${n}]`);
+    return [{ dtype: 'float32', shape: [m, n] }];
+  },
+  gradient: ({ inputs, attributes, dy }) => {
+    const [a, b, c] = inputs as [Tensor, Tensor, Tensor | undefined];
+    const ta = attributes.transA === 1, tb = attributes.transB === 1;
+    const da = { into: (sum: Tensor | null) => (ta ? gemm(b, dy, { transA: tb, transB: true, add: sum }) : gemm(dy, b, { transB: !tb, add: sum })) };
+    const db = { into: (sum: Tensor | null) => (tb ? gemm(dy, a, { transA: true, transB: ta, add: sum }) : gemm(a, dy, { transA: !ta, add: sum })) };
+    return c ? [da, db, c.shape.length === 1 ? reduceSum(dy, [0]) : dy] : [da, db];
+  },
+});
+
+// y = scale · op(a) op(b) over leading batch dimensions; da = scale · dy op(b)ᵀ, db = scale · op(a)ᵀ dy
+const FusedMatMul = operator({
+  name: 'FusedMatMul',
+  domain: 'com.microsoft',
+  infer: ([a, b], { transA, transB }) => {
+    const ra = a!.shape, rb = b!.shape, batch = ra.slice(0, -2);
+    if (ra.length < 3 || ra.length !== rb.length || show(batch) !== show(rb.slice(0, -2))) mismatch('two stacks of matrices with the same leading dimensions');
+    const [m, k] = transA ? [ra.at(-1)!, ra.at(-2)!] : [ra.at(-2)!, ra.at(-1)!];
+    const [k2, n] = transB ? [rb.at(-1)!, rb.at(-2)!] : [rb.at(-2)!, rb.at(-1)!];
+    if (k !== k2) mismatch(`an inner dimension of ${k} on both sides`);
+    return [{ dtype: 'float32', shape: [...batch, m, n] }];
+  },
+  gradient: ({ inputs, attributes, dy }) => {
+    const [a, b] = inputs as [Tensor, Tensor];
+    const ta = attributes.transA === 1, tb = attributes.transB === 1;
+    const by = (attributes.alpha as { float: number }).float;
+    return [
+      ta ? batchMatMul(b, dy, { transA: tb, transB: true, scale: by }) : batchMatMul(dy, b, { transB: !tb, scale: by }),
+      tb ? batchMatMul(dy, a, { transA: true, transB: ta, scale: by }) : batchMatMul(a, dy, { transA: !ta, scale: by }),
+    ];
+  },
+});
+
+export interface GemmOptions {
+  transA?: boolean;
+  transB?: boolean;
+  /** a bias [N] or a matrix [M, N] to add */
+  add?: Tensor | null;
+}
+/** [M, K] x [K, N] (+ add) -> [M, N] */
+export function gemm(a: Tensor, b: Tensor, { transA = false, transB = false, add = null }: GemmOptions = {}): Tensor {
+  return apply1(Gemm, add ? [a, b, add] : [a, b], { transA: transA ? 1 : 0, transB: transB ? 1 : 0 });
+}
+/** [..., M, K] x [..., K, N] · scale -> [..., M, N] */
+export function batchMatMul(a: Tensor, b: Tensor, { transA = false, transB = false, scale = 1 }: { transA?: boolean; transB?: boolean; scale?: number } = {}): Tensor {
+  return apply1(FusedMatMul, [a, b], { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: scale } });
+}

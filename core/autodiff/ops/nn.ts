@@ -1,0 +1,80 @@
+// The network's own operators: softmax, normalisation, rotary positions.
+
+import { apply, apply1, constant, mismatch, operator, show } from '#core/autodiff/graph.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
+import { mul, neg, sub } from './elementwise.ts';
+import { reduceMean, reduceSum } from './reduction.ts';
+
+const last = (x: Tensor) => x.shape.length - 1;
+/** all axes but the last: what a gain or bias [C] was broadcast over */
+const rows = (x: Tensor) => x.shape.slice(0, -1).map((_, i) => i);
+
+// y_i = exp(x_i) / sum_j exp(x_j) on the last axis; dx = y (dy - sum dy y)
+const Softmax = operator({
+  name: 'Softmax',
+  infer: ([x]) => [{ dtype: 'float32', shape: x!.shape }],
+  gradient: ({ outputs, dy }) => {
+    const y = outputs[0]!;
+    return [mul(y, sub(dy, reduceSum(mul(dy, y), [-1], true)))];
+  },
+});
+// y = ln sum_j exp(x_j) on the last axis, kept as 1; dx = dy softmax(x)
+const ReduceLogSumExp = operator({
+  name: 'ReduceLogSumExp',
+  infer: ([x]) => [{ dtype: 'float32', shape: [...x!.shape.slice(0, -1), 1] }],
+  gradient: ({ inputs, dy }) => [mul(softmax(inputs[0]!), dy), null],
+});
+// h = (x - mean) r with r = 1 / sqrt(var + eps); y = h g + b.
+// dh = dy g; dx = r (dh - mean dh - h mean(dh h)); dg = sum dy h; db = sum dy
+const LayerNormalization = operator({
+  name: 'LayerNormalization',
+  infer: ([x, g, b]) => {
+    const width = x!.shape.at(-1)!;
+    if (show(g!.shape) !== show([width]) || show(b!.shape) !== show([width])) mismatch(`a gain and a bias of [${width}]`);
+    const lead = [...x!.shape.slice(0, -1), 1];
+    return [{ dtype: 'float32', shape: x!.shape }, { dtype: 'float32', shape: lead }, { dtype: 'float32', shape: lead }];
+  },
+  gradient: ({ inputs, outputs, dy }) => {
+    const [x, g] = inputs as [Tensor, Tensor, Tensor];
+    const [, mean, r] = outputs as [Tensor, Tensor, Tensor];
+    const h = mul(sub(x, mean), r), dh = mul(dy, g);
+    const dx = mul(r, sub(sub(dh, reduceMean(dh, [-1], true)), mul(h, reduceMean(mul(dh, h), [-1], true))));
+    return [dx, reduceSum(mul(dy, h), rows(x)), reduceSum(dy, rows(x))];
+  },
+});
+// h = x r with r = 1 / sqrt(mean x^2 + eps); y = h g.   dh = dy g; dx = r (dh - h mean(dh h)); dg = sum dy h
+// (the second output is wrong on the WebGPU provider; its lowering must compute r itself)
+const SimplifiedLayerNormalization = operator({
+  name: 'SimplifiedLayerNormalization',
+  infer: ([x, g]) => {
+    if (show(g!.shape) !== show([x!.shape.at(-1)!])) mismatch(`a gain of [${x!.shape.at(-1)}]`);
+    return [{ dtype: 'float32', shape: x!.shape }, { dtype: 'float32', shape: [...x!.shape.slice(0, -1), 1] }];
+  },
+  gradient: ({ inputs, outputs, dy }) => {
+    const [x, g] = inputs as [Tensor, Tensor];
+    const r = outputs[1]!, h = mul(x, r), dh = mul(dy, g);
+    return [mul(r, sub(dh, mul(h, reduceMean(mul(dh, h), [-1], true)))), reduceSum(mul(dy, h), rows(x))];
+  },
+});
+// y = x rotated pairwise (i, i + d/2) by the angle of its position; dx = dy rotated back (the sine negated).
+// x [B, H, T, d], positions int64 [B, T], cosine and sine tables [context, d/2]
+const RotaryEmbedding = operator({
+  name: 'RotaryEmbedding',
+  domain: 'com.microsoft',
+  infer: ([x, positions, cosine]) => {
+    const [B, , T, d] = x!.shape;
+    if (x!.shape.length !== 4 || show(positions!.shape) !== show([B!, T!]) || cosine!.shape[1] !== d! / 2) mismatch('x [B, H, T, d], positions [B, T] and tables [context, d/2]');
+    return [{ dtype: 'float32', shape: x!.shape }];
+  },
+  gradient: ({ inputs, dy }) => {
+    const [, positions, cosine, sine] = inputs as [Tensor, Tensor, Tensor, Tensor];
+    const back = sine.values ? constant(sine.graph, 'float32', sine.shape, (sine.values as Float32Array).map((v) => -v)) : neg(sine);
+    return [rotary(dy, positions, cosine, back), null, null, null];
+  },
+});
+
+export const softmax = (x: Tensor): Tensor => apply1(Softmax, [x], { axis: -1 });
+export const logSumExp = (x: Tensor): Tensor => apply1(ReduceLogSumExp, [x, constant(x.graph, 'int64', [1], [last(x)])], { keepdims: 1 });
+export const layerNorm = (x: Tensor, gain: Tensor, bias: Tensor, epsilon: number): Tensor => apply(LayerNormalization, [x, gain, bias], { axis: -1, epsilon: { float: epsilon } })[0]!;
+export const rmsNorm = (x: Tensor, gain: Tensor, epsilon: number): Tensor => apply(SimplifiedLayerNormalization, [x, gain], { axis: -1, epsilon: { float: epsilon } })[0]!;
+export const rotary = (x: Tensor, positions: Tensor, cosine: Tensor, sine: Tensor): Tensor => apply1(RotaryEmbedding, [x, positions, cosine, sine]);

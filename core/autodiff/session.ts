@@ -1,0 +1,70 @@
+// The only file that touches onnxruntime-node: opens a model, runs it, and turns what it says into our errors.
+//
+// `run` blocks this thread until it is done (the binding is synchronous inside), so long work is cut into runs of a second
+// or two. Options follow what the runtime was measured to do: opset 21 graphs, denormals flushed, spinning only while
+// training, no memory of its own optimised files, sequential execution for bit-identical repeats.
+
+import os from 'node:os';
+import * as ort from 'onnxruntime-node';
+import { TastemakerError } from '#core/errors.ts';
+import type { DType, Shape, TensorData } from './graph.ts';
+
+export interface Value {
+  dtype: DType;
+  shape: Shape;
+  data: TensorData;
+}
+
+export interface SessionOptions {
+  /** processor threads; all cores when absent */
+  threads?: number;
+  /** whether idle threads wait actively: faster for many small operators, busy while idle */
+  spin?: boolean;
+  /** 'all' unless a test compares */
+  optimisation?: 'disabled' | 'all';
+  /** a file name prefix where the runtime writes its per-operator times */
+  profile?: string;
+}
+
+export interface Session {
+  run(feeds: Readonly<Record<string, Value>>): Promise<Record<string, Value>>;
+  /** where the profile was written, when asked for */
+  endProfile(): void;
+  release(): Promise<void>;
+}
+
+/** Opens an encoded model on the processor. */
+export async function openSession(model: Uint8Array, { threads, spin = true, optimisation = 'all', profile }: SessionOptions = {}): Promise<Session> {
+  const inner = await ort.InferenceSession.create(model, {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads ?? processorThreads(),
+    executionMode: 'sequential',
+    graphOptimizationLevel: optimisation,
+    logSeverityLevel: 3,
+    extra: { session: { set_denormal_as_zero: '1', use_deterministic_compute: '1', intra_op: { allow_spinning: spin ? '1' : '0' } } },
+    ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
+  }).catch((error: unknown) => refuse('opening a graph', error));
+  return {
+    run: async (feeds) => {
+      const given = Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, new ort.Tensor(value.dtype, value.data as Float32Array, value.shape)]));
+      const results = await inner.run(given).catch((error: unknown) => refuse('running a graph', error));
+      return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, { dtype: tensor.type as DType, shape: tensor.dims, data: tensor.data as TensorData }]));
+    },
+    endProfile: () => inner.endProfiling(),
+    release: () => inner.release(),
+  };
+}
+
+/** As many threads as there are cores, unless TASTEMAKER_THREADS says otherwise. */
+export function processorThreads(): number {
+  const asked = Number(process.env.TASTEMAKER_THREADS);
+  return Number.isInteger(asked) && asked > 0 ? asked : os.availableParallelism();
+}
+
+/** The runtime's version, for manifests. */
+export const runtimeVersion = (): string => ort.env.versions.node ?? ort.env.versions.common;
+
+function refuse(doing: string, error: unknown): never {
+  const said = error instanceof Error ? error.message : String(error);
+  throw new TastemakerError('runtime', `The runtime stopped while ${doing}: ${said.split('\n')[0]}`, 'If it ran out of memory, use a smaller batch; otherwise please report this line.');
+}

@@ -1,0 +1,82 @@
+// `tastemaker demo`: the whole loop on the demo world, from ranking to where the policy cheats, with a report of what it learned.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
+import type { LabelerName } from '#core/demo/labelers.ts';
+import { createDemoProject } from '#core/jobs/demo-project.ts';
+import { labelGold } from '#core/jobs/label-gold.ts';
+import { sampleCompletions } from '#core/jobs/sample.ts';
+import { startRun } from '#core/jobs/start.ts';
+import type { Listeners } from '#core/jobs/job.ts';
+import { demoPage } from './demo-page.ts';
+import { describeSeed, writeReport } from './demo-report.ts';
+import type { DemoReport, SeedDetail, SeedReport } from './demo-report.ts';
+
+/** The settings of the demo (demo-world.md §6): one pool of labelers with a bias one can see, β = .2, and β = 0 on the same reward model. */
+const TASTE: LabelerName = 'crowd_b';
+const DEMO = { ranked: 1300, prompts: 2600, heldOut: 160, k: 4, temperature: 0.7, maxNew: 40 };
+const REWARD = { learning_rate: 5e-4, schedule: 'linear', batch: 8, validation: 300 / 1300 };
+const HELD_OUT = { evaluate_prompts: DEMO.heldOut, temperature: DEMO.temperature, max_new: DEMO.maxNew };
+const SENSIBLE = { beta: 0.2, updates: 20, episodes: 64, epochs: 2, minibatches: 2, learning_rate: 5e-4, schedule: 'constant', evaluate_every: 5, checkpoint_every: 20, ...HELD_OUT };
+const FREE = { beta: 0, updates: 20, episodes: 32, epochs: 4, minibatches: 2, learning_rate: 1e-3, schedule: 'constant', evaluate_every: 4, checkpoint_every: 20, ...HELD_OUT };
+
+export interface DemoOptions {
+  /** where the report and the projects go */
+  out: string;
+  seeds: number;
+  tell(line: string): void;
+  listeners(phase: string): Listeners;
+}
+
+/** Runs the loop for seeds 1..n and writes report.json and report.html. */
+export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Promise<DemoReport> {
+  const started = Date.now();
+  const details: SeedDetail[] = [];
+  for (let seed = 1; seed <= seeds; seed++) {
+    const folder = path.join(out, `demo-${seed}.tastemaker`);
+    if (fs.existsSync(folder)) throw new TastemakerError('bad-argument', `${folder} already exists.`, 'Choose another --out, or delete it.');
+    const seconds = () => ((Date.now() - started) / 1000).toFixed(0).padStart(4);
+    const project = await createDemoProject(folder, { prompts: DEMO.prompts, heldOut: DEMO.heldOut, seed });
+    try {
+      tell(`${seconds()} s  seed ${seed}: sampling ${DEMO.k} summaries of ${DEMO.ranked} posts`);
+      const sampled = await sampleCompletions(project, { policy: 'base', k: DEMO.k, split: 'train', prompts: DEMO.ranked, temperature: DEMO.temperature, topK: 0, topP: 1, maxNew: DEMO.maxNew, seed }, () => {});
+      tell(`${seconds()} s  ${sampled.added} summaries, ${sampled.tokensPerSecond.toFixed(0)} tokens/s; simulated labelers rank them`);
+      const labelled = labelGold(project, { taste: TASTE, labelers: 3, noise: 0.25, seed });
+      tell(`${seconds()} s  ${labelled.added} rankings; training the reward model`);
+      const reward = await startRun(project, 'reward', { ...REWARD, seed }, 'reward', listeners('reward'));
+      tell(`${seconds()} s  ${reward.summary}`);
+      const ppo = await startRun(project, 'ppo', { ...SENSIBLE, seed }, 'ppo', listeners(`PPO, β = ${SENSIBLE.beta}`));
+      tell(`${seconds()} s  ${ppo.summary} (β = ${SENSIBLE.beta})`);
+      const beta0 = await startRun(project, 'ppo', { ...FREE, seed }, 'ppo-beta-0', listeners('PPO, β = 0'));
+      tell(`${seconds()} s  ${beta0.summary} (β = 0)`);
+      details.push(describeSeed(project, seed, TASTE, { reward: reward.id, ppo: ppo.id, beta0: beta0.id, beta: SENSIBLE.beta }));
+    } finally {
+      project.close();
+    }
+  }
+  const report: DemoReport = { seconds: (Date.now() - started) / 1000, seeds: details.map(({ report: numbers }) => numbers) };
+  writeReport(out, report, demoPage(report, details));
+  details.forEach((detail) => tellSeed(detail, tell));
+  tell(`\nReport: ${path.join(out, 'report.html')}   (${report.seconds.toFixed(0)} s)`);
+  return report;
+}
+
+function tellSeed({ report, samples }: SeedDetail, tell: (line: string) => void): void {
+  for (const line of table(report)) tell(line);
+  const cheat = samples.toSorted((a, b) => a.texts[2]!.gold - b.texts[2]!.gold).slice(0, 3);
+  tell('\n  What the reward model liked best of all, without a price (β = 0):');
+  for (const { texts } of cheat) tell(`    "${texts[2]!.text}"   reward ${texts[2]!.score.toFixed(2)}, gold ${texts[2]!.gold.toFixed(2)}`);
+}
+
+/** The table the terminal and the README show. */
+export function table({ seed, reward_model, base, ppo, beta0 }: SeedReport): string[] {
+  const row = (name: string, kl: number, reward: number, gold: string) => `  ${name.padEnd(22)}${kl.toFixed(2).padStart(9)}${reward.toFixed(2).padStart(10)}   ${gold}`;
+  return [
+    `\n  seed ${seed}: reward model ${reward_model.validation_accuracy.toFixed(3)} of held-out comparisons (noise ceiling ${reward_model.noise_ceiling.toFixed(3)})\n`,
+    `  ${'held-out prompts'.padEnd(22)}${'KL, nats'.padStart(9)}${'reward'.padStart(10)}   gold (1–7)`,
+    row('before', 0, beta0.reward_start, `${base.gold.toFixed(2)} ± ${base.gold_se.toFixed(2)}`),
+    row(`PPO, β = ${ppo.beta}`, ppo.kl, ppo.reward, `${ppo.gold.toFixed(2)} ± ${ppo.gold_se.toFixed(2)}`),
+    row('PPO, β = 0', beta0.kl, beta0.reward, `${beta0.gold.toFixed(2)}   (best ${beta0.gold_best.toFixed(2)} at update ${beta0.step_of_best})`),
+  ];
+}

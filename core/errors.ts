@@ -1,0 +1,27 @@
+// The one error class: a code a program can match, a sentence a person can read, a hint that says what to do.
+
+/** What kind of thing went wrong; the command line exits with 2 for every one of them. */
+export type ErrorCode =
+  | 'bad-argument' // a flag, setting or command that does not exist or is out of range
+  | 'bad-file' // a file that is missing, truncated, foreign or malformed
+  | 'bad-data' // a row that names something unknown or breaks a rule
+  | 'bad-model' // a model folder that does not hold together: shapes, tokenizer, unknown family
+  | 'bad-graph' // a graph built with the wrong shapes or types (a programming mistake)
+  | 'too-long' // a prompt that does not fit the context
+  | 'not-finite' // a loss or gradient that is NaN or infinite
+  | 'locked' // another process is writing to the project
+  | 'newer-version' // a file written by a later version of the program
+  | 'disk' // the disk is full or read-only
+  | 'runtime'; // the runtime refused something we believed in
+
+/** `message` is one plain sentence naming what and where; `hint` says how to fix it. */
+export class TastemakerError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+  constructor(code: ErrorCode, message: string, hint: string) {
+    super(message);
+    this.name = 'TastemakerError';
+    this.code = code;
+    this.hint = hint;
+  }
+}

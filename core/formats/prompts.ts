@@ -1,0 +1,173 @@
+// Prompts from other people's files: rows with a prompt, Reddit TL;DR posts, SciTLDR papers, tables, plain lines; and their truncation.
+import path from 'node:path';
+import { delimiterOf, firstLine, readCsv } from './csv.ts';
+import { readUtf8 } from './file-access.ts';
+import { eachLine, readJsonl } from './jsonl.ts';
+import { asRow, badRow, isRow, isText, optionalText, requiredText, type Row, type RowError } from './rows.ts';
+import { TastemakerError } from '#core/errors.ts';
+
+export interface PromptRow {
+  text: string;
+  /** a person's answer, where the file has one */
+  reference: string | null;
+  /** the row's own "source", or the file's name */
+  source: string;
+}
+
+/** Which column holds which of a prompt's fields. */
+export type PromptMap = { text: string; reference?: string; source?: string };
+export interface TldrPost { subreddit: string; title: string; post: string }
+
+/** The prompt of a Reddit post, letter by letter as P20 gives it to the model (20:tasks.py). */
+export function tldrPrompt({ subreddit, title, post }: TldrPost): string {
+  return `SUBREDDIT: r/${subreddit}\n\nTITLE: ${title}\n\nPOST: ${post}\n\nTL;DR:`;
+}
+
+/** The post that `tldrPrompt` made a prompt of, or null for any other text. */
+export function parseTldrPrompt(text: string): TldrPost | null {
+  const found = /^SUBREDDIT: r\/(.*)\n\nTITLE: ([^]*?)\n\nPOST: ([^]*)\n\nTL;DR:$/.exec(text);
+  return found && { subreddit: found[1]!, title: found[2]!, post: found[3]! };
+}
+
+/**
+ * Shortens `post` until `format(post)` encodes to at most `limit` tokens, and returns that text: everything from the last
+ * line break goes, or where none is left, one character at a time; what `format` adds is never touched (20:tasks.py
+ * process_query). Throws 'too-long' when even an empty post does not fit.
+ */
+export function truncatePost(post: string, format: (post: string) => string, encodedLength: (text: string) => number, limit: number): string {
+  for (;;) {
+    const text = format(post);
+    const excess = encodedLength(text) - limit;
+    if (excess <= 0) return text;
+    if (post === '') throw new TastemakerError('too-long', `The prompt is ${excess} ${excess === 1 ? 'token' : 'tokens'} longer than ${limit} even without its post.`, 'Shorten its title, or use a model with a longer context.');
+    const newline = post.lastIndexOf('\n');
+    // A character has at most 4 bytes, so hardly ever more than 4 tokens: far from the limit, 1 character for every 8 tokens
+    // too many cannot overshoot, and saves encoding a long line once for each of its characters.
+    let end = newline >= 0 ? newline : post.length - Math.max(1, Math.floor(excess / 8));
+    end = Math.max(0, end);
+    const unit = post.charCodeAt(end);
+    if (unit >= 0xdc00 && unit < 0xe000 && end > 0) end--; // never half a surrogate pair
+    post = post.slice(0, end);
+  }
+}
+
+interface RowFormat {
+  fits: (row: Row) => boolean;
+  read: (row: Row) => { text: string; reference: string | null };
+}
+
+/** The first of these columns that holds text; a list (several references) gives its first. */
+function firstText(row: Row, columns: readonly string[]): string | null {
+  for (const column of columns) {
+    const value = Array.isArray(row[column]) ? row[column][0] : row[column];
+    if (isText(value) && value.trim() !== '') return value;
+  }
+  return null;
+}
+
+const promptColumns = ['prompt', 'text', 'query'];
+const referenceColumns = ['reference', 'completion', 'target', 'summary'];
+
+/** In the order they are tried on the first row; the name is what `readPrompts` reports. */
+const rowFormats: Record<string, RowFormat> = {
+  prompt: {
+    fits: (row) => promptColumns.some((column) => column in row),
+    read: (row) => ({ text: requiredText(row, promptColumns.find((column) => column in row) ?? 'prompt'), reference: firstText(row, referenceColumns) }),
+  },
+  tldr: {
+    fits: (row) => 'subreddit' in row && 'title' in row && 'post' in row,
+    read: (row) => ({
+      text: tldrPrompt({ subreddit: requiredText(row, 'subreddit'), title: optionalText(row, 'title') ?? '', post: requiredText(row, 'post') }),
+      reference: firstText(row, referenceColumns),
+    }),
+  },
+  scitldr: {
+    fits: (row) => Array.isArray(row['source']) && 'target' in row,
+    read: (row) => {
+      const { source } = row;
+      if (!Array.isArray(source) || source.length === 0 || !source.every(isText)) throw badRow('"source" is not a list of sentences.');
+      return { text: source.join(' ') + '\n\nTL;DR:', reference: firstText(row, ['target']) };
+    },
+  },
+};
+
+const fieldAliases: Record<string, keyof PromptMap> = { text: 'text', prompt: 'text', reference: 'reference', completion: 'reference', target: 'reference', source: 'source' };
+
+function mappedFormat(map: Record<string, string>): RowFormat & { source: string | null } {
+  const columns: Partial<PromptMap> = {};
+  for (const [field, column] of Object.entries(map)) {
+    const known = Object.hasOwn(fieldAliases, field) ? fieldAliases[field] : undefined;
+    if (!known) throw new TastemakerError('bad-argument', `A prompt has no field ${JSON.stringify(field)}.`, 'Map text, reference or source to a column, such as text=question.');
+    columns[known] = column;
+  }
+  const { text, reference, source } = columns;
+  if (text === undefined) throw new TastemakerError('bad-argument', 'The map names no column for the text of the prompt.', 'Add text=COLUMN.');
+  return {
+    fits: (row) => text in row,
+    read: (row) => ({ text: requiredText(row, text), reference: reference === undefined ? null : firstText(row, [reference]) }),
+    source: source ?? null,
+  };
+}
+
+type Container = 'jsonl' | 'csv' | 'text';
+const containers: Record<string, Container> = { '.txt': 'text', '.jsonl': 'jsonl', '.ndjson': 'jsonl', '.csv': 'csv', '.tsv': 'csv' };
+
+/** By the ending where it is plain, else by the first line: a JSON object, a header with a column we know, or text. */
+function containerOf(file: string, start: string, map: Record<string, string> | undefined): Container {
+  if (start.startsWith('{')) {
+    try {
+      if (isRow(JSON.parse(start))) return 'jsonl';
+    } catch { /* text that happens to start with a brace, or a broken row: the ending decides */ }
+  }
+  const ending = containers[path.extname(file).toLowerCase()];
+  if (ending) return ending;
+  const header = start.split(delimiterOf(start)).map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
+  const wanted = map ? Object.values(map) : [...promptColumns, 'subreddit'];
+  return header.some((name) => wanted.includes(name)) ? 'csv' : 'text';
+}
+
+/** The first line with something on it; '' for a file without one. */
+function startOf(file: string): string {
+  let start = '';
+  eachLine(file, ({ bytes }) => {
+    start = firstLine(new TextDecoder().decode(bytes));
+    return start === '';
+  });
+  return start;
+}
+
+/**
+ * Reads prompts and says in `format` what it took the file for: prompt, tldr, scitldr or mapped (of JSON lines or of a
+ * table, named "csv prompt" and so on), or text, one prompt a line. `map` names the columns where they have other names.
+ * A bad row is left out and named by its line. Throws 'bad-file' for an empty file, 'bad-data' where the first row is none of these.
+ */
+export function readPrompts(file: string, { map }: { map?: Record<string, string> } = {}): { prompts: PromptRow[]; errors: RowError[]; format: string } {
+  const mapped = map && mappedFormat(map);
+  const start = startOf(file);
+  const name = path.basename(file);
+  if (start === '') throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it one prompt a line, or rows such as {"prompt": "…"}.');
+  if (start.startsWith('[') && path.extname(file).toLowerCase() === '.json') throw new TastemakerError('bad-file', `${file} is one JSON list.`, 'Write one JSON object a line instead (jq -c ".[]" does that).');
+  const container = containerOf(file, start, map);
+  if (container === 'text') {
+    const lines = readUtf8(file).split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
+    return { prompts: lines.map((text) => ({ text, reference: null, source: name })), errors: [], format: 'text' };
+  }
+
+  let chosen: [name: string, format: RowFormat] | undefined = mapped && ['mapped', mapped];
+  const check = (value: unknown): PromptRow => {
+    const row = asRow(value);
+    chosen ??= Object.entries(rowFormats).find(([, format]) => format.fits(row));
+    if (!chosen) throw badRow(`None of the columns ${columnList(row)} is known to hold a prompt.`);
+    if (mapped && !mapped.fits(row)) throw badRow(`The column for the text is not among ${columnList(row)}.`);
+    const source = row[mapped?.source ?? 'source'];
+    return { ...chosen[1].read(row), source: isText(source) && source !== '' ? source : name };
+  };
+  const { rows, errors } = container === 'csv' ? readCsv(file, check) : readJsonl(file, check);
+  if (!chosen) {
+    const first = errors[0];
+    throw new TastemakerError('bad-data', first ? `No prompt was found in ${file}: line ${first.line}: ${first.message}` : `${file} has no rows.`, 'Name the column with --map text=COLUMN, or give rows such as {"prompt": "…"}.');
+  }
+  return { prompts: rows, errors, format: container === 'csv' ? `csv ${chosen[0]}` : chosen[0] };
+}
+
+const columnList = (row: Row) => Object.keys(row).slice(0, 12).map((column) => JSON.stringify(column.slice(0, 40))).join(', ') || '(none)';

@@ -1,0 +1,280 @@
+// Weights in the safetensors format, one file or a model folder's shards; read lazily, and nothing a file claims is believed.
+//
+//   u64 little-endian: header length | header: JSON, UTF-8 | tensor bytes, little-endian, without gaps
+//   {"__metadata__": {text: text}, "wte": {"dtype": "F32", "shape": [50257, 768], "data_offsets": [0, 154389504]}, …}
+import fs from 'node:fs';
+import path from 'node:path';
+import { floatsFromBfloat16, floatsFromHalves, halvesFromFloats, bfloat16FromFloats } from './number-formats.ts';
+import { readFully, replaceFile, withFile, writeFully } from './file-access.ts';
+import { TastemakerError } from '#core/errors.ts';
+
+const HEADER_LIMIT = 100_000_000; // bytes; the limit of the format's own library
+
+/** Bytes of one element. We know the size of all of these, and can load those of `floats` and `integers`. */
+const elementBytes = {
+  BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1,
+  I16: 2, U16: 2, F16: 2, BF16: 2,
+  I32: 4, U32: 4, F32: 4, I64: 8, U64: 8, F64: 8,
+} as const;
+export type Dtype = keyof typeof elementBytes;
+
+const floats: { [D in Dtype]?: (bytes: ArrayBuffer) => Float32Array } = {
+  F32: (bytes) => new Float32Array(bytes),
+  F16: (bytes) => floatsFromHalves(new Uint16Array(bytes)),
+  BF16: (bytes) => floatsFromBfloat16(new Uint16Array(bytes)),
+  F64: (bytes) => Float32Array.from(new Float64Array(bytes)),
+};
+const integers: { [D in Dtype]?: (bytes: ArrayBuffer) => ArrayLike<number | bigint> } = {
+  BOOL: (bytes) => new Uint8Array(bytes),
+  U8: (bytes) => new Uint8Array(bytes),
+  I8: (bytes) => new Int8Array(bytes),
+  I16: (bytes) => new Int16Array(bytes),
+  I32: (bytes) => new Int32Array(bytes),
+  I64: (bytes) => new BigInt64Array(bytes),
+};
+const encoders = {
+  F32: (data: Float32Array) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  F16: (data: Float32Array) => new Uint8Array(halvesFromFloats(data).buffer),
+  BF16: (data: Float32Array) => new Uint8Array(bfloat16FromFloats(data).buffer),
+};
+
+export interface SafetensorsTensor {
+  dtype: Dtype;
+  shape: number[];
+  /** F32, F16, BF16, F64 -> float32, row-major; any other dtype throws 'bad-file' */
+  load(): Float32Array;
+  /** BOOL, U8, I8, I16, I32, I64 -> int32; a value that does not fit throws 'bad-file' */
+  loadIntegers(): Int32Array;
+  /** F64 only, unrounded */
+  loadFloat64(): Float64Array;
+}
+
+/** `metadata` is the file's own free text; `tensors` in the order of their bytes. */
+export interface SafetensorsFile {
+  metadata: Record<string, string>;
+  tensors: Map<string, SafetensorsTensor>;
+}
+
+function bad(message: string, hint = 'The file is damaged or not in the safetensors format: copy or download it again.'): TastemakerError {
+  return new TastemakerError('bad-file', message, hint);
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** A name from a file, safe to show: quoted, and cut where someone made it endless. */
+const quoted = (name: unknown) => JSON.stringify(String(name).slice(0, 200));
+
+function readHeader(file: string, fd: number, size: number): { header: Record<string, unknown>; start: number } {
+  if (size < 8) throw bad(`${file} is ${size} bytes long, too short for a safetensors file.`);
+  const prefix = new Uint8Array(8);
+  readFully(fd, prefix, 0, file);
+  const length = new DataView(prefix.buffer).getBigUint64(0, true);
+  if (length > BigInt(HEADER_LIMIT)) throw bad(`${file} gives its header a length of ${length} bytes; the limit is ${HEADER_LIMIT}.`);
+  if (length > BigInt(size - 8)) throw bad(`${file} gives its header a length of ${length} bytes, but only ${size - 8} follow.`);
+  const bytes = new Uint8Array(Number(length));
+  readFully(fd, bytes, 8, file);
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw bad(`The header of ${file} is not JSON.`);
+  }
+  if (!isObject(header)) throw bad(`The header of ${file} is not a JSON object.`);
+  return { header, start: 8 + bytes.length };
+}
+
+function readMetadata(file: string, value: unknown): Record<string, string> {
+  if (value === undefined || value === null) return {};
+  if (!isObject(value)) throw bad(`"__metadata__" in ${file} is not an object.`);
+  for (const [key, text] of Object.entries(value)) if (typeof text !== 'string') throw bad(`"__metadata__" in ${file} holds ${quoted(key)}, which is not text.`);
+  return value as Record<string, string>;
+}
+
+interface Entry { name: string; dtype: Dtype; shape: number[]; begin: number; end: number }
+
+/** One header entry, checked on its own: known dtype, shape of counts, range inside the file and exactly as long as the shape says. */
+function readEntry(file: string, name: string, value: unknown, dataBytes: number): Entry {
+  const where = `Tensor ${quoted(name)} in ${file}`;
+  if (!isObject(value)) throw bad(`${where} has no description.`);
+  const { dtype, shape, data_offsets: range } = value;
+  if (typeof dtype !== 'string' || !Object.hasOwn(elementBytes, dtype)) throw bad(`${where} has the unknown dtype ${quoted(dtype)}.`, 'Save the model again as F32, F16 or BF16.');
+  if (!Array.isArray(shape) || !shape.every(isCount)) throw bad(`${where} has a shape that is not a list of whole numbers.`);
+  if (!Array.isArray(range) || range.length !== 2 || !isCount(range[0]) || !isCount(range[1])) throw bad(`${where} has no valid byte range.`);
+  const [begin, end] = range as [number, number];
+  if (begin > end || end > dataBytes) throw bad(`${where} lies at bytes ${begin} to ${end}, outside the ${dataBytes} bytes of data.`, 'The file was cut short or damaged: copy or download it again.');
+  const bytes = shape.reduce((product, n) => product * n, elementBytes[dtype as Dtype]);
+  if (bytes !== end - begin) throw bad(`${where} has shape [${shape.slice(0, 8).join(', ')}] and dtype ${dtype}, which needs ${bytes} bytes, but its range holds ${end - begin}.`);
+  return { name, dtype: dtype as Dtype, shape, begin, end };
+}
+
+/**
+ * Reads the header only; each tensor is read when its `load` is called. Everything the header claims is checked first.
+ * Throws 'bad-file' naming the file and the tensor.
+ */
+export function readSafetensors(file: string): SafetensorsFile {
+  const { metadata, entries, start } = withFile(file, (fd, size) => {
+    const { header, start } = readHeader(file, fd, size);
+    const { __metadata__, ...rest } = header;
+    const dataBytes = size - start;
+    const entries = Object.entries(rest).map(([name, value]) => readEntry(file, name, value, dataBytes));
+    entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+    let at = 0;
+    for (const { name, begin, end } of entries) {
+      if (begin < at) throw bad(`Tensor ${quoted(name)} in ${file} overlaps the one before it.`);
+      if (begin > at) throw bad(`${file} has ${begin - at} bytes that belong to no tensor before ${quoted(name)}.`);
+      at = end;
+    }
+    if (at !== dataBytes) throw bad(`${file} has ${dataBytes - at} bytes after its last tensor that belong to none.`);
+    return { metadata: readMetadata(file, __metadata__), entries, start };
+  });
+
+  const bytesOf = (entry: Entry) => withFile(file, (fd, size) => {
+    if (start + entry.end > size) throw bad(`${file} became shorter since it was opened: tensor ${quoted(entry.name)} is cut off.`);
+    const bytes = new Uint8Array(entry.end - entry.begin);
+    readFully(fd, bytes, start + entry.begin, file);
+    return bytes.buffer;
+  });
+  const wrong = (entry: Entry, wanted: string) => bad(`Tensor ${quoted(entry.name)} in ${file} is ${entry.dtype}, not ${wanted}.`, `Save the tensor again as ${wanted}.`);
+
+  const tensors = new Map<string, SafetensorsTensor>();
+  for (const entry of entries) {
+    tensors.set(entry.name, {
+      dtype: entry.dtype,
+      shape: entry.shape,
+      load: () => {
+        const decode = floats[entry.dtype];
+        if (!decode) throw wrong(entry, 'F32, F16, BF16 or F64');
+        return decode(bytesOf(entry));
+      },
+      loadIntegers: () => {
+        const decode = integers[entry.dtype];
+        if (!decode) throw wrong(entry, 'I32 or I64');
+        const values = decode(bytesOf(entry));
+        return Int32Array.from(values as ArrayLike<number>, (value) => {
+          const number = Number(value);
+          if (number !== (number | 0)) throw bad(`Tensor ${quoted(entry.name)} in ${file} holds ${value}, which does not fit in 32 bits.`, 'Save the tensor with smaller numbers.');
+          return number;
+        });
+      },
+      loadFloat64: () => {
+        if (entry.dtype !== 'F64') throw wrong(entry, 'F64');
+        return new Float64Array(bytesOf(entry));
+      },
+    });
+  }
+  return { metadata, tensors };
+}
+
+/**
+ * Writes `tensors` in the order given, all as `dtype` (F32 unless told; F16 and BF16 round to nearest even). The file is
+ * whole or absent. Throws 'bad-argument' for a repeated name or a shape that does not match its data, 'disk' when full.
+ */
+export function writeSafetensors(
+  file: string,
+  tensors: readonly { name: string; shape: readonly number[]; data: Float32Array }[],
+  { dtype = 'F32', metadata }: { dtype?: 'F32' | 'F16' | 'BF16'; metadata?: Record<string, string> } = {},
+): void {
+  const entries = new Map<string, unknown>();
+  if (metadata) entries.set('__metadata__', metadata);
+  let at = 0;
+  for (const { name, shape, data } of tensors) {
+    if (name === '__metadata__' || entries.has(name)) throw new TastemakerError('bad-argument', `Tensor ${quoted(name)} cannot be written to ${file}: the name is taken.`, 'Give every tensor a name of its own.');
+    if (!shape.every(isCount) || shape.reduce((a, b) => a * b, 1) !== data.length) throw new TastemakerError('bad-argument', `Tensor ${quoted(name)} for ${file} has shape [${shape.join(', ')}] but ${data.length} numbers.`, 'The product of the shape must be the number of values.');
+    const end = at + data.length * elementBytes[dtype];
+    entries.set(name, { dtype, shape, data_offsets: [at, end] });
+    at = end;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const header = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20, 8); // spaces up to a multiple of 8 align the data
+  new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true);
+  header.set(json, 8);
+  replaceFile(file, (fd) => {
+    writeFully(fd, header);
+    for (const { data } of tensors) writeFully(fd, encoders[dtype](data));
+  });
+}
+
+/** Tensors by name; `shape`, `dtype` and `load` throw 'bad-model' for a name that is not there. */
+export interface Weights {
+  names(): string[];
+  has(name: string): boolean;
+  shape(name: string): number[];
+  dtype(name: string): Dtype;
+  /** float32, row-major, read from disk at each call */
+  load(name: string): Float32Array;
+}
+
+const SINGLE = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json';
+const INDEX_LIMIT = 100_000_000; // bytes
+
+/** tensor name -> shard name, from the index; a shard's path must stay inside the folder. */
+function readIndex(index: string): Map<string, string> {
+  const hint = 'Copy or download the folder again, with its index and all its shards.';
+  const fail = (what: string) => new TastemakerError('bad-file', `${index} ${what}.`, hint);
+  const bytes = withFile(index, (fd, size) => {
+    if (size > INDEX_LIMIT) throw fail(`is ${size} bytes long; the limit is ${INDEX_LIMIT}`);
+    const bytes = new Uint8Array(size);
+    readFully(fd, bytes, 0, index);
+    return bytes;
+  });
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw fail('is not JSON');
+  }
+  const map = typeof json === 'object' && json !== null && 'weight_map' in json ? json.weight_map : undefined;
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) throw fail('has no "weight_map"');
+  const shards = new Map<string, string>();
+  for (const [name, shard] of Object.entries(map as Record<string, unknown>)) {
+    const parts = typeof shard === 'string' ? shard.split(/[/\\]/) : [];
+    const inside = parts.length > 0 && parts.every((part) => part !== '' && part !== '..' && !part.includes(':') && !part.includes('\0'));
+    if (!inside) throw fail(`puts tensor ${JSON.stringify(name.slice(0, 200))} in ${JSON.stringify(shard)?.slice(0, 200)}, which is not a file inside the folder`);
+    shards.set(name, parts.join('/'));
+  }
+  if (shards.size === 0) throw fail('lists no tensor');
+  return shards;
+}
+
+/**
+ * Opens model.safetensors, or else the shards of model.safetensors.index.json, of `folder` (or one named .safetensors
+ * file). Reads every header at once, so that a missing shard or tensor is found here and not in the middle of loading.
+ */
+export function openWeights(folder: string): Weights {
+  const stat = fs.statSync(folder, { throwIfNoEntry: false });
+  if (!stat) throw new TastemakerError('bad-file', `${folder} does not exist.`, 'Check the path of the model folder.');
+  const single = stat.isFile() ? folder : path.join(folder, SINGLE);
+  const index = path.join(folder, INDEX);
+  let tensors: Map<string, SafetensorsTensor>;
+  if (stat.isFile() || fs.existsSync(single)) {
+    tensors = readSafetensors(single).tensors;
+  } else if (fs.existsSync(index)) {
+    tensors = new Map();
+    const files = new Map<string, SafetensorsFile>();
+    for (const [name, shard] of readIndex(index)) {
+      const file = path.join(folder, shard);
+      if (!files.has(shard)) {
+        if (!fs.existsSync(file)) throw new TastemakerError('bad-file', `The shard ${shard}, which ${index} names, is missing.`, 'Copy or download the missing shard into the folder.');
+        files.set(shard, readSafetensors(file));
+      }
+      const tensor = files.get(shard)!.tensors.get(name);
+      if (!tensor) throw new TastemakerError('bad-file', `${file} does not hold the tensor ${JSON.stringify(name)}, though ${INDEX} says so.`, 'Index and shards are from different models: copy or download the folder again.');
+      tensors.set(name, tensor);
+    }
+  } else {
+    throw new TastemakerError('bad-file', `${folder} holds neither ${SINGLE} nor ${INDEX}.`, 'Name a model folder whose weights are in the safetensors format.');
+  }
+  const get = (name: string) => {
+    const tensor = tensors.get(name);
+    if (!tensor) throw new TastemakerError('bad-model', `The model in ${folder} has no tensor ${JSON.stringify(name)}.`, 'Check that config.json and the weights belong to the same model.');
+    return tensor;
+  };
+  return {
+    names: () => [...tensors.keys()],
+    has: (name) => tensors.has(name),
+    shape: (name) => get(name).shape,
+    dtype: (name) => get(name).dtype,
+    load: (name) => get(name).load(),
+  };
+}

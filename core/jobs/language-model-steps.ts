@@ -1,0 +1,88 @@
+// The training loop that pretraining and SFT share: next-token cross-entropy, a few steps a call, validation, best kept.
+
+import path from 'node:path';
+import { checkpointParameters, saveCheckpoint } from '#core/models/checkpoint.ts';
+import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
+import { createEvaluator } from '#core/models/evaluator.ts';
+import { languageModelFeeds, languageModelLoss, languageModelRows, rowLength } from '#core/training/language-model.ts';
+import type { WeightedText } from '#core/training/language-model.ts';
+import { scheduleFactor } from '#core/training/schedule.ts';
+import { createTrainer, freshState } from '#core/training/trainer.ts';
+import { choice, count, real } from './config.ts';
+import type { Config } from './config.ts';
+import type { Outcome, RunContext } from './job.ts';
+import { packState, unpackState } from './training-state.ts';
+
+export const LANGUAGE_MODEL_SETTINGS = {
+  learning_rate: real(1e-3, [0, 1], 'Peak learning rate.'),
+  schedule: choice('cosine', ['cosine', 'linear', 'constant'], 'How the learning rate falls to the end (P20: cosine).'),
+  warmup: count(0, [0, 1e9], 'Steps of linear warm-up.'),
+  batch: count(16, [1, 4096], 'Texts a step.'),
+  beta2: real(0.999, [0, 0.99999], "Adam's β₂."),
+  epsilon: real(1e-8, [1e-12, 1], "Adam's ε."),
+  weight_decay: real(0.01, [0, 1], 'Decoupled weight decay on matrices.'),
+  clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = no clipping.'),
+  seed: count(1, [0, 2 ** 48], 'Seed of the order, and of the weights where they start from nothing.'),
+  steps_a_run: count(8, [1, 1000], 'Optimiser steps in one call of the runtime; checkpoints and Ctrl-C act between calls.'),
+  checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.'),
+  validate_every: count(0, [0, 1e9], 'Steps between validations; 0 = only at the end.'),
+} as const;
+type StepsConfig = Config<typeof LANGUAGE_MODEL_SETTINGS>;
+
+export interface TextPlan {
+  steps: number;
+  /** the texts of one step; the same each time it is asked */
+  batch(step: number): WeightedText[];
+  validation: readonly { prompt: number[]; completions: number[][] }[];
+}
+
+/** Trains `start` on the plan, resuming where the run was; returns the weights of the lowest validation loss seen, or the last. */
+export async function trainOnTexts(context: RunContext, config: StepsConfig, start: Checkpoint, plan: TextPlan, tokenizerFrom: string): Promise<{ status: Outcome['status']; steps: number; validationLoss: number | null }> {
+  const saved = context.saved();
+  const trainer = createTrainer(checkpointParameters(start), saved ? unpackState('model', saved, saved.step) : freshState(start.weights), languageModelLoss(start.architecture), {
+    betas: [0.9, config.beta2], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
+  });
+  const evaluator = createEvaluator(start);
+  let best = (saved?.rest.best ?? null) as number | null;
+  let status: Outcome['status'] = 'done';
+
+  async function validate(step: number, weights: WeightArrays): Promise<number | null> {
+    if (plan.validation.length === 0) return null;
+    const logprobs = (await evaluator.logprobs(weights, plan.validation)).flat(2);
+    const loss = -logprobs.reduce((a, b) => a + b, 0) / logprobs.length;
+    context.report(step, plan.steps, { validation_loss: loss, perplexity: Math.exp(loss) });
+    if (best === null || loss < best) {
+      best = loss;
+      saveCheckpoint(path.join(context.folder, 'best'), { ...start, weights }, { tokenizerFrom });
+    }
+    return loss;
+  }
+
+  let step = trainer.state().step, lastLoss: number | null = null;
+  while (step < plan.steps) {
+    if (context.stopping()) {
+      status = 'stopped';
+      break;
+    }
+    const n = Math.min(config.steps_a_run, plan.steps - step);
+    const batches = Array.from({ length: n }, (_, i) => plan.batch(step + i));
+    const T = rowLength(Math.max(...batches.flat().map(({ ids }) => ids.length)), 16);
+    const rates = batches.map((_, i) => config.learning_rate * scheduleFactor(config.schedule, step + i, plan.steps, config.warmup));
+    const started = performance.now();
+    const report = await trainer.steps(`T${T}`, languageModelFeeds(batches[0]!.length, T), languageModelRows(batches, T), rates);
+    const tokens = batches.flat().reduce((sum, { ids }) => sum + ids.length, 0);
+    step += n;
+    context.report(step, plan.steps, { loss: mean(report.loss!), grad_norm: mean(report.grad_norm!), learning_rate: rates.at(-1)!, tokens_per_second: (tokens / (performance.now() - started)) * 1000 });
+    const crossed = (every: number) => every > 0 && Math.floor(step / every) > Math.floor((step - n) / every);
+    if (crossed(config.validate_every)) lastLoss = await validate(step, trainer.state().weights);
+    if (crossed(config.checkpoint_every) || step === plan.steps) context.save({ step, tensors: packState('model', trainer.state()), rest: { best } });
+  }
+  if (status === 'stopped') context.save({ step, tensors: packState('model', trainer.state()), rest: { best } });
+  else lastLoss = await validate(step, trainer.state().weights);
+  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights: trainer.state().weights }, { tokenizerFrom });
+  await trainer.release();
+  await evaluator.release();
+  return { status, steps: step, validationLoss: lastLoss };
+}
+
+const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

@@ -1,0 +1,40 @@
+// The glossary of metrics: what each number means, its unit, and what is healthy. Reporting a name that is not here is a type error.
+
+export interface Metric {
+  sentence: string;
+  unit: string;
+  /** in words, for the tooltip */
+  healthy: string;
+}
+
+export const METRICS = {
+  loss: { sentence: 'The number that the optimiser lowers.', unit: '', healthy: 'falls, then levels off' },
+  learning_rate: { sentence: 'The step size of this update.', unit: '', healthy: 'follows its schedule to 0' },
+  grad_norm: { sentence: 'Length of the gradient over all parameters, before clipping.', unit: '', healthy: 'steady; a sudden tenfold rise is a warning' },
+  tokens_per_second: { sentence: 'Tokens trained on or sampled a second.', unit: 'tokens/s', healthy: 'steady' },
+  validation_loss: { sentence: 'The loss on texts that are not trained on.', unit: '', healthy: 'falls with the training loss; rising means it learns by heart' },
+  perplexity: { sentence: 'exp(validation loss): between how many tokens the model hesitates.', unit: '', healthy: 'falls' },
+  accuracy: { sentence: 'Share of the comparisons trained on that the scores order as the labelers did.', unit: '', healthy: '0.6 to 0.8; near 1 means it learns by heart' },
+  validation_accuracy: { sentence: 'The same on prompts that are not trained on; ties and equal texts left out.', unit: '', healthy: '0.6 to the agreement between labelers' },
+  score_gap: { sentence: 'Mean score of the better minus that of the worse completion.', unit: '', healthy: 'grows to 1 or 2' },
+  kl: { sentence: 'How far the policy has moved: ln π − ln π_ref summed over a completion, mean over completions.', unit: 'nats', healthy: '0 at the start, below about 20; never clearly negative' },
+  kl_per_token: { sentence: 'The same for one token.', unit: 'nats', healthy: 'below 0.5' },
+  beta: { sentence: 'Price of one nat of KL in units of reward.', unit: '', healthy: 'fixed, or steering KL to its target' },
+  score: { sentence: "The reward model's mean score of the completions, with the missing-end rule applied.", unit: '', healthy: 'rises; a rise without better texts is over-optimisation' },
+  reward: { sentence: 'Score minus β·KL: what PPO maximises.', unit: '', healthy: 'rises' },
+  gold: { sentence: "The demo world's true score of the completions, 1 to 7.", unit: '', healthy: 'rises with the score, until the policy cheats' },
+  policy_loss: { sentence: "PPO's clipped policy loss in the last epoch.", unit: '', healthy: 'small and negative' },
+  value_loss: { sentence: "The critic's clipped squared error.", unit: '', healthy: 'falls, stays below the variance of returns' },
+  explained_variance: { sentence: 'Share of the variance of returns that the critic foresees.', unit: '', healthy: 'above 0, towards 1' },
+  entropy: { sentence: 'How undecided the policy is about a token.', unit: 'nats', healthy: 'falls slowly; collapse to 0 means one answer for everything' },
+  approx_kl: { sentence: 'Half the mean squared change of ln π within an update.', unit: 'nats²', healthy: '0 in the first epoch, below 0.05' },
+  clip_fraction: { sentence: 'Share of tokens whose ratio left the clipping range.', unit: '', healthy: 'below 0.3' },
+  ratio_max: { sentence: 'The largest π_new/π_old of a token.', unit: '', healthy: 'exactly 1 in the first epoch, below 10' },
+  value_clip_fraction: { sentence: 'Share of values that moved further than the clipping range.', unit: '', healthy: 'below 0.5' },
+  ended: { sentence: 'Share of completions that wrote end-of-text before the limit.', unit: '', healthy: 'near 1; a fall means it no longer stops' },
+  length: { sentence: 'Mean tokens a completion.', unit: 'tokens', healthy: 'no steady drift' },
+  distinct: { sentence: 'Share of different three-token sequences among all of them.', unit: '', healthy: 'steady; collapse means one phrase everywhere' },
+} as const satisfies Record<string, Metric>;
+
+export type MetricName = keyof typeof METRICS;
+export type MetricRow = Partial<Record<MetricName, number>>;

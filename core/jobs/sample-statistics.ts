@@ -1,0 +1,23 @@
+// What a batch of samples looks like as numbers, and the rules that stop a run when it goes wrong (D35).
+
+/** Mean length, share that ended, and the share of distinct three-token sequences. */
+export function describeSamples(completions: readonly (readonly number[])[], endOfText: number): { length: number; ended: number; distinct: number } {
+  const triples = new Set<string>();
+  let all = 0;
+  for (const ids of completions) {
+    for (let i = 0; i + 3 <= ids.length; i++, all++) triples.add(ids.slice(i, i + 3).join());
+  }
+  return {
+    length: completions.reduce((sum, ids) => sum + ids.length, 0) / completions.length,
+    ended: completions.filter((ids) => ids.includes(endOfText)).length / completions.length,
+    distinct: all ? triples.size / all : 1,
+  };
+}
+
+/** The sentence of the first rule that is broken; thresholds of 0 are off. */
+export function stopReason(now: { kl: number; ended: number; distinct: number }, rules: { stop_kl: number; stop_ended: number; stop_distinct: number }): string | null {
+  if (rules.stop_kl > 0 && now.kl > rules.stop_kl) return `KL reached ${now.kl.toFixed(1)} nats, above ${rules.stop_kl}`;
+  if (now.ended < rules.stop_ended) return `only ${(100 * now.ended).toFixed(0)} % of the completions ended, below ${100 * rules.stop_ended} %`;
+  if (now.distinct < rules.stop_distinct) return `only ${(100 * now.distinct).toFixed(0)} % of three-token sequences are distinct, below ${100 * rules.stop_distinct} %`;
+  return null;
+}

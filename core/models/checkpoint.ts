@@ -1,0 +1,115 @@
+// Model folders as Hugging Face lays them out: config.json, weights, tokenizer files. Read, checked, written whole or not at all.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
+import { createRandom } from '#core/random.ts';
+import { openWeights, writeSafetensors } from '#core/formats/safetensors.ts';
+import { families, parameters, readArchitecture, writeArchitecture } from './architecture.ts';
+import type { Architecture, Parameter } from './architecture.ts';
+
+export type WeightArrays = Record<string, Float32Array>;
+
+export interface Checkpoint {
+  architecture: Architecture;
+  weights: WeightArrays;
+  /** what is on top of the trunk: next-token logits or one score */
+  head: 'language-model' | 'score';
+}
+
+/** The scalar head's parameters (P20 §B.1: weights N(0, 1/(d+1)), bias 0). */
+export function scoreParameters(architecture: Architecture, bias = true): Parameter[] {
+  const weight: Parameter = { name: 'score.weight', shape: [1, architecture.channels], start: 'normal', decay: true };
+  return bias ? [weight, { name: 'score.bias', shape: [1], start: 'zero', decay: false }] : [weight];
+}
+
+/** The parameters a checkpoint holds, in file order. */
+export function checkpointParameters({ architecture, weights, head }: Checkpoint): Parameter[] {
+  const { names } = families[architecture.family];
+  const trunk = parameters(architecture);
+  return head === 'language-model' ? trunk : [...trunk.filter(({ name }) => name !== `${names.head}.weight`), ...scoreParameters(architecture, 'score.bias' in weights)];
+}
+
+/** Reads a model folder; errors name the file and the tensor. */
+export function loadCheckpoint(folder: string): Checkpoint {
+  const file = path.join(folder, 'config.json');
+  const config = readConfig(file);
+  const architecture = readArchitecture(config, file);
+  const stored = openWeights(folder);
+  const classifier = stored.has('score.weight');
+  const head = classifier ? 'score' : 'language-model';
+  const { names } = families[architecture.family];
+  if (head === 'language-model' && !architecture.tied && !stored.has(`${names.head}.weight`)) {
+    throw new TastemakerError('bad-model', `${folder} has neither "${names.head}.weight" nor "score.weight".`, 'The folder holds only a part of a model: export it with its head.');
+  }
+  const wanted = checkpointParameters({ architecture, head, weights: stored.has('score.bias') ? { 'score.bias': new Float32Array(1) } : {} });
+  // the hub's own gpt2 leaves out the "transformer." prefix
+  const prefix = names.embedding.slice(0, names.embedding.indexOf('.') + 1);
+  const weights: WeightArrays = {};
+  for (const { name, shape } of wanted) {
+    const inFile = stored.has(name) || !name.startsWith(prefix) ? name : name.slice(prefix.length);
+    if (!stored.has(inFile)) throw new TastemakerError('bad-model', `${folder} lacks the tensor "${name}".`, `config.json describes ${architecture.layers} layers; check that it belongs to these weights.`);
+    const found = stored.shape(inFile);
+    if (found.join() !== shape.join()) {
+      throw new TastemakerError('bad-model', `${folder}: the tensor "${name}" has shape [${found.join(', ')}], config.json asks for [${shape.join(', ')}].`, 'Check that config.json belongs to these weights.');
+    }
+    weights[name] = stored.load(inFile);
+  }
+  return { architecture, weights, head };
+}
+
+function readConfig(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = fs.readFileSync(file, 'utf8');
+  } catch {
+    throw new TastemakerError('bad-file', `${file} cannot be read.`, 'A model folder holds config.json, model.safetensors and tokenizer.json.');
+  }
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
+  } catch (error) {
+    throw new TastemakerError('bad-file', `${file} is not valid JSON: ${(error as Error).message}.`, 'Copy the file again from where the model came from.');
+  }
+  throw new TastemakerError('bad-file', `${file} is not a JSON object.`, 'Copy the file again from where the model came from.');
+}
+
+/** Tokenizer and generation files that travel with a model. */
+const COMPANIONS = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json', 'vocab.json', 'merges.txt', 'chat_template.jinja'];
+
+/** Writes a model folder under a temporary name and renames it into place; tokenizer files come from `tokenizerFrom`. */
+export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokenizerFrom, dtype = 'F32' }: { tokenizerFrom?: string | undefined; dtype?: 'F32' | 'F16' | 'BF16' } = {}): void {
+  const { architecture, weights, head } = checkpoint;
+  const temporary = `${folder}.writing-${process.pid}`;
+  fs.rmSync(temporary, { recursive: true, force: true });
+  fs.mkdirSync(temporary, { recursive: true });
+  const config = writeArchitecture(architecture);
+  if (dtype !== 'F32') config.dtype = dtype === 'F16' ? 'float16' : 'bfloat16';
+  if (head === 'score') Object.assign(config, { architectures: [`${architecture.family === 'gpt2' ? 'GPT2' : 'Llama'}ForSequenceClassification`], num_labels: 1, id2label: { 0: 'score' }, label2id: { score: 0 } });
+  fs.writeFileSync(path.join(temporary, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  writeSafetensors(path.join(temporary, 'model.safetensors'), checkpointParameters(checkpoint).map(({ name, shape }) => ({ name, shape, data: weights[name]! })), { dtype, metadata: { format: 'pt' } });
+  for (const name of tokenizerFrom ? COMPANIONS : []) {
+    const from = path.join(tokenizerFrom!, name);
+    if (fs.existsSync(from)) fs.copyFileSync(from, path.join(temporary, name));
+  }
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.renameSync(temporary, folder);
+}
+
+/** A model from scratch: N(0, std), residual outputs scaled by 1/√(2·layers) as GPT-2 does, norms 1, biases 0. */
+export function freshWeights(list: readonly Parameter[], layers: number, seed: number, std = 0.02): WeightArrays {
+  const scale = { normal: std, residual: std / Math.sqrt(2 * layers), zero: 0, one: 0 };
+  return Object.fromEntries(list.map(({ name, shape, start }) => {
+    const random = createRandom(seed, `weights/${name}`);
+    const size = shape.reduce((a, b) => a * b, 1);
+    return [name, Float32Array.from({ length: size }, () => (start === 'one' ? 1 : scale[start] * (start === 'zero' ? 0 : random.normal())))];
+  }));
+}
+
+/** A reward model or critic on a copy of `base`'s trunk, with a fresh head (D9). */
+export function withScoreHead(base: Checkpoint, seed: number, bias = true): Checkpoint {
+  const { names } = families[base.architecture.family];
+  const trunk = Object.fromEntries(Object.entries(base.weights).filter(([name]) => name !== `${names.head}.weight` && !name.startsWith('score.')));
+  const std = 1 / Math.sqrt(base.architecture.channels + 1);
+  return { architecture: base.architecture, head: 'score', weights: { ...trunk, ...freshWeights(scoreParameters(base.architecture, bias), 1, seed, std) } };
+}

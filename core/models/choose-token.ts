@@ -1,0 +1,61 @@
+// One sampled token a row: temperature, top-k, top-p, then the inverse of the cumulative distribution at a fed uniform.
+
+import { scalar } from '#core/autodiff/graph.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
+import { greaterOrEqual, lessOrEqual, mul, scale, sub, where } from '#core/autodiff/ops/elementwise.ts';
+import { gatherElements, topK } from '#core/autodiff/ops/indexing.ts';
+import { cast, reshape, slice } from '#core/autodiff/ops/movement.ts';
+import { logSumExp, softmax } from '#core/autodiff/ops/nn.ts';
+import { argMax, cumulativeSum, reduceMax, reduceSum } from '#core/autodiff/ops/reduction.ts';
+
+export interface ChoiceSettings {
+  /** 0 = greedy */
+  temperature: number;
+  /** keep the k most likely; 0 = all */
+  topK: number;
+  /** keep the smallest set with at least this much probability; 1 = all */
+  topP: number;
+}
+
+export interface Choice {
+  token: Tensor; // int32 [B]
+  /** under the distribution that was sampled from (greedy: the plain one) */
+  samplingLogprob: Tensor; // [B]
+  /** under softmax(logits) */
+  logprob: Tensor; // [B]
+}
+
+const REMOVED = -1e9;
+
+/** logits [B, V], uniforms [B] in [0, 1). */
+export function chooseToken(logits: Tensor, uniforms: Tensor, { temperature, topK: k, topP }: ChoiceSettings): Choice {
+  const [B, V] = logits.shape as [number, number];
+  const at = (values: Tensor, token: Tensor) => reshape(sub(gatherElements(values, reshape(token, [B, 1]), 1), logSumExp(values)), [B]);
+  if (temperature === 0) {
+    const token = cast(argMax(logits, 1), 'int32');
+    const logprob = at(logits, token);
+    return { token, samplingLogprob: logprob, logprob };
+  }
+  let z = temperature === 1 ? logits : scale(logits, 1 / temperature);
+  if (k > 0 && k < V) z = keepAbove(z, slice(topK(z, k)[0], 1, k - 1, k));
+  if (topP < 1) z = keepAbove(z, nucleusThreshold(z, topP));
+  // u · total, so that rounding in the sum can never point past the last likely token; what was removed adds exactly 0
+  const cumulative = cumulativeSum(softmax(z), 1); // [B, V]
+  const target = mul(reshape(uniforms, [B, 1]), slice(cumulative, 1, V - 1, V));
+  const token = cast(reduceSum(cast(lessOrEqual(cumulative, target), 'float32'), [1]), 'int32');
+  return { token, samplingLogprob: at(z, token), logprob: temperature === 1 && z === logits ? at(z, token) : at(logits, token) };
+}
+
+/** z where it reaches the row's threshold [B, 1], removed elsewhere. */
+const keepAbove = (z: Tensor, threshold: Tensor): Tensor => where(greaterOrEqual(z, threshold), z, scalar(z.graph, REMOVED));
+
+/** The smallest value in the nucleus: sorted, a token stays while the probability before it is below p. */
+function nucleusThreshold(z: Tensor, p: number): Tensor {
+  const [sorted] = topK(z, z.shape[1]!);
+  const shares = softmax(sorted);
+  const before = sub(cumulativeSum(shares, 1), shares);
+  const outside = greaterOrEqual(before, scalar(z.graph, p));
+  // the least of the kept = -max(-kept)
+  const kept = where(outside, scalar(z.graph, REMOVED), scale(sorted, -1));
+  return scale(reduceMax(kept, [1], true), -1);
+}

@@ -1,0 +1,92 @@
+// What a model says of given texts, without training: scores, values before each token, log-probabilities.
+
+import { compile } from '#core/autodiff/compile.ts';
+import type { Executable, Program, Types } from '#core/autodiff/compile.ts';
+import type { SessionOptions } from '#core/autodiff/session.ts';
+import { TastemakerError } from '#core/errors.ts';
+import type { Architecture } from './architecture.ts';
+import { checkpointParameters } from './checkpoint.ts';
+import type { Checkpoint, WeightArrays } from './checkpoint.ts';
+import { packRows, rowShape, rowTensors, rowTypes } from './rows.ts';
+import type { Group, RowShape, Slots } from './rows.ts';
+import { tokenLogprobs } from './token-logprobs.ts';
+import { languageModelHead, scoreHead, trunk } from './transformer.ts';
+
+export interface Evaluator {
+  /** reward of each completion, read at its last token (D6): [group][completion] */
+  scores(weights: WeightArrays, groups: readonly Group[]): Promise<number[][]>;
+  /** value before each token and after the last: [group][completion][tokens + 1] */
+  values(weights: WeightArrays, groups: readonly Group[]): Promise<number[][][]>;
+  /** ln p of each token at a temperature: [group][completion][tokens] */
+  logprobs(weights: WeightArrays, groups: readonly Group[], temperature?: number): Promise<number[][][]>;
+  release(): Promise<void>;
+}
+
+const TARGET_TOKENS = 4096; // tokens a run: enough to keep the cores busy, small enough to stay in memory
+
+/** For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
+export function createEvaluator(like: Pick<Checkpoint, 'architecture' | 'head'> & { weights: WeightArrays }, options: SessionOptions = {}): Evaluator {
+  const { architecture } = like;
+  const compiled = new Map<string, Executable>();
+  const frozen: Types = Object.fromEntries(checkpointParameters(like).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }]));
+
+  const program = (shape: RowShape, temperature: number | null): Program => ({
+    state: {},
+    frozen,
+    feeds: { ...rowTypes(shape), ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }) },
+    step: ({ graph, frozen: weights, feeds }) => {
+      const model = { architecture, weights, graph };
+      const { hidden } = trunk(model, rowTensors(feeds));
+      return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : tokenLogprobs(languageModelHead(model, hidden), feeds.targets!, temperature) } };
+    },
+  });
+
+  /** Runs all groups in batches of like length; `read` takes each completion's slots. */
+  async function evaluate<T>(weights: WeightArrays, groups: readonly Group[], slots: Slots, temperature: number | null, read: (y: Float32Array) => T): Promise<T[][]> {
+    checkLengths(architecture, groups);
+    const results: T[][] = groups.map(() => []);
+    const tokens = (i: number) => groups[i]!.prompt.length + groups[i]!.completions.reduce((sum, completion) => sum + completion.length, 0);
+    const order = [...groups.keys()].sort((a, b) => tokens(a) - tokens(b));
+    while (order.length) {
+      const longest = tokens(order.at(-1)!);
+      const B = Math.max(1, Math.min(order.length, Math.floor(TARGET_TOKENS / longest)));
+      const indices = order.splice(-B, B), batch = indices.map((i) => groups[i]!);
+      const shape = rowShape(batch, B, slots);
+      const key = JSON.stringify([shape, slots, temperature]);
+      if (!compiled.has(key)) compiled.set(key, await compile(program(shape, temperature), options));
+      const { arrays, first } = packRows(batch, shape, B, slots);
+      if (temperature !== null) arrays.targets = targetsOf(batch, first, B * shape.Q);
+      const y = (await compiled.get(key)!.run({}, weights, arrays)).outputs.y!.data as Float32Array;
+      indices.forEach((index, row) => {
+        results[index] = batch[row]!.completions.map((completion, k) => {
+          const from = first[row]![k]!, count = slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0);
+          return read(y.slice(from, from + count));
+        });
+      });
+    }
+    return results;
+  }
+  return {
+    scores: (weights, groups) => evaluate(weights, groups, 'last', null, (y) => y[0]!),
+    values: (weights, groups) => evaluate(weights, groups, 'tokens-and-end', null, (y) => Array.from(y)),
+    logprobs: (weights, groups, temperature = 1) => evaluate(weights, groups, 'tokens', temperature, (y) => Array.from(y)),
+    release: async () => {
+      for (const executable of compiled.values()) await executable.release();
+    },
+  };
+}
+
+/** The token of every slot, in the flat order of `packRows`. */
+export function targetsOf(groups: readonly Group[], first: readonly (readonly number[])[], size: number): Int32Array {
+  const targets = new Int32Array(size);
+  groups.forEach(({ completions }, g) => completions.forEach((completion, k) => targets.set(completion, first[g]![k]!)));
+  return targets;
+}
+
+function checkLengths({ context }: Architecture, groups: readonly Group[]): void {
+  groups.forEach(({ prompt, completions }, i) => {
+    if (prompt.length === 0) throw new TastemakerError('bad-data', `Prompt ${i + 1} has no tokens.`, 'Give every prompt some text.');
+    const longest = prompt.length + Math.max(0, ...completions.map((completion) => completion.length));
+    if (longest > context) throw new TastemakerError('too-long', `Row ${i + 1} has ${longest} tokens with its completion; the model's context is ${context}.`, 'Shorten the prompt or the completion.');
+  });
+}

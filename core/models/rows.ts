@@ -1,0 +1,82 @@
+// Packs prompts and completions into rows: [prompt][completion 1]...[completion K], right-padded.
+//
+// Completions of one prompt share its tokens: a completion sees the prompt and itself (segments), and its positions
+// restart after the prompt, so the arithmetic is that of separate rows at a fraction of the work. Rows with a single
+// completion are plain texts and need neither segments nor positions.
+
+import type { Arrays, Types } from '#core/autodiff/compile.ts';
+import type { Tensors } from '#core/autodiff/compile.ts';
+import type { Rows } from './transformer.ts';
+
+export interface Group {
+  prompt: readonly number[];
+  completions: readonly (readonly number[])[];
+}
+
+/** What is wanted of each completion: its last token, every token's predictor, or those and the place after the last. */
+export type Slots = 'last' | 'tokens' | 'tokens-and-end';
+
+export interface RowShape {
+  B: number;
+  T: number;
+  Q: number;
+  /** whether rows hold several completions */
+  shared: boolean;
+}
+
+const slotCount = (completion: readonly number[], slots: Slots): number => (slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0));
+const rowTokens = ({ prompt, completions }: Group): number => prompt.length + completions.reduce((sum, completion) => sum + completion.length, 0);
+const rowSlots = ({ completions }: Group, slots: Slots): number => completions.reduce((sum, completion) => sum + slotCount(completion, slots), 0);
+const up = (value: number, step: number): number => Math.max(step, Math.ceil(value / step) * step);
+
+/** The smallest compiled shape that holds every one of `groups`, in rows of `B`: lengths round up, so that few graphs are made. */
+export function rowShape(groups: readonly Group[], B: number, slots: Slots): RowShape {
+  const shared = groups.some(({ completions }) => completions.length > 1);
+  const most = Math.max(...groups.map((group) => rowSlots(group, slots)));
+  return { B, shared, T: up(Math.max(...groups.map(rowTokens)), 16), Q: slots === 'last' ? most : up(most, 8) };
+}
+
+/** ids, at and, for shared rows, positions and segments. */
+export function rowTypes({ B, T, Q, shared }: RowShape): Types {
+  const row = { dtype: 'int32', shape: [B, T] } as const;
+  return { ids: row, at: { dtype: 'int32', shape: [B, Q] }, ...(shared ? { positions: row, segments: row } : {}) };
+}
+/** The same as the trunk takes them. */
+export const rowTensors = (feeds: Tensors): Rows => ({ ids: feeds.ids!, at: feeds.at!, ...(feeds.positions ? { positions: feeds.positions, segments: feeds.segments! } : {}) });
+
+/** Where each completion's slots lie in the flat [rows · Q] order. */
+export interface Packed {
+  arrays: Arrays;
+  /** [group][completion] -> flat index of its first slot */
+  first: number[][];
+}
+
+/** Fills rows; there may be fewer groups than `count` rows (the rest is padding). */
+export function packRows(groups: readonly Group[], { T, Q, shared }: RowShape, count: number, slots: Slots): Packed {
+  const ids = new Int32Array(count * T), positions = new Int32Array(count * T), segments = new Int32Array(count * T), at = new Int32Array(count * Q);
+  const first = groups.map(({ prompt, completions }, row) => {
+    const start = row * T;
+    prompt.forEach((id, t) => {
+      ids[start + t] = id;
+      positions[start + t] = t;
+    });
+    let t = prompt.length, slot = row * Q;
+    const places = completions.map((completion, k) => {
+      const place = slot;
+      completion.forEach((id, n) => {
+        ids[start + t + n] = id;
+        positions[start + t + n] = prompt.length + n;
+        segments[start + t + n] = k + 1;
+      });
+      // token n is predicted at the position before it: the prompt's last for the first token
+      const before = (n: number) => (n === 0 ? prompt.length - 1 : t + n - 1);
+      if (slots === 'last') at[slot++] = before(completion.length);
+      else for (let n = 0; n < slotCount(completion, slots); n++) at[slot++] = before(n);
+      t += completion.length;
+      return place;
+    });
+    for (let pad = t; pad < T; pad++) segments[start + pad] = completions.length + 1;
+    return places;
+  });
+  return { arrays: { ids, at, ...(shared ? { positions, segments } : {}) }, first };
+}

@@ -1,0 +1,204 @@
+// Sampling: prefill of the prompts, then one token a trip with a key-value cache, all in one graph.
+//
+// Bp prompts (left-padded to P), k completions each, B = Bp·k rows, N new tokens, T = P + N, KH key-value heads, d head width.
+// Completions of one prompt share its prefill. The loop ends early when every row has written end-of-text. Uniforms come
+// from the one generator, one stream a completion, so a sample does not depend on what else is in its batch.
+
+import { TastemakerError } from '#core/errors.ts';
+import { createRandom } from '#core/random.ts';
+import { compile } from '#core/autodiff/compile.ts';
+import type { Executable, Program } from '#core/autodiff/compile.ts';
+import { constant } from '#core/autodiff/graph.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
+import { loop } from '#core/autodiff/loop.ts';
+import { add, and, equal, greaterOrEqual, lessOrEqual, maximum, not, or, sub, where, whole } from '#core/autodiff/ops/elementwise.ts';
+import { gather, range, scatterElements } from '#core/autodiff/ops/indexing.ts';
+import { cast, concat, pad as padAxis, reshape } from '#core/autodiff/ops/movement.ts';
+import { expand, reduceSum } from '#core/autodiff/ops/reduction.ts';
+import type { SessionOptions } from '#core/autodiff/session.ts';
+import type { Architecture } from './architecture.ts';
+import { parameters } from './architecture.ts';
+import type { WeightArrays } from './checkpoint.ts';
+import { chooseToken } from './choose-token.ts';
+import type { Choice, ChoiceSettings } from './choose-token.ts';
+import { attend, block, embed, finalNorm, languageModelHead } from './transformer.ts';
+import type { Model } from './transformer.ts';
+
+export interface SampleSettings extends ChoiceSettings {
+  maxNew: number;
+  seed: number;
+  /** rows a batch; more is faster until memory or caches run out */
+  rows?: number;
+}
+
+export interface SampleRequest {
+  prompt: readonly number[];
+  /** the name of the random stream of each completion wanted */
+  streams: readonly string[];
+}
+
+export interface Sampled {
+  /** end-of-text included where it was written */
+  tokenIds: number[];
+  samplingLogprobs: number[];
+  logprobs: number[];
+  finish: 'stop' | 'length';
+}
+
+export interface Sampler {
+  /** One list of completions a request, in the order asked. Throws 'too-long' when prompt and completion exceed the context. */
+  sample(weights: WeightArrays, requests: readonly SampleRequest[], settings: SampleSettings): Promise<Sampled[][]>;
+  release(): Promise<void>;
+}
+
+interface Shape {
+  prompts: number; // Bp
+  each: number; // k
+  P: number;
+  N: number;
+}
+const PROMPT_STEP = 16; // prompt lengths are rounded up to this, so that few graphs are compiled
+const DEFAULT_ROWS = 32;
+
+export function createSampler(architecture: Architecture, options: SessionOptions = {}): Sampler {
+  const compiled = new Map<string, Executable>();
+  const get = async (shape: Shape, choice: ChoiceSettings): Promise<Executable> => {
+    const key = JSON.stringify([shape, choice]);
+    if (!compiled.has(key)) compiled.set(key, await compile(samplingProgram(architecture, shape, choice), { spin: false, ...options }));
+    return compiled.get(key)!;
+  };
+  return {
+    sample: async (weights, requests, settings) => {
+      const { temperature, topK, topP, maxNew: N, seed } = settings;
+      requests.forEach(({ prompt }, i) => {
+        if (prompt.length === 0) throw new TastemakerError('bad-data', `Prompt ${i + 1} has no tokens.`, 'Give every prompt some text.');
+        if (prompt.length + N > architecture.context) {
+          throw new TastemakerError('too-long', `Prompt ${i + 1} has ${prompt.length} tokens; with ${N} new ones it exceeds the model's context of ${architecture.context}.`, 'Shorten the prompt or ask for fewer new tokens.');
+        }
+      });
+      const results = new Map<number, Sampled[]>();
+      for (const { indices, each, P, Bp } of batches(requests, settings.rows ?? DEFAULT_ROWS, architecture.context - N)) {
+        const rows = Array.from({ length: Bp }, (_, i) => requests[indices[i] ?? indices[0]!]!); // the last batch is filled up
+        const ids = new Int32Array(Bp * P), start = new Int32Array(Bp), uniforms = new Float32Array(N * Bp * each);
+        rows.forEach(({ prompt, streams }, b) => {
+          start[b] = P - prompt.length;
+          ids.set(prompt, b * P + start[b]!);
+          streams.forEach((stream, j) => {
+            const random = createRandom(seed, stream);
+            for (let n = 0; n < N; n++) uniforms[n * Bp * each + b * each + j] = random.uniform();
+          });
+        });
+        const executable = await get({ prompts: Bp, each, P, N }, { temperature, topK, topP });
+        const { outputs } = await executable.run({}, weights, { ids, start, uniforms });
+        indices.forEach((index, b) => results.set(index, Array.from({ length: each }, (_, j) => readRow(outputs, b * each + j, Bp * each, architecture.endOfText))));
+      }
+      return requests.map((_, i) => results.get(i)!);
+    },
+    release: async () => {
+      for (const executable of compiled.values()) await executable.release();
+    },
+  };
+}
+
+/** Requests of one kind together, shortest first, a full batch at a time. */
+function* batches(requests: readonly SampleRequest[], rows: number, room: number): Generator<{ indices: number[]; each: number; P: number; Bp: number }> {
+  const byEach = Map.groupBy(requests.keys(), (i) => requests[i]!.streams.length);
+  for (const [each, group] of byEach) {
+    const sorted = group.toSorted((a, b) => requests[a]!.prompt.length - requests[b]!.prompt.length);
+    const Bp = Math.min(sorted.length, Math.max(1, Math.floor(rows / each)));
+    for (let at = 0; at < sorted.length; at += Bp) {
+      const indices = sorted.slice(at, at + Bp);
+      const longest = requests[indices.at(-1)!]!.prompt.length;
+      yield { indices, each, Bp, P: Math.min(room, Math.ceil(longest / PROMPT_STEP) * PROMPT_STEP) };
+    }
+  }
+}
+
+function readRow(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], row: number, B: number, endOfText: number): Sampled {
+  const column = (name: string) => Array.from({ length: outputs.tokens!.data.length / B }, (_, n) => Number(outputs[name]!.data[n * B + row]));
+  const tokens = column('tokens');
+  const end = tokens.indexOf(endOfText);
+  const length = end < 0 ? tokens.length : end + 1;
+  return { tokenIds: tokens.slice(0, length), samplingLogprobs: column('samplingLogprobs').slice(0, length), logprobs: column('logprobs').slice(0, length), finish: end < 0 ? 'length' : 'stop' };
+}
+
+/** The whole of sampling as a program without state: weights frozen; ids [Bp, P], start [Bp] (pads before each prompt), uniforms [N, B]. */
+function samplingProgram(architecture: Architecture, { prompts: Bp, each, P, N }: Shape, choice: ChoiceSettings): Program {
+  const { layers, keyValueHeads: KH, headWidth: d, endOfText } = architecture;
+  const B = Bp * each, T = P + N;
+  return {
+    state: {},
+    frozen: Object.fromEntries(parameters(architecture).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }])),
+    feeds: { ids: { dtype: 'int32', shape: [Bp, P] }, start: { dtype: 'int32', shape: [Bp] }, uniforms: { dtype: 'float32', shape: [N, B] } },
+    step: ({ graph, frozen: weights, feeds }) => {
+      const model: Model = { architecture, weights, graph };
+      const repeat = (x: Tensor) => reshape(expand(reshape(x, [Bp, 1, ...x.shape.slice(1)]), [Bp, each, ...x.shape.slice(1)]), [B, ...x.shape.slice(1)]);
+      const { hidden, caches } = prefill(model, feeds.ids!, feeds.start!, N, repeat);
+      const start = repeat(feeds.start!); // [B]
+      const real = greaterOrEqual(range(start, T), reshape(start, [B, 1])); // [B, T]: not left padding
+      const first = finish(chooseToken(repeat(languageModelHead(model, hidden)), gather(feeds.uniforms!, constant(graph, 'int32', [], [0])), choice), constant(graph, 'bool', [B], new Uint8Array(B)), endOfText);
+      const outputs = (choice: Choice) => [choice.token, choice.samplingLogprob, choice.logprob].map((x) => reshape(x, [1, B]));
+      const firstRow = outputs(first);
+      if (N === 1) return { state: {}, outputs: name(firstRow) };
+
+      const { stacked } = loop(graph, N - 1, [first.token, first.done, ...caches.flat()], (iteration, [token, done, ...flat], inner) => {
+        const here: Model = { architecture, weights, graph: inner };
+        const slot = add(iteration, whole(iteration, P)); // where this token's key and value go
+        const positions = reshape(sub(cast(slot, 'int32'), start), [B, 1]);
+        const visible = and(real, lessOrEqual(range(start, T, 'int64'), slot)); // [B, T]
+        const mask = reshape(where(visible, constant(graph, 'float32', [], [0]), constant(graph, 'float32', [], [-1e9])), [B, 1, T]);
+        const index = expand(reshape(slot, [1, 1, 1, 1]), [B, KH, 1, d]);
+        const next: Tensor[] = [];
+        let x = embed(here, reshape(token!, [B, 1]), positions, 1);
+        for (let layer = 0; layer < layers; layer++) {
+          x = block(here, layer, x, { B, T: 1, positions, want: null }, (q, k, v) => {
+            const keys = scatterElements(flat[2 * layer]!, index, k, 2), values = scatterElements(flat[2 * layer + 1]!, index, v, 2);
+            next.push(keys, values);
+            return attend(architecture, q, keys, values, mask);
+          });
+        }
+        const uniforms = gather(feeds.uniforms!, add(iteration, whole(iteration, 1)));
+        const chosen = finish(chooseToken(languageModelHead(here, finalNorm(here, x)), uniforms, choice), done!, endOfText);
+        const unfinished = reduceSum(cast(not(chosen.done), 'float32'), [0]);
+        return {
+          carried: [chosen.token, chosen.done, ...next],
+          stacked: [chosen.token, chosen.samplingLogprob, chosen.logprob],
+          goOn: greaterOrEqual(unfinished, constant(graph, 'float32', [], [1])),
+        };
+      });
+      return { state: {}, outputs: name(firstRow.map((row, i) => concat([row, stacked[i]!], 0))) };
+    },
+  };
+  function name([tokens, samplingLogprobs, logprobs]: Tensor[]) {
+    return { tokens: tokens!, samplingLogprobs: samplingLogprobs!, logprobs: logprobs! };
+  }
+}
+
+/** The prompts' last hidden states [Bp, C], and each layer's keys and values [B, KH, T, d] with room for N more. */
+function prefill(model: Model, ids: Tensor, start: Tensor, N: number, repeat: (x: Tensor) => Tensor): { hidden: Tensor; caches: [Tensor, Tensor][] } {
+  const { architecture, graph } = model;
+  const [Bp, P] = ids.shape as [number, number];
+  const pads = reshape(start, [Bp, 1]);
+  const positions = maximum(sub(range(ids, P), pads), constant(graph, 'int32', [], [0])); // [Bp, P]
+  const causal = constant(graph, 'bool', [1, P, P], Array.from({ length: P * P }, (_, n) => (n % P <= Math.floor(n / P) ? 1 : 0)));
+  const diagonal = constant(graph, 'bool', [1, P, P], Array.from({ length: P * P }, (_, n) => (n % P === Math.floor(n / P) ? 1 : 0)));
+  const real = reshape(greaterOrEqual(range(ids, P), pads), [Bp, 1, P]);
+  const mask = where(or(and(causal, real), diagonal), constant(graph, 'float32', [], [0]), constant(graph, 'float32', [], [-1e9])); // [Bp, P, P]
+  const lastOnly = { flat: constant(graph, 'int32', [Bp], Array.from({ length: Bp }, (_, b) => b * P + P - 1)), positions: gather(positions, constant(graph, 'int32', [1], [P - 1]), 1), Q: 1 };
+  const caches: [Tensor, Tensor][] = [];
+  let x = embed(model, ids, positions, P);
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    const last = layer === architecture.layers - 1;
+    x = block(model, layer, x, { B: Bp, T: P, positions, want: last ? lastOnly : null }, (q, k, v) => {
+      caches.push([padAxis(repeat(k), 2, 0, N), padAxis(repeat(v), 2, 0, N)]);
+      return attend(architecture, q, k, v, last ? gather(mask, constant(graph, 'int32', [1], [P - 1]), 1) : mask);
+    });
+  }
+  return { hidden: finalNorm(model, x), caches };
+}
+
+/** Rows that had ended keep writing end-of-text with log-probability 0. */
+function finish({ token, samplingLogprob, logprob }: Choice, done: Tensor, endOfText: number): Choice & { done: Tensor } {
+  const end = whole(token, endOfText), zero = constant(token.graph, 'float32', [], [0]);
+  return { token: where(done, end, token), samplingLogprob: where(done, zero, samplingLogprob), logprob: where(done, zero, logprob), done: or(done, equal(token, end)) };
+}

@@ -1,0 +1,208 @@
+// The blocks all families share, as graph builders: embeddings, attention, feed-forward, and the whole trunk over rows.
+//
+// B rows, T tokens, Q wanted positions a row, C channels, V vocabulary, H heads, KH key-value heads, d width of a head.
+// A row is one text, or one prompt followed by several completions that share it: `segments` then says which token
+// belongs to which completion (0 the prompt, 1.. the completions) and `positions` restart after the prompt.
+
+import { constant, outermost, scoped, sizeOf } from '#core/autodiff/graph.ts';
+import type { Graph, Tensor } from '#core/autodiff/graph.ts';
+import { add, and, equal, gelu, mul, or, silu, where } from '#core/autodiff/ops/elementwise.ts';
+import { gather } from '#core/autodiff/ops/indexing.ts';
+import { batchMatMul, gemm } from '#core/autodiff/ops/linalg.ts';
+import { cast, reshape, slice, split, transpose } from '#core/autodiff/ops/movement.ts';
+import { layerNorm, rmsNorm, rotary, softmax } from '#core/autodiff/ops/nn.ts';
+import { families } from './architecture.ts';
+import type { Architecture } from './architecture.ts';
+
+export type Weights = Readonly<Record<string, Tensor>>;
+
+/** Finite, so that a row with nothing visible is uniform instead of NaN; far below any score. */
+const HIDDEN = -1e9;
+
+export interface Model {
+  architecture: Architecture;
+  weights: Weights;
+  graph: Graph;
+}
+
+export interface Rows {
+  /** int32 [B, T], padded on the right */
+  ids: Tensor;
+  /** int32 [B, T]; absent: 0, 1, 2, ... */
+  positions?: Tensor;
+  /** int32 [B, T]; absent: each row is one text */
+  segments?: Tensor;
+  /** int32 [B, Q]: the positions within a row whose hidden state is wanted; absent: all */
+  at?: Tensor;
+}
+
+/** Wanted hidden states after the final norm [B·Q, C], and the residual stream after 0, 1, ... blocks [B·T, C]. */
+export function trunk(model: Model, rows: Rows): { hidden: Tensor; stream: Tensor[] } {
+  const { architecture, graph } = model;
+  const [B, T] = rows.ids.shape as [number, number];
+  // rows are rounded up to a compiled length, so padding may lie past the context; it takes the last position there is
+  const positions = rows.positions ?? constant(graph, 'int32', [B, T], Array.from({ length: B * T }, (_, i) => Math.min(i % T, architecture.context - 1)));
+  const mask = causalMask(rows, T); // [1 or B, T, T]
+  let x = embed(model, rows.ids, T > architecture.context ? positions : (rows.positions ?? null), T); // [B·T, C]
+  const stream = [x];
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    const want = rows.at && layer === architecture.layers - 1 ? chosen(rows.at, positions, T) : null;
+    const visible = want ? maskAt(mask, rows.at!) : mask;
+    x = scoped(graph, `block ${layer}`, () => block(model, layer, x, { B, T, positions, want }, (q, k, v) => attend(architecture, q, k, v, visible)));
+    stream.push(x);
+  }
+  return { hidden: finalNorm(model, x), stream };
+}
+
+/** Token embeddings, with the learned positions where the family has them: [B·T, C]. `positions` null: 0, 1, 2, ... */
+export function embed({ architecture, weights }: Model, ids: Tensor, positions: Tensor | null, T: number): Tensor {
+  const { names } = families[architecture.family];
+  const B = ids.shape[0]!, C = architecture.channels;
+  const x = gather(weights[`${names.embedding}.weight`]!, ids); // [B, T, C]
+  if (!names.positions) return reshape(x, [B * T, C]);
+  const table = weights[`${names.positions}.weight`]!;
+  return reshape(add(x, positions ? gather(table, positions) : slice(table, 0, 0, T)), [B * T, C]);
+}
+
+/** The positions one block is to compute: flat indices into [B·T] and their own position numbers. */
+export interface Want {
+  flat: Tensor; // int32 [B·Q]
+  positions: Tensor; // int32 [B, Q]
+  Q: number;
+}
+function chosen(at: Tensor, positions: Tensor, T: number): Want {
+  const [B, Q] = at.shape as [number, number];
+  const rowStarts = constant(at.graph, 'int32', [B, 1], Array.from({ length: B }, (_, b) => b * T));
+  const flat = reshape(add(at, rowStarts), [B * Q]);
+  return { flat, positions: reshape(gather(reshape(positions, [B * T]), flat), [B, Q]), Q };
+}
+
+export interface Shape {
+  B: number;
+  T: number;
+  positions: Tensor; // int32 [B, T]
+  /** compute only these: keys and values still come from every position */
+  want: Want | null;
+}
+
+/** x + attention(norm(x)), then + mlp(norm(..)): [B·T, C] -> [B·T or B·Q, C]. `attention` joins q [B,H,Q,d] with k, v [B,KH,T,d]. */
+export function block(model: Model, layer: number, x: Tensor, { B, T, positions, want }: Shape, attention: (q: Tensor, k: Tensor, v: Tensor) => Tensor): Tensor {
+  const { architecture } = model;
+  const { headWidth: d, heads: H, keyValueHeads: KH } = architecture;
+  const { names, positions: kind } = families[architecture.family];
+  const at = (name: string) => name.replace('{}', String(layer));
+  const Q = want ? want.Q : T;
+  const h = norm(model, at(names.firstNorm), x);
+  const hq = want ? gather(h, want.flat) : h, xq = want ? gather(x, want.flat) : x;
+  const [wq, wk, wv] = projections(model, layer);
+  const inHeads = (y: Tensor, count: number, length: number) => transpose(reshape(y, [B, length, count, d]), [0, 2, 1, 3]);
+  let q = inHeads(linear(model, hq, wq), H, Q), k = inHeads(linear(model, h, wk), KH, T);
+  const v = inHeads(linear(model, h, wv), KH, T);
+  if (kind === 'rotary') {
+    const [cosine, sine] = rotaryTables(architecture, x.graph, T);
+    q = rotary(q, cast(want ? want.positions : positions, 'int64'), cosine, sine);
+    k = rotary(k, cast(positions, 'int64'), cosine, sine);
+  }
+  const mixed = reshape(transpose(attention(q, k, v), [0, 2, 1, 3]), [B * Q, H * d]);
+  const x1 = add(xq, linear(model, mixed, matrix(model, at(names.attentionOut))));
+  const h2 = norm(model, at(names.secondNorm), x1);
+  const up = linear(model, h2, matrix(model, at(names.up)));
+  const inner = names.gate ? mul(silu(linear(model, h2, matrix(model, at(names.gate)))), up) : gelu(up);
+  return add(x1, linear(model, inner, matrix(model, at(names.down))));
+}
+
+/** softmax(q kᵀ / √d + mask) v. q [B,H,Q,d], k and v [B,KH,T,d], mask [1 or B, Q, T] -> [B,H,Q,d]. Grouped heads read k and v in place. */
+export function attend({ heads: H, keyValueHeads: KH, headWidth: d }: Architecture, q: Tensor, k: Tensor, v: Tensor, mask: Tensor): Tensor {
+  const [B, , Q] = q.shape as [number, number, number], T = k.shape[2]!;
+  const grouped = reshape(q, [B, KH, (H / KH) * Q, d]);
+  const scores = reshape(batchMatMul(grouped, k, { transB: true, scale: 1 / Math.sqrt(d) }), [B, H, Q, T]);
+  const shares = softmax(add(scores, reshape(mask, [mask.shape[0]!, 1, Q, T])));
+  return reshape(batchMatMul(reshape(shares, [B, KH, (H / KH) * Q, T]), v), [B, H, Q, d]);
+}
+
+/** 0 where token j may be seen from token i, HIDDEN elsewhere: [1, T, T], or [B, T, T] when rows hold several completions. */
+function causalMask({ segments, ids }: Rows, T: number): Tensor {
+  const graph = ids.graph;
+  const causal = Array.from({ length: T * T }, (_, n) => (n % T <= Math.floor(n / T) ? 0 : HIDDEN));
+  const base = constant(graph, 'float32', [1, T, T], causal);
+  if (!segments) return base;
+  const B = segments.shape[0]!;
+  const from = reshape(segments, [B, T, 1]), to = reshape(segments, [B, 1, T]);
+  const before = constant(graph, 'bool', [1, T, T], causal.map((value) => (value === 0 ? 1 : 0)));
+  const related = or(equal(to, from), equal(to, constant(graph, 'int32', [1], [0])));
+  return where(and(related, before), constant(graph, 'float32', [1], [0]), constant(graph, 'float32', [1], [HIDDEN]));
+}
+/** The rows `at` [B, Q] of a mask [1 or B, T, T]: [B, Q, T]. */
+function maskAt(mask: Tensor, at: Tensor): Tensor {
+  const [M, T] = mask.shape as [number, number];
+  const [B, Q] = at.shape as [number, number];
+  const starts = constant(at.graph, 'int32', [B, 1], Array.from({ length: B }, (_, b) => (M === 1 ? 0 : b * T)));
+  return reshape(gather(reshape(mask, [M * T, T]), reshape(add(at, starts), [B * Q])), [B, Q, T]);
+}
+export function finalNorm(model: Model, x: Tensor): Tensor {
+  return norm(model, families[model.architecture.family].names.finalNorm, x);
+}
+function norm({ architecture, weights }: Model, name: string, x: Tensor): Tensor {
+  const gain = weights[`${name}.weight`]!;
+  return families[architecture.family].norm === 'rms' ? rmsNorm(x, gain, architecture.normEpsilon) : layerNorm(x, gain, weights[`${name}.bias`]!, architecture.normEpsilon);
+}
+
+interface Matrix {
+  weight: Tensor;
+  bias: Tensor | null;
+}
+const matrix = ({ weights }: Model, name: string): Matrix => ({ weight: weights[`${name}.weight`]!, bias: weights[`${name}.bias`] ?? null });
+/** x [N, in] -> [N, out] */
+function linear({ architecture }: Model, x: Tensor, { weight, bias }: Matrix): Tensor {
+  return gemm(x, weight, { transB: families[architecture.family].layout === 'out-in', add: bias });
+}
+/** The query, key and value matrices, cut out of the fused one where the family stores one. */
+function projections(model: Model, layer: number): [Matrix, Matrix, Matrix] {
+  const { architecture } = model;
+  const { names, layout } = families[architecture.family];
+  const all = names.queryKeyValue.map((name) => matrix(model, name.replace('{}', String(layer))));
+  if (all.length === 3) return all as [Matrix, Matrix, Matrix];
+  const { weight, bias } = all[0]!;
+  const key = architecture.keyValueHeads * architecture.headWidth;
+  const sizes = [architecture.heads * architecture.headWidth, key, key];
+  const weights = split(weight, sizes, layout === 'in-out' ? 1 : 0), biases = bias ? split(bias, sizes, 0) : null;
+  return weights.map((part, i) => ({ weight: part, bias: biases?.[i] ?? null })) as [Matrix, Matrix, Matrix];
+}
+
+/** Logits of hidden states: [N, C] -> [N, V]. */
+export function languageModelHead({ architecture, weights }: Model, hidden: Tensor): Tensor {
+  const { embedding, head } = families[architecture.family].names;
+  return gemm(hidden, weights[`${architecture.tied ? embedding : head}.weight`]!, { transB: true });
+}
+
+/** Scalar head of reward model and critic: w·h (+ b), [N, C] -> [N]. Parameters score.weight [1, C] and score.bias [1]. */
+export function scoreHead({ weights }: Model, hidden: Tensor): Tensor {
+  const out = gemm(hidden, weights['score.weight']!, { transB: true, add: weights['score.bias'] ?? null });
+  return reshape(out, [sizeOf(out.shape)]);
+}
+
+/** cos and sin of position · theta^(-2i/d): [rows, d/2] each; llama3 stretches the slow ones. The runtime wants at least as many rows as a call has tokens. */
+export function rotaryTables({ headWidth: d, context, ropeTheta, ropeScaling }: Architecture, graph: Graph, T = 1): [Tensor, Tensor] {
+  const rows = Math.max(context, T), home = outermost(graph);
+  const known = tables.get(home) ?? new Map<number, [Tensor, Tensor]>();
+  tables.set(home, known);
+  if (known.has(rows)) return known.get(rows)!;
+  const frequencies = Array.from({ length: d / 2 }, (_, i) => stretch(ropeTheta ** ((-2 * i) / d), ropeScaling));
+  const angles = Array.from({ length: rows * (d / 2) }, (_, n) => Math.floor(n / (d / 2)) * frequencies[n % (d / 2)]!);
+  const table = (of: (angle: number) => number) => constant(home, 'float32', [rows, d / 2], Float32Array.from(angles, of));
+  const made: [Tensor, Tensor] = [table(Math.cos), table(Math.sin)];
+  known.set(rows, made);
+  return made;
+}
+/** one pair of tables a graph and length, whatever the graph's depth */
+const tables = new WeakMap<Graph, Map<number, [Tensor, Tensor]>>();
+
+function stretch(frequency: number, scaling: Architecture['ropeScaling']): number {
+  if (!scaling) return frequency;
+  const wavelength = (2 * Math.PI) / frequency;
+  const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContext } = scaling;
+  if (wavelength < originalContext / high) return frequency;
+  if (wavelength > originalContext / low) return frequency / factor;
+  const smooth = (originalContext / wavelength - low) / (high - low);
+  return ((1 - smooth) * frequency) / factor + smooth * frequency;
+}

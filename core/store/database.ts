@@ -1,0 +1,184 @@
+// Makes, opens, checks and closes a project: the folder name.tastemaker/ with project.db, models/, runs/, exports/.
+
+import Database from 'better-sqlite3';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
+import { backupDatabase, syncFile } from './backups.ts';
+import { APPLICATION_ID, inspectHeader, refuseNewer, sizeOf } from './header.ts';
+import { acquireLock, isOnNetworkDrive, lockHolder } from './lock.ts';
+import { applyMigrations, MIGRATIONS } from './migrations.ts';
+import { explain, restoreHint } from './project.ts';
+import type { Project } from './project.ts';
+
+const FOLDERS = ['models', 'runs', 'exports'];
+
+/** Every connection says all of these: the defaults differ between builds, and synchronous changes on reopening. */
+const PRAGMAS = [
+  'synchronous = FULL', // a confirmed label survives a power cut
+  'busy_timeout = 5000',
+  'foreign_keys = ON',
+  'trusted_schema = OFF', // the file may come from somebody else
+  'cell_size_check = ON',
+  'mmap_size = 0',
+  'temp_store = MEMORY',
+];
+
+/** Below this size every opening reads all pages (about 0.5 s); above, only when the file changed since it was last closed. */
+const ALWAYS_CHECKED = 32 * 1024 * 1024;
+
+const projectName = (folder: string) => basename(folder).replace(/\.tastemaker$/, '');
+
+/** Makes a new project and opens it for writing. It appears whole or not at all. 'bad-argument' where the folder holds something. */
+export function createProject(folder: string): Project {
+  const root = resolve(folder);
+  if (existsSync(root)) {
+    const isFolder = statSync(root).isDirectory();
+    if (!isFolder || readdirSync(root).length > 0)
+      throw new TastemakerError('bad-argument',
+        existsSync(join(root, 'project.db')) ? `${root} already holds a project.` : isFolder ? `The folder ${root} is not empty.` : `${root} is a file.`,
+        'Choose another name, such as mine.tastemaker.');
+  }
+  let making: string | null = null;
+  try {
+    mkdirSync(dirname(root), { recursive: true });
+    making = mkdtempSync(join(dirname(root), `.${basename(root)}.new-`));
+    for (const name of FOLDERS) mkdirSync(join(making, name));
+    const file = join(making, 'project.db');
+    const db = new Database(file);
+    try {
+      // Before WAL is switched on, so that the main file alone says whose it is and how old.
+      db.pragma(`application_id = ${APPLICATION_ID}`);
+      applyMigrations(db);
+    } finally {
+      db.close();
+    }
+    syncFile(file);
+    if (existsSync(root)) rmdirSync(root);
+    renameSync(making, root);
+  } catch (error) {
+    if (making) rmSync(making, { recursive: true, force: true });
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (error instanceof Error && 'syscall' in error)
+      throw new TastemakerError('disk', `The project ${root} cannot be made (${code}).`, 'Choose a folder where you may write, on a disk with space.');
+    throw explain(root, error);
+  }
+  return openProject(root, { write: true });
+}
+
+/**
+ * Opens a project. Writing takes the project lock ('locked' if a living process has it), backs up and migrates an older
+ * file; reading takes none (but an older file is first brought up to date under the lock). 'bad-file' for a missing,
+ * damaged, truncated or foreign file and 'newer-version' for a later one: those change nothing on the disk.
+ */
+export function openProject(folder: string, options: { write: boolean }): Project {
+  const root = resolve(folder);
+  const version = inspectHeader(root);
+  if (options.write) {
+    const release = acquireLock(root);
+    try {
+      return connect(root, true, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+  // A reader can neither migrate nor roll back what a crash left in a journal.
+  if (version < MIGRATIONS.length || sizeOf(join(root, 'project.db-journal')) > 0) openProject(root, { write: true }).close();
+  return connect(root, false, () => {});
+}
+
+function connect(root: string, write: boolean, release: () => void): Project {
+  const file = join(root, 'project.db');
+  if (write || lockHolder(root) === null) checkPages(root); // a living writer has checked it already
+  let db: Database.Database | null = null;
+  try {
+    const open = (db = new Database(file, { readonly: !write, fileMustExist: true, timeout: 5000 }));
+    for (const pragma of PRAGMAS) open.pragma(pragma);
+    const version = open.pragma('user_version', { simple: true }) as number; // the log may know better than the header
+    refuseNewer(root, version);
+    const notices: string[] = [];
+    if (write) {
+      const wanted = isOnNetworkDrive(root) ? 'truncate' : 'wal';
+      if (open.pragma(`journal_mode = ${wanted}`, { simple: true }) !== 'wal') {
+        open.pragma('journal_mode = TRUNCATE');
+        notices.push('This project lies on a drive that cannot share a write-ahead log (a network drive?): it works, but saving is slower and readers wait.');
+      }
+      open.pragma('synchronous = FULL'); // switching the journal mode may have changed it
+      if (version < MIGRATIONS.length) {
+        backupDatabase(open, root);
+        applyMigrations(open);
+        open.pragma('wal_checkpoint(TRUNCATE)'); // so that the header tells readers the new version
+      }
+    }
+    const close = () => {
+      if (!open.open) return;
+      try {
+        if (write) open.pragma('wal_checkpoint(TRUNCATE)');
+      } finally {
+        open.close();
+        if (write) stampChecked(root);
+        release();
+      }
+    };
+    return { folder: root, name: projectName(root), write, notices, db: open, close };
+  } catch (error) {
+    db?.close();
+    throw explain(root, error);
+  }
+}
+
+/** The size and time of project.db as one string, to recognise it by. */
+function stampOf(file: string): string {
+  const { size, mtimeMs } = statSync(file);
+  return JSON.stringify({ size, mtimeMs });
+}
+
+/** Notes that project.db was closed whole, so that a large one need not be read through at the next opening. */
+function stampChecked(root: string): void {
+  const file = join(root, 'project.db');
+  try {
+    if (sizeOf(file) >= ALWAYS_CHECKED && sizeOf(`${file}-wal`) === 0) writeFileSync(`${file}-checked`, stampOf(file));
+  } catch {
+    // only costs the next opening a check
+  }
+}
+
+/** PRAGMA quick_check, before anything may write. 'bad-file' with the first problem found; the file stays as it was. */
+function checkPages(root: string): void {
+  const file = join(root, 'project.db');
+  const hasLog = sizeOf(`${file}-wal`) > 0;
+  if (!hasLog && sizeOf(file) >= ALWAYS_CHECKED && existsSync(`${file}-checked`) && readFileSync(`${file}-checked`, 'utf8') === stampOf(file)) return;
+  let problem: string;
+  try {
+    // Closing a writing connection would copy a log into the main file; without a log it tidies up after itself.
+    const db = new Database(file, { readonly: hasLog, fileMustExist: true, timeout: 5000 });
+    try {
+      db.pragma('trusted_schema = OFF');
+      db.pragma('cell_size_check = ON');
+      problem = db.pragma('quick_check(1)', { simple: true }) as string;
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    throw explain(root, error);
+  }
+  if (problem !== 'ok')
+    throw new TastemakerError('bad-file', `${file} is damaged: ${problem.replace(/\s+/g, ' ').replace(/\.$/, '')}.`, restoreHint(root));
+}
+
+/** The slow, complete check (pages, indexes, references, search index); every problem as a line, none when all is well. */
+export function checkProject(project: Project): string[] {
+  const { db } = project;
+  const problems = (db.pragma('integrity_check') as { integrity_check: string }[]).map((row) => row.integrity_check).filter((line) => line !== 'ok');
+  for (const row of db.pragma('foreign_key_check') as { table: string; rowid: number; parent: string }[])
+    problems.push(`row ${row.rowid} of ${row.table} refers to a missing row of ${row.parent}`);
+  if (project.write)
+    for (const table of ['prompts_text', 'completions_text'])
+      try {
+        db.prepare(`INSERT INTO ${table} (${table}, rank) VALUES ('integrity-check', 1)`).run();
+      } catch {
+        problems.push(`the search index ${table} does not match its table`);
+      }
+  return problems;
+}

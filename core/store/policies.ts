@@ -1,0 +1,53 @@
+// Policies: every model the project knows (base, tuned, reward) with its parent and the run that made it.
+
+import { isAbsolute, relative, resolve, sep } from 'node:path';
+import type { Policy, PolicyKind } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { query, requireRow, requireThat, transaction, where } from './project.ts';
+import type { Project } from './project.ts';
+
+export type NewPolicy = Pick<Policy, 'name' | 'kind' | 'path'> & Partial<Pick<Policy, 'parentId' | 'runId' | 'createdAt'>>;
+
+const KINDS: readonly string[] = ['base', 'policy', 'reward'] satisfies PolicyKind[];
+const COLUMNS = 'id, name, kind, path, parent_id AS parentId, run_id AS runId, created_at AS createdAt';
+
+/** Relative with forward slashes when inside the project folder, so that a copied project still finds it. */
+function storedPath(project: Project, path: string): string {
+  const within = relative(project.folder, resolve(project.folder, path));
+  const isOutside = within === '..' || within.startsWith(`..${sep}`) || isAbsolute(within);
+  return isOutside ? resolve(project.folder, path) : within.split(sep).join('/');
+}
+
+/** Adds a model; returns its id. A relative `path` counts from the project folder. 'bad-data' if the name is taken. */
+export function addPolicy(project: Project, row: NewPolicy): number {
+  return transaction(project, () => {
+    requireThat(row.name.trim() !== '', 'A policy needs a name.', 'Give a name that is not empty.');
+    requireThat(KINDS.includes(row.kind), `Policy "${row.name}" has the unknown kind "${row.kind}".`, `Use one of ${KINDS.join(', ')}.`);
+    const taken = query(project, 'SELECT 1 FROM policies WHERE name = ?').get(row.name);
+    requireThat(!taken, `The project already has a policy called "${row.name}".`, 'Choose another name.');
+    requireRow(project, 'policies', row.parentId);
+    requireRow(project, 'runs', row.runId);
+    return Number(query(project, 'INSERT INTO policies (name, kind, path, parent_id, run_id, created_at) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(row.name, row.kind, storedPath(project, row.path), row.parentId ?? null, row.runId ?? null, row.createdAt ?? Date.now()).lastInsertRowid);
+  });
+}
+
+/** The model of this name. 'bad-argument' listing the known names where there is none. */
+export function getPolicy(project: Project, name: string): Policy {
+  const found = query<Policy>(project, `SELECT ${COLUMNS} FROM policies WHERE name = ?`).get(name);
+  if (found) return found;
+  const known = listPolicies(project).map((policy) => policy.name);
+  throw new TastemakerError('bad-argument', `There is no policy called "${name}" in the project "${project.name}".`,
+    known.length > 0 ? `Known names: ${known.join(', ')}.` : 'The project has no models yet; add one with "tastemaker model add".');
+}
+
+/** Models in id order (parents before children). */
+export function listPolicies(project: Project, filter: { kind?: PolicyKind; runId?: string } = {}): Policy[] {
+  const { sql, values } = where({ kind: filter.kind, run_id: filter.runId });
+  return query<Policy>(project, `SELECT ${COLUMNS} FROM policies ${sql} ORDER BY id`).all(...values);
+}
+
+/** Where the model's files lie, as an absolute path. */
+export function policyPath(project: Project, policy: Policy): string {
+  return resolve(project.folder, policy.path);
+}

@@ -1,0 +1,52 @@
+// Runs: one row per execution of a job; its manifest, metrics and checkpoints lie in runs/<id>/.
+
+import type { Run, RunKind, RunStatus } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { query, requireThat, transaction, where } from './project.ts';
+import type { Project } from './project.ts';
+
+export type NewRun = Pick<Run, 'id' | 'kind' | 'name'> & Partial<Pick<Run, 'status' | 'createdAt' | 'endedAt' | 'error'>>;
+
+const STATUSES: readonly string[] = ['running', 'done', 'stopped', 'failed', 'cancelled'] satisfies RunStatus[];
+const COLUMNS = 'id, kind, name, status, created_at AS createdAt, ended_at AS endedAt, error';
+
+const checkStatus = (id: string, status: string) =>
+  requireThat(STATUSES.includes(status), `Run ${id} has the unknown status "${status}".`, `Use one of ${STATUSES.join(', ')}.`);
+
+/** Adds a run, by default running since now. 'bad-data' if the id is taken or cannot name a folder. */
+export function addRun(project: Project, row: NewRun): Run {
+  return transaction(project, () => {
+    requireThat(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(row.id), `"${row.id}" cannot be the id of a run.`, 'Use letters, digits, dots and dashes: it names a folder.');
+    requireThat(!query(project, 'SELECT 1 FROM runs WHERE id = ?').get(row.id), `The project already has a run ${row.id}.`, 'Choose another id.');
+    const { status = 'running', createdAt = Date.now(), endedAt = null, error = null } = row;
+    checkStatus(row.id, status);
+    query(project, 'INSERT INTO runs (id, kind, name, status, created_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?)')
+      .run(row.id, row.kind, row.name, status, createdAt, endedAt, error);
+    return getRun(project, row.id);
+  });
+}
+
+/** Changes the name, status, end or error of a run and returns it as it is now. */
+export function updateRun(project: Project, id: string, changes: Partial<Pick<Run, 'name' | 'status' | 'endedAt' | 'error'>>): Run {
+  return transaction(project, () => {
+    const row = { ...getRun(project, id), ...changes };
+    checkStatus(id, row.status);
+    query(project, 'UPDATE runs SET name = ?, status = ?, ended_at = ?, error = ? WHERE id = ?').run(row.name, row.status, row.endedAt, row.error, id);
+    return row;
+  });
+}
+
+/** The run of this id. 'bad-argument' naming the latest ones where there is none. */
+export function getRun(project: Project, id: string): Run {
+  const found = query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE id = ?`).get(id);
+  if (found) return found;
+  const latest = listRuns(project).slice(0, 5).map((run) => run.id);
+  throw new TastemakerError('bad-argument', `There is no run ${id} in the project "${project.name}".`,
+    latest.length > 0 ? `The latest runs: ${latest.join(', ')}.` : 'The project has no runs yet.');
+}
+
+/** Runs, newest first. */
+export function listRuns(project: Project, filter: { kind?: RunKind; status?: RunStatus } = {}): Run[] {
+  const { sql, values } = where({ kind: filter.kind, status: filter.status });
+  return query<Run>(project, `SELECT ${COLUMNS} FROM runs ${sql} ORDER BY created_at DESC, rowid DESC`).all(...values);
+}

@@ -1,0 +1,42 @@
+// Losses on the scores of a prompt's completions: Bradley-Terry over all pairs of a ranking, and best of K.
+//
+//   L = - Σ_prompts 1/P Σ_{i above j} w ln σ(r_i - r_j),  w = 1 / (number of pairs of that prompt)
+// All C(K,2) pairs of one prompt form one element with total weight 1 (D14, InstructGPT's convention); ties make no pair.
+
+import { constant } from '#core/autodiff/graph.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
+import { cast, reshape } from '#core/autodiff/ops/movement.ts';
+import { div, greater, mul, neg, scale, softplus, sub } from '#core/autodiff/ops/elementwise.ts';
+import { gatherElements } from '#core/autodiff/ops/indexing.ts';
+import { logSumExp } from '#core/autodiff/ops/nn.ts';
+import { sumAll } from '#core/autodiff/ops/reduction.ts';
+
+/** Weight of each ordered pair (i above j) for one ranking: K·K numbers that add up to 1, or all 0 when everything ties. */
+export function pairWeights(ranks: readonly number[], K = ranks.length): Float32Array {
+  const weights = new Float32Array(K * K);
+  let pairs = 0;
+  ranks.forEach((a, i) => ranks.forEach((b, j) => {
+    if (a < b) {
+      weights[i * K + j] = 1;
+      pairs++;
+    }
+  }));
+  return pairs ? weights.map((weight) => weight / pairs) : weights;
+}
+
+/** scores [B, K], pairs [B, K, K] from `pairWeights` -> loss, and the share of pair weight that is ordered right. */
+export function rankingLoss(scores: Tensor, pairs: Tensor): { loss: Tensor; accuracy: Tensor } {
+  const [B, K] = scores.shape as [number, number];
+  const gap = sub(reshape(scores, [B, K, 1]), reshape(scores, [B, 1, K])); // r_i - r_j
+  const total = sumAll(pairs);
+  const loss = div(sumAll(mul(softplus(neg(gap)), pairs)), total); // -ln σ(x) = softplus(-x)
+  const right = cast(greater(gap, constant(scores.graph, 'float32', [], [0])), 'float32');
+  return { loss, accuracy: div(sumAll(mul(right, pairs)), total) };
+}
+
+/** 2019's loss: cross-entropy of the best under softmax(scores). scores [B, K], best int32 [B] (P19 §2.1). */
+export function bestOfKLoss(scores: Tensor, best: Tensor): Tensor {
+  const B = scores.shape[0]!;
+  const picked = gatherElements(scores, reshape(best, [B, 1]), 1);
+  return scale(sumAll(sub(logSumExp(scores), picked)), 1 / B);
+}

@@ -1,0 +1,85 @@
+// One rollout batch of PPO, turned into the arrays that the two updates are fed.
+// It holds sampled completions with what the reference, the reward model and the critic say of them.
+
+import type { Arrays } from '#core/autodiff/compile.ts';
+import { packRows, rowShape } from '#core/models/rows.ts';
+import type { Group, RowShape } from '#core/models/rows.ts';
+import { targetsOf } from '#core/models/evaluator.ts';
+import { advantages, episodeRewards, whiten } from './gae.ts';
+import type { Episode, ScorePlacement } from './gae.ts';
+
+export interface RolloutSettings {
+  beta: number;
+  gamma: number;
+  lambda: number;
+  /** the response limit: where the score may still land after the end */
+  limit: number;
+  placement: ScorePlacement;
+  whitenRewards: boolean;
+  whitenAdvantages: boolean;
+  /** unbiased variance (TRL) or biased (2019, N+) */
+  unbiased: boolean;
+}
+
+/** One prompt's completions with all that is known of them. */
+export interface RolloutGroup extends Group {
+  episodes: readonly Episode[];
+}
+
+export interface Prepared extends Group {
+  /** [completion][slot] */
+  rewards: number[][];
+  /** whitened where asked, response tokens only */
+  advantages: number[][];
+  /** from the un-whitened advantages (D23) */
+  returns: number[][];
+  episodes: readonly Episode[];
+}
+
+/** Rewards, advantages and returns; whitening is over all response tokens of the batch (D16, D22). */
+export function prepareRollout(groups: readonly RolloutGroup[], settings: RolloutSettings): Prepared[] {
+  let rewards = groups.map(({ episodes }) => episodes.map((episode) => episodeRewards(episode, settings.beta, settings.limit, settings.placement)));
+  if (settings.whitenRewards) rewards = spread(rewards, whiten(rewards.flat(2), { keepMean: true, unbiased: settings.unbiased }));
+  const estimated = groups.map(({ episodes }, g) => episodes.map((episode, k) => advantages(rewards[g]![k]!, episode.values, settings.gamma, settings.lambda)));
+  const tokens = groups.map(({ completions }, g) => completions.map((completion, k) => estimated[g]![k]!.advantages.slice(0, completion.length)));
+  const whitened = settings.whitenAdvantages ? spread(tokens, whiten(tokens.flat(2), { unbiased: settings.unbiased })) : tokens;
+  return groups.map(({ prompt, completions, episodes }, g) => ({ prompt, completions, episodes, rewards: rewards[g]!, advantages: whitened[g]!, returns: estimated[g]!.map(({ returns }) => returns) }));
+}
+
+/** A flat list back in the nesting it came from. */
+function spread(like: readonly (readonly (readonly number[])[])[], flat: readonly number[]): number[][][] {
+  let at = 0;
+  return like.map((rows) => rows.map((row) => row.map(() => flat[at++]!)));
+}
+
+/** Stacked minibatches for the policy: each a list of groups of equal count. */
+export function policyArrays(minibatches: readonly (readonly Prepared[])[]): { shape: RowShape; arrays: Arrays } {
+  const { all, shape, arrays, first, size } = pack(minibatches, 'tokens');
+  const old = new Float32Array(size), A = new Float32Array(size), mask = new Float32Array(size);
+  all.forEach(({ episodes, advantages: rows }, g) => episodes.forEach(({ logprobs }, k) => {
+    const at = first[g]![k]!;
+    old.set(logprobs, at);
+    A.set(rows[k]!, at);
+    mask.fill(1, at, at + logprobs.length);
+  }));
+  return { shape, arrays: { ...arrays, targets: targetsOf(all, first, size), old, advantages: A, mask } };
+}
+
+/** Stacked minibatches for the critic: every slot that has a return. */
+export function criticArrays(minibatches: readonly (readonly Prepared[])[]): { shape: RowShape; arrays: Arrays } {
+  const { all, shape, arrays, first, size } = pack(minibatches, 'tokens-and-end');
+  const old = new Float32Array(size), returns = new Float32Array(size), mask = new Float32Array(size);
+  all.forEach(({ episodes, returns: rows }, g) => episodes.forEach(({ values }, k) => {
+    const at = first[g]![k]!, row = rows[k]!;
+    old.set(values.slice(0, row.length), at);
+    returns.set(row, at);
+    mask.fill(1, at, at + row.length);
+  }));
+  return { shape, arrays: { ...arrays, old, returns, mask } };
+}
+
+function pack(minibatches: readonly (readonly Prepared[])[], slots: 'tokens' | 'tokens-and-end') {
+  const all = minibatches.flat(), B = minibatches[0]!.length;
+  const shape = rowShape(all, B, slots);
+  return { all, shape, size: all.length * shape.Q, ...packRows(all, shape, all.length, slots) };
+}

@@ -1,0 +1,106 @@
+// Holds the source tree to the house rules, and the check itself to a tree where every rule is broken.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findViolations, HOMES, LAYERS, sourceFiles } from './architecture.ts';
+
+describe('this tree', () => {
+  test('is found', () => {
+    expect(sourceFiles(process.cwd())).toEqual(expect.arrayContaining(['core/errors.ts', 'build/start.mjs', 'tests/architecture.test.ts', 'vitest.config.ts']));
+  });
+
+  test('keeps the house rules', () => {
+    expect(findViolations(process.cwd())).toEqual([]);
+  });
+
+  test('the layers only point downward', () => {
+    const order = Object.keys(LAYERS);
+    for (const [layer, { may }] of Object.entries(LAYERS)) {
+      for (const other of may) expect(order.indexOf(other), `${layer} -> ${other}`).toBeLessThan(order.indexOf(layer));
+      for (const other of may) expect(order, `${layer} -> ${other}`).toContain(other);
+    }
+    for (const home of Object.values(HOMES)) expect(order).toContain(home);
+  });
+});
+
+const HEAD = '// Does one thing.\n';
+
+/** What is planted -> a part of the complaint it must cause. */
+const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: string]>> = {
+  'an upward import': ['core/autodiff/a.ts', "import { x } from '#core/jobs/job.ts';", 'core/autodiff may not know core/jobs'],
+  'an upward type import': ['core/store/a.ts', "import type { X } from '#core/models/gpt.ts';", 'core/store may not know core/models'],
+  'an upward dynamic import': ['core/formats/a.ts', "const x = await import('#core/store/runs.ts');", 'core/formats may not know core/store'],
+  'an upward import inside a type': ['core/tokenizer/a.ts', "export type X = import('#core/store/runs.ts').Run;", 'core/tokenizer may not know core/store'],
+  'an upward import in a subfolder': ['core/autodiff/ops/a.ts', "import { x } from '#core/training/adamw.ts';", 'core/autodiff may not know core/training'],
+  'a core file that knows the window': ['core/cli/a.ts', "import { x } from 'vue';", 'whose only home is renderer'],
+  'a sideways import of leaves': ['core/errors.ts', "import type { Split } from '#core/contract.ts';", 'core/errors may not know core/contract'],
+  'a sideways import by ./': ['core/random.ts', "import { x } from './errors.ts';", 'core/random may not know core/errors'],
+  'a leaf that knows Node': ['core/contract.ts', "import { join } from 'node:path';", 'core/contract does not know Node'],
+  'a package outside its home': ['core/jobs/a.ts', "import Database from 'better-sqlite3';", 'whose only home is core/store'],
+  'a file of a package outside its home': ['core/models/a.ts', "import { x } from 'onnxruntime-node/dist/x.js';", 'whose only home is core/autodiff'],
+  'a required package': ['core/demo/a.ts', "const x = require('tokenizers');", 'whose only home is core/tokenizer'],
+  'a package without a home': ['core/store/a.ts', "import _ from '@some/package';", 'has no home in the table'],
+  'an unprefixed module of Node': ['core/store/a.ts', "import fs from 'fs';", 'has no home in the table'],
+  'a folder without a row': ['core/plugins/a.ts', '', 'core/plugins has no row'],
+  'two dots': ['core/store/a.ts', "import { x } from '../errors.ts';", 'to cross a folder'],
+  'two dots in the middle': ['core/store/a.ts', "import { x } from './inner/../../errors.ts';", 'to cross a folder'],
+  'two dots in a test': ['tests/core/a.test.ts', "import { x } from '../../core/errors.ts';", 'to cross a folder'],
+  'an import without its ending': ['core/store/a.ts', "import { x } from './runs';", 'without its file ending'],
+  'a job that knows a job': ['core/jobs/train-policy.ts', "import { x } from './sample.ts';", 'a job knows no other job'],
+  'a job that knows a job by its full name': ['core/jobs/sample.ts', "import { x } from '#core/jobs/train-reward.ts';", 'a job knows no other job'],
+  'no opening sentence': ['core/store/a.ts', 'export const x = 1;\n', 'does not open with a sentence'],
+  'an opening without a full stop': ['core/store/a.ts', '// does things\nexport const x = 1;\n', 'does not open with a sentence'],
+  'a long file': ['core/store/a.ts', 'export {};\n'.repeat(400), '401 lines'],
+  'a long test': ['tests/core/a.test.ts', 'export {};\n'.repeat(400), '401 lines'],
+  'a long build script': ['build/a.mjs', 'export {};\n'.repeat(400), '401 lines'],
+  'a vague name': ['core/store/utils.ts', '', '"utils" says nothing'],
+  'a vague folder': ['core/store/common/runs.ts', '', '"common" says nothing'],
+  'a camel-case name': ['core/store/trainReward.ts', '', 'not kebab-case'],
+  'an underscore': ['tests/core/train_reward.test.ts', '', 'not kebab-case'],
+  'an index': ['core/store/index.ts', '', 'no index files'],
+  'a default function': ['core/store/a.ts', 'export default function x() {}', 'default export'],
+  'a default value': ['core/store/a.ts', 'export default 1;', 'default export'],
+  'a renamed default': ['core/store/a.ts', 'const x = 1;\nexport { x as default };', 'default export'],
+  'a re-export': ['core/store/a.ts', "export { x } from './runs.ts';", 're-export'],
+  'a re-export of everything': ['core/store/a.ts', "export * from './runs.ts';", 're-export'],
+  'a re-export in two steps': ['core/store/a.ts', "import { x } from './runs.ts';\nexport { x };", 're-export'],
+};
+
+const KEPT: Readonly<Record<string, [path: string, text: string]>> = {
+  'a downward import': ['core/jobs/train-policy.ts', "import { x } from '#core/training/gae.ts';\nimport { y } from './job.ts';"],
+  'the home of a package': ['core/store/database.ts', "import Database from 'better-sqlite3';\nimport { join } from 'node:path';\nimport './runs.ts';"],
+  'a folder below a layer': ['core/autodiff/ops/linalg.ts', "import { x } from '#core/autodiff/graph.ts';\nimport { y } from './movement.ts';"],
+  'a test': ['tests/core/store/runs.test.ts', "import { x } from '#core/store/runs.ts';\nimport fc from 'fast-check';"],
+  'a configuration': ['some.config.ts', 'export default {};'],
+  'the word import in a text': ['core/store/a.ts', `const x = "import y from '../z'"; // import('../z')`],
+};
+
+describe('the check', () => {
+  let root = '';
+  beforeEach(() => void (root = mkdtempSync(join(tmpdir(), 'architecture-'))));
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+  const plant = (path: string, text: string) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  };
+
+  test.each(Object.entries(PLANTED))('catches %s', (_, [path, text, complaint]) => {
+    plant(path, complaint.includes('sentence') ? text : HEAD + text);
+    const found = findViolations(root);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain(path);
+    expect(found[0]).toContain(complaint);
+  });
+
+  test.each(Object.entries(KEPT))('lets %s pass', (_, [path, text]) => {
+    plant(path, HEAD + text);
+    expect(findViolations(root)).toEqual([]);
+  });
+
+  test('accepts 400 lines and a sentence under #!', () => {
+    plant('core/store/a.ts', HEAD + 'export {};\n'.repeat(399));
+    plant('build/a.mjs', `#!/usr/bin/env node\n${HEAD}`);
+    expect(findViolations(root)).toEqual([]);
+  });
+});

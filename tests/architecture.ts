@@ -1,0 +1,176 @@
+// The house rules as data and as one function that checks a source tree against them.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import ts from 'typescript';
+
+/** What a layer may import besides its own folder: other layers, and Node's modules unless `node` is false. */
+interface Layer {
+  may: readonly string[];
+  node?: false;
+}
+
+const LEAVES = ['core/contract', 'core/errors', 'core/random'];
+const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation'];
+const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
+const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
+
+/** Downward only: each row is a folder, or a file directly in core. */
+export const LAYERS: Readonly<Record<string, Layer>> = {
+  'core/contract': { may: [], node: false },
+  'core/errors': { may: [], node: false },
+  'core/random': { may: [], node: false },
+  'core/store': { may: ['core/contract', 'core/errors'] },
+  'core/tokenizer': { may: ['core/errors'] },
+  'core/formats': { may: ['core/errors'] },
+  'core/demo': { may: ['core/errors', 'core/random'] },
+  'core/autodiff': { may: ['core/errors', 'core/random'] },
+  'core/models': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/formats'] },
+  'core/training': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/models'] },
+  'core/evaluation': { may: ['core/errors', 'core/random', 'core/tokenizer', 'core/models'] },
+  'core/jobs': { may: BELOW_JOBS },
+  'core/service': { may: BELOW_SERVICE },
+  'core/host': { may: BELOW_HOST },
+  'core/cli': { may: [...BELOW_HOST, 'core/host'] },
+  electron: { may: ['core/contract', 'core/errors'] },
+  renderer: { may: ['core/contract'], node: false },
+};
+
+/** The one layer that knows each npm package; a package that is not here may not be imported by any layer. */
+export const HOMES: Readonly<Record<string, string>> = {
+  'better-sqlite3': 'core/store',
+  tokenizers: 'core/tokenizer',
+  papaparse: 'core/formats',
+  'onnxruntime-node': 'core/autodiff',
+  'onnxruntime-common': 'core/autodiff',
+  electron: 'electron',
+  vue: 'renderer',
+  pinia: 'renderer',
+  uplot: 'renderer',
+};
+
+/** Which files of core/jobs are jobs: no job knows another job, only the table of recipes does. */
+export const IS_JOB = /^core\/jobs\/(train-.*|sample|label-gold|demo-project)\.ts$/;
+const TABLE_OF_JOBS = 'core/jobs/recipes.ts';
+
+const SOURCE_FOLDERS = ['core', 'electron', 'renderer', 'build', 'tests'];
+const MAX_LINES = 400;
+const FORBIDDEN_NAMES = ['utils', 'util', 'helpers', 'helper', 'common', 'misc', 'lib', 'shared'];
+const SENTENCE = /^\/\/ [\p{Lu}`"].*\.$/u;
+const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*$/;
+const MAY_EXPORT_DEFAULT = /(\.config\.ts|^build\/.*-reporter\.mjs)$/;
+
+/** What a module asks for and hands out. */
+interface Exchange {
+  imports: { specifier: string; line: number }[];
+  defaultExports: number[];
+  reExports: number[];
+}
+
+/** Reads every static, dynamic and type import (and `require`) of a source text. */
+function readExchange(name: string, text: string): Exchange {
+  const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true, name.endsWith('.ts') ? ts.ScriptKind.TS : ts.ScriptKind.JS);
+  const found: Exchange = { imports: [], defaultExports: [], reExports: [] };
+  const imported = new Set<string>();
+  const lineOf = (node: ts.Node) => source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1;
+  const take = (node: ts.Node | undefined) => {
+    if (node && ts.isStringLiteralLike(node)) found.imports.push({ specifier: node.text, line: lineOf(node) });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) {
+      take(node.moduleSpecifier);
+      const clause = node.importClause;
+      if (clause?.name) imported.add(clause.name.text);
+      if (clause?.namedBindings) {
+        if (ts.isNamespaceImport(clause.namedBindings)) imported.add(clause.namedBindings.name.text);
+        else for (const element of clause.namedBindings.elements) imported.add(element.name.text);
+      }
+    } else if (ts.isExportDeclaration(node)) {
+      take(node.moduleSpecifier);
+      const names = node.exportClause && ts.isNamedExports(node.exportClause) ? node.exportClause.elements : [];
+      if (node.moduleSpecifier || names.some((element) => imported.has((element.propertyName ?? element.name).text))) found.reExports.push(lineOf(node));
+      if (names.some((element) => element.name.text === 'default')) found.defaultExports.push(lineOf(node));
+    } else if (ts.isExportAssignment(node)) {
+      found.defaultExports.push(lineOf(node));
+    } else if (ts.isImportTypeNode(node)) {
+      if (ts.isLiteralTypeNode(node.argument)) take(node.argument.literal);
+    } else if (ts.isExternalModuleReference(node)) {
+      take(node.expression);
+    } else if (ts.isCallExpression(node)) {
+      const loads = node.expression.kind === ts.SyntaxKind.ImportKeyword || /^(require|require\.resolve|import\.meta\.resolve)$/.test(node.expression.getText(source));
+      if (loads) take(node.arguments[0]);
+    }
+    if (ts.canHaveModifiers(node) && ts.getModifiers(node)?.some((modifier) => modifier.kind === ts.SyntaxKind.DefaultKeyword)) found.defaultExports.push(lineOf(node));
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+/** The layer a path belongs to: `core/store/runs.ts` -> `core/store`, `core/errors.ts` -> `core/errors`, `electron/main.ts` -> `electron`. */
+function layerOf(path: string): string {
+  const [top = '', second = ''] = path.split('/');
+  return top === 'core' ? `core/${second.replace(/\.ts$/, '')}` : top;
+}
+
+const packageOf = (specifier: string) => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+
+/** Why `file` may not import `specifier`, or null when it may. */
+function judgeImport(file: string, specifier: string): string | null {
+  if (specifier.split('/').includes('..')) return `imports "${specifier}": write #core/… to cross a folder`;
+  const layer = layerOf(file);
+  const rules = LAYERS[layer];
+  if (!rules) return null; // build and tests may use everything
+  if (specifier.startsWith('./') || specifier.startsWith('#')) {
+    if (specifier.startsWith('#') && !specifier.startsWith('#core/')) return `imports "${specifier}": only #core/… is known`;
+    const target = specifier.startsWith('./') ? join(dirname(file), specifier).replaceAll('\\', '/') : specifier.slice(1);
+    if (!/\.(ts|vue|css|json|wasm|sql)$/.test(target)) return `imports "${specifier}" without its file ending`;
+    const other = layerOf(target);
+    if (other !== layer) return rules.may.includes(other) ? null : `imports ${target}: ${layer} may not know ${other}`;
+    const betweenJobs = layer === 'core/jobs' && dirname(file) === dirname(target) && IS_JOB.test(target) && file !== TABLE_OF_JOBS;
+    return betweenJobs ? `imports ${target}: a job knows no other job` : null;
+  }
+  if (specifier.startsWith('node:')) return rules.node === false ? `imports ${specifier}: ${layer} does not know Node` : null;
+  const home = HOMES[packageOf(specifier)];
+  if (!home) return `imports the package "${specifier}", which has no home in the table`;
+  return home === layer ? null : `imports "${specifier}", whose only home is ${home}`;
+}
+
+/** Checks one file; `path` is relative to the root, with forward slashes. */
+function judgeFile(path: string, text: string): string[] {
+  const problems: string[] = [];
+  const parts = path.split('/');
+  const bare = parts.map((part) => part.replace(/(\.(test|spec|config|d))?\.(ts|mjs)$/, ''));
+  const odd = bare.find((part) => !KEBAB.test(part));
+  if (odd) problems.push(`${path}: "${odd}" is not kebab-case`);
+  const vague = bare.find((part) => FORBIDDEN_NAMES.includes(part));
+  if (vague) problems.push(`${path}: "${vague}" says nothing; name it after what is in it`);
+  if (bare.at(-1) === 'index') problems.push(`${path}: no index files; import from the file itself`);
+  if (parts[0] === 'core' && !LAYERS[layerOf(path)]) problems.push(`${path}: ${layerOf(path)} has no row in the table of layers`);
+
+  const lines = text.replace(/\n$/, '').split('\n');
+  if (lines.length > MAX_LINES) problems.push(`${path}: ${lines.length} lines, the most is ${MAX_LINES}`);
+  if (!SENTENCE.test(lines[lines[0]?.startsWith('#!') ? 1 : 0] ?? '')) problems.push(`${path}:1: does not open with a sentence ("// Does this and that.")`);
+
+  const exchange = readExchange(path, text);
+  for (const { specifier, line } of exchange.imports) {
+    const problem = judgeImport(path, specifier);
+    if (problem) problems.push(`${path}:${line}: ${problem}`);
+  }
+  if (!MAY_EXPORT_DEFAULT.test(path)) for (const line of exchange.defaultExports) problems.push(`${path}:${line}: default export`);
+  for (const line of exchange.reExports) problems.push(`${path}:${line}: re-export`);
+  return problems;
+}
+
+/** The source files of a tree, relative to its root, with forward slashes. */
+export function sourceFiles(root: string): string[] {
+  const inFolders = SOURCE_FOLDERS.filter((folder) => existsSync(join(root, folder))).flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/${name.replaceAll('\\', '/')}`),
+  );
+  const files = [...readdirSync(root), ...inFolders];
+  return files.filter((path) => /\.(ts|mjs)$/.test(path) && !path.includes('node_modules/') && statSync(join(root, path)).isFile()).sort();
+}
+
+/** Every breach of the house rules in the tree, as "path:line: what is wrong"; empty when the house is kept. */
+export function findViolations(root: string): string[] {
+  return sourceFiles(root).flatMap((path) => judgeFile(path, readFileSync(join(root, path), 'utf8')));
+}

@@ -1,0 +1,135 @@
+// Prompts: what a file is taken for, what each format becomes, and truncation that never touches anything but the post.
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseTldrPrompt, readPrompts, tldrPrompt, truncatePost } from '#core/formats/prompts.ts';
+import { errorOf, fileWith, shared, temporaryFolder } from './folder.ts';
+
+const lines = (...rows: unknown[]) => rows.map((row) => JSON.stringify(row)).join('\n') + '\n';
+const read = (content: string, name = 'p.jsonl', map?: Record<string, string>) => readPrompts(fileWith(content, name), map && { map });
+
+describe('what a file is taken for', () => {
+  test('rows with a prompt, with a reference under any of its names', () => {
+    const { prompts, errors, format } = read(lines(
+      { prompt: 'a' }, { prompt: 'b', reference: 'r' }, { prompt: 'c', completion: ' s' }, { prompt: 'd', target: ['t', 'u'], source: 'here' }, { prompt: '' }, { prompt: 3 }, 'text',
+    ));
+    expect(format).toBe('prompt');
+    expect(prompts).toEqual([
+      { text: 'a', reference: null, source: 'p.jsonl' }, { text: 'b', reference: 'r', source: 'p.jsonl' },
+      { text: 'c', reference: ' s', source: 'p.jsonl' }, { text: 'd', reference: 't', source: 'here' },
+    ]);
+    expect(errors.map(({ line }) => line)).toEqual([5, 6, 7]);
+  });
+
+  test('posts become the prompt of the paper, letter by letter', () => {
+    const post = { subreddit: 'tifu', title: 'Late again', post: 'My cat ate my badge.\nSo I was late.' };
+    const { prompts, format } = read(lines({ ...post, summary: 'Cat ate badge.' }, post));
+    expect(format).toBe('tldr');
+    expect(prompts[0]).toEqual({
+      text: 'SUBREDDIT: r/tifu\n\nTITLE: Late again\n\nPOST: My cat ate my badge.\nSo I was late.\n\nTL;DR:', reference: 'Cat ate badge.', source: 'p.jsonl',
+    });
+    expect(prompts[1]!.reference).toBeNull();
+    expect(parseTldrPrompt(prompts[0]!.text)).toEqual(post);
+    expect(parseTldrPrompt('What is new?')).toBeNull();
+    expect(read('subreddit,title,post\ntifu,T,"P\n\nQ"\n', 'p.csv')).toMatchObject({ format: 'csv tldr', prompts: [{ text: tldrPrompt({ subreddit: 'tifu', title: 'T', post: 'P\n\nQ' }) }] });
+  });
+
+  test('papers become their abstract, with the first target as reference', () => {
+    const { prompts, errors, format } = read(lines({ source: ['One.', 'Two.'], target: ['T', 'U'], paper_id: 'x' }, { source: [], target: ['T'] }, { source: 'One', target: [] }));
+    expect([format, prompts]).toEqual(['scitldr', [{ text: 'One. Two.\n\nTL;DR:', reference: 'T', source: 'p.jsonl' }]]);
+    expect(errors.map(({ line }) => line)).toEqual([2, 3]);
+  });
+
+  test('plain lines, also where the first looks like a header or like JSON', () => {
+    expect(read('\ufeffWrite a poem.\r\n\r\nText, please\n', 'p.txt')).toEqual({
+      prompts: [{ text: 'Write a poem.', reference: null, source: 'p.txt' }, { text: 'Text, please', reference: null, source: 'p.txt' }], errors: [], format: 'text',
+    });
+    expect(read('text\nmore\n', 'p.txt').prompts.length).toBe(2);
+    expect(read('{curly} braces\nmore\n', 'p.txt').prompts.length).toBe(2);
+    expect(read(lines({ prompt: 'a' }), 'p.txt').format).toBe('prompt'); // the content decides
+    expect(read('One.\nTwo.\n', 'p').format).toBe('text');
+  });
+
+  test('tables by their column, with or without the ending', () => {
+    for (const name of ['p.csv', 'p']) {
+      expect(read('id,prompt,reference\n1,"a, b",r\n2,c,\n3,,r\n', name)).toEqual({
+        format: 'csv prompt',
+        prompts: [{ text: 'a, b', reference: 'r', source: name }, { text: 'c', reference: null, source: name }],
+        errors: [{ line: 4, offset: null, message: '"prompt" is empty.' }],
+      });
+    }
+    expect(read('text\tid\nhello, you\t1\n', 'p.tsv').prompts[0]!.text).toBe('hello, you');
+  });
+
+  test('a map names other columns', () => {
+    const map = { text: 'question', reference: 'ideal', source: 'site' };
+    const wanted = [{ text: 'q', reference: 'i', source: 's' }];
+    expect(read(lines({ question: 'q', ideal: 'i', site: 's', prompt: 'other' }), 'p.jsonl', map)).toMatchObject({ format: 'mapped', prompts: wanted });
+    expect(read('question,ideal,site\nq,i,s\n', 'p', map)).toMatchObject({ format: 'csv mapped', prompts: wanted });
+    expect(read(lines({ other: 'q' }), 'p.jsonl', map).errors).toMatchObject([{ line: 1, message: expect.stringContaining('"other"') }]);
+    expect(errorOf(() => read('x', 'p', { colour: 'x' })).message).toContain('"colour"');
+    expect(errorOf(() => read('x', 'p', { reference: 'x' })).code).toBe('bad-argument');
+  });
+
+  test('files that hold no prompt say what was found and what to do', () => {
+    const error = errorOf(() => read(lines({ question: 'q', answer: 'a' })));
+    expect(error.code).toBe('bad-data');
+    expect(error.message).toMatch(/line 1: .*"question", "answer"/);
+    expect(error.hint).toContain('--map');
+    expect(errorOf(() => read('\n \n')).message).toContain('is empty');
+    expect(errorOf(() => read('[{"prompt": "a"}]', 'p.json')).message).toContain('one JSON list');
+    expect(errorOf(() => read('id,colour\n', 'p.csv')).message).toContain('no rows');
+    expect(errorOf(() => readPrompts(path.join(temporaryFolder(), 'none'))).message).toContain('does not exist');
+  });
+
+  const papers = shared('data', 'scitldr', 'train.jsonl');
+  test.skipIf(!papers)('SciTLDR as it is published (skipped: data not present)', () => {
+    const { prompts, errors, format } = readPrompts(papers!);
+    expect([format, errors, prompts.length]).toEqual(['scitldr', [], 1992]);
+    for (const { text, reference } of prompts) if (!/[^\n]\n\nTL;DR:$/.test(text) || !reference) expect.fail(text);
+  });
+});
+
+describe('truncation', () => {
+  const byLetter = (text: string) => text.length;
+  // like a byte-pair encoding in what matters here: pieces of up to six letters, each break a piece, four for an emoji
+  const byPiece = (text: string) => (text.match(/ ?[a-z]{1,6}|\n|[^]/g) ?? []).reduce((n, piece) => n + (piece >= '\ud800' && piece < '\ue000' ? 2 : 1), 0);
+
+  test.each([ // limit, post, result: with the format "<post>" and one token a letter
+    [10, '12345678', '<12345678>'],
+    [8, '12345678', '<123456>'],
+    [8, '1234\n5678', '<1234>'],
+    [8, '1\n2\n3\n4\n5', '<1\n2\n3>'],
+    [4, '1234\n5678', '<12>'],
+    [3, '\n\n\n\n', '<\n>'],
+    [2, '12345678', '<>'],
+  ])('to %i letters: %j', (limit, post, wanted) => {
+    expect(truncatePost(post, (text) => `<${text}>`, byLetter, limit)).toBe(wanted);
+  });
+
+  test('what does not fit even without its post is refused', () => {
+    const error = errorOf(() => truncatePost('12', (text) => `<${text}>`, byLetter, 1));
+    expect([error.code, error.message]).toEqual(['too-long', expect.stringContaining('1 token longer than 1')]);
+  });
+
+  test('title, subreddit and ending stay, the rest is a start of the post that fits, as dropping one character at a time finds it', () => {
+    const letter = fc.constantFrom('a', 'b', 'z', ' ', '\n', '.', '😀', 'ü');
+    const text = fc.array(letter, { maxLength: 400 }).map((letters) => letters.join(''));
+    fc.assert(fc.property(text, text.map((line) => line.replaceAll('\n', '')), fc.integer({ min: 0, max: 200 }), (post, title, room) => {
+      const format = (kept: string) => tldrPrompt({ subreddit: 'aww', title, post: kept });
+      const limit = byPiece(format('')) + room;
+      const result = truncatePost(post, format, byPiece, limit);
+      let slow = post; // the definition
+      while (byPiece(format(slow)) > limit) slow = slow.includes('\n') ? slow.slice(0, slow.lastIndexOf('\n')) : [...slow].slice(0, -1).join('');
+      expect(result).toBe(format(slow));
+      expect(result.isWellFormed()).toBe(true);
+    }), { numRuns: 200 });
+  });
+
+  test('one line of 40,000 letters is cut in few encodings', () => {
+    let encodings = 0;
+    const result = truncatePost('word '.repeat(8000), (post) => post, (text) => { encodings++; return byPiece(text); }, 512);
+    expect(byPiece(result)).toBe(512);
+    expect(encodings).toBeLessThan(1000);
+  });
+});

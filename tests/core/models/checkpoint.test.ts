@@ -1,0 +1,194 @@
+// Model folders: written and read back bit for bit, other programs' spellings, and plain sentences for folders that do not hold together.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { TastemakerError } from '#core/errors.ts';
+import { fromBfloat16, toBfloat16 } from '#core/formats/number-formats.ts';
+import { writeSafetensors } from '#core/formats/safetensors.ts';
+import { parameters, writeArchitecture } from '#core/models/architecture.ts';
+import { checkpointParameters, freshWeights, loadCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import type { Checkpoint } from '#core/models/checkpoint.ts';
+import { createEvaluator } from '#core/models/evaluator.ts';
+import { expectClose, noReference, readJson, readNumbers, REFERENCE, SKIPPED } from './reference-numbers.ts';
+import { FAMILIES, tinyArchitectures, tinyModel } from './tiny-models.ts';
+
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'checkpoint-'));
+afterAll(() => fs.rmSync(scratch, { recursive: true, force: true }));
+let folders = 0;
+const fresh = () => path.join(scratch, `model-${++folders}`);
+function saved(checkpoint: Checkpoint, options: Parameters<typeof saveCheckpoint>[2] = {}): string {
+  const folder = fresh();
+  saveCheckpoint(folder, checkpoint, options);
+  return folder;
+}
+/** A folder with the given tensors and config, as another program might leave it. */
+function foreign(checkpoint: Checkpoint, { rename = (name: string) => name, keep = () => true, config = {} }: { rename?: (name: string) => string; keep?: (name: string) => boolean; config?: object } = {}): string {
+  const folder = fresh();
+  fs.mkdirSync(folder);
+  fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ ...writeArchitecture(checkpoint.architecture), ...config }));
+  const tensors = checkpointParameters(checkpoint).filter(({ name }) => keep(name));
+  writeSafetensors(path.join(folder, 'model.safetensors'), tensors.map(({ name, shape }) => ({ name: rename(name), shape, data: checkpoint.weights[name]! })));
+  return folder;
+}
+function refusal(folder: string): TastemakerError {
+  try {
+    loadCheckpoint(folder);
+  } catch (error) {
+    expect(error).toBeInstanceOf(TastemakerError);
+    const { message, hint } = error as TastemakerError;
+    for (const sentence of [message, hint]) expect(sentence).toMatch(/^[^\n]+[.]$/);
+    return error as TastemakerError;
+  }
+  throw new Error(`${folder} was accepted`);
+}
+
+describe.each(FAMILIES)('%s', (family) => {
+  const words = tinyModel(family);
+
+  test.each([['language model', words], ['score with bias', withScoreHead(words, 3)], ['score without bias', withScoreHead(words, 3, false)]])('round trip of a %s is bit-identical', (_, checkpoint) => {
+    const folder = saved(checkpoint);
+    expect(loadCheckpoint(folder)).toEqual(checkpoint);
+    const again = saved(loadCheckpoint(folder));
+    for (const file of ['config.json', 'model.safetensors']) expect(fs.readFileSync(path.join(again, file))).toEqual(fs.readFileSync(path.join(folder, file)));
+    expect(fs.readdirSync(scratch).filter((name) => name.includes('.writing')), 'nothing half-written is left').toEqual([]);
+  });
+
+  test('BF16 round trip gives the nearest bfloat16 of every weight', () => {
+    const { weights } = loadCheckpoint(saved(words, { dtype: 'BF16' }));
+    for (const [name, data] of Object.entries(words.weights)) expect(weights[name], name).toEqual(data.map((x) => fromBfloat16(toBfloat16(x))));
+  });
+
+  test('a folder is replaced whole, and the tokenizer travels with it', () => {
+    const from = fresh();
+    fs.mkdirSync(from);
+    fs.writeFileSync(path.join(from, 'tokenizer.json'), '{}');
+    const folder = saved(words);
+    fs.writeFileSync(path.join(folder, 'stray'), '');
+    const other = tinyModel(family, 2);
+    saveCheckpoint(folder, other, { tokenizerFrom: from });
+    expect(fs.readdirSync(folder).toSorted()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
+    expect(loadCheckpoint(folder)).toEqual(other);
+  });
+
+  test('a missing tensor, one of another shape, and a cut-off file are named', () => {
+    const [, second] = parameters(words.architecture);
+    const missing = foreign(words, { keep: (name) => name !== second!.name });
+    expect(refusal(missing)).toMatchObject({ code: 'bad-model', message: `${missing} lacks the tensor "${second!.name}".` });
+
+    const key = family === 'gpt2' ? 'n_inner' : 'intermediate_size';
+    const wrong = foreign(words, { config: { [key]: 40 } });
+    expect(refusal(wrong).message).toMatch(/^.*: the tensor ".*(c_fc|gate_proj)\.weight" has shape \[(16, 32|32, 16)\], config\.json asks for \[(16, 40|40, 16)\]\.$/);
+    expect(refusal(wrong).message).toContain(wrong);
+
+    const cut = saved(words), file = path.join(cut, 'model.safetensors');
+    for (const size of [fs.statSync(file).size - 5, 200, 4, 0]) {
+      fs.truncateSync(file, size);
+      const { code, message } = refusal(cut);
+      expect(code).toBe('bad-file');
+      expect(message).toContain(file);
+    }
+  });
+});
+
+test('the hub’s gpt2, without the "transformer." prefix, reads as the same model', () => {
+  const words = tinyModel('gpt2');
+  expect(loadCheckpoint(foreign(words, { rename: (name) => name.replace('transformer.', '') }))).toEqual(words);
+});
+
+test('an unknown family, unsupported arithmetic and broken config files are refused in a sentence', () => {
+  const words = tinyModel('llama'), config = (folder: string) => path.join(folder, 'config.json');
+  for (const [change, said] of [
+    [{ model_type: 'mamba' }, 'model_type "mamba" is not known.'],
+    [{ model_type: 'constructor' }, 'model_type "constructor" is not known.'],
+    [{ model_type: undefined }, 'model_type undefined is not known.'],
+    [{ hidden_act: 'gelu' }, '"hidden_act" is "gelu".'],
+    [{ attention_bias: true }, '"attention_bias" is true.'],
+    [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, 'rope_type "yarn" is not known.'],
+    [{ hidden_size: 'wide' }, '"hidden_size" is missing or not a number.'],
+    [{ num_hidden_layers: 1.5 }, '"num_hidden_layers" is 1.5, not a whole number above 0.'],
+    [{ num_key_value_heads: 3 }, '4 heads do not divide into 3 key-value heads.'],
+  ] as const) {
+    const folder = foreign(words, { config: change });
+    expect(refusal(folder)).toMatchObject({ code: 'bad-model', message: `${config(folder)}: ${said}` });
+  }
+  const broken = saved(words);
+  for (const [text, said] of [['{"model_type": ', 'is not valid JSON'], ['[]', 'is not a JSON object']] as const) {
+    fs.writeFileSync(config(broken), text);
+    expect(refusal(broken).message).toContain(`${config(broken)} ${said}`);
+  }
+  fs.rmSync(config(broken));
+  expect(refusal(broken).message).toBe(`${config(broken)} cannot be read.`);
+});
+
+test('an untied model without any head, and a classifier of two labels, are refused', () => {
+  const words = tinyModel('llama');
+  const headless = foreign(words, { keep: (name) => name !== 'lm_head.weight' });
+  expect(refusal(headless).message).toBe(`${headless} has neither "lm_head.weight" nor "score.weight".`);
+  const scorer = withScoreHead(words, 3), two = foreign({ ...scorer, weights: { ...scorer.weights } });
+  const tensors = checkpointParameters(scorer).map(({ name, shape }) => (name === 'score.weight' ? { name, shape: [2, 16], data: new Float32Array(32) } : { name, shape, data: scorer.weights[name]! }));
+  writeSafetensors(path.join(two, 'model.safetensors'), tensors);
+  expect(refusal(two).message).toBe(`${two}: the tensor "score.weight" has shape [2, 16], config.json asks for [1, 16].`);
+});
+
+describe('fresh weights', () => {
+  const spread = (data: Float32Array) => Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
+
+  test('D9: a fresh head has weights of std 1/√(d+1) and bias 0, on a copy of the trunk', () => {
+    for (const channels of [15, 4095]) {
+      const heads = Array.from({ length: channels < 100 ? 200 : 2 }, (_, seed) => withScoreHead({ architecture: { ...tinyArchitectures.llama, channels }, head: 'language-model', weights: {} }, seed).weights);
+      const all = Float32Array.from(heads.flatMap((head) => Array.from(head['score.weight']!)));
+      expect(spread(all) * Math.sqrt(channels + 1)).toBeGreaterThan(0.95);
+      expect(spread(all) * Math.sqrt(channels + 1)).toBeLessThan(1.05);
+      for (const head of heads) expect(head['score.bias']).toEqual(Float32Array.of(0));
+    }
+    const words = tinyModel('llama'), scorer = withScoreHead(words, 3);
+    expect(scorer.weights).not.toHaveProperty('lm_head.weight');
+    expect(scorer.weights['model.norm.weight']).toEqual(words.weights['model.norm.weight']);
+  });
+
+  test('matrices start at N(0, 0.02), residual outputs smaller by √(2·layers), norms at 1, biases at 0; the seed decides', () => {
+    const architecture = { ...tinyArchitectures.gpt2, channels: 64, headWidth: 16, feedForward: 256 }, list = parameters(architecture);
+    const weights = freshWeights(list, architecture.layers, 5);
+    for (const { name, start } of list) {
+      const wanted = { normal: 0.02, residual: 0.02 / Math.sqrt(2 * architecture.layers), one: 1, zero: 0 }[start];
+      expect(Math.abs(spread(weights[name]!) - wanted), name).toBeLessThanOrEqual(0.06 * (start === 'one' ? 0 : wanted));
+    }
+    expect(freshWeights(list, architecture.layers, 5)).toEqual(weights);
+    expect(freshWeights(list, architecture.layers, 6)['transformer.wte.weight']).not.toEqual(weights['transformer.wte.weight']);
+  });
+});
+
+describe.skipIf(noReference)(`folders of other programs${SKIPPED}`, () => {
+  const at = (name: string) => path.join(REFERENCE, name);
+
+  test('bfloat16 shards with an index hold the rounded weights of the same model', () => {
+    const whole = loadCheckpoint(at('models/llama')), shards = loadCheckpoint(at('formats/llama-bf16-sharded'));
+    expect(fs.existsSync(at('formats/llama-bf16-sharded/model.safetensors')), 'there is no single file').toBe(false);
+    expect(shards.architecture).toEqual(whole.architecture);
+    expect(Object.keys(shards.weights)).toEqual(Object.keys(whole.weights));
+    for (const [name, data] of Object.entries(whole.weights)) expect(shards.weights[name], name).toEqual(data.map((x) => fromBfloat16(toBfloat16(x))));
+  });
+
+  test('a sequence classifier reads as a reward model without bias and scores as PyTorch says', async () => {
+    const classifier = loadCheckpoint(at('formats/sequence-classifier'));
+    expect(classifier.head).toBe('score');
+    expect(Object.keys(classifier.weights)).not.toContain('score.bias');
+    const E = readNumbers(at('models/llama/expected.safetensors')), mask = E.rows('attention_mask');
+    const groups = E.rows('input_ids').map((row, b) => {
+      const text = row.filter((_, t) => mask[b]![t] === 1);
+      return { prompt: text.slice(0, 4), completions: [text.slice(4)] };
+    });
+    const evaluator = createEvaluator(classifier, { threads: 1 });
+    expectClose((await evaluator.scores(classifier.weights, groups)).flat(), E.floats('rm/scores'), 'scores');
+    await evaluator.release();
+    expect(loadCheckpoint(saved(classifier))).toEqual(classifier);
+  });
+
+  test.each(['gpt2', 'llama', 'llama-untied'])('%s: what we write back has the same architecture and bits', (name) => {
+    const original = loadCheckpoint(at(`models/${name}`)), folder = saved(original, { tokenizerFrom: at(`models/${name}`) });
+    expect(loadCheckpoint(folder)).toEqual(original);
+    expect(readJson(path.join(folder, 'tokenizer.json'))).toEqual(readJson(at(`models/${name}/tokenizer.json`)));
+  });
+});

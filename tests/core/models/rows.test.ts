@@ -1,0 +1,162 @@
+// Packed rows: completions that share a prompt's tokens, padding and empty rows change no score, value, log-probability or gradient.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { compile } from '#core/autodiff/compile.ts';
+import { gradients } from '#core/autodiff/gradient.ts';
+import { mul } from '#core/autodiff/ops/elementwise.ts';
+import { sumAll } from '#core/autodiff/ops/reduction.ts';
+import { checkpointParameters, withScoreHead } from '#core/models/checkpoint.ts';
+import type { Checkpoint } from '#core/models/checkpoint.ts';
+import { createEvaluator, targetsOf } from '#core/models/evaluator.ts';
+import { packRows, rowShape, rowTensors, rowTypes } from '#core/models/rows.ts';
+import type { Group, RowShape, Slots } from '#core/models/rows.ts';
+import { tokenLogprobs } from '#core/models/token-logprobs.ts';
+import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
+import { createRandom } from '#core/random.ts';
+import { expectClose } from './reference-numbers.ts';
+import { FAMILIES, randomTokens, tinyModel, VOCABULARY } from './tiny-models.ts';
+
+const ONE = { threads: 1 }; // tiny graphs: more threads only wait for one another
+const EXACT = { relative: 1e-5, absolute: 1e-5 };
+
+const lengths = fc.record({ prompt: fc.integer({ min: 1, max: 14 }), completions: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 2, maxLength: 4 }) });
+const tokensOf = (seed: number) => ({ prompt, completions }: { prompt: number; completions: number[] }): Group => {
+  const random = createRandom(seed, `rows/${prompt}/${completions.join()}`);
+  return { prompt: randomTokens(random, prompt), completions: completions.map((n) => randomTokens(random, n)) };
+};
+const groupLists = fc.tuple(fc.array(lengths, { minLength: 1, maxLength: 3 }), fc.integer({ min: 0, max: 1e6 })).map(([list, seed]) => list.map(tokensOf(seed)));
+/** The same texts, one a row. */
+const separate = (groups: readonly Group[]): Group[] => groups.flatMap(({ prompt, completions }) => completions.map((completion) => ({ prompt, completions: [completion] })));
+const fixed = [[3, [5, 2, 9]], [11, [1, 1]]].map(([prompt, completions], i) => tokensOf(i)({ prompt: prompt as number, completions: completions as number[] }));
+
+/** Values at every slot of every completion, and the gradient of Σ value · weight, under a given shape; weights depend on the completion's tokens only. */
+async function through(checkpoint: Checkpoint, groups: readonly Group[], slots: Slots, shape: RowShape, fill?: (arrays: ReturnType<typeof packRows>['arrays']) => void) {
+  const { architecture, head } = checkpoint;
+  const parameters = checkpointParameters(checkpoint), size = shape.B * shape.Q;
+  const executable = await compile({
+    state: {},
+    frozen: Object.fromEntries(parameters.map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }])),
+    feeds: { ...rowTypes(shape), targets: { dtype: 'int32', shape: [size] }, weights: { dtype: 'float32', shape: [size] } },
+    step: ({ graph, frozen, feeds }) => {
+      const model = { architecture, weights: frozen, graph };
+      const { hidden } = trunk(model, rowTensors(feeds));
+      const y = head === 'score' ? scoreHead(model, hidden) : tokenLogprobs(languageModelHead(model, hidden), feeds.targets!);
+      const slopes = gradients(sumAll(mul(y, feeds.weights!)), parameters.map(({ name }) => frozen[name]!));
+      return { state: {}, outputs: { y, ...Object.fromEntries(parameters.map(({ name }, i) => [name, slopes[i]!])) } };
+    },
+  }, ONE);
+  const { arrays, first } = packRows(groups, shape, shape.B, slots);
+  fill?.(arrays);
+  const places = groups.flatMap(({ prompt, completions }, g) => completions.map((completion, k) => {
+    const count = slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0);
+    return { at: first[g]![k]!, count, random: createRandom(7, [...prompt, -1, ...completion].join()) };
+  }));
+  const weights = new Float32Array(size);
+  for (const { at, count, random } of places) for (let n = 0; n < count; n++) weights[at + n] = random.normal();
+  const { outputs } = await executable.run({}, checkpoint.weights, { ...arrays, targets: slots === 'tokens' ? targetsOf(groups, first, size) : new Int32Array(size), weights });
+  await executable.release();
+  const y = outputs.y!.data as Float32Array;
+  return {
+    values: places.flatMap(({ at, count }) => Array.from(y.slice(at, at + count))),
+    slopes: Object.fromEntries(parameters.map(({ name }) => [name, outputs[name]!.data as Float32Array])),
+  };
+}
+type Through = Awaited<ReturnType<typeof through>>;
+function expectSame(found: Through, wanted: Through): void {
+  expectClose(found.values, wanted.values, 'values', EXACT);
+  for (const [name, slope] of Object.entries(wanted.slopes)) {
+    const largest = slope.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    expectClose(found.slopes[name]!, slope, `gradient of ${name}`, { relative: 2e-4, absolute: 1e-5 * (1 + largest) }); // sums in another order
+  }
+}
+
+describe.each(FAMILIES)('%s', (family) => {
+  const words = tinyModel(family), scorer = withScoreHead(words, 3);
+  scorer.weights['score.bias']![0] = 0.3;
+
+  test('log-probabilities, scores and values of shared rows equal those of separate rows', async () => {
+    const evaluators = { words: createEvaluator(words, ONE), scorer: createEvaluator(scorer, ONE) };
+    await fc.assert(fc.asyncProperty(groupLists, async (groups) => {
+      const alone = separate(groups);
+      expectClose((await evaluators.words.logprobs(words.weights, groups, 0.7)).flat(2), (await evaluators.words.logprobs(words.weights, alone, 0.7)).flat(2), 'log-probabilities', EXACT);
+      expectClose((await evaluators.scorer.scores(scorer.weights, groups)).flat(), (await evaluators.scorer.scores(scorer.weights, alone)).flat(), 'scores', EXACT);
+      expectClose((await evaluators.scorer.values(scorer.weights, groups)).flat(2), (await evaluators.scorer.values(scorer.weights, alone)).flat(2), 'values', EXACT);
+    }), { numRuns: 12 });
+    for (const evaluator of Object.values(evaluators)) await evaluator.release();
+  });
+
+  test.each([['tokens', words], ['tokens-and-end', scorer], ['last', scorer]] as const)('gradients through shared rows equal those through separate rows (%s)', async (slots, checkpoint) => {
+    await fc.assert(fc.asyncProperty(groupLists, async (groups) => {
+      const alone = separate(groups);
+      expectSame(await through(checkpoint, groups, slots, rowShape(groups, groups.length, slots)), await through(checkpoint, alone, slots, rowShape(alone, alone.length, slots)));
+    }), { numRuns: 3 });
+  });
+
+  test.each([['tokens', words], ['tokens-and-end', scorer]] as const)('D4: longer rows, other ids in the padding and empty rows change nothing (%s)', async (slots, checkpoint) => {
+    for (const groups of [fixed, separate(fixed)]) {
+      const shape = rowShape(groups, groups.length, slots), wide = { ...shape, B: shape.B + 2, T: shape.T + 24, Q: shape.Q + 5 };
+      const dirty = ({ ids }: { ids?: unknown }) => {
+        const row = ids as Int32Array;
+        const used = groups.map(({ prompt, completions }) => prompt.length + completions.flat().length);
+        row.forEach((_, i) => {
+          if (i % wide.T >= (used[Math.floor(i / wide.T)] ?? 0)) row[i] = (i * 7) % VOCABULARY;
+        });
+      };
+      expectSame(await through(checkpoint, groups, slots, wide, dirty), await through(checkpoint, groups, slots, shape));
+    }
+  });
+
+  test('D19: the value before a token does not know that token, and the one after the last is the score', async () => {
+    const evaluator = createEvaluator(scorer, ONE);
+    const [before] = await evaluator.values(scorer.weights, fixed), scores = await evaluator.scores(scorer.weights, fixed);
+    const completion = fixed[0]!.completions[0]!, at = 3;
+    const changed = completion.with(at, completion[at]! === 5 ? 6 : 5);
+    const [[after]] = (await evaluator.values(scorer.weights, [{ ...fixed[0]!, completions: [changed, ...fixed[0]!.completions.slice(1)] }])) as [number[][]];
+    expect(after).toHaveLength(completion.length + 1);
+    expectClose(after!.slice(0, at + 1), before![0]!.slice(0, at + 1), 'values up to and before the changed token', EXACT);
+    expect(Math.abs(after![at + 1]! - before![0]![at + 1]!), 'the next value sees it').toBeGreaterThan(1e-3);
+    expectClose(before!.map((row) => row.at(-1)!), scores[0]!, 'last values', EXACT);
+    await evaluator.release();
+  });
+
+  test('D6: the score is read at the last token kept, whatever shares its row', async () => {
+    const evaluator = createEvaluator(scorer, ONE);
+    const { prompt, completions } = fixed[0]!;
+    const [[alone]] = (await evaluator.scores(scorer.weights, [{ prompt, completions: [completions[0]!] }])) as [[number]];
+    const [among] = (await evaluator.scores(scorer.weights, [{ prompt, completions: [completions[1]!, completions[0]!, completions[2]!] }])) as [number[]];
+    const [[longer]] = (await evaluator.scores(scorer.weights, [{ prompt, completions: [[...completions[0]!, 9]] }])) as [[number]];
+    expectClose([among![1]!], [alone], 'score', EXACT);
+    expect(Math.abs(longer - alone), 'one more token is another text').toBeGreaterThan(1e-3);
+    await evaluator.release();
+  });
+
+  test('rows longer than the context: rounded-up lengths, and completions that fit one by one but not in a line', async () => {
+    const narrow = tinyModel(family, 1, { context: 30 }), evaluator = createEvaluator(narrow, ONE);
+    const group = tokensOf(5)({ prompt: 12, completions: [18, 18, 18] });
+    const shared = await evaluator.logprobs(narrow.weights, [group]), alone = await evaluator.logprobs(narrow.weights, separate([group]));
+    expectClose(shared.flat(2), alone.flat(2), 'log-probabilities', EXACT);
+    // the same weights with more room say the same
+    const wide = tinyModel(family, 1, { context: 64 }), roomy = createEvaluator(wide, ONE);
+    const table = 'transformer.wpe.weight', grown = { ...narrow.weights, ...(family === 'gpt2' ? { [table]: Float32Array.from({ length: 64 * 16 }, (_, i) => narrow.weights[table]![i] ?? 9) } : {}) };
+    expectClose((await roomy.logprobs(grown, separate([group]))).flat(2), alone.flat(2), 'with a larger context', EXACT);
+    await evaluator.release();
+    await roomy.release();
+  });
+
+  test('D15: two passes over the same rows are bit-identical', async () => {
+    const evaluator = createEvaluator(words, ONE);
+    const first = await evaluator.logprobs(words.weights, fixed), second = await evaluator.logprobs(words.weights, fixed);
+    expect(second).toEqual(first);
+    await evaluator.release();
+  });
+});
+
+test('a row that does not fit the context, and a prompt without tokens, are refused by number', async () => {
+  const words = tinyModel('llama'), evaluator = createEvaluator(words, ONE), { context } = words.architecture;
+  const fits = { prompt: [5, 6], completions: [Array<number>(context - 2).fill(7)] }, long = { ...fits, prompt: [5, 6, 7] };
+  expect((await evaluator.logprobs(words.weights, [fits]))[0]![0]).toHaveLength(context - 2);
+  await expect(evaluator.logprobs(words.weights, [fits, long])).rejects.toMatchObject({ code: 'too-long', message: `Row 2 has ${context + 1} tokens with its completion; the model's context is ${context}.` });
+  await expect(evaluator.logprobs(words.weights, [{ prompt: [], completions: [[5]] }])).rejects.toMatchObject({ code: 'bad-data', message: 'Prompt 1 has no tokens.' });
+  await evaluator.release();
+});

@@ -1,0 +1,24 @@
+// Very small models with weights large enough that their distributions are far from uniform.
+
+import type { Architecture, FamilyName } from '#core/models/architecture.ts';
+import { parameters } from '#core/models/architecture.ts';
+import { freshWeights } from '#core/models/checkpoint.ts';
+import type { Checkpoint } from '#core/models/checkpoint.ts';
+import type { Random } from '#core/random.ts';
+
+export const VOCABULARY = 48;
+
+const COMMON = { vocabulary: VOCABULARY, channels: 16, layers: 2, heads: 4, headWidth: 4, feedForward: 32, context: 96, normEpsilon: 1e-5, ropeTheta: 100, ropeScaling: null, endOfText: 0, pad: 1 };
+export const tinyArchitectures: Record<FamilyName, Architecture> = {
+  gpt2: { ...COMMON, family: 'gpt2', keyValueHeads: 4, tied: true, ropeTheta: 10000 },
+  llama: { ...COMMON, family: 'llama', keyValueHeads: 2, tied: false },
+};
+export const FAMILIES = Object.keys(tinyArchitectures) as FamilyName[];
+
+export function tinyModel(family: FamilyName, seed = 1, changes: Partial<Architecture> = {}): Checkpoint {
+  const architecture = { ...tinyArchitectures[family], ...changes };
+  return { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), architecture.layers, seed, 0.5) };
+}
+
+/** Token ids above the special ones. */
+export const randomTokens = (random: Random, length: number): number[] => Array.from({ length }, () => 2 + random.integer(VOCABULARY - 2));

@@ -1,0 +1,99 @@
+// Old files come up to date without losing a row, behind a backup.
+
+import Database from 'better-sqlite3';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { listBackups } from '#core/store/backups.ts';
+import { listCompletions } from '#core/store/completions.ts';
+import { checkProject, createProject, openProject } from '#core/store/database.ts';
+import { undoLast } from '#core/store/events.ts';
+import { applyMigrations, MIGRATIONS } from '#core/store/migrations.ts';
+import { listPrompts } from '#core/store/prompts.ts';
+import { listComparisons, listRankings } from '#core/store/rankings.ts';
+import { search } from '#core/store/search.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+const fresh = temporaryFolder();
+const versionOne = readFileSync(join(import.meta.dirname, 'version-1.sql'), 'utf8');
+
+function oldProject(folder = fresh()): string {
+  mkdirSync(folder, { recursive: true });
+  const db = new Database(join(folder, 'project.db'));
+  db.exec(`BEGIN; ${versionOne}; COMMIT`);
+  db.close();
+  return folder;
+}
+
+const schemaOf = (db: Database.Database) => db.prepare('SELECT type, name, sql FROM sqlite_schema ORDER BY type, name').all();
+
+test('a released migration is never edited', () => {
+  expect(versionOne).toContain(MIGRATIONS[0]!.sql);
+});
+
+test.each([true, false])('a version 1 file opens (for writing: %s) with every row, searchable, behind a backup', (write) => {
+  const folder = oldProject();
+  const project = openProject(folder, { write });
+  expect(project.db.pragma('user_version', { simple: true })).toBe(MIGRATIONS.length);
+  expect(listPrompts(project).map((prompt) => [prompt.id, prompt.split, prompt.facts])).toEqual([[1, 'train', null], [2, 'test', { fruit: 'apple' }]]);
+  expect(listCompletions(project)[0]).toEqual({
+    id: 1, promptId: 1, policyId: 1, text: 'Ask him to stop.', tokenIds: [1, 2], logprobs: [-0.5, -1], samplingLogprobs: [-0.5, -1],
+    finish: 'stop', sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 }, runId: 'sample-1',
+  });
+  expect(listRankings(project)).toEqual([{
+    id: 1, promptId: 1, labelerId: 1, status: 'ranked', ranks: [{ completionId: 1, rank: 1 }, { completionId: 2, rank: 2 }],
+    confidence: 7, durationMs: 5200.5, shownOrder: [2, 1], note: 'clear', createdAt: 1700000002000,
+  }]);
+  expect(listComparisons(project)).toEqual([{ rankingId: 1, promptId: 1, labelerId: 1, chosenId: 1, rejectedId: 2 }]);
+  expect(search(project, 'trumpet').map((hit) => hit.id)).toEqual([1]);
+  expect(search(project, 'stop')).toMatchObject([{ kind: 'completion', id: 1, promptId: 1 }]);
+  if (write) {
+    expect(undoLast(project)).toMatchObject({ kind: 'ranking.add' });
+    expect(listRankings(project)).toEqual([]);
+  }
+  expect(checkProject(project)).toEqual([]);
+  project.close();
+
+  const backup = new Database(join(folder, 'backups', listBackups(folder)[0]!), { readonly: true });
+  expect(backup.pragma('user_version', { simple: true })).toBe(1);
+  expect(backup.prepare('SELECT count(*) FROM rankings').pluck().get()).toBe(1);
+  backup.close();
+});
+
+test('a migrated file has the schema of a new one', () => {
+  const migrated = openProject(oldProject(), { write: true });
+  const made = createProject(fresh());
+  expect(schemaOf(migrated.db)).toEqual(schemaOf(made.db));
+  migrated.close();
+  made.close();
+});
+
+test('every table is STRICT', () => {
+  const project = createProject(fresh());
+  const loose = project.db.prepare(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict
+    AND name NOT LIKE 'sqlite_%'`).pluck().all();
+  expect(loose).toEqual([]);
+  project.close();
+});
+
+test('the newest five backups are kept', () => {
+  const folder = fresh();
+  for (let i = 0; i < 7; i++) {
+    rmSync(join(folder, 'project.db'), { force: true }); // the old file again
+    openProject(oldProject(folder), { write: true }).close();
+  }
+  const kept = listBackups(folder);
+  expect(kept).toHaveLength(5);
+  expect(kept).toEqual([...kept].sort().reverse());
+});
+
+test('a migration that fails leaves the version before it', () => {
+  const db = new Database(':memory:');
+  applyMigrations(db, 1);
+  db.exec('CREATE TABLE completions_text (x)'); // in the way of the second half of migration 2
+  expect(() => applyMigrations(db)).toThrow('completions_text');
+  expect(db.pragma('user_version', { simple: true })).toBe(1);
+  expect(db.prepare("SELECT name FROM sqlite_schema WHERE name = 'prompts_text'").all()).toEqual([]);
+  expect(db.pragma('foreign_keys', { simple: true })).toBe(1);
+  db.close();
+});

@@ -1,0 +1,26 @@
+// Unit and process tests: three groups that run one after another, each on at most two workers.
+import { defineConfig } from 'vitest/config';
+
+const PROCESS_TESTS = ['tests/build/**/*.test.ts', 'tests/core/cli/**/*.test.ts'];
+const NOT_OURS = ['tests/app/**', 'node_modules/**'];
+
+// groupOrder: process tests watch signals and times, so they get the machine to themselves.
+const project = (name: string, groupOrder: number, include: string[], exclude: string[] = []) => ({
+  extends: true as const,
+  test: { name, include, exclude: [...NOT_OURS, ...exclude], sequence: { groupOrder } },
+});
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    allowOnly: false,
+    projects: [
+      project('architecture', 0, ['tests/architecture.test.ts']),
+      project('unit', 1, ['tests/**/*.test.ts'], ['tests/architecture.test.ts', ...PROCESS_TESTS]),
+      project('process', 2, PROCESS_TESTS),
+    ],
+  },
+});
