@@ -1,6 +1,6 @@
 // The house rules as data and as one function that checks a source tree against them.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import ts from 'typescript';
 
 /** What a layer may import besides its own folder: other layers, and Node's modules unless `node` is false. */

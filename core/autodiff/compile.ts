@@ -5,7 +5,8 @@
 // ONNX Loop; the single lowering runs one step at a time, which is also the form WebGPU needs. A lowering for another
 // provider is another entry of `lowerings`.
 
-import { createGraph, input } from './graph.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { createGraph, input, show, sizeOf } from './graph.ts';
 import type { Graph, Tensor, TensorData, TensorType } from './graph.ts';
 import { loop } from './loop.ts';
 import { encodeModel } from './onnx.ts';
@@ -44,7 +45,7 @@ interface Lowered {
 const lowerings: Record<Lowering, (program: Program, graph: Graph, given: { state: Tensors; frozen: Tensors }, steps: number) => Lowered> = {
   single: (program, graph, given) => {
     const feeds = inputs(graph, 'feeds', program.feeds);
-    return { feeds: program.feeds, ...program.step({ graph, ...given, feeds }) };
+    return { feeds: program.feeds, ...stepped(program, { graph, ...given, feeds }) };
   },
   loop: (program, graph, given, steps) => {
     const stackedTypes = mapValues(program.feeds, ({ dtype, shape }) => ({ dtype, shape: [steps, ...shape] }));
@@ -53,13 +54,24 @@ const lowerings: Record<Lowering, (program: Program, graph: Graph, given: { stat
     let outputNames: string[] = [];
     const { carried, stacked } = loop(graph, steps, stateNames.map((name) => given.state[name]!), (iteration, state, inner) => {
       const feeds = mapValues(stackedFeeds, (tensor) => gather(tensor, iteration));
-      const result = program.step({ graph: inner, state: zip(stateNames, state), frozen: given.frozen, feeds });
+      const result = stepped(program, { graph: inner, state: zip(stateNames, state), frozen: given.frozen, feeds });
       outputNames = Object.keys(result.outputs);
       return { carried: stateNames.map((name) => result.state[name]!), stacked: outputNames.map((name) => result.outputs[name]!) };
     });
     return { feeds: stackedTypes, state: zip(stateNames, carried), outputs: zip(outputNames, stacked) };
   },
 };
+
+/** One step, and a check that every state comes back as the same kind of tensor. */
+function stepped(program: Program, given: Parameters<Program['step']>[0]): ReturnType<Program['step']> {
+  const { state, outputs } = program.step(given);
+  const kept = mapValues(program.state, ({ dtype, shape }, name) => {
+    const next = state[name], got = next ? `${next.dtype}${show(next.shape)}` : 'nothing', expected = `${dtype}${show(shape)}`;
+    if (!next || got !== expected) throw new TastemakerError('bad-graph', `The step makes ${got} of the state "${name}", expected ${expected}.`, 'Return every state in its own type and shape.');
+    return next;
+  });
+  return { state: kept, outputs };
+}
 
 /** Compiles `program` for `steps` steps a run. */
 export async function compile(program: Program, { steps = 1, lowering = steps > 1 ? 'loop' : 'single', ...options }: { steps?: number; lowering?: Lowering } & SessionOptions = {}): Promise<Executable> {
@@ -86,7 +98,11 @@ export async function compile(program: Program, { steps = 1, lowering = steps > 
 
 const inputs = (graph: Graph, group: string, types: Types): Tensors => mapValues(types, ({ dtype, shape }, name) => input(graph, `${group}/${name}`, dtype, shape));
 const values = (group: string, types: Types, arrays: Readonly<Arrays>): Record<string, Value> =>
-  Object.fromEntries(Object.entries(types).map(([name, type]) => [`${group}/${name}`, { ...type, data: arrays[name]! }]));
+  Object.fromEntries(Object.entries(types).map(([name, type]) => {
+    const data = arrays[name], size = sizeOf(type.shape);
+    if (data?.length !== size) throw new TastemakerError('bad-graph', `"${group}/${name}" takes ${size} values (${type.dtype}${show(type.shape)}), got ${data?.length ?? 'none'}.`, 'Give one value per element.');
+    return [`${group}/${name}`, { ...type, data }];
+  }));
 const zip = (names: readonly string[], tensors: readonly Tensor[]): Tensors => Object.fromEntries(names.map((name, i) => [name, tensors[i]!]));
 function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A, name: string) => B): Record<string, B> {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value, name)]));

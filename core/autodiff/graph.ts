@@ -72,6 +72,8 @@ export interface Operator {
   readonly domain?: 'com.microsoft';
   /** the shape rule; throws with `mismatch` when the inputs do not fit */
   readonly infer: (inputs: readonly Tensor[], attributes: Attributes) => TensorType[];
+  /** built from other operators instead of a node of its own, but differentiated as one; its shape rule is theirs */
+  readonly compose?: (inputs: readonly Tensor[], attributes: Attributes) => Tensor[];
   /** one contribution per input; null where the operator has no derivative */
   readonly gradient: ((use: GradientUse) => Contribution[]) | null;
 }
@@ -156,6 +158,11 @@ export function apply(op: Operator, inputs: readonly Tensor[], attributes: Attri
     if (!(error instanceof Mismatch)) throw error;
     const got = inputs.map((tensor) => `${tensor.dtype}${show(tensor.shape)}`).join(', ');
     throw new TastemakerError('bad-graph', `${op.name} "${name}": expected ${error.message}, got ${got}.`, 'Look at the shapes where this node is built.');
+  }
+  if (op.compose) {
+    const made = op.compose(inputs, attributes);
+    graph.nodes.push({ operator: op, name, inputs, outputs: made, attributes, body }); // read by the sweep, left out of the ONNX model
+    return made;
   }
   const outputs: Tensor[] = [];
   const node: Node = { operator: op, name, inputs, outputs, attributes, body };

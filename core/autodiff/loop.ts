@@ -36,8 +36,13 @@ export function loop(graph: Graph, trips: number, state: readonly Tensor[], body
   const goOnIn = input(inner, unique('continue'), 'bool', []);
   const given = state.map((tensor) => input(inner, unique('carried'), tensor.dtype, tensor.shape));
   const result = body(iteration, given, inner);
-  // every output gets a name of its own: ONNX forbids returning one tensor twice, an input, or one from outside
+  // every output needs a name of its own: ONNX forbids returning one tensor twice, an input, or one from outside
+  const taken = new Set<Tensor>();
   const own = (tensor: Tensor): Tensor => {
+    if (tensor.graph === inner && tensor.node && !taken.has(tensor)) {
+      taken.add(tensor);
+      return tensor;
+    }
     const copy = identity(tensor);
     if (copy.graph === inner) return copy;
     inner.nodes.push(copy.graph.nodes.pop()!);

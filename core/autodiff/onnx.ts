@@ -69,7 +69,7 @@ function nodeProto(node: Node): Part[] {
 function graphProto({ graph, outputs }: Body): Part[] {
   const constants = graph.parent ? [] : [...graph.constants.values()];
   return [
-    ...graph.nodes.map((node) => message(1, nodeProto(node))),
+    ...graph.nodes.filter((node) => !node.operator.compose).map((node) => message(1, nodeProto(node))),
     text(2, graph.parent ? 'body' : 'main'),
     ...constants.map((tensor) => message(5, tensorProto(tensor))),
     ...graph.inputs.map((tensor) => message(11, valueInfo(tensor))),

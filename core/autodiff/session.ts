@@ -46,13 +46,21 @@ export async function openSession(model: Uint8Array, { threads, spin = true, opt
   }).catch((error: unknown) => refuse('opening a graph', error));
   return {
     run: async (feeds) => {
-      const given = Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, new ort.Tensor(value.dtype, value.data as Float32Array, value.shape)]));
+      const given = Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, tensorOf(name, value)]));
       const results = await inner.run(given).catch((error: unknown) => refuse('running a graph', error));
       return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, { dtype: tensor.type as DType, shape: tensor.dims, data: tensor.data as TensorData }]));
     },
     endProfile: () => inner.endProfiling(),
     release: () => inner.release(),
   };
+}
+
+function tensorOf(name: string, { dtype, data, shape }: Value): ort.Tensor {
+  try {
+    return new ort.Tensor(dtype, data as Float32Array, shape);
+  } catch (error) {
+    return refuse(`taking "${name}"`, error);
+  }
 }
 
 /** As many threads as there are cores, unless TASTEMAKER_THREADS says otherwise. */

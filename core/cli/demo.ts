@@ -9,17 +9,19 @@ import { labelGold } from '#core/jobs/label-gold.ts';
 import { sampleCompletions } from '#core/jobs/sample.ts';
 import { startRun } from '#core/jobs/start.ts';
 import type { Listeners } from '#core/jobs/job.ts';
+import { defineCommand, text, wholeNumber } from './command.ts';
 import { demoPage } from './demo-page.ts';
 import { describeSeed, writeReport } from './demo-report.ts';
 import type { DemoReport, SeedDetail, SeedReport } from './demo-report.ts';
+import { createProgress } from './progress.ts';
 
 /** The settings of the demo (demo-world.md §6): one pool of labelers with a bias one can see, β = .2, and β = 0 on the same reward model. */
 const TASTE: LabelerName = 'crowd_b';
 const DEMO = { ranked: 1300, prompts: 2600, heldOut: 160, k: 4, temperature: 0.7, maxNew: 40 };
 const REWARD = { learning_rate: 5e-4, schedule: 'linear', batch: 8, validation: 300 / 1300 };
 const HELD_OUT = { evaluate_prompts: DEMO.heldOut, temperature: DEMO.temperature, max_new: DEMO.maxNew };
-const SENSIBLE = { beta: 0.2, updates: 20, episodes: 64, epochs: 2, minibatches: 2, learning_rate: 5e-4, schedule: 'constant', evaluate_every: 5, checkpoint_every: 20, ...HELD_OUT };
-const FREE = { beta: 0, updates: 20, episodes: 32, epochs: 4, minibatches: 2, learning_rate: 1e-3, schedule: 'constant', evaluate_every: 4, checkpoint_every: 20, ...HELD_OUT };
+const SENSIBLE = { beta: 0.2, updates: 20, episodes: 64, epochs: 2, minibatches: 2, learning_rate: 5e-4, schedule: 'linear', evaluate_every: 5, checkpoint_every: 20, ...HELD_OUT };
+const FREE = { beta: 0, updates: 24, episodes: 32, epochs: 4, minibatches: 2, learning_rate: 1.5e-3, schedule: 'constant', evaluate_every: 2, checkpoint_every: 20, ...HELD_OUT };
 
 export interface DemoOptions {
   /** where the report and the projects go */
@@ -80,3 +82,27 @@ export function table({ seed, reward_model, base, ppo, beta0 }: SeedReport): str
     row('PPO, β = 0', beta0.kl, beta0.reward, `${beta0.gold.toFixed(2)}   (best ${beta0.gold_best.toFixed(2)} at update ${beta0.step_of_best})`),
   ];
 }
+
+/** out/demo-1, out/demo-2, ...: the first that is free. */
+function freeFolder(): string {
+  for (let n = 1; ; n++) if (!fs.existsSync(path.join('out', `demo-${n}`))) return path.resolve('out', `demo-${n}`);
+}
+
+export const demoCommand = defineCommand({
+  name: 'demo',
+  words: [],
+  sentence: 'Run the whole loop on the demo world: rank, train a reward model, tune with PPO, and see where it cheats.',
+  options: {
+    out: text('DIR', null, 'Where report.html, report.json and the projects go; out/demo-N when left out.'),
+    seeds: wholeNumber(1, [1, 100], 'How many seeds to repeat it for.'),
+  },
+  run: async ({ options, tell }) => {
+    const out = options.out ? path.resolve(options.out) : freeFolder();
+    const report = await runDemo({
+      out, seeds: options.seeds, tell,
+      // live on a terminal; elsewhere the lines of `tell` say enough
+      listeners: (phase) => (process.stderr.isTTY ? createProgress(phase) : {}),
+    });
+    return { data: report, lines: [] };
+  },
+});

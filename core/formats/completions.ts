@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { readCsv } from './csv.ts';
 import { readJsonl } from './jsonl.ts';
-import { asRow, badRow, isText, optionalText, requiredText, type RowError } from './rows.ts';
+import { asRow, badRow, isText, mapRow, optionalText, requiredText, type RowError } from './rows.ts';
 
 export interface CompletionRow {
   line: number;
@@ -12,6 +12,8 @@ export interface CompletionRow {
   policy: string | null;
 }
 
+const FIELDS = ['prompt', 'completion', 'policy'];
+
 function readCompletion(value: unknown, line: number): CompletionRow {
   const row = asRow(value);
   const { completion } = row;
@@ -19,9 +21,11 @@ function readCompletion(value: unknown, line: number): CompletionRow {
   return { line, prompt: requiredText(row, 'prompt'), completion, policy: optionalText(row, 'policy') };
 }
 
-/** Reads {"prompt", "completion"} rows with an optional "policy", as JSON lines or (.csv, .tsv) a table. A bad row is left out and named by its line. */
-export function readCompletions(file: string): { completions: CompletionRow[]; errors: RowError[] } {
+/** Reads {"prompt", "completion"} rows with an optional "policy", as JSON lines or (.csv, .tsv) a table. `map` names columns that are called otherwise. A bad row is left out and named by its line. */
+export function readCompletions(file: string, { map = {} }: { map?: Record<string, string> } = {}): { completions: CompletionRow[]; errors: RowError[] } {
   const table = ['.csv', '.tsv'].includes(path.extname(file).toLowerCase());
-  const { rows, errors } = table ? readCsv(file, readCompletion) : readJsonl(file, readCompletion);
+  mapRow(null, map, FIELDS); // a wrong map is one error, not one a row
+  const check = (row: unknown, line: number) => readCompletion(mapRow(row, map, FIELDS), line);
+  const { rows, errors } = table ? readCsv(file, check) : readJsonl(file, check);
   return { completions: rows, errors };
 }

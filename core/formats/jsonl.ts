@@ -1,4 +1,4 @@
-// JSON lines: one value a line, read in pieces so that the file may be larger than the longest string, with a line and byte for every fault.
+// JSON lines: one value a line, read in pieces so that the file may be larger than the longest string, with the line of every fault.
 import fs from 'node:fs';
 import { asFileError, refuseForeignText, replaceFile, withFile, writeFully } from './file-access.ts';
 import { badRow, collect, type Rows } from './rows.ts';

@@ -1,6 +1,6 @@
 // Rankings from other people's files: several completions with ranks, by text or by id, and chosen/rejected pairs.
 import { readJsonl } from './jsonl.ts';
-import { asRow, badRow, isText, optionalText, requiredText, type Row, type RowError } from './rows.ts';
+import { asRow, badRow, isText, mapRow, optionalText, requiredText, type Row, type RowError } from './rows.ts';
 
 interface RankingFields {
   line: number;
@@ -34,6 +34,8 @@ function readFields(row: Row, line: number, ranks: number[], completions: number
   return { line, ranks, labeler: optionalText(row, 'labeler'), confidence, note: optionalText(row, 'note') };
 }
 
+const FIELDS = ['prompt', 'completions', 'ranks', 'prompt_id', 'completion_ids', 'chosen', 'rejected', 'labeler', 'confidence', 'note'];
+
 function readRanking(value: unknown, line: number): RankingRow {
   const row = asRow(value);
   if ('chosen' in row || 'rejected' in row) {
@@ -63,9 +65,10 @@ function readRanking(value: unknown, line: number): RankingRow {
 
 /**
  * Reads JSON lines, each {"prompt", "completions", "ranks"}, {"prompt_id", "completion_ids", "ranks"} or {"prompt",
- * "chosen", "rejected"} (ranks 1 and 2), with "labeler", "confidence" and "note" where known. A bad row is left out and named by its line.
+ * "chosen", "rejected"} (ranks 1 and 2), with "labeler", "confidence" and "note" where known. `map` names columns that are called otherwise. A bad row is left out and named by its line.
  */
-export function readRankings(file: string): { rankings: RankingRow[]; errors: RowError[] } {
-  const { rows, errors } = readJsonl(file, readRanking);
+export function readRankings(file: string, { map = {} }: { map?: Record<string, string> } = {}): { rankings: RankingRow[]; errors: RowError[] } {
+  mapRow(null, map, FIELDS); // a wrong map is one error, not one a row
+  const { rows, errors } = readJsonl(file, (row, line) => readRanking(mapRow(row, map, FIELDS), line));
   return { rankings: rows, errors };
 }

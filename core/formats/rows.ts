@@ -29,6 +29,13 @@ export function asRow(value: unknown): Row {
   return value;
 }
 
+/** The row with its fields taken from the columns that `map` names (field -> column). 'bad-argument' for a field that `fields` does not know. */
+export function mapRow(value: unknown, map: Readonly<Record<string, string>>, fields: readonly string[]): unknown {
+  const unknown = Object.keys(map).find((field) => !fields.includes(field));
+  if (unknown !== undefined) throw new TastemakerError('bad-argument', `There is no field ${JSON.stringify(unknown)} to map.`, `The fields are: ${fields.join(', ')}.`);
+  return isRow(value) ? { ...value, ...Object.fromEntries(Object.entries(map).map(([field, column]) => [field, value[column]])) } : value;
+}
+
 /** A text that must be there and not be blank. */
 export function requiredText(row: Row, field: string): string {
   const value = row[field];

@@ -36,14 +36,14 @@ export interface TextPlan {
   validation: readonly { prompt: number[]; completions: number[][] }[];
 }
 
-/** Trains `start` on the plan, resuming where the run was; returns the weights of the lowest validation loss seen, or the last. */
+/** Trains `start` on the plan, resuming where the run was: model/ holds the last weights, best/ those of the lowest validation loss. */
 export async function trainOnTexts(context: RunContext, config: StepsConfig, start: Checkpoint, plan: TextPlan, tokenizerFrom: string): Promise<{ status: Outcome['status']; steps: number; validationLoss: number | null }> {
   const saved = context.saved();
   const trainer = createTrainer(checkpointParameters(start), saved ? unpackState('model', saved, saved.step) : freshState(start.weights), languageModelLoss(start.architecture), {
     betas: [0.9, config.beta2], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
   });
   const evaluator = createEvaluator(start);
-  let best = (saved?.rest.best ?? null) as number | null;
+  let best = (saved?.rest.best ?? null) as number | null, lastLoss = (saved?.rest.lastLoss ?? null) as number | null;
   let status: Outcome['status'] = 'done';
 
   async function validate(step: number, weights: WeightArrays): Promise<number | null> {
@@ -58,7 +58,8 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, sta
     return loss;
   }
 
-  let step = trainer.state().step, lastLoss: number | null = null;
+  const save = () => context.save({ step, tensors: packState('model', trainer.state()), rest: { best, lastLoss } });
+  let step = trainer.state().step;
   while (step < plan.steps) {
     if (context.stopping()) {
       status = 'stopped';
@@ -74,11 +75,11 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, sta
     step += n;
     context.report(step, plan.steps, { loss: mean(report.loss!), grad_norm: mean(report.grad_norm!), learning_rate: rates.at(-1)!, tokens_per_second: (tokens / (performance.now() - started)) * 1000 });
     const crossed = (every: number) => every > 0 && Math.floor(step / every) > Math.floor((step - n) / every);
-    if (crossed(config.validate_every)) lastLoss = await validate(step, trainer.state().weights);
-    if (crossed(config.checkpoint_every) || step === plan.steps) context.save({ step, tensors: packState('model', trainer.state()), rest: { best } });
+    // before the checkpoint, so that a run killed after it does not report this validation twice
+    if (crossed(config.validate_every) || step === plan.steps) lastLoss = await validate(step, trainer.state().weights);
+    if (crossed(config.checkpoint_every) || step === plan.steps) save();
   }
-  if (status === 'stopped') context.save({ step, tensors: packState('model', trainer.state()), rest: { best } });
-  else lastLoss = await validate(step, trainer.state().weights);
+  if (status === 'stopped') save();
   saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights: trainer.state().weights }, { tokenizerFrom });
   await trainer.release();
   await evaluator.release();

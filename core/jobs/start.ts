@@ -4,11 +4,12 @@ import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import type { PolicyKind } from '#core/contract.ts';
 import { addPolicy, listPolicies } from '#core/store/policies.ts';
+import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { addRun, getRun, updateRun } from '#core/store/runs.ts';
 import { readConfig } from './config.ts';
 import { createRunFolder, openRun, readManifest, writeStatus } from './job.ts';
-import type { Listeners, Outcome } from './job.ts';
+import type { Listeners, Manifest, Outcome } from './job.ts';
 import { isRecipe, RECIPES } from './recipes.ts';
 import type { RecipeName } from './recipes.ts';
 
@@ -51,13 +52,15 @@ async function execute(project: Project, id: string, listeners: Listeners): Prom
   try {
     const outcome = await RECIPES[manifest.kind].run(openRun(project.folder, id, listeners), manifest.config);
     writeStatus(folder, outcome.status);
-    updateRun(project, id, { status: outcome.status, endedAt: Date.now() });
-    if (outcome.model && !listPolicies(project, { runId: id }).length) {
-      const role = PARENT_ROLE[manifest.kind];
-      const parentPath = role ? path.resolve(project.folder, manifest.models[role]!.path) : null;
+    const { kind, name, models } = manifest as Manifest & { kind: RecipeName };
+    transaction(project, () => { // a run that is done has its model, even when we are killed here
+      updateRun(project, id, { status: outcome.status, endedAt: Date.now() });
+      if (!outcome.model || listPolicies(project, { runId: id }).length) return;
+      const role = PARENT_ROLE[kind];
+      const parentPath = role ? path.resolve(project.folder, models[role]!.path) : null;
       const parent = listPolicies(project).find((policy) => path.resolve(project.folder, policy.path) === parentPath);
-      addPolicy(project, { name: manifest.name, kind: MODEL_KIND[manifest.kind], path: path.join(folder, outcome.model), parentId: parent?.id ?? null, runId: id });
-    }
+      addPolicy(project, { name, kind: MODEL_KIND[kind], path: path.join(folder, outcome.model), parentId: parent?.id ?? null, runId: id });
+    });
     return { ...outcome, id, name: manifest.name };
   } catch (error) {
     const sentence = error instanceof Error ? error.message : String(error);

@@ -111,14 +111,14 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const ends = reference.architecture.endOfText;
 
   const saved = context.saved();
-  const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } };
+  const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } | null; why?: string };
   const adam = { betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: config.epsilon_style, weightDecay: config.weight_decay, clipNorm: config.gradient_clip || null } as const;
   const policy = createTrainer(checkpointParameters(reference), saved ? unpackState('policy', saved, rest.policySteps!) : freshState(reference.weights), policyUpdateLoss(reference.architecture, T, config.clip), adam);
   const critic = createTrainer(checkpointParameters(reward), saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(reward.weights), criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient), adam);
   const sampler = createSampler({ ...reference.architecture, endOfText: config.fixed_length ? -1 : ends });
   const words = createEvaluator(reference), scorer = createEvaluator(reward);
   let beta = rest.beta ?? config.beta, best = rest.best ?? null;
-  let status: Outcome['status'] = 'done', why = '';
+  let status: Outcome['status'] = 'done', why = rest.why ?? '';
 
   /** What the reward model may see: up to and including the first end-of-text. */
   const kept = (ids: readonly number[]) => (ids.includes(ends) ? ids.slice(0, ids.indexOf(ends) + 1) : ids);
@@ -149,9 +149,9 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     if (config.stop_drop > 0 && best.value - value > config.stop_drop) why = `the held-out score fell from ${best.value.toFixed(2)} to ${value.toFixed(2)}`;
   }
 
-  const from = saved?.step ?? 0;
-  if (from === 0 && config.evaluate_every) await evaluate(0);
-  let update = from;
+  const save = () => context.save({ step: update, tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) }, rest: { policySteps: policy.state().step, criticSteps: critic.state().step, beta, best, why } });
+  let update = saved?.step ?? 0;
+  if (!saved && config.evaluate_every) await evaluate(0);
   for (; update < config.updates && !why; ) {
     if (context.stopping()) {
       status = 'stopped';
@@ -204,11 +204,9 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     if (config.adaptive_kl_target > 0) beta = adaptBeta(beta, kl, config.adaptive_kl_target, config.episodes, config.adaptive_kl_horizon);
     if (config.evaluate_every && (update % config.evaluate_every === 0 || update === config.updates)) await evaluate(update);
     why ||= stopReason({ kl, ...statistics }, config) ?? '';
-    if (update % config.checkpoint_every === 0 || update === config.updates || why) {
-      context.save({ step: update, tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) }, rest: { policySteps: policy.state().step, criticSteps: critic.state().step, beta, best } });
-    }
+    if (update % config.checkpoint_every === 0 || update === config.updates || why) save();
   }
-  if (status === 'stopped') context.save({ step: update, tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) }, rest: { policySteps: policy.state().step, criticSteps: critic.state().step, beta, best } });
+  if (status === 'stopped') save();
   saveCheckpoint(path.join(context.folder, 'model'), { ...reference, weights: policy.state().weights }, { tokenizerFrom: context.model('policy') });
   for (const part of [policy, critic, sampler, words, scorer]) await part.release();
   return { status, model: 'model', summary: `PPO: ${update} updates of ${config.episodes} completions${why ? `; stopped because ${why}` : ''}.` };

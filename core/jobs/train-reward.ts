@@ -108,6 +108,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   });
   const evaluator = createEvaluator(start);
   let status: Outcome['status'] = 'done';
+  const save = (step: number) => context.save({ step, tensors: packState('reward', trainer.state()), rest: {} });
 
   // 3 one epoch, a few steps a call
   for (let step = trainer.state().step; step < steps; ) {
@@ -127,8 +128,9 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
     const tokens = chunk.reduce((sum, { prompt, completions }) => sum + prompt.length + completions.flat().length, 0);
     step += n;
     context.report(step, steps, { loss: mean(report.loss!), accuracy: mean(report.accuracy!), grad_norm: mean(report.grad_norm!), learning_rate: rates.at(-1)!, tokens_per_second: (tokens / (performance.now() - started)) * 1000 });
-    if (step % config.checkpoint_every < n || step === steps) context.save({ step, tensors: packState('reward', trainer.state()), rest: {} });
+    if (step % config.checkpoint_every < n && step < steps) save(step);
   }
+  if (status === 'stopped') save(trainer.state().step);
   const weights = { ...trainer.state().weights };
 
   // 4 zero point and validation, then the model folder
@@ -137,7 +139,10 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
     weights['score.bias'] = Float32Array.of(weights['score.bias']![0]! - mean((await evaluator.scores(weights, onto)).flat()));
   }
   const { checked, rows } = await validate(evaluator, weights, validation);
-  if (Object.keys(checked).length) context.report(steps, steps, checked);
+  if (status === 'done' && saved?.step !== steps) { // else they were reported before the run was killed
+    if (Object.keys(checked).length) context.report(steps, steps, checked);
+    save(steps);
+  }
   writeJsonl(path.join(context.folder, 'validation.jsonl'), rows); // which prompts were held out, and how they were scored
   saveCheckpoint(path.join(context.folder, 'model'), { architecture: base.architecture, head: 'score', weights }, { tokenizerFrom: baseFolder });
   fs.writeFileSync(path.join(context.folder, 'model', REWARD_NOTE), `${JSON.stringify({ appends_end_of_text: true })}\n`);

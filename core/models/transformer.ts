@@ -9,7 +9,7 @@ import type { Graph, Tensor } from '#core/autodiff/graph.ts';
 import { add, and, equal, gelu, mul, or, silu, where } from '#core/autodiff/ops/elementwise.ts';
 import { gather } from '#core/autodiff/ops/indexing.ts';
 import { batchMatMul, gemm } from '#core/autodiff/ops/linalg.ts';
-import { cast, reshape, slice, split, transpose } from '#core/autodiff/ops/movement.ts';
+import { cast, concat, reshape, slice, split, transpose } from '#core/autodiff/ops/movement.ts';
 import { layerNorm, rmsNorm, rotary, softmax } from '#core/autodiff/ops/nn.ts';
 import { families } from './architecture.ts';
 import type { Architecture } from './architecture.ts';
@@ -93,11 +93,14 @@ export function block(model: Model, layer: number, x: Tensor, { B, T, positions,
   const at = (name: string) => name.replace('{}', String(layer));
   const Q = want ? want.Q : T;
   const h = norm(model, at(names.firstNorm), x);
-  const hq = want ? gather(h, want.flat) : h, xq = want ? gather(x, want.flat) : x;
-  const [wq, wk, wv] = projections(model, layer);
-  const inHeads = (y: Tensor, count: number, length: number) => transpose(reshape(y, [B, length, count, d]), [0, 2, 1, 3]);
-  let q = inHeads(linear(model, hq, wq), H, Q), k = inHeads(linear(model, h, wk), KH, T);
-  const v = inHeads(linear(model, h, wv), KH, T);
+  const xq = want ? gather(x, want.flat) : x;
+  const heads = (y: Tensor, counts: number[], length: number) => {
+    const all = counts.reduce((a, b) => a + b, 0);
+    return split(transpose(reshape(y, [B, length, all, d]), [0, 2, 1, 3]), counts, 1); // each [B, count, length, d]
+  };
+  let [q, k, v] = want
+    ? [...heads(linear(model, gather(h, want.flat), projection(model, layer, [0])), [H], Q), ...heads(linear(model, h, projection(model, layer, [1, 2])), [KH, KH], T)] as [Tensor, Tensor, Tensor]
+    : heads(linear(model, h, projection(model, layer, [0, 1, 2])), [H, KH, KH], T) as [Tensor, Tensor, Tensor];
   if (kind === 'rotary') {
     const [cosine, sine] = rotaryTables(architecture, x.graph, T);
     q = rotary(q, cast(want ? want.positions : positions, 'int64'), cosine, sine);
@@ -156,17 +159,23 @@ const matrix = ({ weights }: Model, name: string): Matrix => ({ weight: weights[
 function linear({ architecture }: Model, x: Tensor, { weight, bias }: Matrix): Tensor {
   return gemm(x, weight, { transB: families[architecture.family].layout === 'out-in', add: bias });
 }
-/** The query, key and value matrices, cut out of the fused one where the family stores one. */
-function projections(model: Model, layer: number): [Matrix, Matrix, Matrix] {
+/** Query (0), key (1) and value (2) matrices side by side, so that one product serves those that are wanted together. */
+function projection(model: Model, layer: number, which: readonly number[]): Matrix {
   const { architecture } = model;
   const { names, layout } = families[architecture.family];
+  const axis = layout === 'in-out' ? 1 : 0; // of the outputs
   const all = names.queryKeyValue.map((name) => matrix(model, name.replace('{}', String(layer))));
-  if (all.length === 3) return all as [Matrix, Matrix, Matrix];
-  const { weight, bias } = all[0]!;
+  if (all.length === 1 && which.length === 3) return all[0]!;
   const key = architecture.keyValueHeads * architecture.headWidth;
   const sizes = [architecture.heads * architecture.headWidth, key, key];
-  const weights = split(weight, sizes, layout === 'in-out' ? 1 : 0), biases = bias ? split(bias, sizes, 0) : null;
-  return weights.map((part, i) => ({ weight: part, bias: biases?.[i] ?? null })) as [Matrix, Matrix, Matrix];
+  const apart = all.length === 3 ? all : parts(all[0]!, sizes, axis);
+  const wanted = which.map((i) => apart[i]!);
+  return { weight: join(wanted.map(({ weight }) => weight), axis), bias: wanted[0]!.bias ? join(wanted.map(({ bias }) => bias!), 0) : null };
+}
+const join = (tensors: readonly Tensor[], axis: number): Tensor => (tensors.length === 1 ? tensors[0]! : concat(tensors, axis));
+function parts({ weight, bias }: Matrix, sizes: readonly number[], axis: number): Matrix[] {
+  const biases = bias ? split(bias, sizes, 0) : null;
+  return split(weight, sizes, axis).map((part, i) => ({ weight: part, bias: biases?.[i] ?? null }));
 }
 
 /** Logits of hidden states: [N, C] -> [N, V]. */

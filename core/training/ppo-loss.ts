@@ -24,7 +24,7 @@ export function policyLoss(now: Tensor, old: Tensor, advantages: Tensor, mask: T
     report: {
       approx_kl: weightedMean(scale(mul(change, change), 0.5), mask),
       clip_fraction: share(greater(maximum(off, neg(off)), scalar(ratio.graph, range)), mask),
-      ratio_max: reduceMax(ratio, [0]),
+      ratio_max: reduceMax(mul(ratio, mask), [0]), // ratios are positive, so padding cannot be the largest
     },
   };
 }

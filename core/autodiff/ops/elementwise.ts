@@ -22,7 +22,11 @@ function unary(name: string, gradient: (x: Tensor, y: Tensor, dy: Tensor) => Ten
   return operator({
     name,
     ...(domain ? { domain } : {}),
-    infer: (inputs) => (floats(inputs), [{ dtype: 'float32', shape: inputs[0]!.shape }]),
+    infer: (inputs) => {
+      floats(inputs);
+      if (domain && inputs[0]!.shape.length === 0) mismatch('at least one axis');
+      return [{ dtype: 'float32', shape: inputs[0]!.shape }];
+    },
     gradient: ({ inputs, outputs, dy }) => [gradient(inputs[0]!, outputs[0]!, dy)],
   });
 }
@@ -42,9 +46,17 @@ function binary(name: string, gradient: (a: Tensor, b: Tensor, y: Tensor, dy: Te
   });
 }
 
-/** Comparisons and logic: bool out, no derivative. */
-function predicate(name: string): Operator {
-  return operator({ name, infer: ([a, b]) => [{ dtype: 'bool', shape: b ? broadcast(a!.shape, b.shape) : a!.shape }], gradient: null });
+/** Comparisons (of two tensors of one type) and logic (of bools): bool out, no derivative. */
+function predicate(name: string, of?: 'bool'): Operator {
+  return operator({
+    name,
+    infer: ([a, b]) => {
+      if (of && a!.dtype !== of) mismatch(`${of} inputs`);
+      if (b && b.dtype !== a!.dtype) mismatch('two tensors of one type');
+      return [{ dtype: 'bool', shape: b ? broadcast(a!.shape, b.shape) : a!.shape }];
+    },
+    gradient: null,
+  });
 }
 
 // y = a + b; da = dy, db = dy
@@ -103,9 +115,9 @@ const LessOrEqual = predicate('LessOrEqual');
 const Greater = predicate('Greater');
 const GreaterOrEqual = predicate('GreaterOrEqual');
 const Equal = predicate('Equal');
-const And = predicate('And');
-const Or = predicate('Or');
-const Not = predicate('Not');
+const And = predicate('And', 'bool');
+const Or = predicate('Or', 'bool');
+const Not = predicate('Not', 'bool');
 
 // y = c ? a : b; da = c ? dy : 0, db = c ? 0 : dy
 const Where = operator({
@@ -123,7 +135,7 @@ const Where = operator({
 // y = min(max(x, low), high); dx = dy where low <= x <= high
 const Clip = operator({
   name: 'Clip',
-  infer: (inputs) => [{ dtype: 'float32', shape: inputs[0]!.shape }],
+  infer: (inputs) => (floats(inputs), [{ dtype: 'float32', shape: inputs[0]!.shape }]),
   gradient: ({ inputs, dy }) => {
     const [x, low, high] = inputs as [Tensor, Tensor, Tensor];
     return [where(and(greaterOrEqual(x, low), lessOrEqual(x, high)), dy, scalar(dy.graph, 0)), null, null];

@@ -1,21 +1,32 @@
 // Operators that pick elements by index, and their transposes, which add into them.
 
-import { apply, apply1, constant, ints, mismatch, operator, sizeOf, wholeNumbers } from '#core/autodiff/graph.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { apply, apply1, constant, ints, mismatch, operator, show, sizeOf, wholeNumbers } from '#core/autodiff/graph.ts';
 import type { DType, Tensor } from '#core/autodiff/graph.ts';
 import { cast, reshape } from './movement.ts';
 import { zeros } from './reduction.ts';
+
+const wholeIndices = (i: Tensor) => {
+  if (i.dtype !== 'int32' && i.dtype !== 'int64') mismatch('whole numbers as indices');
+};
+/** indices (and updates) that match x on every axis but one, where there may be fewer or more of them */
+const besides = (x: Tensor, i: Tensor, axis: number) => {
+  wholeIndices(i);
+  if (x.shape.length !== i.shape.length || axis >= x.shape.length || i.shape.some((size, n) => n !== axis && size > x.shape[n]!)) mismatch(`indices that fit the data on all axes but ${axis}`);
+};
 
 // y = x[i] on axis 0; dx[i] += dy
 const Gather = operator({
   name: 'Gather',
   infer: ([x, i], { axis }) => {
     const at = axis as number;
-    if (i!.dtype !== 'int32' && i!.dtype !== 'int64') mismatch('whole numbers as indices');
+    wholeIndices(i!);
+    if (at < 0 || at >= x!.shape.length) mismatch(`a tensor that has an axis ${at}`);
     return [{ dtype: x!.dtype, shape: [...x!.shape.slice(0, at), ...i!.shape, ...x!.shape.slice(at + 1)] }];
   },
   gradient: ({ inputs, attributes, dy }) => {
     const [x, i] = inputs as [Tensor, Tensor];
-    if (attributes.axis !== 0) mismatch('axis 0 where a gradient is needed');
+    if (attributes.axis !== 0) throw new TastemakerError('bad-graph', `Gather along axis ${String(attributes.axis)} of ${show(x.shape)} has no derivative, but the loss depends on it.`, 'Gather along axis 0, or slice.');
     const rows = sizeOf(i.shape), width = x.shape.slice(1);
     return [{ into: (sum) => scatterRowsAdd(sum ?? zeros(dy, x.shape), reshape(i, [rows, 1]), reshape(dy, [rows, ...width])) }, null];
   },
@@ -23,8 +34,8 @@ const Gather = operator({
 // y = x[.., i[..], ..] along an axis; dx[.., i[..], ..] += dy
 const GatherElements = operator({
   name: 'GatherElements',
-  infer: ([x, i]) => {
-    if (x!.shape.length !== i!.shape.length) mismatch('indices of the same rank as the data');
+  infer: ([x, i], { axis }) => {
+    besides(x!, i!, axis as number);
     return [{ dtype: x!.dtype, shape: i!.shape }];
   },
   gradient: ({ inputs, attributes, dy }) => {
@@ -32,13 +43,30 @@ const GatherElements = operator({
     return [{ into: (sum) => scatterElements(sum ?? zeros(dy, x.shape), i, dy, attributes.axis as number, 'add') }, null];
   },
 });
-const sameAsFirst = (name: string) => operator({ name, infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }], gradient: null });
-const ScatterElements = sameAsFirst('ScatterElements');
-const ScatterND = sameAsFirst('ScatterND');
+const ScatterElements = operator({
+  name: 'ScatterElements',
+  infer: ([x, i, updates], { axis }) => {
+    besides(x!, i!, axis as number);
+    if (updates!.dtype !== x!.dtype || show(updates!.shape) !== show(i!.shape)) mismatch('one update of the data\'s type per index');
+    return [{ dtype: x!.dtype, shape: x!.shape }];
+  },
+  gradient: null,
+});
+const ScatterND = operator({
+  name: 'ScatterND',
+  infer: ([x, i, updates]) => {
+    wholeIndices(i!);
+    const expected = [...i!.shape.slice(0, -1), ...x!.shape.slice(i!.shape.at(-1))];
+    if (updates!.dtype !== x!.dtype || show(updates!.shape) !== show(expected)) mismatch(`updates of ${x!.dtype}${show(expected)}`);
+    return [{ dtype: x!.dtype, shape: x!.shape }];
+  },
+  gradient: null,
+});
 const TopK = operator({
   name: 'TopK',
   infer: ([x, k]) => {
     const shape = [...x!.shape.slice(0, -1), wholeNumbers(k)[0]!];
+    if (!(shape.at(-1)! <= (x!.shape.at(-1) ?? 0))) mismatch(`at least ${shape.at(-1)} to choose from`);
     return [{ dtype: x!.dtype, shape }, { dtype: 'int64', shape }];
   },
   gradient: null,

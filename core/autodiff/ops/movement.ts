@@ -109,4 +109,4 @@ export function pad(x: Tensor, axis: number, before: number, after: number): Ten
   return apply1(Pad, [x, ints(x.graph, widths)]);
 }
 /** Parts of x along an axis. */
-export const split = (x: Tensor, sizes: readonly number[], axis: number): Tensor[] => apply(Split, [x, ints(x.graph, sizes)], { axis });
+export const split = (x: Tensor, sizes: readonly number[], axis: number): Tensor[] => (sizes.length === 1 ? [x] : apply(Split, [x, ints(x.graph, sizes)], { axis }));

@@ -15,6 +15,7 @@ function reduction(name: string, gradient: ((dy: Tensor, x: Tensor) => Tensor) |
     infer: ([x, axes], { keepdims }) => {
       const list = wholeNumbers(axes);
       if (list.some((axis) => axis < 0 || axis >= x!.shape.length)) mismatch(`axes below ${x!.shape.length}`);
+      if (list.length === 0 && x!.shape.length > 0) mismatch('at least one axis'); // to ONNX, none means all
       return [{ dtype: x!.dtype, shape: reduced(x!.shape, list, keepdims === 1) }];
     },
     gradient: gradient && (({ inputs, dy }) => {
@@ -42,18 +43,28 @@ const Expand = operator({
   gradient: ({ inputs, dy }) => [sumTo(dy, inputs[0]!.shape), null],
 });
 // y_i = x_1 + ... + x_i (the sampler's inverse distribution)
-const CumSum = operator({ name: 'CumSum', infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }], gradient: null });
+const CumSum = operator({
+  name: 'CumSum',
+  infer: ([x, axis]) => {
+    if (!(wholeNumbers(axis)[0]! < x!.shape.length)) mismatch(`a tensor that has an axis ${wholeNumbers(axis)[0]}`);
+    return [{ dtype: x!.dtype, shape: x!.shape }];
+  },
+  gradient: null,
+});
 // y = the index of the largest
 const ArgMax = operator({
   name: 'ArgMax',
-  infer: ([x], { axis }) => [{ dtype: 'int64', shape: x!.shape.filter((_, i) => i !== axis) }],
+  infer: ([x], { axis }) => {
+    if (!((axis as number) < x!.shape.length)) mismatch(`a tensor that has an axis ${String(axis)}`);
+    return [{ dtype: 'int64', shape: x!.shape.filter((_, i) => i !== axis) }];
+  },
   gradient: null,
 });
 
 function reduce(op: Operator, x: Tensor, axes: readonly number[], keep: boolean): Tensor {
   return apply1(op, [x, ints(x.graph, axes.map((axis) => axisOf(axis, x.shape.length)))], { keepdims: keep ? 1 : 0 });
 }
-export const reduceSum = (x: Tensor, axes: readonly number[], keep = false): Tensor => reduce(ReduceSum, x, axes, keep);
+export const reduceSum = (x: Tensor, axes: readonly number[], keep = false): Tensor => (axes.length === 0 ? x : reduce(ReduceSum, x, axes, keep));
 export const reduceMean = (x: Tensor, axes: readonly number[], keep = false): Tensor => reduce(ReduceMean, x, axes, keep);
 export const reduceMax = (x: Tensor, axes: readonly number[], keep = false): Tensor => reduce(ReduceMax, x, axes, keep);
 export const reduceSumSquare = (x: Tensor, axes: readonly number[], keep = false): Tensor => reduce(ReduceSumSquare, x, axes, keep);

@@ -103,7 +103,7 @@ function reduceAxes(x: Values, axes: readonly number[], keep: boolean, f: (list:
   return { shape: keep ? kept : kept.filter((_, i) => !axes.includes(i)), data };
 }
 const reduce = (f: (list: number[]) => number): Formula => ([x, axes], { attribute }) =>
-  [reduceAxes(x!, Array.from(axes!.data, (axis) => axisOf(axis, x!.shape)), attribute('keepdims', 1) === 1, f)];
+  [reduceAxes(x!, axes!.data.length > 0 ? Array.from(axes!.data, (axis) => axisOf(axis, x!.shape)) : x!.shape.map((_, axis) => axis), attribute('keepdims', 1) === 1, f)];
 const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
 
 /** op(a) op(b) over leading batch axes */

@@ -26,7 +26,7 @@ describe('reading', () => {
       return a;
     });
     expect(rows).toEqual([1, 4]);
-    expect(errors.map(({ line, offset }) => [line, offset])).toEqual([[2, 8], [3, 12], [4, 18], [6, 37]]);
+    expect(errors.map(({ line }) => line)).toEqual([2, 3, 4, 6]);
     expect(errors.map(({ message }) => message)).toEqual([
       'The line is not valid UTF-8.', expect.stringMatching(/^The line is not JSON: /), '"a" is not a number.', expect.stringContaining('may be cut off'),
     ]);
@@ -42,17 +42,21 @@ describe('reading', () => {
     );
     fc.assert(fc.property(fc.array(fc.tuple(line, fc.constantFrom('\n', '\r\n')), { maxLength: 12 }), (lines) => {
       fs.writeFileSync(file, lines.map(([{ text }, end]) => text + end).join(''));
-      const wanted: unknown[] = [], bad: { line: number; offset: number }[] = [];
+      const wanted: unknown[] = [], bad: number[] = [], starts: number[][] = [];
       let offset = 0;
       lines.forEach(([{ text, bad: isBad }, end], i) => {
-        if (isBad) bad.push({ line: i + 1, offset });
+        starts.push([i + 1, offset]);
+        if (isBad) bad.push(i + 1);
         else if (text) wanted.push([i + 1, JSON.parse(text)]);
         offset += Buffer.byteLength(text + end);
       });
       const { rows, errors } = readJsonl(file, (row, at) => [at, row]);
       expect(rows.length).toBe(wanted.length);
       for (const [i, row] of rows.entries()) if (JSON.stringify(row) !== JSON.stringify(wanted[i])) expect.fail(`row ${i} differs`);
-      expect(errors.map((error) => ({ line: error.line, offset: error.offset }))).toEqual(bad);
+      expect(errors.map((error) => error.line)).toEqual(bad);
+      const visited: number[][] = [];
+      eachLine(file, ({ line: at, offset: start }) => { visited.push([at, start]); });
+      expect(visited).toEqual(starts);
     }), { numRuns: 60 });
     expect(() => readJsonl(fileWith('1\n'), () => { throw new TypeError('ours'); })).toThrow(TypeError);
   });

@@ -15,9 +15,9 @@ describe('rankings', () => {
       { prompt: 'p', chosen: ' good', rejected: '', margin: 0.5 },
     )).toEqual({
       rankings: [
-        { by: 'text', line: 1, prompt: 'p', completions: ['a', 'b', 'c'], ranks: [2, 1, 2], labeler: 'ada', confidence: 9, note: 'close' },
-        { by: 'id', line: 2, promptId: 7, completionIds: [3, 1], ranks: [1, 2], labeler: null, confidence: null, note: null },
-        { by: 'text', line: 3, prompt: 'p', completions: [' good', ''], ranks: [1, 2], labeler: null, confidence: null, note: null },
+        { kind: 'texts', line: 1, prompt: 'p', completions: ['a', 'b', 'c'], ranks: [2, 1, 2], labeler: 'ada', confidence: 9, note: 'close' },
+        { kind: 'ids', line: 2, promptId: 7, completionIds: [3, 1], ranks: [1, 2], labeler: null, confidence: null, note: null },
+        { kind: 'texts', line: 3, prompt: 'p', completions: [' good', ''], ranks: [1, 2], labeler: null, confidence: null, note: null },
       ],
       errors: [],
     });
@@ -37,6 +37,7 @@ describe('rankings', () => {
     [{ ...good, ranks: null }, /"ranks" is not a list/],
     [{ prompt: 'p', completions: ['a', 'b'] }, /"ranks" is missing/],
     [{ ...good, completions: ['a', null] }, /Item 2 of "completions" is not text/],
+    [{ ...good, completions: ['a', 'a'] }, /Completions 1 and 2 are the same text/],
     [{ ...good, prompt: '' }, /"prompt" is empty/],
     [{ ...good, confidence: 10 }, /"confidence"/],
     [{ ...good, confidence: 2.5 }, /"confidence"/],
@@ -54,7 +55,7 @@ describe('rankings', () => {
   ])('%j is refused', (row, says) => {
     const { rankings: kept, errors } = rankings(good, row, byId);
     expect(kept.map(({ line }) => line)).toEqual([1, 3]);
-    expect(errors).toEqual([{ line: 2, offset: lines(good).length + 1, message: expect.stringMatching(says) }]);
+    expect(errors).toEqual([{ line: 2, message: expect.stringMatching(says) }]);
   });
 });
 
@@ -63,9 +64,9 @@ describe('completions', () => {
     expect(readCompletions(fileWith(lines({ prompt: 'p', completion: ' a', policy: 'sup4' }, { prompt: 'p', completion: '' }, { prompt: 'p' }, { completion: 'a' }, { prompt: 'p', completion: 3 })))).toEqual({
       completions: [{ line: 1, prompt: 'p', completion: ' a', policy: 'sup4' }, { line: 2, prompt: 'p', completion: '', policy: null }],
       errors: [
-        { line: 3, offset: expect.any(Number), message: '"completion" is missing.' },
-        { line: 4, offset: expect.any(Number), message: '"prompt" is missing.' },
-        { line: 5, offset: expect.any(Number), message: '"completion" is not text.' },
+        { line: 3, message: '"completion" is missing.' },
+        { line: 4, message: '"prompt" is missing.' },
+        { line: 5, message: '"completion" is not text.' },
       ],
     });
     expect(readCompletions(fileWith('policy,prompt,completion\nsup4,p," a\nb"\n', 'c.csv')).completions).toEqual([{ line: 2, prompt: 'p', completion: ' a\nb', policy: 'sup4' }]);

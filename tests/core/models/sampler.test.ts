@@ -129,6 +129,25 @@ describe.each(FAMILIES)('%s', (family) => {
     expect(only).toEqual({ tokenIds: [first.tokenIds[0]], samplingLogprobs: [first.samplingLogprobs[0]], logprobs: [first.logprobs[0]], finish: 'stop' });
   });
 
+  test('D29: sampling is over when every row has ended, not when the tokens are used up', async () => {
+    const request = ask(prompts[3]!, 'a'), settings = { ...PLAIN, temperature: 0, maxNew: 400 }, roomy = tinyModel(family, 1, { context: 512 });
+    const [[row]] = (await sample(roomy, [request], { ...settings, maxNew: 1 })) as [[Sampled]];
+    const twice = async (endOfText: number) => {
+      const sampler = createSampler({ ...roomy.architecture, endOfText }, ONE), took: number[] = [];
+      let rows: Sampled[][] = [];
+      for (let run = 0; run < 2; run++) { // the first run compiles
+        const started = performance.now();
+        rows = await sampler.sample(roomy.weights, [request], settings);
+        took.push(performance.now() - started);
+      }
+      await sampler.release();
+      return { took: took[1]!, tokens: rows[0]![0]!.tokenIds.length };
+    };
+    const endless = await twice(-1), ended = await twice(row.tokenIds[0]!);
+    expect([endless.tokens, ended.tokens]).toEqual([400, 1]);
+    expect(ended.took).toBeLessThan(endless.took / 3);
+  });
+
   test('greedy takes the most likely token at every step', async () => {
     const requests = compositions['unequal lengths']!.slice(0, 2), sampled = await sample(model, requests, { temperature: 0, maxNew: 4 });
     for (const [i, { prompt }] of requests.entries()) {

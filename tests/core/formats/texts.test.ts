@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { readTexts } from '#core/formats/text.ts';
+import { readTexts } from '#core/formats/texts.ts';
 import { errorOf, fileWith, shared, temporaryFolder } from './folder.ts';
 
 test('one file, with its line ends made plain', () => {
@@ -10,18 +10,18 @@ test('one file, with its line ends made plain', () => {
 });
 
 test('rows are named by themselves, or by file and line', () => {
-  const file = fileWith('{"id":"61263","text":"A"}\n\n{"text":"B"}\n', 's.jsonl');
-  expect(readTexts(file)).toEqual([{ name: '61263', text: 'A' }, { name: 's.jsonl:3', text: 'B' }]);
+  const file = fileWith('{"id":"61263","text":"A"}\n\n{"text":"B\\r\\nC"}\n', 's.jsonl');
+  expect(readTexts(file)).toEqual([{ name: '61263', text: 'A' }, { name: 's.jsonl:3', text: 'B\nC' }]);
 });
 
 test('a folder in the order of names, without hidden, blank and foreign files', () => {
   const folder = temporaryFolder();
   fs.mkdirSync(path.join(folder, 'b'));
   fs.mkdirSync(path.join(folder, '.git'));
-  for (const [name, text] of [['c.md', 'C'], ['a.txt', 'A'], ['b/x.txt', 'X'], ['.git/y.txt', 'Y'], ['.z.txt', 'Z'], ['blank.txt', ' \n'], ['image.png', 'P'], ['rows.jsonl', '{"text":"R"}']] as const) {
+  for (const [name, text] of [['c.md', 'not taken from a folder'], ['c.TXT', 'C'], ['a.txt', 'A'], ['b/x.txt', 'X'], ['.git/y.txt', 'Y'], ['.z.txt', 'Z'], ['blank.txt', ' \n'], ['image.png', 'P'], ['rows.jsonl', '{"text":"R"}']] as const) {
     fs.writeFileSync(path.join(folder, name), text);
   }
-  expect(readTexts(folder).map(({ name, text }) => [name, text])).toEqual([['a.txt', 'A'], ['b/x.txt', 'X'], ['c.md', 'C'], ['rows.jsonl:1', 'R']]);
+  expect(readTexts(folder).map(({ name, text }) => [name, text])).toEqual([['a.txt', 'A'], ['b/x.txt', 'X'], ['c.TXT', 'C'], ['rows.jsonl:1', 'R']]);
 });
 
 test('nothing to read, a bad row and bytes that are not text are sentences', () => {

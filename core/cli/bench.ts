@@ -1,0 +1,48 @@
+// `tastemaker bench`: our training step, sampler and PPO update beside the runtime's own matrix products, and beside PyTorch where it is at hand.
+
+import { spawnSync } from 'node:child_process';
+import os from 'node:os';
+import path from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
+import { processorThreads } from '#core/autodiff/session.ts';
+import { benchPpo, benchSample, benchTrain } from './bench-shapes.ts';
+import type { Figure } from './bench-shapes.ts';
+import { defineCommand, text } from './command.ts';
+
+const BENCHES: Record<string, () => Promise<Figure>> = { train: () => benchTrain(), sample: () => benchSample(), ppo: () => benchPpo() };
+
+/** The peer's figures for one bench: bench-peer.py prints them as one JSON line. */
+function peer(python: string, bench: string): Record<string, unknown> {
+  const { error, status, stdout, stderr } = spawnSync(python, [path.join(import.meta.dirname, 'bench-peer.py'), bench], { encoding: 'utf8', maxBuffer: 1e8 });
+  if (error) throw new TastemakerError('bad-argument', `${python} cannot be started: ${error.message}.`, 'Name a Python that has torch, transformers and trl.');
+  try {
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+  } catch {
+    throw new TastemakerError('bad-argument', `${python} gave no figures (exit code ${status}): ${stderr.trim().split('\n').at(-1) ?? ''}`, 'Name a Python that has torch, transformers and trl.');
+  }
+}
+
+const show = (values: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(values).filter(([name]) => name !== 'what').map(([name, value]) => `  ${name.padEnd(24)}${typeof value === 'number' ? (Number.isInteger(value) ? value.toLocaleString('en') : value.toPrecision(4)) : String(value)}`);
+
+export const benchCommand = defineCommand({
+  name: 'bench',
+  words: ['[train|sample|ppo]'],
+  sentence: 'Measure training, sampling and PPO on this machine.',
+  options: { peer: text('PYTHON', null, 'A Python with torch, transformers and trl 1.11, to time them on the same shapes in the same run.') },
+  run: async ({ words: [only], options, tell }) => {
+    if (only && !Object.hasOwn(BENCHES, only)) throw new TastemakerError('bad-argument', `There is no bench "${only}".`, `Benches: ${Object.keys(BENCHES).join(', ')}.`);
+    const machine = { processor: os.cpus()[0]?.model ?? 'unknown', threads: processorThreads() };
+    tell(`${machine.processor}, ${machine.threads} threads`);
+    const results = [];
+    for (const name of only ? [only] : Object.keys(BENCHES)) {
+      const figure = await BENCHES[name]!();
+      const other = options.peer ? peer(options.peer, name) : null;
+      results.push({ bench: name, ...figure, ...(other ? { peer: other } : {}) });
+      tell(`\n${figure.what}`);
+      for (const line of show(figure)) tell(line);
+      if (other) for (const line of ['  peer:', ...show(other)]) tell(line);
+    }
+    return { data: { machine, results }, lines: [] };
+  },
+});

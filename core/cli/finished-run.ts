@@ -1,0 +1,27 @@
+// What a run that has just ended says for itself: its id, its summary, its model and its last metrics.
+
+import path from 'node:path';
+import { readJsonl } from '#core/formats/jsonl.ts';
+import type { MetricRow } from '#core/jobs/metrics.ts';
+import type { Finished } from '#core/jobs/start.ts';
+import { listPolicies } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import fs from 'node:fs';
+import type { Report } from './command.ts';
+
+/** The last value of each metric of a run, and the step of the last report. */
+export function lastMetrics(runFolder: string): { step: number; metrics: MetricRow } | null {
+  const file = path.join(runFolder, 'metrics.jsonl');
+  if (!fs.existsSync(file)) return null;
+  const { rows } = readJsonl(file, (row) => row as { step: number; seconds: number } & MetricRow);
+  if (rows.length === 0) return null;
+  const { step, seconds: _, ...metrics } = Object.assign({}, ...rows) as { step: number; seconds: number } & MetricRow;
+  return { step, metrics };
+}
+
+export function reportRun(project: Project, { id, status, summary }: Finished): Report {
+  const model = listPolicies(project, { runId: id })[0]?.name ?? null;
+  const last = lastMetrics(path.join(project.folder, 'runs', id));
+  const end = status === 'stopped' ? `Stopped and saved; \`tastemaker run resume ${id}\` goes on.` : `The run ${id} is done.`;
+  return { data: { id, status, summary, model, ...last }, lines: [summary, `${end}${model ? ` Its model is "${model}".` : ''}`] };
+}

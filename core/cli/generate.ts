@@ -1,0 +1,39 @@
+// `tastemaker generate`: one completion for each prompt of a file.
+
+import path from 'node:path';
+import { writeJsonl } from '#core/formats/jsonl.ts';
+import { createSampler } from '#core/models/sampler.ts';
+import { defineCommand, flag, requiredText } from './command.ts';
+import { loadModelWith } from './model-reference.ts';
+import { samplingOptions } from './sampling-options.ts';
+import { checkFinite, checkLength, fileOptions, inPortions, readTextRows } from './text-rows.ts';
+
+const PORTION = 128;
+
+export const generateCommand = defineCommand({
+  name: 'generate',
+  words: [],
+  sentence: 'Complete rows of {"prompt"}: adds "completion", "token_ids" and "finish" (stop or length).',
+  options: {
+    policy: requiredText('NAME|PATH', 'The base model or policy.'),
+    ...fileOptions,
+    greedy: flag('Always take the likeliest token; temperature, top-k, top-p and seed then do nothing.'),
+    ...samplingOptions,
+  },
+  run: async ({ options }) => {
+    const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project);
+    const { architecture, weights } = checkpoint;
+    const rows = readTextRows(options.in, ['prompt']);
+    const prompts = await tokenizer.encodeBatch(rows.map(({ row }) => row.prompt));
+    const settings = { temperature: options.greedy ? 0 : options.temperature, topK: options['top-k'], topP: options['top-p'], maxNew: options['max-new'], seed: options.seed };
+    rows.forEach(({ line }, i) => checkLength(options.in, line, prompts[i]!.length, settings.maxNew, architecture.context));
+    const sampler = createSampler(architecture);
+    const sampled = await inPortions('generate', prompts, PORTION, async (some, first) => (await sampler.sample(weights, some.map((prompt, i) => ({ prompt, streams: [`generate/${first + i}`] })), settings)).flat());
+    await sampler.release();
+    rows.forEach((row, i) => checkFinite(options.in, row, sampled[i]!.logprobs));
+    const completions = await tokenizer.decodeBatch(sampled.map(({ tokenIds }) => tokenIds));
+    writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, completion: completions[i], token_ids: sampled[i]!.tokenIds, finish: sampled[i]!.finish })));
+    const ended = sampled.filter(({ finish }) => finish === 'stop').length;
+    return { data: { rows: rows.length, ended, out: path.resolve(options.out) }, lines: [`Completed ${rows.length} prompts, ${ended} of them to their end: ${options.out}`] };
+  },
+});

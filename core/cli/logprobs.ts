@@ -1,0 +1,37 @@
+// `tastemaker logprobs`: how likely a policy finds each completion in a file.
+
+import path from 'node:path';
+import { writeJsonl } from '#core/formats/jsonl.ts';
+import { createEvaluator } from '#core/models/evaluator.ts';
+import { defineCommand, flag, requiredText } from './command.ts';
+import { loadModelWith } from './model-reference.ts';
+import { checkFinite, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
+
+const PORTION = 256;
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+export const logprobsCommand = defineCommand({
+  name: 'logprobs',
+  words: [],
+  sentence: 'Log-probabilities of rows of {"prompt", "completion"}: adds "logprob" (their sum), "tokens" (how many) and "token_logprobs".',
+  options: {
+    policy: requiredText('NAME|PATH', 'The base model or policy.'),
+    ...fileOptions,
+    eos: flag('Append one end-of-text to each completion.'),
+  },
+  run: async ({ options }) => {
+    const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project);
+    const rows = readTextRows(options.in, ['prompt', 'completion']);
+    const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, options.eos);
+    const evaluator = createEvaluator(checkpoint);
+    const logprobs = await inPortions('logprobs', groups, PORTION, async (some) => (await evaluator.logprobs(checkpoint.weights, some)).flat());
+    await evaluator.release();
+    rows.forEach((row, i) => checkFinite(options.in, row, logprobs[i]!));
+    writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, logprob: sum(logprobs[i]!), tokens: logprobs[i]!.length, token_logprobs: logprobs[i] })));
+    const tokens = sum(logprobs.map((values) => values.length)), total = sum(logprobs.flat());
+    return {
+      data: { rows: rows.length, tokens, logprob: total, out: path.resolve(options.out) },
+      lines: [`${rows.length} rows, ${tokens} tokens, mean ${tokens ? (total / tokens).toFixed(4) : 0} nats a token: ${options.out}`],
+    };
+  },
+});

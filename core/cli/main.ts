@@ -1,0 +1,93 @@
+// The command line: finds the command, runs it, prints its report, and turns errors into one sentence and an exit code.
+//
+// Exit codes: 0 done; 1 a mistake of ours (with its stack), or a check that found something; 2 bad input or a bad machine.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { asFileError } from '#core/formats/file-access.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { helpOf, parseCall } from './command.ts';
+import type { Command } from './command.ts';
+
+/** Every command, loaded when it is named: `doctor` must start even where a package does not load. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  new: async () => (await import('./new.ts')).newCommand,
+  'import prompts': async () => (await import('./import-prompts.ts')).importPromptsCommand,
+  'import completions': async () => (await import('./import-completions.ts')).importCompletionsCommand,
+  'import rankings': async () => (await import('./import-rankings.ts')).importRankingsCommand,
+  'model add': async () => (await import('./model.ts')).modelAddCommand,
+  'model list': async () => (await import('./model.ts')).modelListCommand,
+  sample: async () => (await import('./sample.ts')).sampleCommand,
+  'label gold': async () => (await import('./label-gold.ts')).labelGoldCommand,
+  train: async () => (await import('./train.ts')).trainCommand,
+  'train demo-base': async () => (await import('./train-demo-base.ts')).trainDemoBaseCommand,
+  runs: async () => (await import('./runs.ts')).runsCommand,
+  'run show': async () => (await import('./run.ts')).runShowCommand,
+  'run resume': async () => (await import('./run.ts')).runResumeCommand,
+  'run cancel': async () => (await import('./run.ts')).runCancelCommand,
+  score: async () => (await import('./score.ts')).scoreCommand,
+  logprobs: async () => (await import('./logprobs.ts')).logprobsCommand,
+  generate: async () => (await import('./generate.ts')).generateCommand,
+  demo: async () => (await import('./demo.ts')).demoCommand,
+  bench: async () => (await import('./bench.ts')).benchCommand,
+  doctor: async () => (await import('./doctor.ts')).doctorCommand,
+};
+
+const version = (): string => (JSON.parse(fs.readFileSync(path.resolve(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { version: string }).version;
+const print = (lines: readonly string[]): void => {
+  if (lines.length) process.stdout.write(`${lines.join('\n')}\n`);
+};
+
+async function main(args: readonly string[]): Promise<void> {
+  const [first = '--help'] = args;
+  if (first === '--version') return print([version()]);
+  if (['--help', '-h', 'help'].includes(first)) return print(args.length > 1 && first === 'help' ? helpOf(await find(args.slice(1)).load()) : await help());
+  const { load, rest } = find(args);
+  const command = await load();
+  const { words, options, json, help: wanted } = parseCall(command, rest);
+  if (wanted) return print(helpOf(command));
+  const tell = (line: string) => void (json ? process.stderr : process.stdout).write(`${line}\n`);
+  const report = await command.run({ words, options, json, tell });
+  print(json ? [JSON.stringify(report.data)] : report.lines);
+  process.exitCode = report.exitCode ?? 0;
+}
+
+/** The command of the longest name that the arguments begin with. */
+function find(args: readonly string[]): { load: () => Promise<Command>; rest: readonly string[] } {
+  for (const length of [2, 1]) {
+    const name = args.slice(0, length).join(' ');
+    if (Object.hasOwn(COMMANDS, name)) return { load: COMMANDS[name]!, rest: args.slice(length) };
+  }
+  const first = args[0]!, names = Object.keys(COMMANDS);
+  const family = names.filter((name) => name.startsWith(`${first} `));
+  if (family.length && args.length === 1) throw new TastemakerError('bad-argument', `"${first}" needs one more word.`, `The commands are: ${family.join(', ')}.`);
+  throw new TastemakerError('bad-argument', `There is no command "${family.length ? args.slice(0, 2).join(' ') : first}".`, `The commands are: ${(family.length ? family : names).join(', ')}.`);
+}
+
+async function help(): Promise<string[]> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  const rows = commands.map((command) => ({ left: [command.name, ...command.words].join(' '), right: command.sentence }));
+  const width = Math.max(...rows.map(({ left }) => left.length));
+  return [
+    'Tastemaker: rank completions, train a reward model and a PPO policy, and see where the policy cheats.', '',
+    'Usage: tastemaker COMMAND [options]', '',
+    ...rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`), '',
+    '`tastemaker COMMAND --help` says what a command takes; --json prints for machines; --version says which version this is.',
+  ];
+}
+
+/** The operating system's refusals (a full disk, no permission) are bad luck with a file, not mistakes of ours. */
+function asOurs(error: unknown): unknown {
+  const { syscall, path: file, dest } = error as { syscall?: unknown; path?: unknown; dest?: unknown };
+  return error instanceof Error && typeof syscall === 'string' ? asFileError(error, String(dest ?? file ?? 'A file')) : error;
+}
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)); // `tastemaker runs | head`
+try {
+  await main(process.argv.slice(2));
+} catch (caught) {
+  const error = asOurs(caught);
+  if (error instanceof TastemakerError) process.stderr.write(`Error: ${error.message.replace(/\s*\n\s*/g, ' ')}\nHint: ${error.hint}\n`);
+  else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exitCode = error instanceof TastemakerError ? 2 : 1;
+}

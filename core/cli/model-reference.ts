@@ -1,0 +1,55 @@
+// A model named on the command line, by its name in a project or by its folder, loaded and checked for use.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
+import { loadCheckpoint } from '#core/models/checkpoint.ts';
+import type { Checkpoint } from '#core/models/checkpoint.ts';
+import { getPolicy, policyPath } from '#core/store/policies.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
+import { projectsHere, withProject } from './project-option.ts';
+
+export interface LoadedModel {
+  folder: string;
+  checkpoint: Checkpoint;
+  tokenizer: Tokenizer;
+}
+
+/** The folder of a model: with --project its name counts first, otherwise an existing folder does and needs no project. */
+export async function modelFolder(nameOrPath: string, project: string | null): Promise<string> {
+  if (project === null && fs.existsSync(nameOrPath)) return path.resolve(nameOrPath);
+  if (project === null && projectsHere().length === 0) {
+    throw new TastemakerError('bad-file', `There is no model folder ${path.resolve(nameOrPath)}.`, 'Check the path, or name the project that knows the model with --project.');
+  }
+  return withProject(project, { write: false }, (open) => {
+    try {
+      return policyPath(open, getPolicy(open, nameOrPath));
+    } catch (error) {
+      if (fs.existsSync(nameOrPath)) return path.resolve(nameOrPath);
+      throw error;
+    }
+  });
+}
+
+/** Reads a model folder with its tokenizer. 'bad-model' where the tokenizer writes ids that the model has no embedding for. */
+export async function loadModel(folder: string): Promise<LoadedModel> {
+  const found = fs.statSync(folder, { throwIfNoEntry: false });
+  if (!found?.isDirectory()) throw new TastemakerError('bad-file', `${folder} ${found ? 'is a file, not a model folder' : 'does not exist'}.`, 'Name a folder with config.json, model.safetensors and tokenizer.json.');
+  const checkpoint = loadCheckpoint(folder);
+  const tokenizer = await loadTokenizer(folder);
+  const { vocabulary } = checkpoint.architecture;
+  if (tokenizer.vocabularySize > vocabulary) {
+    throw new TastemakerError('bad-model', `The tokenizer in ${folder} does not match the model: it has ${tokenizer.vocabularySize} tokens, the embedding has ${vocabulary} rows.`, 'Copy tokenizer.json from the model these weights belong to.');
+  }
+  return { folder, checkpoint, tokenizer };
+}
+
+/** The same for a model that must have this head. */
+export async function loadModelWith(head: Checkpoint['head'], nameOrPath: string, project: string | null): Promise<LoadedModel> {
+  const model = await loadModel(await modelFolder(nameOrPath, project));
+  if (model.checkpoint.head === head) return model;
+  throw head === 'score'
+    ? new TastemakerError('bad-model', `${nameOrPath} is a language model; it gives no scores.`, 'Name a reward model: a folder with a "score.weight", or one that `tastemaker train reward` made.')
+    : new TastemakerError('bad-model', `${nameOrPath} is a reward model; it cannot write or give log-probabilities.`, 'Name a base model or a policy.');
+}

@@ -1,0 +1,67 @@
+// `tastemaker train`: starts a run of a recipe and stays with it; or lists the recipes with every setting.
+
+import { TastemakerError } from '#core/errors.ts';
+import type { Settings } from '#core/jobs/config.ts';
+import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
+import type { RecipeName } from '#core/jobs/recipes.ts';
+import { startRun } from '#core/jobs/start.ts';
+import { defineCommand, flag, list, readPairs, text } from './command.ts';
+import type { Report } from './command.ts';
+import { reportRun } from './finished-run.ts';
+import { withProgress } from './progress.ts';
+import { projectOption, withProject } from './project-option.ts';
+
+const NAMES = Object.keys(RECIPES) as RecipeName[];
+
+export const trainCommand = defineCommand({
+  name: 'train',
+  words: ['[RECIPE]'],
+  sentence: `Train by a recipe: ${NAMES.join(', ')}. Ctrl-C saves and stops; \`run resume\` goes on.`,
+  options: {
+    set: list('key=value', 'A setting of the recipe; may be given several times.'),
+    name: text('NAME', null, 'What to call the model that comes out.'),
+    list: flag('List the recipes with their settings, defaults and ranges (of one recipe where it is named).'),
+    project: projectOption,
+  },
+  run: async ({ words: [recipe], options }) => {
+    if (recipe !== undefined && !isRecipe(recipe)) throw new TastemakerError('bad-argument', `There is no recipe "${recipe}".`, `The recipes are: ${NAMES.join(', ')}.`);
+    if (options.list) return listRecipes(recipe ? [recipe] : NAMES);
+    if (recipe === undefined) throw new TastemakerError('bad-argument', '"train" needs the name of a recipe.', `The recipes are: ${NAMES.join(', ')}; \`tastemaker train --list\` says what each does.`);
+    const given = readPairs(options.set, 'set');
+    return withProject(options.project, { write: true }, async (project) => {
+      const finished = await withProgress(recipe, (listeners) => startRun(project, recipe, given, options.name, listeners));
+      return reportRun(project, finished);
+    });
+  },
+});
+
+function listRecipes(names: readonly RecipeName[]): Report {
+  const data = names.map((name) => ({ name, sentence: RECIPES[name].sentence, settings: describeSettings(RECIPES[name].settings) }));
+  return {
+    data,
+    lines: data.flatMap(({ name, sentence, settings }) => [`${name}: ${sentence}`, ...settingLines(settings), '']).slice(0, -1),
+  };
+}
+
+interface DescribedSetting {
+  name: string;
+  default: number | string | boolean;
+  sentence: string;
+  range: readonly [number, number] | null;
+  whole: boolean;
+  choices: readonly string[] | null;
+}
+
+/** Settings as a list for machines: ranges are inclusive, null where there is none. */
+export const describeSettings = (settings: Settings): DescribedSetting[] => Object.entries(settings).map(([name, setting]) => ({
+  name, default: setting.default, sentence: setting.sentence, range: setting.range ?? null, whole: setting.whole ?? false, choices: (setting.choices as readonly string[] | undefined) ?? null,
+}));
+
+export function settingLines(settings: readonly DescribedSetting[]): string[] {
+  const rows = settings.map(({ name, default: fallback, range, whole, choices, sentence }) => {
+    const allowed = choices ? choices.join(' | ') : range ? `${range[0]} to ${range[1]}${whole ? ', whole' : ''}` : '';
+    return { left: `${name}=${fallback === '' ? '""' : fallback}`, right: `${sentence}${allowed ? ` (${allowed})` : ''}` };
+  });
+  const width = Math.max(...rows.map(({ left }) => left.length));
+  return rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`);
+}

@@ -1,0 +1,167 @@
+// What we encode, read back by an independent protobuf decoder with the message definitions of onnx.proto.
+
+import fc from 'fast-check';
+import protobuf from 'protobufjs';
+import { describe, expect, test } from 'vitest';
+import { apply, apply1, constant, createGraph, input, scoped } from '#core/autodiff/graph.ts';
+import type { Attributes, DType, Operator, TensorType } from '#core/autodiff/graph.ts';
+import { loop } from '#core/autodiff/loop.ts';
+import { encodeModel } from '#core/autodiff/onnx.ts';
+import { add, silu } from '#core/autodiff/ops/elementwise.ts';
+import { identity } from '#core/autodiff/ops/movement.ts';
+
+// onnx.proto3 of ONNX 1.17 (IR version 10), the messages and fields that a model without sparse tensors or functions has
+const PROTO = `syntax = "proto3"; package onnx;
+message AttributeProto {
+  string name = 1; string ref_attr_name = 21; string doc_string = 13; int32 type = 20;
+  float f = 2; int64 i = 3; bytes s = 4; TensorProto t = 5; GraphProto g = 6;
+  repeated float floats = 7; repeated int64 ints = 8; repeated bytes strings = 9; repeated TensorProto tensors = 10; repeated GraphProto graphs = 11;
+}
+message ValueInfoProto { string name = 1; TypeProto type = 2; string doc_string = 3; }
+message NodeProto {
+  repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4; string domain = 7; string overload = 8;
+  repeated AttributeProto attribute = 5; string doc_string = 6;
+}
+message OperatorSetIdProto { string domain = 1; int64 version = 2; }
+message ModelProto {
+  int64 ir_version = 1; repeated OperatorSetIdProto opset_import = 8; string producer_name = 2; string producer_version = 3; string domain = 4;
+  int64 model_version = 5; string doc_string = 6; GraphProto graph = 7;
+}
+message GraphProto {
+  repeated NodeProto node = 1; string name = 2; repeated TensorProto initializer = 5; string doc_string = 10;
+  repeated ValueInfoProto input = 11; repeated ValueInfoProto output = 12; repeated ValueInfoProto value_info = 13;
+}
+message TensorProto {
+  repeated int64 dims = 1; int32 data_type = 2; repeated float float_data = 4; repeated int32 int32_data = 5; repeated bytes string_data = 6;
+  repeated int64 int64_data = 7; string name = 8; string doc_string = 12; bytes raw_data = 9; int32 data_location = 14;
+}
+message TensorShapeProto { message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } } repeated Dimension dim = 1; }
+message TypeProto { message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; } oneof value { Tensor tensor_type = 1; } }`;
+
+interface Attribute { name: string; type: number; f: number; i: string; s: Uint8Array; g: GraphRead | null; ints: string[] }
+interface Info { name: string; type: { tensor_type: { elem_type: number; shape: { dim: { dim_value: string }[] } } } }
+interface NodeRead { input: string[]; output: string[]; name: string; op_type: string; domain: string; attribute: Attribute[] }
+interface GraphRead { node: NodeRead[]; name: string; initializer: { dims: string[]; data_type: number; name: string; raw_data: Uint8Array }[]; input: Info[]; output: Info[] }
+interface ModelRead { ir_version: string; producer_name: string; opset_import: { domain: string; version: string }[]; graph: GraphRead }
+
+const ModelProto = protobuf.parse(PROTO, { keepCase: true }).root.lookupType('onnx.ModelProto');
+const CODE: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+/** Decodes, and makes sure that there is no field and no type on the wire that onnx.proto does not have. */
+function decode(bytes: Uint8Array): ModelRead {
+  const reader = protobuf.Reader.create(bytes);
+  reader.discardUnknown = false;
+  const message = ModelProto.decode(reader);
+  expect(ModelProto.verify(message)).toBeNull();
+  expect(unknownFields(message), 'fields that onnx.proto does not have').toEqual([]);
+  return ModelProto.toObject(message, { longs: String, defaults: true, arrays: true }) as ModelRead;
+}
+function unknownFields(value: unknown): unknown[] {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
+  const { $unknowns = [] } = value as { $unknowns?: unknown[] };
+  return [...$unknowns, ...Object.entries(value).flatMap(([key, inner]) => (key === '$unknowns' ? [] : unknownFields(inner)))];
+}
+const typeRead = ({ name, type }: Info) => [name, type.tensor_type.elem_type, type.tensor_type.shape.dim.map((dim) => Number(dim.dim_value))];
+const typeOf = ({ name, dtype, shape }: TensorType & { name: string }) => [name, CODE[dtype], [...shape]];
+const anything = (attributesOut: TensorType[]): Operator => ({ name: 'Anything', infer: () => attributesOut, gradient: null });
+
+describe('a model', () => {
+  const graph = createGraph();
+  const x = input(graph, 'x', 'float32', [2, 3]), flag = input(graph, 'flag', 'bool', []);
+  const c = constant(graph, 'float32', [3], [0.1, -2, 3e-30]), big = constant(graph, 'int64', [2], [-3, 2 ** 40 + 1]), yes = constant(graph, 'bool', [3], [1, 0, 1]), few = constant(graph, 'int32', [1, 2], [-7, 2 ** 31 - 1]);
+  const sum = scoped(graph, 'block 1', () => add(x, c)), y = silu(sum), z = identity(flag);
+  const model = decode(encodeModel(graph, [y, z]));
+
+  test('has no field that onnx.proto lacks (and one is noticed)', () => {
+    const bytes = encodeModel(graph, [y, z]);
+    expect(() => decode(bytes)).not.toThrow();
+    for (const odd of [[0x78, 1], [0x09, 0, 0, 0, 0, 0, 0, 0, 0], [0x3a, 2, 0x78, 1]]) expect(() => decode(Uint8Array.from([...bytes, ...odd])), `${odd}`).toThrow();
+  });
+  test('states its versions', () => {
+    expect(model.ir_version).toBe('10');
+    expect(model.opset_import).toEqual([{ domain: '', version: '21' }, { domain: 'com.microsoft', version: '1' }]);
+    expect([model.producer_name, model.graph.name]).toEqual(['tastemaker', 'main']);
+  });
+  test('keeps nodes, in order, with names, domains and wiring', () => {
+    expect(model.graph.node.map(({ op_type, name, domain, input, output }) => ({ op_type, name, domain, input, output }))).toEqual([
+      { op_type: 'Add', name: sum.node!.name, domain: '', input: ['x', c.name], output: [sum.name] },
+      { op_type: 'QuickGelu', name: y.node!.name, domain: 'com.microsoft', input: [sum.name], output: [y.name] },
+      { op_type: 'Identity', name: z.node!.name, domain: '', input: ['flag'], output: [z.name] },
+    ]);
+    expect(sum.node!.name).toMatch(/^block 1\/Add\.\d+$/);
+    expect(model.graph.node[1]!.attribute).toMatchObject([{ name: 'alpha', type: 1, f: 1 }]);
+  });
+  test('keeps inputs and outputs with types and shapes, scalars too', () => {
+    expect(model.graph.input.map(typeRead)).toEqual([x, flag].map(typeOf));
+    expect(model.graph.output.map(typeRead)).toEqual([y, z].map(typeOf));
+  });
+  test('keeps constants bit for bit', () => {
+    expect(model.graph.initializer.map(({ name, data_type, dims }) => [name, data_type, dims.map(Number)])).toEqual([c, big, yes, few].map(typeOf));
+    const [floats, longs, bools, wholes] = model.graph.initializer.map(({ raw_data }) => raw_data.slice().buffer as ArrayBuffer) as [ArrayBuffer, ArrayBuffer, ArrayBuffer, ArrayBuffer];
+    expect(new Float32Array(floats)).toEqual(Float32Array.of(0.1, -2, 3e-30));
+    expect(new BigInt64Array(longs)).toEqual(BigInt64Array.of(-3n, 2n ** 40n + 1n));
+    expect(new Uint8Array(bools)).toEqual(Uint8Array.of(1, 0, 1));
+    expect(new Int32Array(wholes)).toEqual(Int32Array.of(-7, 2 ** 31 - 1));
+  });
+  test('gives a part of a larger array only its own bytes', () => {
+    const graph = createGraph(), whole = Float32Array.from({ length: 200 }, (_, i) => i);
+    const part = constant(graph, 'float32', [100], whole.subarray(50, 150));
+    const { initializer } = decode(encodeModel(graph, [identity(part)])).graph;
+    expect(new Float32Array(initializer[0]!.raw_data.slice().buffer)).toEqual(whole.slice(50, 150));
+  });
+});
+
+test('a loop holds its body: own inputs and outputs, no constants, names from outside', () => {
+  const graph = createGraph(), x = input(graph, 'x', 'float32', [2]), w = input(graph, 'w', 'float32', [2]);
+  const { carried, stacked } = loop(graph, 4, [x], (_, [state]) => ({ carried: [add(state!, w)], stacked: [state!] }));
+  const model = decode(encodeModel(graph, [...carried, ...stacked]));
+  const node = model.graph.node.find(({ op_type }) => op_type === 'Loop')!;
+  expect(node.attribute.map(({ name, type }) => [name, type])).toEqual([['body', 5]]);
+  const body = node.attribute[0]!.g!, ours = carried[0]!.node!.body!;
+  expect(body.input.map(typeRead)).toEqual(ours.graph.inputs.map(typeOf));
+  expect(body.input.map((info) => typeRead(info).slice(1))).toEqual([[7, []], [9, []], [1, [2]]]);
+  expect(body.output.map(typeRead)).toEqual(ours.outputs.map(typeOf));
+  expect(body.initializer).toEqual([]);
+  expect(body.node.map(({ op_type }) => op_type)).toEqual(['Add', 'Identity', 'Identity', 'Identity']);
+  expect(body.node[0]!.input).toEqual([body.input[2]!.name, 'w']);
+  expect(model.graph.initializer.map(({ name }) => name)).toEqual(expect.arrayContaining([node.input[0]!, node.input[1]!]));
+  expect(stacked[0]!.shape).toEqual([4, 2]);
+  // no name is given twice, inside or out: the runtime has one scope for both
+  const made = [...model.graph.node, ...body.node].flatMap(({ output }) => output);
+  const names = [...made, ...[...model.graph.input, ...body.input, ...model.graph.initializer].map(({ name }) => name)];
+  expect(new Set(names).size).toBe(names.length);
+});
+
+const whole = fc.oneof(fc.integer({ min: -5, max: 300 }), fc.maxSafeInteger(), fc.constantFrom(0, -1, 127, 128, 2 ** 32, 2 ** 32 + 1, 2 ** 53 - 1, -(2 ** 31), -(2 ** 53) + 1));
+const attribute = fc.oneof(whole, fc.array(whole, { minLength: 1, maxLength: 6 }), fc.string({ unit: 'grapheme' }), fc.float({ noNaN: true }).map((float) => ({ float })));
+const shape = fc.array(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(127, 128, 50_257, 2 ** 33)), { maxLength: 5 });
+const type: fc.Arbitrary<TensorType> = fc.record({ dtype: fc.constantFrom<DType>('float32', 'int32', 'int64', 'bool'), shape });
+const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 200 });
+
+test('any attributes, types and names survive', () => {
+  fc.assert(fc.property(fc.dictionary(name, attribute, { maxKeys: 5, noNullPrototype: true }), fc.array(type, { minLength: 1, maxLength: 4 }), type, name, (attributes: Attributes, types, given, inputName) => {
+    const graph = createGraph(), x = input(graph, inputName, given.dtype, given.shape);
+    const outputs = apply(anything(types), [x], attributes);
+    const { graph: read } = decode(encodeModel(graph, outputs));
+    expect(read.input.map(typeRead)).toEqual([typeOf(x)]);
+    expect(read.output.map(typeRead)).toEqual(outputs.map(typeOf));
+    const got = read.node[0]!.attribute.map(({ name, type, f, i, s, ints }) => [name, type === 1 ? { float: f } : type === 2 ? Number(i) : type === 3 ? new TextDecoder().decode(s) : type === 7 ? ints.map(Number) : null]);
+    expect(Object.fromEntries(got)).toEqual({ ...attributes });
+  }), { numRuns: 150 });
+});
+
+test('any constant survives', () => {
+  const constants = fc.oneof(
+    fc.tuple(fc.constant<DType>('float32'), fc.array(fc.float(), { minLength: 1, maxLength: 80 })),
+    fc.tuple(fc.constant<DType>('int64'), fc.array(fc.maxSafeInteger(), { minLength: 1, maxLength: 80 })),
+    fc.tuple(fc.constant<DType>('int32'), fc.array(fc.integer(), { minLength: 1, maxLength: 80 })),
+  );
+  const READ = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array, bool: Uint8Array };
+  fc.assert(fc.property(fc.array(constants, { minLength: 1, maxLength: 4 }), (list) => {
+    const graph = createGraph(), made = list.map(([dtype, numbers]) => constant(graph, dtype, [numbers.length], numbers));
+    const { initializer } = decode(encodeModel(graph, [apply1(anything([{ dtype: 'bool', shape: [] }]), made)])).graph;
+    list.forEach(([dtype, numbers], i) => {
+      const { raw_data } = initializer.find(({ name }) => name === made[i]!.name)!;
+      expect(Array.from(new READ[dtype](raw_data.slice().buffer), Number)).toEqual(numbers.map(Number));
+    });
+  }), { numRuns: 60 });
+});
