@@ -108,7 +108,8 @@ def ppo(rounds=2, warm_up=1, episodes=32):
     V = 1024
     # the pad token is one past the model's vocabulary: TRL takes a sampled pad for the end of the response, and ours never ends early here
     words = {**{f"w{i}": i for i in range(V)}, "[PAD]": V}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="w0")), pad_token="[PAD]", padding_side="left")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="w0")), pad_token="[PAD]", eos_token="[PAD]",
+                                        padding_side="left")  # TRL counts the end-of-text tokens, so it must be given one
     policy, reference = gpt2(V), gpt2(V)
     reference.load_state_dict(policy.state_dict())
     reward, value = (AutoModelForSequenceClassification.from_config(config(V, num_labels=1)) for _ in range(2))

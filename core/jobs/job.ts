@@ -143,6 +143,9 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
     if (!fs.existsSync(at)) throw new TastemakerError('bad-file', `The ${role} model of run ${id} is gone: ${at}.`, 'Put the folder back where it was.');
     if (hashModel(at) !== model.sha256) throw new TastemakerError('bad-model', `The ${role} model of run ${id} has changed since the run began: ${at}.`, 'Put the first weights back, or start a new run.');
   }
+  for (const place of [folder, file('checkpoints')]) { // what a killed process was writing
+    for (const name of fs.readdirSync(place)) if (/\.writing(-\d+)?$|^\..+\.tmp$/.test(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
+  }
   const checkpoints = () => fs.readdirSync(file('checkpoints')).filter((name) => /^\d+\.safetensors$/.test(name)).sort();
   const newest = checkpoints().at(-1);
   const saved = newest ? readCheckpoint(file(path.join('checkpoints', newest))) : null;

@@ -27,13 +27,19 @@ export async function startRun(project: Project, recipe: RecipeName, given: Read
   const job = RECIPES[recipe];
   const config = readConfig(job.settings, given);
   const inputs = await job.prepare(project, config);
-  const taken = new Set(listPolicies(project).map((policy) => policy.name));
-  if (name !== null && taken.has(name)) throw new TastemakerError('bad-argument', `The project already has a model called "${name}".`, 'Choose another --name.');
-  const numbered = (n: number): string => (taken.has(n === 1 ? recipe : `${recipe}-${n}`) ? numbered(n + 1) : n === 1 ? recipe : `${recipe}-${n}`);
-  const manifest = createRunFolder(project.folder, recipe, name ?? numbered(1), config, inputs);
+  if (name !== null && freeName(project, name) !== name) throw new TastemakerError('bad-argument', `The project already has a model called "${name}".`, 'Choose another --name.');
+  const manifest = createRunFolder(project.folder, recipe, name ?? freeName(project, recipe), config, inputs);
   addRun(project, { id: manifest.id, kind: recipe, name: manifest.name });
   listeners.onLog?.(`Run ${manifest.id} has begun.`);
   return execute(project, manifest.id, listeners);
+}
+
+/** `wanted`, or the first of wanted-2, wanted-3, ... that no model has. */
+function freeName(project: Project, wanted: string): string {
+  const taken = new Set(listPolicies(project).map((policy) => policy.name));
+  let name = wanted;
+  for (let n = 2; taken.has(name); n++) name = `${wanted}-${n}`;
+  return name;
 }
 
 /** Goes on with a run that was stopped or killed, from its newest checkpoint (or from its start when it has none). */
@@ -52,16 +58,18 @@ async function execute(project: Project, id: string, listeners: Listeners): Prom
   try {
     const outcome = await RECIPES[manifest.kind].run(openRun(project.folder, id, listeners), manifest.config);
     writeStatus(folder, outcome.status);
-    const { kind, name, models } = manifest as Manifest & { kind: RecipeName };
+    const { kind, models } = manifest as Manifest & { kind: RecipeName };
+    let { name } = manifest;
     transaction(project, () => { // a run that is done has its model, even when we are killed here
       updateRun(project, id, { status: outcome.status, endedAt: Date.now() });
       if (!outcome.model || listPolicies(project, { runId: id }).length) return;
+      name = freeName(project, name); // another run may have taken it meanwhile
       const role = PARENT_ROLE[kind];
       const parentPath = role ? path.resolve(project.folder, models[role]!.path) : null;
       const parent = listPolicies(project).find((policy) => path.resolve(project.folder, policy.path) === parentPath);
       addPolicy(project, { name, kind: MODEL_KIND[kind], path: path.join(folder, outcome.model), parentId: parent?.id ?? null, runId: id });
     });
-    return { ...outcome, id, name: manifest.name };
+    return { ...outcome, id, name };
   } catch (error) {
     const sentence = error instanceof Error ? error.message : String(error);
     writeStatus(folder, 'failed', sentence);

@@ -93,6 +93,8 @@ function prepare(project: Project, config: PpoConfig): Inputs {
   const held = prompts.filter(({ split }) => split !== 'train').slice(0, config.evaluate_prompts);
   const training = prompts.filter(({ split }) => split === 'train');
   need(training.length, Math.ceil(config.episodes / config.samples_per_prompt), 'prompts in the train split', 'Import more prompts, or lower the setting episodes.');
+  const perBatch = Math.floor(config.episodes / config.samples_per_prompt);
+  if (perBatch < config.minibatches) throw new TastemakerError('bad-argument', `${config.episodes} episodes of ${config.samples_per_prompt} a prompt are ${perBatch} prompts, which do not make ${config.minibatches} minibatches.`, 'Raise episodes, or lower minibatches or samples_per_prompt.');
   const row = ({ id, text, split, facts }: PromptRow): PromptRow => ({ id, text, split, facts });
   return { models: { policy: policyPath(project, policy), reward: policyPath(project, reward) }, data: [...training, ...held].map(row) };
 }
@@ -105,9 +107,12 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const tokenizer = await loadTokenizer(context.model('policy'));
   const rows = context.data<PromptRow>();
   const encoded = await tokenizer.encodeBatch(rows.map(({ text }) => text));
-  const prompts = rows.map((row, i) => ({ ...row, ids: encoded[i]! }));
+  const all = rows.map((row, i) => ({ ...row, ids: encoded[i]! })), prompts = all.filter(({ ids }) => ids.length + N <= reference.architecture.context);
+  if (prompts.length < all.length) context.log(`${all.length - prompts.length} of ${all.length} prompts do not fit the context of ${reference.architecture.context} tokens with ${N} new ones and are left out.`);
   const training = prompts.filter(({ split }) => split === 'train'), held = prompts.filter(({ split }) => split !== 'train');
   const perBatch = Math.floor(config.episodes / k);
+  need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
+  need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
   const ends = reference.architecture.endOfText;
 
   const saved = context.saved();

@@ -93,7 +93,12 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   const parameters = checkpointParameters(start);
 
   // 1 data: token ids as sampled where they are known, so that training, evaluation and PPO see the same ids (D7)
-  const { elements, references } = await readRows(baseFolder, context.data<RewardRow>());
+  const all = await readRows(baseFolder, context.data<RewardRow>());
+  const fits = ({ prompt, completions }: { prompt: number[]; completions: number[][] }) => prompt.length + Math.max(...completions.map((ids) => ids.length)) <= base.architecture.context;
+  const elements = all.elements.filter(fits), references = all.references.filter(fits);
+  const tooLong = all.elements.length - elements.length;
+  if (tooLong) context.log(`${tooLong} of ${all.elements.length} rankings do not fit the context of ${base.architecture.context} tokens and are left out.`);
+  need(elements.length, 2, 'rankings that fit the context', 'Shorten the prompts, or use a model with a longer context.');
   const promptIds = createRandom(config.seed, 'reward/split').shuffled([...new Set(elements.map(({ promptId }) => promptId))]);
   const held = new Set(promptIds.slice(0, Math.round(promptIds.length * config.validation)));
   const training = elements.filter(({ promptId }) => !held.has(promptId)), validation = elements.filter(({ promptId }) => held.has(promptId));

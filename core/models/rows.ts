@@ -33,7 +33,7 @@ const up = (value: number, step: number): number => Math.max(step, Math.ceil(val
 export function rowShape(groups: readonly Group[], B: number, slots: Slots): RowShape {
   const shared = groups.some(({ completions }) => completions.length > 1);
   const most = Math.max(...groups.map((group) => rowSlots(group, slots)));
-  return { B, shared, T: up(Math.max(...groups.map(rowTokens)), 16), Q: slots === 'last' ? most : up(most, 8) };
+  return { B, shared, T: up(Math.max(...groups.map(rowTokens)), 8), Q: slots === 'last' ? most : up(most, 8) };
 }
 
 /** ids, at and, for shared rows, positions and segments. */

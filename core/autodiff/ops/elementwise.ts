@@ -100,15 +100,25 @@ const QuickGelu = unary('QuickGelu', (x, y, dy) => {
   const s = sigmoid(x);
   return mul(dy, add(s, mul(y, sub(scalar(x.graph, 1), s))));
 }, 'com.microsoft');
-// y = x s with s = sigmoid(2u), u = sqrt(2/pi) (x + .044715 x^3) — the tanh form of GELU;
-// dx = dy (s + y (1 - s) 2u'), and with 2u = x p, p = c + a x^2: 2u' = 3p - 2c
-const FastGelu = unary('FastGelu', (x, y, dy) => {
-  const c = 2 * Math.sqrt(2 / Math.PI), a = 0.044715 * c;
-  const p = add(mul(mul(x, x), scalar(x.graph, a)), scalar(x.graph, c));
-  const s = sigmoid(mul(x, p));
-  const slope = sub(mul(p, scalar(x.graph, 3)), scalar(x.graph, 2 * c));
-  return mul(dy, add(s, mul(mul(y, slope), sub(scalar(x.graph, 1), s))));
-}, 'com.microsoft');
+// y = x s with s = sigmoid(z), z = 2 sqrt(2/pi) (x + .044715 x^3) — the tanh form of GELU; with z = x p, x z' = 3z - 2cx:
+// dx = dy (s + x z' s (1 - s)) = dy s (1 + (1 - s) x z').  Composed, so that forward and gradient share p, z and s (the
+// runtime's own FastGelu takes as long as three of these passes and keeps nothing).
+const GELU_C = 2 * Math.sqrt(2 / Math.PI);
+const geluParts = (x: Tensor) => {
+  const p = add(mul(mul(x, x), scalar(x.graph, 0.044715 * GELU_C)), scalar(x.graph, GELU_C));
+  const z = mul(x, p);
+  return { z, s: sigmoid(z) };
+};
+const Gelu = operator({
+  name: 'GeluTanh',
+  infer: ([x]) => [{ dtype: 'float32', shape: x!.shape }],
+  compose: ([x]) => [mul(x!, geluParts(x!).s)],
+  gradient: ({ inputs, dy }) => {
+    const x = inputs[0]!, { z, s } = geluParts(x);
+    const w = sub(mul(z, scalar(x.graph, 3)), mul(x, scalar(x.graph, 2 * GELU_C)));
+    return [mul(dy, mul(s, add(mul(w, sub(scalar(x.graph, 1), s)), scalar(x.graph, 1))))];
+  },
+});
 
 const Less = predicate('Less');
 const LessOrEqual = predicate('LessOrEqual');
@@ -156,7 +166,7 @@ export const tanh = (x: Tensor) => apply1(Tanh, [x]);
 export const sigmoid = (x: Tensor) => apply1(Sigmoid, [x]);
 export const softplus = (x: Tensor) => apply1(Softplus, [x]);
 export const silu = (x: Tensor) => apply1(QuickGelu, [x], { alpha: { float: 1 } });
-export const gelu = (x: Tensor) => apply1(FastGelu, [x]);
+export const gelu = (x: Tensor) => apply1(Gelu, [x]);
 export const less = (a: Tensor, b: Tensor) => apply1(Less, [a, b]);
 export const lessOrEqual = (a: Tensor, b: Tensor) => apply1(LessOrEqual, [a, b]);
 export const greater = (a: Tensor, b: Tensor) => apply1(Greater, [a, b]);
