@@ -17,6 +17,7 @@ export function gradients(loss: Tensor, wanted: readonly Tensor[]): Tensor[] {
   for (const node of order) if (reads(node).some((input) => active.has(input))) node.outputs.forEach((output) => active.add(output));
 
   const gathered = new Map<Tensor, Tensor>();
+  const whole = new Map<Tensor, Tensor>(); // the gradients of outputs of composed operators
   gathered.set(loss, constant(graph, 'float32', [], [1]));
   for (const node of order.reverse()) {
     const dys = node.outputs.map((output) => gathered.get(output) ?? null);
@@ -27,13 +28,13 @@ export function gradients(loss: Tensor, wanted: readonly Tensor[]): Tensor[] {
     if (contributions.length !== node.inputs.length) {
       throw new TastemakerError('bad-graph', `${name} "${node.name}" gave ${contributions.length} gradients for ${node.inputs.length} inputs.`, 'One gradient per input, null where there is none.');
     }
-    if (node.operator.compose) node.outputs.forEach((output) => gathered.delete(output)); // the nodes it is made of are differentiated with it
+    if (node.operator.compose) node.outputs.forEach((output, i) => (gathered.delete(output), dys[i] && whole.set(output, dys[i]))); // the nodes it is made of are differentiated with it
     node.inputs.forEach((input, i) => {
       if (active.has(input) && contributions[i]) gathered.set(input, gather(node, input, contributions[i], gathered.get(input) ?? null));
     });
   }
   return wanted.map((tensor) => {
-    const found = gathered.get(tensor);
+    const found = gathered.get(tensor) ?? whole.get(tensor);
     if (!found) throw new TastemakerError('bad-graph', `The loss does not depend on "${tensor.name}".`, 'Leave it out of the trained parameters.');
     return found;
   });

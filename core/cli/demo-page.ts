@@ -25,7 +25,7 @@ for (const { id, title, curves, key } of CHARTS) {
   const ys = curves.map((c) => xs.map((x) => c.points.find((p) => p.kl === x)?.[key] ?? null));
   const colours = ['#0b6e99', '#c2410c', '#4d7c0f'];
   new uPlot({ title, width: 520, height: 300, scales: { x: { time: false, distr: 100, fwd: (v) => Math.sign(v) * Math.sqrt(Math.abs(v)), bwd: (v) => Math.sign(v) * v * v } },
-    axes: [{ label: 'KL to the base, nats', labelSize: 22 }, { size: 52 }],
+    axes: [{ label: 'KL to the base, nats', labelSize: 22, splits: () => [0, 1, 2, 5, 10, 20, 50, 100, 200, 400].filter((v) => v <= xs.at(-1) * 1.05), filter: (u, splits) => splits, values: (u, splits) => splits.map(String) }, { size: 52 }],
     series: [{ label: 'KL', value: (u, v) => v?.toFixed(2) }, ...curves.map((c, i) => ({ label: c.name, stroke: colours[i], width: 2, spanGaps: true, points: { show: true, size: 7, fill: colours[i] }, value: (u, v) => v?.toFixed(2) }))],
   }, [xs, ...ys], document.getElementById(id));
 }`;
@@ -42,7 +42,7 @@ function seedSection({ report, curves, samples }: SeedDetail): string {
 </tbody></table>
 <div class="charts"><div class="chart" id="reward-${seed}"></div><div class="chart" id="gold-${seed}"></div></div>
 <h2>The same prompts, seed ${seed}</h2>
-<p class="dim">Held-out posts the policy never trained on. The reward model's score rises from left to right; look at what it pays for.</p>
+<p class="dim">Held-out posts the policy never trained on. Compare what the reward model says with the gold score: on the right it is paid for texts that are wrong.</p>
 ${samples.map(({ post, texts }) => `<div class="sample"><p class="post">${escape(post)}</p><div class="texts">${texts.map(({ name, text, score, gold }) => `<div class="text"><b>${escape(name)}</b>${escape(text) || '<i>(empty)</i>'}<br><small>reward ${two(score)} · gold ${two(gold)}</small></div>`).join('')}</div></div>`).join('\n')}
 <script>CHARTS.push({ id: 'reward-${seed}', title: 'What the reward model says', key: 'reward', curves: ${inScript(curves)} }, { id: 'gold-${seed}', title: 'The true (gold) score', key: 'gold', curves: ${inScript(curves)} });</script>`;
 }

@@ -1,12 +1,12 @@
 // What a run that has just ended says for itself: its id, its summary, its model and its last metrics.
 
+import fs from 'node:fs';
 import path from 'node:path';
 import { readJsonl } from '#core/formats/jsonl.ts';
 import type { MetricRow } from '#core/jobs/metrics.ts';
 import type { Finished } from '#core/jobs/start.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import fs from 'node:fs';
 import type { Report } from './command.ts';
 
 /** The last value of each metric of a run, and the step of the last report. */

@@ -6,7 +6,7 @@ import { createSampler } from '#core/models/sampler.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';
 import { samplingOptions } from './sampling-options.ts';
-import { checkFinite, checkLength, fileOptions, inPortions, readTextRows } from './text-rows.ts';
+import { checkFinite, checkLength, checkOut, fileOptions, inPortions, readTextRows } from './text-rows.ts';
 
 const PORTION = 128;
 
@@ -21,6 +21,7 @@ export const generateCommand = defineCommand({
     ...samplingOptions,
   },
   run: async ({ options }) => {
+    checkOut(options.out);
     const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project);
     const { architecture, weights } = checkpoint;
     const rows = readTextRows(options.in, ['prompt']);

@@ -5,7 +5,7 @@ import { writeJsonl } from '#core/formats/jsonl.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';
-import { checkFinite, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
+import { checkFinite, checkOut, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
 
 const PORTION = 256;
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
@@ -20,6 +20,7 @@ export const logprobsCommand = defineCommand({
     eos: flag('Append one end-of-text to each completion.'),
   },
   run: async ({ options }) => {
+    checkOut(options.out);
     const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, options.eos);

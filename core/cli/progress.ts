@@ -10,6 +10,8 @@ const PLAIN_EVERY = 2000; // milliseconds between lines where nobody watches liv
 export interface Progress extends Required<Pick<Listeners, 'onReport' | 'onLog'>> {
   /** Ends the line and says the last value of the main metrics. */
   finish(): void;
+  /** Leaves the line as it is, so that an error starts on its own. */
+  leave(): void;
 }
 
 /** 4 significant digits, whole numbers from 1000 on. */
@@ -53,6 +55,10 @@ export function createProgress(what: string, stream: NodeJS.WriteStream = proces
       if (values) line(`${what}: ${values}`);
       else if (open) line('');
     },
+    leave: () => {
+      if (open) stream.write('\n');
+      open = false;
+    },
   };
 }
 
@@ -83,6 +89,7 @@ export async function withProgress<T>(what: string, work: (listeners: Required<L
     progress.finish();
     return result;
   } finally {
+    progress.leave();
     interrupt.release();
   }
 }

@@ -6,7 +6,7 @@ import { writeJsonl } from '#core/formats/jsonl.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';
-import { checkFinite, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
+import { checkFinite, checkOut, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
 
 const PORTION = 512;
 const NOTE = 'tastemaker.json';
@@ -30,6 +30,7 @@ export const scoreCommand = defineCommand({
     eos: flag('Append one end-of-text to each completion; reward models of ours get it without asking.'),
   },
   run: async ({ options }) => {
+    checkOut(options.out);
     const { folder, checkpoint, tokenizer } = await loadModelWith('score', options.reward, options.project);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const eos = options.eos || wantsEnd(folder);

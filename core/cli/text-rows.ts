@@ -1,5 +1,7 @@
 // The rows that score, logprobs and generate read and write: texts in, the same rows with more fields out.
 
+import fs from 'node:fs';
+import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { eachLine, readJsonl } from '#core/formats/jsonl.ts';
 import { asRow, badRow, isText } from '#core/formats/rows.ts';
@@ -37,6 +39,13 @@ export function readTextRows<Field extends 'prompt' | 'completion'>(file: string
   refuseBadRows(file, errors);
   if (rows.length === 0) throw new TastemakerError('bad-file', `${file} ${isEmpty(file) ? 'is empty' : 'has no rows'}.`, `Give it one JSON object a line, with ${fields.map((field) => `"${field}"`).join(' and ')}.`);
   return rows;
+}
+
+/** Refuses an --out that could not be written before any work is done for it. */
+export function checkOut(file: string): void {
+  const folder = path.dirname(path.resolve(file));
+  if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-argument', `--out ${file} cannot be written: there is no folder ${folder}.`, 'Make the folder first, or name another.');
+  if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-argument', `--out ${file} is a folder.`, 'Name a file in it.');
 }
 
 function isEmpty(file: string): boolean {

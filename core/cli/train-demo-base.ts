@@ -14,7 +14,7 @@ const SETTINGS = {
   learningRate: real(DEMO_BASE.learningRate, [0, 1], 'Peak learning rate.'),
   warmup: count(DEMO_BASE.warmup, [0, 1e9], 'Steps of linear warm-up.'),
   hold: real(DEMO_BASE.hold, [0, 0.999], 'Share of the steps before the learning rate begins to fall.'),
-  objectWeight: real(DEMO_BASE.objectWeight, [0, 1000], "Weight of the word for what was broken in the loss."),
+  objectWeight: real(DEMO_BASE.objectWeight, [0, 1000], 'Weight of the word for what was broken in the loss.'),
   postWeight: real(DEMO_BASE.postWeight, [0, 1000], "Weight of the post's own tokens in the loss."),
 } as const;
 

@@ -18,13 +18,20 @@ export function firstLine(text: string): string {
   return /^\s*([^\r\n]*)/.exec(text)![1]!;
 }
 
+/** Papa Parse wants one kind of line end in a file: where LF and CRLF are mixed outside quotes, all become LF. */
+function evenLines(text: string): string {
+  const bare = text.replace(/"[^"]*"/g, '');
+  const mixed = bare.includes('\r\n') && /(?:^|[^\r])\n/.test(bare);
+  return mixed ? text.replace(/"[^"]*"|\r\n/g, (part) => (part === '\r\n' ? '\n' : part)) : text;
+}
+
 /**
  * Reads a table through `check`, which gets each row as {column: text} with the line it starts on and returns the row or
  * throws a TastemakerError. A bad row (wrong number of values, a quote that never closes, refused by `check`) is left out
  * and named by its line. Throws 'bad-file' where there is no header or it names a column twice.
  */
 export function readCsv<T>(file: string, check: (row: Record<string, string>, line: number) => T): Rows<T> {
-  const text = readUtf8(file);
+  const text = evenLines(readUtf8(file));
   const result: Rows<T> = { rows: [], errors: [] };
   let columns: string[] | null = null;
   let line = 1;

@@ -64,7 +64,8 @@ export function readJsonl<T>(file: string, check: (row: unknown, line: number) =
       try {
         row = JSON.parse(text);
       } catch (error) {
-        throw badRow(`The line is not JSON${closed ? '' : ' (it may be cut off)'}: ${(error as Error).message}.`);
+        const why = (error as Error).message.replace(/ \(line \d+ column \d+\)$/, ''); // would be taken for a line of the file
+        throw badRow(`The line is not JSON${closed ? '' : ' (it may be cut off)'}: ${why}.`);
       }
       return check(row, line);
     });

@@ -30,14 +30,14 @@ export function parseTldrPrompt(text: string): TldrPost | null {
 }
 
 /**
- * Shortens `post` until `format(post)` encodes to at most `limit` tokens, and returns that text: everything from the last
- * line break goes, or where none is left, one character at a time; what `format` adds is never touched (20:tasks.py
+ * The prompt of a post that is cut until `lengthOf` (tokens) is at most `limit`: everything from its last line break goes,
+ * or where none is left, one character at a time; subreddit, title and "TL;DR:" are never touched (20:tasks.py
  * process_query). Throws 'too-long' when even an empty post does not fit.
  */
-export function truncatePost(post: string, format: (post: string) => string, encodedLength: (text: string) => number, limit: number): string {
+export async function truncatePost({ subreddit, title, post }: TldrPost, limit: number, lengthOf: (text: string) => number | Promise<number>): Promise<string> {
   for (;;) {
-    const text = format(post);
-    const excess = encodedLength(text) - limit;
+    const text = tldrPrompt({ subreddit, title, post });
+    const excess = (await lengthOf(text)) - limit;
     if (excess <= 0) return text;
     if (post === '') throw new TastemakerError('too-long', `The prompt is ${excess} ${excess === 1 ? 'token' : 'tokens'} longer than ${limit} even without its post.`, 'Shorten its title, or use a model with a longer context.');
     const newline = post.lastIndexOf('\n');
@@ -110,20 +110,26 @@ function mappedFormat(map: Record<string, string>): RowFormat & { source: string
 }
 
 type Container = 'jsonl' | 'csv' | 'text';
-const containers: Record<string, Container> = { '.txt': 'text', '.jsonl': 'jsonl', '.ndjson': 'jsonl', '.csv': 'csv', '.tsv': 'csv' };
+const containers: Record<string, Container> = { '.txt': 'text', '': 'text', '.jsonl': 'jsonl', '.ndjson': 'jsonl', '.json': 'jsonl', '.csv': 'csv', '.tsv': 'csv' };
 
-/** By the ending where it is plain, else by the first line: a JSON object, a header with a column we know, or text. */
-function containerOf(file: string, start: string, map: Record<string, string> | undefined): Container {
+/** A first line that is a JSON object decides, then the ending, then a header with a column we know; null for what is none of these. */
+function containerOf(file: string, start: string, map: Record<string, string> | undefined): Container | null {
   if (start.startsWith('{')) {
     try {
       if (isRow(JSON.parse(start))) return 'jsonl';
     } catch { /* text that happens to start with a brace, or a broken row: the ending decides */ }
   }
-  const ending = containers[path.extname(file).toLowerCase()];
-  if (ending) return ending;
+  const ending = path.extname(file).toLowerCase();
+  const known = Object.hasOwn(containers, ending) ? containers[ending]! : null;
+  if (known && ending !== '') return known;
   const header = start.split(delimiterOf(start)).map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
   const wanted = map ? Object.values(map) : [...promptColumns, 'subreddit'];
-  return header.some((name) => wanted.includes(name)) ? 'csv' : 'text';
+  return header.some((name) => wanted.includes(name)) ? 'csv' : known;
+}
+
+function nothingFits(file: string, why: string): TastemakerError {
+  const shapes = 'JSON lines of {"prompt"}, {"subreddit", "title", "post"} or {"source": [sentences], "target": [summaries]}, a table (.csv) with a prompt or text column, or a .txt file with one prompt a line';
+  return new TastemakerError('bad-data', `No prompt was found in ${file} (${why}); what works is ${shapes}.`, 'Name the column with --map text=COLUMN, or save the file in one of these shapes.');
 }
 
 /** The first line with something on it; '' for a file without one. */
@@ -139,7 +145,7 @@ function startOf(file: string): string {
 /**
  * Reads prompts and says in `format` what it took the file for: prompt, tldr, scitldr or mapped (of JSON lines or of a
  * table, named "csv prompt" and so on), or text, one prompt a line. `map` names the columns where they have other names.
- * A bad row is left out and named by its line. Throws 'bad-file' for an empty file, 'bad-data' where the first row is none of these.
+ * A bad row is left out and named by its line. Throws 'bad-file' for an empty file, 'bad-data' where nothing fits.
  */
 export function readPrompts(file: string, { map }: { map?: Record<string, string> } = {}): { prompts: PromptRow[]; errors: RowError[]; format: string } {
   const mapped = map && mappedFormat(map);
@@ -148,6 +154,7 @@ export function readPrompts(file: string, { map }: { map?: Record<string, string
   if (start === '') throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it one prompt a line, or rows such as {"prompt": "…"}.');
   if (start.startsWith('[') && path.extname(file).toLowerCase() === '.json') throw new TastemakerError('bad-file', `${file} is one JSON list.`, 'Write one JSON object a line instead (jq -c ".[]" does that).');
   const container = containerOf(file, start, map);
+  if (!container) throw nothingFits(file, `its ending is ${path.extname(file)}`);
   if (container === 'text') {
     const lines = readUtf8(file).split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
     return { prompts: lines.map((text) => ({ text, reference: null, source: name })), errors: [], format: 'text' };
@@ -165,7 +172,7 @@ export function readPrompts(file: string, { map }: { map?: Record<string, string
   const { rows, errors } = container === 'csv' ? readCsv(file, check) : readJsonl(file, check);
   if (!chosen) {
     const first = errors[0];
-    throw new TastemakerError('bad-data', first ? `No prompt was found in ${file}: line ${first.line}: ${first.message}` : `${file} has no rows.`, 'Name the column with --map text=COLUMN, or give rows such as {"prompt": "…"}.');
+    throw nothingFits(file, first ? `line ${first.line}: ${first.message.replace(/\.$/, '')}` : 'it has no rows');
   }
   return { prompts: rows, errors, format: container === 'csv' ? `csv ${chosen[0]}` : chosen[0] };
 }

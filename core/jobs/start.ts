@@ -62,8 +62,9 @@ async function execute(project: Project, id: string, listeners: Listeners): Prom
     let { name } = manifest;
     transaction(project, () => { // a run that is done has its model, even when we are killed here
       updateRun(project, id, { status: outcome.status, endedAt: Date.now() });
-      if (!outcome.model || listPolicies(project, { runId: id }).length) return;
-      name = freeName(project, name); // another run may have taken it meanwhile
+      const known = listPolicies(project, { runId: id })[0]; // it was stopped before
+      name = known?.name ?? freeName(project, name); // another run may have taken the name meanwhile
+      if (!outcome.model || known) return;
       const role = PARENT_ROLE[kind];
       const parentPath = role ? path.resolve(project.folder, models[role]!.path) : null;
       const parent = listPolicies(project).find((policy) => path.resolve(project.folder, policy.path) === parentPath);

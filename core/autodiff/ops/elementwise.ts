@@ -22,11 +22,7 @@ function unary(name: string, gradient: (x: Tensor, y: Tensor, dy: Tensor) => Ten
   return operator({
     name,
     ...(domain ? { domain } : {}),
-    infer: (inputs) => {
-      floats(inputs);
-      if (domain && inputs[0]!.shape.length === 0) mismatch('at least one axis');
-      return [{ dtype: 'float32', shape: inputs[0]!.shape }];
-    },
+    infer: (inputs) => (floats(inputs), [{ dtype: 'float32', shape: inputs[0]!.shape }]),
     gradient: ({ inputs, outputs, dy }) => [gradient(inputs[0]!, outputs[0]!, dy)],
   });
 }
@@ -111,7 +107,7 @@ const geluParts = (x: Tensor) => {
 };
 const Gelu = operator({
   name: 'GeluTanh',
-  infer: ([x]) => [{ dtype: 'float32', shape: x!.shape }],
+  infer: (inputs) => (floats(inputs), [{ dtype: 'float32', shape: inputs[0]!.shape }]),
   compose: ([x]) => [mul(x!, geluParts(x!).s)],
   gradient: ({ inputs, dy }) => {
     const x = inputs[0]!, { z, s } = geluParts(x);

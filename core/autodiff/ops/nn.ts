@@ -25,7 +25,7 @@ const Softmax = operator({
 // ReduceLogSumExp, and the softmax is the one that the gradient needs.
 const LogSumExp = operator({
   name: 'LogSumExp',
-  infer: ([x]) => [{ dtype: 'float32', shape: [...x!.shape.slice(0, -1), 1] }],
+  infer: ([x]) => (rowsOf(x!), [{ dtype: 'float32', shape: [...x!.shape.slice(0, -1), 1] }]),
   compose: ([x]) => [sub(reduceMax(x!, [-1], true), log(reduceMax(softmax(x!), [-1], true)))],
   gradient: ({ inputs, dy }) => [mul(softmax(inputs[0]!), dy)],
 });

@@ -46,6 +46,14 @@ describe('a tensor used several times', () => {
     expect(a!.data).toEqual(twice!.data);
     expect(b!.data).toEqual(twice!.data);
   });
+  test('and so do the outputs of composed operators', () => {
+    const graph = createGraph(), x = input(graph, 'x', 'float32', [1, 3]);
+    const y = logSumExp(x), given = new Map([[x, values([1, 3], [0, 0, 0])]]);
+    const [dy, dx] = gradients(sumAll(mul(y, y)), [y, x]), top = 2 * Math.log(3);
+    const [atY, atX] = interpret([dy!, dx!], given);
+    expectClose(atY!.data, [top], 1e-12, 'dy');
+    expectClose(atX!.data, [top / 3, top / 3, top / 3], 1e-12, 'dx');
+  });
   test('can be differentiated again: x³ to 6x', () => {
     const graph = createGraph(), x = input(graph, 'x', 'float32', [3]);
     const [dx] = gradients(sumAll(mul(mul(x, x), x)), [x]);

@@ -32,10 +32,12 @@ export function interpret(outputs: readonly Tensor[], given: ReadonlyMap<Tensor,
 
 function evaluator(graph: Graph, given: ReadonlyMap<Tensor, Values>, outside: (tensor: Tensor) => Values): (outputs: readonly Tensor[]) => Values[] {
   const known = new Map(given);
+  // a composed operator is computed by its own formula; what it is composed of, the runtime computes
+  const composed = new Map(graph.nodes.flatMap((node) => (node.operator.compose ? node.outputs.map((output) => [output, node] as const) : [])));
   const valueOf = (tensor: Tensor): Values => {
     const found = known.get(tensor);
     if (found) return found;
-    const { node } = tensor;
+    const node = composed.get(tensor) ?? tensor.node;
     if (tensor.graph !== graph || !node) return outside(tensor);
     const formula = formulas[node.operator.name];
     if (!formula) throw new Error(`the interpreter lacks ${node.operator.name}`);
@@ -147,7 +149,7 @@ export const formulas: Readonly<Record<string, Formula>> = {
   Sigmoid: each((x) => sigmoid(x!)),
   Softplus: each((x) => Math.log1p(Math.exp(-Math.abs(x!))) + Math.max(x!, 0)),
   QuickGelu: (inputs, use) => each((x) => x! * sigmoid(use.attribute('alpha') * x!))(inputs, use),
-  FastGelu: each((x) => 0.5 * x! * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x! + 0.044715 * x! ** 3)))),
+  GeluTanh: each((x) => 0.5 * x! * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x! + 0.044715 * x! ** 3)))),
   Less: is((a, b) => a < b),
   LessOrEqual: is((a, b) => a <= b),
   Greater: is((a, b) => a > b),
@@ -236,7 +238,7 @@ export const formulas: Readonly<Record<string, Formula>> = {
   ReduceMean: reduce((list) => sum(list) / list.length),
   ReduceMax: reduce((list) => Math.max(...list)),
   ReduceSumSquare: reduce((list) => sum(list.map((v) => v * v))),
-  ReduceLogSumExp: reduce(logSumExp),
+  LogSumExp: ([x]) => [reduceAxes(x!, [x!.shape.length - 1], true, logSumExp)],
   Expand: ([x, to]) => [fill(Array.from(to!.data), (at) => spread(x!, at))],
   CumSum: ([x, axes]) => {
     const axis = axisOf(axes!.data[0]!, x!.shape);

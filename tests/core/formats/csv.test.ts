@@ -38,6 +38,11 @@ test('a byte order mark, CRLF, blank lines, padded names, and each delimiter', (
   expect(read('prompt\nWrite; or do not; a poem\n').rows).toEqual([{ prompt: 'Write; or do not; a poem', line: 2 }]);
 });
 
+test('line ends of two kinds in one file', () => {
+  const rows = [{ a: '1', b: '2', line: 2 }, { a: 'x\r\ny', b: '3', line: 3 }, { a: '4', b: '5"', line: 5 }];
+  for (const [i, j] of [['\n', '\r\n'], ['\r\n', '\n']] as const) expect(read(`a,b${i}1,2${j}"x\r\ny",3${i}4,"5"""${j}`)).toEqual({ rows, errors: [] });
+});
+
 test('rows of the wrong length and open quotes are named, the others kept', () => {
   const { rows, errors } = read('a,b\n1,2\n3\n"4\n4",5\n6,7,8\n9,"10\n');
   expect(rows).toEqual([{ a: '1', b: '2', line: 2 }, { a: '4\n4', b: '5', line: 4 }]);

@@ -72,14 +72,20 @@ describe('what a file is taken for', () => {
     expect(errorOf(() => read('x', 'p', { reference: 'x' })).code).toBe('bad-argument');
   });
 
-  test('files that hold no prompt say what was found and what to do', () => {
+  test('files that hold no prompt say what was found, every shape that works, and what to do', () => {
     const error = errorOf(() => read(lines({ question: 'q', answer: 'a' })));
     expect(error.code).toBe('bad-data');
     expect(error.message).toMatch(/line 1: .*"question", "answer"/);
     expect(error.hint).toContain('--map');
+    const binary = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 0xff]);
+    for (const act of [() => read(lines({ question: 'q' })), () => read('id,colour\n1,2\n', 'p.csv'), () => read('id,colour\n', 'p.csv'), () => readPrompts(fileWith(binary, 'p.png')), () => read('{\n "prompt": "a"\n}\n', 'p.json')]) {
+      for (const shape of ['{"prompt"}', '{"subreddit", "title", "post"}', '"source"', '.csv', '.txt']) expect(errorOf(act).message).toContain(shape);
+    }
+    expect(errorOf(() => read('id,colour\n', 'p.csv')).message).toContain('no rows');
+    expect(errorOf(() => readPrompts(fileWith(binary, 'p.png'))).message).toContain('its ending is .png');
+    expect(errorOf(() => readPrompts(fileWith(binary, 'p.txt'))).message).toContain('not valid UTF-8');
     expect(errorOf(() => read('\n \n')).message).toContain('is empty');
     expect(errorOf(() => read('[{"prompt": "a"}]', 'p.json')).message).toContain('one JSON list');
-    expect(errorOf(() => read('id,colour\n', 'p.csv')).message).toContain('no rows');
     expect(errorOf(() => readPrompts(path.join(temporaryFolder(), 'none'))).message).toContain('does not exist');
   });
 
@@ -97,30 +103,36 @@ describe('truncation', () => {
   // like a byte-pair encoding in what matters here: pieces of up to six letters, each break a piece, four for an emoji
   const byPiece = (text: string) => (text.match(/ ?[a-z]{1,6}|\n|[^]/g) ?? []).reduce((n, piece) => n + (piece >= '\ud800' && piece < '\ue000' ? 2 : 1), 0);
 
-  test.each([ // limit, post, result: with the format "<post>" and one token a letter
-    [10, '12345678', '<12345678>'],
-    [8, '12345678', '<123456>'],
-    [8, '1234\n5678', '<1234>'],
-    [8, '1\n2\n3\n4\n5', '<1\n2\n3>'],
-    [4, '1234\n5678', '<12>'],
-    [3, '\n\n\n\n', '<\n>'],
-    [2, '12345678', '<>'],
-  ])('to %i letters: %j', (limit, post, wanted) => {
-    expect(truncatePost(post, (text) => `<${text}>`, byLetter, limit)).toBe(wanted);
+  const frame = { subreddit: 'aww', title: 'T\nwith a break' };
+  const around = tldrPrompt({ ...frame, post: '' }).length;
+
+  test.each([ // room for the post, post, what stays of it, at one token a letter
+    [8, '12345678', '12345678'],
+    [6, '12345678', '123456'],
+    [6, '1234\n5678', '1234'],
+    [6, '1\n2\n3\n4\n5', '1\n2\n3'],
+    [2, '1234\n5678', '12'],
+    [1, '\n\n\n\n', '\n'],
+    [3, 'a😀😀', 'a😀'],
+    [2, 'a😀😀', 'a'], // never half of a surrogate pair
+    [0, '12345678', ''],
+  ])('in room for %i letters: %j', async (room, post, wanted) => {
+    expect(await truncatePost({ ...frame, post }, around + room, byLetter)).toBe(tldrPrompt({ ...frame, post: wanted }));
+    expect(await truncatePost({ ...frame, post }, around + room, async (text) => text.length)).toBe(tldrPrompt({ ...frame, post: wanted }));
   });
 
-  test('what does not fit even without its post is refused', () => {
-    const error = errorOf(() => truncatePost('12', (text) => `<${text}>`, byLetter, 1));
-    expect([error.code, error.message]).toEqual(['too-long', expect.stringContaining('1 token longer than 1')]);
+  test('what does not fit even without its post is refused', async () => {
+    const error = await truncatePost({ ...frame, post: '12' }, around - 1, byLetter).catch((thrown: unknown) => thrown);
+    expect(errorOf(() => { throw error; })).toMatchObject({ code: 'too-long', message: expect.stringContaining(`1 token longer than ${around - 1}`) });
   });
 
-  test('title, subreddit and ending stay, the rest is a start of the post that fits, as dropping one character at a time finds it', () => {
+  test('title, subreddit and ending stay, the rest is a start of the post that fits, as dropping one character at a time finds it', async () => {
     const letter = fc.constantFrom('a', 'b', 'z', ' ', '\n', '.', '😀', 'ü');
     const text = fc.array(letter, { maxLength: 400 }).map((letters) => letters.join(''));
-    fc.assert(fc.property(text, text.map((line) => line.replaceAll('\n', '')), fc.integer({ min: 0, max: 200 }), (post, title, room) => {
+    await fc.assert(fc.asyncProperty(text, text, fc.integer({ min: 0, max: 200 }), async (post, title, room) => {
       const format = (kept: string) => tldrPrompt({ subreddit: 'aww', title, post: kept });
       const limit = byPiece(format('')) + room;
-      const result = truncatePost(post, format, byPiece, limit);
+      const result = await truncatePost({ subreddit: 'aww', title, post }, limit, byPiece);
       let slow = post; // the definition
       while (byPiece(format(slow)) > limit) slow = slow.includes('\n') ? slow.slice(0, slow.lastIndexOf('\n')) : [...slow].slice(0, -1).join('');
       expect(result).toBe(format(slow));
@@ -128,9 +140,9 @@ describe('truncation', () => {
     }), { numRuns: 200 });
   });
 
-  test('one line of 40,000 letters is cut in few encodings', () => {
+  test('one line of 40,000 letters is cut in few encodings', async () => {
     let encodings = 0;
-    const result = truncatePost('word '.repeat(8000), (post) => post, (text) => { encodings++; return byPiece(text); }, 512);
+    const result = await truncatePost({ ...frame, post: 'word '.repeat(8000) }, 512, (text) => { encodings++; return byPiece(text); });
     expect(byPiece(result)).toBe(512);
     expect(encodings).toBeLessThan(1000);
   });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { readCompletions } from '#core/formats/completions.ts';
 import { readRankings } from '#core/formats/rankings.ts';
-import { fileWith } from './folder.ts';
+import { errorOf, fileWith } from './folder.ts';
 
 const lines = (...rows: unknown[]) => rows.map((row) => JSON.stringify(row)).join('\n');
 const rankings = (...rows: unknown[]) => readRankings(fileWith(lines(...rows)));
@@ -71,4 +71,15 @@ describe('completions', () => {
     });
     expect(readCompletions(fileWith('policy,prompt,completion\nsup4,p," a\nb"\n', 'c.csv')).completions).toEqual([{ line: 2, prompt: 'p', completion: ' a\nb', policy: 'sup4' }]);
   });
+});
+
+test('a map names other columns; a field that does not exist is one error', () => {
+  const map = { prompt: 'question', chosen: 'better', rejected: 'worse' };
+  expect(readRankings(fileWith(lines({ question: 'q', better: 'a', worse: 'b' }, { question: 'q', better: 'a' })), { map })).toMatchObject({
+    rankings: [{ kind: 'texts', prompt: 'q', completions: ['a', 'b'], ranks: [1, 2] }], errors: [{ line: 2, message: '"rejected" is missing.' }],
+  });
+  expect(readCompletions(fileWith('q,a\np,c\n', 'c.csv'), { map: { prompt: 'q', completion: 'a' } }).completions).toEqual([{ line: 2, prompt: 'p', completion: 'c', policy: null }]);
+  for (const act of [() => readRankings(fileWith('{}'), { map: { colour: 'x' } }), () => readCompletions(fileWith('{}'), { map: { colour: 'x' } })]) {
+    expect(errorOf(act)).toMatchObject({ code: 'bad-argument', message: expect.stringContaining('"colour"') });
+  }
 });
