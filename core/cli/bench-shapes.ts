@@ -62,6 +62,7 @@ export async function productMeter(architecture: Architecture, rows: number): Pr
   const flops = products.reduce((sum, [m, k, n]) => sum + 2 * m * k * n, 0);
   return {
     measure: async () => {
+      await session.run(feeds); // wakes the threads and fills the caches
       const started = performance.now();
       await session.run(feeds);
       return flops / (performance.now() - started) / 1e6;
@@ -145,7 +146,7 @@ export async function benchPpo(rounds = 3): Promise<Figure> {
     saveCheckpoint(path.join(folder, 'policy'), base, { tokenizerFrom: path.join(folder, 'tokenizer') });
     saveCheckpoint(path.join(folder, 'reward'), withScoreHead(base, 1), { tokenizerFrom: path.join(folder, 'tokenizer') });
     const ids = await tokenizer.encodeBatch([texts.join(' ')]);
-    const prompts = await tokenizer.decodeBatch(Array.from({ length: 64 }, (_, i) => ids[0]!.slice(i * 60, i * 60 + 60)));
+    const prompts = await tokenizer.decodeBatch(Array.from({ length: 64 }, (_, i) => ids[0]!.slice(i * 64, i * 64 + 64)));
     const config = readConfig(PPO_SETTINGS, { updates: rounds + 1, episodes: 32, epochs: 4, minibatches: 1, max_new: 53, fixed_length: true, evaluate_every: 0, checkpoint_every: 1e6, missing_end: 'keep' });
     const data = prompts.map((text, id) => ({ id, text, split: 'train', facts: null }));
     const manifest = createRunFolder(folder, 'ppo', 'bench', config, { models: { policy: path.join(folder, 'policy'), reward: path.join(folder, 'reward') }, data });

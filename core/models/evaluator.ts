@@ -1,13 +1,14 @@
 // What a model says of given texts, without training: scores, values before each token, log-probabilities.
 
 import { compile } from '#core/autodiff/compile.ts';
-import type { Executable, Program, Types } from '#core/autodiff/compile.ts';
+import type { Program, Types } from '#core/autodiff/compile.ts';
+import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { Architecture } from './architecture.ts';
 import { checkpointParameters } from './checkpoint.ts';
 import type { Checkpoint, WeightArrays } from './checkpoint.ts';
-import { packRows, rowShape, rowTensors, rowTypes } from './rows.ts';
+import { packRows, roundedLength, rowShape, rowTensors, rowTypes } from './rows.ts';
 import type { Group, RowShape, Slots } from './rows.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
 import { languageModelHead, scoreHead, trunk } from './transformer.ts';
@@ -27,7 +28,7 @@ const TARGET_TOKENS = 4096; // tokens a run: enough to keep the cores busy, smal
 /** For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
 export function createEvaluator(like: Pick<Checkpoint, 'architecture' | 'head'> & { weights: WeightArrays }, options: SessionOptions = {}): Evaluator {
   const { architecture } = like;
-  const compiled = new Map<string, Executable>();
+  const compiled = createExecutableCache();
   const frozen: Types = Object.fromEntries(checkpointParameters(like).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }]));
 
   const program = (shape: RowShape, temperature: number | null): Program => ({
@@ -48,15 +49,15 @@ export function createEvaluator(like: Pick<Checkpoint, 'architecture' | 'head'> 
     const tokens = (i: number) => groups[i]!.prompt.length + groups[i]!.completions.reduce((sum, completion) => sum + completion.length, 0);
     const order = [...groups.keys()].sort((a, b) => tokens(a) - tokens(b));
     while (order.length) {
-      const longest = tokens(order.at(-1)!);
-      const B = Math.max(1, Math.min(order.length, Math.floor(TARGET_TOKENS / longest)));
+      // rows a batch depend on the rounded length only, and the last batch is filled up: few shapes, few graphs
+      const full = Math.max(1, Math.floor(TARGET_TOKENS / roundedLength(tokens(order.at(-1)!)))), B = Math.min(full, 2 ** Math.ceil(Math.log2(order.length)));
       const indices = order.splice(-B, B), batch = indices.map((i) => groups[i]!);
       const shape = rowShape(batch, B, slots);
       const key = JSON.stringify([shape, slots, temperature]);
-      if (!compiled.has(key)) compiled.set(key, await compile(program(shape, temperature), options));
+      const executable = await compiled.get(key, () => compile(program(shape, temperature), options));
       const { arrays, first } = packRows(batch, shape, B, slots);
       if (temperature !== null) arrays.targets = targetsOf(batch, first, B * shape.Q);
-      const y = (await compiled.get(key)!.run({}, weights, arrays)).outputs.y!.data as Float32Array;
+      const y = (await executable.run({}, weights, arrays)).outputs.y!.data as Float32Array;
       indices.forEach((index, row) => {
         results[index] = batch[row]!.completions.map((completion, k) => {
           const from = first[row]![k]!, count = slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0);
@@ -70,9 +71,7 @@ export function createEvaluator(like: Pick<Checkpoint, 'architecture' | 'head'> 
     scores: (weights, groups) => evaluate(weights, groups, 'last', null, (y) => y[0]!),
     values: (weights, groups) => evaluate(weights, groups, 'tokens-and-end', null, (y) => Array.from(y)),
     logprobs: (weights, groups, temperature = 1) => evaluate(weights, groups, 'tokens', temperature, (y) => Array.from(y)),
-    release: async () => {
-      for (const executable of compiled.values()) await executable.release();
-    },
+    release: compiled.release,
   };
 }
 

@@ -8,6 +8,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
 import { compile } from '#core/autodiff/compile.ts';
 import type { Executable, Program } from '#core/autodiff/compile.ts';
+import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import { constant } from '#core/autodiff/graph.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
 import { loop } from '#core/autodiff/loop.ts';
@@ -61,12 +62,9 @@ const PROMPT_STEP = 16; // prompt lengths are rounded up to this, so that few gr
 const DEFAULT_ROWS = 32;
 
 export function createSampler(architecture: Architecture, options: SessionOptions = {}): Sampler {
-  const compiled = new Map<string, Executable>();
-  const get = async (shape: Shape, choice: ChoiceSettings): Promise<Executable> => {
-    const key = JSON.stringify([shape, choice]);
-    if (!compiled.has(key)) compiled.set(key, await compile(samplingProgram(architecture, shape, choice), { spin: false, ...options }));
-    return compiled.get(key)!;
-  };
+  const compiled = createExecutableCache();
+  const get = (shape: Shape, choice: ChoiceSettings): Promise<Executable> =>
+    compiled.get(JSON.stringify([shape, choice]), () => compile(samplingProgram(architecture, shape, choice), { spin: false, ...options }));
   return {
     sample: async (weights, requests, settings) => {
       const { temperature, topK, topP, maxNew: N, seed } = settings;
@@ -94,9 +92,7 @@ export function createSampler(architecture: Architecture, options: SessionOption
       }
       return requests.map((_, i) => results.get(i)!);
     },
-    release: async () => {
-      for (const executable of compiled.values()) await executable.release();
-    },
+    release: compiled.release,
   };
 }
 

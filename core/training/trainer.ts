@@ -4,7 +4,8 @@
 
 import { TastemakerError } from '#core/errors.ts';
 import { compile } from '#core/autodiff/compile.ts';
-import type { Arrays, Executable, Program, Tensors, Types } from '#core/autodiff/compile.ts';
+import type { Arrays, Program, Tensors, Types } from '#core/autodiff/compile.ts';
+import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import type { Graph, Tensor } from '#core/autodiff/graph.ts';
 import { gradients } from '#core/autodiff/gradient.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
@@ -77,16 +78,16 @@ export function trainingProgram(parameters: readonly Parameter[], feeds: Types, 
 
 /** A trainer of `parameters`; stops with 'not-finite' before a bad step reaches the state it hands out. */
 export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, options: SessionOptions = {}): Trainer {
-  const compiled = new Map<string, Executable>();
+  const compiled = createExecutableCache();
   let state = start;
   return {
     state: () => state,
     steps: async (key, feedTypes, feeds, rates) => {
       const full = `${key}x${rates.length}`;
-      if (!compiled.has(full)) compiled.set(full, await compile(trainingProgram(parameters, feedTypes, build, settings), { steps: rates.length, ...options }));
+      const executable = await compiled.get(full, () => compile(trainingProgram(parameters, feedTypes, build, settings), { steps: rates.length, ...options }));
       const adam = Float32Array.from(rates.flatMap((rate, i) => adamFeed(settings, rate, state.step + i + 1)));
       const before = { ...named('w', state.weights), ...named('m', state.m), ...named('v', state.v) };
-      const result = await compiled.get(full)!.run(before, {}, { ...feeds, adam });
+      const result = await executable.run(before, {}, { ...feeds, adam });
       const report = Object.fromEntries(Object.entries(result.outputs).map(([name, value]) => [name, Array.from(value.data as Float32Array)]));
       for (let i = 0; i < rates.length; i++) {
         for (const name of ['loss', 'grad_norm']) {
@@ -96,8 +97,6 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
       state = { weights: unnamed('w', result.state), m: unnamed('m', result.state), v: unnamed('v', result.state), step: state.step + rates.length };
       return report;
     },
-    release: async () => {
-      for (const executable of compiled.values()) await executable.release();
-    },
+    release: compiled.release,
   };
 }
