@@ -44,7 +44,7 @@ export const REWARD_SETTINGS = {
   weight_decay: real(0, [0, 1], 'Decoupled weight decay on matrices.'),
   clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = no clipping.'),
   head_bias: flag(true, 'Give the scalar head a bias; it carries the zero point.'),
-  zero: choice('references', ['references', 'completions', 'none'], 'What scores 0 on average: reference completions (P20 §3.4), all ranked completions, or nothing is shifted.'),
+  zero: choice('references', ['references', 'completions', 'completions-unit', 'none'], 'What scores 0 on average: reference completions (P20 §3.4) or the ranked completions; completions-unit also scales them to standard deviation 1 (2019); none shifts nothing.'),
   seed: count(1, [0, 2 ** 48], 'Seed of the head, the split and the order.'),
   steps_a_run: count(8, [1, 1000], 'Optimiser steps in one call of the runtime; checkpoints and Ctrl-C act between calls.'),
   checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.'),
@@ -139,9 +139,12 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   const weights = { ...trainer.state().weights };
 
   // 4 zero point and validation, then the model folder
-  const onto = config.zero === 'completions' ? training.map(({ prompt, completions }) => ({ prompt, completions })) : references;
+  const onto = config.zero !== 'references' ? training.map(({ prompt, completions }) => ({ prompt, completions })) : references;
   if (config.zero !== 'none' && config.head_bias && onto.length) {
-    weights['score.bias'] = Float32Array.of(weights['score.bias']![0]! - mean((await evaluator.scores(weights, onto)).flat()));
+    const scores = (await evaluator.scores(weights, onto)).flat(), center = mean(scores);
+    const unit = config.zero === 'completions-unit' ? Math.sqrt(mean(scores.map((x) => (x - center) ** 2))) || 1 : 1; // D11
+    weights['score.weight'] = weights['score.weight']!.map((w) => w / unit);
+    weights['score.bias'] = Float32Array.of((weights['score.bias']![0]! - center) / unit);
   }
   const { checked, rows } = await validate(evaluator, weights, validation);
   if (status === 'done' && saved?.step !== steps) { // else they were reported before the run was killed

@@ -98,14 +98,11 @@ export function block(model: Model, layer: number, x: Tensor, { B, T, positions,
     const all = counts.reduce((a, b) => a + b, 0);
     return split(transpose(reshape(y, [B, length, all, d]), [0, 2, 1, 3]), counts, 1); // each [B, count, length, d]
   };
-  let [q, k, v] = want
+  const [unturnedQ, unturnedK, v] = want
     ? [...heads(linear(model, gather(h, want.flat), projection(model, layer, [0])), [H], Q), ...heads(linear(model, h, projection(model, layer, [1, 2])), [KH, KH], T)] as [Tensor, Tensor, Tensor]
     : heads(linear(model, h, projection(model, layer, [0, 1, 2])), [H, KH, KH], T) as [Tensor, Tensor, Tensor];
-  if (kind === 'rotary') {
-    const [cosine, sine] = rotaryTables(architecture, x.graph, T);
-    q = rotary(q, cast(want ? want.positions : positions, 'int64'), cosine, sine);
-    k = rotary(k, cast(positions, 'int64'), cosine, sine);
-  }
+  const turn = kind === 'rotary' ? turning(architecture, x.graph, T) : null;
+  const q = turn ? turn(unturnedQ, want ? want.positions : positions) : unturnedQ, k = turn ? turn(unturnedK, positions) : unturnedK;
   const mixed = reshape(transpose(attention(q, k, v), [0, 2, 1, 3]), [B * Q, H * d]);
   const x1 = add(xq, linear(model, mixed, matrix(model, at(names.attentionOut))));
   const h2 = norm(model, at(names.secondNorm), x1);
@@ -188,6 +185,12 @@ export function languageModelHead({ architecture, weights }: Model, hidden: Tens
 export function scoreHead({ weights }: Model, hidden: Tensor): Tensor {
   const out = gemm(hidden, weights['score.weight']!, { transB: true, add: weights['score.bias'] ?? null });
   return reshape(out, [sizeOf(out.shape)]);
+}
+
+/** Rotates heads [B, H, length, d] by the angles of their positions int32 [B, length]. */
+function turning(architecture: Architecture, graph: Graph, T: number): (heads: Tensor, positions: Tensor) => Tensor {
+  const [cosine, sine] = rotaryTables(architecture, graph, T);
+  return (heads, positions) => rotary(heads, cast(positions, 'int64'), cosine, sine);
 }
 
 /** cos and sin of position · theta^(-2i/d): [rows, d/2] each; llama3 stretches the slow ones. The runtime wants at least as many rows as a call has tokens. */

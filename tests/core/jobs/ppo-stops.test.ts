@@ -7,14 +7,14 @@ import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts, updatePrompt } from '#core/store/prompts.ts';
 import { getRun, updateRun } from '#core/store/runs.ts';
-import { addLengthReward, errorFrom, jsonRows, makeTinyProject, metricsOf, modelBytes, QUICK_PPO, runFile, temporaryProjects, timeless } from './tiny-project.ts';
+import { addEndless, addLengthReward, errorFrom, jsonRows, makeTinyProject, metricsOf, modelBytes, QUICK_PPO, runFile, temporaryProjects, timeless } from './tiny-project.ts';
 
 const fresh = temporaryProjects();
 let project: Project;
 beforeAll(async () => {
   project = await makeTinyProject(fresh());
   addLengthReward(project, 'reward', 1);
-  for (const { id, split } of listPrompts(project)) if (split === 'test') updatePrompt(project, id, { facts: null });
+  addEndless(project);
 });
 afterAll(() => project.close());
 
@@ -23,7 +23,7 @@ describe('the rules that stop a run (D35)', () => {
   const rules: [rule: string, settings: Record<string, unknown>, sentence: RegExp, after: [number, number]][] = [
     ['stop_kl', { stop_kl: 0.05 }, /stopped because KL reached 0\.\d nats, above 0\.05/, [2, 5]],
     ['stop_ended', { stop_ended: 0.99 }, /stopped because only \d+ % of the completions ended, below 99 %/, [1, 1]],
-    ['stop_distinct', { stop_distinct: 1, episodes: 24, max_new: 12, temperature: 0.05, missing_end: 'keep' }, /stopped because only \d+ % of three-token sequences are distinct, below 100 %/, [1, 1]],
+    ['stop_distinct', { stop_distinct: 1, policy: 'endless', temperature: 0.05, missing_end: 'keep' }, /stopped because only \d+ % of three-token sequences are distinct, below 100 %/, [1, 1]],
   ];
   test.each(rules)('%s', async (_rule, settings, sentence, [from, to]) => {
     const run = await startRun(project, 'ppo', { ...quick, ...settings }, null);
@@ -40,8 +40,7 @@ describe('the rules that stop a run (D35)', () => {
   test('stop_drop: the held-out score falls below its best', async () => {
     // an answer without an end costs so much that the policy learns brevity, which the reward model itself dislikes
     const dropping = { missing_end: 'replace', missing_end_penalty: -50, evaluate_every: 1, stop_drop: 0.2, evaluate_prompts: 12, updates: 12 };
-    const onlyTest = listPrompts(project, { split: 'validation' });
-    for (const { id } of onlyTest) updatePrompt(project, id, { facts: null });
+    for (const { id, split } of listPrompts(project)) if (split !== 'train') updatePrompt(project, id, { facts: null }); // no facts: no gold score
     const run = await startRun(project, 'ppo', { ...quick, ...dropping }, null);
     expect(run.summary).toMatch(/stopped because the held-out score fell from -?\d\.\d\d to -?\d\.\d\d/);
     const samples = jsonRows<{ step: number; score: number }>(project, run.id, 'samples.jsonl');

@@ -4,11 +4,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startRun } from '#core/jobs/start.ts';
-import { loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
-import { addPolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { firstRollout, firstValueLoss, mean, meanEntropy } from './first-rollout.ts';
-import { addLengthReward, addTrainedReward, errorFrom, makeTinyProject, MAX_NEW, metricsOf, modelBytes, newestCheckpoint, QUICK_PPO, runFile, temporaryProjects } from './tiny-project.ts';
+import { addEndless, addLengthReward, addTrainedReward, errorFrom, makeTinyProject, MAX_NEW, metricsOf, modelBytes, newestCheckpoint, QUICK_PPO, runFile, temporaryProjects } from './tiny-project.ts';
 
 const fresh = temporaryProjects();
 let project: Project;
@@ -17,12 +15,7 @@ beforeAll(async () => {
   await addTrainedReward(project);
   addLengthReward(project, 'longer', 1);
   addLengthReward(project, 'shorter', -1);
-  // the same base, but it never ends an answer
-  const base = path.join(project.folder, 'models', 'base'), endless = path.join(project.folder, 'models', 'endless');
-  const checkpoint = loadCheckpoint(base);
-  checkpoint.weights['transformer.ln_f.bias']![0] = -30;
-  saveCheckpoint(endless, checkpoint, { tokenizerFrom: base });
-  addPolicy(project, { name: 'endless', kind: 'base', path: endless });
+  addEndless(project);
 });
 afterAll(() => project.close());
 

@@ -14,7 +14,7 @@ import { sampleCompletions } from '#core/jobs/sample.ts';
 import { startRun } from '#core/jobs/start.ts';
 import { parameters } from '#core/models/architecture.ts';
 import type { Architecture, FamilyName } from '#core/models/architecture.ts';
-import { freshWeights, saveCheckpoint } from '#core/models/checkpoint.ts';
+import { freshWeights, loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createRandom } from '#core/random.ts';
 import { createProject } from '#core/store/database.ts';
 import { addPolicy } from '#core/store/policies.ts';
@@ -100,6 +100,15 @@ export function addLengthReward(project: Project, name: string, sign: 1 | -1): v
   const score = Float32Array.from({ length: 16 }, (_, c) => (sign * 10 * (c % 4 < 2 ? 1 : -1)) / 16);
   saveCheckpoint(folder, { architecture, head: 'score', weights: { ...weights, 'score.weight': score, 'score.bias': new Float32Array(1) } }, { tokenizerFrom: base });
   addPolicy(project, { name, kind: 'reward', path: folder });
+}
+
+/** "endless": the base model, except that it never ends an answer. */
+export function addEndless(project: Project): void {
+  const base = path.join(project.folder, 'models', 'base'), folder = path.join(project.folder, 'models', 'endless');
+  const checkpoint = loadCheckpoint(base);
+  checkpoint.weights['transformer.ln_f.bias']![0] = -30;
+  saveCheckpoint(folder, checkpoint, { tokenizerFrom: base });
+  addPolicy(project, { name: 'endless', kind: 'base', path: folder });
 }
 
 /** A reward model trained on the project's rankings. */

@@ -1,0 +1,34 @@
+// The demo's promises, kept by the real run: gold rises with a sensible β, and falls to the floor with β = 0 while the reward model stays pleased.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { DemoReport } from '#core/cli/demo-report.ts';
+
+const OUT = path.resolve('out', 'test', 'demo'); // tests/app/demo-report.spec.ts opens the page that is left here
+
+describe('tastemaker demo, one seed', () => {
+  test('learns, and cheats where it may', { timeout: 900_000 }, () => {
+    fs.rmSync(OUT, { recursive: true, force: true });
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['core/cli/main.ts', 'demo', '--out', OUT, '--json'], { encoding: 'utf8', maxBuffer: 1e8 });
+    expect(status, stderr).toBe(0);
+    const report = JSON.parse(fs.readFileSync(path.join(OUT, 'report.json'), 'utf8')) as DemoReport;
+    expect(JSON.parse(stdout)).toEqual(report);
+    const [{ reward_model, base, ppo, beta0 }] = report.seeds as [DemoReport['seeds'][number]];
+    expect(ppo.beta).toBe(0.2);
+    expect(ppo.gold - base.gold).toBeGreaterThanOrEqual(0.8);
+    expect(ppo.gold - base.gold).toBeGreaterThanOrEqual(3 * Math.hypot(ppo.gold_se, base.gold_se));
+    expect(beta0.reward).toBeGreaterThan(beta0.reward_start);
+    expect(beta0.gold).toBeLessThan(3);
+    expect(beta0.kl).toBeGreaterThan(ppo.kl);
+    // the prototype reached .737 where a labeler of the same taste without noise reaches .815
+    expect(reward_model.validation_accuracy).toBeGreaterThanOrEqual(0.737 - 0.03);
+    expect(reward_model.noise_ceiling).toBeGreaterThan(0.77);
+    expect(reward_model.noise_ceiling).toBeLessThan(0.86);
+    const samples = fs.readFileSync(path.join(OUT, 'demo-1.tastemaker', 'runs', '0003-ppo', 'samples.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { step: number; gold: number });
+    const last = samples.filter(({ step }) => step === samples.at(-1)!.step);
+    expect(last.length).toBeGreaterThanOrEqual(128); // held-out prompts
+    expect(beta0.gold).toBeCloseTo(last.reduce((sum, { gold }) => sum + gold, 0) / last.length, 9);
+  });
+});
