@@ -146,6 +146,7 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
   for (const place of [folder, file('checkpoints')]) { // what a killed process was writing
     for (const name of fs.readdirSync(place)) if (/\.writing(-\d+)?$|^\..+\.tmp$/.test(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
   }
+  if (sha256(fs.readFileSync(file('data.jsonl'), 'utf8').trimEnd()) !== manifest.data.sha256) throw new TastemakerError('bad-file', `The rows of run ${id} have changed since the run began: ${file('data.jsonl')}.`, 'Put the first file back, or start a new run.');
   const checkpoints = () => fs.readdirSync(file('checkpoints')).filter((name) => /^\d+\.safetensors$/.test(name)).sort();
   const newest = checkpoints().at(-1);
   const saved = newest ? readCheckpoint(file(path.join('checkpoints', newest))) : null;

@@ -14,8 +14,10 @@ import type { Tensor } from '#core/autodiff/graph.ts';
 import { loop } from '#core/autodiff/loop.ts';
 import { add, and, equal, greaterOrEqual, lessOrEqual, maximum, not, or, sub, where, whole } from '#core/autodiff/ops/elementwise.ts';
 import { gather, range, scatterElements } from '#core/autodiff/ops/indexing.ts';
-import { cast, concat, pad as padAxis, reshape } from '#core/autodiff/ops/movement.ts';
-import { expand, reduceSum } from '#core/autodiff/ops/reduction.ts';
+import { batchMatMul } from '#core/autodiff/ops/linalg.ts';
+import { cast, concat, reshape, split, transpose } from '#core/autodiff/ops/movement.ts';
+import { softmax } from '#core/autodiff/ops/nn.ts';
+import { expand, reduceSum, zeros } from '#core/autodiff/ops/reduction.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import type { Architecture } from './architecture.ts';
 import { parameters } from './architecture.ts';
@@ -129,28 +131,29 @@ function samplingProgram(architecture: Architecture, { prompts: Bp, each, P, N }
     step: ({ graph, frozen: weights, feeds }) => {
       const model: Model = { architecture, weights, graph };
       const repeat = (x: Tensor) => reshape(expand(reshape(x, [Bp, 1, ...x.shape.slice(1)]), [Bp, each, ...x.shape.slice(1)]), [B, ...x.shape.slice(1)]);
-      const { hidden, caches } = prefill(model, feeds.ids!, feeds.start!, N, repeat);
+      const { hidden, prompts } = prefill(model, feeds.ids!, feeds.start!);
+      const caches = Array.from({ length: 2 * layers }, () => zeros(hidden, [B, KH, N - 1, d])); // keys and values of the tokens written so far
       const start = repeat(feeds.start!); // [B]
-      const real = greaterOrEqual(range(start, T), reshape(start, [B, 1])); // [B, T]: not left padding
+      const real = greaterOrEqual(range(start, T - 1), reshape(start, [B, 1])); // [B, T - 1]: not left padding
       const first = finish(chooseToken(repeat(languageModelHead(model, hidden)), gather(feeds.uniforms!, constant(graph, 'int32', [], [0])), choice), constant(graph, 'bool', [B], new Uint8Array(B)), endOfText);
       const outputs = (choice: Choice) => [choice.token, choice.samplingLogprob, choice.logprob].map((x) => reshape(x, [1, B]));
       const firstRow = outputs(first);
       if (N === 1) return { state: {}, outputs: name(firstRow) };
 
-      const { stacked } = loop(graph, N - 1, [first.token, first.done, ...caches.flat()], (iteration, [token, done, ...flat], inner) => {
+      const { stacked } = loop(graph, N - 1, [first.token, first.done, ...caches], (iteration, [token, done, ...flat], inner) => {
         const here: Model = { architecture, weights, graph: inner };
         const slot = add(iteration, whole(iteration, P)); // where this token's key and value go
         const positions = reshape(sub(cast(slot, 'int32'), start), [B, 1]);
-        const visible = and(real, lessOrEqual(range(start, T, 'int64'), slot)); // [B, T]
-        const mask = reshape(where(visible, constant(graph, 'float32', [], [0]), constant(graph, 'float32', [], [-1e9])), [B, 1, T]);
-        const index = expand(reshape(slot, [1, 1, 1, 1]), [B, KH, 1, d]);
+        const visible = and(real, lessOrEqual(range(start, T - 1, 'int64'), slot)); // [B, T - 1]: the last token is never read
+        const mask = reshape(where(visible, constant(graph, 'float32', [], [0]), constant(graph, 'float32', [], [-1e9])), [B, 1, T - 1]);
+        const index = expand(reshape(iteration, [1, 1, 1, 1]), [B, KH, 1, d]);
         const next: Tensor[] = [];
         let x = embed(here, reshape(token!, [B, 1]), positions, 1);
         for (let layer = 0; layer < layers; layer++) {
           x = block(here, layer, x, { B, T: 1, positions, want: null }, (q, k, v) => {
             const keys = scatterElements(flat[2 * layer]!, index, k, 2), values = scatterElements(flat[2 * layer + 1]!, index, v, 2);
             next.push(keys, values);
-            return attend(architecture, q, keys, values, mask);
+            return attendDecoding(architecture, q, prompts[layer]!, [keys, values], mask);
           });
         }
         const uniforms = gather(feeds.uniforms!, add(iteration, whole(iteration, 1)));
@@ -170,8 +173,8 @@ function samplingProgram(architecture: Architecture, { prompts: Bp, each, P, N }
   }
 }
 
-/** The prompts' last hidden states [Bp, C], and each layer's keys and values [B, KH, T, d] with room for N more. */
-function prefill(model: Model, ids: Tensor, start: Tensor, N: number, repeat: (x: Tensor) => Tensor): { hidden: Tensor; caches: [Tensor, Tensor][] } {
+/** The prompts' last hidden states [Bp, C], and each layer's keys and values [Bp, KH, P, d]. */
+function prefill(model: Model, ids: Tensor, start: Tensor): { hidden: Tensor; prompts: [Tensor, Tensor][] } {
   const { architecture, graph } = model;
   const [Bp, P] = ids.shape as [number, number];
   const pads = reshape(start, [Bp, 1]);
@@ -181,16 +184,34 @@ function prefill(model: Model, ids: Tensor, start: Tensor, N: number, repeat: (x
   const real = reshape(greaterOrEqual(range(ids, P), pads), [Bp, 1, P]);
   const mask = where(or(and(causal, real), diagonal), constant(graph, 'float32', [], [0]), constant(graph, 'float32', [], [-1e9])); // [Bp, P, P]
   const lastOnly = { flat: constant(graph, 'int32', [Bp], Array.from({ length: Bp }, (_, b) => b * P + P - 1)), positions: gather(positions, constant(graph, 'int32', [1], [P - 1]), 1), Q: 1 };
-  const caches: [Tensor, Tensor][] = [];
+  const prompts: [Tensor, Tensor][] = [];
   let x = embed(model, ids, positions, P);
   for (let layer = 0; layer < architecture.layers; layer++) {
     const last = layer === architecture.layers - 1;
     x = block(model, layer, x, { B: Bp, T: P, positions, want: last ? lastOnly : null }, (q, k, v) => {
-      caches.push([padAxis(repeat(k), 2, 0, N), padAxis(repeat(v), 2, 0, N)]);
+      prompts.push([k, v]);
       return attend(architecture, q, k, v, last ? gather(mask, constant(graph, 'int32', [1], [P - 1]), 1) : mask);
     });
   }
-  return { hidden: finalNorm(model, x), caches };
+  return { hidden: finalNorm(model, x), prompts };
+}
+
+/**
+ * Attention of one new token a row: q [B, H, 1, d] over its prompt's keys and values [Bp, KH, P, d], which the k completions of
+ * a prompt read together and no trip copies, and over the row's own [B, KH, n, d]. mask [B, 1, P + n] -> [B, H, 1, d].
+ */
+function attendDecoding({ heads: H, keyValueHeads: KH, headWidth: d }: Architecture, q: Tensor, [promptKeys, promptValues]: [Tensor, Tensor], [keys, values]: [Tensor, Tensor], mask: Tensor): Tensor {
+  const B = q.shape[0]!, [Bp, , P] = promptKeys.shape as [number, number, number], n = keys.shape[2]!, G = H / KH, k = B / Bp;
+  // rows of one prompt side by side: [B, H, width] <-> [Bp, KH, k·G, width]
+  const together = (x: Tensor, width: number) => reshape(k === 1 ? x : transpose(reshape(x, [Bp, k, KH, G * width]), [0, 2, 1, 3]), [Bp, KH, k * G, width]);
+  const apart = (x: Tensor, width: number) => reshape(k === 1 ? x : transpose(reshape(x, [Bp, KH, k, G * width]), [0, 2, 1, 3]), [B, H, 1, width]);
+  const scaled = { transB: true, scale: 1 / Math.sqrt(d) };
+  const toPrompt = apart(batchMatMul(together(q, d), promptKeys, scaled), P);
+  const toOwn = reshape(batchMatMul(reshape(q, [B, KH, G, d]), keys, scaled), [B, H, 1, n]);
+  const shares = softmax(add(concat([toPrompt, toOwn], 3), reshape(mask, [B, 1, 1, P + n])));
+  const [ofPrompt, ofOwn] = split(shares, [P, n], 3) as [Tensor, Tensor];
+  const fromPrompt = apart(batchMatMul(together(ofPrompt, P), promptValues), d);
+  return add(fromPrompt, reshape(batchMatMul(reshape(ofOwn, [B, KH, G, n]), values), [B, H, 1, d]));
 }
 
 /** Rows that had ended keep writing end-of-text with log-probability 0. */

@@ -156,7 +156,7 @@ test('ties make no pair', async () => {
 test('learns a planted preference: longer is better', async () => {
   const run = await reward({ learning_rate: 1e-2, epochs: 20, steps_a_run: 8 });
   const { validation_accuracy, score_gap } = metricsOf(project, run.id).at(-1)!;
-  expect(validation_accuracy).toBeGreaterThan(0.85);console.log(validation_accuracy, score_gap);
+  expect(validation_accuracy).toBeGreaterThan(0.85);
   expect(score_gap).toBeGreaterThan(0.3);
   expect(fs.readFileSync(runFile(project, run.id, 'model/tastemaker.json'), 'utf8')).toContain('appends_end_of_text');
 });

@@ -91,7 +91,7 @@ test('D5: other tokens in the prompt, as targets, change nothing', async () => {
   const rows = listPrompts(project, { split: 'train' });
   const otherwise = await Promise.all(rows.map(async ({ text }) => {
     const { length } = await tokenizer.encode(text);
-    const changed = text.replace(/[a-z]/g, (letter, at: number) => (at % 7 === 0 && at < text.length - 12 ? 'z' : letter)).replaceAll('z', 'q');
+    const changed = text.replace(/[a-z]/g, (letter, at: number) => (at % 7 === 0 ? 'q' : letter));
     for (const candidate of [...Array(text.length - 12).keys()].map((p) => changed.slice(0, p) + text.slice(p))) if (candidate !== text && (await tokenizer.encode(candidate)).length === length) return candidate;
     return text;
   }));
