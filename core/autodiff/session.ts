@@ -33,6 +33,9 @@ export interface Session {
   release(): Promise<void>;
 }
 
+/** How long an idle thread waits actively: enough to reach the next operator, short enough to leave the cores to other work (on a busy machine unlimited spinning made a training step 40 % slower). */
+const SPIN_MICROSECONDS = '200';
+
 /** Opens an encoded model on the processor. */
 export async function openSession(model: Uint8Array, { threads, spin = true, optimisation = 'all', profile }: SessionOptions = {}): Promise<Session> {
   const inner = await ort.InferenceSession.create(model, {
@@ -41,7 +44,7 @@ export async function openSession(model: Uint8Array, { threads, spin = true, opt
     executionMode: 'sequential',
     graphOptimizationLevel: optimisation,
     logSeverityLevel: 3,
-    extra: { session: { set_denormal_as_zero: '1', use_deterministic_compute: '1', intra_op: { allow_spinning: spin ? '1' : '0' } } },
+    extra: { session: { set_denormal_as_zero: '1', use_deterministic_compute: '1', intra_op: spin ? { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS } : { allow_spinning: '0' } } },
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
   }).catch((error: unknown) => refuse('opening a graph', error));
   return {

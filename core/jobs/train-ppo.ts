@@ -146,7 +146,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     context.samples(update, samples);
     const golds = samples.flatMap((sample) => sample.gold ?? []);
     if (golds.length) context.report(update, config.updates, { gold: mean(golds) });
-    const value = golds.length ? mean(golds) : mean(samples.map(({ score }) => score));
+    const value = golds.length ? mean(golds) : mean(groups.map(({ completions }, i) => penalised(scores[i]![0]!, completions[0]!)));
     if (!best || value > best.value) {
       best = { value, update };
       saveCheckpoint(path.join(context.folder, 'best'), { ...reference, weights: policy.state().weights }, { tokenizerFrom: context.model('policy') });

@@ -66,10 +66,10 @@ interface Element {
 function prepare(project: Project, config: RewardConfig): Inputs {
   const base = getPolicy(project, config.policy);
   const wanted = new Set(config.labelers.split(',').map((name) => name.trim()).filter(Boolean));
-  const rankings = rankingsBy(project, wanted).filter(({ status, ranks }) => status === 'ranked' && new Set(ranks.map(({ rank }) => rank)).size > 1);
+  const prompts = new Map(listPrompts(project).filter(({ split }) => split !== 'test').map((prompt) => [prompt.id, prompt]));
+  const rankings = rankingsBy(project, wanted).filter(({ promptId, status, ranks }) => prompts.has(promptId) && status === 'ranked' && new Set(ranks.map(({ rank }) => rank)).size > 1);
   need(rankings.length, config.batch, 'rankings with at least one preference', 'Rank some prompts first (`tastemaker label`, or import rankings).');
   const completions = new Map(listCompletions(project, { ids: rankings.flatMap(({ ranks }) => ranks.map(({ completionId }) => completionId)) }).map((completion) => [completion.id, completion]));
-  const prompts = new Map(listPrompts(project).map((prompt) => [prompt.id, prompt]));
   const rows: RewardRow[] = rankings.map(({ promptId, ranks }) => {
     const found = ranks.map(({ completionId }) => completions.get(completionId)!);
     return {
@@ -102,6 +102,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   const promptIds = createRandom(config.seed, 'reward/split').shuffled([...new Set(elements.map(({ promptId }) => promptId))]);
   const held = new Set(promptIds.slice(0, Math.round(promptIds.length * config.validation)));
   const training = elements.filter(({ promptId }) => !held.has(promptId)), validation = elements.filter(({ promptId }) => held.has(promptId));
+  need(training.length, 1, 'rankings left for training', 'Lower the setting validation, or rank more prompts.');
   const B = Math.min(config.batch, training.length);
   const order = Array.from({ length: config.epochs }, (_, epoch) => createRandom(config.seed, `reward/order/${epoch}`).shuffled(training)).flat();
   const steps = Math.floor(order.length / B);

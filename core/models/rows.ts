@@ -29,8 +29,8 @@ const rowTokens = ({ prompt, completions }: Group): number => prompt.length + co
 const rowSlots = ({ completions }: Group, slots: Slots): number => completions.reduce((sum, completion) => sum + slotCount(completion, slots), 0);
 const up = (value: number, step: number): number => Math.max(step, Math.ceil(value / step) * step);
 
-/** Lengths round up to multiples of 16, so that few graphs are compiled. */
-export const roundedLength = (tokens: number): number => up(tokens, 16);
+/** Lengths round up to multiples of 8, so that few graphs are compiled. */
+export const roundedLength = (tokens: number): number => up(tokens, 8);
 
 /** The smallest compiled shape that holds every one of `groups`, in rows of `B`. It depends on nothing else, so that a resumed run meets the same shapes. */
 export function rowShape(groups: readonly Group[], B: number, slots: Slots): RowShape {

@@ -66,7 +66,7 @@ const DEFAULT_ROWS = 32;
 export function createSampler(architecture: Architecture, options: SessionOptions = {}): Sampler {
   const compiled = createExecutableCache();
   const get = (shape: Shape, choice: ChoiceSettings): Promise<Executable> =>
-    compiled.get(JSON.stringify([shape, choice]), () => compile(samplingProgram(architecture, shape, choice), { spin: false, ...options }));
+    compiled.get(JSON.stringify([shape, choice]), () => compile(samplingProgram(architecture, shape, choice), options));
   return {
     sample: async (weights, requests, settings) => {
       const { temperature, topK, topP, maxNew: N, seed } = settings;

@@ -91,7 +91,7 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
       const report = Object.fromEntries(Object.entries(result.outputs).map(([name, value]) => [name, Array.from(value.data as Float32Array)]));
       for (let i = 0; i < rates.length; i++) {
         for (const name of ['loss', 'grad_norm']) {
-          if (!Number.isFinite(report[name]![i]!)) throw new TastemakerError('not-finite', `The ${name.replace('grad_norm', 'gradient norm')} is ${report[name]![i]} at step ${state.step + i + 1}.`, 'Lower the learning rate; the last checkpoint is kept.');
+          if (!Number.isFinite(report[name]![i]!)) throw new TastemakerError('not-finite', `The ${name.replace('grad_norm', 'gradient norm')} is ${report[name]![i]} at step ${state.step + i + 1}, batch ${i + 1} of the ${rates.length} in this call.`, 'Lower the learning rate; the last checkpoint is kept.');
         }
       }
       state = { weights: unnamed('w', result.state), m: unnamed('m', result.state), v: unnamed('v', result.state), step: state.step + rates.length };

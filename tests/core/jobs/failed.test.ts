@@ -36,7 +36,7 @@ test('huge weights and a learning rate of 1: not finite at step 1', async () => 
   });
   const error = await errorFrom(() => startRun(project, 'sft', { ...QUICK_SFT, policy: 'huge', learning_rate: 1 }, 'exploded'));
   expect(error.code).toBe('not-finite');
-  expect(error.message).toMatch(/^The (loss|gradient norm) is (NaN|Infinity|-Infinity) at step 1\.$/);
+  expect(error.message).toMatch(/^The (loss|gradient norm) is (NaN|Infinity|-Infinity) at step 1, batch 1 of the \d+ in this call\.$/);
   expect(error.hint).toContain('learning rate');
   const { id, status, error: sentence } = listRuns(project)[0]!;
   expect({ status, sentence }).toEqual({ status: 'failed', sentence: error.message });
@@ -56,7 +56,7 @@ test('a step that fails later on names itself and leaves the last checkpoint', a
   const seed = [...Array(50).keys()].find((n) => stepOf(n) === 4)!;
   const error = await errorFrom(() => startRun(project, 'sft', { batch: 4, steps_a_run: 1, checkpoint_every: 1, policy: 'planted', seed }, null));
   expect(error.code).toBe('not-finite');
-  expect(error.message).toMatch(/ at step 5\.$/);
+  expect(error.message).toMatch(/ at step 5, batch \d+ of the \d+ in this call\.$/);
   const { id, status } = listRuns(project)[0]!;
   expect(status).toBe('failed');
   expect(metricsOf(project, id).map(({ step }) => step)).toEqual([1, 2, 3, 4]);

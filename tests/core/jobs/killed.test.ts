@@ -16,8 +16,8 @@ import { addTrainedReward, jsonRows, makeTinyProject, metricsOf, modelBytes, QUI
 
 const STEPS = { steps_a_run: 1, checkpoint_every: 1 };
 const RUNS: Partial<Record<RecipeName, Record<string, unknown>>> = {
-  sft: { ...STEPS, batch: 4, epochs: 16, validate_every: 10 },
-  reward: { ...STEPS, batch: 4, epochs: 12, validation: 0.2 },
+  sft: { ...STEPS, batch: 4, epochs: 24, validate_every: 10 },
+  reward: { ...STEPS, batch: 4, epochs: 20, validation: 0.2 },
   ppo: { ...QUICK_PPO, updates: 10, epochs: 2, minibatches: 2, evaluate_every: 2, evaluate_prompts: 4, learning_rate: 5e-3, adaptive_kl_target: 0.05, adaptive_kl_horizon: 200 },
 };
 
@@ -59,7 +59,7 @@ let kills = 0;
 test.each(Object.entries(RUNS))('%s', async (kind, config) => {
   const whole = await startRun(reference, kind as RecipeName, config!, null);
   const total = metricsOf(reference, whole.id).at(-1)!.step;
-  const some = (): Moment => ({ reports: 1 + random.integer(Math.ceil(total / 5)), milliseconds: random.integer(40) });
+  const some = (): Moment => ({ reports: 1 + random.integer(Math.ceil(total / 8)), milliseconds: random.integer(40) });
   // while it works, while it starts, and at the very end: before the model and before the status are there
   const moments: Moment[] = [some(), { reports: 0, milliseconds: random.integer(200) }, some(), some(), { before: 'model' }, { before: 'status.json' }];
   let id = '', reached = -1;
@@ -80,7 +80,9 @@ test.each(Object.entries(RUNS))('%s', async (kind, config) => {
     reached = step;
     project.close();
   }
-  expect(await child(['resume', id], null)).toMatchObject({ signal: null, code: 0 });
+  const last = await child(['resume', id], null);
+  expect(last).toMatchObject({ signal: null, code: 0 });
+  expect(last.lines).toContain(`done: ${whole.summary}`);
 
   const project = openProject(folder, { write: true });
   expect(checkProject(project)).toEqual([]);

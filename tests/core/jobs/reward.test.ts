@@ -98,11 +98,14 @@ describe('D10: the zero point', () => {
     a.forEach((score, i) => expect(score - b[i]!).toBeCloseTo(shift, 4));
   });
 
-  test('or the completions it was trained on', async () => {
-    const run = await reward({ zero: 'completions', validation: 0 });
+  test.each(['completions', 'completions-unit'])('or the completions it was trained on, D11: in their own unit where asked (%s)', async (zero) => {
+    const run = await reward({ zero, validation: 0 });
     const tokenizer = await loadTokenizer(policyPath(project, getPolicy(project, 'base')));
     const groups = await Promise.all([...Map.groupBy(listCompletions(project).filter(({ tokenIds }) => tokenIds.length), ({ promptId }) => promptId)].map(async ([id, list]) => ({ prompt: await tokenizer.encode(listPrompts(project, { ids: [id] })[0]!.text), completions: list.map(({ tokenIds }) => tokenIds) })));
-    expect(Math.abs(mean((await scored(run.name, groups)).flat()))).toBeLessThan(1e-3);
+    const scores = (await scored(run.name, groups)).flat(), deviation = Math.sqrt(mean(scores.map((x) => x * x)));
+    expect(Math.abs(mean(scores))).toBeLessThan(1e-3);
+    if (zero === 'completions-unit') expect(deviation).toBeCloseTo(1, 3);
+    else expect(Math.abs(deviation - 1)).toBeGreaterThan(0.01);
   });
 });
 

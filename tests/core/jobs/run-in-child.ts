@@ -22,7 +22,8 @@ const say = (line: string) => writeSync(1, `${line}\n`);
 const listeners: Listeners = { onReport: (step, total) => say(`report ${step} of ${total}`), onLog: (line) => say(`log ${line}`) };
 const project = openProject(folder, { write: true });
 say('open');
-if (action === 'start') await startRun(project, rest[0] as RecipeName, JSON.parse(rest[1]!) as Record<string, unknown>, null, listeners);
-else await resumeRun(project, rest[0]!, listeners);
+const finished = action === 'start'
+  ? await startRun(project, rest[0] as RecipeName, JSON.parse(rest[1]!) as Record<string, unknown>, null, listeners)
+  : await resumeRun(project, rest[0]!, listeners);
 project.close();
-say('done');
+say(`done: ${finished.summary}`);

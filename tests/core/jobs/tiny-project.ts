@@ -23,6 +23,8 @@ import { addPrompts } from '#core/store/prompts.ts';
 import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
+process.env.TASTEMAKER_THREADS ??= '1'; // so small a model gains nothing from more, and test files run side by side
+
 export const CONTEXT = 192, MAX_NEW = 12;
 const SPLITS: [Split, number][] = [['train', 28], ['validation', 6], ['test', 6]];
 const LONGEST_PROMPT = 124; // tokens: room for a reference

@@ -90,7 +90,7 @@ describe('AdamW', () => {
     const trainer = createTrainer(PARAMETERS, freshState(start()), quadratic, SETTINGS, ONE);
     await trainer.steps('one', FEEDS, { matrix: pull(1, 6), gain: pull(101, 3) }, [0.1]);
     const before = trainer.state();
-    await expect(trainer.steps('one', FEEDS, { matrix: pull(2, 6).fill(NaN), gain: pull(102, 3) }, [0.1])).rejects.toMatchObject({ code: 'not-finite', message: 'The loss is NaN at step 2.' });
+    await expect(trainer.steps('one', FEEDS, { matrix: pull(2, 6).fill(NaN), gain: pull(102, 3) }, [0.1])).rejects.toMatchObject({ code: 'not-finite', message: 'The loss is NaN at step 2, batch 1 of the 1 in this call.' });
     expect(trainer.state()).toBe(before);
     expect(before.step).toBe(1);
     await trainer.release();
