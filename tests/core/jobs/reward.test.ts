@@ -79,10 +79,12 @@ test('D7: what was sampled is scored by its own token ids, what is only text by 
   deleteRanking(project, rankingId!);
 });
 
+const inTest = (promptId: number): boolean => listPrompts(project, { ids: [promptId] })[0]!.split === 'test';
+
 describe('D10: the zero point', () => {
   const referenceMean = async (name: string) => {
     const tokenizer = await loadTokenizer(policyPath(project, getPolicy(project, 'base')));
-    const groups = await Promise.all(listPrompts(project).map(async ({ text, reference }) => ({ prompt: await tokenizer.encode(text), completions: [[...(await tokenizer.encode(` ${reference}`)), tokenizer.endOfText]] })));
+    const groups = await Promise.all(listPrompts(project).filter(({ split }) => split !== 'test').map(async ({ text, reference }) => ({ prompt: await tokenizer.encode(text), completions: [[...(await tokenizer.encode(` ${reference}`)), tokenizer.endOfText]] })));
     return mean((await scored(name, groups)).flat());
   };
 
@@ -101,7 +103,7 @@ describe('D10: the zero point', () => {
   test.each(['completions', 'completions-unit'])('or the completions it was trained on, D11: in their own unit where asked (%s)', async (zero) => {
     const run = await reward({ zero, validation: 0 });
     const tokenizer = await loadTokenizer(policyPath(project, getPolicy(project, 'base')));
-    const groups = await Promise.all([...Map.groupBy(listCompletions(project).filter(({ tokenIds }) => tokenIds.length), ({ promptId }) => promptId)].map(async ([id, list]) => ({ prompt: await tokenizer.encode(listPrompts(project, { ids: [id] })[0]!.text), completions: list.map(({ tokenIds }) => tokenIds) })));
+    const groups = await Promise.all([...Map.groupBy(listCompletions(project).filter(({ tokenIds, promptId }) => tokenIds.length && !inTest(promptId)), ({ promptId }) => promptId)].map(async ([id, list]) => ({ prompt: await tokenizer.encode(listPrompts(project, { ids: [id] })[0]!.text), completions: list.map(({ tokenIds }) => tokenIds) })));
     const scores = (await scored(run.name, groups)).flat(), deviation = Math.sqrt(mean(scores.map((x) => x * x)));
     expect(Math.abs(mean(scores))).toBeLessThan(1e-3);
     if (zero === 'completions-unit') expect(deviation).toBeCloseTo(1, 3);
@@ -113,8 +115,9 @@ describe('D12: validation', () => {
   test('its prompts are never trained on: the opposite labels there change no weight', async () => {
     const first = await reward();
     const held = validationOf(first.id);
-    expect(held).toHaveLength(10); // a quarter of 40 prompts, and whole prompts
-    expect(new Set(held.map(({ promptId }) => promptId)).size).toBe(10);
+    expect(held).toHaveLength(9); // a quarter of the 36 prompts outside the test split, and whole prompts
+    expect(new Set(held.map(({ promptId }) => promptId)).size).toBe(9);
+    expect(held.some(({ promptId }) => inTest(promptId))).toBe(false);
     const flip = (of: (promptId: number) => boolean) => {
       for (const { id, promptId, labelerId, status, ranks } of listRankings(project)) {
         const worst = Math.max(...ranks.map(({ rank }) => rank)) + 1;
@@ -127,18 +130,24 @@ describe('D12: validation', () => {
     expect(modelBytes(project, second.id).equals(modelBytes(project, first.id))).toBe(true);
     const [before, after] = [first, second].map(({ id }) => metricsOf(project, id).at(-1)!.validation_accuracy!);
     expect(after).toBeCloseTo(1 - before!, 6); // they are what the accuracy is measured on
-    const trained = listRankings(project).find(({ promptId, ranks }) => !inValidation(promptId) && new Set(ranks.map(({ rank }) => rank)).size > 1)!.promptId;
+    const trained = listRankings(project).find(({ promptId, ranks }) => !inValidation(promptId) && !inTest(promptId) && new Set(ranks.map(({ rank }) => rank)).size > 1)!.promptId;
     flip((promptId) => promptId === trained); // whereas a single one in training does change it
     const third = await reward();
     expect(modelBytes(project, third.id).equals(modelBytes(project, first.id))).toBe(false);
     flip((promptId) => promptId === trained || inValidation(promptId));
+    flip(inTest);
+    const fourth = await reward();
+    expect(modelBytes(project, fourth.id).equals(modelBytes(project, first.id))).toBe(true); // the test split is never looked at
+    flip(inTest);
   });
 
   test('one epoch: every training prompt once', async () => {
-    const run = await reward({ batch: 5 });
-    const steps = metricsOf(project, run.id).filter(({ loss }) => loss !== undefined).at(-1)!.step;
-    expect(steps).toBe(30 / 5);
-    expect(run.summary).toContain('from 30 rankings in 6 steps');
+    const run = await reward({ batch: 3 });
+    const usable = listRankings(project).filter(({ promptId, ranks }) => !inTest(promptId) && new Set(ranks.map(({ rank }) => rank)).size > 1).length;
+    const training = usable - validationOf(run.id).length, steps = Math.floor(training / 3);
+    expect(training).toBeGreaterThan(20);
+    expect(metricsOf(project, run.id).filter(({ loss }) => loss !== undefined).at(-1)!.step).toBe(steps);
+    expect(run.summary).toContain(`from ${training} rankings in ${steps} steps`);
   });
 });
 
