@@ -21,7 +21,7 @@ const DEMO = { ranked: 1300, prompts: 2600, heldOut: 160, k: 4, temperature: 0.7
 const REWARD = { learning_rate: 5e-4, schedule: 'linear', batch: 8, validation: 300 / 1300 };
 const HELD_OUT = { evaluate_prompts: DEMO.heldOut, temperature: DEMO.temperature, max_new: DEMO.maxNew };
 const SENSIBLE = { beta: 0.2, updates: 20, episodes: 64, epochs: 2, minibatches: 2, learning_rate: 8e-4, schedule: 'linear', evaluate_every: 5, checkpoint_every: 20, ...HELD_OUT };
-const FREE = { beta: 0, updates: 24, episodes: 32, epochs: 4, minibatches: 2, learning_rate: 1.5e-3, schedule: 'constant', evaluate_every: 2, checkpoint_every: 20, ...HELD_OUT };
+const FREE = { beta: 0, updates: 40, episodes: 32, epochs: 4, minibatches: 2, learning_rate: 2.5e-3, schedule: 'linear', evaluate_every: 4, checkpoint_every: 40, ...HELD_OUT };
 
 export interface DemoOptions {
   /** where the report and the projects go */
