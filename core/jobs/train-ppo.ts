@@ -201,7 +201,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const returns = prepared.flatMap((group) => group.returns.flat()), foreseen = prepared.flatMap((group) => group.episodes.flatMap(({ values: v }, j) => v.slice(0, group.returns[j]!.length)));
     context.report(update, config.updates, {
       kl, kl_per_token: kl / statistics.length, beta, score, reward: score - beta * kl, ...statistics, learning_rate: rate,
-      policy_loss: policyReport.loss!.at(-1)!, approx_kl: policyReport.approx_kl!.at(-1)!, clip_fraction: mean(policyReport.clip_fraction!), ratio_max: Math.max(...policyReport.ratio_max!), entropy: policyReport.entropy![0]!,
+      policy_loss: policyReport.loss!.at(-1)!, approx_kl: policyReport.approx_kl!.at(-1)!, clip_fraction: mean(policyReport.clip_fraction!), ratio_max: Math.max(...policyReport.ratio_max!), first_ratio_max: policyReport.ratio_max![0]!, entropy: policyReport.entropy![0]!,
       value_loss: mean(criticReport.value_loss!), value_clip_fraction: mean(criticReport.value_clip_fraction!), explained_variance: explainedVariance(returns, foreseen),
       grad_norm: mean(policyReport.grad_norm!), tokens_per_second: (statistics.length * rollout.length * k) / ((performance.now() - started) / 1000),
     });

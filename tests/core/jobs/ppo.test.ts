@@ -26,6 +26,14 @@ async function ppo(changes: Record<string, unknown>) {
   return { ...done, lines, metrics: metricsOf(project, done.id) };
 }
 
+test('D1: in every update the first ratio is 1, whatever the later epochs do', async () => {
+  const { metrics } = await ppo({ updates: 3, epochs: 3, minibatches: 1 });
+  const updates = metrics.filter((row) => row.first_ratio_max !== undefined);
+  expect(updates).toHaveLength(3);
+  for (const row of updates) expect(Math.abs(row.first_ratio_max! - 1)).toBeLessThan(1e-4);
+  expect(updates.at(-1)!.ratio_max).toBeGreaterThan(1.001);
+});
+
 describe('the first update', () => {
   const compositions = [
     { samples_per_prompt: 1, minibatches: 2, episodes: 16 },
