@@ -18,8 +18,8 @@ test('the demo report shows what the run found', async ({ page }) => {
   const { ppo, beta0 } = report.seeds[0]!;
 
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Tiny TL;DR');
-  await expect(page.getByRole('row', { name: /β = 0\.2/ })).toContainText(ppo.gold.toFixed(2));
-  await expect(page.getByRole('row', { name: /β = 0\s/ })).toContainText(beta0.gold.toFixed(2));
+  await expect(page.getByRole('row', { name: /PPO, β = 0\.2/ })).toContainText(ppo.gold.toFixed(2));
+  await expect(page.getByRole('row', { name: /PPO, β = 0\s/ })).toContainText(beta0.gold.toFixed(2));
   await expect(page.locator('.uplot canvas')).toHaveCount(2);
   const inked = await page.locator('.uplot canvas').evaluateAll((canvases) => canvases.map((canvas) => {
     const { width, height } = canvas as HTMLCanvasElement;
