@@ -13,12 +13,11 @@ const BENCHES: Record<string, () => Promise<Figure>> = { train: () => benchTrain
 
 /** The peer's figures for one bench: bench-peer.py prints them as one JSON line. */
 function peer(python: string, bench: string): Record<string, unknown> {
-  const { error, status, stdout, stderr } = spawnSync(python, [path.join(import.meta.dirname, 'bench-peer.py'), bench], { encoding: 'utf8', maxBuffer: 1e8 });
-  if (error) throw new TastemakerError('bad-argument', `${python} cannot be started: ${error.message}.`, 'Name a Python that has torch, transformers and trl.');
+  const { status, stdout, stderr } = spawnSync(python, [path.join(import.meta.dirname, 'bench-peer.py'), bench], { encoding: 'utf8', maxBuffer: 1e8 });
   try {
     return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
   } catch {
-    throw new TastemakerError('bad-argument', `${python} gave no figures (exit code ${status}): ${stderr.trim().split('\n').at(-1) ?? ''}`, 'Name a Python that has torch, transformers and trl.');
+    return { error: `${python} gave no figures (exit code ${status}). ${stderr.trim().split('\n').at(-1)}`.trim() }; // ours were measured and stay
   }
 }
 
@@ -32,6 +31,10 @@ export const benchCommand = defineCommand({
   options: { peer: text('PYTHON', null, 'A Python with torch, transformers and trl 1.11, to time them on the same shapes in the same run.') },
   run: async ({ words: [only], options, tell }) => {
     if (only && !Object.hasOwn(BENCHES, only)) throw new TastemakerError('bad-argument', `There is no bench "${only}".`, `Benches: ${Object.keys(BENCHES).join(', ')}.`);
+    // before anything is measured: what is named must be a Python
+    if (options.peer && !spawnSync(options.peer, ['--version'], { encoding: 'utf8' }).stdout?.startsWith('Python 3')) {
+      throw new TastemakerError('bad-argument', `${options.peer} is not a Python 3 that can be started.`, 'Name one that has torch, transformers and trl.');
+    }
     const machine = { processor: os.cpus()[0]?.model ?? 'unknown', threads: processorThreads() };
     tell(`${machine.processor}, ${machine.threads} threads`);
     const results = [];

@@ -35,6 +35,6 @@ export const generateCommand = defineCommand({
     const completions = await tokenizer.decodeBatch(sampled.map(({ tokenIds }) => tokenIds));
     writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, completion: completions[i], token_ids: sampled[i]!.tokenIds, finish: sampled[i]!.finish })));
     const ended = sampled.filter(({ finish }) => finish === 'stop').length;
-    return { data: { rows: rows.length, ended, out: path.resolve(options.out) }, lines: [`Completed ${rows.length} prompts, ${ended} of them to their end: ${options.out}`] };
+    return { data: { rows: rows.length, ended, out: path.resolve(options.out) }, lines: [`Completed ${rows.length} ${rows.length === 1 ? 'prompt' : 'prompts'}, ${ended} of them to their end: ${options.out}`] };
   },
 });

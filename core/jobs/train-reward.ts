@@ -157,7 +157,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   fs.writeFileSync(path.join(context.folder, 'model', REWARD_NOTE), `${JSON.stringify({ appends_end_of_text: true })}\n`);
   await trainer.release();
   await evaluator.release();
-  const accuracy = checked.validation_accuracy === undefined ? '' : `, validation accuracy ${checked.validation_accuracy.toFixed(3)} on ${validation.length} prompts`;
+  const accuracy = checked.validation_accuracy === undefined ? '' : `, validation accuracy ${checked.validation_accuracy.toFixed(3)} on ${validation.length} ${validation.length === 1 ? 'ranking' : 'rankings'}`;
   return { status, model: 'model', summary: `Reward model from ${training.length} rankings in ${trainer.state().step} steps${accuracy}.` };
 }
 
