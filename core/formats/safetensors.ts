@@ -1,9 +1,7 @@
-// Weights in the safetensors format, one file or a model folder's shards; read lazily, and nothing a file claims is believed.
+// One file of weights in the safetensors format: read lazily, and nothing the file claims is believed.
 //
 //   u64 little-endian: header length | header: JSON, UTF-8 | tensor bytes, little-endian, without gaps
 //   {"__metadata__": {text: text}, "wte": {"dtype": "F32", "shape": [50257, 768], "data_offsets": [0, 154389504]}, …}
-import fs from 'node:fs';
-import path from 'node:path';
 import { floatsFromBfloat16, floatsFromHalves, halvesFromFloats, bfloat16FromFloats } from './number-formats.ts';
 import { readFully, replaceFile, withFile, writeFully } from './file-access.ts';
 import { TastemakerError } from '#core/errors.ts';
@@ -11,7 +9,7 @@ import { TastemakerError } from '#core/errors.ts';
 const HEADER_LIMIT = 100_000_000; // bytes; the limit of the format's own library
 
 /** Bytes of one element. We know the size of all of these, and can load those of `floats` and `integers`. */
-const elementBytes = {
+export const elementBytes = {
   BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1,
   I16: 2, U16: 2, F16: 2, BF16: 2,
   I32: 4, U32: 4, F32: 4, I64: 8, U64: 8, F64: 8,
@@ -37,6 +35,11 @@ const encoders = {
   F16: (data: Float32Array) => new Uint8Array(halvesFromFloats(data).buffer),
   BF16: (data: Float32Array) => new Uint8Array(bfloat16FromFloats(data).buffer),
 };
+
+/** What we write; F16 and BF16 round to nearest even. */
+export type FloatDtype = keyof typeof encoders;
+/** A tensor to be written; the product of `shape` is the length of `data`. */
+export interface NamedTensor { name: string; shape: readonly number[]; data: Float32Array }
 
 export interface SafetensorsTensor {
   dtype: Dtype;
@@ -171,8 +174,8 @@ export function readSafetensors(file: string): SafetensorsFile {
  */
 export function writeSafetensors(
   file: string,
-  tensors: readonly { name: string; shape: readonly number[]; data: Float32Array }[],
-  { dtype = 'F32', metadata }: { dtype?: 'F32' | 'F16' | 'BF16'; metadata?: Record<string, string> } = {},
+  tensors: readonly NamedTensor[],
+  { dtype = 'F32', metadata }: { dtype?: FloatDtype; metadata?: Record<string, string> } = {},
 ): void {
   const entries = new Map<string, unknown>();
   if (metadata) entries.set('__metadata__', metadata);
@@ -192,89 +195,4 @@ export function writeSafetensors(
     writeFully(fd, header);
     for (const { data } of tensors) writeFully(fd, encoders[dtype](data));
   });
-}
-
-/** Tensors by name; `shape`, `dtype` and `load` throw 'bad-model' for a name that is not there. */
-export interface Weights {
-  names(): string[];
-  has(name: string): boolean;
-  shape(name: string): number[];
-  dtype(name: string): Dtype;
-  /** float32, row-major, read from disk at each call */
-  load(name: string): Float32Array;
-}
-
-const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
-const INDEX_LIMIT = 100_000_000; // bytes
-
-/** tensor name -> shard name, from the index; a shard's path must stay inside the folder. */
-function readIndex(index: string): Map<string, string> {
-  const hint = 'Copy or download the folder again, with its index and all its shards.';
-  const fail = (what: string) => new TastemakerError('bad-file', `${index} ${what}.`, hint);
-  const bytes = withFile(index, (fd, size) => {
-    if (size > INDEX_LIMIT) throw fail(`is ${size} bytes long; the limit is ${INDEX_LIMIT}`);
-    const bytes = new Uint8Array(size);
-    readFully(fd, bytes, 0, index);
-    return bytes;
-  });
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw fail('is not JSON');
-  }
-  const map = typeof json === 'object' && json !== null && 'weight_map' in json ? json.weight_map : undefined;
-  if (typeof map !== 'object' || map === null || Array.isArray(map)) throw fail('has no "weight_map"');
-  const shards = new Map<string, string>();
-  for (const [name, shard] of Object.entries(map as Record<string, unknown>)) {
-    const parts = typeof shard === 'string' ? shard.split(/[/\\]/) : [];
-    const inside = parts.length > 0 && parts.every((part) => part !== '' && part !== '..' && !part.includes(':') && !part.includes('\0'));
-    if (!inside) throw fail(`puts tensor ${JSON.stringify(name.slice(0, 200))} in ${JSON.stringify(shard)?.slice(0, 200)}, which is not a file inside the folder`);
-    shards.set(name, parts.join('/'));
-  }
-  if (shards.size === 0) throw fail('lists no tensor');
-  return shards;
-}
-
-/**
- * Opens model.safetensors, or else the shards of model.safetensors.index.json, of `folder` (or one named .safetensors
- * file). Reads every header at once, so that a missing shard or tensor is found here and not in the middle of loading.
- */
-export function openWeights(folder: string): Weights {
-  const stat = fs.statSync(folder, { throwIfNoEntry: false });
-  if (!stat) throw new TastemakerError('bad-file', `${folder} does not exist.`, 'Check the path of the model folder.');
-  const single = stat.isFile() ? folder : path.join(folder, SINGLE);
-  const index = path.join(folder, INDEX);
-  let tensors: Map<string, SafetensorsTensor>;
-  if (stat.isFile() || fs.existsSync(single)) {
-    tensors = readSafetensors(single).tensors;
-  } else if (fs.existsSync(index)) {
-    tensors = new Map();
-    const files = new Map<string, SafetensorsFile>();
-    for (const [name, shard] of readIndex(index)) {
-      const file = path.join(folder, shard);
-      if (!files.has(shard)) {
-        if (!fs.existsSync(file)) throw new TastemakerError('bad-file', `The shard ${shard}, which ${index} names, is missing.`, 'Copy or download the missing shard into the folder.');
-        files.set(shard, readSafetensors(file));
-      }
-      const tensor = files.get(shard)!.tensors.get(name);
-      if (!tensor) throw new TastemakerError('bad-file', `${file} does not hold the tensor ${JSON.stringify(name)}, though ${INDEX} says so.`, 'Index and shards are from different models: copy or download the folder again.');
-      tensors.set(name, tensor);
-    }
-  } else {
-    throw new TastemakerError('bad-file', `${folder} holds neither ${SINGLE} nor ${INDEX}.`, 'Name a model folder whose weights are in the safetensors format.');
-  }
-  const get = (name: string) => {
-    const tensor = tensors.get(name);
-    if (!tensor) throw new TastemakerError('bad-model', `The model in ${folder} has no tensor ${JSON.stringify(name)}.`, 'Check that config.json and the weights belong to the same model.');
-    return tensor;
-  };
-  return {
-    names: () => [...tensors.keys()],
-    has: (name) => tensors.has(name),
-    shape: (name) => get(name).shape,
-    dtype: (name) => get(name).dtype,
-    load: (name) => get(name).load(),
-  };
 }

@@ -4,7 +4,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
-import { openWeights, writeSafetensors } from '#core/formats/safetensors.ts';
+import type { FloatDtype } from '#core/formats/safetensors.ts';
+import { openWeights, writeWeights } from '#core/formats/sharded-safetensors.ts';
+import type { Weights } from '#core/formats/sharded-safetensors.ts';
 import { families, parameters, readArchitecture, writeArchitecture } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
 
@@ -30,8 +32,17 @@ export function checkpointParameters({ architecture, weights, head }: Checkpoint
   return head === 'language-model' ? trunk : [...trunk.filter(({ name }) => name !== `${names.head}.weight`), ...scoreParameters(architecture, 'score.bias' in weights)];
 }
 
-/** Reads a model folder; errors name the file and the tensor. */
-export function loadCheckpoint(folder: string): Checkpoint {
+/** A model folder whose parts fit together, and none of whose numbers have been read. */
+export interface StoredCheckpoint {
+  architecture: Architecture;
+  head: Checkpoint['head'];
+  /** every parameter with the name that the files have for it */
+  parameters: { name: string; inFile: string; shape: readonly number[] }[];
+  stored: Weights;
+}
+
+/** Reads config.json and the headers of the weights, and checks that they describe the same model; errors name the file and the tensor. */
+export function openCheckpoint(folder: string): StoredCheckpoint {
   const file = path.join(folder, 'config.json');
   const config = readConfig(file);
   const architecture = readArchitecture(config, file);
@@ -45,17 +56,25 @@ export function loadCheckpoint(folder: string): Checkpoint {
   const wanted = checkpointParameters({ architecture, head, weights: stored.has('score.bias') ? { 'score.bias': new Float32Array(1) } : {} });
   // the hub's own gpt2 leaves out the "transformer." prefix
   const prefix = names.embedding.slice(0, names.embedding.indexOf('.') + 1);
-  const weights: WeightArrays = {};
-  for (const { name, shape } of wanted) {
+  const found = wanted.map(({ name, shape }) => {
     const inFile = stored.has(name) || !name.startsWith(prefix) ? name : name.slice(prefix.length);
     if (!stored.has(inFile)) throw new TastemakerError('bad-model', `${folder} lacks the tensor "${name}".`, `config.json describes ${architecture.layers} layers; check that it belongs to these weights.`);
-    const found = stored.shape(inFile);
-    if (found.join() !== shape.join()) {
-      throw new TastemakerError('bad-model', `${folder}: the tensor "${name}" has shape [${found.join(', ')}], config.json asks for [${shape.join(', ')}].`, 'Check that config.json belongs to these weights.');
+    const there = stored.shape(inFile);
+    if (there.join() !== shape.join()) {
+      throw new TastemakerError('bad-model', `${folder}: the tensor "${name}" has shape [${there.join(', ')}], config.json asks for [${shape.join(', ')}].`, 'Check that config.json belongs to these weights.');
     }
-    weights[name] = stored.load(inFile);
-  }
-  return { architecture, weights, head };
+    return { name, inFile, shape };
+  });
+  return { architecture, head, parameters: found, stored };
+}
+
+/** How many numbers a model has. */
+export const parameterCount = ({ parameters: list }: StoredCheckpoint): number => list.reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
+
+/** Reads a model folder; errors name the file and the tensor. */
+export function loadCheckpoint(folder: string): Checkpoint {
+  const { architecture, head, parameters: list, stored } = openCheckpoint(folder);
+  return { architecture, head, weights: Object.fromEntries(list.map(({ name, inFile }) => [name, stored.load(inFile)])) };
 }
 
 function readConfig(file: string): Record<string, unknown> {
@@ -77,23 +96,34 @@ function readConfig(file: string): Record<string, unknown> {
 /** Tokenizer and generation files that travel with a model. */
 const COMPANIONS = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json', 'vocab.json', 'merges.txt', 'chat_template.jinja'];
 
-/** Writes a model folder under a temporary name and renames it into place; tokenizer files come from `tokenizerFrom`. */
-export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokenizerFrom, dtype = 'F32' }: { tokenizerFrom?: string | undefined; dtype?: 'F32' | 'F16' | 'BF16' } = {}): void {
+/**
+ * Writes a model folder under a temporary name and renames it into place, where it replaces all of an older one. Weights
+ * beyond `maxShardBytes` (5 GB unless told) go to several files and an index; tokenizer files come from `tokenizerFrom`.
+ */
+export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokenizerFrom, dtype = 'F32', maxShardBytes }: { tokenizerFrom?: string | undefined; dtype?: FloatDtype; maxShardBytes?: number | undefined } = {}): void {
   const { architecture, weights, head } = checkpoint;
-  const temporary = `${folder}.writing-${process.pid}`;
-  fs.rmSync(temporary, { recursive: true, force: true });
-  fs.mkdirSync(temporary, { recursive: true });
+  const temporary = `${folder}.writing-${process.pid}`, replaced = `${folder}.replaced-${process.pid}`;
   const config = writeArchitecture(architecture);
   if (dtype !== 'F32') config.dtype = dtype === 'F16' ? 'float16' : 'bfloat16';
   if (head === 'score') Object.assign(config, { architectures: [`${architecture.family === 'gpt2' ? 'GPT2' : 'Llama'}ForSequenceClassification`], num_labels: 1, id2label: { 0: 'score' }, label2id: { score: 0 } });
-  fs.writeFileSync(path.join(temporary, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  writeSafetensors(path.join(temporary, 'model.safetensors'), checkpointParameters(checkpoint).map(({ name, shape }) => ({ name, shape, data: weights[name]! })), { dtype, metadata: { format: 'pt' } });
-  for (const name of tokenizerFrom ? COMPANIONS : []) {
-    const from = path.join(tokenizerFrom!, name);
-    if (fs.existsSync(from)) fs.copyFileSync(from, path.join(temporary, name));
+  fs.rmSync(temporary, { recursive: true, force: true });
+  try {
+    fs.mkdirSync(temporary, { recursive: true });
+    fs.writeFileSync(path.join(temporary, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+    writeWeights(temporary, checkpointParameters(checkpoint).map(({ name, shape }) => ({ name, shape, data: weights[name]! })), { dtype, metadata: { format: 'pt' }, maxShardBytes });
+    for (const name of tokenizerFrom ? COMPANIONS : []) {
+      const from = path.join(tokenizerFrom!, name);
+      if (fs.existsSync(from)) fs.copyFileSync(from, path.join(temporary, name));
+    }
+  } catch (error) {
+    fs.rmSync(temporary, { recursive: true, force: true }); // gigabytes that no one would look for
+    throw error;
   }
-  fs.rmSync(folder, { recursive: true, force: true });
+  // the old folder moves aside in one step: were it removed in place, a crash could leave some of its shards
+  fs.rmSync(replaced, { recursive: true, force: true });
+  if (fs.existsSync(folder)) fs.renameSync(folder, replaced);
   fs.renameSync(temporary, folder);
+  fs.rmSync(replaced, { recursive: true, force: true });
 }
 
 /** A model from scratch: N(0, std), residual outputs scaled by 1/√(2·layers) as GPT-2 does, norms 1, biases 0. */

@@ -36,7 +36,7 @@ export function createEvaluator(like: Pick<Checkpoint, 'architecture' | 'head'> 
     frozen,
     feeds: { ...rowTypes(shape), ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }) },
     step: ({ graph, frozen: weights, feeds }) => {
-      const model = { architecture, weights, graph };
+      const model = { architecture, weights, graph, forward: true };
       const { hidden } = trunk(model, rowTensors(feeds));
       return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : tokenLogprobs(languageModelHead(model, hidden), feeds.targets!, temperature) } };
     },

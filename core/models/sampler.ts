@@ -13,7 +13,7 @@ import { constant } from '#core/autodiff/graph.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
 import { loop } from '#core/autodiff/loop.ts';
 import { add, and, equal, greaterOrEqual, lessOrEqual, maximum, not, or, sub, where, whole } from '#core/autodiff/ops/elementwise.ts';
-import { gather, range, scatterElements } from '#core/autodiff/ops/indexing.ts';
+import { gather, range, replaceRows } from '#core/autodiff/ops/indexing.ts';
 import { batchMatMul } from '#core/autodiff/ops/linalg.ts';
 import { cast, concat, reshape, split, transpose } from '#core/autodiff/ops/movement.ts';
 import { softmax } from '#core/autodiff/ops/nn.ts';
@@ -129,10 +129,10 @@ function samplingProgram(architecture: Architecture, { prompts: Bp, each, P, N }
     frozen: Object.fromEntries(parameters(architecture).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }])),
     feeds: { ids: { dtype: 'int32', shape: [Bp, P] }, start: { dtype: 'int32', shape: [Bp] }, uniforms: { dtype: 'float32', shape: [N, B] } },
     step: ({ graph, frozen: weights, feeds }) => {
-      const model: Model = { architecture, weights, graph };
+      const model: Model = { architecture, weights, graph, forward: true };
       const repeat = (x: Tensor) => reshape(expand(reshape(x, [Bp, 1, ...x.shape.slice(1)]), [Bp, each, ...x.shape.slice(1)]), [B, ...x.shape.slice(1)]);
       const { hidden, prompts } = prefill(model, feeds.ids!, feeds.start!);
-      const caches = Array.from({ length: 2 * layers }, () => zeros(hidden, [B, KH, N - 1, d])); // keys and values of the tokens written so far
+      const caches = Array.from({ length: 2 * layers }, () => zeros(hidden, [B * KH * (N - 1), d])); // keys and values of the tokens written so far
       const start = repeat(feeds.start!); // [B]
       const real = greaterOrEqual(range(start, T - 1), reshape(start, [B, 1])); // [B, T - 1]: not left padding
       const first = finish(chooseToken(repeat(languageModelHead(model, hidden)), gather(feeds.uniforms!, constant(graph, 'int32', [], [0])), choice), constant(graph, 'bool', [B], new Uint8Array(B)), endOfText);
@@ -141,19 +141,19 @@ function samplingProgram(architecture: Architecture, { prompts: Bp, each, P, N }
       if (N === 1) return { state: {}, outputs: name(firstRow) };
 
       const { stacked } = loop(graph, N - 1, [first.token, first.done, ...caches], (iteration, [token, done, ...flat], inner) => {
-        const here: Model = { architecture, weights, graph: inner };
+        const here: Model = { architecture, weights, graph: inner, forward: true, fewRows: true };
         const slot = add(iteration, whole(iteration, P)); // where this token's key and value go
         const positions = reshape(sub(cast(slot, 'int32'), start), [B, 1]);
         const visible = and(real, lessOrEqual(range(start, T - 1, 'int64'), slot)); // [B, T - 1]: the last token is never read
         const mask = reshape(where(visible, constant(graph, 'float32', [], [0]), constant(graph, 'float32', [], [-1e9])), [B, 1, T - 1]);
-        const index = expand(reshape(iteration, [1, 1, 1, 1]), [B, KH, 1, d]);
+        const at = add(iteration, constant(graph, 'int64', [B * KH, 1], Array.from({ length: B * KH }, (_, i) => i * (N - 1)))); // this token's row in a cache
         const next: Tensor[] = [];
         let x = embed(here, reshape(token!, [B, 1]), positions, 1);
         for (let layer = 0; layer < layers; layer++) {
           x = block(here, layer, x, { B, T: 1, positions, want: null }, (q, k, v) => {
-            const keys = scatterElements(flat[2 * layer]!, index, k, 2), values = scatterElements(flat[2 * layer + 1]!, index, v, 2);
+            const [keys, values] = [k, v].map((x, i) => replaceRows(flat[2 * layer + i]!, at, reshape(x, [B * KH, d]))) as [Tensor, Tensor];
             next.push(keys, values);
-            return attendDecoding(architecture, q, prompts[layer]!, [keys, values], mask);
+            return attendDecoding(architecture, q, prompts[layer]!, [keys, values].map((x) => reshape(x, [B, KH, N - 1, d])) as [Tensor, Tensor], mask);
           });
         }
         const uniforms = gather(feeds.uniforms!, add(iteration, whole(iteration, 1)));

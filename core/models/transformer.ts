@@ -6,11 +6,12 @@
 
 import { constant, outermost, scoped, sizeOf } from '#core/autodiff/graph.ts';
 import type { Graph, Tensor } from '#core/autodiff/graph.ts';
-import { add, and, equal, gelu, mul, or, silu, where } from '#core/autodiff/ops/elementwise.ts';
+import { add, and, equal, gelu, geluForward, mul, or, silu, where } from '#core/autodiff/ops/elementwise.ts';
 import { gather } from '#core/autodiff/ops/indexing.ts';
 import { batchMatMul, gemm } from '#core/autodiff/ops/linalg.ts';
 import { cast, concat, reshape, slice, split, transpose } from '#core/autodiff/ops/movement.ts';
 import { layerNorm, rmsNorm, rotary, softmax } from '#core/autodiff/ops/nn.ts';
+import { zeros } from '#core/autodiff/ops/reduction.ts';
 import { families } from './architecture.ts';
 import type { Architecture } from './architecture.ts';
 
@@ -23,6 +24,10 @@ export interface Model {
   architecture: Architecture;
   weights: Weights;
   graph: Graph;
+  /** nothing will be differentiated here: operators may keep nothing for a gradient */
+  forward?: boolean;
+  /** so few rows that a product's time is that of reading the weights */
+  fewRows?: boolean;
 }
 
 export interface Rows {
@@ -96,20 +101,26 @@ export function block(model: Model, layer: number, x: Tensor, { B, T, positions,
   const xq = want ? gather(x, want.flat) : x;
   const heads = (y: Tensor, counts: number[], length: number) => {
     const all = counts.reduce((a, b) => a + b, 0);
-    return split(transpose(reshape(y, [B, length, all, d]), [0, 2, 1, 3]), counts, 1); // each [B, count, length, d]
+    return split(swapMiddle(reshape(y, [B, length, all, d])), counts, 1); // each [B, count, length, d]
   };
   const [unturnedQ, unturnedK, v] = want
     ? [...heads(linear(model, gather(h, want.flat), projection(model, layer, [0])), [H], Q), ...heads(linear(model, h, projection(model, layer, [1, 2])), [KH, KH], T)] as [Tensor, Tensor, Tensor]
     : heads(linear(model, h, projection(model, layer, [0, 1, 2])), [H, KH, KH], T) as [Tensor, Tensor, Tensor];
   const turn = kind === 'rotary' ? turning(architecture, x.graph, T) : null;
   const q = turn ? turn(unturnedQ, want ? want.positions : positions) : unturnedQ, k = turn ? turn(unturnedK, positions) : unturnedK;
-  const mixed = reshape(transpose(attention(q, k, v), [0, 2, 1, 3]), [B * Q, H * d]);
+  const mixed = reshape(swapMiddle(attention(q, k, v)), [B * Q, H * d]);
   const x1 = add(xq, linear(model, mixed, matrix(model, at(names.attentionOut))));
   const h2 = norm(model, at(names.secondNorm), x1);
   const up = linear(model, h2, matrix(model, at(names.up)));
-  const inner = names.gate ? mul(silu(linear(model, h2, matrix(model, at(names.gate)))), up) : gelu(up);
+  const inner = names.gate ? mul(silu(linear(model, h2, matrix(model, at(names.gate)))), up) : (model.forward ? geluForward : gelu)(up);
   return add(x1, linear(model, inner, matrix(model, at(names.down))));
 }
+
+/** [B, a, b, d] -> [B, b, a, d] */
+const swapMiddle = (x: Tensor): Tensor => {
+  const [B, a, b, d] = x.shape as [number, number, number, number];
+  return a === 1 || b === 1 ? reshape(x, [B, b, a, d]) : transpose(x, [0, 2, 1, 3]);
+};
 
 /** softmax(q kᵀ / √d + mask) v. q [B,H,Q,d], k and v [B,KH,T,d], mask [1 or B, Q, T] -> [B,H,Q,d]. Grouped heads read k and v in place. */
 export function attend({ heads: H, keyValueHeads: KH, headWidth: d }: Architecture, q: Tensor, k: Tensor, v: Tensor, mask: Tensor): Tensor {
@@ -153,8 +164,21 @@ interface Matrix {
 }
 const matrix = ({ weights }: Model, name: string): Matrix => ({ weight: weights[`${name}.weight`]!, bias: weights[`${name}.bias`] ?? null });
 /** x [N, in] -> [N, out] */
-function linear({ architecture }: Model, x: Tensor, { weight, bias }: Matrix): Tensor {
-  return gemm(x, weight, { transB: families[architecture.family].layout === 'out-in', add: bias });
+function linear({ architecture, fewRows }: Model, x: Tensor, { weight, bias }: Matrix): Tensor {
+  const transB = families[architecture.family].layout === 'out-in', [rows, columns] = weight.shape as [number, number];
+  const widens = transB ? rows > columns : columns > rows; // a narrow product does not win back its transposes
+  if (fewRows && widens) return weightsFirst(x, transB ? weight : transpose(weight, [1, 0]), bias);
+  if (fewRows || !bias) return gemm(x, weight, { transB, add: bias });
+  return add(gemm(x, weight, { transB }), bias); // on all threads; Gemm spreads a bias over its rows on one
+}
+/**
+ * x wᵀ + b as (w xᵀ + b)ᵀ, w [out, in]: the runtime packs the right operand before it multiplies, which for 8 rows costs as
+ * much as the product; this way it packs x. (Weights come from outside the decoding loop, so each is transposed once.)
+ */
+function weightsFirst(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+  const column = [weight.shape[0]!, 1];
+  // zeros where there is no bias: without them the runtime would fuse the transpose and swap the operands back
+  return transpose(gemm(weight, x, { transB: true, add: bias ? reshape(bias, column) : zeros(weight, column) }), [1, 0]);
 }
 /** Query (0), key (1) and value (2) matrices side by side, so that one product serves those that are wanted together. */
 function projection(model: Model, layer: number, which: readonly number[]): Matrix {
@@ -176,9 +200,10 @@ function parts({ weight, bias }: Matrix, sizes: readonly number[], axis: number)
 }
 
 /** Logits of hidden states: [N, C] -> [N, V]. */
-export function languageModelHead({ architecture, weights }: Model, hidden: Tensor): Tensor {
+export function languageModelHead({ architecture, weights, fewRows }: Model, hidden: Tensor): Tensor {
   const { embedding, head } = families[architecture.family].names;
-  return gemm(hidden, weights[`${architecture.tied ? embedding : head}.weight`]!, { transB: true });
+  const weight = weights[`${architecture.tied ? embedding : head}.weight`]!;
+  return fewRows ? weightsFirst(hidden, weight, null) : gemm(hidden, weight, { transB: true });
 }
 
 /** Scalar head of reward model and critic: w·h (+ b), [N, C] -> [N]. Parameters score.weight [1, C] and score.bias [1]. */

@@ -79,6 +79,8 @@ export function scatterElements(x: Tensor, indices: Tensor, updates: Tensor, axi
 }
 /** x with updates [R, ...] added to the rows that indices [R, 1] name; a row may be named often. */
 export const scatterRowsAdd = (x: Tensor, indices: Tensor, updates: Tensor): Tensor => apply1(ScatterND, [x, cast(indices, 'int64'), updates], { reduction: 'add' });
+/** x with the rows that indices [R, 1] name replaced by updates [R, ...]: a plain copy with few rows changed, where ScatterElements visits every index. */
+export const replaceRows = (x: Tensor, indices: Tensor, updates: Tensor): Tensor => apply1(ScatterND, [x, cast(indices, 'int64'), updates], { reduction: 'none' });
 /** The k largest along the last axis, largest first, with their indices. */
 export function topK(x: Tensor, k: number): [Tensor, Tensor] {
   const [values, indices] = apply(TopK, [x, ints(x.graph, [k])], { axis: -1 });

@@ -1,8 +1,8 @@
 // Matrix products: plain (Gemm), batched (MatMul, FusedMatMul), and what their gradients need of each other.
 
-import { apply1, mismatch, operator, show } from '#core/autodiff/graph.ts';
-import type { Tensor } from '#core/autodiff/graph.ts';
-import { reduceSum } from './reduction.ts';
+import { apply1, constant, mismatch, operator, show, sizeOf } from '#core/autodiff/graph.ts';
+import type { Shape, Tensor } from '#core/autodiff/graph.ts';
+import { reshape } from './movement.ts';
 
 // y = op(a) op(b) (+ c), op transposing where asked; da = dy op(b)ᵀ, db = op(a)ᵀ dy (each transposed back), dc = dy.
 // A gradient that is already being gathered enters as c, so that a weight used twice costs no extra addition.
@@ -13,7 +13,7 @@ const Gemm = operator({
     const [m, k] = transA ? [a!.shape[1]!, a!.shape[0]!] : [a!.shape[0]!, a!.shape[1]!];
     const [k2, n] = transB ? [b!.shape[1]!, b!.shape[0]!] : [b!.shape[0]!, b!.shape[1]!];
     if (k !== k2) mismatch(`an inner dimension of ${k} on both sides`);
-    if (c && !(c.shape.length === 1 && c.shape[0] === n) && show(c.shape) !== show([m, n])) mismatch(`a third input of [${n}] or [${m}, ${n}]`);
+    if (c && ![[n], [m, 1], [m, n]].some((shape) => show(shape) === show(c.shape))) mismatch(`a third input of [${n}], [${m}, 1] or [${m}, ${n}]`);
     return [{ dtype: 'float32', shape: [m, n] }];
   },
   gradient: ({ inputs, attributes, dy }) => {
@@ -21,9 +21,17 @@ const Gemm = operator({
     const ta = attributes.transA === 1, tb = attributes.transB === 1;
     const da = { into: (sum: Tensor | null) => (ta ? gemm(b, dy, { transA: tb, transB: true, add: sum }) : gemm(dy, b, { transB: !tb, add: sum })) };
     const db = { into: (sum: Tensor | null) => (tb ? gemm(dy, a, { transA: true, transB: ta, add: sum }) : gemm(a, dy, { transA: !ta, add: sum })) };
-    return c ? [da, db, c.shape.length === 1 ? reduceSum(dy, [0]) : dy] : [da, db];
+    return c ? [da, db, sumLike(dy, c.shape)] : [da, db];
   },
 });
+
+/** dy [M, N] summed to the shape of what was added: itself, its columns' sums [N] or its rows' [M, 1]. */
+function sumLike(dy: Tensor, shape: Shape): Tensor {
+  const ones = (of: Shape) => constant(dy.graph, 'float32', of, new Float32Array(sizeOf(of)).fill(1));
+  const [m, n] = dy.shape as [number, number];
+  if (show(shape) === show(dy.shape)) return dy;
+  return shape.length === 1 ? reshape(gemm(ones([1, m]), dy), [n]) : gemm(dy, ones([n, 1]));
+}
 
 // y = scale · op(a) op(b) over leading batch dimensions; da = scale · dy op(b)ᵀ, db = scale · op(a)ᵀ dy
 const FusedMatMul = operator({
@@ -51,7 +59,7 @@ const FusedMatMul = operator({
 export interface GemmOptions {
   transA?: boolean;
   transB?: boolean;
-  /** a bias [N] or a matrix [M, N] to add */
+  /** a row [N], a column [M, 1] or a matrix [M, N] to add */
   add?: Tensor | null;
 }
 /** [M, K] x [K, N] (+ add) -> [M, N] */

@@ -1,12 +1,12 @@
 // The network's own operators: softmax, normalisation, rotary positions.
 
-import { apply, apply1, constant, mismatch, operator, show } from '#core/autodiff/graph.ts';
+import { apply, apply1, constant, mismatch, operator, scalar, show, sizeOf } from '#core/autodiff/graph.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
 import { log, mul, neg, sub } from './elementwise.ts';
-import { reduceMax, reduceMean, reduceSum } from './reduction.ts';
+import { gemm } from './linalg.ts';
+import { reshape } from './movement.ts';
+import { reduceMax, reduceMean, reduceSum, sumTo } from './reduction.ts';
 
-/** all axes but the last: what a gain or bias [C] was broadcast over */
-const rows = (x: Tensor) => x.shape.slice(0, -1).map((_, i) => i);
 const rowsOf = (x: Tensor) => {
   if (x.dtype !== 'float32' || x.shape.length === 0) mismatch('float32 rows');
 };
@@ -30,7 +30,8 @@ const LogSumExp = operator({
   gradient: ({ inputs, dy }) => [mul(softmax(inputs[0]!), dy)],
 });
 // h = (x - mean) r with r = 1 / sqrt(var + eps); y = h g + b.
-// dh = dy g; dx = r (dh - mean dh - h mean(dh h)); dg = sum dy h; db = sum dy
+// dh = dy g; dx = r (dh - mean dh - h mean(dh h)); dg = sum dy h; db = sum dy.
+// With d = x - mean, so h = r d: sums of dh h and dy h are products of dy d with g and r, and h itself is never made.
 const LayerNormalization = operator({
   name: 'LayerNormalization',
   infer: ([x, g, b]) => {
@@ -42,9 +43,12 @@ const LayerNormalization = operator({
   gradient: ({ inputs, outputs, dy }) => {
     const [x, g] = inputs as [Tensor, Tensor, Tensor];
     const [, mean, r] = outputs as [Tensor, Tensor, Tensor];
-    const h = mul(sub(x, mean), r), dh = mul(dy, g);
-    const dx = mul(r, sub(sub(dh, reduceMean(dh, [-1], true)), mul(h, reduceMean(mul(dh, h), [-1], true))));
-    return [dx, reduceSum(mul(dy, h), rows(x)), reduceSum(dy, rows(x))];
+    const C = g.shape[0]!, rows = sizeOf(x.shape) / C;
+    const d = sub(x, mean), dh = mul(dy, g), dyd = reshape(mul(dy, d), [rows, C]);
+    const along = reshape(gemm(dyd, reshape(g, [C, 1])), r.shape); // sum dh d
+    const share = mul(mul(along, scalar(x.graph, 1 / C)), mul(r, mul(r, r)));
+    const dx = sub(mul(sub(dh, reduceMean(dh, [-1], true)), r), mul(d, share));
+    return [dx, reshape(gemm(reshape(r, [1, rows]), dyd), [C]), sumTo(dy, g.shape)];
   },
 });
 // h = x r with r = 1 / sqrt(mean x^2 + eps); y = h g.   dh = dy g; dx = r (dh - h mean(dh h)); dg = sum dy h
@@ -58,7 +62,7 @@ const SimplifiedLayerNormalization = operator({
   gradient: ({ inputs, outputs, dy }) => {
     const [x, g] = inputs as [Tensor, Tensor];
     const r = outputs[1]!, h = mul(x, r), dh = mul(dy, g);
-    return [mul(r, sub(dh, mul(h, reduceMean(mul(dh, h), [-1], true)))), reduceSum(mul(dy, h), rows(x))];
+    return [mul(r, sub(dh, mul(h, reduceMean(mul(dh, h), [-1], true)))), sumTo(mul(dy, h), g.shape)];
   },
 });
 // y = x rotated pairwise (i, i + d/2) by the angle of its position; dx = dy rotated back (the sine negated).

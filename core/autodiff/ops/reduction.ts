@@ -1,7 +1,8 @@
 // Sums along axes and their transpose, repetition.
 
-import { apply1, constant, ints, mismatch, operator, scalar, show, wholeNumbers } from '#core/autodiff/graph.ts';
+import { apply1, constant, ints, mismatch, operator, scalar, show, sizeOf, wholeNumbers } from '#core/autodiff/graph.ts';
 import type { Operator, Shape, Tensor } from '#core/autodiff/graph.ts';
+import { gemm } from './linalg.ts';
 import { reshape } from './movement.ts';
 
 const axisOf = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
@@ -80,5 +81,10 @@ export const zeros = (like: Tensor, shape: Shape): Tensor => expand(scalar(like.
 export function sumTo(dy: Tensor, shape: Shape): Tensor {
   const lead = dy.shape.length - shape.length;
   const axes = dy.shape.flatMap((size, i) => (i < lead || (shape[i - lead] === 1 && size !== 1) ? [i] : []));
-  return axes.length === 0 ? dy : reshape(reduceSum(dy, axes, true), shape);
+  if (axes.length === 0) return dy;
+  if (shape.length === 1 && axes.length === lead) { // to one row: a product with ones takes half the time of ReduceSum
+    const rows = sizeOf(dy.shape.slice(0, lead));
+    return reshape(gemm(expand(scalar(dy.graph, 1), [1, rows]), reshape(dy, [rows, shape[0]!])), shape);
+  }
+  return reshape(reduceSum(dy, axes, true), shape);
 }

@@ -120,6 +120,7 @@ function product(a: Values, b: Values, transA: boolean, transB: boolean): Values
 }
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+const geluTanh = (x: number) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 const logSumExp = (list: readonly number[]) => {
   const top = Math.max(...list);
   return top + Math.log(sum(list.map((v) => Math.exp(v - top))));
@@ -149,7 +150,8 @@ export const formulas: Readonly<Record<string, Formula>> = {
   Sigmoid: each((x) => sigmoid(x!)),
   Softplus: each((x) => Math.log1p(Math.exp(-Math.abs(x!))) + Math.max(x!, 0)),
   QuickGelu: (inputs, use) => each((x) => x! * sigmoid(use.attribute('alpha') * x!))(inputs, use),
-  GeluTanh: each((x) => 0.5 * x! * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x! + 0.044715 * x! ** 3)))),
+  GeluTanh: each((x) => geluTanh(x!)),
+  FastGelu: each((x) => geluTanh(x!)),
   Less: is((a, b) => a < b),
   LessOrEqual: is((a, b) => a <= b),
   Greater: is((a, b) => a > b),

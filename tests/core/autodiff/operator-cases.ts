@@ -92,6 +92,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   Softplus: [...single(e.softplus), of('far out', [given('float32', [4], [-60, -12, 12, 60])], (x) => e.softplus(x!))],
   QuickGelu: single(e.silu, -6, 6),
   GeluTanh: [...single(e.gelu, -4, 4), of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.gelu(x!))],
+  FastGelu: [of('three axes', [float([2, 1, 3], -4, 4)], (x) => e.geluForward(x!)), of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.geluForward(x!))],
   Less: compared(e.less),
   LessOrEqual: compared(e.lessOrEqual),
   Greater: compared(e.greater),
@@ -161,7 +162,10 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     of('added, some twice', [float([2, 4]), repeated([2, 3], [3, 0, 3, 1, 1, 1]), float([2, 3])], (x, at, u) => i.scatterElements(x!, at!, u!, 1, 'add')),
     of('axis 0, int64', [float([4, 2]), repeated([1, 2], [3, 0], 'int64'), float([1, 2])], (x, at, u) => i.scatterElements(x!, at!, u!, 0)),
   ],
-  ScatterND: [of('rows, some twice', [float([4, 2]), repeated([3, 1], [3, 0, 3]), float([3, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!))],
+  ScatterND: [
+    of('rows, some twice', [float([4, 2]), repeated([3, 1], [3, 0, 3]), float([3, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!)),
+    of('rows replaced', [float([4, 2]), repeated([2, 1], [3, 0]), float([2, 2])], (x, at, u) => i.replaceRows(x!, at!, u!), []),
+  ],
   TopK: [
     of('two of five', [float([3, 5])], (x) => i.topK(x!, 2)),
     of('all, ties by place', [given('float32', [5], [1, 3, 3, 2, 1])], (x) => i.topK(x!, 5)),
@@ -170,6 +174,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   Gemm: [
     ...sides([[2, 3], [3, 2]], [[3, 4], [4, 3]], l.gemm),
     of('a row added', [float([2, 3]), float([3, 4]), float([4])], (a, b, c) => l.gemm(a!, b!, { add: c! })),
+    of('a column added', [float([2, 3]), float([3, 4]), float([2, 1])], (a, b, c) => l.gemm(a!, b!, { add: c! })),
     of('a matrix added, transposed', [float([3, 2]), float([4, 3]), float([2, 4])], (a, b, c) => l.gemm(a!, b!, { transA: true, transB: true, add: c! })),
     of('one tensor on both sides', [float([2, 3])], (a) => l.gemm(a!, a!, { transB: true })),
     of('a row added to one row', [float([1, 3]), float([3, 2]), float([2])], (a, b, c) => l.gemm(a!, b!, { add: c! })),
@@ -248,7 +253,7 @@ export const refusals: Readonly<Record<string, readonly [build: (graph: Graph) =
   return {
     Add: two(e.add), Sub: two(e.sub), Mul: two(e.mul), Div: two(e.div), Max: two(e.maximum), Min: two(e.minimum),
     Neg: one(e.neg), Exp: one(e.exp), Log: one(e.log), Sqrt: one(e.sqrt), Tanh: one(e.tanh), Sigmoid: one(e.sigmoid), Softplus: one(e.softplus),
-    QuickGelu: one(e.silu), GeluTanh: one(e.gelu), Clip: one((x) => apply1(operators.get('Clip')!, [x, x, x])),
+    QuickGelu: one(e.silu), GeluTanh: one(e.gelu), FastGelu: [...one(e.geluForward), [(g) => e.geluForward(t(g, [])), 'float32[]']], Clip: one((x) => apply1(operators.get('Clip')!, [x, x, x])),
     Less: two(e.less), LessOrEqual: two(e.lessOrEqual), Greater: two(e.greater), GreaterOrEqual: two(e.greaterOrEqual), Equal: two(e.equal),
     And: two(e.and), Or: two(e.or), Not: one(e.not),
     Where: [[(g) => e.where(t(g, [2]), t(g, [2]), t(g, [2])), 'float32[2]'], [(g) => e.where(t(g, [2], 'bool'), t(g, [3]), t(g, [3])), 'bool[2], float32[3]']],

@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '#core/random.ts';
 import { bfloat16FromFloats, floatsFromBfloat16, floatsFromHalves, halvesFromFloats } from '#core/formats/number-formats.ts';
-import { openWeights, readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
-import { errorOf, fileWith, shared, temporaryFolder } from './folder.ts';
+import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
+import { errorOf, fileWith, temporaryFolder } from './folder.ts';
 
 /** A file with this header and these data bytes, made by hand. */
 function handMade(header: unknown, data: Uint8Array = new Uint8Array(0), name = 'made.safetensors'): string {
@@ -192,68 +192,5 @@ describe('files that lie', () => {
       expect(process.memoryUsage().arrayBuffers - before, kind).toBeLessThan(5_000_000);
     }
     expect(refused).toBeGreaterThan(150); // cuts, lengths and additions alone are half of them
-  });
-});
-
-describe('model folders', () => {
-  const tensor = (name: string, value: number) => ({ name, shape: [1, 2], data: Float32Array.of(value, value) });
-  function sharded(weightMap: Record<string, unknown>): string {
-    const folder = temporaryFolder();
-    writeSafetensors(path.join(folder, 'one.safetensors'), [tensor('a', 1), tensor('b', 2)]);
-    writeSafetensors(path.join(folder, 'two.safetensors'), [tensor('c', 3)]);
-    fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: weightMap }));
-    return folder;
-  }
-
-  test('shards, one file and a file by name read alike', () => {
-    const folder = sharded({ a: 'one.safetensors', b: 'one.safetensors', c: 'two.safetensors' });
-    const weights = openWeights(folder);
-    expect(weights.names()).toEqual(['a', 'b', 'c']);
-    expect([weights.has('c'), weights.has('d'), weights.dtype('c'), weights.shape('c')]).toEqual([true, false, 'F32', [1, 2]]);
-    expect(weights.load('c')).toEqual(Float32Array.of(3, 3));
-    expect(errorOf(() => weights.load('d')).message).toMatch(/no tensor "d"/);
-    writeSafetensors(path.join(folder, 'model.safetensors'), [tensor('single', 9)]);
-    expect(openWeights(folder).names()).toEqual(['single']);
-    expect(openWeights(path.join(folder, 'two.safetensors')).names()).toEqual(['c']);
-  });
-
-  test('a missing shard, a tensor missing from its shard, and folders without weights are named', () => {
-    expect(errorOf(() => openWeights(sharded({ a: 'three.safetensors' }))).message).toMatch(/shard three\.safetensors.*missing/);
-    expect(errorOf(() => openWeights(sharded({ c: 'one.safetensors' }))).message).toMatch(/one\.safetensors does not hold the tensor "c"/);
-    expect(errorOf(() => openWeights(sharded({}))).message).toContain('lists no tensor');
-    expect(errorOf(() => openWeights(temporaryFolder())).message).toContain('neither');
-    expect(errorOf(() => openWeights(path.join(temporaryFolder(), 'none'))).message).toContain('does not exist');
-    const folder = sharded({});
-    for (const text of ['{', '[]', '{"weight_map": []}']) {
-      fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), text);
-      expect(errorOf(() => openWeights(folder)).message).toContain('model.safetensors.index.json');
-    }
-  });
-
-  test.each(['../one.safetensors', '/etc/passwd', 'C:\\model.safetensors', '..\\one.safetensors', 'a/../../one.safetensors', '', 7, null])('an index may not lead out of its folder: %j', (shard) => {
-    const outer = sharded({});
-    const folder = path.join(outer, 'inner');
-    fs.mkdirSync(folder);
-    fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: { a: shard } }));
-    expect(errorOf(() => openWeights(folder)).message).toMatch(/"a".*not a file inside the folder/);
-  });
-
-  const bf16 = shared('reference', 'formats', 'llama-bf16-sharded'), f32 = shared('reference', 'models', 'llama');
-  test.skipIf(!bf16 || !f32)('bfloat16 shards written elsewhere equal their float32 model, rounded by us (skipped: reference numbers not present)', () => {
-    const original = openWeights(f32!), rounded = openWeights(bf16!);
-    const names = rounded.names();
-    expect(names.length).toBe(29);
-    for (const name of names) {
-      expect(rounded.dtype(name)).toBe('BF16');
-      expect(rounded.shape(name)).toEqual(original.shape(name));
-      expect(rounded.load(name)).toEqual(floatsFromBfloat16(bfloat16FromFloats(original.load(name))));
-    }
-    // and our own shard of the same numbers is the same bytes
-    const shard = fs.readdirSync(bf16!).find((name) => name.endsWith('.safetensors'))!;
-    const theirs = readSafetensors(path.join(bf16!, shard));
-    const ours = path.join(temporaryFolder(), shard);
-    writeSafetensors(ours, [...theirs.tensors].map(([name, { shape }]) => ({ name, shape, data: original.load(name) })), { dtype: 'BF16', metadata: theirs.metadata });
-    const data = (file: string) => { const bytes = fs.readFileSync(file); return bytes.subarray(8 + Number(bytes.readBigUInt64LE(0))); };
-    expect(data(ours).equals(data(path.join(bf16!, shard)))).toBe(true);
   });
 });

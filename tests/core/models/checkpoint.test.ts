@@ -72,6 +72,40 @@ describe.each(FAMILIES)('%s', (family) => {
     expect(loadCheckpoint(folder)).toEqual(other);
   });
 
+  test('shards hold the same model, and one file and shards replace each other without a stale file', () => {
+    const small = 1500; // bytes; below the larger matrices
+    const folder = saved(words, { maxShardBytes: small });
+    const shards = fs.readdirSync(folder).filter((name) => /^model-\d{5}-of-\d{5}\.safetensors$/.test(name));
+    expect(shards.length).toBeGreaterThan(3);
+    expect(fs.readdirSync(folder).toSorted()).toEqual(['config.json', ...shards, 'model.safetensors.index.json'].toSorted());
+    expect(loadCheckpoint(folder)).toEqual(words);
+    expect((readJson(path.join(folder, 'model.safetensors.index.json')) as { metadata: unknown }).metadata).toEqual({
+      total_parameters: checkpointParameters(words).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      total_size: Object.values(words.weights).reduce((sum, { byteLength }) => sum + byteLength, 0),
+    });
+
+    const other = tinyModel(family, 2), scorer = withScoreHead(words, 3);
+    saveCheckpoint(folder, other);
+    expect(fs.readdirSync(folder).toSorted()).toEqual(['config.json', 'model.safetensors']);
+    expect(loadCheckpoint(folder)).toEqual(other);
+    saveCheckpoint(folder, scorer, { maxShardBytes: 2 * small });
+    expect(fs.readdirSync(folder)).not.toContain('model.safetensors');
+    expect(loadCheckpoint(folder)).toEqual(scorer);
+    saveCheckpoint(folder, scorer, { maxShardBytes: small });
+    expect(loadCheckpoint(folder)).toEqual(scorer);
+    const { weight_map } = readJson(path.join(folder, 'model.safetensors.index.json')) as { weight_map: Record<string, string> };
+    expect(fs.readdirSync(folder).filter((name) => name.endsWith('.safetensors')).toSorted(), 'no shard of the earlier cut').toEqual([...new Set(Object.values(weight_map))].toSorted());
+  });
+
+  test('a write that fails between two shards leaves the old folder as it was, and nothing else', () => {
+    const folder = saved(words, { maxShardBytes: 1500 }), before = fs.readdirSync(folder);
+    const names = checkpointParameters(words).map(({ name }) => name), broken = { ...tinyModel(family, 2).weights, [names.at(-1)!]: new Float32Array(1) };
+    expect(() => saveCheckpoint(folder, { ...words, weights: broken }, { maxShardBytes: 1500 })).toThrow(names.at(-1)!);
+    expect(fs.readdirSync(folder)).toEqual(before);
+    expect(loadCheckpoint(folder)).toEqual(words);
+    expect(fs.readdirSync(scratch).filter((name) => name.startsWith(`${path.basename(folder)}.`))).toEqual([]);
+  });
+
   test('a missing tensor, one of another shape, and a cut-off file are named', () => {
     const [, second] = parameters(words.architecture);
     const missing = foreign(words, { keep: (name) => name !== second!.name });
