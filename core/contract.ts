@@ -1,31 +1,26 @@
-// Every record that crosses a process border: plain data, the field's words, and no import of anything.
-// Calls and events (noun.verb, with schemas) join this file when the window does.
+// Everything that crosses a process border: the records, the calls (noun.verb) with the shape of their arguments, the events.
+//
+// Both ends are derived from this file: the service's table of handlers must have one function a call (else it does not
+// compile), the window's `call('noun.verb', arguments)` knows arguments and result. Arguments are checked against their
+// schema at one place in the service; results come from ourselves and are not. It imports nothing but the schemas.
+
+import * as v from 'valibot';
+
+// ---- The records of a project
 
 export type Split = 'train' | 'validation' | 'test';
 /** Why a completion ended: the model wrote end-of-text, or it reached the length limit. */
 export type Finish = 'stop' | 'length';
 export type PolicyKind = 'base' | 'policy' | 'reward';
-export type RunKind = 'pretrain' | 'sft' | 'reward' | 'ppo' | 'sample' | 'demo';
-export type RunStatus = 'running' | 'done' | 'stopped' | 'failed' | 'cancelled';
+export type RunKind = 'pretrain' | 'sft' | 'reward' | 'ppo' | 'sample' | 'score' | 'demo';
+/** queued → running ⇄ paused → stopping → stopped, or cancelling → cancelled, or done, or failed. */
+export type RunStatus = 'queued' | 'running' | 'paused' | 'stopping' | 'cancelling' | 'done' | 'stopped' | 'failed' | 'cancelled';
 
 /** What is asked. `reference` is a person's answer where there is one; `facts` belong to the demo world. */
-export interface Prompt {
-  id: number;
-  text: string;
-  reference: string | null;
-  split: Split;
-  source: string;
-  facts: Record<string, string> | null;
-}
+export interface Prompt { id: number; text: string; reference: string | null; split: Split; source: string; facts: Record<string, string> | null }
 
 /** How a completion was drawn; temperature 0 is greedy. */
-export interface SamplingParameters {
-  temperature: number;
-  topK: number;
-  topP: number;
-  maxNew: number;
-  seed: number;
-}
+export interface SamplingParameters { temperature: number; topK: number; topP: number; maxNew: number; seed: number }
 
 /** One sampled answer. `tokenIds` include the end-of-text where `finish` is 'stop'. */
 export interface Completion {
@@ -40,81 +35,266 @@ export interface Completion {
   samplingLogprobs: number[];
   finish: Finish;
   sampling: SamplingParameters;
+  /** the run that drew it, and at which of its steps (null where it was not drawn during training) */
   runId: string | null;
+  step: number | null;
 }
 
-export interface Labeler {
-  id: number;
-  name: string;
-  kind: 'person' | 'program';
-}
+export interface Labeler { id: number; name: string; kind: 'person' | 'program' }
+
+/** What the ranking desk shows at once: one prompt and the two to nine completions to be ranked together. */
+export interface Item { id: number; promptId: number; completionIds: number[]; source: 'sample' | 'import' | 'inspect'; reason: string | null }
 
 /** One labeler's ordering of the completions of one prompt. */
 export interface Ranking {
   id: number;
   promptId: number;
   labelerId: number;
+  itemId: number | null;
   status: 'ranked' | 'none-acceptable' | 'skipped';
   /** 1 is best; equal numbers are ties; empty when skipped */
-  ranks: { completionId: number; rank: number }[];
+  ranks: Rank[];
   /** 1 to 9, where the labeler gave it */
   confidence: number | null;
+  /** milliseconds the labeler was active on it */
   durationMs: number | null;
   /** completion ids in the order they were shown */
   shownOrder: number[];
   note: string | null;
+  /** what the labeler thought had happened before reading the post */
+  naive: string | null;
+  /** the earlier ranking that this hidden repeat shows again; it makes no comparisons */
+  repeatOf: number | null;
+  /** which version of the guidelines was in force */
+  guidelines: number | null;
   createdAt: number;
 }
+export interface Rank { completionId: number; rank: number }
 
 /** A pair derived from a ranking (a view, never stored): ties make none. */
-export interface Comparison {
-  rankingId: number;
-  promptId: number;
-  labelerId: number;
-  chosenId: number;
-  rejectedId: number;
-}
-
+export interface Comparison { rankingId: number; promptId: number; labelerId: number; chosenId: number; rejectedId: number }
 /** An axis score of one completion, 1 to 7. */
-export interface Rating {
-  id: number;
-  completionId: number;
-  labelerId: number;
-  axis: string;
-  value: number;
-}
-
-/** A labelled character span of a completion, in UTF-16 offsets. */
-export interface Mark {
-  id: number;
-  completionId: number;
-  labelerId: number;
-  start: number;
-  end: number;
-  label: string;
-  note: string | null;
-}
-
+export interface Rating { id: number; completionId: number; labelerId: number; axis: string; value: number }
+/** A labelled character span of a completion, in UTF-16 offsets, end excluded. */
+export interface Mark { id: number; completionId: number; labelerId: number; start: number; end: number; label: string; note: string | null }
 /** A model the project knows: a base model, a tuned policy or a reward model, with its lineage. */
-export interface Policy {
-  id: number;
-  name: string;
-  kind: PolicyKind;
-  /** relative to the project folder when it lies inside it */
-  path: string;
-  parentId: number | null;
-  runId: string | null;
-  createdAt: number;
+export interface Policy { id: number; name: string; kind: PolicyKind; /** relative to the project folder when inside it */ path: string; parentId: number | null; runId: string | null; createdAt: number }
+/** One execution of a job; its immutable manifest lies in runs/<id>/manifest.json. `error` is the sentence that ended it. */
+export interface Run { id: string; kind: RunKind; name: string; status: RunStatus; createdAt: number; endedAt: number | null; error: string | null }
+
+// ---- What the window is shown
+
+/** How an error crosses; `code` is an ErrorCode of core/errors.ts, or 'crash' for a mistake of ours. */
+export interface Fault { code: string; message: string; hint: string }
+export type Theme = 'system' | 'light' | 'dark';
+/** One person's settings on this machine, for every project. `keys`: action name -> key, only where it differs from the default. */
+export interface Preferences { theme: Theme; keys: Record<string, string>; layout: 'stack' | 'columns'; sidebar: boolean; recent: RecentProject[]; lastFolder: string | null }
+export interface RecentProject { folder: string; name: string; openedAt: number }
+export interface ProjectSettings {
+  labelerId: number | null;
+  axes: string[];
+  markLabels: string[];
+  askConfidence: boolean;
+  /** ask what happened before the post is shown (the paper's naive reading) */
+  naiveReading: boolean;
+  /** share of items shown a second time without saying so, 0 to 0.1 */
+  repeats: number;
+  sessionGoal: number;
+  /** minutes of labelling between reminders; 0 = none */
+  breakMinutes: number;
+  currentPolicyId: number | null;
+  rewardModelId: number | null;
+}
+export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; models: number; runs: number; isDemo: boolean; notices: string[] }
+export interface Device { provider: 'cpu' | 'cuda' | 'webgpu'; name: string; cores: number; memoryBytes: number; freeBytes: number; /** why this and not another */ reason: string }
+export interface AppState { version: string; preferences: Preferences; project: ProjectSummary | null; settings: ProjectSettings | null; labelers: Labeler[]; device: Device; logFolder: string; /** what a person should know, such as damaged preferences */ notices: string[] }
+
+export type QueueName = 'sequential' | 'shuffled' | 'newest' | 'uncertain' | 'disagrees' | 'flagged' | 'requested';
+/** A token's characters in a completion's text, UTF-16, end excluded; tokens that share a character share its span. */
+export interface TokenSpan { start: number; end: number }
+/** What has been entered for an item and not been submitted; it survives everything. */
+export interface Draft { ranks: Rank[]; confidence: number | null; note: string | null; naive: string | null; durationMs: number }
+/** One item on the desk. Who wrote an answer is not in it: labelling is blind. */
+export interface DeskItem {
+  itemId: number;
+  prompt: Prompt;
+  answers: { completionId: number; text: string; spans: TokenSpan[]; marks: Mark[]; ratings: Record<string, number>; flagged: boolean }[];
+  draft: Draft;
+  /** the ranking that stands, where the item was submitted before */
+  ranking: Ranking | null;
+  flagged: boolean;
+  /** why this item comes now, in a sentence */
+  reason: string;
+  guidelines: number;
+}
+export interface DeskProgress { done: number; total: number; skipped: number; session: number; sessionGoal: number; sessionStartedAt: number | null; ratePerHour: number | null; repeats: number; selfAgreement: number | null }
+export interface Saved { at: number; eventId: number | null }
+export interface Undone { itemId: number | null; promptId: number | null; sentence: string }
+export interface Guidelines { version: number; text: string; createdAt: number }
+
+export interface PromptRow { id: number; text: string; split: Split; source: string; completions: number; rankings: number }
+export interface SearchHit { kind: 'prompt' | 'completion'; id: number; promptId: number; excerpt: string }
+export interface FileEntry { name: string; path: string; folder: boolean; bytes: number; /** a project, a model folder or a file we read; else null */ kind: 'project' | 'model' | 'gguf' | 'data' | null }
+export type ImportKind = 'prompts' | 'completions' | 'rankings';
+export interface ImportPreview { format: string; columns: string[]; fields: string[]; map: Record<string, string>; rows: Record<string, string>[]; total: number; duplicates: number; errors: { line: number; message: string }[] }
+export interface ImportResult { added: number; duplicates: number; errors: { line: number; message: string }[]; eventId: number | null }
+
+export interface ModelRow extends Policy { folder: string; parentName: string | null; family: string | null; parameters: number | null; bytes: number; completions: number; /** 'policy' to sample and tune from, 'reward' to score with */ current: 'policy' | 'reward' | null; problem: string | null; step: number | null }
+export interface ModelVerdict { path: string; ok: boolean; sentence: string; hint: string | null; kind: PolicyKind | null; family: string | null; parameters: number | null; bytes: number; licence: string | null; files: { name: string; bytes: number; ok: boolean; sentence: string }[] }
+export interface LineageStep { name: string; kind: string; sentence: string; modelId: number | null; runId: string | null }
+
+export interface Field { name: string; kind: 'number' | 'whole' | 'flag' | 'choice' | 'text' | 'model'; default: number | string | boolean; range: [number, number] | null; choices: string[] | null; sentence: string }
+/** A recipe on its card: what it does, what it takes, what is missing. `defaults` are what one click starts it with here. */
+export interface RecipeCard { name: RunKind; title: string; sentence: string; makes: string; fields: Field[]; defaults: Config; needs: { ok: boolean; sentence: string }[] }
+export type Config = Record<string, number | string | boolean>;
+export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: number; availableBytes: number; seconds: number | null; sentence: string; fixes: string[] }
+/** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
+export interface RunRow extends Run { step: number; total: number; secondsLeft: number | null; phase: string; modelId: number | null; summary: string | null; resumable: boolean }
+export interface RunDetail { run: RunRow; manifest: Record<string, unknown> | null; checkpoints: number[]; folder: string; notices: string[] }
+export type MetricPoint = { step: number; seconds: number } & Record<string, number>;
+export interface MetricMeaning { sentence: string; unit: string; healthy: string }
+/** One text that a run wrote for a fixed prompt at one of its steps. */
+export interface RunSample { completionId: number; promptId: number; step: number; text: string; score: number | null; kl: number | null; gold: number | null; finish: Finish; tokens: number }
+
+export type SampleSort = 'id' | 'score' | 'length' | 'kl' | 'repetition' | 'step' | 'logprob';
+export interface SampleRow { id: number; promptId: number; prompt: string; text: string; policyId: number | null; policy: string; runId: string | null; step: number | null; finish: Finish; tokens: number; repetition: number; score: number | null; kl: number | null; gold: number | null; logprob: number; flagged: boolean; rank: number | null }
+/** One token: its characters, ln π at temperature 1, and where they were measured ln π_ref and the critic's or reward model's value. */
+export interface TokenRow { id: number; token: string; start: number; end: number; logprob: number; reference: number | null; value: number | null }
+
+// ---- Calls
+
+const id = v.pipe(v.number(), v.integer(), v.minValue(0));
+const text = v.pipe(v.string(), v.maxLength(1_000_000));
+const short = v.pipe(v.string(), v.maxLength(4096));
+const ids = v.pipe(v.array(id), v.maxLength(100_000));
+const runId = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/));
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1e9));
+const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000));
+const split = v.picklist(['train', 'validation', 'test']);
+const queue = v.picklist(['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees', 'flagged', 'requested']);
+const rank = v.strictObject({ completionId: id, rank: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)) });
+const kind = v.picklist(['prompts', 'completions', 'rankings']);
+const config = v.record(short, v.union([v.number(), v.string(), v.boolean()]));
+const recipe = v.picklist(['pretrain', 'sft', 'reward', 'ppo', 'sample', 'score']);
+const onDesk = { labelerId: id, itemId: id };
+const span = { completionId: id, labelerId: id, start: offset, end: offset, label: short, note: v.nullable(text) };
+const sampling = v.strictObject({ temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)), topK: offset, topP: share, maxNew: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4096)), seed: offset });
+const sampleFilter = v.strictObject({
+  search: v.optional(short), policyId: v.optional(id), runId: v.optional(runId), step: v.optional(offset), promptId: v.optional(id), finish: v.optional(v.picklist(['stop', 'length'])), flagged: v.optional(v.boolean()),
+  /** tokens, share of repeated three-token sequences, score, KL: [lowest, highest] */
+  length: v.optional(v.tuple([v.number(), v.number()])), repetition: v.optional(v.tuple([v.number(), v.number()])), score: v.optional(v.tuple([v.number(), v.number()])), kl: v.optional(v.tuple([v.number(), v.number()])),
+});
+export type SampleFilter = v.InferOutput<typeof sampleFilter>;
+
+const call = <Result>() => <const Shape extends v.ObjectEntries>(shape: Shape) => ({ schema: v.strictObject(shape), result: null as unknown as Result });
+
+export const CALLS = {
+  'app.state': call<AppState>()({}),
+  'app.setPreferences': call<Preferences>()({ changes: v.partial(v.strictObject({ theme: v.picklist(['system', 'light', 'dark']), keys: v.record(short, short), layout: v.picklist(['stack', 'columns']), sidebar: v.boolean(), lastFolder: v.nullable(short), recent: v.pipe(v.array(v.strictObject({ folder: short, name: short, openedAt: v.number() })), v.maxLength(100)) })) }),
+  'app.diagnostics': call<{ text: string }>()({}),
+  'files.list': call<{ folder: string; parent: string | null; entries: FileEntry[] }>()({ folder: v.nullable(short) }),
+
+  'project.open': call<AppState>()({ folder: short }),
+  'project.create': call<AppState>()({ folder: short, demo: v.boolean() }),
+  'project.close': call<AppState>()({}),
+  'project.check': call<{ problems: string[] }>()({}),
+  'project.backup': call<{ file: string }>()({}),
+  'project.setSettings': call<ProjectSettings>()({ changes: v.partial(v.strictObject({ labelerId: v.nullable(id), axes: v.array(short), markLabels: v.array(short), askConfidence: v.boolean(), naiveReading: v.boolean(), repeats: v.pipe(v.number(), v.minValue(0), v.maxValue(0.1)), sessionGoal: offset, breakMinutes: offset, currentPolicyId: v.nullable(id), rewardModelId: v.nullable(id) })) }),
+  'labelers.add': call<Labeler>()({ name: short }),
+
+  /** The item to label now: `itemId` itself where given, else the next of the queue (after or before `from`). Null when the queue is empty. */
+  'desk.item': call<DeskItem | null>()({ labelerId: id, queue, itemId: v.optional(id), from: v.optional(id), step: v.optional(v.picklist([1, -1])) }),
+  'desk.draft': call<Saved>()({ ...onDesk, changes: v.partial(v.strictObject({ ranks: v.pipe(v.array(rank), v.maxLength(9)), confidence: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9))), note: v.nullable(text), naive: v.nullable(text) })), durationMs: v.pipe(v.number(), v.minValue(0)) }),
+  'desk.submit': call<Saved & { rankingId: number }>()({ ...onDesk, status: v.picklist(['ranked', 'none-acceptable', 'skipped']), durationMs: v.pipe(v.number(), v.minValue(0)) }),
+  'desk.flag': call<Saved>()({ ...onDesk, flagged: v.boolean() }),
+  'desk.progress': call<DeskProgress>()({ labelerId: id, queue }),
+  'desk.undo': call<Undone | null>()({ labelerId: id }),
+  'desk.redo': call<Undone | null>()({ labelerId: id }),
+  'marks.add': call<Saved & { markId: number }>()(span),
+  'marks.change': call<Saved>()({ markId: id, ...span }),
+  'marks.remove': call<Saved>()({ markId: id }),
+  'ratings.set': call<Saved>()({ completionId: id, labelerId: id, axis: short, value: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(7))) }),
+  'guidelines.get': call<{ current: Guidelines; versions: Guidelines[] }>()({}),
+  'guidelines.save': call<Guidelines>()({ text }),
+
+  'prompts.page': call<{ total: number; rows: PromptRow[] }>()({ split: v.optional(split), search: v.optional(short), offset, limit }),
+  'prompts.get': call<{ prompt: Prompt; completions: SampleRow[]; rankings: Ranking[] }>()({ promptId: id }),
+  'prompts.setSplit': call<Saved>()({ promptIds: ids, split }),
+  /** Deals all prompts out anew by share, seeded; what is over goes to train. */
+  'prompts.divide': call<Record<Split, number>>()({ validation: share, test: share, seed: offset }),
+  /** With everything that hangs on them; `events.undo` brings it all back. */
+  'prompts.remove': call<Saved & { removed: number }>()({ promptIds: ids }),
+  'events.undo': call<Undone | null>()({ eventId: id }),
+  'search.find': call<{ hits: SearchHit[] }>()({ text: short, limit }),
+  'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short) }),
+  'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split }),
+
+  'models.list': call<ModelRow[]>()({}),
+  'models.look': call<{ verdicts: ModelVerdict[] }>()({ path: short }),
+  'models.add': call<ModelRow>()({ path: short, name: short, copy: v.boolean() }),
+  'models.rename': call<ModelRow>()({ modelId: id, name: short }),
+  'models.remove': call<Saved>()({ modelId: id }),
+  'models.lineage': call<{ steps: LineageStep[] }>()({ modelId: id }),
+  'models.export': call<{ folder: string }>()({ modelId: id, folder: short }),
+  /** Interactive sampling: it may make a running job pause at its next chunk border. */
+  'models.try': call<{ completions: { text: string; finish: Finish; logprob: number; tokens: number; score: number | null }[]; waitedMs: number }>()({ modelId: id, prompt: text, k: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)), sampling }),
+
+  'recipes.list': call<{ recipes: RecipeCard[]; metrics: Record<string, MetricMeaning> }>()({}),
+  'recipes.estimate': call<Estimate>()({ recipe, config }),
+  'runs.start': call<RunRow>()({ recipe, config, name: v.nullable(short) }),
+  'runs.list': call<RunRow[]>()({}),
+  'runs.get': call<RunDetail>()({ runId }),
+  /** `from`: rows the window has already. */
+  'runs.metrics': call<{ rows: MetricPoint[]; total: number }>()({ runId, from: offset }),
+  'runs.samples': call<{ samples: RunSample[]; prompts: { id: number; text: string }[] }>()({ runId }),
+  'runs.log': call<{ lines: string[] }>()({ runId }),
+  'runs.pause': call<RunRow>()({ runId }),
+  /** Goes on with a paused run, or with one that stopped, failed or was killed, from its newest checkpoint. */
+  'runs.resume': call<RunRow>()({ runId }),
+  /** Saves a checkpoint and the model so far, then ends. */
+  'runs.stop': call<RunRow>()({ runId }),
+  'runs.cancel': call<RunRow>()({ runId }),
+
+  'samples.page': call<{ total: number; rows: SampleRow[] }>()({ filter: sampleFilter, sort: v.picklist(['id', 'score', 'length', 'kl', 'repetition', 'step', 'logprob']), descending: v.boolean(), offset, limit }),
+  'samples.tokens': call<{ text: string; tokens: TokenRow[] }>()({ completionId: id }),
+  'samples.flag': call<Saved>()({ completionId: id, labelerId: id, flagged: v.boolean() }),
+  /** Puts these completions, by prompt, before the labeler: one item a prompt. */
+  'samples.request': call<{ items: number }>()({ completionIds: ids, reason: short }),
+} as const;
+
+export type CallName = keyof typeof CALLS;
+export type Arguments<K extends CallName> = v.InferOutput<(typeof CALLS)[K]['schema']>;
+export type Result<K extends CallName> = (typeof CALLS)[K]['result'];
+
+/** The arguments of a call as they should be, or what is wrong with them in a sentence. */
+export function checkArguments(name: string, given: unknown): { ok: true; name: CallName; args: Arguments<CallName> } | { ok: false; problem: string } {
+  if (!Object.hasOwn(CALLS, name)) return { ok: false, problem: `There is no call "${name.slice(0, 60)}".` };
+  const checked = v.safeParse(CALLS[name as CallName].schema as v.GenericSchema, given);
+  if (checked.success) return { ok: true, name: name as CallName, args: checked.output as Arguments<CallName> };
+  const issue = checked.issues[0]!;
+  return { ok: false, problem: `The call ${name} was given a wrong ${v.getDotPath(issue) ?? 'value'}: ${issue.message}.` };
 }
 
-/** One execution of a job; its immutable manifest lies in runs/<id>/manifest.json. */
-export interface Run {
-  id: string;
-  kind: RunKind;
-  name: string;
-  status: RunStatus;
-  createdAt: number;
-  endedAt: number | null;
-  /** the sentence of the error that ended it */
-  error: string | null;
+// ---- Events and messages
+
+export interface Events {
+  /** something the window may be showing has changed; it asks again for what it shows */
+  'project.changed': { project: ProjectSummary | null; settings: ProjectSettings | null; labelers: Labeler[] };
+  'preferences.changed': { preferences: Preferences };
+  'labels.changed': { labelerId: number; itemId: number | null };
+  'data.changed': Record<string, never>;
+  'models.changed': Record<string, never>;
+  'run.changed': { run: RunRow };
+  'run.metrics': { runId: string; from: number; rows: MetricPoint[] };
+  'run.samples': { runId: string; step: number };
+  'run.log': { runId: string; lines: string[] };
+  /** from the host: the service died and another one has taken over */
+  'service.restarted': { sentence: string };
 }
+export type EventName = keyof Events;
+
+/** Window → service, and its answers; `id` pairs them. The same over WebSocket, process messages and Electron's. */
+export interface Request { id: number; call: string; args: unknown }
+export type Reply = { id: number; result: unknown } | { id: number; fault: Fault };
+export type Notice = { [K in EventName]: { event: K; data: Events[K] } }[EventName];

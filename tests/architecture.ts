@@ -29,9 +29,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/evaluation': { may: ['core/errors', 'core/random', 'core/tokenizer', 'core/models'] },
   'core/jobs': { may: BELOW_JOBS },
   'core/service': { may: BELOW_SERVICE },
-  'core/host': { may: BELOW_HOST },
-  'core/cli': { may: [...BELOW_HOST, 'core/host'] },
-  electron: { may: ['core/contract', 'core/errors'] },
+  'core/supervisor': { may: ['core/contract', 'core/errors'] },
+  'core/host': { may: ['core/contract', 'core/errors', 'core/supervisor'] },
+  'core/cli': { may: [...BELOW_HOST, 'core/host', 'core/supervisor'] },
+  electron: { may: ['core/contract', 'core/errors', 'core/supervisor'] },
   renderer: { may: ['core/contract'], node: false },
 };
 
@@ -42,22 +43,30 @@ export const HOMES: Readonly<Record<string, string>> = {
   papaparse: 'core/formats',
   'onnxruntime-node': 'core/autodiff',
   'onnxruntime-common': 'core/autodiff',
+  valibot: 'core/contract',
+  ws: 'core/host',
   electron: 'electron',
   vue: 'renderer',
+  'vue-router': 'renderer',
   pinia: 'renderer',
+  'reka-ui': 'renderer',
+  '@tanstack/vue-virtual': 'renderer',
+  tinykeys: 'renderer',
+  diff: 'renderer',
   uplot: 'renderer',
 };
 
 /** Which files of core/jobs are jobs: no job knows another job, only the table of recipes does. */
-export const IS_JOB = /^core\/jobs\/(train-.*|sample|label-gold|demo-project)\.ts$/;
+export const IS_JOB = /^core\/jobs\/(train-.*|sample|score|label-gold|demo-project)\.ts$/;
 const TABLE_OF_JOBS = 'core/jobs/recipes.ts';
 
 const SOURCE_FOLDERS = ['core', 'electron', 'renderer', 'build', 'tests'];
 const MAX_LINES = 400;
 const FORBIDDEN_NAMES = ['utils', 'util', 'helpers', 'helper', 'common', 'misc', 'lib', 'shared'];
-const SENTENCE = /^\/\/ [\p{Lu}`"].*\.$/u;
+const SENTENCE = /^(\/\/ [\p{Lu}`"].*\.|\/\* [\p{Lu}`"].*\. \*\/|<!-- [\p{Lu}`"].*\. -->)$/u;
 const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*$/;
-const MAY_EXPORT_DEFAULT = /(\.config\.ts|^build\/.*-reporter\.mjs)$/;
+const PASCAL = /^([A-Z][a-z0-9]*)+$/; // a component is named as its tag is
+const MAY_EXPORT_DEFAULT = /(\.config\.ts|^build\/.*-(reporter|setup)\.mjs)$/;
 
 /** What a module asks for and hands out. */
 interface Exchange {
@@ -68,7 +77,8 @@ interface Exchange {
 
 /** Reads every static, dynamic and type import (and `require`) of a source text. */
 function readExchange(name: string, text: string): Exchange {
-  const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true, name.endsWith('.ts') ? ts.ScriptKind.TS : ts.ScriptKind.JS);
+  const script = name.endsWith('.vue') ? [...text.matchAll(/<script[^>]*>([^]*?)<\/script>/g)].map((match) => match[1]).join('\n') : text;
+  const source = ts.createSourceFile(name, script, ts.ScriptTarget.Latest, true, name.endsWith('.mjs') ? ts.ScriptKind.JS : ts.ScriptKind.TS);
   const found: Exchange = { imports: [], defaultExports: [], reExports: [] };
   const imported = new Set<string>();
   const lineOf = (node: ts.Node) => source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1;
@@ -121,7 +131,7 @@ function judgeImport(file: string, specifier: string): string | null {
   const rules = LAYERS[layer];
   if (!rules) return null; // build and tests may use everything
   if (specifier.startsWith('./') || specifier.startsWith('#')) {
-    if (specifier.startsWith('#') && !specifier.startsWith('#core/')) return `imports "${specifier}": only #core/… is known`;
+    if (specifier.startsWith('#') && !/^#(core|renderer)\//.test(specifier)) return `imports "${specifier}": only #core/… and #renderer/… are known`;
     const target = specifier.startsWith('./') ? join(dirname(file), specifier).replaceAll('\\', '/') : specifier.slice(1);
     if (!/\.(ts|vue|css|json|wasm|sql)$/.test(target)) return `imports "${specifier}" without its file ending`;
     const other = layerOf(target);
@@ -139,9 +149,9 @@ function judgeImport(file: string, specifier: string): string | null {
 function judgeFile(path: string, text: string): string[] {
   const problems: string[] = [];
   const parts = path.split('/');
-  const bare = parts.map((part) => part.replace(/(\.(test|spec|config|d))?\.(ts|mjs)$/, ''));
-  const odd = bare.find((part) => !KEBAB.test(part));
-  if (odd) problems.push(`${path}: "${odd}" is not kebab-case`);
+  const bare = parts.map((part) => part.replace(/(\.(test|spec|config|d))?\.(ts|mjs|vue|css)$/, ''));
+  const odd = bare.find((part, i) => !(path.endsWith('.vue') && i === bare.length - 1 ? PASCAL : KEBAB).test(part));
+  if (odd) problems.push(`${path}: "${odd}" is not ${path.endsWith('.vue') ? 'PascalCase' : 'kebab-case'}`);
   const vague = bare.find((part) => FORBIDDEN_NAMES.includes(part));
   if (vague) problems.push(`${path}: "${vague}" says nothing; name it after what is in it`);
   if (bare.at(-1) === 'index') problems.push(`${path}: no index files; import from the file itself`);
@@ -151,6 +161,7 @@ function judgeFile(path: string, text: string): string[] {
   if (lines.length > MAX_LINES) problems.push(`${path}: ${lines.length} lines, the most is ${MAX_LINES}`);
   if (!SENTENCE.test(lines[lines[0]?.startsWith('#!') ? 1 : 0] ?? '')) problems.push(`${path}:1: does not open with a sentence ("// Does this and that.")`);
 
+  if (path.endsWith('.css')) return problems;
   const exchange = readExchange(path, text);
   for (const { specifier, line } of exchange.imports) {
     const problem = judgeImport(path, specifier);
@@ -167,7 +178,7 @@ export function sourceFiles(root: string): string[] {
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/${name.replaceAll('\\', '/')}`),
   );
   const files = [...readdirSync(root), ...inFolders];
-  return files.filter((path) => /\.(ts|mjs)$/.test(path) && !path.includes('node_modules/') && statSync(join(root, path)).isFile()).sort();
+  return files.filter((path) => /\.(ts|mjs|vue|css)$/.test(path) && !path.includes('node_modules/') && statSync(join(root, path)).isFile()).sort();
 }
 
 /** Every breach of the house rules in the tree, as "path:line: what is wrong"; empty when the house is kept. */

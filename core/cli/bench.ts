@@ -1,13 +1,15 @@
-// `tastemaker bench`: our training step, sampler and PPO update beside the runtime's own matrix products, and beside PyTorch where it is at hand.
+// `tastemaker bench`: our training step, sampler and PPO update beside the runtime's own matrix products and beside PyTorch, and a big project.
 
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { processorThreads } from '#core/autodiff/session.ts';
+import { benchProject } from './bench-project.ts';
 import { benchPpo, benchSample, benchTrain } from './bench-shapes.ts';
 import type { Figure } from './bench-shapes.ts';
-import { defineCommand, text } from './command.ts';
+import { defineCommand, text, wholeNumber } from './command.ts';
+import { table } from './table.ts';
 
 const BENCHES: Record<string, () => Promise<Figure>> = { train: () => benchTrain(), sample: () => benchSample(), ppo: () => benchPpo() };
 
@@ -26,19 +28,34 @@ const show = (values: Readonly<Record<string, unknown>>): string[] =>
 
 export const benchCommand = defineCommand({
   name: 'bench',
-  words: ['[train|sample|ppo]'],
-  sentence: 'Measure training, sampling and PPO on this machine.',
-  options: { peer: text('PYTHON', null, 'A Python with torch, transformers and trl 1.11, to time them on the same shapes in the same run.') },
+  words: ['[train|sample|ppo|project]'],
+  sentence: 'Measure training, sampling and PPO on this machine, and how fast a big project answers.',
+  options: {
+    peer: text('PYTHON', null, 'A Python with torch, transformers and trl 1.11, to time them on the same shapes in the same run.'),
+    prompts: wholeNumber(100_000, [1, 10_000_000], 'Prompts of the big project.'),
+    'completions-per-prompt': wholeNumber(4, [2, 100], 'Completions of each of its prompts.'),
+    rankings: wholeNumber(100_000, [0, 10_000_000], 'Rankings of the big project, at most one a prompt.'),
+    out: text('DIR', null, 'Keep the big project in this folder; one that lies there already is measured again.'),
+  },
   run: async ({ words: [only], options, tell }) => {
-    if (only && !Object.hasOwn(BENCHES, only)) throw new TastemakerError('bad-argument', `There is no bench "${only}".`, `Benches: ${Object.keys(BENCHES).join(', ')}.`);
+    const names = [...Object.keys(BENCHES), 'project'];
+    if (only && !names.includes(only)) throw new TastemakerError('bad-argument', `There is no bench "${only}".`, `Benches: ${names.join(', ')}.`);
     // before anything is measured: what is named must be a Python
     if (options.peer && !spawnSync(options.peer, ['--version'], { encoding: 'utf8' }).stdout?.startsWith('Python 3')) {
       throw new TastemakerError('bad-argument', `${options.peer} is not a Python 3 that can be started.`, 'Name one that has torch, transformers and trl.');
     }
     const machine = { processor: os.cpus()[0]?.model ?? 'unknown', threads: processorThreads() };
     tell(`${machine.processor}, ${machine.threads} threads`);
-    const results = [];
-    for (const name of only ? [only] : Object.keys(BENCHES)) {
+    const results: Record<string, unknown>[] = [];
+    for (const name of only ? [only] : names) {
+      if (name === 'project') {
+        const figures = await benchProject({ prompts: options.prompts, perPrompt: options['completions-per-prompt'], rankings: options.rankings }, options.out, tell);
+        results.push({ bench: name, ...figures });
+        tell(`\nA project of ${figures.megabytes.toFixed(0)} MB, built in ${figures.builtInSeconds.toFixed(1)} s; milliseconds:`);
+        const rows = Object.entries(figures.milliseconds).map(([what, { p50, p95, max, times }]) => [what, ...[p50, p95, max].map((value) => value.toFixed(2)), String(times)]);
+        for (const line of table(['what', 'p50', 'p95', 'max', 'times'], rows)) tell(line);
+        continue;
+      }
       const figure = await BENCHES[name]!();
       const other = options.peer ? peer(options.peer, name) : null;
       results.push({ bench: name, ...figure, ...(other ? { peer: other } : {}) });

@@ -17,7 +17,7 @@ export interface Option<T> {
 export type Options = Readonly<Record<string, Option<unknown>>>;
 export type Values<O extends Options> = { [K in keyof O]: O[K] extends Option<infer T> ? T : never };
 
-/** What a command hands back: `data` is what --json prints, `lines` what a person reads. */
+/** What a command hands back: `data` is what --json prints (undefined where it printed already), `lines` what a person reads. */
 export interface Report {
   data: unknown;
   lines: readonly string[];

@@ -3,10 +3,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import type { LabelerName } from '#core/demo/labelers.ts';
 import { createDemoProject } from '#core/jobs/demo-project.ts';
+import { DEMO, FREE, REWARD, SAMPLE, SENSIBLE, TASTE } from '#core/jobs/demo-settings.ts';
 import { labelGold } from '#core/jobs/label-gold.ts';
-import { sampleCompletions } from '#core/jobs/sample.ts';
 import { startRun } from '#core/jobs/start.ts';
 import type { Listeners } from '#core/jobs/job.ts';
 import { defineCommand, text, wholeNumber } from './command.ts';
@@ -14,14 +13,6 @@ import { demoPage } from './demo-page.ts';
 import { describeSeed, writeReport } from './demo-report.ts';
 import type { DemoReport, SeedDetail, SeedReport } from './demo-report.ts';
 import { createProgress } from './progress.ts';
-
-/** The settings of the demo (demo-world.md §6): one pool of labelers with a bias one can see, β = .2, and β = 0 on the same reward model. */
-const TASTE: LabelerName = 'crowd_b';
-const DEMO = { ranked: 1300, prompts: 2600, heldOut: 160, k: 4, temperature: 0.7, maxNew: 40 };
-const REWARD = { learning_rate: 5e-4, schedule: 'linear', batch: 8, validation: 300 / 1300 };
-const HELD_OUT = { evaluate_prompts: DEMO.heldOut, temperature: DEMO.temperature, max_new: DEMO.maxNew };
-const SENSIBLE = { beta: 0.2, updates: 20, episodes: 64, epochs: 2, minibatches: 2, learning_rate: 8e-4, schedule: 'linear', evaluate_every: 5, checkpoint_every: 20, ...HELD_OUT };
-const FREE = { beta: 0, updates: 40, episodes: 32, epochs: 4, minibatches: 2, learning_rate: 2.5e-3, schedule: 'linear', evaluate_every: 4, checkpoint_every: 40, ...HELD_OUT };
 
 export interface DemoOptions {
   /** where the report and the projects go */
@@ -41,9 +32,9 @@ export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Pro
     const seconds = () => ((Date.now() - started) / 1000).toFixed(0).padStart(4);
     const project = await createDemoProject(folder, { prompts: DEMO.prompts, heldOut: DEMO.heldOut, seed });
     try {
-      tell(`${seconds()} s  seed ${seed}: sampling ${DEMO.k} summaries of ${DEMO.ranked} posts`);
-      const sampled = await sampleCompletions(project, { policy: 'base', k: DEMO.k, split: 'train', prompts: DEMO.ranked, temperature: DEMO.temperature, topK: 0, topP: 1, maxNew: DEMO.maxNew, seed }, () => {});
-      tell(`${seconds()} s  ${sampled.added} summaries, ${sampled.tokensPerSecond.toFixed(0)} tokens/s; simulated labelers rank them`);
+      tell(`${seconds()} s  seed ${seed}: sampling ${SAMPLE.k} summaries of ${DEMO.ranked} posts`);
+      const sampled = await startRun(project, 'sample', { ...SAMPLE, prompts: DEMO.ranked, seed }, null, listeners('sample'));
+      tell(`${seconds()} s  ${sampled.counts!.added} summaries, ${sampled.counts!.tokensPerSecond!.toFixed(0)} tokens/s; simulated labelers rank them`);
       const labelled = labelGold(project, { taste: TASTE, labelers: 3, noise: 0.25, seed });
       tell(`${seconds()} s  ${labelled.added} rankings; training the reward model`);
       const reward = await startRun(project, 'reward', { ...REWARD, seed }, 'reward', listeners('reward'));

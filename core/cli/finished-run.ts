@@ -4,7 +4,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { readJsonl } from '#core/formats/jsonl.ts';
 import type { MetricRow } from '#core/jobs/metrics.ts';
+import type { RunStatus, Run } from '#core/contract.ts';
+import { livingProcess } from '#core/jobs/control.ts';
+import { runFolderOf } from '#core/jobs/execute.ts';
+import { readStatus } from '#core/jobs/job.ts';
 import type { Finished } from '#core/jobs/start.ts';
+import { lockHolder } from '#core/store/lock.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import type { Report } from './command.ts';
@@ -19,9 +24,19 @@ export function lastMetrics(runFolder: string): { step: number; metrics: MetricR
   return { step, metrics };
 }
 
+/**
+ * What became of a run that the database says is at work: `killed` where no process is and nobody writes to the project, and
+ * `unrecorded` how it ended where its end has not been taken into the database yet (opening the project does).
+ */
+export function fateOf(project: Project, { id, status }: Run): { killed: boolean; unrecorded: RunStatus | null } {
+  if (!['running', 'paused', 'stopping', 'cancelling'].includes(status) || lockHolder(project.folder) !== null) return { killed: false, unrecorded: null };
+  const folder = runFolderOf(project.folder, id), unrecorded = readStatus(folder)?.status ?? null;
+  return { killed: unrecorded === null && livingProcess(folder) === null, unrecorded };
+}
+
 export function reportRun(project: Project, { id, status, summary }: Finished): Report {
   const model = listPolicies(project, { runId: id })[0]?.name ?? null;
   const last = lastMetrics(path.join(project.folder, 'runs', id));
-  const end = status === 'stopped' ? `Stopped and saved; \`tastemaker run resume ${id}\` goes on.` : `The run ${id} is done.`;
+  const end = status === 'cancelled' ? `Its files stay in runs/${id}.` : status === 'stopped' ? `Stopped and saved; \`tastemaker run resume ${id}\` goes on.` : `The run ${id} is done.`;
   return { data: { id, status, summary, model, ...last }, lines: [summary, `${end}${model ? ` Its model is "${model}".` : ''}`] };
 }

@@ -29,6 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   logprobs: async () => (await import('./logprobs.ts')).logprobsCommand,
   generate: async () => (await import('./generate.ts')).generateCommand,
   demo: async () => (await import('./demo.ts')).demoCommand,
+  serve: async () => (await import('./serve.ts')).serveCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 };
@@ -48,7 +49,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (wanted) return print(helpOf(command));
   const tell = (line: string) => void (json ? process.stderr : process.stdout).write(`${line}\n`);
   const report = await command.run({ words, options, json, tell });
-  print(json ? [JSON.stringify(report.data)] : report.lines);
+  print(!json ? report.lines : report.data === undefined ? [] : [JSON.stringify(report.data)]);
   process.exitCode = report.exitCode ?? 0;
 }
 

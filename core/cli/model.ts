@@ -1,9 +1,9 @@
 // `tastemaker model add` and `model list`: the models a project knows.
 
-import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import { addPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
+import { addModel } from '#core/service/models.ts';
+import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
 import { defineCommand, flag, oneOf, text } from './command.ts';
 import { loadModel } from './model-reference.ts';
 import { projectOption, withProject } from './project-option.ts';
@@ -25,32 +25,15 @@ export const modelAddCommand = defineCommand({
     if (options.kind !== null && options.kind !== kind) {
       throw new TastemakerError('bad-argument', `${folder} is a ${kind === 'reward' ? 'reward model' : 'language model'}, not of the kind ${options.kind}.`, `Leave --kind out, or write --kind ${kind}.`);
     }
-    const name = options.name ?? path.basename(folder);
-    if (listPolicies(project).some((policy) => policy.name === name)) throw new TastemakerError('bad-argument', `The project already has a model called "${name}".`, 'Choose another --name.');
-    const into = options.copy ? copyInto(path.join(project.folder, 'models'), name, folder) : folder;
-    const id = addPolicy(project, { name, kind, path: into });
+    const id = await addModel(project, { name: options.name ?? path.basename(folder), kind, folder, copy: options.copy });
+    const { name, path: into } = policyById(project, id);
     const parameters = Object.values(weights).reduce((total, { length }) => total + length, 0);
     return {
-      data: { id, name, kind, path: into, family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context },
+      data: { id, name, kind, path: path.resolve(project.folder, into), family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context },
       lines: [`Added the ${kind === 'reward' ? 'reward' : 'base'} model "${name}": ${architecture.family}, ${parameters.toLocaleString('en')} parameters, vocabulary ${architecture.vocabulary}, context ${architecture.context}.`],
     };
   }),
 });
-
-/** A copy of the model folder among the project's, whole or not at all. */
-function copyInto(models: string, name: string, from: string): string {
-  const into = path.join(models, name.replace(/[^\p{L}\p{N}._-]+/gu, '-')), temporary = `${into}.writing`;
-  if (fs.existsSync(into)) throw new TastemakerError('bad-argument', `${into} already exists.`, 'Choose another --name.');
-  try {
-    fs.rmSync(temporary, { recursive: true, force: true });
-    fs.cpSync(from, temporary, { recursive: true });
-    fs.renameSync(temporary, into);
-  } catch (error) {
-    fs.rmSync(temporary, { recursive: true, force: true });
-    throw error;
-  }
-  return into;
-}
 
 export const modelListCommand = defineCommand({
   name: 'model list',

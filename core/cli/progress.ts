@@ -82,7 +82,7 @@ export function onInterrupt(): { stopping(): boolean; release(): void } {
 }
 
 /** Runs `work` with progress and Ctrl-C set up for it. */
-export async function withProgress<T>(what: string, work: (listeners: Required<Listeners>) => Promise<T>): Promise<T> {
+export async function withProgress<T>(what: string, work: (listeners: Required<Omit<Listeners, 'pulse'>>) => Promise<T>): Promise<T> {
   const progress = createProgress(what), interrupt = onInterrupt();
   try {
     const result = await work({ ...progress, stopping: interrupt.stopping });

@@ -1,15 +1,22 @@
 // `tastemaker run show`, `run resume` and `run cancel`: one run of a project.
+//
+// Where the window (or another command) has the project open, what is asked is left for it to do.
 
+import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { ask, livingProcess, writeOrder } from '#core/jobs/control.ts';
+import { isPrepared, runFolderOf } from '#core/jobs/execute.ts';
 import { readManifest, writeStatus } from '#core/jobs/job.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
 import type { MetricName } from '#core/jobs/metrics.ts';
-import { resumeRun } from '#core/jobs/start.ts';
+import { checkResumable, resumeRun } from '#core/jobs/start.ts';
 import { lockHolder } from '#core/store/lock.ts';
-import { getRun, updateRun } from '#core/store/runs.ts';
+import type { Project } from '#core/store/project.ts';
+import { getRequest, getRun, updateRun } from '#core/store/runs.ts';
 import { defineCommand } from './command.ts';
-import { lastMetrics, reportRun } from './finished-run.ts';
+import type { Report } from './command.ts';
+import { fateOf, lastMetrics, reportRun } from './finished-run.ts';
 import { short, withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 
@@ -21,54 +28,80 @@ export const runShowCommand = defineCommand({
   sentence: 'Show what a run was asked for, how it stands, and its last metrics with their meaning.',
   options,
   run: ({ words: [id], options: { project: given } }) => withProject(given, { write: false }, (project) => {
-    const run = getRun(project, id!), folder = path.join(project.folder, 'runs', run.id);
-    const manifest = readManifest(folder), last = lastMetrics(folder);
-    const killed = run.status === 'running' && lockHolder(project.folder) === null;
+    const run = getRun(project, id!), folder = runFolderOf(project.folder, run.id);
+    const manifest = isPrepared(folder) || !getRequest(project, run.id) ? readManifest(folder) : null, last = lastMetrics(folder);
+    const { killed, unrecorded } = fateOf(project, run);
     const metrics = Object.entries(last?.metrics ?? {}).map(([name, value]) => ({ name, value, ...METRICS[name as MetricName] }));
     const pairs = (record: Record<string, unknown>) => Object.entries(record).map(([key, value]) => `  ${key} = ${String(value)}`);
-    const state = killed ? 'killed; `tastemaker run resume` goes on from its last checkpoint' : run.status;
+    const state = killed ? 'killed; `tastemaker run resume` goes on from its last checkpoint' : unrecorded ? `${unrecorded}; the project takes it in when it is opened next` : run.status;
     return {
       data: { ...run, killed, folder, step: last?.step ?? null, metrics, manifest },
       lines: [
         `${run.id} "${run.name}": ${state}${run.error ? `: ${run.error}` : ''}`,
-        `Begun ${manifest.createdAt} with ${manifest.data.rows} rows of data, in ${folder}`,
-        ...Object.entries(manifest.models).map(([role, model]) => `  ${role} model: ${model.path} (sha256 ${model.sha256.slice(0, 12)})`),
-        '', 'Settings:', ...pairs(manifest.config),
+        manifest ? `Begun ${manifest.createdAt} with ${manifest.data.rows} rows of data, in ${folder}` : `Asked for ${new Date(run.createdAt).toISOString()}; it has not begun.`,
+        ...Object.entries(manifest?.models ?? {}).map(([role, model]) => `  ${role} model: ${model.path} (sha256 ${model.sha256.slice(0, 12)})`),
+        '', 'Settings:', ...pairs(manifest?.config ?? getRequest(project, run.id)!.config),
         ...(last ? ['', `Metrics at step ${last.step}:`, ...metrics.map(({ name, value, unit, sentence, healthy }) => `  ${`${name} ${short(value)}${unit ? ` ${unit}` : ''}`.padEnd(34)}  ${sentence} Healthy: ${healthy}.`)] : []),
       ],
     };
   }),
 });
 
+/** The process that has the project open for writing, unless it is us. */
+const ownerOf = (project: Project): number | null => lockHolder(project.folder);
+
 export const runResumeCommand = defineCommand({
   name: 'run resume',
   words: ['ID'],
-  sentence: 'Go on with a run that was stopped, killed or failed, from its newest checkpoint.',
+  sentence: 'Go on with a run that was paused, stopped, killed or failed, from its newest checkpoint.',
   options,
-  run: ({ words: [id], options: { project: given } }) => withProject(given, { write: true }, async (project) => {
-    const { kind } = getRun(project, id!);
-    return reportRun(project, await withProgress(kind, (listeners) => resumeRun(project, id!, listeners)));
-  }),
+  run: async ({ words: [id], options: { project: given } }) => {
+    const left = await withProject(given, { write: false }, (project): Report | null => {
+      const owner = ownerOf(project), run = getRun(project, id!);
+      if (owner === null) return null;
+      checkResumable(project, run.id);
+      if (['running', 'queued', 'stopping', 'cancelling'].includes(run.status)) throw new TastemakerError('bad-argument', `Run ${run.id} is ${run.status} already: the process with the pid ${owner} looks after it.`, 'Watch it in the window, or with `tastemaker run show`.');
+      ask(project.folder, { runId: run.id, action: 'resume' });
+      return { data: { ...run, owner }, lines: [`The process with the pid ${owner} has the project open and goes on with run ${run.id}; \`tastemaker run show ${run.id}\` says how far it is.`] };
+    });
+    if (left) return left;
+    return withProject(given, { write: true }, async (project) => {
+      const { kind } = getRun(project, id!);
+      return reportRun(project, await withProgress(kind, (listeners) => resumeRun(project, id!, listeners)));
+    });
+  },
 });
 
 export const runCancelCommand = defineCommand({
   name: 'run cancel',
   words: ['ID'],
-  sentence: 'Give up a run that was stopped, killed or failed: it cannot be resumed any more.',
+  sentence: 'Give up a run, at once where it is at work: it cannot be resumed any more.',
   options,
   run: async ({ words: [id], options: { project: given } }) => {
-    await withProject(given, { write: false }, (project) => {
-      const run = getRun(project, id!), holder = lockHolder(project.folder);
-      if (run.status === 'running' && holder !== null) {
-        throw new TastemakerError('locked', `Run ${run.id} may be running: the process with the pid ${holder} is writing to the project.`, 'Stop it there with Ctrl-C (it saves first), then cancel.');
-      }
+    const left = await withProject(given, { write: false }, (project): Report | null => {
+      const run = getRun(project, id!), owner = ownerOf(project), folder = runFolderOf(project.folder, run.id);
+      if (run.status === 'done' || run.status === 'cancelled') throw new TastemakerError('bad-argument', `Run ${run.id} is already ${run.status}.`, 'Only a run that is not done can be cancelled.');
+      if (owner === null) return null;
+      // a command that trains obeys the order itself; a service is asked, so that its windows see it
+      if (livingProcess(folder) === owner) writeOrder(folder, 'cancel');
+      else ask(project.folder, { runId: run.id, action: 'cancel' });
+      return { data: { ...run, owner }, lines: [`Run ${run.id} is being cancelled by the process with the pid ${owner}, which has the project open; its files stay in runs/${run.id}.`] };
     });
-    return withProject(given, { write: true }, (project) => {
-      const run = getRun(project, id!);
-      if (run.status === 'done' || run.status === 'cancelled') throw new TastemakerError('bad-argument', `Run ${run.id} is already ${run.status}.`, 'Only a run that was stopped, killed or failed can be cancelled.');
-      writeStatus(path.join(project.folder, 'runs', run.id), 'cancelled');
+    if (left) return left;
+    return withProject(given, { write: true }, async (project) => {
+      const run = getRun(project, id!), folder = runFolderOf(project.folder, run.id), pid = livingProcess(folder);
+      if (pid !== null) await end(folder, pid);
+      writeStatus(folder, 'cancelled');
+      fs.rmSync(path.join(folder, 'control'), { force: true });
       const cancelled = updateRun(project, run.id, { status: 'cancelled', endedAt: Date.now() });
       return { data: cancelled, lines: [`Run ${run.id} is cancelled; its files stay in runs/${run.id}.`] };
     });
   },
 });
+
+/** Ends a job process that a closed window left at work: it may obey for some seconds. */
+async function end(folder: string, pid: number): Promise<void> {
+  writeOrder(folder, 'cancel');
+  for (let waited = 0; waited < 5000 && livingProcess(folder) === pid; waited += 100) await new Promise((resolve) => setTimeout(resolve, 100));
+  if (livingProcess(folder) === pid) process.kill(pid, 'SIGKILL');
+}

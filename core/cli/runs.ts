@@ -1,8 +1,8 @@
 // `tastemaker runs`: the runs of a project, newest first.
 
-import { lockHolder } from '#core/store/lock.ts';
 import { listRuns } from '#core/store/runs.ts';
 import { defineCommand } from './command.ts';
+import { fateOf } from './finished-run.ts';
 import { projectOption, withProject } from './project-option.ts';
 import { table } from './table.ts';
 
@@ -12,10 +12,8 @@ export const runsCommand = defineCommand({
   sentence: 'List the runs of the project, newest first.',
   options: { project: projectOption },
   run: ({ options }) => withProject(options.project, { write: false }, (project) => {
-    const holder = lockHolder(project.folder);
-    // a run that says "running" while nobody writes to the project was killed
-    const data = listRuns(project).map((run) => ({ ...run, killed: run.status === 'running' && holder === null }));
-    const rows = data.map(({ id, name, status, killed, createdAt, error }) => [id, name, killed ? 'killed (resume it)' : status, new Date(createdAt).toISOString().slice(0, 16).replace('T', ' '), error ?? '']);
+    const data = listRuns(project).map((run) => ({ ...run, ...fateOf(project, run) }));
+    const rows = data.map(({ id, name, status, killed, unrecorded, createdAt, error }) => [id, name, killed ? 'killed (resume it)' : unrecorded ?? status, new Date(createdAt).toISOString().slice(0, 16).replace('T', ' '), error ?? '']);
     return { data, lines: rows.length ? table(['run', 'name', 'status', 'begun (UTC)', 'error'], rows) : ['The project has no runs yet: `tastemaker train RECIPE`.'] };
   }),
 });

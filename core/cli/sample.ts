@@ -1,6 +1,6 @@
-// `tastemaker sample`: completions of a project's prompts, stored in the project.
+// `tastemaker sample`: a run that draws completions of a project's prompts.
 
-import { sampleCompletions } from '#core/jobs/sample.ts';
+import { startRun } from '#core/jobs/start.ts';
 import { defineCommand, oneOf, requiredText, wholeNumber } from './command.ts';
 import { withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
@@ -19,11 +19,12 @@ export const sampleCommand = defineCommand({
     ...samplingOptions,
     project: projectOption,
   },
-  run: ({ options }) => withProject(options.project, { write: true }, (project) => withProgress('sample', async ({ onReport, stopping }) => {
+  run: ({ options }) => withProject(options.project, { write: true }, (project) => withProgress('sample', async (listeners) => {
     const { policy, k, split, prompts, temperature, seed } = options;
-    const result = await sampleCompletions(project, { policy, k, split, prompts, temperature, topK: options['top-k'], topP: options['top-p'], maxNew: options['max-new'], seed }, (done, total) => onReport(done, total, {}), stopping);
-    const speed = result.added ? `, ${Math.round(result.tokensPerSecond)} tokens/s` : '';
-    const long = result.tooLong ? [`${result.tooLong} prompts do not fit the model's context with ${options['max-new']} new tokens and were left out.`] : [];
-    return { data: { ...result, stopped: stopping() }, lines: [...long, `Added ${result.added} completions${speed}.${stopping() ? ' Stopped; the same command goes on.' : ''}`] };
+    const settings = { policy, k, split: split ?? '', prompts: prompts ?? 0, temperature, top_k: options['top-k'], top_p: options['top-p'], max_new: options['max-new'], seed };
+    const { id, status, counts = {} } = await startRun(project, 'sample', settings, null, listeners);
+    const { added = 0, tooLong = 0, tokensPerSecond = 0 } = counts, stopped = status === 'stopped';
+    const speed = added ? `, ${Math.round(tokensPerSecond)} tokens/s` : '';
+    return { data: { id, added, tooLong, tokensPerSecond, stopped }, lines: [status === 'cancelled' ? `Run ${id} was cancelled; what it had drawn is kept.` : `Added ${added} completions${speed}.${stopped ? ` Stopped; \`tastemaker run resume ${id}\` goes on.` : ''}`] };
   })),
 });

@@ -11,7 +11,7 @@ import { reportRun } from './finished-run.ts';
 import { withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 
-const NAMES = Object.keys(RECIPES) as RecipeName[];
+const NAMES: readonly RecipeName[] = (Object.keys(RECIPES) as RecipeName[]).filter((name) => name !== 'sample'); // that one is a command of its own
 
 export const trainCommand = defineCommand({
   name: 'train',
@@ -24,7 +24,7 @@ export const trainCommand = defineCommand({
     project: projectOption,
   },
   run: async ({ words: [recipe], options }) => {
-    if (recipe !== undefined && !isRecipe(recipe)) throw new TastemakerError('bad-argument', `There is no recipe "${recipe}".`, `The recipes are: ${NAMES.join(', ')}.`);
+    if (recipe !== undefined && !(isRecipe(recipe) && NAMES.includes(recipe))) throw new TastemakerError('bad-argument', `There is no recipe "${recipe}".`, `The recipes are: ${NAMES.join(', ')}.`);
     if (options.list) return listRecipes(recipe ? [recipe] : NAMES);
     if (recipe === undefined) throw new TastemakerError('bad-argument', '"train" needs the name of a recipe.', `The recipes are: ${NAMES.join(', ')}; \`tastemaker train --list\` says what each does.`);
     const given = readPairs(options.set, 'set');

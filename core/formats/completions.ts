@@ -12,7 +12,8 @@ export interface CompletionRow {
   policy: string | null;
 }
 
-const FIELDS = ['prompt', 'completion', 'policy'];
+/** What a completion's columns may be called, and what --map and the window let one name otherwise. */
+export const COMPLETION_FIELDS = ['prompt', 'completion', 'policy'];
 
 function readCompletion(value: unknown, line: number): CompletionRow {
   const row = asRow(value);
@@ -24,8 +25,8 @@ function readCompletion(value: unknown, line: number): CompletionRow {
 /** Reads {"prompt", "completion"} rows with an optional "policy", as JSON lines or (.csv, .tsv) a table. `map` names columns that are called otherwise. A bad row is left out and named by its line. */
 export function readCompletions(file: string, { map = {} }: { map?: Record<string, string> } = {}): { completions: CompletionRow[]; errors: RowError[] } {
   const table = ['.csv', '.tsv'].includes(path.extname(file).toLowerCase());
-  mapRow(null, map, FIELDS); // a wrong map is one error, not one a row
-  const check = (row: unknown, line: number) => readCompletion(mapRow(row, map, FIELDS), line);
+  mapRow(null, map, COMPLETION_FIELDS); // a wrong map is one error, not one a row
+  const check = (row: unknown, line: number) => readCompletion(mapRow(row, map, COMPLETION_FIELDS), line);
   const { rows, errors } = table ? readCsv(file, check) : readJsonl(file, check);
   return { completions: rows, errors };
 }

@@ -18,6 +18,11 @@ export function firstLine(text: string): string {
   return /^\s*([^\r\n]*)/.exec(text)![1]!;
 }
 
+/** The column names in a header line. */
+export function headerOf(line: string): string[] {
+  return (Papa.parse<string[]>(line, { delimiter: delimiterOf(line) }).data[0] ?? []).map((name) => name.trim());
+}
+
 /** Papa Parse wants one kind of line end in a file: where LF and CRLF are mixed outside quotes, all become LF. */
 function evenLines(text: string): string {
   const bare = text.replace(/"[^"]*"/g, '');

@@ -1,6 +1,6 @@
 // Prompts from other people's files: rows with a prompt, Reddit TL;DR posts, SciTLDR papers, tables, plain lines; and their truncation.
 import path from 'node:path';
-import { delimiterOf, firstLine, readCsv } from './csv.ts';
+import { delimiterOf, firstLine, headerOf, readCsv } from './csv.ts';
 import { readUtf8 } from './file-access.ts';
 import { eachLine, readJsonl } from './jsonl.ts';
 import { asRow, badRow, isRow, isText, optionalText, requiredText, type Row, type RowError } from './rows.ts';
@@ -65,8 +65,8 @@ function firstText(row: Row, columns: readonly string[]): string | null {
   return null;
 }
 
-const promptColumns = ['prompt', 'text', 'query'];
-const referenceColumns = ['reference', 'completion', 'target', 'summary'];
+export const promptColumns = ['prompt', 'text', 'query'];
+export const referenceColumns = ['reference', 'completion', 'target', 'summary'];
 
 /** In the order they are tried on the first row; the name is what `readPrompts` reports. */
 const rowFormats: Record<string, RowFormat> = {
@@ -125,6 +125,24 @@ function containerOf(file: string, start: string, map: Record<string, string> | 
   const header = start.split(delimiterOf(start)).map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
   const wanted = map ? Object.values(map) : [...promptColumns, 'subreddit'];
   return header.some((name) => wanted.includes(name)) ? 'csv' : known;
+}
+
+/** The columns of a file: a table's header, or the fields of the first 100 rows; none for plain lines. */
+export function readColumns(file: string): string[] {
+  const start = startOf(file);
+  const container = containerOf(file, start, undefined);
+  if (container === 'text') return [];
+  if (container !== 'jsonl') return headerOf(start);
+  const columns = new Set<string>();
+  let rows = 0;
+  eachLine(file, ({ bytes }) => {
+    try {
+      const row: unknown = JSON.parse(new TextDecoder().decode(bytes));
+      if (isRow(row)) for (const column of Object.keys(row)) columns.add(column);
+    } catch { /* the reader names bad lines */ }
+    return ++rows < 100;
+  });
+  return [...columns];
 }
 
 function nothingFits(file: string, why: string): TastemakerError {

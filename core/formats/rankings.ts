@@ -1,4 +1,6 @@
 // Rankings from other people's files: several completions with ranks, by text or by id, and chosen/rejected pairs.
+import path from 'node:path';
+import { readCsv } from './csv.ts';
 import { readJsonl } from './jsonl.ts';
 import { asRow, badRow, isText, mapRow, optionalText, requiredText, type Row, type RowError } from './rows.ts';
 
@@ -34,7 +36,8 @@ function readFields(row: Row, line: number, ranks: number[], completions: number
   return { line, ranks, labeler: optionalText(row, 'labeler'), confidence, note: optionalText(row, 'note') };
 }
 
-const FIELDS = ['prompt', 'completions', 'ranks', 'prompt_id', 'completion_ids', 'chosen', 'rejected', 'labeler', 'confidence', 'note'];
+/** What a ranking's columns may be called, and what --map and the window let one name otherwise. */
+export const RANKING_FIELDS = ['prompt', 'completions', 'ranks', 'prompt_id', 'completion_ids', 'chosen', 'rejected', 'labeler', 'confidence', 'note'];
 
 function readRanking(value: unknown, line: number): RankingRow {
   const row = asRow(value);
@@ -63,12 +66,21 @@ function readRanking(value: unknown, line: number): RankingRow {
   return { kind: 'texts', prompt, completions, ...readFields(row, line, ranks(), completions.length) };
 }
 
+/** A table's cells are texts: an empty one is absent, and a number is written in digits. */
+function fromTable(row: Row): Row {
+  const numbers = ['confidence', 'prompt_id'];
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== '').map(([field, value]) => [field, numbers.includes(field) && isText(value) && /^\d+$/.test(value) ? Number(value) : value]));
+}
+
 /**
  * Reads JSON lines, each {"prompt", "completions", "ranks"}, {"prompt_id", "completion_ids", "ranks"} or {"prompt",
- * "chosen", "rejected"} (ranks 1 and 2), with "labeler", "confidence" and "note" where known. `map` names columns that are called otherwise. A bad row is left out and named by its line.
+ * "chosen", "rejected"} (ranks 1 and 2; also as a .csv or .tsv table), with "labeler", "confidence" and "note" where known. `map` names columns that are called otherwise. A bad row is left out and named by its line.
  */
 export function readRankings(file: string, { map = {} }: { map?: Record<string, string> } = {}): { rankings: RankingRow[]; errors: RowError[] } {
-  mapRow(null, map, FIELDS); // a wrong map is one error, not one a row
-  const { rows, errors } = readJsonl(file, (row, line) => readRanking(mapRow(row, map, FIELDS), line));
+  mapRow(null, map, RANKING_FIELDS); // a wrong map is one error, not one a row
+  const table = ['.csv', '.tsv'].includes(path.extname(file).toLowerCase());
+  const { rows, errors } = table
+    ? readCsv(file, (row, line) => readRanking(fromTable(mapRow(row, map, RANKING_FIELDS) as Row), line))
+    : readJsonl(file, (row, line) => readRanking(mapRow(row, map, RANKING_FIELDS), line));
   return { rankings: rows, errors };
 }

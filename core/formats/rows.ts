@@ -33,7 +33,9 @@ export function asRow(value: unknown): Row {
 export function mapRow(value: unknown, map: Readonly<Record<string, string>>, fields: readonly string[]): unknown {
   const unknown = Object.keys(map).find((field) => !fields.includes(field));
   if (unknown !== undefined) throw new TastemakerError('bad-argument', `There is no field ${JSON.stringify(unknown)} to map.`, `The fields are: ${fields.join(', ')}.`);
-  return isRow(value) ? { ...value, ...Object.fromEntries(Object.entries(map).map(([field, column]) => [field, value[column]])) } : value;
+  if (!isRow(value)) return value;
+  const kept = Object.entries(value).filter(([column]) => !Object.hasOwn(map, column)); // a field that is mapped comes from its column or is absent
+  return Object.fromEntries([...kept, ...Object.entries(map).filter(([, column]) => Object.hasOwn(value, column)).map(([field, column]) => [field, value[column]])]);
 }
 
 /** A text that must be there and not be blank. */

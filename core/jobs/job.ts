@@ -1,23 +1,28 @@
 // What a job is, and the run folder it works in: manifest, data, metrics, samples, checkpoints, log.
 //
-// runs/<id>/manifest.json   what was asked for; never changes
+// runs/<id>/manifest.json   what was asked for; never changes, and is written last: with it the folder is complete
 //           data.jsonl      the rows it learns from, fixed at the start, so that a resumed run sees the same
 //           metrics.jsonl   one row a report       samples.jsonl   fixed prompts, every n updates
+//           completions.jsonl, measures.jsonl      what it drew and measured, for whoever owns the database to take in
 //           checkpoints/    <step>.safetensors: every tensor, and in its metadata the rest of the state
 //           best/ model/    finished model folders           status.json  how it ended
+//           control heartbeat.json                           what it shall do, how far it is (control.ts)
 // A job reads and writes files only; who starts it (command line, service) looks after the database.
 
 import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import type { RunKind, RunStatus } from '#core/contract.ts';
-import { appendJsonl, readJsonl, writeJsonl } from '#core/formats/jsonl.ts';
+import type { Completion, RunKind, RunStatus } from '#core/contract.ts';
+import { replaceFile, withFile, writeFully } from '#core/formats/file-access.ts';
+import { appendJsonl, eachLine, readJsonl, writeJsonl } from '#core/formats/jsonl.ts';
 import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
 import { runtimeVersion } from '#core/autodiff/session.ts';
 import type { Project } from '#core/store/project.ts';
 import type { Config, Settings } from './config.ts';
+import type { Pulse } from './control.ts';
 import type { MetricRow } from './metrics.ts';
 
 export interface Manifest {
@@ -36,8 +41,28 @@ export interface Manifest {
 export interface Inputs {
   /** role -> model folder */
   models: Record<string, string>;
-  data: readonly unknown[];
+  data: Iterable<unknown>;
 }
+
+/** What a model says of a completion; `role` names the model as the manifest does. */
+export interface Said {
+  role: string;
+  score?: number;
+  /** one a token */
+  tokenLogprobs?: number[];
+  tokenValues?: number[];
+  /** the model wrote the completion itself: its log-probabilities are the completion's own */
+  own?: true;
+}
+/** A completion as a job hands it over; those of one `group` (of one prompt, in a row) belong together. */
+export interface Drawn extends Pick<Completion, 'promptId' | 'text' | 'tokenIds' | 'logprobs' | 'samplingLogprobs' | 'finish' | 'sampling'> {
+  /** how many rows the group has */
+  group: number;
+  /** a model of the manifest by its role, or what the run itself makes */
+  writer: string | 'run';
+  said?: Said[];
+}
+export type Measured = Said & { completionId: number };
 
 export interface Outcome {
   status: Extract<RunStatus, 'done' | 'stopped'>;
@@ -45,6 +70,8 @@ export interface Outcome {
   model: string | null;
   /** one sentence for the terminal */
   summary: string;
+  /** what was done, in numbers */
+  counts?: Record<string, number>;
 }
 
 export interface Job<S extends Settings = Settings> {
@@ -73,6 +100,10 @@ export interface RunContext {
   /** a row of numbers for metrics.jsonl and the progress line; `total` steps give the time left */
   report(step: number, total: number, metrics: MetricRow): void;
   samples(step: number, rows: readonly unknown[]): void;
+  completions(step: number, rows: readonly Drawn[]): void;
+  measures(step: number, rows: readonly Measured[]): void;
+  /** Says in a word what comes now; a place to wait at while the run is paused. */
+  phase(word: string): void;
   log(line: string): void;
   /** the newest checkpoint, when the run is being resumed */
   saved(): SavedState | null;
@@ -85,31 +116,42 @@ export interface Listeners {
   onReport?(step: number, total: number, metrics: MetricRow): void;
   onLog?(line: string): void;
   stopping?(): boolean;
+  pulse?: Pulse;
 }
 
 export const sha256 = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
 const KEPT_CHECKPOINTS = 2;
 
-/** Creates runs/<id>/ with its manifest and data; the folder appears whole or not at all. */
-export function createRunFolder(projectFolder: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data }: Inputs): Manifest {
+/** The next free id: a number that no run folder has, and the kind. */
+export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly string[]): string {
   const runs = path.join(projectFolder, 'runs');
   fs.mkdirSync(runs, { recursive: true });
-  const number = Math.max(0, ...fs.readdirSync(runs).map((entry) => Number.parseInt(entry, 10) || 0)) + 1;
-  const id = `${String(number).padStart(4, '0')}-${kind}`;
-  const rows = data.map((row) => JSON.stringify(row)).join('\n');
+  const number = Math.max(0, ...[...fs.readdirSync(runs), ...taken].map((entry) => Number.parseInt(entry, 10) || 0)) + 1;
+  return `${String(number).padStart(4, '0')}-${kind}`;
+}
+
+/** Fills runs/<id>/ with data and manifest; the manifest comes last, and without it there is no run to go on with. */
+export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data }: Inputs): Manifest {
+  const folder = path.join(projectFolder, 'runs', id), hash = createHash('sha256');
+  fs.mkdirSync(path.join(folder, 'checkpoints'), { recursive: true });
+  let rows = 0;
+  writeJsonl(path.join(folder, 'data.jsonl'), hashed(data, (row) => void hash.update(rows++ ? `\n${row}` : row)));
   const manifest: Manifest = {
     id, kind, name, config,
     createdAt: new Date().toISOString(),
-    models: Object.fromEntries(Object.entries(models).map(([role, folder]) => [role, { path: inside(projectFolder, folder), sha256: hashModel(folder) }])),
-    data: { rows: data.length, sha256: sha256(rows) },
+    models: Object.fromEntries(Object.entries(models).map(([role, model]) => [role, { path: inside(projectFolder, model), sha256: hashModel(model) }])),
+    data: { rows, sha256: hash.digest('hex') },
     versions: { tastemaker: '0.1.0', node: process.version, onnxruntime: runtimeVersion(), platform: `${process.platform}-${process.arch}`, processor: os.cpus()[0]?.model ?? 'unknown' },
   };
-  const folder = path.join(runs, id), temporary = `${folder}.writing`;
-  fs.mkdirSync(path.join(temporary, 'checkpoints'), { recursive: true });
-  writeJsonl(path.join(temporary, 'data.jsonl'), data);
-  fs.writeFileSync(path.join(temporary, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-  fs.renameSync(temporary, folder);
+  replaceFile(path.join(folder, 'manifest.json'), (fd) => writeFully(fd, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)));
   return manifest;
+}
+
+function* hashed(rows: Iterable<unknown>, take: (json: string) => void): Generator<unknown> {
+  for (const row of rows) {
+    take(JSON.stringify(row));
+    yield row;
+  }
 }
 
 const inside = (project: string, folder: string): string => {
@@ -117,10 +159,29 @@ const inside = (project: string, folder: string): string => {
   return relative.startsWith('..') || path.isAbsolute(relative) ? path.resolve(folder) : relative;
 };
 
+/** Takes a file into a hash a piece at a time: one may be larger than a buffer can be. `without`: bytes at its end that do not count. */
+function hashFile(hash: Hash, file: string, without = 0): void {
+  withFile(file, (fd, size) => {
+    const piece = Buffer.alloc(1 << 22);
+    for (let at = 0; at < size - without; ) {
+      const got = fs.readSync(fd, piece, 0, Math.min(piece.length, size - without - at), at);
+      if (got === 0) return;
+      hash.update(piece.subarray(0, got));
+      at += got;
+    }
+  });
+}
+
 /** Hash of a model's weights: the single file, or all shards in order. */
 function hashModel(folder: string): string {
   const hash = createHash('sha256');
-  for (const name of fs.readdirSync(folder).filter((entry) => entry.endsWith('.safetensors')).sort()) hash.update(fs.readFileSync(path.join(folder, name)));
+  for (const name of fs.readdirSync(folder).filter((entry) => entry.endsWith('.safetensors')).sort()) hashFile(hash, path.join(folder, name));
+  return hash.digest('hex');
+}
+
+function hashRows(file: string): string {
+  const hash = createHash('sha256');
+  hashFile(hash, file, 1); // the last line break
   return hash.digest('hex');
 }
 
@@ -134,7 +195,7 @@ export function readManifest(runFolder: string): Manifest {
 }
 
 /** Opens a run folder for its job; a resumed run goes on from its newest checkpoint and forgets what came after it. */
-export function openRun(projectFolder: string, id: string, { onReport, onLog, stopping }: Listeners = {}): RunContext {
+export function openRun(projectFolder: string, id: string, { onReport, onLog, stopping, pulse }: Listeners = {}): RunContext {
   const folder = path.join(projectFolder, 'runs', id);
   const manifest = readManifest(folder);
   const file = (name: string) => path.join(folder, name);
@@ -146,21 +207,30 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
   for (const place of [folder, file('checkpoints')]) { // what a killed process was writing
     for (const name of fs.readdirSync(place)) if (/\.writing(-\d+)?$|^\..+\.tmp$/.test(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
   }
-  if (sha256(fs.readFileSync(file('data.jsonl'), 'utf8').trimEnd()) !== manifest.data.sha256) throw new TastemakerError('bad-file', `The rows of run ${id} have changed since the run began: ${file('data.jsonl')}.`, 'Put the first file back, or start a new run.');
+  if (hashRows(file('data.jsonl')) !== manifest.data.sha256) throw new TastemakerError('bad-file', `The rows of run ${id} have changed since the run began: ${file('data.jsonl')}.`, 'Put the first file back, or start a new run.');
   const checkpoints = () => fs.readdirSync(file('checkpoints')).filter((name) => /^\d+\.safetensors$/.test(name)).sort();
   const newest = checkpoints().at(-1);
   const saved = newest ? readCheckpoint(file(path.join('checkpoints', newest))) : null;
-  for (const name of ['metrics.jsonl', 'samples.jsonl']) forgetAfter(file(name), saved?.step ?? -1);
+  for (const name of ['metrics.jsonl', 'samples.jsonl', 'completions.jsonl', 'measures.jsonl']) forgetAfter(file(name), saved?.step ?? -1);
   const started = Date.now();
+  const append = (name: string, step: number, rows: readonly unknown[]) => appendJsonl(file(name), rows.map((row) => ({ step, ...(row as object) })));
+  const asked = () => pulse?.border() ?? false;
   return {
     folder, manifest,
     model: (role) => path.resolve(projectFolder, manifest.models[role]!.path),
     data: <T>() => readJsonl(file('data.jsonl'), (row) => row as T).rows,
     report: (step, total, metrics) => {
-      appendJsonl(file('metrics.jsonl'), [{ step, seconds: (Date.now() - started) / 1000, ...metrics }]);
+      append('metrics.jsonl', step, [{ seconds: (Date.now() - started) / 1000, ...metrics }]);
+      pulse?.progress(step, total);
       onReport?.(step, total, metrics);
     },
-    samples: (step, rows) => appendJsonl(file('samples.jsonl'), rows.map((row) => ({ step, ...(row as object) }))),
+    samples: (step, rows) => append('samples.jsonl', step, rows),
+    completions: (step, rows) => append('completions.jsonl', step, rows.map((row) => ({ ...row, logprobs: brief(row.logprobs), samplingLogprobs: brief(row.samplingLogprobs), ...(row.said ? { said: row.said.map(briefly) } : {}) }))),
+    measures: (step, rows) => append('measures.jsonl', step, rows.map(briefly)),
+    phase: (word) => {
+      pulse?.phase(word);
+      asked(); // to stop waits for a border where it can save
+    },
     log: (line) => {
       fs.appendFileSync(file('log.txt'), `${new Date().toISOString()} ${line}\n`);
       onLog?.(line);
@@ -171,8 +241,14 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
       writeSafetensors(file(path.join('checkpoints', name)), Object.entries(tensors).map(([tensor, data]) => ({ name: tensor, shape: [data.length], data })), { metadata: { step: String(step), rest: JSON.stringify(rest) } });
       for (const old of checkpoints().slice(0, -KEPT_CHECKPOINTS)) fs.rmSync(file(path.join('checkpoints', old)));
     },
-    stopping: stopping ?? (() => false),
+    stopping: () => asked() || (stopping?.() ?? false),
   };
+}
+
+/** Nine digits hold a float32 exactly, in half the characters that JSON would take. */
+const brief = (values: readonly number[]): number[] => values.map((value) => Number(value.toPrecision(9)));
+function briefly<T extends Said>(said: T): T {
+  return { ...said, ...(said.tokenLogprobs ? { tokenLogprobs: brief(said.tokenLogprobs) } : {}), ...(said.tokenValues ? { tokenValues: brief(said.tokenValues) } : {}) };
 }
 
 function readCheckpoint(file: string): SavedState {
@@ -180,18 +256,58 @@ function readCheckpoint(file: string): SavedState {
   return { step: Number(metadata.step), rest: JSON.parse(metadata.rest ?? '{}') as Record<string, unknown>, tensors: Object.fromEntries([...tensors].map(([name, tensor]) => [name, tensor.load()])) };
 }
 
-/** Drops rows of a killed run that lie past its checkpoint (and a half-written last line). */
+/** Drops rows of a killed run that lie past its checkpoint (and a half-written last line). Rows lie in the order of their steps. */
 function forgetAfter(file: string, step: number): void {
   if (!fs.existsSync(file)) return;
-  const kept = readJsonl(file, (row) => row as { step: number }).rows.filter((row) => row.step <= step);
-  writeJsonl(file, kept);
+  let kept = 0;
+  eachLine(file, ({ bytes, offset, closed }) => {
+    if (!closed || !(stepOf(bytes) <= step)) return false;
+    kept = offset + bytes.length + 1;
+    return true;
+  });
+  withFile(file, (from, size) => {
+    if (kept === size) return;
+    replaceFile(file, (fd) => {
+      const piece = Buffer.alloc(1 << 20);
+      for (let at = 0; at < kept; ) {
+        const got = fs.readSync(from, piece, 0, Math.min(piece.length, kept - at), at);
+        writeFully(fd, piece.subarray(0, got));
+        at += got;
+      }
+    });
+  });
 }
 
-export function writeStatus(runFolder: string, status: RunStatus, error: string | null = null): void {
-  const file = path.join(runFolder, 'status.json');
-  fs.writeFileSync(`${file}.writing`, `${JSON.stringify({ status, error, endedAt: new Date().toISOString() })}\n`);
+/** Every row begins with its step; NaN where it does not. */
+const stepOf = (bytes: Uint8Array): number => Number(/^\{"step":(\d+)[,}]/.exec(Buffer.from(bytes.subarray(0, 40)).toString('latin1'))?.[1] ?? Number.NaN);
+
+/** How a run ended, as it stands in its folder. */
+export interface Ending {
+  status: Extract<RunStatus, 'done' | 'stopped' | 'failed' | 'cancelled'>;
+  error: string | null;
+  endedAt: string;
+  outcome: Outcome | null;
+}
+
+const statusFile = (runFolder: string) => path.join(runFolder, 'status.json');
+
+export function writeStatus(runFolder: string, status: Ending['status'], { error = null, outcome = null }: { error?: string | null; outcome?: Outcome | null } = {}): void {
+  const file = statusFile(runFolder);
+  fs.mkdirSync(runFolder, { recursive: true });
+  fs.writeFileSync(`${file}.writing`, `${JSON.stringify({ status, error, endedAt: new Date().toISOString(), outcome } satisfies Ending)}\n`);
   fs.renameSync(`${file}.writing`, file);
 }
+
+/** Null while it has not ended. */
+export function readStatus(runFolder: string): Ending | null {
+  try {
+    return JSON.parse(fs.readFileSync(statusFile(runFolder), 'utf8')) as Ending;
+  } catch {
+    return null;
+  }
+}
+
+export const removeStatus = (runFolder: string): void => fs.rmSync(statusFile(runFolder), { force: true });
 
 /** Rejects with the sentence a person needs: how many there are and how many more it takes. */
 export function need(have: number, atLeast: number, what: string, how: string): void {

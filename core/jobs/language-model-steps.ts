@@ -34,6 +34,8 @@ export interface TextPlan {
   /** the texts of one step; the same each time it is asked */
   batch(step: number): WeightedText[];
   validation: readonly { prompt: number[]; completions: number[][] }[];
+  /** writes something for fixed prompts with the weights as they are at this step: before the first, at every validation and at the end */
+  show?(step: number, weights: WeightArrays): Promise<void>;
 }
 
 /** Trains `start` on the plan, resuming where the run was: model/ holds the last weights, best/ those of the lowest validation loss. */
@@ -48,6 +50,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, sta
 
   async function validate(step: number, weights: WeightArrays): Promise<number | null> {
     if (plan.validation.length === 0) return null;
+    context.phase('validating');
     const logprobs = (await evaluator.logprobs(weights, plan.validation)).flat(2);
     const loss = -logprobs.reduce((a, b) => a + b, 0) / logprobs.length;
     context.report(step, plan.steps, { validation_loss: loss, perplexity: Math.exp(loss) });
@@ -60,6 +63,8 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, sta
 
   const save = () => context.save({ step, tensors: packState('model', trainer.state()), rest: { best, lastLoss } });
   let step = trainer.state().step;
+  if (!saved) await plan.show?.(0, trainer.state().weights);
+  context.phase('training');
   while (step < plan.steps) {
     if (context.stopping()) {
       status = 'stopped';
@@ -76,7 +81,11 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, sta
     context.report(step, plan.steps, { loss: mean(report.loss!), grad_norm: mean(report.grad_norm!), learning_rate: rates.at(-1)!, tokens_per_second: (tokens / (performance.now() - started)) * 1000 });
     const crossed = (every: number) => every > 0 && Math.floor(step / every) > Math.floor((step - n) / every);
     // before the checkpoint, so that a run killed after it does not report this validation twice
-    if (crossed(config.validate_every) || step === plan.steps) lastLoss = await validate(step, trainer.state().weights);
+    if (crossed(config.validate_every) || step === plan.steps) {
+      lastLoss = await validate(step, trainer.state().weights);
+      await plan.show?.(step, trainer.state().weights);
+      context.phase('training');
+    }
     if (crossed(config.checkpoint_every) || step === plan.steps) save();
   }
   if (status === 'stopped') save();

@@ -1,21 +1,25 @@
-// Every recipe there is, by name: the table of contents of training.
+// Every recipe there is, by name: the table of contents of what runs can do.
 
 import type { RunKind } from '#core/contract.ts';
 import type { Settings } from './config.ts';
 import type { Job } from './job.ts';
+import { sample } from './sample.ts';
+import { score } from './score.ts';
 import { trainPpo } from './train-ppo.ts';
 import { trainPretrain } from './train-pretrain.ts';
 import { trainReward } from './train-reward.ts';
 import { trainSft } from './train-sft.ts';
 
-export type RecipeName = 'pretrain' | 'sft' | 'reward' | 'ppo';
+export type RecipeName = 'sample' | 'sft' | 'reward' | 'ppo' | 'score' | 'pretrain';
 
 /** Method syntax of `prepare` and `run` lets recipes with different settings stand in one table. */
 export const RECIPES: Record<RecipeName, Job<Settings>> = {
-  pretrain: trainPretrain as unknown as Job<Settings>,
+  sample: sample as unknown as Job<Settings>,
   sft: trainSft as unknown as Job<Settings>,
   reward: trainReward as unknown as Job<Settings>,
   ppo: trainPpo as unknown as Job<Settings>,
+  score: score as unknown as Job<Settings>,
+  pretrain: trainPretrain as unknown as Job<Settings>,
 };
 
 export const isRecipe = (name: string): name is RecipeName & RunKind => Object.hasOwn(RECIPES, name);

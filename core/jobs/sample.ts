@@ -1,70 +1,107 @@
-// Samples completions of a project's prompts from one of its models and stores them, a batch of prompts at a time.
+// Samples completions of a project's prompts from one of its models, a batch of prompts at a time.
 
 import type { SamplingParameters, Split } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { loadCheckpoint } from '#core/models/checkpoint.ts';
+import { loadArchitecture, loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createSampler } from '#core/models/sampler.ts';
-import { addCompletions, listCompletions } from '#core/store/completions.ts';
-import type { NewCompletion } from '#core/store/completions.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
+import { countDrawn } from '#core/store/run-completions.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { choice, count, real, words } from './config.ts';
+import type { Config } from './config.ts';
 import { need } from './job.ts';
+import type { Drawn, Inputs, Job, Outcome, RunContext } from './job.ts';
 
-export interface SampleRequestSettings extends SamplingParameters {
-  policy: string;
-  /** completions a prompt */
-  k: number;
-  split: Split | null;
-  /** at most this many prompts; null = all */
-  prompts: number | null;
+export const SAMPLE_SETTINGS = {
+  policy: words('base', 'The base model or policy that writes.'),
+  k: count(4, [1, 1024], 'Completions a prompt; what is there already with the same settings is not sampled again.'),
+  split: choice('', ['', 'train', 'validation', 'test'], 'Only prompts of this split; empty = all.'),
+  prompts: count(0, [0, 1e9], 'At most this many prompts; 0 = all.'),
+  temperature: real(0.7, [0, 100], 'Divides the logits; 0 = always the likeliest token.'),
+  top_k: count(0, [0, 1e6], 'Keep the k likeliest tokens; 0 = all.'),
+  top_p: real(1, [1e-6, 1], 'Keep the smallest set of tokens with this much probability; 1 = all.'),
+  max_new: count(48, [1, 1e6], 'Longest completion in tokens.'),
+  seed: count(1, [0, 2 ** 48], 'Seed of the draws.'),
+} as const;
+type SampleConfig = Config<typeof SAMPLE_SETTINGS>;
+
+/** A row of data.jsonl: a prompt, how many completions it has, and the name that its random streams begin with. */
+interface Row { id: number; text: string; first: number; stream: string }
+
+const PROMPTS_A_BATCH = 64; // written together; a kill loses at most this many prompts' samples
+const parametersOf = ({ temperature, top_k: topK, top_p: topP, max_new: maxNew, seed }: SampleConfig): SamplingParameters => ({ temperature, topK, topP, maxNew, seed });
+const noWriter = (name: string) => new TastemakerError('bad-argument', `"${name}" is a reward model; it cannot write.`, 'Name a base model or a policy.');
+
+async function prepare(project: Project, config: SampleConfig): Promise<Inputs> {
+  const policy = getPolicy(project, config.policy);
+  if (policy.kind === 'reward') throw noWriter(config.policy);
+  const all = listPrompts(project, { ...(config.split ? { split: config.split as Split } : {}), ...(config.prompts ? { limit: config.prompts } : {}) });
+  need(all.length, 1, 'prompts', 'Import prompts first (`tastemaker import prompts FILE`).');
+  const had = countDrawn(project, policy.id, parametersOf(config));
+  const rows = all.map(({ id, text }): Row => ({ id, text, first: had.get(id) ?? 0, stream: `sample/${policy.id}/${id}` })).filter(({ first }) => first < config.k);
+  await checkRoom(policyPath(project, policy), rows, config.max_new);
+  return { models: { policy: policyPath(project, policy) }, data: rows };
 }
 
-const PROMPTS_A_BATCH = 64; // stored together; a kill loses at most this many prompts' samples
-
-/** Prompts that already have k completions by this policy with these parameters are left alone, so a killed call can be repeated. Returns how many were added. */
-export async function sampleCompletions(project: Project, settings: SampleRequestSettings, progress: (done: number, total: number) => void, stopping: () => boolean = () => false): Promise<{ added: number; tooLong: number; tokensPerSecond: number }> {
-  const { policy: name, k, split, prompts: limit, ...sampling } = settings;
-  const policy = getPolicy(project, name);
-  const folder = policyPath(project, policy);
-  const { architecture, weights, head } = loadCheckpoint(folder);
-  if (head !== 'language-model') throw new TastemakerError('bad-argument', `"${name}" is a reward model; it cannot write.`, 'Name a base model or a policy.');
-  const tokenizer = await loadTokenizer(folder);
-  const parameters = JSON.stringify(sampling);
-  const had = new Map<number, number>();
-  for (const completion of listCompletions(project, { policyId: policy.id })) {
-    if (JSON.stringify(pick(completion.sampling)) === parameters) had.set(completion.promptId, (had.get(completion.promptId) ?? 0) + 1);
+/** 'too-long' unless one of the prompts fits with its completion; as a rule the first ones do. */
+async function checkRoom(folder: string, rows: readonly Row[], maxNew: number): Promise<void> {
+  const { context } = loadArchitecture(folder), tokenizer = await loadTokenizer(folder);
+  for (let at = 0; at < rows.length; at += PROMPTS_A_BATCH) {
+    const ids = await tokenizer.encodeBatch(rows.slice(at, at + PROMPTS_A_BATCH).map(({ text }) => text));
+    if (ids.some(({ length }) => length + maxNew <= context)) return;
   }
-  const all = listPrompts(project, split ? { split } : {}).slice(0, limit ?? undefined);
-  need(all.length, 1, 'prompts', 'Import prompts first (`tastemaker import prompts FILE`).');
-  const wanted = all.filter(({ id }) => (had.get(id) ?? 0) < k);
-  const ids = await tokenizer.encodeBatch(wanted.map(({ text }) => text));
-  const fitting = wanted.map((prompt, i) => ({ ...prompt, ids: ids[i]! })).filter((prompt) => prompt.ids.length + sampling.maxNew <= architecture.context);
-  if (wanted.length > 0 && fitting.length === 0) throw new TastemakerError('too-long', `None of the ${wanted.length} prompts fits: with ${sampling.maxNew} new tokens the shortest exceeds the model's context of ${architecture.context}.`, 'Shorten the prompts, lower --max-new, or use a model with a longer context.');
+  if (rows.length) throw new TastemakerError('too-long', `None of the ${rows.length} prompts fits: with ${maxNew} new tokens the shortest exceeds the model's context of ${context}.`, 'Shorten the prompts, lower the setting max_new (--max-new), or use a model with a longer context.');
+}
+
+async function run(context: RunContext, config: SampleConfig): Promise<Outcome> {
+  const folder = context.model('policy'), sampling = parametersOf(config);
+  const { architecture, weights, head } = loadCheckpoint(folder);
+  if (head !== 'language-model') throw noWriter(config.policy);
+  const tokenizer = await loadTokenizer(folder);
+  const wanted = context.data<Row>(), ids = await tokenizer.encodeBatch(wanted.map(({ text }) => text));
+  const fitting = wanted.map((row, i) => ({ ...row, ids: ids[i]! })).filter((row) => row.ids.length + config.max_new <= architecture.context);
+  const tooLong = wanted.length - fitting.length;
+  if (tooLong) context.log(`${tooLong} of ${wanted.length} prompts do not fit the model's context with ${config.max_new} new tokens and are left out.`);
 
   const sampler = createSampler(architecture);
-  let added = 0, tokens = 0;
-  const started = performance.now();
-  // like lengths together, so that a batch wastes little on padding
+  // like lengths together, so that a batch wastes little on padding; the same batches each time, so that a resumed run draws the same
   const order = fitting.toSorted((a, b) => a.ids.length - b.ids.length);
-  for (let at = 0; at < order.length && !stopping(); at += PROMPTS_A_BATCH) {
+  const saved = context.saved();
+  let { added, tokens } = (saved?.rest ?? { added: 0, tokens: 0 }) as { added: number; tokens: number };
+  let at = saved?.step ?? 0, status: Outcome['status'] = 'done';
+  const started = performance.now(), before = tokens;
+  const rate = () => ((tokens - before) / (performance.now() - started)) * 1000;
+  context.phase('sampling');
+  while (at < order.length) {
+    if (context.stopping()) {
+      status = 'stopped';
+      break;
+    }
     const batch = order.slice(at, at + PROMPTS_A_BATCH);
-    const requests = batch.map(({ id, ids: prompt }) => {
-      const first = had.get(id) ?? 0;
-      return { prompt, streams: Array.from({ length: k - first }, (_, j) => `sample/${policy.id}/${id}/${first + j}`) };
-    });
+    const requests = batch.map(({ ids: prompt, first, stream }) => ({ prompt, streams: Array.from({ length: config.k - first }, (_, j) => `${stream}/${first + j}`) }));
     const results = await sampler.sample(weights, requests, sampling);
     const texts = await tokenizer.decodeBatch(results.flat().map(({ tokenIds }) => tokenIds));
     let text = 0;
-    const rows = results.flatMap((completions, i) => completions.map((sampled): NewCompletion => ({ promptId: batch[i]!.id, policyId: policy.id, text: texts[text++]!, ...sampled, sampling, runId: null })));
-    addCompletions(project, rows);
+    const rows = results.flatMap((completions, i) => completions.map((sampled): Drawn => ({ group: completions.length, writer: 'policy', promptId: batch[i]!.id, text: texts[text++]!, ...sampled, sampling })));
+    at += batch.length;
     added += rows.length;
     tokens += rows.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
-    progress(Math.min(order.length, at + batch.length), order.length);
+    context.completions(at, rows);
+    const drawn = rows.map(({ tokenIds }) => tokenIds.length);
+    context.report(at, order.length, { length: drawn.reduce((a, b) => a + b, 0) / rows.length, ended: rows.filter(({ finish }) => finish === 'stop').length / rows.length, tokens_per_second: rate() });
+    context.save({ step: at, tensors: {}, rest: { added, tokens } });
   }
   await sampler.release();
-  return { added, tooLong: wanted.length - fitting.length, tokensPerSecond: (tokens / (performance.now() - started)) * 1000 };
+  const rest = tooLong ? `; ${tooLong} did not fit` : wanted.length === 0 ? '; every prompt has them already' : '';
+  return { status, model: null, summary: `${added} completions of ${at} prompts by "${config.policy}"${rest}.`, counts: { added, tooLong, tokensPerSecond: tokens === before ? 0 : rate() } };
 }
 
-const pick = ({ temperature, topK, topP, maxNew, seed }: SamplingParameters): SamplingParameters => ({ temperature, topK, topP, maxNew, seed });
+export const sample: Job<typeof SAMPLE_SETTINGS> = {
+  kind: 'sample',
+  sentence: 'Sampling: completions of the prompts, to be ranked.',
+  settings: SAMPLE_SETTINGS,
+  prepare,
+  run,
+};

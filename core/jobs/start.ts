@@ -1,80 +1,79 @@
-// Starts and resumes runs from the side that owns the database: prepare, record, execute, register what came out.
+// Starts and resumes a run in this process, which owns the database: prepare, record, execute, record what came out.
 
-import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import type { PolicyKind } from '#core/contract.ts';
-import { addPolicy, listPolicies } from '#core/store/policies.ts';
-import { transaction } from '#core/store/project.ts';
+import type { Config, Run, RunKind } from '#core/contract.ts';
+import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { addRun, getRun, updateRun } from '#core/store/runs.ts';
+import { addRun, getRequest, getRun, listRuns, updateRun } from '#core/store/runs.ts';
 import { readConfig } from './config.ts';
-import { createRunFolder, openRun, readManifest, writeStatus } from './job.ts';
-import type { Listeners, Manifest, Outcome } from './job.ts';
-import { isRecipe, RECIPES } from './recipes.ts';
+import { livingProcess, writeOrder } from './control.ts';
+import { executeRun, isPrepared, prepareRun, runFolderOf } from './execute.ts';
+import { nextRunId, readStatus } from './job.ts';
+import type { Ending, Listeners, Outcome } from './job.ts';
+import { freeName, makesModel, recordRun } from './record.ts';
+import { RECIPES } from './recipes.ts';
 import type { RecipeName } from './recipes.ts';
 
-const MODEL_KIND: Record<RecipeName, PolicyKind> = { pretrain: 'base', sft: 'policy', reward: 'reward', ppo: 'policy' };
-/** the manifest role whose model the result descends from */
-const PARENT_ROLE: Record<RecipeName, string | null> = { pretrain: null, sft: 'policy', reward: 'base', ppo: 'policy' };
-
-export interface Finished extends Outcome {
+export interface Finished extends Omit<Outcome, 'status'> {
+  status: Exclude<Ending['status'], 'failed'>;
   id: string;
   name: string;
 }
 
-/** Creates the run (manifest and data fixed), executes it here and registers the model under `name`. */
-export async function startRun(project: Project, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string | null, listeners: Listeners = {}): Promise<Finished> {
-  const job = RECIPES[recipe];
-  const config = readConfig(job.settings, given);
-  const inputs = await job.prepare(project, config);
-  if (name !== null && freeName(project, name) !== name) throw new TastemakerError('bad-argument', `The project already has a model called "${name}".`, 'Choose another --name.');
-  const manifest = createRunFolder(project.folder, recipe, name ?? freeName(project, recipe), config, inputs);
-  addRun(project, { id: manifest.id, kind: recipe, name: manifest.name });
-  listeners.onLog?.(`Run ${manifest.id} has begun.`);
-  return execute(project, manifest.id, listeners);
+/** What a run is called where no name is given: the model's name, or what it does. */
+function defaultName(project: Project, recipe: RunKind, config: Config): string {
+  if (makesModel(recipe)) return freeName(project, recipe);
+  return recipe === 'sample' ? `samples of ${String(config.policy)}` : `measures by ${[config.reward, config.reference].filter(Boolean).join(' and ')}`;
 }
 
-/** `wanted`, or the first of wanted-2, wanted-3, ... that no model has. */
-function freeName(project: Project, wanted: string): string {
-  const taken = new Set(listPolicies(project).map((policy) => policy.name));
-  let name = wanted;
-  for (let n = 2; taken.has(name); n++) name = `${wanted}-${n}`;
-  return name;
+/** Checks a request before anything is written; returns its settings, its id and its name. */
+export function planRun(project: Project, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string | null): { id: string; config: Config; name: string } {
+  const config = readConfig(RECIPES[recipe].settings, given) as Config;
+  if (name !== null && name.trim() === '') throw new TastemakerError('bad-argument', 'The name of the model is empty.', 'Give it a name, or leave it out.');
+  if (name !== null && makesModel(recipe) && freeName(project, name) !== name) {
+    const made = listPolicies(project).some((policy) => policy.name === name);
+    throw new TastemakerError('bad-argument', made ? `The project already has a model called "${name}".` : `A run is already making a model called "${name}".`, 'Choose another name (--name).');
+  }
+  return { id: nextRunId(project.folder, recipe, listRuns(project).map((run) => run.id)), config, name: name ?? defaultName(project, recipe, config) };
+}
+
+/** Creates the run (manifest and data fixed), executes it here and registers the model under `name`. */
+export async function startRun(project: Project, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string | null, listeners: Listeners = {}): Promise<Finished> {
+  const plan = planRun(project, recipe, given, name);
+  await prepareRun(project, plan.id, recipe, plan.config, plan.name);
+  addRun(project, { id: plan.id, kind: recipe, name: plan.name });
+  listeners.onLog?.(`Run ${plan.id} has begun.`);
+  return executeHere(project, plan.id, listeners);
+}
+
+/** 'bad-argument' unless the run can be gone on with: it was stopped, failed or was killed. */
+export function checkResumable(project: Project, id: string): Run {
+  const run = getRun(project, id);
+  if (run.status === 'done') throw new TastemakerError('bad-argument', `Run ${id} is already done.`, 'Start a new run to train further.');
+  if (run.status === 'cancelled') throw new TastemakerError('bad-argument', `Run ${id} was cancelled.`, 'Start a new run.');
+  return run;
 }
 
 /** Goes on with a run that was stopped or killed, from its newest checkpoint (or from its start when it has none). */
 export async function resumeRun(project: Project, id: string, listeners: Listeners = {}): Promise<Finished> {
-  const run = getRun(project, id);
-  if (run.status === 'done') throw new TastemakerError('bad-argument', `Run ${id} is already done.`, 'Start a new run to train further.');
-  if (run.status === 'cancelled') throw new TastemakerError('bad-argument', `Run ${id} was cancelled.`, 'Start a new run.');
+  const { kind, name } = checkResumable(project, id), folder = runFolderOf(project.folder, id), pid = livingProcess(folder);
+  if (pid !== null && pid !== process.pid) throw new TastemakerError('locked', `Run ${id} is being worked at by the process with the pid ${pid}.`, 'Wait for its end, or open the project in the window: it shows the run.');
+  if (!isPrepared(folder)) {
+    await prepareRun(project, id, kind as RecipeName, getRequest(project, id)?.config ?? {}, name);
+  }
   updateRun(project, id, { status: 'running', endedAt: null, error: null });
-  return execute(project, id, listeners);
+  return executeHere(project, id, listeners);
 }
 
-async function execute(project: Project, id: string, listeners: Listeners): Promise<Finished> {
-  const folder = path.join(project.folder, 'runs', id);
-  const manifest = readManifest(folder);
-  if (!isRecipe(manifest.kind)) throw new TastemakerError('bad-file', `Run ${id} is of the unknown kind "${manifest.kind}".`, 'It may be from a later version.');
+async function executeHere(project: Project, id: string, listeners: Listeners): Promise<Finished> {
+  const folder = runFolderOf(project.folder, id);
+  writeOrder(folder, 'run');
   try {
-    const outcome = await RECIPES[manifest.kind].run(openRun(project.folder, id, listeners), manifest.config);
-    writeStatus(folder, outcome.status);
-    const { kind, models } = manifest as Manifest & { kind: RecipeName };
-    let { name } = manifest;
-    transaction(project, () => { // a run that is done has its model, even when we are killed here
-      updateRun(project, id, { status: outcome.status, endedAt: Date.now() });
-      const known = listPolicies(project, { runId: id })[0]; // it was stopped before
-      name = known?.name ?? freeName(project, name); // another run may have taken the name meanwhile
-      if (!outcome.model || known) return;
-      const role = PARENT_ROLE[kind];
-      const parentPath = role ? path.resolve(project.folder, models[role]!.path) : null;
-      const parent = listPolicies(project).find((policy) => path.resolve(project.folder, policy.path) === parentPath);
-      addPolicy(project, { name, kind: MODEL_KIND[kind], path: path.join(folder, outcome.model), parentId: parent?.id ?? null, runId: id });
-    });
-    return { ...outcome, id, name };
+    const { status, outcome } = await executeRun(project.folder, id, listeners);
+    const { name } = recordRun(project, id);
+    return { model: null, summary: 'The run was cancelled.', ...outcome, status: status as Finished['status'], id, name };
   } catch (error) {
-    const sentence = error instanceof Error ? error.message : String(error);
-    writeStatus(folder, 'failed', sentence);
-    updateRun(project, id, { status: 'failed', endedAt: Date.now(), error: sentence });
+    if (readStatus(folder)?.status === 'failed') recordRun(project, id);
     throw error;
   }
 }

@@ -6,7 +6,7 @@
 
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
-import type { Finish } from '#core/contract.ts';
+import type { Finish, SamplingParameters } from '#core/contract.ts';
 import { checkpointParameters, loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';
@@ -112,7 +112,6 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const training = prompts.filter(({ split }) => split === 'train'), held = prompts.filter(({ split }) => split !== 'train');
   const perBatch = Math.floor(config.episodes / k);
   need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
-  need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
   const ends = reference.architecture.endOfText;
 
   const saved = context.saved();
@@ -132,11 +131,14 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     return config.missing_end === 'replace' ? config.missing_end_penalty : score - Math.abs(config.missing_end_penalty);
   };
 
+  const sampling: SamplingParameters = { temperature: T, topK: 0, topP: 1, maxNew: N, seed: config.seed };
   async function evaluate(update: number): Promise<void> {
     if (held.length === 0) return;
-    const sampled = await sampler.sample(policy.state().weights, held.map(({ id, ids }) => ({ prompt: ids, streams: [`evaluate/${id}`] })), { temperature: T, topK: 0, topP: 1, maxNew: N, seed: config.seed });
+    context.phase('sampling held-out prompts');
+    const sampled = await sampler.sample(policy.state().weights, held.map(({ id, ids }) => ({ prompt: ids, streams: [`evaluate/${id}`] })), sampling);
     const groups = held.map(({ ids }, i) => ({ prompt: ids, completions: [kept(sampled[i]![0]!.tokenIds)] }));
     const scores = await scorer.scores(reward.weights, groups), under = await words.logprobs(reference.weights, groups, T);
+    const plain = T === 1 ? under : await words.logprobs(reference.weights, groups), values = await scorer.values(critic.state().weights, groups);
     const texts = await tokenizer.decodeBatch(groups.map(({ completions }) => [...completions[0]!]));
     const samples: EvaluatedSample[] = held.map(({ id, facts }, i) => ({
       promptId: id, text: texts[i]!, score: scores[i]![0]!, tokens: groups[i]!.completions[0]!.length, finish: groups[i]!.completions[0]!.includes(ends) ? 'stop' : 'length',
@@ -144,6 +146,13 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
       ...(facts ? { gold: gold(texts[i]!.trim(), facts).overall } : {}),
     }));
     context.samples(update, samples);
+    context.completions(update, samples.map(({ promptId, text, finish }, i) => {
+      const tokenIds = groups[i]!.completions[0]!, n = tokenIds.length, { logprobs, samplingLogprobs } = sampled[i]![0]!;
+      return {
+        group: 1, writer: update === 0 ? 'policy' : 'run', promptId, text, finish, tokenIds: [...tokenIds], logprobs: logprobs.slice(0, n), samplingLogprobs: samplingLogprobs.slice(0, n), sampling,
+        said: [{ role: 'reward', score: scores[i]![0]! }, { role: 'policy', tokenLogprobs: plain[i]![0]!, tokenValues: values[i]![0]!.slice(0, n) }],
+      };
+    }));
     const golds = samples.flatMap((sample) => sample.gold ?? []);
     if (golds.length) context.report(update, config.updates, { gold: mean(golds) });
     const value = golds.length ? mean(golds) : mean(groups.map(({ completions }, i) => penalised(scores[i]![0]!, completions[0]!)));
@@ -163,11 +172,13 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
       break;
     }
     const started = performance.now();
+    context.phase('sampling');
     // 1 sample: this update's prompts, in an order that depends only on the seed
     const batch = promptsOf(training, update, perBatch, config.seed);
     const requests = batch.map(({ id, ids }, slot) => ({ prompt: ids, streams: Array.from({ length: k }, (_, j) => `rollout/${update}/${slot}/${id}/${j}`) }));
     const sampled = await sampler.sample(policy.state().weights, requests, { temperature: T, topK: 0, topP: 1, maxNew: N, seed: config.seed, rows: Math.min(64, config.episodes) });
     const groups = batch.map(({ ids }, i) => ({ prompt: ids, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));
+    context.phase('scoring');
     // 2 what the reference, the critic and the reward model say
     const under = await words.logprobs(reference.weights, groups, T);
     const values = await scorer.values(critic.state().weights, groups);
@@ -190,8 +201,10 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     }).flat();
     const rate = config.learning_rate * scheduleFactor(config.schedule, update, config.updates);
     const rates = minibatches.map(() => rate);
+    context.phase('training');
     const forPolicy = policyArrays(minibatches), forCritic = criticArrays(minibatches);
     const policyReport = await policy.steps(JSON.stringify(forPolicy.shape), policyFeeds(forPolicy.shape), forPolicy.arrays, rates);
+    context.phase('training the critic');
     const criticReport = await critic.steps(JSON.stringify(forCritic.shape), criticFeeds(forCritic.shape), forCritic.arrays, rates);
     update++;
     // 6 report

@@ -117,6 +117,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   const save = (step: number) => context.save({ step, tensors: packState('reward', trainer.state()), rest: {} });
 
   // 3 one epoch, a few steps a call
+  context.phase('training');
   for (let step = trainer.state().step; step < steps; ) {
     if (context.stopping()) {
       status = 'stopped';
@@ -137,6 +138,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
     if (step % config.checkpoint_every < n && step < steps) save(step);
   }
   if (status === 'stopped') save(trainer.state().step);
+  context.phase('validating');
   const weights = { ...trainer.state().weights };
 
   // 4 zero point and validation, then the model folder

@@ -1,14 +1,19 @@
 // Supervised fine-tuning on reference completions (P20 §B.1; algorithms.md §1.2): one epoch, cosine, end-of-text learnt (D5).
 
 import { createRandom } from '#core/random.ts';
+import type { Prompt, SamplingParameters } from '#core/contract.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
+import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
+import { createEvaluator } from '#core/models/evaluator.ts';
+import { createSampler } from '#core/models/sampler.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { WeightedText } from '#core/training/language-model.ts';
 import { asCompletion } from './completion-text.ts';
-import { choice, count, words } from './config.ts';
+import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { need } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
@@ -18,27 +23,35 @@ export const SFT_SETTINGS = {
   policy: words('base', 'The model to tune.'),
   loss_on: choice('response', ['response', 'everything'], 'Learn the completion only, or prompt and completion (N+).'),
   epochs: count(1, [1, 1000], 'Passes over the prompts that have a reference.'),
+  show_prompts: count(8, [0, 4096], 'Fixed held-out prompts that the model writes for at every validation, to be read; 0 = none.'),
+  show_temperature: real(0.7, [0, 100], 'The temperature of those.'),
+  show_max_new: count(48, [1, 100000], 'Their longest length in tokens.'),
   ...LANGUAGE_MODEL_SETTINGS,
 } as const;
 type SftConfig = Config<typeof SFT_SETTINGS>;
 
 interface Row {
+  id: number;
   prompt: string;
-  reference: string;
+  /** null: a prompt to write for, not to learn from */
+  reference: string | null;
   split: string;
 }
 
 function prepare(project: Project, config: SftConfig): Inputs {
   const base = getPolicy(project, config.policy);
-  const rows = listPrompts(project).filter(({ reference, split }) => reference !== null && split !== 'test').map(({ text, reference, split }): Row => ({ prompt: text, reference: reference!, split }));
+  const prompts = listPrompts(project), row = ({ id, text, reference, split }: Prompt): Row => ({ id, prompt: text, reference, split });
+  const rows = prompts.filter(({ reference, split }) => reference !== null && split !== 'test').map(row);
+  const shown = prompts.filter(({ split }) => split !== 'train').slice(0, config.show_prompts).map((prompt): Row => ({ ...row(prompt), reference: null }));
   need(rows.filter(({ split }) => split === 'train').length, config.batch, 'training prompts with a reference completion', 'Import prompts with references, or lower the setting batch.');
-  return { models: { policy: policyPath(project, base) }, data: rows };
+  return { models: { policy: policyPath(project, base) }, data: [...rows, ...shown] };
 }
 
 async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
   const folder = context.model('policy');
   const start = loadCheckpoint(folder), tokenizer = await loadTokenizer(folder);
-  const rows = context.data<Row>();
+  const all = context.data<Row>(), rows = all.filter((row): row is Row & { reference: string } => row.reference !== null);
+  const show = await shower(context, config, start, tokenizer, all.filter(({ reference }) => reference === null));
   const prompts = await tokenizer.encodeBatch(rows.map(({ prompt }) => prompt));
   const answers = (await tokenizer.encodeBatch(rows.map(({ reference }) => asCompletion(reference)))).map((ids) => [...ids, tokenizer.endOfText]);
   const fits = rows.map((_, i) => prompts[i]!.length + answers[i]!.length <= start.architecture.context);
@@ -53,8 +66,33 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
     steps: perEpoch * config.epochs,
     batch: (step) => orders[Math.floor(step / perEpoch)]!.slice((step % perEpoch) * config.batch, ((step % perEpoch) + 1) * config.batch),
     validation: rows.flatMap(({ split }, i) => (fits[i] && split === 'validation' ? [{ prompt: prompts[i]!, completions: [answers[i]!] }] : [])).slice(0, 256),
+    ...(show ? { show: show.at } : {}),
   }, folder);
+  await show?.release();
   return { status, model: 'model', summary: `SFT on ${training.length} references, ${steps} steps${validationLoss === null ? '' : `, validation loss ${validationLoss.toFixed(3)}`}.` };
+}
+
+/** Writes for the fixed prompts, and asks the model that it started from how likely it finds what was written. */
+async function shower(context: RunContext, config: SftConfig, start: Checkpoint, tokenizer: Tokenizer, rows: readonly Row[]) {
+  const ids = await tokenizer.encodeBatch(rows.map(({ prompt }) => prompt));
+  const fitting = rows.map((row, i) => ({ id: row.id, ids: ids[i]! })).filter((row) => row.ids.length + config.show_max_new <= start.architecture.context);
+  if (fitting.length === 0) return null;
+  const sampler = createSampler(start.architecture), reader = createEvaluator(start);
+  const sampling: SamplingParameters = { temperature: config.show_temperature, topK: 0, topP: 1, maxNew: config.show_max_new, seed: config.seed };
+  return {
+    at: async (step: number, weights: WeightArrays): Promise<void> => {
+      context.phase('sampling held-out prompts');
+      const written = (await sampler.sample(weights, fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.id}`] })), sampling)).map((row) => row[0]!);
+      const under = await reader.logprobs(start.weights, written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, completions: [tokenIds] })));
+      const texts = await tokenizer.decodeBatch(written.map(({ tokenIds }) => tokenIds));
+      context.samples(step, written.map(({ tokenIds, logprobs, finish }, i) => ({ promptId: fitting[i]!.id, text: texts[i]!, kl: logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0), finish, tokens: tokenIds.length })));
+      context.completions(step, written.map((row, i) => ({ group: 1, writer: step === 0 ? 'policy' : 'run', promptId: fitting[i]!.id, text: texts[i]!, ...row, sampling, said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }] })));
+    },
+    release: async () => {
+      await sampler.release();
+      await reader.release();
+    },
+  };
 }
 
 export const trainSft: Job<typeof SFT_SETTINGS> = {

@@ -71,6 +71,12 @@ export function openCheckpoint(folder: string): StoredCheckpoint {
 /** How many numbers a model has. */
 export const parameterCount = ({ parameters: list }: StoredCheckpoint): number => list.reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
 
+/** What a model folder describes, without its weights. */
+export function loadArchitecture(folder: string): Architecture {
+  const file = path.join(folder, 'config.json');
+  return readArchitecture(readConfig(file), file);
+}
+
 /** Reads a model folder; errors name the file and the tensor. */
 export function loadCheckpoint(folder: string): Checkpoint {
   const { architecture, head, parameters: list, stored } = openCheckpoint(folder);

@@ -1,10 +1,12 @@
 // Completions: sampled answers with their tokens, log-probabilities and the parameters that drew them.
 
 import type { Completion, Finish, SamplingParameters } from '#core/contract.ts';
+import { addItems, partsOf, removeFromItems } from './items.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
-export type NewCompletion = Omit<Completion, 'id'>;
+/** `step` is left out, or null, where it was not drawn during training. */
+export type NewCompletion = Omit<Completion, 'id' | 'step'> & { step?: number | null };
 
 interface Row {
   id: number;
@@ -17,15 +19,16 @@ interface Row {
   finish: Finish;
   sampling: string;
   runId: string | null;
+  step: number | null;
 }
 
 const COLUMNS = `id, prompt_id AS promptId, policy_id AS policyId, text, token_ids AS tokenIds, logprobs,
-  sampling_logprobs AS samplingLogprobs, finish, sampling, run_id AS runId`;
+  sampling_logprobs AS samplingLogprobs, finish, sampling, run_id AS runId, step`;
 
 const bytesOf = (array: Uint32Array | Float32Array | Float64Array) => new Uint8Array(array.buffer);
 
 /** float32 where every number is one (what a runtime gives), else float64: exact either way. */
-function packReals(values: readonly number[]): Uint8Array {
+export function packReals(values: readonly number[]): Uint8Array {
   const singles = Float32Array.from(values);
   return bytesOf(values.every((value, i) => singles[i] === value) ? singles : Float64Array.from(values));
 }
@@ -33,12 +36,25 @@ function packReals(values: readonly number[]): Uint8Array {
 /** A blob's own copy of the buffer, so that wider numbers are aligned. */
 const bufferOf = (blob: Uint8Array) => blob.slice().buffer;
 
-function unpackReals(blob: Uint8Array, count: number): number[] {
+export function unpackReals(blob: Uint8Array, count: number): number[] {
   return count === 0 ? [] : Array.from(blob.length === count * 4 ? new Float32Array(bufferOf(blob)) : new Float64Array(bufferOf(blob)));
 }
 
+/** Sum of a completion's log-probabilities from its blob. */
+export const sumReals = (blob: Uint8Array, count: number): number => unpackReals(blob, count).reduce((sum, value) => sum + value, 0);
+
+/** Share of a completion's three-token sequences that stood in it before; 0 where it has none. */
+export function repetitionOf(tokenIds: ArrayLike<number>): number {
+  const seen = new Set<string>();
+  for (let i = 0; i + 3 <= tokenIds.length; i++) seen.add(`${tokenIds[i]} ${tokenIds[i + 1]} ${tokenIds[i + 2]}`);
+  const all = Math.max(1, tokenIds.length - 2);
+  return tokenIds.length < 3 ? 0 : (all - seen.size) / all;
+}
+
+export const unpackTokens = (blob: Uint8Array): Uint32Array => new Uint32Array(bufferOf(blob));
+
 function toCompletion(row: Row): Completion {
-  const tokenIds = Array.from(new Uint32Array(bufferOf(row.tokenIds)));
+  const tokenIds = Array.from(unpackTokens(row.tokenIds));
   return {
     ...row,
     tokenIds,
@@ -53,6 +69,7 @@ function check(row: NewCompletion, place: string): void {
   requireThat(row.finish === 'stop' || row.finish === 'length', `${place} has the unknown finish "${row.finish}".`, 'Use stop or length.');
   const badToken = row.tokenIds.find((id) => !Number.isInteger(id) || id < 0 || id > 0xffffffff);
   requireThat(badToken === undefined, `${place} has the token id ${badToken}.`, 'Token ids are whole numbers from 0.');
+  requireThat((row.step ?? 0) >= 0 && Number.isSafeInteger(row.step ?? 0), `${place} has the step ${row.step}.`, 'Steps are whole numbers from 0.');
   for (const [name, list] of [['logprobs', row.logprobs], ['samplingLogprobs', row.samplingLogprobs]] as const) {
     requireThat(list.length === row.tokenIds.length, `${place} has ${list.length} ${name} for ${row.tokenIds.length} token ids.`,
       'Give one log-probability per token id.');
@@ -60,17 +77,26 @@ function check(row: NewCompletion, place: string): void {
   }
 }
 
-/** Adds completions in one transaction; returns their ids in the order given. 'bad-data' names a prompt, policy or run that does not exist. */
+/**
+ * Adds completions in one transaction; returns their ids in the order given. 'bad-data' names a prompt, policy or run that
+ * does not exist. Two or more of one prompt and policy that were not drawn during training become items for the desk.
+ */
 export function addCompletions(project: Project, rows: readonly NewCompletion[]): number[] {
   rows.forEach((row, i) => check(row, `Completion ${i + 1} of ${rows.length}`));
   return transaction(project, () => {
     for (const id of new Set(rows.map((row) => row.promptId))) requireRow(project, 'prompts', id);
     for (const id of new Set(rows.map((row) => row.policyId))) requireRow(project, 'policies', id);
     for (const id of new Set(rows.map((row) => row.runId))) requireRow(project, 'runs', id);
-    return insertRows(project, 'completions',
-      ['prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id'],
-      rows.map((row) => [row.promptId, row.policyId, row.text, bytesOf(Uint32Array.from(row.tokenIds)), packReals(row.logprobs),
-        packReals(row.samplingLogprobs), row.finish, JSON.stringify(row.sampling), row.runId]));
+    const ids = insertRows(project, 'completions',
+      ['prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition'],
+      rows.map((row) => [row.promptId, row.policyId, row.text, bytesOf(Uint32Array.from(row.tokenIds)), packReals(row.logprobs), packReals(row.samplingLogprobs), row.finish,
+        JSON.stringify(row.sampling), row.runId, row.step ?? null, row.tokenIds.length, row.logprobs.reduce((sum, value) => sum + value, 0), repetitionOf(row.tokenIds)]));
+    const together = Map.groupBy(rows.map((row, i) => ({ ...row, id: ids[i]! })).filter((row) => (row.step ?? null) === null), (row) => `${row.promptId}/${row.policyId}`);
+    addItems(project, [...together.values()].flatMap((group) => {
+      const { promptId, policyId } = group[0]!;
+      return partsOf(group.map(({ id }) => id)).map((completionIds) => ({ promptId, completionIds, source: policyId === null ? 'import' as const : 'sample' as const, policyId }));
+    }));
+    return ids;
   });
 }
 
@@ -91,6 +117,7 @@ export function deleteCompletions(project: Project, ids: readonly number[]): voi
       const used = query(project, `SELECT 1 FROM ranking_items WHERE completion_id = ? UNION ALL SELECT 1 FROM ratings WHERE completion_id = ?
         UNION ALL SELECT 1 FROM marks WHERE completion_id = ?`).get(id, id, id);
       requireThat(!used, `Completion ${id} has rankings, ratings or marks.`, 'Remove those first.');
+      removeFromItems(project, id);
       query(project, 'DELETE FROM completions WHERE id = ?').run(id);
     }
   });

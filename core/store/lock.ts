@@ -27,12 +27,14 @@ export function isOnNetworkDrive(folder: string): boolean {
   }
 }
 
-function birthOf(pid: number): string | null {
+/** What tells two processes with the same number apart; null where the system does not say. */
+export function birthOf(pid: number): string | null {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]; // field 22, counted after the name: man 5 proc
-    return `${boot} ${ticks}`;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from field 3 on, counted after the name: man 5 proc
+    if (fields[0] === 'Z' || fields[0] === 'X') return 'ended'; // dead, and nobody has asked how it ended
+    return `${boot} ${fields[19]}`;
   } catch {
     return null;
   }
@@ -40,6 +42,11 @@ function birthOf(pid: number): string | null {
 
 function isAlive(holder: Holder, folder: string): boolean {
   if (holder.host !== hostname() && isOnNetworkDrive(folder)) return true; // its process numbers mean nothing here
+  return livesStill(holder);
+}
+
+/** Whether a process that ran at `startedAt` on this machine still does. */
+export function livesStill(holder: { pid: number; birth: string | null; startedAt: number }): boolean {
   try {
     process.kill(holder.pid, 0);
   } catch (error) {

@@ -1,10 +1,13 @@
 // Marks: labelled character spans of a completion, in UTF-16 offsets, end excluded.
 
 import type { Mark } from '#core/contract.ts';
-import { capture, recordEvent } from './events.ts';
+import { recordEvent } from './events.ts';
+import { capture } from './inverse.ts';
 import { query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
+/** Where on the desk a change was made, so that undo can go back there. */
+export type AtItem = { itemId?: number };
 export type NewMark = Omit<Mark, 'id' | 'note'> & { note?: string | null };
 
 /** Whether an offset falls between the two halves of one character. */
@@ -22,19 +25,19 @@ function check(project: Project, row: NewMark): void {
   requireThat(row.label.trim() !== '', `${of} has no label.`, 'Give a label, such as good or bad.');
 }
 
-/** Adds a mark and its event; returns its id. 'bad-data' for a span outside the text. */
-export function addMark(project: Project, row: NewMark): number {
+/** Adds a mark and its event, which names the item it was made at where that is given; returns its id. 'bad-data' for a span outside the text. */
+export function addMark(project: Project, row: NewMark, at: AtItem = {}): number {
   return transaction(project, () => {
     check(project, row);
     const id = Number(query(project, 'INSERT INTO marks (completion_id, labeler_id, start, "end", label, note) VALUES (?, ?, ?, ?, ?, ?)')
       .run(row.completionId, row.labelerId, row.start, row.end, row.label, row.note ?? null).lastInsertRowid);
-    recordEvent(project, row.labelerId, 'mark.add', { markId: id, ...row }, [{ table: 'marks', key: id, rows: [] }]);
+    recordEvent(project, row.labelerId, 'mark.add', { markId: id, ...row, ...at }, [{ table: 'marks', key: id, rows: [] }]);
     return id;
   });
 }
 
 /** Puts another span, label or note in the place of mark `id`. */
-export function replaceMark(project: Project, id: number, row: NewMark): void {
+export function replaceMark(project: Project, id: number, row: NewMark, at: AtItem = {}): void {
   transaction(project, () => {
     requireRow(project, 'marks', id);
     check(project, row);
@@ -42,23 +45,23 @@ export function replaceMark(project: Project, id: number, row: NewMark): void {
     requireThat(inverse.rows[0]!['labeler_id'] === row.labelerId, `Mark ${id} belongs to another labeler.`, 'Replace only a mark of the same labeler.');
     query(project, 'UPDATE marks SET completion_id = ?, labeler_id = ?, start = ?, "end" = ?, label = ?, note = ? WHERE id = ?')
       .run(row.completionId, row.labelerId, row.start, row.end, row.label, row.note ?? null, id);
-    recordEvent(project, row.labelerId, 'mark.replace', { markId: id, ...row }, [inverse]);
+    recordEvent(project, row.labelerId, 'mark.replace', { markId: id, ...row, ...at }, [inverse]);
   });
 }
 
 /** Removes a mark; undo brings it back. */
-export function deleteMark(project: Project, id: number): void {
+export function deleteMark(project: Project, id: number, at: AtItem = {}): void {
   transaction(project, () => {
     requireRow(project, 'marks', id);
     const inverse = capture(project, 'marks', id);
     query(project, 'DELETE FROM marks WHERE id = ?').run(id);
-    recordEvent(project, inverse.rows[0]!['labeler_id'] as number, 'mark.delete', { markId: id }, [inverse]);
+    recordEvent(project, inverse.rows[0]!['labeler_id'] as number, 'mark.delete', { markId: id, completionId: inverse.rows[0]!['completion_id'], label: inverse.rows[0]!['label'], ...at }, [inverse]);
   });
 }
 
 /** Marks by completion, then by where they start. */
-export function listMarks(project: Project, filter: { completionIds?: readonly number[]; labelerId?: number; label?: string } = {}): Mark[] {
-  const { sql, values } = where({ completion_id: filter.completionIds, labeler_id: filter.labelerId, label: filter.label });
+export function listMarks(project: Project, filter: { id?: number; completionIds?: readonly number[]; labelerId?: number; label?: string } = {}): Mark[] {
+  const { sql, values } = where({ id: filter.id, completion_id: filter.completionIds, labeler_id: filter.labelerId, label: filter.label });
   return query<Mark>(project, `SELECT id, completion_id AS completionId, labeler_id AS labelerId, start, "end", label, note FROM marks ${sql}
     ORDER BY completion_id, start, "end", id`).all(...values);
 }

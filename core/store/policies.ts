@@ -51,3 +51,51 @@ export function listPolicies(project: Project, filter: { kind?: PolicyKind; runI
 export function policyPath(project: Project, policy: Policy): string {
   return resolve(project.folder, policy.path);
 }
+
+/** The model of this id. 'bad-data' where there is none. */
+export function policyById(project: Project, id: number): Policy {
+  requireRow(project, 'policies', id);
+  return query<Policy>(project, `SELECT ${COLUMNS} FROM policies WHERE id = ?`).get(id)!;
+}
+
+/** Gives a model another name. 'bad-data' if another model has it. */
+export function renamePolicy(project: Project, id: number, name: string): Policy {
+  return transaction(project, () => {
+    requireRow(project, 'policies', id);
+    requireThat(name.trim() !== '', 'A model needs a name.', 'Give a name that is not empty.');
+    const other = query(project, 'SELECT 1 FROM policies WHERE name = ? AND id <> ?').get(name, id);
+    requireThat(!other, `The project already has a model called "${name}".`, 'Choose another name.');
+    query(project, 'UPDATE policies SET name = ? WHERE id = ?').run(name, id);
+    return policyById(project, id);
+  });
+}
+
+/** How many completions each model wrote. */
+export function completionsByPolicy(project: Project): Map<number, number> {
+  const rows = query<{ id: number; n: number }>(project, 'SELECT policy_id AS id, count(*) AS n FROM completions WHERE policy_id IS NOT NULL GROUP BY policy_id').all();
+  return new Map(rows.map(({ id, n }) => [id, n]));
+}
+
+/** What in the project needs this model, as plain words ("312 completions", "the model x, which was made from it"); empty where nothing does. */
+export function dependentsOf(project: Project, id: number): string[] {
+  const counted = (sql: string, one: string, many: string): string[] => {
+    const { n } = query<{ n: number }>(project, sql).get(id)!;
+    return n === 0 ? [] : [n === 1 ? `1 ${one}` : `${n} ${many}`];
+  };
+  const children = listPolicies(project).filter(({ parentId }) => parentId === id).map(({ name }) => `the model "${name}", which was made from it`);
+  return [
+    ...counted('SELECT count(*) AS n FROM completions WHERE policy_id = ?', 'completion', 'completions'),
+    ...children,
+  ];
+}
+
+/** Takes a model off the project's list, and with it what it said of completions; its files stay. 'bad-data' naming what needs it, `others` besides. */
+export function removePolicy(project: Project, id: number, others: readonly string[] = []): Policy {
+  return transaction(project, () => {
+    const policy = policyById(project, id);
+    const needs = [...dependentsOf(project, id), ...others];
+    requireThat(needs.length === 0, `The model "${policy.name}" cannot be removed: it is needed by ${needs.join(', ')}.`, 'Remove those first, or keep the model; an entry takes no space.');
+    query(project, 'DELETE FROM policies WHERE id = ?').run(id);
+    return policy;
+  });
+}

@@ -37,6 +37,9 @@ const EXPLAINED: readonly [prefix: string, code: ErrorCode, says: string, hint: 
   ['SQLITE_NOTADB', 'bad-file', 'is damaged or not a database', ''],
   ['SQLITE_CONSTRAINT_FOREIGNKEY', 'bad-data', 'refuses the change: it names a row that does not exist, or removes one that others refer to',
     'Check the ids, and remove what refers to them first.'],
+  ['SQLITE_CONSTRAINT_TRIGGER', 'bad-data', 'refuses the change: it removes something that was used since', 'Remove what was made with it first.'], // ON DELETE RESTRICT
+  ['SQLITE_CONSTRAINT_TRIGGER', 'bad-data', 'refuses the change: it removes a row that others refer to', 'Remove what refers to it first.'],
+  ['SQLITE_CONSTRAINT_UNIQUE', 'bad-data', 'refuses the change: there is such a row already', 'Take back the later changes first.'],
 ];
 
 /** What to do about a damaged file: the newest backup by name, where there is one. */
@@ -91,18 +94,22 @@ export function transaction<T>(project: Project, work: () => T): T {
 }
 
 /**
- * Inserts rows of a searched table and returns their new ids in order; call it inside a transaction.
- * Up to 128 rows a statement: at the start of every statement FTS5 flushes its index, which one by one takes four times as long.
+ * Inserts rows, up to 128 a statement; call it inside a transaction. `also` is what follows the values, such as ON CONFLICT.
+ * At the start of every statement FTS5 flushes its index, which one by one takes four times as long.
  */
-export function insertRows(project: Project, table: 'prompts' | 'completions', columns: readonly string[], rows: readonly (readonly Value[])[]): number[] {
-  const last = query<{ seq: number }>(project, 'SELECT seq FROM sqlite_sequence WHERE name = ?').get(table)?.seq ?? 0;
-  const one = `(?${', ?'.repeat(columns.length)})`;
+export function insertMany(project: Project, table: string, columns: readonly string[], rows: readonly (readonly Value[])[], also = ''): void {
+  const one = `(?${', ?'.repeat(columns.length - 1)})`;
   for (let at = 0; at < rows.length; ) {
     const count = 2 ** Math.min(7, Math.floor(Math.log2(rows.length - at))); // powers of two: eight statements to prepare at most
-    const values = rows.slice(at, at + count).flatMap((row, i) => [last + 1 + at + i, ...row]);
-    query(project, `INSERT INTO ${table} (id, ${columns.join(', ')}) VALUES ${Array(count).fill(one).join(', ')}`).run(...values);
+    query(project, `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array(count).fill(one).join(', ')} ${also}`).run(...rows.slice(at, at + count).flat());
     at += count;
   }
+}
+
+/** Inserts rows of a searched table and returns their new ids in order; call it inside a transaction. */
+export function insertRows(project: Project, table: 'prompts' | 'completions', columns: readonly string[], rows: readonly (readonly Value[])[]): number[] {
+  const last = query<{ seq: number }>(project, 'SELECT seq FROM sqlite_sequence WHERE name = ?').get(table)?.seq ?? 0;
+  insertMany(project, table, ['id', ...columns], rows.map((row, i) => [last + 1 + i, ...row]));
   return rows.map((_, i) => last + 1 + i);
 }
 
@@ -119,7 +126,7 @@ export function where(conditions: Record<string, Value | undefined | readonly (s
   return { sql: parts.length > 0 ? `WHERE ${parts.join(' AND ')}` : '', values };
 }
 
-const NOUNS = { prompts: 'prompt', completions: 'completion', labelers: 'labeler', policies: 'policy', runs: 'run', rankings: 'ranking', ratings: 'rating', marks: 'mark' } as const;
+const NOUNS = { prompts: 'prompt', completions: 'completion', labelers: 'labeler', policies: 'policy', runs: 'run', rankings: 'ranking', ratings: 'rating', marks: 'mark', items: 'item' } as const;
 
 /** 'bad-data' naming the id unless the table holds it; null and undefined are let through. */
 export function requireRow(project: Project, table: keyof typeof NOUNS, id: number | string | null | undefined): void {

@@ -1,9 +1,13 @@
 // Prompts: what is asked, one row per distinct text, each in the split its caller gave it.
 
 import { createHash } from 'node:crypto';
-import type { Prompt, Split } from '#core/contract.ts';
+import type { Prompt, PromptRow, Split } from '#core/contract.ts';
+import { recordEvent } from './events.ts';
+import { capture } from './inverse.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project, Value } from './project.ts';
+import { countOnce } from './samples.ts';
+import { holdsText } from './search.ts';
 
 const SPLITS: readonly string[] = ['train', 'validation', 'test'] satisfies Split[];
 
@@ -17,6 +21,7 @@ export interface NewPrompt {
 
 type Row = Omit<Prompt, 'facts'> & { facts: string | null };
 
+/** A prompt is known by its text. */
 const hashOf = (text: string) => createHash('sha256').update(text).digest();
 const toPrompt = (row: Row): Prompt => ({ ...row, facts: row.facts === null ? null : (JSON.parse(row.facts) as Record<string, string>) });
 
@@ -62,6 +67,49 @@ export function countPrompts(project: Project): Record<Split, number> {
   const counts: Record<Split, number> = { train: 0, validation: 0, test: 0 };
   for (const row of query<{ split: Split; n: number }>(project, 'SELECT split, count(*) AS n FROM prompts GROUP BY split').all()) counts[row.split] = row.n;
   return counts;
+}
+
+/** One page of the prompts of a split (of all where none is given) whose text holds every word of `search`, in id order, and how many there are. */
+export function pagePrompts(project: Project, { split, search }: { split?: Split | undefined; search?: string | undefined }, offset: number, limit: number): { total: number; rows: PromptRow[] } {
+  const text = search === undefined ? null : holdsText('prompts', search, 'p.id', 'p.text');
+  const conditions = [...(split === undefined ? [] : ['p.split = ?']), ...(text?.conditions ?? [])];
+  const values: Value[] = [...(split === undefined ? [] : [split]), ...(text?.values ?? [])];
+  const from = `FROM prompts p ${conditions.length === 0 ? 'INDEXED BY prompts_by_id' : `WHERE ${conditions.join(' AND ')}`}`; // an index, so that skipping reads no texts
+  const total = countOnce(project, `SELECT count(*) AS n ${from}`, values);
+  const rows = query<PromptRow>(project, `SELECT p.id, p.text, p.split, p.source, (SELECT count(*) FROM completions c WHERE c.prompt_id = p.id) AS completions,
+      (SELECT count(*) FROM rankings r WHERE r.prompt_id = p.id) AS rankings
+    FROM prompts p WHERE p.id IN (SELECT p.id ${from} ORDER BY p.id LIMIT ? OFFSET ?) ORDER BY p.id`).all(...values, limit, offset);
+  return { total, rows };
+}
+
+/** Above this many the old splits are not written down for undo: the event would hold every text. */
+const UNDONE_SPLITS = 2000;
+
+/** Puts prompts into a split, all or none, and returns the event that undoes it; null where nothing changed or they are too many. 'bad-data' for an id that does not exist. */
+export function setSplit(project: Project, ids: readonly number[], split: Split, { event = true } = {}): number | null {
+  return transaction(project, () => {
+    const list = JSON.stringify(ids);
+    const missing = query<{ id: number }>(project, 'SELECT value AS id FROM json_each(?) WHERE value NOT IN (SELECT id FROM prompts) LIMIT 1').get(list);
+    if (missing) requireRow(project, 'prompts', missing.id);
+    const steps = event && ids.length <= UNDONE_SPLITS ? query<{ id: number }>(project, 'SELECT id FROM prompts WHERE id IN (SELECT value FROM json_each(?)) AND split <> ? ORDER BY id').all(list, split).map(({ id }) => capture(project, 'prompts', id)) : [];
+    query(project, 'UPDATE prompts SET split = ? WHERE id IN (SELECT value FROM json_each(?)) AND split <> ?').run(split, list, split);
+    return steps.length > 0 ? recordEvent(project, null, 'prompt.split', { prompts: steps.length, split }, steps) : null;
+  });
+}
+
+/** The id of the prompt with this text. */
+export function findPrompt(project: Project, text: string): number | undefined {
+  return query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?').get(hashOf(text))?.id;
+}
+
+/** The completions of one prompt by their texts, in id order. */
+export function completionTexts(project: Project, promptId: number): { id: number; text: string; policyId: number | null }[] {
+  return query<{ id: number; text: string; policyId: number | null }>(project, 'SELECT id, text, policy_id AS policyId FROM completions WHERE prompt_id = ? ORDER BY id').all(promptId);
+}
+
+/** The ids of all prompts, in order. */
+export function promptIds(project: Project): number[] {
+  return query<{ id: number }>(project, 'SELECT id FROM prompts INDEXED BY prompts_by_id ORDER BY id').all().map(({ id }) => id);
 }
 
 /** Replaces the text, split, source, reference or facts of one prompt. 'bad-data' if another prompt has that text. */

@@ -1,20 +1,29 @@
 // Rankings: one labeler's ordering of the completions of one prompt, and the comparisons derived from them.
 
 import type { Comparison, Ranking, Split } from '#core/contract.ts';
-import { capture, recordEvent } from './events.ts';
+import { recordEvent } from './events.ts';
+import { capture } from './inverse.ts';
+import type { Step } from './inverse.ts';
+import { itemOf } from './items.ts';
 import { query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
 export type NewRanking = Pick<Ranking, 'promptId' | 'labelerId' | 'status' | 'ranks'> &
-  Partial<Pick<Ranking, 'confidence' | 'durationMs' | 'shownOrder' | 'note' | 'createdAt'>>;
+  Partial<Pick<Ranking, 'confidence' | 'durationMs' | 'shownOrder' | 'note' | 'createdAt' | 'naive' | 'repeatOf' | 'guidelines'>> & {
+    /** left out: the item that holds the ranked completions, where there is one */
+    itemId?: number | null;
+  };
 
 type Row = Omit<Ranking, 'ranks' | 'shownOrder'> & { ranks: string; shownOrder: string };
 
 const STATUSES: readonly string[] = ['ranked', 'none-acceptable', 'skipped'] satisfies Ranking['status'][];
 
-function check(project: Project, row: NewRanking): void {
+/** 'bad-data' with the first rule that a ranking breaks. */
+export function checkRanking(project: Project, row: NewRanking): void {
   requireRow(project, 'prompts', row.promptId);
   requireRow(project, 'labelers', row.labelerId);
+  requireRow(project, 'items', row.itemId);
+  requireRow(project, 'rankings', row.repeatOf);
   const of = `The ranking of prompt ${row.promptId}`;
   requireThat(STATUSES.includes(row.status), `${of} has the unknown status "${row.status}".`, `Use one of ${STATUSES.join(', ')}.`);
   requireThat(row.status !== 'ranked' || row.ranks.length > 0, `${of} ranks nothing.`, 'Rank at least one completion, or use the status skipped.');
@@ -38,71 +47,86 @@ function check(project: Project, row: NewRanking): void {
   requireThat(Number.isSafeInteger(createdAt), `${of} has the time ${createdAt}.`, 'Times are whole milliseconds since 1970.');
 }
 
-function write(project: Project, row: NewRanking, id: number | null): number {
-  const insert = query(project, `INSERT INTO rankings (id, prompt_id, labeler_id, status, confidence, duration_ms, shown_order, note, created_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  const written = Number(insert.run(id, row.promptId, row.labelerId, row.status, row.confidence ?? null, row.durationMs ?? null,
-    JSON.stringify(row.shownOrder ?? []), row.note ?? null, row.createdAt ?? Date.now()).lastInsertRowid);
+/** Writes a ranking, in the place of ranking `id` where one is given; the event is the caller's. Returns its id. */
+export function writeRanking(project: Project, row: NewRanking, id: number | null, confirmedAt: number | null = null): number {
+  const itemId = row.itemId === undefined ? itemOf(project, row.ranks.length > 0 ? row.ranks.map(({ completionId }) => completionId) : (row.shownOrder ?? [])) : row.itemId;
+  // Never deleted on the way: hidden repeats refer to it.
+  const upsert = query(project, `INSERT INTO rankings (id, prompt_id, labeler_id, status, confidence, duration_ms, shown_order, note, created_at, item_id, naive, repeat_of, guidelines, confirmed_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET prompt_id = excluded.prompt_id, labeler_id = excluded.labeler_id, status = excluded.status,
+    confidence = excluded.confidence, duration_ms = excluded.duration_ms, shown_order = excluded.shown_order, note = excluded.note, created_at = excluded.created_at, item_id = excluded.item_id,
+    naive = excluded.naive, repeat_of = excluded.repeat_of, guidelines = excluded.guidelines, confirmed_at = excluded.confirmed_at`);
+  const { lastInsertRowid } = upsert.run(id, row.promptId, row.labelerId, row.status, row.confidence ?? null, row.durationMs ?? null, JSON.stringify(row.shownOrder ?? []), row.note ?? null,
+    row.createdAt ?? Date.now(), itemId, row.naive ?? null, row.repeatOf ?? null, row.guidelines ?? null, confirmedAt);
+  const written = id ?? Number(lastInsertRowid);
+  if (id !== null) query(project, 'DELETE FROM ranking_items WHERE ranking_id = ?').run(id);
   const item = query(project, 'INSERT INTO ranking_items (ranking_id, completion_id, rank) VALUES (?, ?, ?)');
   for (const { completionId, rank } of row.ranks) item.run(written, completionId, rank);
   return written;
 }
 
-const detailOf = (id: number, row: NewRanking) => ({ rankingId: id, promptId: row.promptId, status: row.status, ranks: row.ranks });
+const detailOf = (id: number, row: NewRanking) => ({ rankingId: id, promptId: row.promptId, ...(row.itemId ? { itemId: row.itemId } : {}), status: row.status, ranks: row.ranks });
+
+/** The steps that bring a ranking back as it is now, or that take it away where it is yet to be made. */
+export const rankingSteps = (project: Project, id: number): Step[] => [capture(project, 'rankings', id), capture(project, 'ranking_items', id)];
 
 /**
  * Adds a ranking and its event; returns its id. 'bad-data' naming the id when a completion does not exist, belongs to
  * another prompt or appears twice, or a rank is not a whole number from 1. Absent `createdAt` is now.
  */
 export function addRanking(project: Project, row: NewRanking): number {
-  return transaction(project, () => {
-    check(project, row);
-    const id = write(project, row, null);
-    recordEvent(project, row.labelerId, 'ranking.add', detailOf(id, row), [{ table: 'rankings', key: id, rows: [] }, { table: 'ranking_items', key: id, rows: [] }]);
+  return addRankings(project, [row])[0]!;
+}
+
+/** Adds many rankings, all or none, with one event each, or with none where the caller records one for all. */
+export function addRankings(project: Project, rows: readonly NewRanking[], { events = true }: { events?: boolean } = {}): number[] {
+  return transaction(project, () => rows.map((row) => {
+    checkRanking(project, row);
+    const id = writeRanking(project, row, null);
+    if (events) recordEvent(project, row.labelerId, 'ranking.add', detailOf(id, row), [{ table: 'rankings', key: id, rows: [] }, { table: 'ranking_items', key: id, rows: [] }]);
     return id;
-  });
+  }));
 }
-
-/** Adds many rankings, all or none, with one event each. */
-export function addRankings(project: Project, rows: readonly NewRanking[]): number[] {
-  return transaction(project, () => rows.map((row) => addRanking(project, row)));
-}
-
-const before = (project: Project, id: number) => [capture(project, 'rankings', id), capture(project, 'ranking_items', id)];
 
 /** Puts another ranking in the place of `id`, which keeps its number. */
 export function replaceRanking(project: Project, id: number, row: NewRanking): void {
   transaction(project, () => {
     requireRow(project, 'rankings', id);
-    check(project, row);
-    const inverse = before(project, id);
+    checkRanking(project, row);
+    const inverse = rankingSteps(project, id);
     requireThat(inverse[0]!.rows[0]!['labeler_id'] === row.labelerId, `Ranking ${id} belongs to another labeler.`, 'Replace only a ranking of the same labeler.');
-    query(project, 'DELETE FROM rankings WHERE id = ?').run(id);
-    write(project, row, id);
+    writeRanking(project, row, id);
     recordEvent(project, row.labelerId, 'ranking.replace', detailOf(id, row), inverse);
   });
 }
 
-/** Removes a ranking; undo brings it back. */
+/** Removes a ranking with its hidden repeats; undo brings them back. */
 export function deleteRanking(project: Project, id: number): void {
   transaction(project, () => {
     requireRow(project, 'rankings', id);
-    const inverse = before(project, id);
+    const idsOf = (sql: string) => query<{ id: number }>(project, sql).all(id).map((row) => row.id);
+    const repeats = idsOf('SELECT id FROM rankings WHERE repeat_of = ?');
+    const inverse = [...[id, ...repeats].flatMap((ranking) => rankingSteps(project, ranking)), ...idsOf('SELECT id FROM drafts WHERE repeat_of = ?').map((draft) => capture(project, 'drafts', draft))];
     query(project, 'DELETE FROM rankings WHERE id = ?').run(id);
     recordEvent(project, inverse[0]!.rows[0]!['labeler_id'] as number, 'ranking.delete', { rankingId: id }, inverse);
   });
 }
 
 /** Rankings in id order; each one's `ranks` from best to worst, ties in the order of their ids. */
-export function listRankings(project: Project, filter: { labelerId?: number; promptIds?: readonly number[] } = {}): Ranking[] {
-  const { sql, values } = where({ labeler_id: filter.labelerId, prompt_id: filter.promptIds });
-  return query<Row>(project, `SELECT id, prompt_id AS promptId, labeler_id AS labelerId, status, confidence, duration_ms AS durationMs,
-      shown_order AS shownOrder, note, created_at AS createdAt,
+export function listRankings(project: Project, filter: { labelerId?: number; promptIds?: readonly number[]; itemId?: number; id?: number } = {}): Ranking[] {
+  const { sql, values } = where({ id: filter.id, item_id: filter.itemId, labeler_id: filter.labelerId, prompt_id: filter.promptIds });
+  return query<Row>(project, `SELECT id, prompt_id AS promptId, labeler_id AS labelerId, item_id AS itemId, status, confidence, duration_ms AS durationMs,
+      shown_order AS shownOrder, note, naive, repeat_of AS repeatOf, guidelines, created_at AS createdAt,
       (SELECT json_group_array(json_object('completionId', completion_id, 'rank', rank) ORDER BY rank, completion_id)
        FROM ranking_items WHERE ranking_id = rankings.id) AS ranks
     FROM rankings ${sql} ORDER BY id`)
     .all(...values)
     .map((row) => ({ ...row, ranks: JSON.parse(row.ranks) as Ranking['ranks'], shownOrder: JSON.parse(row.shownOrder) as number[] }));
+}
+
+/** What a labeler said of an item: the ranking itself, or the hidden repeat of `repeatOf`; of several the newest. */
+export function rankingOf(project: Project, itemId: number, labelerId: number, repeatOf: number | null): Ranking | null {
+  const found = query<{ id: number }>(project, 'SELECT id FROM rankings WHERE item_id = ? AND labeler_id = ? AND repeat_of IS ? ORDER BY id DESC LIMIT 1').get(itemId, labelerId, repeatOf);
+  return found ? listRankings(project, { id: found.id })[0]! : null;
 }
 
 /** The pairs of the rankings with status "ranked": a lower rank is chosen over a higher one, ties make none. */
@@ -116,11 +140,11 @@ export function listComparisons(
     rejected_id AS rejectedId FROM comparisons ${join} ${sql} ORDER BY ranking_id, chosen_id, rejected_id`).all(...values);
 }
 
-/** How many rankings of each status there are, and how many comparisons they make. */
+/** How many rankings of each status there are (hidden repeats left out), and how many comparisons they make. */
 export function countRankings(project: Project, filter: { labelerId?: number } = {}): Record<Ranking['status'] | 'comparisons', number> {
   const { sql, values } = where({ labeler_id: filter.labelerId });
   const counts = { ranked: 0, 'none-acceptable': 0, skipped: 0, comparisons: 0 };
-  for (const row of query<{ status: Ranking['status']; n: number }>(project, `SELECT status, count(*) AS n FROM rankings ${sql} GROUP BY status`).all(...values))
+  for (const row of query<{ status: Ranking['status']; n: number }>(project, `SELECT status, count(*) AS n FROM rankings ${sql ? `${sql} AND` : 'WHERE'} repeat_of IS NULL GROUP BY status`).all(...values))
     counts[row.status] = row.n;
   counts.comparisons = query<{ n: number }>(project, `SELECT count(*) AS n FROM comparisons ${sql}`).get(...values)!.n;
   return counts;

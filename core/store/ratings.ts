@@ -1,12 +1,14 @@
 // Ratings: axis scores from 1 to 7, one per completion, labeler and axis.
 
 import type { Rating } from '#core/contract.ts';
-import { capture, recordEvent } from './events.ts';
+import { recordEvent } from './events.ts';
+import { capture } from './inverse.ts';
+import type { AtItem } from './marks.ts';
 import { query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
 /** Sets one score, in place of an earlier one on the same axis; returns its id. 'bad-data' unless it is a whole number from 1 to 7. */
-export function setRating(project: Project, row: Omit<Rating, 'id'>): number {
+export function setRating(project: Project, row: Omit<Rating, 'id'>, at: AtItem = {}): number {
   return transaction(project, () => {
     requireRow(project, 'completions', row.completionId);
     requireRow(project, 'labelers', row.labelerId);
@@ -26,18 +28,18 @@ export function setRating(project: Project, row: Omit<Rating, 'id'>): number {
         .run(row.completionId, row.labelerId, row.axis, row.value).lastInsertRowid);
       inverse = { table: 'ratings' as const, key: id, rows: [] };
     }
-    recordEvent(project, row.labelerId, 'rating.set', { ratingId: id, ...row }, [inverse]);
+    recordEvent(project, row.labelerId, 'rating.set', { ratingId: id, ...row, ...at }, [inverse]);
     return id;
   });
 }
 
 /** Removes a rating; undo brings it back. */
-export function deleteRating(project: Project, id: number): void {
+export function deleteRating(project: Project, id: number, at: AtItem = {}): void {
   transaction(project, () => {
     requireRow(project, 'ratings', id);
     const inverse = capture(project, 'ratings', id);
     query(project, 'DELETE FROM ratings WHERE id = ?').run(id);
-    recordEvent(project, inverse.rows[0]!['labeler_id'] as number, 'rating.delete', { ratingId: id }, [inverse]);
+    recordEvent(project, inverse.rows[0]!['labeler_id'] as number, 'rating.delete', { ratingId: id, completionId: inverse.rows[0]!['completion_id'], axis: inverse.rows[0]!['axis'], ...at }, [inverse]);
   });
 }
 

@@ -1,13 +1,17 @@
 // Runs: one row per execution of a job; its manifest, metrics and checkpoints lie in runs/<id>/.
 
-import type { Run, RunKind, RunStatus } from '#core/contract.ts';
+import type { Config, Run, RunKind, RunStatus } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { query, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
-export type NewRun = Pick<Run, 'id' | 'kind' | 'name'> & Partial<Pick<Run, 'status' | 'createdAt' | 'endedAt' | 'error'>>;
+/** What was asked for, by which a run is prepared when its turn comes. Runs take their turns in the order of `queuedAt`. */
+export interface RunRequest { recipe: RunKind; config: Config; /** of the model that comes out, where one was given */ name: string | null; queuedAt: number }
+export type NewRun = Pick<Run, 'id' | 'kind' | 'name'> & Partial<Pick<Run, 'status' | 'createdAt' | 'endedAt' | 'error'>> & { request?: RunRequest };
 
-const STATUSES: readonly string[] = ['running', 'done', 'stopped', 'failed', 'cancelled'] satisfies RunStatus[];
+/** Those that something is still going to happen to. */
+export const LIVING: readonly RunStatus[] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
+const STATUSES: readonly string[] = [...LIVING, 'done', 'stopped', 'failed', 'cancelled'] satisfies RunStatus[];
 const COLUMNS = 'id, kind, name, status, created_at AS createdAt, ended_at AS endedAt, error';
 
 const checkStatus = (id: string, status: string) =>
@@ -18,10 +22,10 @@ export function addRun(project: Project, row: NewRun): Run {
   return transaction(project, () => {
     requireThat(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(row.id), `"${row.id}" cannot be the id of a run.`, 'Use letters, digits, dots and dashes: it names a folder.');
     requireThat(!query(project, 'SELECT 1 FROM runs WHERE id = ?').get(row.id), `The project already has a run ${row.id}.`, 'Choose another id.');
-    const { status = 'running', createdAt = Date.now(), endedAt = null, error = null } = row;
+    const { status = 'running', createdAt = Date.now(), endedAt = null, error = null, request } = row;
     checkStatus(row.id, status);
-    query(project, 'INSERT INTO runs (id, kind, name, status, created_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?)')
-      .run(row.id, row.kind, row.name, status, createdAt, endedAt, error);
+    query(project, 'INSERT INTO runs (id, kind, name, status, created_at, ended_at, error, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+      .run(row.id, row.kind, row.name, status, createdAt, endedAt, error, request ? JSON.stringify(request) : null);
     return getRun(project, row.id);
   });
 }
@@ -34,6 +38,21 @@ export function updateRun(project: Project, id: string, changes: Partial<Pick<Ru
     query(project, 'UPDATE runs SET name = ?, status = ?, ended_at = ?, error = ? WHERE id = ?').run(row.name, row.status, row.endedAt, row.error, id);
     return row;
   });
+}
+
+/** What was asked for; null where the run was started without a queue. */
+export function getRequest(project: Project, id: string): RunRequest | null {
+  const row = query<{ request: string | null }>(project, 'SELECT request FROM runs WHERE id = ?').get(id);
+  return row?.request ? (JSON.parse(row.request) as RunRequest) : null;
+}
+
+export function setRequest(project: Project, id: string, request: RunRequest): void {
+  query(project, 'UPDATE runs SET request = ? WHERE id = ?').run(JSON.stringify(request), id);
+}
+
+/** The run whose turn is next; null where none waits. */
+export function nextQueued(project: Project): Run | null {
+  return query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE status = 'queued' ORDER BY coalesce(json_extract(request, '$.queuedAt'), created_at), rowid LIMIT 1`).get() ?? null;
 }
 
 /** The run of this id. 'bad-argument' naming the latest ones where there is none. */

@@ -25,6 +25,28 @@ function excerptOf(text: string, term: string): string {
   return (from > 0 ? '…' : '') + text.slice(from, to).toWellFormed() + (to < text.length ? '…' : '');
 }
 
+/** What the index is asked for (null where every word is shorter than it knows), and a LIKE pattern for each short word. */
+function questionOf(terms: readonly string[]): { match: string | null; patterns: string[] } {
+  const indexed = terms.filter((term) => [...term].length >= 3), short = terms.filter((term) => [...term].length < 3);
+  return {
+    match: indexed.length > 0 ? indexed.map((term) => `"${term.replaceAll('"', '""')}"`).join(' AND ') : null,
+    patterns: short.map((term) => `%${term.replace(/[\\%_]/g, '\\$&')}%`),
+  };
+}
+const LIKE = (column: string) => `${column} LIKE ? ESCAPE '\\'`;
+
+/**
+ * Conditions that a text holds every word of `text`, whatever the case: on `rowid`, the id of a row of `table`, through the
+ * index; words of one or two characters, shorter than the index, on `column`. Null where `text` has no words.
+ */
+export function holdsText(table: 'prompts' | 'completions', text: string, rowid: string, column: string): { conditions: string[]; values: Value[] } | null {
+  const terms = termsOf(text);
+  if (terms.length === 0) return null;
+  const { match, patterns } = questionOf(terms);
+  const indexed = match === null ? [] : [`${rowid} IN (SELECT rowid FROM ${table}_text WHERE text MATCH ?)`];
+  return { conditions: [...indexed, ...patterns.map(() => LIKE(column))], values: [...(match === null ? [] : [match]), ...patterns] };
+}
+
 /**
  * Prompts, then completions that hold every word of `text`, whatever the case, in id order; at most `limit` of each kind.
  * Words of one or two characters are shorter than the index and filter by reading.
@@ -32,23 +54,14 @@ function excerptOf(text: string, term: string): string {
 export function search(project: Project, text: string, options: { kind?: SearchHit['kind']; limit?: number } = {}): SearchHit[] {
   const terms = termsOf(text);
   if (terms.length === 0) return [];
-  const indexed = terms.filter((term) => [...term].length >= 3);
-  const short = terms.filter((term) => [...term].length < 3);
+  const { match, patterns } = questionOf(terms);
   return (Object.keys(TABLES) as SearchHit['kind'][]).filter((kind) => kind === (options.kind ?? kind)).flatMap((kind) => {
     const [table, promptId] = TABLES[kind];
-    const conditions = short.map(() => `t.text LIKE ? ESCAPE '\\'`);
-    const values: Value[] = short.map((term) => `%${term.replace(/[\\%_]/g, '\\$&')}%`);
-    let from = `${table} t`;
-    let order = 't.id';
-    if (indexed.length > 0) {
-      from = `${table}_text f JOIN ${table} t ON t.id = f.rowid`;
-      order = 'f.rowid';
-      conditions.unshift(`f.text MATCH ?`);
-      values.unshift(indexed.map((term) => `"${term.replaceAll('"', '""')}"`).join(' AND '));
-    }
+    const [from, order] = match === null ? [`${table} t`, 't.id'] : [`${table}_text f JOIN ${table} t ON t.id = f.rowid`, 'f.rowid'];
+    const conditions = [...(match === null ? [] : ['f.text MATCH ?']), ...patterns.map(() => LIKE('t.text'))];
     return query<{ id: number; promptId: number; text: string }>(project,
       `SELECT t.id, t.${promptId} AS promptId, t.text FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`)
-      .all(...values, options.limit ?? 100)
+      .all(...(match === null ? [] : [match]), ...patterns, options.limit ?? 100)
       .map((row) => ({ kind, id: row.id, promptId: row.promptId, excerpt: excerptOf(row.text, terms[0]!) }));
   });
 }

@@ -26,7 +26,7 @@ describe('tastemaker demo, one seed', () => {
     expect(reward_model.validation_accuracy).toBeGreaterThanOrEqual(0.737 - 0.03);
     expect(reward_model.noise_ceiling).toBeGreaterThan(0.77);
     expect(reward_model.noise_ceiling).toBeLessThan(0.86);
-    const samples = fs.readFileSync(path.join(OUT, 'demo-1.tastemaker', 'runs', '0003-ppo', 'samples.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { step: number; gold: number });
+    const samples = fs.readFileSync(path.join(OUT, 'demo-1.tastemaker', 'runs', '0004-ppo', 'samples.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { step: number; gold: number });
     const last = samples.filter(({ step }) => step === samples.at(-1)!.step);
     expect(last.length).toBeGreaterThanOrEqual(128); // held-out prompts
     expect(beta0.gold).toBeCloseTo(last.reduce((sum, { gold }) => sum + gold, 0) / last.length, 9);

@@ -88,23 +88,23 @@ describe('a project from nothing', () => {
 
   test('reward model and PPO, and what the runs say of themselves', async () => {
     const reward = await inProject<{ id: string; model: string }>('train', 'reward', '--set', 'batch=4', '--set', 'steps_a_run=2', '--set', 'validation=0.2');
-    expect(reward).toMatchObject({ id: '0002-reward', status: 'done', model: 'reward' });
+    expect(reward).toMatchObject({ id: '0004-reward', status: 'done', model: 'reward' });
     const ppo = await inProject('train', 'ppo', '--name', 'tuned', ...['updates=2', 'episodes=4', 'max_new=8', 'evaluate_prompts=2', 'evaluate_every=1', 'epochs=2'].flatMap((setting) => ['--set', setting]));
-    expect(ppo).toMatchObject({ id: '0003-ppo', status: 'done', model: 'tuned', step: 2 });
+    expect(ppo).toMatchObject({ id: '0005-ppo', status: 'done', model: 'tuned', step: 2 });
     const runs = await inProject<{ id: string; status: string; killed: boolean }[]>('runs');
-    expect(runs.map(({ id, status }) => [id, status])).toEqual([['0003-ppo', 'done'], ['0002-reward', 'done'], ['0001-pretrain', 'done']]);
+    expect(runs.map(({ id, status }) => [id, status])).toEqual([['0005-ppo', 'done'], ['0004-reward', 'done'], ['0003-sample', 'done'], ['0002-sample', 'done'], ['0001-pretrain', 'done']]);
     const models = await inProject<{ name: string; kind: string; parent: string | null }[]>('model', 'list');
     expect(models.map(({ name, kind, parent }) => [name, kind, parent])).toEqual([['base', 'base', null], ['reward', 'reward', 'base'], ['tuned', 'policy', 'base']]);
 
-    const shown = await inProject<{ metrics: { name: string; value: number; sentence: string }[]; manifest: { config: { updates: number } } }>('run', 'show', '0003-ppo');
+    const shown = await inProject<{ metrics: { name: string; value: number; sentence: string }[]; manifest: { config: { updates: number } } }>('run', 'show', '0005-ppo');
     expect(shown.manifest.config.updates).toBe(2);
-    const rows = readLines<Record<string, number>>(path.join(project, 'runs/0003-ppo/metrics.jsonl'));
+    const rows = readLines<Record<string, number>>(path.join(project, 'runs/0005-ppo/metrics.jsonl'));
     expect(shown.metrics.length).toBeGreaterThan(10);
     for (const { name, value, sentence } of shown.metrics) {
       expect(value, name).toBe(rows.findLast((row) => name in row)![name]);
       expect(sentence.length, name).toBeGreaterThan(10);
     }
-    const text = await cli(work, 'run', 'show', '0003-ppo');
+    const text = await cli(work, 'run', 'show', '0005-ppo');
     for (const { sentence } of shown.metrics) expect(text.stdout).toContain(sentence);
   });
 
@@ -117,7 +117,7 @@ describe('a project from nothing', () => {
     expect([swapped.code, swapped.stderr]).toEqual([2, expect.stringContaining('reward is a reward model; it cannot write')]);
   });
 
-  test('Ctrl-C saves and stops; resume goes on; a killed run is resumed too; a cancelled one is not', async () => {
+  test('Ctrl-C saves and stops; resume goes on; a killed run is resumed too; one that is cancelled while it trains ends, and is not', async () => {
     const started = ({ child, ended }: ReturnType<typeof startCli>) => new Promise<void>((resolve, reject) => {
       child.stderr!.on('data', (piece: string) => /pretrain \d+\/\d+/.test(piece) && resolve());
       void ended.then(({ stderr }) => reject(new Error(`it ended by itself: ${stderr}`)));
@@ -127,26 +127,26 @@ describe('a project from nothing', () => {
     stopped.child.kill('SIGINT');
     const { code, stdout, stderr } = await stopped.ended;
     expect(code, stderr).toBe(0);
-    expect(stdout).toContain('Stopped and saved; `tastemaker run resume 0004-pretrain` goes on.');
-    const before = (await inProject<{ step: number }>('run', 'show', '0004-pretrain')).step;
+    expect(stdout).toContain('Stopped and saved; `tastemaker run resume 0006-pretrain` goes on.');
+    const before = (await inProject<{ step: number }>('run', 'show', '0006-pretrain')).step;
 
-    const again = startCli(work, ['run', 'resume', '0004-pretrain']);
+    const again = startCli(work, ['run', 'resume', '0006-pretrain']);
     await started(again);
     again.child.kill('SIGKILL');
     await again.ended;
     const killed = await inProject<{ id: string; status: string; killed: boolean }[]>('runs');
-    expect(killed[0]).toMatchObject({ id: '0004-pretrain', status: 'running', killed: true });
+    expect(killed[0]).toMatchObject({ id: '0006-pretrain', status: 'running', killed: true });
 
-    const third = startCli(work, ['run', 'resume', '0004-pretrain']);
+    const third = startCli(work, ['run', 'resume', '0006-pretrain']);
     await started(third);
-    const busy = await cli(work, 'run', 'cancel', '0004-pretrain');
-    expect([busy.code, busy.stderr], 'a running one is not cancelled').toEqual([2, expect.stringContaining(`pid ${third.child.pid}`)]);
-    third.child.kill('SIGINT');
-    expect((await third.ended).code).toBe(0);
-    expect((await inProject<{ step: number }>('run', 'show', '0004-pretrain')).step).toBeGreaterThan(before);
-
-    expect(await inProject('run', 'cancel', '0004-pretrain')).toMatchObject({ status: 'cancelled' });
-    const refused = await cli(work, 'run', 'resume', '0004-pretrain');
+    const again3 = await cli(work, 'run', 'resume', '0006-pretrain');
+    expect([again3.code, again3.stderr], 'it is at work').toEqual([2, expect.stringContaining(`is running already: the process with the pid ${third.child.pid} looks after it`)]);
+    const cancel = await cli(work, 'run', 'cancel', '0006-pretrain'); // by another process: the one that trains obeys
+    expect([cancel.code, cancel.stdout]).toEqual([0, expect.stringContaining(`is being cancelled by the process with the pid ${third.child.pid}`)]);
+    expect(await third.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('The run was cancelled.') });
+    expect((await inProject<{ step: number; status: string }>('run', 'show', '0006-pretrain')).status).toBe('cancelled');
+    expect((await inProject<{ step: number }>('run', 'show', '0006-pretrain')).step).toBeGreaterThan(before);
+    const refused = await cli(work, 'run', 'resume', '0006-pretrain');
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('was cancelled')]);
   });
 

@@ -10,7 +10,6 @@ import type { Facts } from '#core/demo/world.ts';
 import type { TastemakerError } from '#core/errors.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 import { labelGold } from '#core/jobs/label-gold.ts';
-import { sampleCompletions } from '#core/jobs/sample.ts';
 import { startRun } from '#core/jobs/start.ts';
 import { parameters } from '#core/models/architecture.ts';
 import type { Architecture, FamilyName } from '#core/models/architecture.ts';
@@ -74,7 +73,7 @@ export async function makeTinyProject(folder: string, { family = 'gpt2', ends = 
   }
   saveCheckpoint(base, { architecture, head: 'language-model', weights }, { tokenizerFrom: base });
   addPolicy(project, { name: 'base', kind: 'base', path: base });
-  await sampleCompletions(project, { policy: 'base', k: 4, split: null, prompts: null, temperature: 1, topK: 0, topP: 1, maxNew: MAX_NEW, seed }, () => {});
+  await startRun(project, 'sample', { policy: 'base', k: 4, temperature: 1, max_new: MAX_NEW, seed }, null);
   labelGold(project, { taste: 'crowd_b', labelers: 2, noise: 0, seed });
   return project;
 }

@@ -7,7 +7,8 @@ import { expect, test } from 'vitest';
 import { listBackups } from '#core/store/backups.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { checkProject, createProject, openProject } from '#core/store/database.ts';
-import { undoLast } from '#core/store/events.ts';
+import { redoLast, undoLast } from '#core/store/events.ts';
+import { listItems, placeOf } from '#core/store/items.ts';
 import { applyMigrations, MIGRATIONS } from '#core/store/migrations.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { listComparisons, listRankings } from '#core/store/rankings.ts';
@@ -15,12 +16,12 @@ import { search } from '#core/store/search.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const fresh = temporaryFolder();
-const versionOne = readFileSync(join(import.meta.dirname, 'version-1.sql'), 'utf8');
+const [versionOne, versionTwo] = ['version-1.sql', 'version-2.sql'].map((name) => readFileSync(join(import.meta.dirname, name), 'utf8')) as [string, string];
 
-function oldProject(folder = fresh()): string {
+function oldProject(folder = fresh(), version = versionOne): string {
   mkdirSync(folder, { recursive: true });
   const db = new Database(join(folder, 'project.db'));
-  db.exec(`BEGIN; ${versionOne}; COMMIT`);
+  db.exec(`BEGIN; ${version}; COMMIT`);
   db.close();
   return folder;
 }
@@ -29,6 +30,8 @@ const schemaOf = (db: Database.Database) => db.prepare('SELECT type, name, sql F
 
 test('a released migration is never edited', () => {
   expect(versionOne).toContain(MIGRATIONS[0]!.sql);
+  expect(versionTwo).toContain(MIGRATIONS[0]!.sql);
+  expect(versionTwo).toContain(MIGRATIONS[1]!.sql);
 });
 
 test.each([true, false])('a version 1 file opens (for writing: %s) with every row, searchable, behind a backup', (write) => {
@@ -38,11 +41,12 @@ test.each([true, false])('a version 1 file opens (for writing: %s) with every ro
   expect(listPrompts(project).map((prompt) => [prompt.id, prompt.split, prompt.facts])).toEqual([[1, 'train', null], [2, 'test', { fruit: 'apple' }]]);
   expect(listCompletions(project)[0]).toEqual({
     id: 1, promptId: 1, policyId: 1, text: 'Ask him to stop.', tokenIds: [1, 2], logprobs: [-0.5, -1], samplingLogprobs: [-0.5, -1],
-    finish: 'stop', sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 }, runId: 'sample-1',
+    finish: 'stop', sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 }, runId: 'sample-1', step: null,
   });
   expect(listRankings(project)).toEqual([{
     id: 1, promptId: 1, labelerId: 1, status: 'ranked', ranks: [{ completionId: 1, rank: 1 }, { completionId: 2, rank: 2 }],
     confidence: 7, durationMs: 5200.5, shownOrder: [2, 1], note: 'clear', createdAt: 1700000002000,
+    itemId: 1, naive: null, repeatOf: null, guidelines: null,
   }]);
   expect(listComparisons(project)).toEqual([{ rankingId: 1, promptId: 1, labelerId: 1, chosenId: 1, rejectedId: 2 }]);
   expect(search(project, 'trumpet').map((hit) => hit.id)).toEqual([1]);
@@ -60,8 +64,32 @@ test.each([true, false])('a version 1 file opens (for writing: %s) with every ro
   backup.close();
 });
 
-test('a migrated file has the schema of a new one', () => {
-  const migrated = openProject(oldProject(), { write: true });
+test('a version 2 file gets items of at most nine, rankings that know theirs, and what was never stored of its completions', () => {
+  const project = openProject(oldProject(fresh(), versionTwo), { write: true });
+  expect(listItems(project)).toEqual([
+    { id: 1, promptId: 1, completionIds: [1, 2, 3, 4, 5], source: 'sample', reason: null },
+    { id: 2, promptId: 1, completionIds: [6, 7, 8, 9, 10], source: 'sample', reason: null },
+    { id: 3, promptId: 2, completionIds: [11, 12], source: 'import', reason: null },
+  ]);
+  expect(project.db.prepare('SELECT id, policy_id, place FROM items').raw().all()).toEqual([[1, 1, placeOf(1)], [2, 1, placeOf(2)], [3, null, placeOf(3)]]);
+  // whole, the pair of an import, skipped (by what was shown), and one of completions that no item holds together
+  expect(listRankings(project).map(({ id, itemId, repeatOf }) => [id, itemId, repeatOf])).toEqual([[1, 1, null], [2, 3, null], [3, 2, null], [4, null, null]]);
+  expect(listComparisons(project)).toHaveLength(7);
+  expect(project.db.prepare('SELECT id, step, tokens, logprob, repetition FROM completions WHERE id IN (1, 2, 3, 11)').raw().all())
+    .toEqual([[1, null, 6, -3, 0.25], [2, null, 1, -0.1, 0], [3, null, 2, -Infinity, 0], [11, null, 0, 0, 0]]);
+  expect(search(project, 'tree').map((hit) => hit.id)).toEqual([11]);
+  // events of before: the deletion is taken back, and what was taken back may be done again
+  expect(undoLast(project, 1)).toMatchObject({ kind: 'ranking.delete' });
+  expect(listRankings(project, { id: 5 })).toMatchObject([{ status: 'skipped', itemId: null, naive: null }]);
+  expect(redoLast(project, 1)).toMatchObject({ kind: 'ranking.delete' });
+  expect(listRankings(project, { id: 5 })).toEqual([]);
+  expect(redoLast(project, 1)).toBeNull(); // the deletion came after that undo
+  expect(checkProject(project)).toEqual([]);
+  project.close();
+});
+
+test.each([['1', versionOne], ['2', versionTwo]])('a migrated file (version %s) has the schema of a new one', (_, version) => {
+  const migrated = openProject(oldProject(fresh(), version), { write: true });
   const made = createProject(fresh());
   expect(schemaOf(migrated.db)).toEqual(schemaOf(made.db));
   migrated.close();

@@ -23,6 +23,7 @@ test('a ranking comes back as it was given, ranks from best to worst', () => {
   expect(listRankings(project)).toEqual([{
     id, promptId, labelerId, status: 'ranked', ranks: [{ completionId: c, rank: 1 }, { completionId: a, rank: 2 }, { completionId: d, rank: 2 }, { completionId: b, rank: 5 }],
     confidence: 8, durationMs: 1234.5, shownOrder: [d, c, b, a], note: 'b is “rude” 🙂', createdAt: 1_700_000_000_000,
+    itemId: 1, naive: null, repeatOf: null, guidelines: null,
   }]);
   expect(listComparisons(project).map((pair) => [pair.chosenId, pair.rejectedId])).toEqual([[a, b], [c, a], [c, b], [c, d], [d, b]]);
   project.close();
@@ -178,7 +179,7 @@ describe('the event log', () => {
 
   test('an inverse that names another table is refused', () => {
     const { project, labelerId } = smallProject(fresh());
-    project.db.prepare(`INSERT INTO events (at, labeler_id, kind, detail, inverse) VALUES (0, ?, 'mark.add', '{}', '[{"table":"prompts","key":1,"rows":[]}]')`).run(labelerId);
+    project.db.prepare(`INSERT INTO events (at, labeler_id, kind, detail, inverse) VALUES (0, ?, 'mark.add', '{}', '[{"table":"settings","key":1,"rows":[]}]')`).run(labelerId);
     expect(errorOf(() => undoLast(project))).toMatchObject({ code: 'bad-data', message: expect.stringContaining('unknown table') });
     project.close();
   });

@@ -1,0 +1,58 @@
+// Files that a window sends because a browser tells no paths: kept in a folder of this host until it ends.
+
+import fs from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Transform } from 'node:stream';
+import { TastemakerError } from '#core/errors.ts';
+
+export const UPLOAD_LIMIT = 512 * 2 ** 20;
+const LONGEST_NAME = 200;
+
+export interface Uploads {
+  /** Writes the request's body under this name; returns its path. Nothing is left of one that is too large or breaks off. */
+  take(name: string, request: IncomingMessage): Promise<string>;
+  close(): void;
+}
+
+export function createUploads(limit = UPLOAD_LIMIT): Uploads {
+  let folder: string | null = null;
+  let count = 0;
+  const tooLarge = () => new TastemakerError('bad-file', `The file is larger than ${limit / 2 ** 20} MiB, the most that can be uploaded.`, 'Copy it to this machine and give its path.');
+
+  return {
+    take: async (name, request) => {
+      if (!isPlain(name)) throw new TastemakerError('bad-argument', `${JSON.stringify(name.slice(0, 80))} is not a plain file name.`, 'Give the name of the file alone, without folders.');
+      if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge();
+      folder ??= fs.mkdtempSync(path.join(os.tmpdir(), 'tastemaker-upload-')); // mkdtemp: for this user only
+      const own = path.join(folder, String(++count));
+      fs.mkdirSync(own);
+      let bytes = 0;
+      const counted = new Transform({
+        transform: (chunk: Buffer, _, done) => {
+          bytes += chunk.length;
+          done(null, bytes > limit ? undefined : chunk); // the rest is read and dropped: whoever sends listens only afterwards
+        },
+      });
+      try {
+        await pipeline(request, counted, fs.createWriteStream(path.join(own, name), { flags: 'wx', mode: 0o600 }));
+        if (bytes > limit) throw tooLarge();
+      } catch (error) {
+        fs.rmSync(own, { recursive: true, force: true });
+        throw error;
+      }
+      return path.join(own, name);
+    },
+    close: () => {
+      if (folder) fs.rmSync(folder, { recursive: true, force: true });
+      folder = null;
+    },
+  };
+}
+
+/** No folders, no control characters, nothing that a system takes for something else (., .., C:, trailing dots). */
+function isPlain(name: string): boolean {
+  return name.length > 0 && name.length <= LONGEST_NAME && !/[/\\:*?"<>|\p{Cc}]/u.test(name) && !/^\.+$/.test(name) && !/[. ]$/.test(name);
+}

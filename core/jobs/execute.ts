@@ -1,0 +1,45 @@
+// The part of a run that needs files only: from a request to a run folder, and from that to status.json.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
+import type { Project } from '#core/store/project.ts';
+import { readConfig } from './config.ts';
+import type { Config, Settings } from './config.ts';
+import { createPulse, isCancelled } from './control.ts';
+import { createRunFolder, openRun, readManifest, removeStatus, writeStatus } from './job.ts';
+import type { Ending, Listeners, Manifest, Outcome } from './job.ts';
+import { isRecipe, RECIPES } from './recipes.ts';
+import type { RecipeName } from './recipes.ts';
+
+export const runFolderOf = (projectFolder: string, id: string): string => path.join(projectFolder, 'runs', id);
+/** Whether it was prepared: from here on nothing is asked of the project any more. */
+export const isPrepared = (runFolder: string): boolean => fs.existsSync(path.join(runFolder, 'manifest.json'));
+
+/** Reads what the recipe needs from the project (open for reading is enough) and fixes it in the run's folder. */
+export async function prepareRun(project: Project, id: string, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string): Promise<Manifest> {
+  const job = RECIPES[recipe], config = readConfig(job.settings, given);
+  const inputs = await job.prepare(project, config);
+  return createRunFolder(project.folder, id, recipe, name, config, inputs);
+}
+
+/** Works at a prepared run, from its newest checkpoint where it has one, until status.json says how it ended. Throws what the job threw. */
+export async function executeRun(projectFolder: string, id: string, listeners: Listeners = {}): Promise<{ status: Ending['status']; outcome: Outcome | null }> {
+  const folder = runFolderOf(projectFolder, id), manifest = readManifest(folder);
+  if (!isRecipe(manifest.kind)) throw new TastemakerError('bad-file', `Run ${id} is of the unknown kind "${manifest.kind}".`, 'It may be from a later version.');
+  const job = RECIPES[manifest.kind], pulse = createPulse(folder);
+  removeStatus(folder);
+  try {
+    const config = { ...readConfig(job.settings, {}), ...manifest.config } as Config<Settings>; // settings that came later have their defaults
+    const outcome = await job.run(openRun(projectFolder, id, { ...listeners, pulse }), config);
+    writeStatus(folder, outcome.status, { outcome });
+    return { status: outcome.status, outcome };
+  } catch (error) {
+    if (isCancelled(error)) {
+      writeStatus(folder, 'cancelled');
+      return { status: 'cancelled', outcome: null };
+    }
+    writeStatus(folder, 'failed', { error: error instanceof Error ? error.message : String(error) });
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+// Follows a file of lines that another process appends to: what is new since the last look, whole lines only.
+
+import fs from 'node:fs';
+
+export interface NewLines {
+  /** Lines that were completed since the last call, at least one where there is one and about `maxBytes` at most. `restarted`: the file was exchanged or cut, and these are from its start. */
+  read(maxBytes: number): { lines: string[]; restarted: boolean };
+  /** how many lines have been read of the file as it is now */
+  count(): number;
+}
+
+const NEWLINE = 0x0a;
+
+export function followLines(file: string): NewLines {
+  let offset = 0, inode = 0n, count = 0;
+  function read(maxBytes: number): { lines: string[]; restarted: boolean } {
+    let fd: number;
+    try {
+      fd = fs.openSync(file, 'r');
+    } catch {
+      return { lines: [], restarted: false };
+    }
+    try {
+      const { size, ino } = fs.fstatSync(fd, { bigint: true });
+      const restarted = offset > 0 && (ino !== inode || Number(size) < offset);
+      if (restarted) offset = count = 0;
+      inode = ino;
+      for (let wanted = maxBytes; ; wanted *= 2) {
+        const bytes = Buffer.alloc(Math.min(wanted, Number(size) - offset));
+        const got = bytes.length === 0 ? 0 : fs.readSync(fd, bytes, 0, bytes.length, offset);
+        const end = bytes.subarray(0, got).lastIndexOf(NEWLINE) + 1;
+        if (end === 0 && got === wanted) continue; // one line longer than that
+        offset += end;
+        const lines = bytes.toString('utf8', 0, end).split('\n').filter(Boolean);
+        count += lines.length;
+        return { lines, restarted };
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+  return { read, count: () => count };
+}
+
+/** The last lines of a file, oldest first; only its last megabyte is looked at. */
+export function lastLines(file: string, most: number): string[] {
+  let fd: number;
+  try {
+    fd = fs.openSync(file, 'r');
+  } catch {
+    return [];
+  }
+  try {
+    const { size } = fs.fstatSync(fd), from = Math.max(0, size - 2 ** 20);
+    const bytes = Buffer.alloc(size - from);
+    fs.readSync(fd, bytes, 0, bytes.length, from);
+    const lines = bytes.toString('utf8').split('\n');
+    if (from > 0) lines.shift(); // a part of a line
+    return lines.map((line) => line.trimEnd()).filter(Boolean).slice(-most);
+  } finally {
+    fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,148 @@
+// The part of a run that belongs to the owner of the database: takes in what was drawn and measured, registers the model.
+//
+// While a run is at work its files are taken in piece by piece, so that labelling can begin; a piece that was taken in before
+// (a killed run draws the same again) is known by its prompt and step and passed over.
+
+import path from 'node:path';
+import type { PolicyKind, Run, RunKind } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { addCompletions, listCompletions } from '#core/store/completions.ts';
+import { setMeasures } from '#core/store/measures.ts';
+import type { NewMeasure } from '#core/store/measures.ts';
+import { addPolicy, listPolicies } from '#core/store/policies.ts';
+import { transaction } from '#core/store/project.ts';
+import type { Project } from '#core/store/project.ts';
+import { drawnByRun, giveCompletions, knownCompletions, knownPrompts } from '#core/store/run-completions.ts';
+import { listRuns, LIVING, updateRun } from '#core/store/runs.ts';
+import { isPrepared, runFolderOf } from './execute.ts';
+import { readManifest, readStatus } from './job.ts';
+import type { Drawn, Manifest, Measured, Said } from './job.ts';
+import { followLines } from './new-lines.ts';
+
+/** What kind of model a recipe makes, and the manifest role whose model it descends from. */
+const MAKES: Partial<Record<RunKind, { kind: PolicyKind; parent: string | null }>> = {
+  pretrain: { kind: 'base', parent: null }, sft: { kind: 'policy', parent: 'policy' }, reward: { kind: 'reward', parent: 'base' }, ppo: { kind: 'policy', parent: 'policy' },
+};
+export const makesModel = (kind: RunKind): boolean => kind in MAKES;
+
+/** `wanted`, or the first of wanted-2, wanted-3, ... that no model has, and no run that is still to make one. */
+export function freeName(project: Project, wanted: string, except?: string): string {
+  const waiting = listRuns(project).filter(({ id, kind, status }) => id !== except && makesModel(kind) && LIVING.includes(status));
+  const taken = new Set([...listPolicies(project), ...waiting].map(({ name }) => name));
+  let name = wanted;
+  for (let n = 2; taken.has(name); n++) name = `${wanted}-${n}`;
+  return name;
+}
+
+export interface Intake {
+  /** Takes in about so many rows, whole groups only; returns how many. 0: there is nothing new that is complete. */
+  some(rows: number): number;
+}
+
+const PIECE = 1 << 18; // bytes of a file at a time
+type Row<T> = T & { step: number };
+
+/** Follows what a run draws and measures. */
+export function openIntake(project: Project, id: string): Intake {
+  const folder = runFolderOf(project.folder, id);
+  const completions = rowsOf<Row<Drawn>>(path.join(folder, 'completions.jsonl')), measures = rowsOf<Row<Measured>>(path.join(folder, 'measures.jsonl'));
+  let manifest: Manifest | null = null, known: Set<string> | null = null;
+
+  function takeCompletions(rows: readonly Row<Drawn>[], of: Manifest): void {
+    const training = makesModel(of.kind); // sampling is not: what it draws is to be labelled
+    const keyOf = ({ promptId, step }: Row<Drawn>) => `${promptId}/${training ? step : null}`;
+    known ??= new Set(drawnByRun(project, id).map(({ promptId, step }) => `${promptId}/${step}`));
+    const prompts = knownPrompts(project, rows.map(({ promptId }) => promptId)); // one may have been removed meanwhile
+    const fresh = rows.filter((row) => !known!.has(keyOf(row)) && prompts.has(row.promptId));
+    transaction(project, () => {
+      const ids = addCompletions(project, fresh.map((row) => ({
+        promptId: row.promptId, policyId: row.writer === 'run' ? modelOf(project, id) : modelInRole(project, of, row.writer), text: row.text, tokenIds: row.tokenIds, logprobs: row.logprobs.map(Math.fround),
+        samplingLogprobs: row.samplingLogprobs.map(Math.fround), finish: row.finish, sampling: row.sampling, runId: id, step: training ? row.step : null,
+      })));
+      takeMeasures(fresh.flatMap(({ said = [] }, i) => said.map((one) => ({ ...one, completionId: ids[i]! }))), of);
+    });
+    for (const row of fresh) known.add(keyOf(row));
+  }
+
+  function takeMeasures(rows: readonly Measured[], of: Manifest): void {
+    const here = knownCompletions(project, rows.map(({ completionId }) => completionId));
+    const own = new Map(listCompletions(project, { ids: rows.filter((row) => row.own).map(({ completionId }) => completionId) }).map((row) => [row.id, row.logprobs]));
+    const found = rows.flatMap(({ completionId, ...said }): NewMeasure[] => {
+      const modelId = modelInRole(project, of, said.role);
+      return modelId === null || !here.has(completionId) ? [] : [{ completionId, modelId, ...asMeasure(said, own.get(completionId)) }];
+    });
+    if (found.length) setMeasures(project, found);
+  }
+
+  return {
+    some: (count) => {
+      if (!manifest && !isPrepared(folder)) return 0;
+      manifest ??= readManifest(folder);
+      const drawn = completions.take(count, ({ group }) => group);
+      if (drawn.length) takeCompletions(drawn, manifest);
+      const measured = measures.take(count, () => 1);
+      if (measured.length) transaction(project, () => takeMeasures(measured, manifest!));
+      return drawn.length + measured.length;
+    },
+  };
+}
+
+const asMeasure = ({ score, tokenLogprobs, tokenValues }: Said, own: readonly number[] | undefined): Partial<NewMeasure> => ({
+  ...(score === undefined ? {} : { score: Math.fround(score) }), ...(own ? { tokenLogprobs: own } : tokenLogprobs ? { tokenLogprobs: tokenLogprobs.map(Math.fround) } : {}),
+  ...(tokenValues ? { tokenValues: tokenValues.map(Math.fround) } : {}),
+});
+
+/** The rows of a growing file, in whole groups. */
+function rowsOf<T>(file: string): { take(count: number, groupOf: (row: T) => number): T[] } {
+  const lines = followLines(file);
+  let waiting: T[] = [];
+  return {
+    take: (count, groupOf) => {
+      while (waiting.length < count) {
+        const { lines: found, restarted } = lines.read(PIECE);
+        if (restarted) waiting = []; // the file was cut back to a checkpoint
+        if (found.length === 0) break;
+        waiting.push(...found.map((line) => JSON.parse(line) as T));
+      }
+      let end = 0;
+      while (end < count && end < waiting.length) {
+        const group = groupOf(waiting[end]!);
+        if (end + group > waiting.length) break;
+        end += group;
+      }
+      return waiting.splice(0, end);
+    },
+  };
+}
+
+const modelOf = (project: Project, id: string): number | null => listPolicies(project, { runId: id })[0]?.id ?? null;
+
+/** The project's model that plays this role in a run; null where it is not in the project any more. */
+function modelInRole(project: Project, { models }: Manifest, role: string): number | null {
+  const at = models[role] && path.resolve(project.folder, models[role].path);
+  return listPolicies(project).find((policy) => path.resolve(project.folder, policy.path) === at)?.id ?? null;
+}
+
+export interface Recorded { run: Run; /** the model that came out of it */ modelId: number | null; name: string }
+const ROWS_AT_ONCE = 512;
+
+/** What status.json says goes into the database: the rest of what was drawn, the model, how it ended. May be repeated. */
+export function recordRun(project: Project, id: string, intake: Intake = openIntake(project, id)): Recorded {
+  const folder = runFolderOf(project.folder, id), ending = readStatus(folder);
+  if (!ending) throw new TastemakerError('bad-file', `Run ${id} has not ended: ${folder} has no status.json.`, 'Wait for its end, or resume it.');
+  while (intake.some(ROWS_AT_ONCE)); // each in a transaction of its own
+  return transaction(project, () => { // a run that is done has its model, even when we are killed here
+    const run = updateRun(project, id, { status: ending.status, endedAt: Date.parse(ending.endedAt), error: ending.error });
+    if (ending.outcome?.model && !listPolicies(project, { runId: id })[0]) register(project, run, readManifest(folder), path.join(folder, ending.outcome.model));
+    const model = listPolicies(project, { runId: id })[0];
+    if (model) giveCompletions(project, id, model.id);
+    return { run, modelId: model?.id ?? null, name: model?.name ?? run.name };
+  });
+}
+
+function register(project: Project, run: Run, manifest: Manifest, folder: string): void {
+  const makes = MAKES[run.kind];
+  if (!makes) return;
+  // another run may have taken the name meanwhile
+  addPolicy(project, { name: freeName(project, run.name, run.id), kind: makes.kind, path: folder, parentId: makes.parent === null ? null : modelInRole(project, manifest, makes.parent), runId: run.id });
+}

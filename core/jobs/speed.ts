@@ -1,0 +1,28 @@
+// How fast this machine trains: a few steps of a small model, measured once, for the estimates before there are runs to go by.
+
+import { parameters } from '#core/models/architecture.ts';
+import type { Architecture } from '#core/models/architecture.ts';
+import { freshWeights } from '#core/models/checkpoint.ts';
+import { languageModelFeeds, languageModelLoss, languageModelRows } from '#core/training/language-model.ts';
+import type { WeightedText } from '#core/training/language-model.ts';
+import { createTrainer, freshState } from '#core/training/trainer.ts';
+
+const B = 8, T = 128, STEPS = 2;
+const MODEL: Architecture = {
+  family: 'llama', vocabulary: 1024, channels: 128, layers: 4, heads: 4, keyValueHeads: 4, headWidth: 32, feedForward: 352, context: T,
+  normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: 0, pad: 1,
+};
+
+/** Tokens times parameters trained a second. */
+export async function measureSpeed(): Promise<number> {
+  const list = parameters(MODEL), trainer = createTrainer(list, freshState(freshWeights(list, MODEL.layers, 1)), languageModelLoss(MODEL), { betas: [0.9, 0.999], epsilon: 1e-8, epsilonStyle: 'torch', weightDecay: 0, clipNorm: 1 });
+  const text: WeightedText = { ids: Array.from({ length: T }, (_, i) => 2 + ((i * 7) % 1000)), weights: Array.from({ length: T }, () => 1) };
+  const batches = Array.from({ length: STEPS }, () => Array.from({ length: B }, () => text));
+  const step = () => trainer.steps('speed', languageModelFeeds(B, T), languageModelRows(batches, T), batches.map(() => 1e-3));
+  await step(); // it compiles
+  const started = performance.now();
+  await step();
+  const seconds = (performance.now() - started) / 1000;
+  const size = list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return (STEPS * B * T * size) / seconds;
+}

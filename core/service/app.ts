@@ -1,0 +1,68 @@
+// The state a window starts from, this person's preferences, and the diagnostics they may copy into a report.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { AppState, Device } from '#core/contract.ts';
+import { processorThreads, runtimeVersion } from '#core/autodiff/session.ts';
+import { listLabelers } from '#core/store/labelers.ts';
+import type { Handlers } from './handlers.ts';
+import { lastLines } from './log.ts';
+import type { PreferencesFile } from './preferences.ts';
+import { projectSettings, projectSummary } from './project.ts';
+import type { Session } from './session.ts';
+
+const LOG_LINES = 60;
+const program = path.resolve(import.meta.dirname, '..', '..', 'package.json');
+const { version } = JSON.parse(fs.readFileSync(program, 'utf8')) as { version: string };
+const processor = os.cpus()[0]?.model.trim() ?? 'Unknown processor';
+
+export interface Services { session: Session; preferences: PreferencesFile; home: string }
+
+export const logFolder = (home: string): string => path.join(home, 'logs');
+
+function describeDevice(): Device {
+  const limit = process.constrainedMemory();
+  const memoryBytes = limit > 0 ? Math.min(os.totalmem(), limit) : os.totalmem();
+  return {
+    provider: 'cpu', name: processor, cores: processorThreads(), memoryBytes, freeBytes: Math.min(memoryBytes, process.availableMemory()),
+    reason: 'Training and sampling run on the processor: this version uses no graphics card.',
+  };
+}
+
+export function appState({ session, preferences, home }: Services): AppState {
+  const project = session.current()?.project ?? null;
+  return {
+    version, preferences: preferences.read(), project: project && projectSummary(project), settings: project && projectSettings(project), labelers: project ? listLabelers(project) : [],
+    device: describeDevice(), logFolder: logFolder(home), notices: [...preferences.notices],
+  };
+}
+
+export const createAppHandlers = (services: Services) => ({
+  'app.state': () => appState(services),
+  'app.setPreferences': (context, { changes }) => context.changePreferences(changes),
+  'app.diagnostics': () => ({ text: diagnostics(services) }),
+} satisfies Partial<Handlers>);
+
+function diagnostics(services: Services): string {
+  const { project, device, preferences } = appState(services);
+  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const lines = [
+    `Tastemaker ${version}, Node ${process.versions.node}, ONNX Runtime ${runtimeVersion()}, SQLite in better-sqlite3`,
+    `${process.platform} ${process.arch} ${os.release()}`,
+    `${device.name}, ${device.cores} cores, ${gib(device.memoryBytes)} of memory, ${gib(device.freeBytes)} free`,
+    project
+      ? `Project: ${project.prompts.train} + ${project.prompts.validation} + ${project.prompts.test} prompts, ${project.completions} completions, ${project.rankings} rankings, ${project.models} models, ${project.runs} runs, project.db ${gib(fs.statSync(path.join(project.folder, 'project.db')).size)}`
+      : 'No project is open.',
+    ...['service.log', 'host.log'].flatMap((name) => ['', `${name}:`, ...lastLines(path.join(logFolder(services.home), name), LOG_LINES)]),
+  ];
+  return redact(lines.join('\n'), [...(project ? [project.folder] : []), ...preferences.recent.map(({ folder }) => folder)]);
+}
+
+/** Takes the names of folders out of a text: a project's becomes <project>, the home folder ~. */
+export function redact(text: string, projects: readonly string[], user = os.homedir()): string {
+  const asJson = (folder: string) => JSON.stringify(folder).slice(1, -1); // as it looks inside a logged message on Windows
+  const swaps = [...projects.toSorted((a, b) => b.length - a.length).map((folder) => [folder, '<project>'] as const), ...(user.length > 1 ? [[user, '~'] as const] : [])];
+  const known = swaps.reduce((sofar, [folder, stand]) => sofar.replaceAll(folder, stand).replaceAll(asJson(folder), stand), text);
+  return known.replaceAll(/(?:[A-Za-z]:|~)?[\\/][^\s"'`]*\.tastemaker\b/g, '<project>'); // one that is not among the recent ones
+}

@@ -1,0 +1,25 @@
+// Reads a whole project in a process of its own, so that the service answers meanwhile: the complete check, and the backup.
+
+import { fork } from 'node:child_process';
+import path from 'node:path';
+import type { ErrorCode } from '#core/errors.ts';
+import { TastemakerError } from '#core/errors.ts';
+
+export interface AsideResults { check: { problems: string[] }; backup: { file: string } }
+/** What the process sends before it ends. */
+export type AsideMessage = { result: AsideResults[keyof AsideResults] } | { fault: { code: ErrorCode; message: string; hint: string } };
+
+/** Rejects with the process's TastemakerError, or an Error where it died. */
+export function runAside<K extends keyof AsideResults>(task: K, folder: string): Promise<AsideResults[K]> {
+  return new Promise((resolve, reject) => {
+    const child = fork(path.join(import.meta.dirname, 'aside-process.ts'), [task, folder], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: ['--disable-warning=ExperimentalWarning'] });
+    let said = '';
+    child.stderr?.on('data', (data: Buffer) => (said = `${said}${data}`.slice(-4000)));
+    child.once('message', (message: AsideMessage) => {
+      if ('result' in message) resolve(message.result as AsideResults[K]);
+      else reject(new TastemakerError(message.fault.code, message.fault.message, message.fault.hint));
+    });
+    child.once('error', reject);
+    child.once('close', (code, signal) => reject(new Error(`The process for "${task}" ended with ${signal ?? code}: ${said}`))); // nothing happens when it has answered
+  });
+}

@@ -1,0 +1,83 @@
+// The thread that background.ts starts: runs one task and posts the parts of its answer as they are asked for.
+
+import path from 'node:path';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import type { ImportKind, ImportPreview, ModelVerdict } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
+import type { RowError } from '#core/formats/rows.ts';
+import { openProject } from '#core/store/database.ts';
+import type { Message } from './background.ts';
+import { createImporter, WINDOW_IMPORT } from './import-into.ts';
+import { cellsOf, columnsAndMap, FIELDS, readAsMapped } from './import-rows.ts';
+import type { ImportRow, ReadImport } from './import-rows.ts';
+import { lookAtModels } from './model-look.ts';
+
+interface FileToRead { file: string; kind: ImportKind; map: Record<string, string> }
+export interface BackgroundTasks {
+  preview: { args: FileToRead & { project: string }; part: ImportPreview };
+  /** the rows in parts, then the errors */
+  rows: { args: FileToRead; part: { rows: ImportRow[] } | { errors: RowError[] } };
+  look: { args: { place: string }; part: ModelVerdict[] };
+}
+
+const SHOWN_ROWS = 20, SHOWN_ERRORS = 1000, ROWS_A_PART = 250;
+
+const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) => AsyncGenerator<BackgroundTasks[K]['part']> | Generator<BackgroundTasks[K]['part']> } = {
+  *preview({ file, kind, map: given, project: folder }) {
+    const { columns, map } = columnsAndMap(file, kind, given);
+    let read: ReadImport;
+    try {
+      read = readAsMapped(file, kind, given);
+    } catch (error) { // a file whose columns can be named is no lost cause: the person may map them
+      if (!(error instanceof TastemakerError) || error.code === 'bad-file' || columns.length === 0) throw error;
+      read = { format: 'unknown', rows: [], errors: [{ line: 1, message: error.message }] };
+    }
+    const { format, rows } = read, errors = [...read.errors];
+    const project = openProject(folder, { write: false });
+    try {
+      const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: () => 'train', source: path.basename(file) });
+      let duplicates = 0;
+      for (const [i, verdict] of importer.judge(rows).entries()) {
+        const row = rows[i]!;
+        if (verdict === 'duplicate') duplicates++;
+        else if (verdict !== 'new') errors.push({ line: 'line' in row ? row.line : 0, message: verdict.problem });
+      }
+      errors.sort((a, b) => a.line - b.line);
+      yield { format, columns, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + read.errors.length, duplicates, errors: errors.slice(0, SHOWN_ERRORS) };
+    } finally {
+      project.close();
+    }
+  },
+  *rows({ file, kind, map }) {
+    const { rows, errors } = readAsMapped(file, kind, map);
+    for (let at = 0; at < rows.length; at += ROWS_A_PART) yield { rows: rows.slice(at, at + ROWS_A_PART) };
+    yield { errors };
+  },
+  async *look({ place }) {
+    yield await lookAtModels(place);
+  },
+};
+
+async function run(): Promise<void> {
+  const port = parentPort!;
+  const asked = { times: 0, wake: () => {} };
+  port.on('message', () => {
+    asked.times++;
+    asked.wake();
+  });
+  const post = async (message: Message) => {
+    if (asked.times === 0) await new Promise<void>((resolve) => (asked.wake = resolve));
+    asked.times--;
+    port.postMessage(message);
+  };
+  const { task, args } = workerData as { task: keyof BackgroundTasks; args: never };
+  try {
+    for await (const part of TASKS[task](args)) await post({ part });
+    await post({ done: true });
+  } catch (error) {
+    if (error instanceof TastemakerError) await post({ fault: { code: error.code, message: error.message, hint: error.hint } });
+    else await post({ fault: { crash: error instanceof Error ? (error.stack ?? error.message) : String(error) } });
+  }
+}
+
+if (!isMainThread) await run();

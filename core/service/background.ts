@@ -1,0 +1,40 @@
+// Work that would hold up the service's thread (parsing large files, reading tokenizers), done in a thread of its own.
+
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { TastemakerError } from '#core/errors.ts';
+import type { ErrorCode } from '#core/errors.ts';
+import type { BackgroundTasks } from './background-thread.ts';
+
+/** What the thread posts: parts of the answer, its end, or the error that ended it. */
+export type Message = { part: unknown } | { done: true } | { fault: { code: ErrorCode; message: string; hint: string } | { crash: string } };
+
+/**
+ * Runs a task of background-thread.ts and hands over the parts of its answer one at a time: the next part is fetched only
+ * when the one before has been dealt with, so that a large answer does not arrive at once. Leaving the loop ends the thread.
+ */
+export async function* inBackground<K extends keyof BackgroundTasks>(task: K, args: BackgroundTasks[K]['args']): AsyncGenerator<BackgroundTasks[K]['part']> {
+  const worker = new Worker(path.join(import.meta.dirname, 'background-thread.ts'), { workerData: { task, args } });
+  let answered: (message: Message) => void, failed: (error: Error) => void;
+  worker.on('message', (message: Message) => answered(message)).on('error', (error) => failed(error)).on('exit', () => failed(new Error(`The thread of "${task}" ended without an answer.`)));
+  try {
+    for (;;) {
+      const message = await new Promise<Message>((resolve, reject) => {
+        [answered, failed] = [resolve, reject];
+        worker.postMessage('next', []);
+      });
+      if ('done' in message) return;
+      if ('part' in message) yield message.part as BackgroundTasks[K]['part'];
+      else if ('crash' in message.fault) throw new Error(message.fault.crash);
+      else throw new TastemakerError(message.fault.code, message.fault.message, message.fault.hint);
+    }
+  } finally {
+    await worker.terminate();
+  }
+}
+
+/** The same for a task whose answer is one part. */
+export async function onceInBackground<K extends keyof BackgroundTasks>(task: K, args: BackgroundTasks[K]['args']): Promise<BackgroundTasks[K]['part']> {
+  for await (const part of inBackground(task, args)) return part;
+  throw new Error(`The thread of "${task}" ended without an answer.`);
+}

@@ -1,0 +1,93 @@
+// How far a labeler is: of the queue, of the present session, and how well he agrees with himself.
+
+import type { DeskProgress, QueueName } from '#core/contract.ts';
+import { query } from '#core/store/project.ts';
+import type { Project } from '#core/store/project.ts';
+import { countsOf, labelerState, queueOf, settle } from './desk-state.ts';
+import type { Session } from './desk-state.ts';
+import { projectSettings } from './project.ts';
+
+/** A session ends when nothing was done for half an hour. */
+const BREAK_MS = 30 * 60_000;
+/** Before a session is a minute old it has no rate. */
+const RATE_AFTER_MS = 60_000;
+const CHUNK = 500, MOST = 10_000;
+/** What is done at the desk; rankings that were imported or made by a program are no work of a session. */
+const AT_DESK = "kind IN ('ranking.submit', 'draft.change', 'flag.set', 'rating.set', 'rating.delete', 'mark.add', 'mark.replace', 'mark.delete', 'undo', 'redo')";
+
+interface Happened { id: number; at: number; kind: string; of: string | null; event: number | null }
+const COLUMNS = "id, at, kind, CASE WHEN kind IN ('undo', 'redo') THEN detail ->> 'of' END AS \"of\", CASE WHEN kind IN ('undo', 'redo') THEN detail ->> 'event' END AS event";
+
+/** Items submitted less those taken back, as far as they were submitted in the session. */
+function itemsIn(events: readonly Happened[], firstId: number): number {
+  let items = 0;
+  for (const { kind, of, event } of events) {
+    if (kind === 'ranking.submit') items++;
+    else if (of === 'ranking.submit' && (event ?? 0) >= firstId) items += kind === 'undo' ? -1 : 1;
+  }
+  return items;
+}
+
+/** Goes back in the log until half an hour without an event (or, without any such break, for a good day's work). */
+function findSession(project: Project, labelerId: number): Session | null {
+  const events: Happened[] = [];
+  const before = query<Happened>(project, `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id < ? AND ${AT_DESK} ORDER BY id DESC LIMIT ${CHUNK}`);
+  for (let chunk = before.all(labelerId, Number.MAX_SAFE_INTEGER); chunk.length > 0 && events.length < MOST; chunk = before.all(labelerId, chunk.at(-1)!.id)) {
+    const end = chunk.findIndex((event, i) => (i > 0 ? chunk[i - 1]! : (events.at(-1) ?? event)).at - event.at > BREAK_MS);
+    events.push(...(end < 0 ? chunk : chunk.slice(0, end)));
+    if (end >= 0) break;
+  }
+  const [last, first] = [events[0], events.at(-1)];
+  return last && first ? { firstId: first.id, lastId: last.id, startedAt: first.at, lastAt: last.at, items: itemsIn(events, first.id) } : null;
+}
+
+/** The session as of the newest event; read anew only from where it was read to. */
+function sessionOf(project: Project, labelerId: number): Session | null {
+  const state = labelerState(project, labelerId);
+  if (!state.session) return (state.session = findSession(project, labelerId));
+  const { session } = state;
+  const since = query<Happened>(project, `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id > ? AND ${AT_DESK} ORDER BY id`).all(labelerId, session.lastId);
+  let from = since.findLastIndex((event, i) => event.at - (since[i - 1]?.at ?? session.lastAt) > BREAK_MS);
+  if (from >= 0) Object.assign(session, { firstId: since[from]!.id, startedAt: since[from]!.at, items: 0 });
+  else from = 0;
+  const own = since.slice(from);
+  if (own.length > 0) Object.assign(session, { lastId: own.at(-1)!.id, lastAt: own.at(-1)!.at, items: session.items + itemsIn(own, session.firstId) });
+  return session;
+}
+
+/**
+ * Of all pairs that a labeler ordered and ordered again in a hidden repeat, the share that came out the same; pairs that are
+ * tied either time are left out. Null where there are none.
+ */
+export function selfAgreement(project: Project, labelerId: number): number | null {
+  const { pairs, same } = query<{ pairs: number; same: number | null }>(project, `SELECT count(*) AS pairs, sum(a2.rank < b2.rank) AS same
+    FROM rankings r INDEXED BY rankings_repeats JOIN rankings o ON o.id = r.repeat_of AND o.status = 'ranked'
+    JOIN ranking_items a ON a.ranking_id = o.id JOIN ranking_items b ON b.ranking_id = o.id AND a.rank < b.rank
+    JOIN ranking_items a2 ON a2.ranking_id = r.id AND a2.completion_id = a.completion_id JOIN ranking_items b2 ON b2.ranking_id = r.id AND b2.completion_id = b.completion_id
+    WHERE r.labeler_id = ? AND r.repeat_of IS NOT NULL AND r.status = 'ranked' AND a2.rank <> b2.rank`).get(labelerId)!;
+  return pairs === 0 ? null : (same ?? 0) / pairs;
+}
+
+/** Remembered until a hidden repeat, or what it repeats, changes. */
+function agreementOf(project: Project, labelerId: number): number | null {
+  const state = labelerState(project, labelerId);
+  return (state.agreement ??= { share: selfAgreement(project, labelerId) }).share;
+}
+
+export async function deskProgress(project: Project, labelerId: number, name: QueueName, now = Date.now()): Promise<DeskProgress> {
+  settle(project);
+  const count = (sql: string) => query<{ n: number }>(project, sql).get(labelerId)!.n;
+  const queue = queueOf(project, name, labelerId);
+  const { all, open } = await countsOf(project, queue);
+  const found = sessionOf(project, labelerId);
+  const session = found && now - found.lastAt <= BREAK_MS ? found : null;
+  const elapsed = session ? session.lastAt - session.startedAt : 0;
+  return {
+    done: all - open, total: all,
+    skipped: count("SELECT count(*) AS n FROM rankings INDEXED BY rankings_skipped WHERE labeler_id = ? AND status = 'skipped' AND repeat_of IS NULL AND item_id IS NOT NULL"),
+    session: session?.items ?? 0, sessionGoal: projectSettings(project).sessionGoal, sessionStartedAt: session?.startedAt ?? null,
+    ratePerHour: session && elapsed >= RATE_AFTER_MS ? (session.items * 3_600_000) / elapsed : null,
+    repeats: count('SELECT count(*) AS n FROM rankings INDEXED BY rankings_repeats WHERE labeler_id = ? AND repeat_of IS NOT NULL'),
+    selfAgreement: agreementOf(project, labelerId),
+  };
+}

@@ -1,0 +1,22 @@
+// What a handler is given and must give: the table type that forbids a gap between the contract and the service.
+
+import type { Arguments, CallName, EventName, Events, Preferences, Result } from '#core/contract.ts';
+import type { Project } from '#core/store/project.ts';
+import type { RunQueue } from './queue.ts';
+
+export type Emit = <K extends EventName>(event: K, data: Events[K]) => void;
+
+/** What every handler may use. `project` and `runs` throw 'bad-argument' ("No project is open.") where none is. */
+export interface Context {
+  emit: Emit;
+  readonly project: Project;
+  readonly runs: RunQueue;
+  /** this person's settings on this machine; `changePreferences` writes them and tells every window */
+  readonly preferences: Preferences;
+  changePreferences(changes: Partial<Preferences>): Preferences;
+  /** folder of preferences and logs */
+  readonly home: string;
+}
+
+/** One function a call. A file of handlers exports its part with `satisfies Partial<Handlers>`; service.ts puts them together. */
+export type Handlers = { [K in CallName]: (context: Context, args: Arguments<K>) => Result<K> | Promise<Result<K>> };

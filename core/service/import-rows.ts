@@ -1,0 +1,92 @@
+// Reading a file to import: its rows, its columns, the fields they fill, and what is wrong with which line.
+
+import type { ImportKind } from '#core/contract.ts';
+import { COMPLETION_FIELDS, readCompletions } from '#core/formats/completions.ts';
+import type { CompletionRow } from '#core/formats/completions.ts';
+import { promptColumns, readColumns, readPrompts, referenceColumns } from '#core/formats/prompts.ts';
+import type { PromptRow } from '#core/formats/prompts.ts';
+import { RANKING_FIELDS, readRankings } from '#core/formats/rankings.ts';
+import type { RankingRow } from '#core/formats/rankings.ts';
+import type { RowError } from '#core/formats/rows.ts';
+
+export interface ImportRows { prompts: PromptRow; completions: CompletionRow; rankings: RankingRow }
+export type ImportRow = ImportRows[ImportKind];
+
+export interface ReadImport<K extends ImportKind = ImportKind> {
+  /** what the file was taken for */
+  format: string;
+  rows: ImportRows[K][];
+  errors: RowError[];
+}
+
+type Columns = Readonly<Record<string, string>>;
+
+/** Rows of one prompt side by side, in the order in which the prompts first come, so that what belongs together is added together. */
+const byPrompt = <T>(rows: readonly T[], promptOf: (row: T) => string | number): T[] => [...Map.groupBy(rows, promptOf).values()].flat();
+
+const READERS: { [K in ImportKind]: (file: string, map: Columns) => ReadImport<K> } = {
+  prompts: (file, map) => {
+    const { prompts, errors, format } = readPrompts(file, Object.keys(map).length > 0 ? { map } : {});
+    return { format, rows: prompts, errors };
+  },
+  completions: (file, map) => {
+    const { completions, errors } = readCompletions(file, { map });
+    return { format: 'completions', rows: byPrompt(completions, (row) => row.prompt), errors };
+  },
+  rankings: (file, map) => {
+    const { rankings, errors } = readRankings(file, { map });
+    return { format: 'rankings', rows: byPrompt(rankings, (row) => (row.kind === 'ids' ? row.promptId : row.prompt)), errors };
+  },
+};
+
+/** Reads a whole file; bad rows are left out and named. `map`: field -> column. Throws 'bad-file' and 'bad-data' as the readers do. */
+export function readImport<K extends ImportKind>(file: string, kind: K, map: Columns): ReadImport<K> {
+  return READERS[kind](file, map);
+}
+
+/** What a column may hold, by the name it has in other people's files; a column called as the field needs no row here. */
+const ALIASES: Record<ImportKind, Record<string, readonly string[]>> = {
+  prompts: { text: promptColumns, reference: referenceColumns, source: ['source'] },
+  completions: { prompt: ['prompt', 'query', 'post', 'question', 'instruction', 'text'], completion: ['completion', 'response', 'answer', 'summary', 'output'], policy: ['policy', 'model'] },
+  rankings: Object.fromEntries(RANKING_FIELDS.map((field) => [field, [field]])),
+};
+
+/** The fields that a row of this kind has. */
+export const FIELDS: Record<ImportKind, readonly string[]> = { prompts: ['text', 'reference', 'source'], completions: COMPLETION_FIELDS, rankings: RANKING_FIELDS };
+
+/** field -> column, as far as the names of the columns say. */
+export function guessMap(kind: ImportKind, columns: readonly string[]): Record<string, string> {
+  const found = Object.entries(ALIASES[kind]).map(([field, names]) => [field, names.find((name) => columns.includes(name))] as const);
+  const map = Object.fromEntries(found.filter((pair): pair is [string, string] => pair[1] !== undefined));
+  // a prompt may be put together from several columns; then none of them is its text
+  return kind === 'prompts' && map['text'] === undefined ? {} : map;
+}
+
+/** The file's columns, and the map that is meant: the one given, or what the names of the columns say. */
+export function columnsAndMap(file: string, kind: ImportKind, given: Columns): { columns: string[]; map: Record<string, string>; isGuess: boolean } {
+  const columns = readColumns(file), guessed = guessMap(kind, columns);
+  const map = Object.keys(given).length > 0 ? { ...given } : guessed;
+  return { columns, map, isGuess: Object.keys(map).length === Object.keys(guessed).length && Object.entries(guessed).every(([field, column]) => map[field] === column) };
+}
+
+/** Reads a file by the map that a person was shown and has changed or not. A guess is no order: a reader of prompts then finds its way row by row. */
+export function readAsMapped(file: string, kind: ImportKind, given: Columns): ReadImport {
+  const { map, isGuess } = columnsAndMap(file, kind, given);
+  return readImport(file, kind, kind === 'prompts' && isGuess ? {} : map);
+}
+
+const LONGEST_CELL = 2000;
+const listed = (texts: readonly string[]) => texts.map((text, i) => `${i + 1}. ${text}`).join('\n');
+
+/** A row as the preview shows it: field -> text. */
+export function cellsOf(row: ImportRow): Record<string, string> {
+  let cells: Record<string, string | number | null>;
+  if (!('line' in row)) cells = { text: row.text, reference: row.reference, source: row.source };
+  else if ('completion' in row) cells = { prompt: row.prompt, completion: row.completion, policy: row.policy };
+  else {
+    const { labeler, confidence, note } = row;
+    const what: typeof cells = row.kind === 'ids' ? { prompt_id: row.promptId, completion_ids: row.completionIds.join(', ') } : { prompt: row.prompt, completions: listed(row.completions) };
+    cells = { ...what, ranks: row.ranks.join(', '), labeler, confidence, note };
+  }
+  return Object.fromEntries(Object.entries(cells).map(([field, value]) => [field, value === null ? '' : String(value).slice(0, LONGEST_CELL).toWellFormed()]));
+}

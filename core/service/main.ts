@@ -1,0 +1,45 @@
+// The service process: calls come and answers go over the channel to the process that started it; without the channel it ends.
+
+import path from 'node:path';
+import type { Notice, Reply, Request } from '#core/contract.ts';
+import { logFolder } from './app.ts';
+import { homeFolder } from './home.ts';
+import { openLog } from './log.ts';
+import { createService } from './service.ts';
+
+if (!process.send) {
+  process.stderr.write('Error: The service is started by Tastemaker itself.\nHint: run `npm start` or `tastemaker serve`.\n');
+  process.exit(2);
+}
+
+const home = homeFolder();
+const log = openLog(path.join(logFolder(home), 'service.log'));
+const send = (message: Reply | Notice): void => {
+  if (process.connected) process.send!(message, undefined, {}, () => {}); // whoever left does not need it
+};
+const service = createService({ home, emit: (event, data) => send({ event, data } as Notice) });
+
+let ending = false;
+async function end(): Promise<void> {
+  if (ending) return;
+  ending = true;
+  try {
+    await service.close();
+    process.exit(0);
+  } catch (error) {
+    die('while closing', error);
+  }
+}
+
+/** A mistake that nobody caught leaves us in a state nobody knows: say so and let the supervisor start another one. */
+function die(when: string, error: unknown): void {
+  log(`The service ends because of a mistake ${when}: ${error instanceof Error ? error.stack : String(error)}`);
+  process.exit(1);
+}
+
+process.on('message', (request: Request) => void service.handle(request).then(send));
+process.on('disconnect', () => void end());
+process.on('SIGTERM', () => void end());
+process.on('SIGINT', () => {}); // Ctrl-C reaches every process of a terminal; whoever started us decides
+process.on('uncaughtException', (error) => die('that was not caught', error));
+process.on('unhandledRejection', (error) => die('that was not awaited', error));

@@ -1,0 +1,124 @@
+// The models of a project in the window: what they are, adding, renaming, taking off the list, lineage, export.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import type { ModelRow, ModelVerdict, Policy } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
+import { addPolicy, completionsByPolicy, listPolicies, policyById, policyPath, removePolicy, renamePolicy } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { listRuns } from '#core/store/runs.ts';
+import { onceInBackground } from './background.ts';
+import { copyModel, folderName, freePlace } from './copy-model.ts';
+import { exportModel } from './export-model.ts';
+import type { Handlers } from './handlers.ts';
+import { typedPath } from './home.ts';
+import { lineageOf } from './lineage.ts';
+import { changeProjectSettings, currentPolicy, currentReward, projectSettings } from './project.ts';
+import { lastMetrics, manifestOf } from './run-folder.ts';
+
+export const modelHandlers = {
+  'models.list': ({ project }) => modelRows(project),
+  'models.look': async (_, { path: place }) => ({ verdicts: await onceInBackground('look', { place: typedPath(place) }) }),
+
+  'models.add': async ({ project, emit }, { path: place, name, copy }) => {
+    const { path: folder, kind } = theOne(await onceInBackground('look', { place: typedPath(place) }), typedPath(place));
+    const id = await addModel(project, { name, kind: kind!, folder, copy });
+    emit('models.changed', {});
+    return modelRow(project, id);
+  },
+
+  'models.rename': ({ project, emit }, { modelId, name }) => {
+    renamePolicy(project, modelId, name.trim());
+    emit('models.changed', {});
+    return modelRow(project, modelId);
+  },
+
+  'models.remove': ({ project, emit }, { modelId }) => {
+    removePolicy(project, modelId, unfinishedRunsOf(project, policyById(project, modelId)));
+    const { currentPolicyId, rewardModelId } = projectSettings(project);
+    if (currentPolicyId === modelId) changeProjectSettings(project, { currentPolicyId: null });
+    if (rewardModelId === modelId) changeProjectSettings(project, { rewardModelId: null });
+    emit('models.changed', {});
+    return { at: Date.now(), eventId: null };
+  },
+
+  'models.lineage': async ({ project }, { modelId }) => ({ steps: await lineageOf(project, policyById(project, modelId)) }),
+  'models.export': async ({ project }, { modelId, folder }) => ({ folder: await exportModel(project, policyById(project, modelId), typedPath(folder)) }),
+} satisfies Partial<Handlers>;
+
+/** The verdict on what is to be added; throws what is wrong with it, or that there are several. */
+function theOne(verdicts: readonly ModelVerdict[], place: string): ModelVerdict {
+  const one = verdicts.find((verdict) => verdict.path === place) ?? (verdicts.length === 1 ? verdicts[0]! : null);
+  if (!one) throw new TastemakerError('bad-argument', `${place} holds ${verdicts.length} models.`, `Choose one of its folders, such as ${verdicts[0]!.path}.`);
+  if (!one.ok) throw new TastemakerError('bad-model', one.sentence, one.hint ?? 'Choose another folder.');
+  return one;
+}
+
+/** Adds a model folder to the project's list, where it lies or as a copy in the project. 'bad-data' where the name is taken. */
+export async function addModel(project: Project, { name, kind, folder, copy }: { name: string; kind: Policy['kind']; folder: string; copy: boolean }): Promise<number> {
+  const called = name.trim();
+  if (listPolicies(project).some((policy) => policy.name === called)) throw new TastemakerError('bad-argument', `The project already has a model called "${called}".`, 'Choose another name.');
+  const isInside = !path.relative(project.folder, folder).startsWith('..') && !path.isAbsolute(path.relative(project.folder, folder));
+  if (!copy || isInside) return addPolicy(project, { name: called, kind, path: folder });
+  const into = await freePlace(path.join(project.folder, 'models'), folderName(called));
+  await copyModel(folder, into);
+  try {
+    return addPolicy(project, { name: called, kind, path: into });
+  } catch (error) {
+    fs.rmSync(into, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Runs that are not over and work with this model's folder. */
+function unfinishedRunsOf(project: Project, policy: Policy): string[] {
+  const folder = policyPath(project, policy);
+  return listRuns(project).filter(({ status }) => status !== 'done' && status !== 'cancelled')
+    .filter(({ id }) => Object.values(manifestOf(project, id)?.models ?? {}).some((used) => path.resolve(project.folder, used.path) === folder))
+    .map(({ id }) => `the run ${id}, which is not finished`);
+}
+
+interface ModelInfo { family: string | null; parameters: number | null; bytes: number; problem: string | null }
+const known = new Map<string, { stamp: string; info: ModelInfo }>();
+
+/** What config.json and the weights' headers say of a model folder; read anew only where a file has changed. */
+function modelInfo(folder: string): ModelInfo {
+  let files: { name: string; size: number; mtimeMs: number }[];
+  try {
+    files = fs.readdirSync(folder).flatMap((name) => {
+      const stat = fs.statSync(path.join(folder, name), { throwIfNoEntry: false });
+      return stat?.isFile() ? [{ name, size: stat.size, mtimeMs: stat.mtimeMs }] : [];
+    });
+  } catch {
+    return { family: null, parameters: null, bytes: 0, problem: `Its folder ${folder} is missing: put it back where it was, or connect its drive.` };
+  }
+  const stamp = JSON.stringify(files);
+  const before = known.get(folder);
+  if (before?.stamp === stamp) return before.info;
+  const info: ModelInfo = { family: null, parameters: null, bytes: files.reduce((sum, { size }) => sum + size, 0), problem: null };
+  try {
+    const opened = openCheckpoint(folder);
+    Object.assign(info, { family: opened.architecture.family, parameters: parameterCount(opened) });
+  } catch (error) {
+    info.problem = error instanceof TastemakerError ? error.message : `Its folder ${folder} cannot be read.`;
+  }
+  known.set(folder, { stamp, info });
+  return info;
+}
+
+/** Every model with what its files say; nothing of the weights is loaded. */
+export function modelRows(project: Project): ModelRow[] {
+  const policies = listPolicies(project), names = new Map(policies.map(({ id, name }) => [id, name]));
+  const counts = completionsByPolicy(project);
+  const policyId = currentPolicy(project)?.id, rewardId = currentReward(project)?.id;
+  return policies.map((policy) => {
+    const folder = policyPath(project, policy);
+    return {
+      ...policy, folder, ...modelInfo(folder), parentName: policy.parentId === null ? null : (names.get(policy.parentId) ?? null), completions: counts.get(policy.id) ?? 0,
+      current: policy.id === policyId ? 'policy' : policy.id === rewardId ? 'reward' : null, step: policy.runId === null ? null : (lastMetrics(project, policy.runId)['step'] ?? null),
+    };
+  });
+}
+
+const modelRow = (project: Project, id: number): ModelRow => modelRows(project).find((row) => row.id === id)!;

@@ -1,0 +1,327 @@
+// The queue of runs: one at a time, each in a process of its own that outlives us, watched through its files.
+//
+// The database says what a person wants of a run (running, paused, stopping, cancelling); the file `control` passes it on; the
+// file status.json says how it ended, and only then is the end written to the database. So whoever opens the project next,
+// after this service was killed or closed, takes the same state up from there.
+
+import path from 'node:path';
+import type { Config, Run, RunDetail, RunKind, RunRow } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { readHeartbeat, readOrder, takeAsked, writeOrder } from '#core/jobs/control.ts';
+import type { Order } from '#core/jobs/control.ts';
+import { isPrepared, runFolderOf } from '#core/jobs/execute.ts';
+import { readManifest, readStatus, writeStatus } from '#core/jobs/job.ts';
+import { recordRun } from '#core/jobs/record.ts';
+import type { RecipeName } from '#core/jobs/recipes.ts';
+import { checkResumable, planRun } from '#core/jobs/start.ts';
+import { listPolicies } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { addRun, getRequest, getRun, listRuns, nextQueued, setRequest, updateRun } from '#core/store/runs.ts';
+import type { Emit } from './handlers.ts';
+import { runInteractive } from './interactive.ts';
+import { projectChanged } from './project.ts';
+import { followUp } from './run-follow-up.ts';
+import { detailOf, rowOf } from './run-rows.ts';
+import { launch, watchRun } from './run-watch.ts';
+import type { Watch } from './run-watch.ts';
+
+export interface RunQueue {
+  /** Checks the settings and puts a run at the end of the queue. */
+  start(recipe: RunKind, config: Config, name: string | null): Promise<RunRow>;
+  list(): RunRow[];
+  get(id: string): RunDetail;
+  pause(id: string): RunRow;
+  /** Goes on with a paused run, or puts one that stopped, failed or was killed in the queue again. */
+  resume(id: string): RunRow;
+  stop(id: string): RunRow;
+  cancel(id: string): RunRow;
+  /** A short task of jobs/interactive-process.ts, one at a time; a run that is at work rests meanwhile. */
+  interactive<T>(task: object): Promise<T>;
+  /** how long the last interactive task waited for the run to rest, milliseconds */
+  waitedMs(): number;
+  busy(): boolean;
+  /** memory that the runs at work take, bytes */
+  memoryInUse(): number;
+  /** Leaves runs at work; they are taken up again when the project is opened. */
+  close(): Promise<void>;
+}
+
+export interface QueueOptions {
+  tickMs?: number;
+  /** after this long a run that was cancelled and does not end is killed */
+  killAfterMs?: number;
+  /** a run that has said nothing for this long gets a notice */
+  silentAfterMs?: number;
+  /** how long an interactive task waits for a run to come to a border */
+  restWithinMs?: number;
+  /** enqueue the runs that follow from others (scores after a reward model) */
+  follow?: boolean;
+  processFile?: string;
+}
+
+const PROCESS_FILE = path.resolve(import.meta.dirname, '..', 'jobs', 'process.ts');
+const DATA_NEWS_MS = 2000, REST_MS = 10;
+const AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+interface Active { watch: Watch; killAt: number | null; ending: boolean; shown: string; dataNewsAt: number; tookIn: boolean; taking: boolean; problem: string | null }
+
+export function createRunQueue(project: Project, emit: Emit, options: QueueOptions = {}): RunQueue {
+  const { tickMs = 250, killAfterMs = 6000, silentAfterMs = 600_000, restWithinMs = 20_000, follow = true, processFile = PROCESS_FILE } = options;
+  const active = new Map<string, Active>();
+  const state = { resting: 0, waited: 0, closed: false };
+  let turn: Promise<unknown> = Promise.resolve();
+  const endings = new Set<Promise<void>>(), stopInteractive = new AbortController();
+
+  // ---- What is shown
+
+  function liveOf({ watch, ending }: Active) {
+    const asleep = watch.beat?.phase === 'paused', { status } = getRun(project, watch.id), quiet = silentFor(watch);
+    const phase = ending ? 'taking in the results' : status === 'cancelling' ? 'ending' : status === 'stopping' ? 'saving' : status === 'paused' ? (asleep ? 'paused' : 'pausing at the next border')
+      : quiet ? `has not answered for ${quiet}` : state.resting > 0 ? 'resting while you try something' : asleep ? 'going on' : null;
+    return { beat: watch.beat, secondsLeft: watch.secondsLeft(), phase };
+  }
+  function silentFor({ beat }: Watch): string | null {
+    const ms = beat && beat.phase !== 'paused' ? Date.now() - beat.at : 0;
+    return ms > silentAfterMs ? (ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`) : null;
+  }
+  const show = (run: Run, modelId?: number | null): RunRow => {
+    const at = active.get(run.id);
+    return rowOf(project, run, at ? liveOf(at) : null, modelId);
+  };
+  function tell(id: string, always = true): RunRow {
+    const row = show(getRun(project, id)), at = active.get(id), text = JSON.stringify(row);
+    if (always || (at && at.shown !== text)) emit('run.changed', { run: row });
+    if (at) at.shown = text;
+    return row;
+  }
+
+  // ---- What is wanted, passed on
+
+  function wanted({ status }: Run): Order {
+    if (status === 'cancelling') return 'cancel';
+    if (status === 'stopping') return 'stop';
+    return status === 'paused' || state.resting > 0 ? 'pause' : 'run';
+  }
+  function passOn(id: string): void {
+    const { watch } = active.get(id)!, order = wanted(getRun(project, id));
+    if (readOrder(watch.folder) !== order) writeOrder(watch.folder, order);
+    watch.newPace();
+  }
+  function change(id: string, status: Run['status']): RunRow {
+    updateRun(project, id, { status });
+    passOn(id);
+    return tell(id);
+  }
+
+  // ---- Beginning and ending
+
+  const attach = (id: string, child: ReturnType<typeof launch> | null) => active.set(id, { watch: watchRun(project, id, child, emit), killAt: null, ending: false, shown: '', dataNewsAt: 0, tookIn: false, taking: false, problem: null });
+
+  function next(): void {
+    if (active.size > 0 || state.resting > 0 || state.closed) return;
+    const run = nextQueued(project);
+    if (!run) return;
+    updateRun(project, run.id, { status: 'running', endedAt: null, error: null });
+    try {
+      writeOrder(runFolderOf(project.folder, run.id), 'run');
+      attach(run.id, launch(project, run.id, processFile));
+    } catch (error) { // the disk is full, or may not be written
+      updateRun(project, run.id, { status: 'failed', endedAt: Date.now(), error: `Run ${run.id} could not be started: ${sentenceOf(error)}` });
+    }
+    tell(run.id);
+  }
+
+  /** Takes in the rest and the end of a run, a few milliseconds at a time; then it is over. */
+  async function end(at: Active): Promise<void> {
+    const { id } = at.watch;
+    at.ending = true;
+    try {
+      while (!state.closed && at.watch.look() > 0) {
+        at.tookIn = true;
+        await pause(REST_MS);
+      }
+      if (state.closed) return; // whoever opens the project next does it
+      const { modelId } = recordRun(project, id, at.watch.intake);
+      active.delete(id);
+      tell(id);
+      if (modelId !== null) emit('models.changed', {});
+      if (at.tookIn) emit('data.changed', {});
+      emit('project.changed', projectChanged(project));
+      if (follow) await followUp(project, getRun(project, id), start);
+    } catch (error) {
+      active.delete(id);
+      if (state.closed) return;
+      updateRun(project, id, { status: 'failed', endedAt: Date.now(), error: `What run ${id} made could not be taken into the project: ${sentenceOf(error)}` });
+      tell(id);
+    }
+    next();
+  }
+
+  /** What goes wrong with one look must end neither the service nor the run: it is said, and tried again at its end. */
+  function guarded(at: Active, work: () => number): number {
+    try {
+      return work();
+    } catch (error) {
+      at.problem = `Something it wrote could not be taken in: ${sentenceOf(error)}`;
+      return 0;
+    }
+  }
+
+  /** Goes on taking in what was drawn, with rests in between for whoever is labelling. */
+  function takeMore(at: Active): void {
+    at.tookIn = true;
+    if (at.taking) return;
+    at.taking = true;
+    setTimeout(() => {
+      at.taking = false;
+      if (!state.closed && !at.ending && guarded(at, at.watch.takeIn) > 0) takeMore(at);
+    }, REST_MS).unref();
+  }
+
+  function look(at: Active): void {
+    const { watch } = at;
+    if (at.ending) return;
+    if (guarded(at, watch.look) > 0) takeMore(at);
+    if (at.tookIn && Date.now() - at.dataNewsAt > DATA_NEWS_MS) {
+      at.dataNewsAt = Date.now();
+      at.tookIn = false;
+      emit('data.changed', {});
+    }
+    const { status } = getRun(project, watch.id), alive = watch.alive();
+    if (status === 'cancelling') {
+      at.killAt ??= Date.now() + killAfterMs;
+      if (alive && Date.now() > at.killAt) watch.kill();
+    }
+    const over = readStatus(watch.folder) !== null;
+    if (alive && over) {
+      at.killAt ??= Date.now() + killAfterMs; // it has nothing left to do but to go
+      if (Date.now() > at.killAt) watch.kill();
+    }
+    if (alive) return void tell(watch.id, false);
+    if (!over) { // it died without a word of its own
+      if (status === 'cancelling') writeStatus(watch.folder, 'cancelled');
+      else writeStatus(watch.folder, 'failed', { error: watch.lastWords() });
+    }
+    const ending = end(at);
+    endings.add(ending);
+    void ending.finally(() => endings.delete(ending));
+  }
+
+  function tick(): void {
+    for (const asked of takeAsked(project.folder)) {
+      try {
+        queue[asked.action](asked.runId);
+      } catch {
+        // it was about a run that has ended meanwhile
+      }
+    }
+    for (const at of active.values()) look(at);
+    next();
+  }
+
+  // ---- What a person may do
+
+  const refuse = (run: Run, action: string, hint: string): never => {
+    throw new TastemakerError('bad-argument', `Run ${run.id} is ${run.status}, so it cannot be ${action}.`, hint);
+  };
+
+  async function start(recipe: RunKind, given: Config, name: string | null): Promise<RunRow> {
+    const plan = planRun(project, recipe as RecipeName, given, name);
+    addRun(project, { id: plan.id, kind: recipe, name: plan.name, status: 'queued', request: { recipe, config: plan.config, name, queuedAt: Date.now() } });
+    tell(plan.id);
+    next();
+    return show(getRun(project, plan.id));
+  }
+
+  /** Pauses what runs, waits until it rests, does the task, and lets it go on. */
+  async function interactive<T>(task: object): Promise<T> {
+    const begun = Date.now();
+    state.resting++;
+    try {
+      for (const id of active.keys()) passOn(id);
+      const rests = () => [...active.values()].every(({ watch, ending }) => {
+        watch.beat = readHeartbeat(watch.folder) ?? watch.beat;
+        return ending || !watch.alive() || watch.beat?.phase === 'paused' || getRun(project, watch.id).status === 'stopping';
+      });
+      while (!state.closed && !rests() && Date.now() - begun < restWithinMs) await pause(25);
+      state.waited = Date.now() - begun;
+      return (await runInteractive(task, stopInteractive.signal)) as T;
+    } finally {
+      state.resting--;
+      if (!state.closed) {
+        for (const id of active.keys()) passOn(id);
+        next();
+      }
+    }
+  }
+
+  const queue: RunQueue = {
+    start,
+    list: () => {
+      const models = new Map(listPolicies(project).map(({ id, runId }) => [runId, id]));
+      return listRuns(project).map((run) => show(run, models.get(run.id) ?? null));
+    },
+    get: (id) => {
+      const run = show(getRun(project, id)), at = active.get(id), quiet = at && silentFor(at.watch);
+      return detailOf(project, run, [...(quiet ? [`The process has not answered for ${quiet}. It may be at a very long step; cancelling ends it.`] : []), ...(at?.problem ? [at.problem] : [])]);
+    },
+    pause: (id) => {
+      const run = getRun(project, id);
+      if (run.status === 'paused') return show(run);
+      return run.status === 'running' && active.has(id) ? change(id, 'paused') : refuse(run, 'paused', 'Only a run that is at work can be paused.');
+    },
+    resume: (id) => {
+      const run = getRun(project, id);
+      if (active.has(id)) return run.status === 'paused' ? change(id, 'running') : run.status === 'running' ? show(run) : refuse(run, 'resumed', 'Wait until it has ended.');
+      if (run.status === 'queued') return show(run);
+      checkResumable(project, id);
+      const config = getRequest(project, id)?.config ?? (isPrepared(runFolderOf(project.folder, id)) ? readManifest(runFolderOf(project.folder, id)).config : {});
+      setRequest(project, id, { recipe: run.kind, config, name: run.name, queuedAt: Date.now() });
+      updateRun(project, id, { status: 'queued', endedAt: null, error: null });
+      tell(id);
+      next();
+      return show(getRun(project, id));
+    },
+    stop: (id) => {
+      const run = getRun(project, id);
+      if (run.status === 'stopping') return show(run);
+      return (run.status === 'running' || run.status === 'paused') && active.has(id) ? change(id, 'stopping') : refuse(run, 'stopped', run.status === 'queued' ? 'It has not begun: cancel it.' : 'Only a run that is at work can be stopped.');
+    },
+    cancel: (id) => {
+      const run = getRun(project, id);
+      if (run.status === 'cancelled' || run.status === 'cancelling') return show(run);
+      if (run.status === 'done') return refuse(run, 'cancelled', 'Remove its model instead, if you do not want it.');
+      if (active.get(id)?.ending) return show(run);
+      if (active.has(id)) return change(id, 'cancelling');
+      writeStatus(runFolderOf(project.folder, id), 'cancelled');
+      updateRun(project, id, { status: 'cancelled', endedAt: Date.now(), error: null });
+      return tell(id);
+    },
+    interactive: <T>(task: object) => {
+      const done = turn.then(() => interactive<T>(task));
+      turn = done.catch(() => {});
+      return done;
+    },
+    waitedMs: () => state.waited,
+    busy: () => active.size > 0,
+    memoryInUse: () => [...active.values()].reduce((sum, { watch }) => sum + (watch.beat?.memoryBytes ?? 0), 0),
+    close: async () => {
+      state.closed = true;
+      clearInterval(timer);
+      stopInteractive.abort();
+      await Promise.allSettled([turn, ...endings]);
+      state.resting = 0;
+      for (const id of active.keys()) passOn(id); // nothing rests because of us any more
+    },
+  };
+
+  // ---- What was left at work: by a service before us, or by a command that was killed
+
+  for (const run of listRuns(project)) if (AT_WORK.includes(run.status)) attach(run.id, null);
+  for (const id of active.keys()) passOn(id);
+  const timer = setInterval(tick, tickMs);
+  return queue;
+}

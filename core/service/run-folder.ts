@@ -1,0 +1,65 @@
+// What lies in the folder of a run: its manifest, its last numbers, and what it learned from.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { readManifest } from '#core/jobs/job.ts';
+import type { Manifest } from '#core/jobs/job.ts';
+import type { Project } from '#core/store/project.ts';
+
+export const runFolder = (project: Project, runId: string): string => path.join(project.folder, 'runs', runId);
+
+/** The manifest, or null for a run whose folder is gone or was never made. */
+export function manifestOf(project: Project, runId: string): Manifest | null {
+  try {
+    return readManifest(runFolder(project, runId));
+  } catch {
+    return null;
+  }
+}
+
+const TAIL_BYTES = 65_536;
+
+/** The last value of every metric in the end of metrics.jsonl; empty where there is none. */
+export function lastMetrics(project: Project, runId: string): Record<string, number> {
+  const file = path.join(runFolder(project, runId), 'metrics.jsonl');
+  let fd: number;
+  try {
+    fd = fs.openSync(file, 'r');
+  } catch {
+    return {};
+  }
+  try {
+    const { size } = fs.fstatSync(fd);
+    const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    fs.readSync(fd, tail, 0, tail.length, size - tail.length);
+    const last: Record<string, number> = {};
+    for (const line of tail.toString('utf8').split('\n')) {
+      try {
+        Object.assign(last, JSON.parse(line));
+      } catch { /* the first line of the tail may be cut, the last half written */ }
+    }
+    return last;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+const counted = new Map<string, { rankings: number; comparisons: number }>();
+
+/** How many rankings a reward run learned from, and the comparisons they make. Its rows never change, so they are counted once. */
+export async function rankingsOf(project: Project, runId: string): Promise<{ rankings: number; comparisons: number }> {
+  const file = path.join(runFolder(project, runId), 'data.jsonl');
+  const known = counted.get(file);
+  if (known) return known;
+  const count = { rankings: 0, comparisons: 0 };
+  if (!fs.existsSync(file)) return count;
+  for await (const line of createInterface({ input: fs.createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
+    const { ranks } = JSON.parse(line || '{}') as { ranks?: number[] };
+    if (!ranks) continue; // a reference for the zero point
+    count.rankings++;
+    ranks.forEach((a, i) => ranks.slice(i + 1).forEach((b) => a !== b && count.comparisons++));
+  }
+  counted.set(file, count);
+  return count;
+}

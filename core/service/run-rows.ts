@@ -1,0 +1,60 @@
+// How a run is shown: its row in the database, how far its process says it is, and how its folder says it ended.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Run, RunDetail, RunRow } from '#core/contract.ts';
+import { readHeartbeat } from '#core/jobs/control.ts';
+import type { Heartbeat } from '#core/jobs/control.ts';
+import { isPrepared, runFolderOf } from '#core/jobs/execute.ts';
+import { readManifest, readStatus } from '#core/jobs/job.ts';
+import { lastLines } from '#core/jobs/new-lines.ts';
+import { listPolicies } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { getRequest } from '#core/store/runs.ts';
+
+/** What only the queue knows of a run that is at work. */
+export interface Live { beat: Heartbeat | null; secondsLeft: number | null; /** what the queue itself is doing with it, in place of the process's word */ phase: string | null }
+
+type Rest = Pick<RunRow, 'step' | 'total' | 'summary'>;
+const ended = new WeakMap<Project, Map<string, Rest>>();
+
+/** How far an ended run came, read once: nothing of it changes any more. */
+function restOf(project: Project, { id, endedAt }: Run): Rest {
+  let known = ended.get(project);
+  if (!known) ended.set(project, (known = new Map()));
+  const key = `${id}/${endedAt}`, found = known.get(key);
+  if (found) return found;
+  const folder = runFolderOf(project.folder, id), beat = readHeartbeat(folder);
+  const step = beat?.step || lastStep(folder);
+  const rest: Rest = { step, total: beat?.total || step, summary: readStatus(folder)?.outcome?.summary ?? null };
+  known.set(key, rest);
+  return rest;
+}
+
+function lastStep(folder: string): number {
+  const line = lastLines(path.join(folder, 'metrics.jsonl'), 1)[0];
+  return line === undefined ? 0 : Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? 0);
+}
+
+export function rowOf(project: Project, run: Run, live: Live | null, modelId?: number | null): RunRow {
+  const made = modelId === undefined ? (listPolicies(project, { runId: run.id })[0]?.id ?? null) : modelId;
+  const resumable = run.status === 'stopped' || run.status === 'failed';
+  const base = { ...run, modelId: made, resumable };
+  if (run.endedAt !== null) return { ...base, ...restOf(project, run), secondsLeft: null, phase: '' };
+  if (run.status === 'queued') return { ...base, step: 0, total: 0, summary: null, secondsLeft: null, phase: 'waiting for its turn' };
+  return { ...base, step: live?.beat?.step ?? 0, total: live?.beat?.total ?? 0, summary: null, secondsLeft: run.status === 'running' ? (live?.secondsLeft ?? null) : null, phase: live?.phase ?? live?.beat?.phase ?? 'starting' };
+}
+
+export function detailOf(project: Project, run: RunRow, notices: string[]): RunDetail {
+  const folder = runFolderOf(project.folder, run.id), request = getRequest(project, run.id);
+  const asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
+  return { run, manifest: isPrepared(folder) ? { ...readManifest(folder) } : asked, checkpoints: checkpointsOf(folder), folder, notices };
+}
+
+function checkpointsOf(folder: string): number[] {
+  try {
+    return fs.readdirSync(path.join(folder, 'checkpoints')).flatMap((name) => (/^\d+\.safetensors$/.test(name) ? [Number.parseInt(name, 10)] : [])).sort((a, b) => a - b);
+  } catch {
+    return []; // it has not begun
+  }
+}

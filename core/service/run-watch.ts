@@ -1,0 +1,123 @@
+// Watches the process of one run through its files: what is new in them becomes events, a few milliseconds a look.
+
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { MetricPoint } from '#core/contract.ts';
+import { firstBeat, readHeartbeat, writeHeartbeat } from '#core/jobs/control.ts';
+import type { Heartbeat } from '#core/jobs/control.ts';
+import { runFolderOf } from '#core/jobs/execute.ts';
+import { removeStatus } from '#core/jobs/job.ts';
+import { followLines, lastLines } from '#core/jobs/new-lines.ts';
+import { openIntake } from '#core/jobs/record.ts';
+import type { Intake } from '#core/jobs/record.ts';
+import { livesStill } from '#core/store/lock.ts';
+import type { Project } from '#core/store/project.ts';
+import type { Emit } from './handlers.ts';
+
+export interface Watch {
+  readonly id: string;
+  readonly folder: string;
+  readonly intake: Intake;
+  beat: Heartbeat | null;
+  /** Emits what is new in the files; returns how many rows the database took in. */
+  look(): number;
+  /** Takes in a few rows more; returns how many. */
+  takeIn(): number;
+  alive(): boolean;
+  secondsLeft(): number | null;
+  /** Forgets the pace, because the run has just been at rest. */
+  newPace(): void;
+  kill(): void;
+  /** How the process ended, in words: signal or exit code where that is known, and the last thing it said. */
+  lastWords(): string;
+}
+
+/** completions that are taken in at a stretch: about 5 ms */
+const ROWS = 16;
+const PIECE = 1 << 16;
+const POINTS = 40, PACE_MS = 60_000;
+/** how long a process may take to say its first word before it counts as dead */
+const FIRST_WORD_MS = 5000;
+
+/** Starts the process of a run, of its own group and without our channel, so that it outlives us. */
+export function launch(project: Project, id: string, processFile: string): ChildProcess {
+  const folder = runFolderOf(project.folder, id);
+  fs.mkdirSync(folder, { recursive: true });
+  removeStatus(folder); // of an earlier attempt
+  fs.rmSync(path.join(folder, 'heartbeat.json'), { force: true });
+  const log = fs.openSync(path.join(folder, 'process.log'), 'a');
+  try {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', processFile, project.folder, id], { detached: true, windowsHide: true, stdio: ['ignore', log, log] });
+    child.on('error', () => {}); // it has no pid then, and is found dead
+    child.unref();
+    if (child.pid !== undefined) writeHeartbeat(folder, firstBeat(child.pid)); // so that another service finds it even if we end now
+    return child;
+  } finally {
+    fs.closeSync(log);
+  }
+}
+
+export function watchRun(project: Project, id: string, child: ChildProcess | null, emit: Emit): Watch {
+  const folder = runFolderOf(project.folder, id), since = Date.now();
+  const at = (name: string) => path.join(folder, name);
+  const metrics = followLines(at('metrics.jsonl')), samples = followLines(at('samples.jsonl')), log = followLines(at('log.txt'));
+  const behind = new Set([metrics, samples, log]); // what was there before is not news; the windows ask for it
+  let exit: string | null = null, points: { at: number; step: number }[] = [];
+  child?.once('exit', (code, signal) => (exit = signal ? `was ended by ${signal}${signal === 'SIGKILL' ? ' (by hand, or because memory ran out)' : ''}` : `ended with exit code ${code}`));
+
+  function news(file: ReturnType<typeof followLines>): string[] {
+    if (!behind.has(file)) return file.read(PIECE).lines;
+    const { lines, restarted } = file.read(PIECE << 4);
+    if (lines.length === 0 || restarted) behind.delete(file);
+    return restarted ? lines : [];
+  }
+
+  const watch: Watch = {
+    id, folder, intake: openIntake(project, id), beat: readHeartbeat(folder),
+    look: () => {
+      watch.beat = readHeartbeat(folder) ?? watch.beat;
+      const { beat } = watch;
+      if (beat && points.at(-1)?.step !== beat.step) {
+        points.push({ at: beat.at, step: beat.step });
+        points = points.filter((point) => beat.at - point.at < PACE_MS).slice(-POINTS);
+      }
+      const rows = news(metrics);
+      if (rows.length) emit('run.metrics', { runId: id, from: metrics.count() - rows.length, rows: rows.map((line) => JSON.parse(line) as MetricPoint) });
+      const steps = new Set(news(samples).map((line) => Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? 0)));
+      for (const step of steps) emit('run.samples', { runId: id, step });
+      const lines = news(log);
+      if (lines.length) emit('run.log', { runId: id, lines });
+      return watch.takeIn();
+    },
+    takeIn: () => watch.intake.some(ROWS),
+    alive: () => {
+      if (child) return exit === null && child.pid !== undefined;
+      const beat = readHeartbeat(folder);
+      return beat ? livesStill(beat) : Date.now() - since < FIRST_WORD_MS;
+    },
+    secondsLeft: () => {
+      const [first, last] = [points[0], points.at(-1)];
+      if (!first || !last || last.step <= first.step || !watch.beat?.total) return null;
+      const rate = (last.step - first.step) / (last.at - first.at); // steps a millisecond
+      return Math.max(0, (watch.beat.total - last.step) / rate - (Date.now() - last.at)) / 1000;
+    },
+    newPace: () => (points = []),
+    kill: () => {
+      const pid = child?.pid ?? watch.beat?.pid;
+      if (pid === undefined || !watch.alive()) return;
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // it has just ended
+      }
+    },
+    lastWords: () => {
+      const where = watch.beat?.total ? ` at step ${watch.beat.step} of ${watch.beat.total}` : watch.beat ? ` while ${watch.beat.phase}` : '';
+      const said = lastLines(at('process.log'), 40).findLast((line) => /^\S*(Error|FATAL|Fatal|error)/.test(line)) ?? lastLines(at('log.txt'), 1)[0]?.replace(/^\S+Z /, '');
+      return `The process of run ${id} ${exit ?? 'ended without a word'}${where}.${said ? ` Its last line: ${said.slice(0, 300)}` : ''}`;
+    },
+  };
+  return watch;
+}

@@ -1,0 +1,72 @@
+// The calls about runs: starting, watching, pausing, stopping, cancelling, and reading what they wrote.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Finish, MetricPoint, RunSample } from '#core/contract.ts';
+import { runFolderOf } from '#core/jobs/execute.ts';
+import { followLines, lastLines } from '#core/jobs/new-lines.ts';
+import type { Project } from '#core/store/project.ts';
+import { listPrompts } from '#core/store/prompts.ts';
+import { drawnByRun } from '#core/store/run-completions.ts';
+import { getRun } from '#core/store/runs.ts';
+import type { Handlers } from './handlers.ts';
+import { checkStart } from './recipes.ts';
+
+const LOG_LINES = 500;
+const ROWS_A_CALL = 5000;
+const PIECE = 1 << 19; // bytes read at a stretch: a few milliseconds
+const breath = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Rows of metrics.jsonl from number `from` on, as many as one answer takes, and how many there are. */
+async function metricsOf(folder: string, from: number): Promise<{ rows: MetricPoint[]; total: number }> {
+  const file = followLines(path.join(folder, 'metrics.jsonl')), wanted: string[] = [];
+  for (let at = 0; ; await breath()) {
+    const { lines, restarted } = file.read(PIECE);
+    if (restarted) return metricsOf(folder, from); // exchanged while we read
+    if (lines.length === 0) break;
+    if (at + lines.length > from && wanted.length < ROWS_A_CALL) wanted.push(...lines.slice(Math.max(0, from - at), Math.max(0, from - at) + ROWS_A_CALL - wanted.length));
+    at += lines.length;
+  }
+  return { rows: wanted.map((line) => JSON.parse(line) as MetricPoint), total: file.count() };
+}
+
+interface Written { step: number; promptId: number; text: string; score?: number; kl?: number; gold?: number; finish: Finish; tokens: number }
+
+/** What samples.jsonl holds, as far as the database has taken it in and so gives it an id. */
+async function samplesOf(project: Project, runId: string): Promise<{ samples: RunSample[]; prompts: { id: number; text: string }[] }> {
+  const ids = new Map(drawnByRun(project, runId).map(({ promptId, step, id }) => [`${promptId}/${step}`, id]));
+  const file = followLines(path.join(runFolderOf(project.folder, runId), 'samples.jsonl')), samples: RunSample[] = [];
+  for (; ; await breath()) {
+    const { lines, restarted } = file.read(PIECE);
+    if (restarted) return samplesOf(project, runId);
+    if (lines.length === 0) break;
+    for (const line of lines) {
+      const { promptId, step, text, score = null, kl = null, gold = null, finish, tokens } = JSON.parse(line) as Written, completionId = ids.get(`${promptId}/${step}`);
+      if (completionId !== undefined) samples.push({ completionId, promptId, step, text, score, kl, gold, finish, tokens });
+    }
+  }
+  const prompts = listPrompts(project, { ids: [...new Set(samples.map(({ promptId }) => promptId))] }).map(({ id, text }) => ({ id, text }));
+  return { samples, prompts };
+}
+
+export const runHandlers = {
+  'runs.start': ({ project, runs }, { recipe, config, name }) => {
+    checkStart(project, recipe, config);
+    return runs.start(recipe, config, name);
+  },
+  'runs.list': ({ runs }) => runs.list(),
+  'runs.get': ({ runs }, { runId }) => runs.get(runId),
+  'runs.metrics': ({ project }, { runId, from }) => metricsOf(folderOf(project, runId), from),
+  'runs.samples': ({ project }, { runId }) => samplesOf(project, getRun(project, runId).id),
+  'runs.log': ({ project }, { runId }) => {
+    const folder = folderOf(project, runId), lines = lastLines(path.join(folder, 'log.txt'), LOG_LINES);
+    // a process that could not even begin says why here
+    return { lines: lines.length || !fs.existsSync(path.join(folder, 'process.log')) ? lines : lastLines(path.join(folder, 'process.log'), LOG_LINES) };
+  },
+  'runs.pause': ({ runs }, { runId }) => runs.pause(runId),
+  'runs.resume': ({ runs }, { runId }) => runs.resume(runId),
+  'runs.stop': ({ runs }, { runId }) => runs.stop(runId),
+  'runs.cancel': ({ runs }, { runId }) => runs.cancel(runId),
+} satisfies Partial<Handlers>;
+
+const folderOf = (project: Project, runId: string): string => runFolderOf(project.folder, getRun(project, runId).id);

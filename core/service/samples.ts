@@ -1,0 +1,75 @@
+// Inspecting what the policies wrote: the list, one sample's tokens, flags, and sending samples to the labelling queue.
+
+import { TastemakerError } from '#core/errors.ts';
+import type { TokenRow } from '#core/contract.ts';
+import { listCompletions } from '#core/store/completions.ts';
+import { setFlag } from '#core/store/flags.ts';
+import { addItems, partsOf } from '#core/store/items.ts';
+import type { NewItem } from '#core/store/items.ts';
+import { listMeasures } from '#core/store/measures.ts';
+import { listPolicies } from '#core/store/policies.ts';
+import { transaction } from '#core/store/project.ts';
+import type { Project } from '#core/store/project.ts';
+import { completionTexts } from '#core/store/prompts.ts';
+import { pageSamples } from '#core/store/samples.ts';
+import type { Handlers } from './handlers.ts';
+import { sampleModels, withGold } from './sample-models.ts';
+import { tokenizerOf, tokenSpans } from './token-spans.ts';
+
+export const sampleHandlers = {
+  'samples.page': ({ project }, { filter, sort, descending, offset, limit }) => {
+    const { total, rows } = pageSamples(project, filter, sort, descending, offset, limit, sampleModels(project, filter));
+    return { total, rows: withGold(rows) };
+  },
+
+  'samples.tokens': async ({ project }, { completionId }) => {
+    const completion = completionOf(project, completionId);
+    const { rewardModelId, referenceId } = sampleModels(project, completion.runId !== null ? { runId: completion.runId } : completion.policyId !== null ? { policyId: completion.policyId } : {});
+    const measures = listMeasures(project, { completionIds: [completionId] });
+    const reference = measures.find(({ modelId }) => modelId === referenceId)?.tokenLogprobs;
+    const values = (measures.find(({ modelId, tokenValues }) => modelId === rewardModelId && tokenValues) ?? measures.find(({ tokenValues }) => tokenValues))?.tokenValues;
+    const policy = listPolicies(project).find(({ id }) => id === completion.policyId);
+    const [[spans], tokenizer] = await Promise.all([tokenSpans(project, [completion]), policy ? tokenizerOf(project, policy) : null]);
+    const known = spans!.length === completion.tokenIds.length; // else they are words: the tokenizer is gone
+    const tokens = completion.tokenIds.map((id, i): TokenRow => {
+      const { start, end } = known ? spans![i]! : { start: 0, end: 0 };
+      return { id, token: completion.text.slice(start, end) || (tokenizer?.token(id) ?? `[${id}]`), start, end, logprob: completion.logprobs[i]!, reference: reference?.[i] ?? null, value: values?.[i] ?? null };
+    });
+    return { text: completion.text, tokens };
+  },
+
+  'samples.flag': ({ project, emit }, { completionId, labelerId, flagged }) => {
+    const eventId = setFlag(project, { labelerId, completionId }, flagged);
+    emit('labels.changed', { labelerId, itemId: null });
+    return { at: Date.now(), eventId };
+  },
+
+  'samples.request': ({ project, emit }, { completionIds, reason }) => {
+    const items = transaction(project, () => requestItems(project, completionIds, reason.trim() || 'you asked for it'));
+    emit('data.changed', {});
+    return { items };
+  },
+} satisfies Partial<Handlers>;
+
+function completionOf(project: Project, id: number) {
+  const [completion] = listCompletions(project, { ids: [id] });
+  if (!completion) throw new TastemakerError('bad-data', `There is no completion ${id} in the project.`, 'It may have been removed; look at the list again.');
+  return completion;
+}
+
+/**
+ * Puts completions before the labelers, one item a prompt (or more, of even sizes, where they are over nine). A completion
+ * that is alone is joined by the prompt's newest other answer. Returns the number of items; 'bad-data' where nothing can be compared.
+ */
+function requestItems(project: Project, completionIds: readonly number[], reason: string): number {
+  const chosen = listCompletions(project, { ids: completionIds });
+  const items: NewItem[] = [];
+  for (const [promptId, completions] of Map.groupBy(chosen, (completion) => completion.promptId)) {
+    const others = completionTexts(project, promptId).filter(({ text }) => completions.length === 1 && text !== completions[0]!.text);
+    const all = [...completions, ...others.slice(-1)];
+    const policyId = all.every((one) => one.policyId === all[0]!.policyId) ? all[0]!.policyId : null;
+    for (const part of partsOf(all)) items.push({ promptId, completionIds: part.map(({ id }) => id), source: 'inspect', reason, policyId });
+  }
+  if (items.length === 0) throw new TastemakerError('bad-data', 'There is nothing to compare: none of these prompts has a second, different answer.', 'Sample more answers to them first, or choose two answers of one prompt.');
+  return addItems(project, items).length;
+}

@@ -1,0 +1,125 @@
+// The service: checks the arguments of every call at this one place, answers it, and turns what goes wrong into a fault.
+
+import path from 'node:path';
+import { checkArguments } from '#core/contract.ts';
+import type { EventName, Events, Fault, Preferences, Reply, Request } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { asFileError } from '#core/formats/file-access.ts';
+import { logFolder } from './app.ts';
+import { createCallTable } from './call-table.ts';
+import { followDemo } from './demo.ts';
+import type { Context, Emit } from './handlers.ts';
+import { openLog } from './log.ts';
+import { openPreferences } from './preferences.ts';
+import { projectChanged } from './project.ts';
+import { createSession, noProject } from './session.ts';
+import type { OpenProject } from './session.ts';
+
+export interface Service {
+  /** Never rejects. Calls may overlap; those that open and close projects wait for each other. */
+  handle(request: Request): Promise<Reply>;
+  /** Closes the open project whole; its runs go on in their processes. */
+  close(): Promise<void>;
+}
+
+/** After these the project's counts are told anew, once for all that come within COUNT_MS. */
+const COUNTED: ReadonlySet<EventName> = new Set(['labels.changed', 'data.changed', 'models.changed']);
+const COUNT_MS = 500;
+
+/** `home` holds preferences.json and logs/; `reach` reaches every window. */
+export function createService({ emit: reach, home }: { emit: Emit; home: string }): Service {
+  const log = openLog(path.join(logFolder(home), 'service.log'));
+  const preferences = openPreferences(home);
+  for (const notice of preferences.notices) log(notice);
+  const session = createSession(emit, (opened, event, data) => {
+    if (event === 'run.changed') soon(() => followDemo(opened, (data as { run: Parameters<typeof followDemo>[1] }).run, emit));
+  });
+  let counting: NodeJS.Timeout | null = null;
+  function emit<K extends EventName>(event: K, data: Events[K]): void {
+    reach(event, data);
+    if (COUNTED.has(event)) counting ??= setTimeout(() => {
+      counting = null;
+      const opened = session.current();
+      if (opened) reach('project.changed', projectChanged(opened.project));
+    }, COUNT_MS);
+  }
+  const table = createCallTable({ session, preferences, home });
+
+  /** After the event that caused it has been told; a failure is logged, for nobody waits for it. */
+  function soon(work: () => void): void {
+    setImmediate(() => {
+      try {
+        work();
+      } catch (error) {
+        log(stackOf(error));
+      }
+    });
+  }
+
+  const contextOf = (opened: OpenProject | null): Context => ({
+    emit, home,
+    get project() {
+      return need(opened).project;
+    },
+    get runs() {
+      return need(opened).runs;
+    },
+    get preferences() {
+      return preferences.read();
+    },
+    changePreferences: (changes: Partial<Preferences>) => {
+      const changed = preferences.change(changes);
+      emit('preferences.changed', { preferences: changed });
+      return changed;
+    },
+  });
+
+  async function handle({ id, call, args }: Request): Promise<Reply> {
+    const checked = checkArguments(call, args);
+    if (!checked.ok) return { id, fault: { code: 'bad-argument', message: checked.problem, hint: 'This is a mistake of the program that asked.' } };
+    const opened = session.current();
+    const isOfProject = !/^(app|files|project)\.(?!check|backup|setSettings)/.test(call);
+    try {
+      const handler = table[checked.name] as (context: Context, given: unknown) => unknown;
+      const result = handler(contextOf(opened), checked.args);
+      if (result instanceof Promise && opened && isOfProject) {
+        opened.working.add(result);
+        void result.finally(() => opened.working.delete(result)).catch(() => {}); // whoever awaits it below hears of it
+      }
+      return { id, result: await result };
+    } catch (error) {
+      return { id, fault: faultOf(call, error, opened !== null && session.current() !== opened) };
+    }
+  }
+
+  function faultOf(call: string, error: unknown, projectClosed: boolean): Fault {
+    const known = asKnown(error);
+    if (known) return { code: known.code, message: known.message, hint: known.hint };
+    if (projectClosed) return { code: 'bad-argument', message: `The project was closed while "${call}" was at work in it.`, hint: 'Open it and try again.' };
+    log(`${call}: ${stackOf(error)}`);
+    return { code: 'crash', message: `Tastemaker made a mistake in "${call}" and could not answer.`, hint: `What was saved before is saved. The details are in ${path.join(logFolder(home), 'service.log')}.` };
+  }
+
+  return {
+    handle,
+    close: async () => {
+      clearTimeout(counting ?? undefined);
+      await session.close();
+    },
+  };
+}
+
+function need(opened: OpenProject | null): OpenProject {
+  if (!opened) throw noProject();
+  return opened;
+}
+
+/** Errors that say what is wrong: ours, and the operating system's refusals of a file. */
+function asKnown(error: unknown): TastemakerError | null {
+  if (error instanceof TastemakerError) return error;
+  const { syscall, path: file, dest } = error as { syscall?: unknown; path?: unknown; dest?: unknown };
+  const found = error instanceof Error && typeof syscall === 'string' ? asFileError(error, String(dest ?? file ?? 'A file')) : null;
+  return found instanceof TastemakerError ? found : null;
+}
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -1,0 +1,75 @@
+// Which characters of a completion each of its tokens stands for, as the tokenizer of the model that wrote it says.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Completion, Policy, TokenSpan } from '#core/contract.ts';
+import { listPolicies, policyPath } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
+import { currentPolicy } from './project.ts';
+
+type Written = Pick<Completion, 'text' | 'tokenIds' | 'policyId'>;
+
+/** Tokenizers by folder, read once as long as the file stays the same. */
+const tokenizers = new Map<string, { stamp: string; loaded: Promise<Tokenizer | null> }>();
+const MOST_TOKENIZERS = 4;
+
+/** The tokenizer of a model, or null where its folder is gone or damaged. */
+export function tokenizerOf(project: Project, policy: Policy): Promise<Tokenizer | null> {
+  const folder = policyPath(project, policy);
+  const stat = fs.statSync(path.join(folder, 'tokenizer.json'), { throwIfNoEntry: false });
+  const stamp = stat ? `${stat.size}/${stat.mtimeMs}` : '';
+  let known = tokenizers.get(folder);
+  if (known?.stamp !== stamp) {
+    tokenizers.delete(folder);
+    if (tokenizers.size >= MOST_TOKENIZERS) tokenizers.delete(tokenizers.keys().next().value!);
+    known = { stamp, loaded: stat ? loadTokenizer(folder).catch(() => null) : Promise.resolve(null) };
+    tokenizers.set(folder, known);
+  }
+  return known.loaded;
+}
+
+/** Space and word together, for a text whose tokens are not known. */
+const wordSpans = (text: string): TokenSpan[] => Array.from(text.matchAll(/\s*\S+|\s+$/g), (match) => ({ start: match.index, end: match.index + match[0].length }));
+
+function commonLength(a: string, b: string): number {
+  let n = 0;
+  while (n < a.length && n < b.length && a.charCodeAt(n) === b.charCodeAt(n)) n++;
+  return n > 0 && n < b.length && b.charCodeAt(n - 1) >= 0xd800 && b.charCodeAt(n - 1) < 0xdc00 ? n - 1 : n; // never half a character
+}
+
+/** Spans of ids in the text that they decode to: where each id's prefix ends. Ids that are parts of one character share it; special ones are empty. */
+async function spansByPrefix(tokenizer: Tokenizer, ids: readonly number[], text: string): Promise<TokenSpan[] | null> {
+  const [prefixes, alone] = await Promise.all([tokenizer.decodeBatch(ids.map((_, i) => ids.slice(0, i + 1))), tokenizer.decodeBatch(ids.map((id) => [id]))]);
+  if (ids.length > 0 && prefixes.at(-1) !== text) return null;
+  let at = 0;
+  return ids.map((_, i) => {
+    const start = at;
+    at = Math.max(at, commonLength(prefixes[i]!, text));
+    if (at > start || alone[i] === '' || start === text.length) return { start, end: at };
+    return { start, end: start + (text.codePointAt(start)! > 0xffff ? 2 : 1) };
+  });
+}
+
+async function spansWith(tokenizer: Tokenizer, { text, tokenIds }: Written): Promise<TokenSpan[] | null> {
+  const { ids, spans } = await tokenizer.encodeWithOffsets(text);
+  const ended = tokenIds.at(-1) === tokenizer.endOfText ? 1 : 0;
+  if (ids.length === tokenIds.length - ended && ids.every((id, i) => id === tokenIds[i])) return ended ? [...spans, { start: text.length, end: text.length }] : spans;
+  return spansByPrefix(tokenizer, tokenIds, text); // the model need not write the way the tokenizer would cut
+}
+
+/**
+ * One span a token id, in UTF-16 offsets of the completion's text, end excluded. A completion that has no tokens here (an
+ * imported one), or whose tokenizer is gone, gets one span a word instead.
+ */
+export async function tokenSpans(project: Project, completions: readonly Written[]): Promise<TokenSpan[][]> {
+  const policies = new Map(listPolicies(project).map((policy) => [policy.id, policy]));
+  return Promise.all(completions.map(async (completion) => {
+    const own = completion.policyId === null ? undefined : policies.get(completion.policyId);
+    const tokenizer = completion.tokenIds.length === 0 ? null : await readTokenizer(project, own ?? currentPolicy(project));
+    return (tokenizer && (await spansWith(tokenizer, completion))) ?? wordSpans(completion.text);
+  }));
+}
+
+const readTokenizer = async (project: Project, policy: Policy | null): Promise<Tokenizer | null> => policy && tokenizerOf(project, policy);

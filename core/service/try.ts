@@ -1,0 +1,15 @@
+// Trying a model: samples for a typed prompt, at once, even while a run is at work.
+
+import type { Written } from '#core/jobs/sample-once.ts';
+import { policyById, policyPath } from '#core/store/policies.ts';
+import type { Handlers } from './handlers.ts';
+import { currentReward } from './project.ts';
+
+export const tryHandlers = {
+  'models.try': async ({ project, runs }, { modelId, prompt, k, sampling }) => {
+    const policy = policyById(project, modelId), reward = currentReward(project);
+    const task = { kind: 'sample', name: policy.name, folder: policyPath(project, policy), reward: reward && policyPath(project, reward), prompt, k, sampling };
+    const completions = await runs.interactive<Written[]>(task);
+    return { completions, waitedMs: runs.waitedMs() };
+  },
+} satisfies Partial<Handlers>;

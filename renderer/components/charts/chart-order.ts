@@ -1,0 +1,22 @@
+// Which charts a run opens with: those that tell how it goes; the machine room comes after.
+
+import type { RunKind } from '#core/contract.ts';
+
+const TELLING: Partial<Record<RunKind, readonly string[]>> = {
+  ppo: ['reward', 'score', 'kl', 'gold'],
+  reward: ['loss', 'validation_accuracy', 'accuracy', 'validation_loss'],
+  sft: ['loss', 'validation_loss', 'perplexity'],
+  pretrain: ['loss', 'validation_loss', 'perplexity'],
+  sample: ['tokens_per_second', 'length', 'ended', 'distinct'],
+};
+const LAST = ['learning_rate', 'grad_norm', 'tokens_per_second'];
+
+/** The metrics there are, in two groups; within each in the order of the tables, then of `glossary`. */
+export function orderMetrics(names: readonly string[], kind: RunKind, glossary: readonly string[]): { first: string[]; rest: string[] } {
+  const telling = TELLING[kind] ?? ['loss'], first = telling.filter((name) => names.includes(name));
+  const place = (name: string) => {
+    if (LAST.includes(name)) return 10_000 + LAST.indexOf(name);
+    return glossary.includes(name) ? glossary.indexOf(name) : 5000;
+  };
+  return { first, rest: names.filter((name) => !first.includes(name)).toSorted((a, b) => place(a) - place(b) || (a < b ? -1 : 1)) };
+}

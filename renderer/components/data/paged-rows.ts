@@ -1,0 +1,105 @@
+// A long list of which only pages near the eye are held: fetched on demand, ahead of the scrolling, dropped when stale.
+import { ref, shallowRef } from 'vue';
+import type { Ref, ShallowRef } from 'vue';
+
+export interface Page<Row> { total: number; rows: Row[] }
+export interface PagedRows<Row> {
+  total: Ref<number>;
+  /** counts every page that came in: read it where rows are drawn */
+  version: Ref<number>;
+  fault: ShallowRef<unknown>;
+  /** the row at an index, or undefined while its page is on its way */
+  at(index: number): Row | undefined;
+  /** Tells what is on the screen; pages of it come first, then the neighbours, more of them in the direction of scrolling. */
+  show(first: number, last: number): void;
+  /** Forgets everything (another filter) or fetches anew what is shown, keeping the old rows until then. */
+  reset(keepShown?: boolean): void;
+}
+
+const AT_ONCE = 2; // requests in flight
+const BEHIND = 1, AHEAD = 4; // pages fetched around the shown ones
+const KEPT = 60; // pages
+
+/** `fetchPage(offset, limit)` gives the rows of a page and how many there are in all. Answers to an older filter are thrown away. */
+export function usePagedRows<Row>(fetchPage: (offset: number, limit: number) => Promise<Page<Row>>, size = 100): PagedRows<Row> {
+  const total = ref(0), version = ref(0), fault = shallowRef<unknown>(null);
+  let pages = new Map<number, Row[]>(); // in order of use
+  let stale = new Map<number, Row[]>();
+  let generation = 0, flying = new Set<number>(), failed = new Set<number>();
+  let shown = { first: 0, last: 0 }, direction = 1;
+
+  /** What should be here, most urgent first. */
+  function wanted(): number[] {
+    const first = Math.floor(shown.first / size), last = Math.floor(shown.last / size);
+    const list: number[] = [];
+    for (let page = first; page <= last; page++) list.push(page);
+    const [up, down] = direction > 0 ? [BEHIND, AHEAD] : [AHEAD, BEHIND];
+    for (let step = 1; step <= AHEAD; step++) {
+      if (step <= down) list.push(last + step);
+      if (step <= up) list.push(first - step);
+    }
+    const end = Math.max(1, Math.ceil(total.value / size)); // page 0 tells how many there are
+    return list.filter((page) => page >= 0 && page < end && !pages.has(page) && !flying.has(page) && !failed.has(page));
+  }
+
+  function fetchMore(): void {
+    for (const page of wanted()) {
+      if (flying.size >= AT_ONCE) return;
+      void fetchOne(page, generation);
+    }
+  }
+
+  async function fetchOne(page: number, born: number): Promise<void> {
+    flying.add(page);
+    try {
+      const got = await fetchPage(page * size, size);
+      if (born !== generation) return;
+      total.value = got.total;
+      pages.set(page, got.rows);
+      stale.delete(page);
+      fault.value = null;
+      for (const old of pages.keys()) if (pages.size > KEPT && old !== page) pages.delete(old);
+    } catch (error) {
+      if (born !== generation) return;
+      failed.add(page); // tried again when it is shown anew
+      fault.value = error;
+    } finally {
+      if (born === generation) {
+        flying.delete(page);
+        version.value++;
+        fetchMore();
+      }
+    }
+  }
+
+  return {
+    total, version, fault,
+    at: (index) => {
+      const page = Math.floor(index / size), rows = pages.get(page) ?? stale.get(page);
+      return rows?.[index - page * size];
+    },
+    show: (first, last) => {
+      if (first !== shown.first) direction = first > shown.first ? 1 : -1;
+      shown = { first, last };
+      failed = new Set();
+      for (let page = Math.floor(first / size); page <= Math.floor(last / size); page++) {
+        const rows = pages.get(page);
+        if (rows && pages.delete(page)) pages.set(page, rows); // used last
+      }
+      fetchMore();
+    },
+    reset: (keepShown = false) => {
+      generation++;
+      stale = keepShown ? new Map([...stale, ...pages]) : new Map();
+      pages = new Map();
+      flying = new Set();
+      failed = new Set();
+      if (!keepShown) {
+        total.value = 0;
+        shown = { first: 0, last: 0 };
+      }
+      version.value++;
+      fetchMore();
+    },
+  };
+}

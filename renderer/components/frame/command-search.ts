@@ -1,0 +1,38 @@
+// Finding a command by a few letters: words that begin with them first, then letters in order.
+
+export interface Command { id: string; title: string; /** what kind of thing it is */ group: string; /** what else it is found by */ words?: string; key: string; run: () => unknown }
+
+/** Higher is better; 0 = not found. Every word of what was typed must be found. */
+export function scoreOf(text: string, typed: string): number {
+  const hay = text.toLowerCase();
+  let total = 1;
+  for (const word of typed.toLowerCase().split(/\s+/).filter(Boolean)) {
+    const at = hay.indexOf(word);
+    if (at === 0) total += 100;
+    else if (at > 0 && /[^\p{L}\p{N}]/u.test(hay[at - 1]!)) total += 60;
+    else if (at > 0) total += 30;
+    else if (inOrder(hay, word)) total += 5;
+    else return 0;
+  }
+  return total;
+}
+
+function inOrder(hay: string, letters: string): boolean {
+  let from = 0;
+  for (const letter of letters) {
+    const at = hay.indexOf(letter, from);
+    if (at < 0) return false;
+    from = at + 1;
+  }
+  return true;
+}
+
+/** The commands that fit, best first; among equals in the given order. */
+export function searchCommands(commands: readonly Command[], typed: string): Command[] {
+  if (typed.trim() === '') return [...commands];
+  return commands
+    .map((command) => ({ command, score: Math.max(scoreOf(command.title, typed) * 2, scoreOf(`${command.group} ${command.title} ${command.words ?? ''}`, typed)) }))
+    .filter(({ score }) => score > 0)
+    .toSorted((a, b) => b.score - a.score)
+    .map(({ command }) => command);
+}

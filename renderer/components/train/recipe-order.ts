@@ -1,0 +1,45 @@
+// The order of the recipe cards is the order of the loop; which of them comes next follows from what has been done.
+
+import type { Arguments, RecipeCard, RunKind, RunRow } from '#core/contract.ts';
+
+/** sample → (rank) → reward → PPO → sample; the others stand where one takes them on the way. */
+const LOOP: readonly RunKind[] = ['sample', 'reward', 'ppo'];
+const ORDER: readonly RunKind[] = ['sample', 'sft', 'reward', 'ppo', 'score', 'pretrain'];
+/** Settings that a person looks at before starting; the rest is under Advanced until it differs. */
+const MAIN: Partial<Record<RunKind, readonly string[]>> = {
+  sample: ['policy', 'k', 'split', 'prompts', 'temperature', 'max_new'],
+  sft: ['policy', 'epochs', 'batch', 'learning_rate'],
+  reward: ['policy', 'labelers', 'epochs', 'batch', 'learning_rate'],
+  ppo: ['policy', 'reward', 'updates', 'episodes', 'beta', 'learning_rate', 'max_new'],
+  score: ['reward', 'reference'],
+  pretrain: ['texts', 'vocabulary', 'layers', 'channels', 'context', 'steps', 'batch', 'learning_rate'],
+};
+
+/** A card's name as the calls take it: every recipe is one of the runs that can be asked for. */
+export const recipeOf = (card: RecipeCard): Arguments<'runs.start'>['recipe'] => card.name as Arguments<'runs.start'>['recipe'];
+export const startWord = (kind: RunKind): string => (kind === 'sample' ? 'Sample' : kind === 'score' ? 'Score' : 'Train');
+/** Beside the loop: for the few who need them. */
+export const isAside = (kind: RunKind): boolean => !LOOP.includes(kind) && kind !== 'sft';
+/** One click cannot start it: it must be told something first. */
+export const asksFirst = ({ name, defaults }: RecipeCard): boolean => name === 'pretrain' && !defaults.texts;
+export const isMain = (kind: RunKind, field: string): boolean => MAIN[kind]?.includes(field) ?? false;
+
+export function inLoopOrder(cards: readonly RecipeCard[]): RecipeCard[] {
+  const place = (name: RunKind) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
+  return cards.toSorted((a, b) => place(a.name) - place(b.name));
+}
+
+/**
+ * The card that comes next in the loop: the one that is running, else the one after the newest finished run. Before the
+ * first run it is sampling, or the reward model where completions are there already. A step whose needs are not met
+ * while an earlier one could be done gives way to it.
+ */
+export function nextRecipe(cards: readonly RecipeCard[], runs: readonly RunRow[], completions: number): RunKind | null {
+  const ready = (kind: RunKind) => cards.find((card) => card.name === kind)?.needs.every(({ ok }) => ok) ?? false;
+  const living = runs.find((run) => LOOP.includes(run.kind) && ['queued', 'running', 'paused', 'stopping'].includes(run.status));
+  if (living) return living.kind;
+  const last = runs.filter((run) => LOOP.includes(run.kind) && (run.status === 'done' || run.status === 'stopped')).toSorted((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))[0];
+  const next = last ? LOOP[(LOOP.indexOf(last.kind) + 1) % LOOP.length]! : completions > 0 ? 'reward' : 'sample';
+  if (next === 'ppo' && !ready('ppo')) return 'reward';
+  return cards.some((card) => card.name === next) ? next : null;
+}

@@ -1,0 +1,65 @@
+// What every screen knows: the open project, its settings and labelers, the person's preferences, the device.
+
+import { defineStore } from 'pinia';
+import { computed, ref, shallowRef } from 'vue';
+import type { AppState, Arguments, Device, Labeler, Preferences, ProjectSettings, ProjectSummary } from '#core/contract.ts';
+import { call, on } from '#renderer/api.ts';
+
+type SettingsChanges = Arguments<'project.setSettings'>['changes'];
+type PreferenceChanges = Arguments<'app.setPreferences'>['changes'];
+
+export const useApp = defineStore('app', () => {
+  const state = shallowRef<AppState | null>(null);
+  const loading = ref(false);
+  const project = computed<ProjectSummary | null>(() => state.value?.project ?? null);
+  const settings = computed<ProjectSettings | null>(() => state.value?.settings ?? null);
+  const labelers = computed<Labeler[]>(() => state.value?.labelers ?? []);
+  const people = computed(() => labelers.value.filter((labeler) => labeler.kind === 'person'));
+  const preferences = computed<Preferences | null>(() => state.value?.preferences ?? null);
+  const device = computed<Device | null>(() => state.value?.device ?? null);
+  /** who labels at this machine: the one chosen in the settings, else the first person */
+  const labeler = computed<Labeler | null>(() => labelers.value.find(({ id }) => id === settings.value?.labelerId) ?? people.value[0] ?? null);
+
+  function take(changes: Partial<AppState>): void {
+    if (state.value) state.value = { ...state.value, ...changes };
+  }
+  on('project.changed', (data) => take(data));
+  on('preferences.changed', (data) => take(data));
+  on('service.restarted', () => void load());
+
+  async function whole(answer: Promise<AppState>): Promise<void> {
+    loading.value = true;
+    try {
+      state.value = await answer;
+    } finally {
+      loading.value = false;
+    }
+  }
+  const load = (): Promise<void> => whole(call('app.state', {}));
+  const openProject = (folder: string): Promise<void> => whole(call('project.open', { folder }));
+  const createProject = (folder: string, demo = false): Promise<void> => whole(call('project.create', { folder, demo }));
+  const closeProject = (): Promise<void> => whole(call('project.close', {}));
+
+  async function setSettings(changes: SettingsChanges): Promise<void> {
+    take({ settings: await call('project.setSettings', { changes }) });
+  }
+  /** Shown at once; put right by the answer. */
+  async function setPreferences(changes: PreferenceChanges): Promise<void> {
+    const before = preferences.value;
+    if (before) take({ preferences: { ...before, ...changes } as Preferences });
+    try {
+      take({ preferences: await call('app.setPreferences', { changes }) });
+    } catch (error) {
+      if (before) take({ preferences: before });
+      throw error;
+    }
+  }
+  async function addLabeler(name: string): Promise<Labeler> {
+    const added = await call('labelers.add', { name });
+    if (!labelers.value.some(({ id }) => id === added.id)) take({ labelers: [...labelers.value, added] });
+    await setSettings({ labelerId: added.id });
+    return added;
+  }
+
+  return { state, loading, project, settings, labelers, people, labeler, preferences, device, load, openProject, createProject, closeProject, setSettings, setPreferences, addLabeler };
+});

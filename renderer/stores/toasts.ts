@@ -1,0 +1,34 @@
+// Short sentences at the window's edge: what was done, with an undo where there is one, or what went wrong.
+
+import { defineStore } from 'pinia';
+import { ref } from 'vue';
+import { faultOf } from '#renderer/api.ts';
+
+export interface Toast { id: number; sentence: string; hint: string; tone: 'info' | 'good' | 'bad'; action: { label: string; run: () => unknown } | null; until: number }
+
+const SECONDS = { info: 5, good: 5, bad: 12 } as const;
+const MOST = 4;
+
+export const useToasts = defineStore('toasts', () => {
+  const toasts = ref<Toast[]>([]);
+  let last = 0;
+
+  function show({ sentence, hint = '', tone = 'info', action }: { sentence: string; hint?: string; tone?: Toast['tone']; action?: { label: string; run: () => unknown } }): number {
+    const id = ++last;
+    const seconds = SECONDS[tone] + (action ? 5 : 0);
+    // the same sentence again takes the place of the earlier one
+    const others = toasts.value.filter((toast) => toast.sentence !== sentence || toast.tone !== tone);
+    toasts.value = [...others, { id, sentence, hint, tone, action: action ?? null, until: Date.now() + seconds * 1000 }].slice(-MOST);
+    setTimeout(() => close(id), seconds * 1000);
+    return id;
+  }
+  /** What a call or anything else threw. */
+  function fault(error: unknown): void {
+    const { message, hint } = faultOf(error);
+    show({ sentence: message, hint, tone: 'bad' });
+  }
+  function close(id: number): void {
+    toasts.value = toasts.value.filter((toast) => toast.id !== id);
+  }
+  return { toasts, show, fault, close };
+});

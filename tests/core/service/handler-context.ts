@@ -1,0 +1,35 @@
+// A context for handlers without a service around them: arguments are checked as the service does, events are kept.
+
+import { tmpdir } from 'node:os';
+import { checkArguments } from '#core/contract.ts';
+import type { Arguments, CallName, Notice, Result } from '#core/contract.ts';
+import type { Context, Handlers } from '#core/service/handlers.ts';
+import type { Project } from '#core/store/project.ts';
+
+export interface Handled<K extends CallName> {
+  events: Notice[];
+  call<N extends K>(name: N, args: Arguments<N>): Promise<Result<N>>;
+}
+
+/** Calls these handlers on an open project. */
+export function handled<K extends CallName>(project: Project, handlers: Pick<Handlers, K>): Handled<K> {
+  const events: Notice[] = [];
+  const unused = (what: string) => (): never => {
+    throw new Error(`${what} is not part of this test`);
+  };
+  const context: Context = {
+    project, home: tmpdir(), emit: (event, data) => void events.push({ event, data } as Notice),
+    preferences: { theme: 'system', keys: {}, layout: 'stack', sidebar: true, recent: [], lastFolder: null }, changePreferences: unused('changing preferences'),
+    get runs() {
+      return unused('the queue of runs')();
+    },
+  };
+  return {
+    events,
+    call: async (name, args) => {
+      const checked = checkArguments(name, args);
+      if (!checked.ok) throw new Error(checked.problem);
+      return await (handlers[name] as (context: Context, args: unknown) => unknown)(context, checked.args) as Result<typeof name>;
+    },
+  };
+}

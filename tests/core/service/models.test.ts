@@ -1,0 +1,240 @@
+// Models in the window: a verdict on any folder or file, adding, taking off the list, lineage with its numbers, export that other programs read.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import { lookAtModels } from '#core/service/model-look.ts';
+import { modelHandlers } from '#core/service/models.ts';
+import { changeProjectSettings, projectSettings } from '#core/service/project.ts';
+import { addCompletions } from '#core/store/completions.ts';
+import { createProject } from '#core/store/database.ts';
+import { addPolicy, listPolicies } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { addPrompts } from '#core/store/prompts.ts';
+import { addRun } from '#core/store/runs.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { handled } from './handler-context.ts';
+import { completionOf, workFolder, writeSmallModel } from './projects-at-hand.ts';
+
+const work = workFolder();
+let folders = 0;
+async function tiny(): Promise<string> {
+  const folder = path.join(work, `model-${++folders}`);
+  await writeSmallModel(folder);
+  return folder;
+}
+const project = () => createProject(path.join(work, `p${++folders}.tastemaker`));
+/** The one verdict on a place. */
+async function verdictOn(place: string) {
+  const verdicts = await lookAtModels(place);
+  expect(verdicts).toHaveLength(1);
+  return verdicts[0]!;
+}
+
+describe('a look', () => {
+  test('a whole model: family, parameters, bytes, licence, and every file', async () => {
+    const folder = await tiny();
+    fs.writeFileSync(path.join(folder, 'README.md'), '---\nlanguage: en\nlicense: apache-2.0\n---\n# Tiny\n');
+    const verdict = await verdictOn(folder);
+    const numbers = Object.values(loadCheckpoint(folder).weights).reduce((sum, { length }) => sum + length, 0);
+    expect(verdict).toMatchObject({ path: folder, ok: true, hint: null, kind: 'base', family: 'gpt2', parameters: numbers, licence: 'apache-2.0', sentence: `A language model of the family gpt2 with ${numbers.toLocaleString('en')} parameters.` });
+    expect(verdict.bytes).toBe(fs.readdirSync(folder).reduce((sum, name) => sum + fs.statSync(path.join(folder, name)).size, 0));
+    expect(verdict.files.map(({ name, ok }) => [name, ok])).toEqual([['config.json', true], ['model.safetensors', true], ['tokenizer.json', true]]);
+    expect(await verdictOn(path.join(folder, 'model.safetensors'))).toEqual(verdict); // a file of it means it
+  });
+
+  test('a reward model is known by its head, and a licence by its file', async () => {
+    const folder = await tiny();
+    saveCheckpoint(`${folder}-reward`, withScoreHead(loadCheckpoint(folder), 1), { tokenizerFrom: folder });
+    fs.writeFileSync(path.join(`${folder}-reward`, 'LICENSE'), '\n  MIT License\n\nCopyright\n');
+    expect(await verdictOn(`${folder}-reward`)).toMatchObject({ ok: true, kind: 'reward', licence: 'MIT License' });
+  });
+
+  test('shards, with one missing, one cut short, and one of another model', async () => {
+    const folder = await tiny(), sharded = `${folder}-sharded`;
+    saveCheckpoint(sharded, loadCheckpoint(folder), { tokenizerFrom: folder, maxShardBytes: 4000 });
+    const shards = fs.readdirSync(sharded).filter((name) => /-of-/.test(name));
+    expect(shards.length).toBeGreaterThan(1);
+    expect(await verdictOn(sharded)).toMatchObject({ ok: true, family: 'gpt2' });
+    const last = path.join(sharded, shards.at(-1)!), whole = fs.readFileSync(last);
+    fs.rmSync(last);
+    expect(await verdictOn(sharded)).toMatchObject({ ok: false, sentence: expect.stringMatching(new RegExp(`^The shard ${shards.at(-1)!}, .* is missing\\.$`)), hint: expect.stringContaining('missing shard') });
+    fs.writeFileSync(last, whole.subarray(0, whole.length - 10));
+    const cut = await verdictOn(sharded);
+    expect(cut).toMatchObject({ ok: false, sentence: expect.stringContaining(shards.at(-1)!) });
+    expect(cut.files.find(({ name }) => name === shards.at(-1))).toMatchObject({ ok: false });
+    fs.copyFileSync(path.join(sharded, shards[0]!), last);
+    expect(await verdictOn(sharded)).toMatchObject({ ok: false, sentence: expect.stringMatching(/does not hold the tensor/) });
+  });
+
+  test.each<[string, (folder: string) => void, RegExp]>([
+    ['weights cut short', (folder) => fs.truncateSync(path.join(folder, 'model.safetensors'), 3000), /model\.safetensors .*bytes/],
+    ['weights that are text', (folder) => fs.writeFileSync(path.join(folder, 'model.safetensors'), 'version https://git-lfs.github.com/spec/v1\noid sha256:0'), /model\.safetensors/],
+    ['a header with garbage', (folder) => fs.writeFileSync(path.join(folder, 'model.safetensors'), Buffer.concat([Buffer.from([16, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{"a": not json!}')])), /header .* is not JSON/],
+    ['no weights', (folder) => fs.rmSync(path.join(folder, 'model.safetensors')), /holds neither model\.safetensors nor/],
+    ['no config', (folder) => fs.rmSync(path.join(folder, 'config.json')), /config\.json cannot be read/],
+    ['a config that is no JSON', (folder) => fs.writeFileSync(path.join(folder, 'config.json'), '{"model_type":'), /config\.json is not valid JSON/],
+    ['another family', (folder) => fs.writeFileSync(path.join(folder, 'config.json'), '{"model_type": "mamba"}'), /model_type "mamba" is not known/],
+    ['no tokenizer', (folder) => fs.rmSync(path.join(folder, 'tokenizer.json')), /tokenizer\.json does not exist/],
+    ['a damaged tokenizer', (folder) => fs.writeFileSync(path.join(folder, 'tokenizer.json'), '{"model": {'), /tokenizer\.json is not valid JSON/],
+    ['a config of a larger model', (folder) => {
+      const file = path.join(folder, 'config.json');
+      fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/"n_layer": 1/, '"n_layer": 3'));
+    }, /lacks the tensor/],
+  ])('%s: one plain sentence, a hint, and the guilty file', async (_, damage, says) => {
+    const folder = await tiny();
+    damage(folder);
+    const verdict = await verdictOn(folder);
+    expect(verdict).toMatchObject({ ok: false, sentence: expect.stringMatching(says), hint: expect.stringMatching(/^[^\n]{8,}\.$/) });
+    expect(verdict.sentence).toMatch(/^[^\n]+\.$/);
+    expect(verdict.files.filter(({ ok }) => !ok).map(({ sentence }) => sentence)).toContain(verdict.sentence);
+  });
+
+  test('GGUF is recognised and refused for now, with what works', async () => {
+    const file = path.join(work, 'small.Q4_1.gguf'), foreign = path.join(work, 'other.gguf');
+    fs.writeFileSync(file, 'GGUF\x03\0\0\0');
+    fs.writeFileSync(foreign, 'PK');
+    expect(await verdictOn(file)).toMatchObject({ ok: false, sentence: expect.stringMatching(/GGUF .* later version/), hint: expect.stringMatching(/gpt2 and llama/), bytes: 8 });
+    expect(await verdictOn(foreign)).toMatchObject({ ok: false, sentence: expect.stringContaining('does not begin like a GGUF file') });
+  });
+
+  test('a folder of several models, at any depth: a verdict on each', async () => {
+    const place = path.join(work, 'hub');
+    await writeSmallModel(path.join(place, 'b', 'deep', 'er'));
+    await writeSmallModel(path.join(place, 'a'));
+    fs.rmSync(path.join(place, 'a', 'tokenizer.json'));
+    fs.writeFileSync(path.join(place, 'c.gguf'), 'GGUF');
+      expect((await lookAtModels(place)).map((verdict) => [path.relative(place, verdict.path), verdict.ok])).toEqual([['c.gguf', false], ['a', false], [path.join('b', 'deep', 'er'), true]]);
+    fs.mkdirSync(path.join(work, 'nothing'));
+    expect(await verdictOn(path.join(work, 'nothing'))).toMatchObject({ ok: false, sentence: expect.stringContaining('There is no model in') });
+    fs.writeFileSync(path.join(work, 'notes.txt'), 'x');
+    expect(await verdictOn(path.join(work, 'notes.txt'))).toMatchObject({ ok: false, sentence: 'notes.txt is not a model.' });
+    await expect(lookAtModels(path.join(work, 'nowhere'))).rejects.toMatchObject({ code: 'bad-file', message: expect.stringContaining('There is no file or folder') });
+  });
+
+  const reference = path.resolve(process.cwd(), '../shared/reference/models'), given = path.resolve(process.cwd(), '../shared/models');
+  test.skipIf(!fs.existsSync(reference))('the reference models: gpt2 and llama are taken, the others named as what they are', async () => {
+    const verdicts = new Map((await lookAtModels(reference)).map((verdict) => [path.basename(verdict.path), verdict]));
+    for (const name of ['gpt2', 'llama', 'llama-untied']) expect([name, verdicts.get(name)]).toMatchObject([name, { ok: true, kind: 'base', family: name.slice(0, 5).replace(/-$/, '') }]);
+    for (const [name, verdict] of verdicts) if (!['gpt2', 'llama', 'llama-untied'].includes(name)) expect([name, verdict]).toMatchObject([name, { ok: false, sentence: expect.stringMatching(/model_type ".*" is not known/), hint: expect.stringContaining('gpt2, llama') }]);
+  });
+  test.skipIf(!fs.existsSync(given))('the models at hand: every GGUF is named', async () => {
+    for (const verdict of await lookAtModels(given)) expect(verdict).toMatchObject(verdict.path.endsWith('.gguf') ? { ok: false, sentence: expect.stringContaining('GGUF') } : { path: expect.any(String) });
+  });
+});
+
+describe('the list', () => {
+  test('adding where it lies and as a copy, renaming, and a folder that goes missing', async () => {
+    const open = project(), { call, events } = handled(open, modelHandlers);
+    const folder = await tiny();
+    const there = await call('models.add', { path: folder, name: ' base ', copy: false });
+    expect(there).toMatchObject({ name: 'base', kind: 'base', folder, path: folder, family: 'gpt2', current: 'policy', problem: null, completions: 0 });
+    fs.writeFileSync(path.join(folder, 'pytorch_model.bin'), 'left out');
+    const copied = await call('models.add', { path: folder, name: 'a / copy', copy: true });
+    expect(copied).toMatchObject({ path: 'models/a-copy', parameters: there.parameters, current: 'policy' }); // the newest
+    expect(fs.readdirSync(copied.folder)).toEqual(['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'].filter((name) => fs.existsSync(path.join(folder, name))));
+    await expect(call('models.add', { path: folder, name: 'base', copy: true })).rejects.toMatchObject({ message: 'The project already has a model called "base".' });
+    expect(fs.readdirSync(path.join(open.folder, 'models'))).toEqual(['a-copy']);
+    expect(await call('models.rename', { modelId: there.id, name: 'first' })).toMatchObject({ name: 'first', id: there.id });
+    await expect(call('models.rename', { modelId: there.id, name: 'a / copy' })).rejects.toMatchObject({ code: 'bad-data' });
+    expect(events.map(({ event }) => event)).toEqual(['models.changed', 'models.changed', 'models.changed']);
+    fs.renameSync(folder, `${folder}-gone`);
+    expect((await call('models.list', {}))[0]).toMatchObject({ family: null, problem: expect.stringMatching(/is missing: put it back/) });
+    fs.renameSync(`${folder}-gone`, folder);
+    fs.truncateSync(path.join(folder, 'model.safetensors'), 100);
+    expect((await call('models.list', {}))[0]!.problem).toContain('model.safetensors');
+    const { verdicts } = await call('models.look', { path: folder });
+    await expect(call('models.add', { path: folder, name: 'x', copy: false })).rejects.toMatchObject({ code: 'bad-model', message: verdicts[0]!.sentence });
+    open.close();
+  });
+
+  test('several models in a folder must be told apart', async () => {
+    const open = project(), { call } = handled(open, modelHandlers);
+    const place = path.join(work, 'pair');
+    for (const name of ['one', 'two']) await writeSmallModel(path.join(place, name));
+    await expect(call('models.add', { path: place, name: 'x', copy: false })).rejects.toMatchObject({ code: 'bad-argument', message: expect.stringContaining('models') });
+    expect(listPolicies(open)).toEqual([]);
+    open.close();
+  });
+
+  test('taking off the list: refused with what needs it; settings that named it forget it; the files stay', async () => {
+    const open = project(), { call } = handled(open, modelHandlers);
+    const folder = await tiny();
+    const { id } = await call('models.add', { path: folder, name: 'base', copy: false });
+    const child = addPolicy(open, { name: 'tuned', kind: 'policy', path: 'models/tuned', parentId: id });
+    const [promptId] = addPrompts(open, [{ text: 'p', split: 'train', source: 's' }]) as [number];
+    addCompletions(open, [{ ...completionOf(promptId, 'x'), policyId: child }]);
+    writeRun(open, '0001-sft', 'sft', { models: { policy: folder } });
+    addRun(open, { id: '0001-sft', kind: 'sft', name: 'x', status: 'failed' });
+    await expect(call('models.remove', { modelId: id })).rejects.toMatchObject({ code: 'bad-data', message: expect.stringMatching(/"base" cannot be removed: it is needed by the model "tuned", .*, the run 0001-sft, which is not finished\.$/) });
+    await expect(call('models.remove', { modelId: child })).rejects.toMatchObject({ message: expect.stringContaining('needed by 1 completion.') });
+    const other = await call('models.add', { path: folder, name: 'other', copy: true });
+    changeProjectSettings(open, { currentPolicyId: other.id });
+    expect(await call('models.remove', { modelId: other.id })).toMatchObject({ eventId: null });
+    expect([projectSettings(open).currentPolicyId, listPolicies(open).length, fs.existsSync(other.folder)]).toEqual([null, 2, true]);
+    open.close();
+  });
+});
+
+/** A run's folder as a job leaves it. */
+function writeRun(open: Project, id: string, kind: string, { models = {}, config = {}, data = [], metrics = [] }: { models?: Record<string, string>; config?: object; data?: object[]; metrics?: object[] }): void {
+  const folder = path.join(open.folder, 'runs', id);
+  fs.mkdirSync(folder, { recursive: true });
+  const used = Object.fromEntries(Object.entries(models).map(([role, place]) => [role, { path: place, sha256: 'x' }]));
+  fs.writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify({ id, kind, name: id, createdAt: new Date().toISOString(), config, models: used, data: { rows: data.length, sha256: 'x' }, versions: {} }));
+  for (const [name, rows] of [['data.jsonl', data], ['metrics.jsonl', metrics]] as const) fs.writeFileSync(path.join(folder, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+}
+
+/** base -> sft -> reward model and PPO policy, with their runs. */
+async function lineage() {
+  const open = project(), { call } = handled(open, modelHandlers);
+  const folder = await tiny();
+  const base = (await call('models.add', { path: folder, name: 'base', copy: false })).id;
+  const at = (name: string) => path.join('models', name);
+  for (const name of ['sft', 'reward', 'ppo']) fs.cpSync(folder, path.join(open.folder, at(name)), { recursive: true });
+  writeRun(open, '0001-sft', 'sft', { models: { policy: folder }, data: [{}, {}, {}], metrics: [{ step: 1, seconds: 1, loss: 2 }, { step: 12, seconds: 2, loss: 1, validation_loss: 1.25 }] });
+  writeRun(open, '0002-reward', 'reward', { models: { base: at('sft') }, data: [{ prompt: 'p', ranks: [1, 2, 2, 3] }, { prompt: 'q', ranks: [1, 2] }, { prompt: 'p', reference: 'r' }], metrics: [{ step: 4, seconds: 1, validation_accuracy: 0.732 }] });
+  writeRun(open, '0003-ppo', 'ppo', { models: { policy: at('sft'), reward: at('reward') }, config: { beta: 0.05, seed: 1 }, metrics: [{ step: 100, seconds: 9, kl: 12.25, score: 2.1, beta: 0.05 }] });
+  for (const [id, kind] of [['0001-sft', 'sft'], ['0002-reward', 'reward'], ['0003-ppo', 'ppo']] as const) addRun(open, { id, kind, name: id, status: 'done' });
+  const sft = addPolicy(open, { name: 'sft', kind: 'policy', path: at('sft'), parentId: base, runId: '0001-sft' });
+  const reward = addPolicy(open, { name: 'reward', kind: 'reward', path: at('reward'), parentId: sft, runId: '0002-reward' });
+  const ppo = addPolicy(open, { name: 'ppo', kind: 'policy', path: at('ppo'), parentId: sft, runId: '0003-ppo' });
+  return { open, call, folder, ids: { base, sft, reward, ppo } };
+}
+
+test('lineage: every step with its numbers, the reward model before the policy it judged', async () => {
+  const { open, call, ids } = await lineage();
+  const { steps } = await call('models.lineage', { modelId: ids.ppo });
+  expect(steps.map(({ name, kind, modelId, runId }) => [name, kind, modelId, runId])).toEqual([['base', 'base', ids.base, null], ['sft', 'sft', ids.sft, '0001-sft'], ['reward', 'reward', ids.reward, '0002-reward'], ['ppo', 'ppo', ids.ppo, '0003-ppo']]);
+  expect(steps.slice(1).map(({ sentence }) => sentence)).toEqual([
+    'Fine-tuned on 3 examples for 12 steps; validation loss 1.250.', 'Reward model from 2 rankings (6 comparisons); validation accuracy 0.73.', 'PPO against "reward": 100 updates, β 0.05; score 2.10, KL 12.25 nats.',
+  ]);
+  expect(steps[0]!.sentence).toMatch(/^A base model that was added: gpt2, [\d,]+ parameters\.$/);
+  expect((await call('models.list', {})).map(({ step, parentName }) => [step, parentName])).toEqual([[null, null], [12, 'base'], [4, 'sft'], [100, 'sft']]);
+  fs.rmSync(path.join(open.folder, 'runs', '0003-ppo'), { recursive: true });
+  expect((await call('models.lineage', { modelId: ids.ppo })).steps.at(-1)!.sentence).toBe('Made by run 0003-ppo, whose folder is gone.');
+  open.close();
+});
+
+test('export: the same weights and tokenizer with a card, into a folder or under a name, never over something', async () => {
+  const { open, call, folder, ids } = await lineage();
+  fs.writeFileSync(path.join(folder, 'README.md'), '---\nlicense: mit\n---\n');
+  fs.writeFileSync(path.join(open.folder, 'models', 'ppo', 'README.md'), 'first words');
+  const out = path.join(work, `out-${++folders}`);
+  fs.mkdirSync(out);
+  const { folder: made } = await call('models.export', { modelId: ids.ppo, folder: out });
+  expect(made).toBe(path.join(out, 'ppo'));
+  expect(loadCheckpoint(made)).toEqual(loadCheckpoint(path.join(open.folder, 'models', 'ppo')));
+  expect((await loadTokenizer(made)).vocabularySize).toBe((await loadTokenizer(folder)).vocabularySize);
+  const card = fs.readFileSync(path.join(made, 'README.md'), 'utf8');
+  for (const line of ['base_model: "base"', 'license: "mit"', '# ppo', 'Reward model from 2 rankings (6 comparisons)', '- beta: 0.05', 'Tastemaker ']) expect(card).toContain(line);
+  expect(fs.readFileSync(path.join(made, 'README.original.md'), 'utf8')).toBe('first words');
+  await expect(call('models.export', { modelId: ids.ppo, folder: out })).rejects.toMatchObject({ code: 'bad-argument', message: expect.stringContaining('already exists') });
+  expect(fs.readdirSync(out)).toEqual(['ppo']); // nothing half-written
+  expect(await call('models.export', { modelId: ids.base, folder: path.join(out, 'named') })).toEqual({ folder: path.join(out, 'named') });
+  fs.truncateSync(path.join(open.folder, 'models', 'reward', 'model.safetensors'), 50);
+  await expect(call('models.export', { modelId: ids.reward, folder: out })).rejects.toMatchObject({ code: 'bad-file' });
+  expect(fs.readdirSync(out).sort()).toEqual(['named', 'ppo']);
+  open.close();
+});

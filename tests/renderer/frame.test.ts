@@ -1,0 +1,44 @@
+// Checks what the frame works out: the next useful step of a project, the order of the palette's finds, short counts.
+import { expect, test } from 'vitest';
+import type { PolicyKind, ProjectSummary } from '#core/contract.ts';
+import { byteText } from '#renderer/components/byte-text.ts';
+import { searchCommands } from '#renderer/components/frame/command-search.ts';
+import { shortCount } from '#renderer/components/frame/screens.ts';
+import { FIRST_RANKINGS, loopOf, nextStep } from '#renderer/components/home/loop.ts';
+
+const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, models: 0, runs: 0, isDemo: false, notices: [], ...changes });
+
+test('the loop leads from prompts to inspecting, one useful step at a time', () => {
+  const prompts = { train: 10, validation: 0, test: 2 };
+  const walk: [Partial<ProjectSummary>, PolicyKind[], string, string][] = [
+    [{}, [], 'prompts', '/data'],
+    [{ prompts }, [], 'samples', '/models'], // nothing to sample from yet
+    [{ prompts }, ['base'], 'samples', '/train'],
+    [{ prompts, completions: 48 }, ['base'], 'rankings', '/label'],
+    [{ prompts, completions: 48, rankings: FIRST_RANKINGS - 1 }, ['base'], 'rankings', '/label'],
+    [{ prompts, completions: 48, rankings: FIRST_RANKINGS }, ['base'], 'reward', '/train'],
+    [{ prompts, completions: 48, rankings: 40 }, ['base', 'reward'], 'ppo', '/train'],
+    [{ prompts, completions: 48, rankings: 40 }, ['base', 'reward', 'policy'], 'inspect', '/inspect'],
+  ];
+  for (const [changes, kinds, name, path] of walk) {
+    const next = nextStep(loopOf(project(changes), kinds.map((kind) => ({ kind }))));
+    expect([next.name, next.path]).toEqual([name, path]);
+  }
+  expect(nextStep(loopOf(project({ prompts, completions: 4, rankings: FIRST_RANKINGS - 3 }), [{ kind: 'base' }])).sentence).toContain('3 more');
+});
+
+test('the palette finds by word beginnings before letters in order, and nothing that does not fit', () => {
+  const command = (title: string, group = 'Action') => ({ id: title, title, group, key: '', run: () => {} });
+  const commands = [command('Switch between light and dark'), command('Go to Label', 'Screen'), command('New project…'), command('lab-run-3', 'Run')];
+  const titles = (typed: string) => searchCommands(commands, typed).map(({ title }) => title);
+  expect(titles('lab')[0]).toBe('lab-run-3');
+  expect(titles('go lab')).toEqual(['Go to Label']);
+  expect(titles('npr')).toEqual(['New project…']);
+  expect(titles('zzz')).toEqual([]);
+  expect(titles(' ')).toHaveLength(4);
+});
+
+test('counts and sizes stay short', () => {
+  expect([0, 999, 1000, 12_345, 99_960, 400_000, 999_999, 1_250_000].map(shortCount)).toEqual(['0', '999', '1k', '12.3k', '100k', '400k', '1M', '1.3M']);
+  expect([0, 999, 1234, 25_300_000_000, 999_600].map(byteText)).toEqual(['0 B', '999 B', '1.2 kB', '25 GB', '1.0 MB']);
+});
