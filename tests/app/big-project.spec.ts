@@ -44,10 +44,13 @@ async function scroll(page: Page, list: string, row: string): Promise<{ frames: 
 test('opens in under 1 s, answers a search in under 50 ms, scrolls without blank frames', async ({ page }) => {
   test.setTimeout(420_000);
   const folder = join(place, 'big.tastemaker');
-  const bench = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', resolve('core/cli/main.ts'), 'bench', 'project', '--out', folder, '--json'], { encoding: 'utf8', cwd: place, maxBuffer: 1 << 26 });
+  const bench = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', resolve('core/cli/main.ts'), 'bench', 'project', '--out', place, '--json'], { encoding: 'utf8', cwd: place, maxBuffer: 1 << 26 });
   expect(bench.stderr + bench.stdout).not.toBe('');
   expect(bench.status, bench.stderr).toBe(0);
-  console.log(`  bench project: ${bench.stdout.trim().slice(0, 1500)}`);
+  const { milliseconds } = (JSON.parse(bench.stdout) as { results: { milliseconds: Record<string, { p50: number; p95: number; max: number }> }[] }).results[0]!;
+  for (const [what, { p50, p95, max }] of Object.entries(milliseconds)) console.log(`  ${what.padEnd(32)} p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)}, max ${max.toFixed(1)} ms`);
+  expect(milliseconds['open']!.p95).toBeLessThan(1000);
+  expect(milliseconds['search']!.p95).toBeLessThan(50);
 
   const station = await startWorkstation(['--project', folder]);
   try {

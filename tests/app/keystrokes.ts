@@ -12,7 +12,8 @@ export async function listenToKeystrokes(page: Page): Promise<void> {
       const begun = (since = event.timeStamp); // when the browser received it, so a busy page counts
       requestAnimationFrame(() => {
         const channel = new MessageChannel();
-        channel.port1.onmessage = () => times.shown.push(performance.now() - begun);
+        channel.port1.addEventListener('message', () => times.shown.push(performance.now() - begun));
+        channel.port1.start();
         channel.port2.postMessage(null);
       });
     }, true);
