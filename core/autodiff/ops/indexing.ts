@@ -4,7 +4,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { apply, apply1, constant, ints, mismatch, operator, show, sizeOf, wholeNumbers } from '#core/autodiff/graph.ts';
 import type { DType, Tensor } from '#core/autodiff/graph.ts';
 import { cast, reshape } from './movement.ts';
-import { zeros } from './reduction.ts';
+import { expand, zeros } from './reduction.ts';
 
 const wholeIndices = (i: Tensor) => {
   if (i.dtype !== 'int32' && i.dtype !== 'int64') mismatch('whole numbers as indices');
@@ -77,8 +77,15 @@ export const gatherElements = (x: Tensor, indices: Tensor, axis: number): Tensor
 export function scatterElements(x: Tensor, indices: Tensor, updates: Tensor, axis: number, reduction: 'add' | 'none' = 'none'): Tensor {
   return apply1(ScatterElements, [x, indices, updates], { axis, reduction });
 }
-/** x with updates [R, ...] added to the rows that indices [R, 1] name; a row may be named often. */
-export const scatterRowsAdd = (x: Tensor, indices: Tensor, updates: Tensor): Tensor => apply1(ScatterND, [x, cast(indices, 'int64'), updates], { reduction: 'add' });
+/**
+ * x with updates [R, ...] added to the rows that indices [R, 1] name; a row may be named often. Element by element and in
+ * order: the runtime's ScatterND adds from several threads at once, so rows named twice lose updates and bits differ.
+ */
+export function scatterRowsAdd(x: Tensor, indices: Tensor, updates: Tensor): Tensor {
+  const rows = indices.shape[0]!, width = sizeOf(x.shape.slice(1));
+  const sum = scatterElements(reshape(x, [x.shape[0]!, width]), expand(indices, [rows, width]), reshape(updates, [rows, width]), 0, 'add');
+  return reshape(sum, x.shape);
+}
 /** x with the rows that indices [R, 1] name replaced by updates [R, ...]: a plain copy with few rows changed, where ScatterElements visits every index. */
 export const replaceRows = (x: Tensor, indices: Tensor, updates: Tensor): Tensor => apply1(ScatterND, [x, cast(indices, 'int64'), updates], { reduction: 'none' });
 /** The k largest along the last axis, largest first, with their indices. */

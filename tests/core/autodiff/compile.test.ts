@@ -8,7 +8,7 @@ import type { Shape, Tensor } from '#core/autodiff/graph.ts';
 import { loop } from '#core/autodiff/loop.ts';
 import { encodeModel } from '#core/autodiff/onnx.ts';
 import { add, less, mul, scale, whole } from '#core/autodiff/ops/elementwise.ts';
-import { gather } from '#core/autodiff/ops/indexing.ts';
+import { gather, scatterRowsAdd } from '#core/autodiff/ops/indexing.ts';
 import { cast, identity } from '#core/autodiff/ops/movement.ts';
 import { sumAll } from '#core/autodiff/ops/reduction.ts';
 import { openSession, processorThreads, runtimeVersion } from '#core/autodiff/session.ts';
@@ -202,4 +202,21 @@ test('the number of threads is the cores, unless the environment says otherwise'
     else process.env.TASTEMAKER_THREADS = before;
   }
   expect(runtimeVersion()).toMatch(/^1\.\d+\.\d+/);
+});
+
+test('rows that many indices name get every update, in order and to the bit, on all threads', async () => {
+  const [V, C, R] = [40, 64, 4096];
+  const graph = createGraph();
+  const [table, ids, updates] = [input(graph, 'table', 'float32', [V, C]), input(graph, 'ids', 'int32', [R, 1]), input(graph, 'updates', 'float32', [R, C])];
+  const out = scatterRowsAdd(table, ids, updates);
+  const session = await openSession(encodeModel(graph, [out]), { threads: processorThreads() });
+  const at = Int32Array.from({ length: R }, (_, i) => (i * i + (i >> 3)) % V);
+  const given = Float32Array.from({ length: R * C }, (_, i) => Math.sin(i) * 10 ** (i % 5));
+  const expected = new Float32Array(V * C);
+  for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) expected[at[r]! * C + c]! += given[r * C + c]!; // each sum rounded to float32, as there
+  for (let repeat = 0; repeat < 20; repeat++) {
+    const sum = (await session.run({ table: { dtype: 'float32', shape: [V, C], data: new Float32Array(V * C) }, ids: { dtype: 'int32', shape: [R, 1], data: at }, updates: { dtype: 'float32', shape: [R, C], data: given } }))[out.name];
+    expect(Buffer.compare(bits(sum!.data as Float32Array), bits(expected)), `repeat ${repeat}`).toBe(0);
+  }
+  await session.release();
 });

@@ -161,9 +161,9 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     of('written', [float([2, 4]), repeated([2, 2], [3, 0, 1, 2]), float([2, 2])], (x, at, u) => i.scatterElements(x!, at!, u!, 1)),
     of('added, some twice', [float([2, 4]), repeated([2, 3], [3, 0, 3, 1, 1, 1]), float([2, 3])], (x, at, u) => i.scatterElements(x!, at!, u!, 1, 'add')),
     of('axis 0, int64', [float([4, 2]), repeated([1, 2], [3, 0], 'int64'), float([1, 2])], (x, at, u) => i.scatterElements(x!, at!, u!, 0)),
+    of('rows, some twice', [float([4, 2]), repeated([3, 1], [3, 0, 3]), float([3, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!)),
   ],
   ScatterND: [
-    of('rows, some twice', [float([4, 2]), repeated([3, 1], [3, 0, 3]), float([3, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!)),
     of('rows replaced', [float([4, 2]), repeated([2, 1], [3, 0]), float([2, 2])], (x, at, u) => i.replaceRows(x!, at!, u!), []),
   ],
   TopK: [
@@ -267,7 +267,7 @@ export const refusals: Readonly<Record<string, readonly [build: (graph: Graph) =
     Gather: [[(g) => i.gather(t(g, [2]), t(g, [2])), 'float32[2], float32[2]'], [(g) => i.gather(t(g, [2]), t(g, [2], 'int32'), 1), 'float32[2], int32[2]']],
     GatherElements: [[(g) => i.gatherElements(t(g, [2, 3]), t(g, [3], 'int32'), 0), 'int32[3]'], [(g) => i.gatherElements(t(g, [2, 3]), t(g, [3, 1], 'int32'), 1), 'int32[3, 1]']],
     ScatterElements: [[(g) => i.scatterElements(t(g, [2, 3]), t(g, [2, 1], 'int32'), t(g, [2, 2]), 1), 'int32[2, 1], float32[2, 2]'], [(g) => i.scatterElements(t(g, [2, 3]), t(g, [2, 1]), t(g, [2, 1]), 1), 'float32[2, 1]']],
-    ScatterND: [[(g) => i.scatterRowsAdd(t(g, [4, 2]), t(g, [3, 1], 'int64'), t(g, [3, 3])), 'float32[3, 3]']],
+    ScatterND: [[(g) => i.replaceRows(t(g, [4, 2]), t(g, [3, 1], 'int64'), t(g, [3, 3])), 'float32[3, 3]']],
     TopK: [[(g) => i.topK(t(g, [2, 3]), 4), 'float32[2, 3]']],
     Gemm: [[(g) => l.gemm(t(g, [2, 3]), t(g, [2, 3])), 'float32[2, 3], float32[2, 3]'], [(g) => l.gemm(t(g, [1, 2, 3]), t(g, [3, 2])), 'float32[1, 2, 3]'], [(g) => l.gemm(t(g, [2, 3]), t(g, [3, 4]), { add: t(g, [3]) }), 'float32[3]']],
     FusedMatMul: [[(g) => l.batchMatMul(t(g, [2, 2, 3]), t(g, [2, 2, 3])), 'float32[2, 2, 3]'], [(g) => l.batchMatMul(t(g, [2, 2, 3]), t(g, [3, 3, 2])), 'float32[3, 3, 2]'], [(g) => l.batchMatMul(t(g, [2, 3]), t(g, [3, 2])), 'float32[2, 3]']],
