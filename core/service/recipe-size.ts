@@ -22,7 +22,7 @@ const PROCESS = 180e6; // the runtime and ourselves
 const TRAINING = 72; // bytes a parameter: 18 arrays of its size at the peak
 const DECODING = 3; // a token that is sampled alone costs about as much as three that are read together
 /** Row lengths differ from batch to batch; each has a graph of its own, which keeps the memory of its activations. */
-const GRAPHS = { training: 5, evaluation: 5, sampling: 2 };
+const GRAPHS = { training: 3, evaluation: 3, sampling: 2 }; // two are kept, a third stands for what the runtime rounds up
 const EVALUATED = 4096; // tokens the evaluator takes at once
 const DEFAULT_ROWS = 32; // the sampler's
 
