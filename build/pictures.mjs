@@ -57,11 +57,15 @@ async function take(page, picture) {
     for (const key of list) await page.keyboard.press(key);
     await page.getByRole('status', { name: 'Saved mark' }).filter({ hasText: /^Saved/ }).waitFor();
   };
-  await page.getByRole('button', { name: 'Start ranking' }).waitFor();
+  await page.getByText(/^Next:/).first().waitFor();
   await picture('home');
 
   await go(2);
+  await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
+  await page.getByLabel('Name of the labeler').fill('Ada');
+  await page.keyboard.press('Enter');
   await page.locator('.answer.focused').waitFor();
+  await page.waitForTimeout(500);
   for (let i = 0; i < 12; i++) {
     await keys('1', 'j', '2', 'j', '3', 'j', '4');
     await page.keyboard.press('Enter');
@@ -90,7 +94,7 @@ async function take(page, picture) {
   await picture('samples');
 
   await go(6);
-  await page.getByRole('columnheader', { name: 'Score' }).getByRole('button').click();
+  await page.getByRole('columnheader', { name: 'KL' }).getByRole('button').click();
   await page.getByRole('row').nth(2).click();
   await page.locator('.token').first().waitFor();
   await page.getByRole('radio', { name: 'ln π − ln π_ref' }).click({ trial: false }).catch(() => {});

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { ensureElectron } from './electron.mjs';
 import { ensureInstalled } from './install.mjs';
 import { explainNoNode, findNode, runAndExit, runProgramAndExit } from './pinned-node.mjs';
 
@@ -13,21 +14,14 @@ const COMMAND_LINE = 'core/cli/main.ts';
 const TARGETS = {
   start: { script: COMMAND_LINE, first: ['serve', '--demo'], development: true, desktop: true },
   test: { script: 'build/test.mjs', first: [], development: true },
+  pictures: { script: 'build/pictures.mjs', first: [], development: true },
+  package: { script: 'build/package.mjs', first: [], development: true },
   demo: { script: COMMAND_LINE, first: ['demo'] },
   tastemaker: { script: COMMAND_LINE, first: [] },
   'train:demo-base': { script: COMMAND_LINE, first: ['train', 'demo-base'] },
 };
 
-/** Electron's program inside its package, by platform. */
-const ELECTRON = { darwin: 'Electron.app/Contents/MacOS/Electron', win32: 'electron.exe' };
-
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-
-/** Electron's program, or null where its package came without one (it is downloaded separately, and not everywhere). */
-function findElectron() {
-  const file = join(root, 'node_modules/electron/dist', ELECTRON[process.platform] ?? 'electron');
-  return existsSync(file) && existsSync(join(root, 'electron/main.ts')) ? file : null;
-}
 
 /** Builds what is missing or out of date, under the right Node (the bundler needs it too). What it says goes to standard error. */
 function build(node, withShell) {
@@ -54,11 +48,13 @@ export async function start(name, args) {
     process.stderr.write(explainNoNode());
     process.exit(1);
   }
-  const electron = target.desktop ? findElectron() : null;
+  const wantsWindow = target.desktop && !['--no-open', '--help', '--json', '--port'].some((flag) => args.includes(flag)); // those are of the browser's command
+  const hasScreen = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
+  const { program: electron = null, reason = '' } = !wantsWindow ? {} : hasScreen ? ensureElectron(root, node) : { reason: 'there is no screen' };
   const words = [...target.first, ...args];
   if ((electron || words[0] === 'serve') && !words.includes('--help') && !build(node, electron !== null)) process.exit(1);
   if (electron) return runProgramAndExit(electron, [root, ...args]);
-  if (target.desktop) process.stderr.write('Electron is not installed here, so the workstation opens in your browser. Ctrl-C ends it.\n');
+  if (wantsWindow) process.stderr.write(`Electron is not here (${reason}), so the workstation opens in your browser. Ctrl-C ends it.\n`);
   runAndExit(node, join(root, target.script), words);
 }
 

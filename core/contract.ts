@@ -150,7 +150,7 @@ export type Config = Record<string, number | string | boolean>;
 export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: number; availableBytes: number; seconds: number | null; sentence: string; fixes: string[] }
 /** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
 export interface RunRow extends Run { step: number; total: number; secondsLeft: number | null; phase: string; modelId: number | null; summary: string | null; resumable: boolean }
-export interface RunDetail { run: RunRow; manifest: Record<string, unknown> | null; checkpoints: number[]; folder: string; notices: string[] }
+export interface RunDetail { run: RunRow; manifest: Record<string, unknown> | null; checkpoints: number[]; folder: string; /** the folder of its best weights so far, where it kept them */ best: string | null; notices: string[] }
 export type MetricPoint = { step: number; seconds: number } & Record<string, number>;
 export interface MetricMeaning { sentence: string; unit: string; healthy: string }
 /** One text that a run wrote for a fixed prompt at one of its steps. */

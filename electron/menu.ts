@@ -9,8 +9,8 @@ const MENUS: readonly { label: string; entries: readonly Entry[] }[] = [
   {
     label: 'File',
     entries: [
-      { label: 'New project…', action: 'project.new', keys: 'CmdOrCtrl+N' }, { label: 'Open project…', action: 'project.open', keys: 'CmdOrCtrl+O' }, 'recent', 'line',
-      { label: 'Import…', action: 'data.import', keys: 'CmdOrCtrl+I' }, { label: 'Close project', action: 'project.close' }, 'line', { role: 'close' },
+      { label: 'New project…', action: 'project.new' }, { label: 'Open project…', action: 'project.open', keys: 'CmdOrCtrl+O' }, 'recent', 'line',
+      { label: 'Import…', action: 'data.import' }, { label: 'Close project', action: 'project.close' }, 'line', { role: 'close' },
     ],
   },
   {
@@ -27,14 +27,21 @@ const MENUS: readonly { label: string; entries: readonly Entry[] }[] = [
   { label: 'Help', entries: [{ label: 'Keyboard shortcuts', action: 'keys', keys: 'CmdOrCtrl+/' }, { label: 'Copy diagnostics', action: 'diagnostics' }] },
 ];
 
-/** There is no Reload: it must not be possible to lose a page by a slip of the finger. */
-export function menuTemplate(platform: NodeJS.Platform, recent: readonly string[], run: { command(action: string): void; open(folder: string): void }): MenuItemConstructorOptions[] {
+/** The window's notation of a key in Electron's. */
+const accelerator = (key: string) => key.replace('$mod', 'CmdOrCtrl').replace(/Arrow(?=\w+$)/, '');
+
+/**
+ * `keys`: actions with a key of the person's own. There is no Reload: it must not be possible to lose a page by a slip of
+ * the finger.
+ */
+export function menuTemplate(platform: NodeJS.Platform, { recent, keys }: { recent: readonly string[]; keys: Readonly<Record<string, string>> }, run: { command(action: string): void; open(folder: string): void }): MenuItemConstructorOptions[] {
   const item = (entry: Entry): MenuItemConstructorOptions => {
     if (entry === 'line') return { type: 'separator' };
     if (entry === 'recent') return { label: 'Open recent', enabled: recent.length > 0, submenu: recent.map((folder) => ({ label: folder, click: () => run.open(folder) })) };
     if ('role' in entry) return { role: entry.role };
     // the window binds the keys itself (they can be remapped there); the menu only shows them
-    return { label: entry.label, click: () => run.command(entry.action), ...(entry.keys && { accelerator: entry.keys, registerAccelerator: false }) };
+    const own = keys[entry.action], shown = own === undefined ? entry.keys : accelerator(own);
+    return { label: entry.label, click: () => run.command(entry.action), ...(shown && { accelerator: shown, registerAccelerator: false }) };
   };
   const menus = MENUS.map(({ label, entries }) => ({ label, submenu: entries.map(item) }));
   if (platform === 'darwin') return [{ label: 'Tastemaker', submenu: APPLICATION.map(item) }, ...menus];

@@ -42,6 +42,7 @@ export async function startShell(): Promise<void> {
     onNotice: (notice) => {
       runs.hear(notice);
       if (notice.event === 'project.changed') remember(notice.data.project?.folder);
+      if (notice.event === 'preferences.changed') void drawMenu();
       tellWindows(notice);
     },
     onExit: (sentence) => windows().forEach((window) => showCrash(window.webContents, 'service', sentence)),
@@ -54,15 +55,27 @@ export async function startShell(): Promise<void> {
     const reply = await ask('project.open', { folder });
     if ('fault' in reply) dialog.showErrorBox('The project could not be opened.', `${reply.fault.message}\n${reply.fault.hint}`);
   };
-  const remember = (folder: string | undefined) => {
+  let remembered = '';
+  const remember = (folder = '') => {
+    if (folder === remembered) return; // counts change all the time
+    remembered = folder;
     if (folder) app.addRecentDocument(folder);
     void drawMenu();
   };
   const drawMenu = async () => {
     const reply = await ask('app.state', {});
-    const recent = 'result' in reply ? (reply.result as AppState).preferences.recent.map((project) => project.folder) : [];
+    const { recent, keys } = 'result' in reply ? (reply.result as AppState).preferences : { recent: [], keys: {} };
     const command = (action: string) => (BrowserWindow.getFocusedWindow() ?? windows()[0])?.webContents.send('command', action);
-    Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(process.platform, recent, { command, open: (folder) => void open(folder) })));
+    Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(process.platform, { recent: recent.map((project) => project.folder), keys }, { command, open: (folder) => void open(folder) })));
+  };
+  /** What was open last; the very first time the demo. */
+  const openLast = async () => {
+    const reply = await ask('app.state', {});
+    if ('fault' in reply) return;
+    const { recent } = (reply.result as AppState).preferences, demo = path.join(app.getPath('home'), 'tiny-tldr.tastemaker');
+    if (recent[0]) await open(recent[0].folder);
+    else if (fs.existsSync(demo)) await open(demo);
+    else await ask('project.create', { folder: demo, demo: true });
   };
   const openOrLater = (project: string | null) => {
     if (!project) return;
@@ -139,7 +152,8 @@ export async function startShell(): Promise<void> {
     lastFolder = path.dirname(filePaths[0]);
     return filePaths[0];
   });
-  await drawMenu();
-  if (toOpen) await open(toOpen);
   newWindow();
+  if (toOpen) await open(toOpen);
+  else await openLast();
+  await drawMenu();
 }

@@ -68,7 +68,7 @@ function prepare(project: Project, config: RewardConfig): Inputs {
   const wanted = new Set(config.labelers.split(',').map((name) => name.trim()).filter(Boolean));
   const prompts = new Map(listPrompts(project).filter(({ split }) => split !== 'test').map((prompt) => [prompt.id, prompt]));
   const rankings = rankingsBy(project, wanted).filter(({ promptId, status, ranks }) => prompts.has(promptId) && status === 'ranked' && new Set(ranks.map(({ rank }) => rank)).size > 1);
-  need(rankings.length, config.batch, 'rankings with at least one preference', 'Rank some prompts first (`tastemaker label`, or import rankings).');
+  need(rankings.length, config.batch, 'rankings with at least one preference', 'Rank some prompts first, on the Label screen or by importing rankings.');
   const completions = new Map(listCompletions(project, { ids: rankings.flatMap(({ ranks }) => ranks.map(({ completionId }) => completionId)) }).map((completion) => [completion.id, completion]));
   const rows: RewardRow[] = rankings.map(({ promptId, ranks }) => {
     const found = ranks.map(({ completionId }) => completions.get(completionId)!);

@@ -59,7 +59,11 @@ function theOne(verdicts: readonly ModelVerdict[], place: string): ModelVerdict 
 export async function addModel(project: Project, { name, kind, folder, copy }: { name: string; kind: Policy['kind']; folder: string; copy: boolean }): Promise<number> {
   const called = name.trim();
   if (listPolicies(project).some((policy) => policy.name === called)) throw new TastemakerError('bad-argument', `The project already has a model called "${called}".`, 'Choose another name.');
-  const isInside = !path.relative(project.folder, folder).startsWith('..') && !path.isAbsolute(path.relative(project.folder, folder));
+  const within = path.relative(project.folder, folder), isInside = !within.startsWith('..') && !path.isAbsolute(within);
+  // the best or the last weights of a run of ours descend from what its own model descends from
+  const runId = isInside ? (/^runs[/\\]([^/\\]+)[/\\]/.exec(within)?.[1] ?? null) : null;
+  const made = runId === null ? undefined : listPolicies(project, { runId })[0];
+  if (made) return addPolicy(project, { name: called, kind: made.kind, path: folder, parentId: made.parentId, runId });
   if (!copy || isInside) return addPolicy(project, { name: called, kind, path: folder });
   const into = await freePlace(path.join(project.folder, 'models'), folderName(called));
   await copyModel(folder, into);

@@ -8,7 +8,7 @@ import type { Heartbeat } from '#core/jobs/control.ts';
 import { isPrepared, runFolderOf } from '#core/jobs/execute.ts';
 import { readManifest, readStatus } from '#core/jobs/job.ts';
 import { lastLines } from '#core/jobs/new-lines.ts';
-import { listPolicies } from '#core/store/policies.ts';
+import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest } from '#core/store/runs.ts';
 
@@ -48,7 +48,14 @@ export function rowOf(project: Project, run: Run, live: Live | null, modelId?: n
 export function detailOf(project: Project, run: RunRow, notices: string[]): RunDetail {
   const folder = runFolderOf(project.folder, run.id), request = getRequest(project, run.id);
   const asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
-  return { run, manifest: isPrepared(folder) ? { ...readManifest(folder) } : asked, checkpoints: checkpointsOf(folder), folder, notices };
+  return { run, manifest: isPrepared(folder) ? { ...readManifest(folder) } : asked, checkpoints: checkpointsOf(folder), folder, best: bestOf(project, folder), notices };
+}
+
+/** The best weights that a run kept, unless they are on the list of models already. */
+function bestOf(project: Project, folder: string): string | null {
+  const best = path.join(folder, 'best');
+  if (!fs.existsSync(path.join(best, 'config.json'))) return null;
+  return listPolicies(project).some((policy) => policyPath(project, policy) === best) ? null : best;
 }
 
 function checkpointsOf(folder: string): number[] {

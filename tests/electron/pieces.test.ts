@@ -114,17 +114,18 @@ describe('window state', () => {
 });
 
 describe('menu', () => {
-  const labels = (platform: NodeJS.Platform) => menuTemplate(platform, ['/a.tastemaker'], { command: () => {}, open: () => {} });
+  const labels = (platform: NodeJS.Platform) => menuTemplate(platform, { recent: ['/a.tastemaker'], keys: { 'desk.undo': '$mod+Shift+ArrowUp' } }, { command: () => {}, open: () => {} });
   test('has no reload and no developer tools, shows keys without binding them', () => {
     const items = labels('linux').flatMap((menu) => menu.submenu as { role?: string; accelerator?: string; registerAccelerator?: boolean; label?: string }[]);
     expect(items.filter(({ role }) => ['reload', 'forceReload', 'toggleDevTools'].includes(role ?? ''))).toEqual([]);
     expect(items.filter(({ accelerator }) => accelerator).every(({ registerAccelerator }) => registerAccelerator === false)).toBe(true);
     const keys = items.flatMap(({ accelerator }) => accelerator ?? []);
     expect(new Set(keys).size).toBe(keys.length);
+    expect(items.find(({ label }) => label === 'Undo')?.accelerator).toBe('CmdOrCtrl+Shift+Up'); // a key of one's own
   });
   test('commands and recent projects reach the window', () => {
     const heard: string[] = [];
-    const template = menuTemplate('darwin', ['/a.tastemaker'], { command: (action) => heard.push(action), open: (path) => heard.push(path) });
+    const template = menuTemplate('darwin', { recent: ['/a.tastemaker'], keys: {} }, { command: (action) => heard.push(action), open: (path) => heard.push(path) });
     expect(template[0]!.label).toBe('Tastemaker');
     const click = (items: unknown, label: string): void => {
       for (const item of items as { label?: string; click?: () => void; submenu?: unknown[] }[]) {

@@ -13,11 +13,11 @@ test('the loop leads from prompts to inspecting, one useful step at a time', () 
   const walk: [Partial<ProjectSummary>, PolicyKind[], string, string][] = [
     [{}, [], 'prompts', '/data'],
     [{ prompts }, [], 'samples', '/models'], // nothing to sample from yet
-    [{ prompts }, ['base'], 'samples', '/train'],
+    [{ prompts }, ['base'], 'samples', '/train?recipe=sample'],
     [{ prompts, completions: 48 }, ['base'], 'rankings', '/label'],
     [{ prompts, completions: 48, rankings: FIRST_RANKINGS - 1 }, ['base'], 'rankings', '/label'],
-    [{ prompts, completions: 48, rankings: FIRST_RANKINGS }, ['base'], 'reward', '/train'],
-    [{ prompts, completions: 48, rankings: 40 }, ['base', 'reward'], 'ppo', '/train'],
+    [{ prompts, completions: 48, rankings: FIRST_RANKINGS }, ['base'], 'reward', '/train?recipe=reward'],
+    [{ prompts, completions: 48, rankings: 40 }, ['base', 'reward'], 'ppo', '/train?recipe=ppo'],
     [{ prompts, completions: 48, rankings: 40 }, ['base', 'reward', 'policy'], 'inspect', '/inspect'],
   ];
   for (const [changes, kinds, name, path] of walk) {

@@ -8,6 +8,8 @@ export interface PagedRows<Row> {
   /** counts every page that came in: read it where rows are drawn */
   version: Ref<number>;
   fault: ShallowRef<unknown>;
+  /** a page is on its way; read `version` beside it */
+  busy(): boolean;
   /** the row at an index, or undefined while its page is on its way */
   at(index: number): Row | undefined;
   /** Tells what is on the screen; pages of it come first, then the neighbours, more of them in the direction of scrolling. */
@@ -74,6 +76,7 @@ export function usePagedRows<Row>(fetchPage: (offset: number, limit: number) => 
 
   return {
     total, version, fault,
+    busy: () => flying.size > 0,
     at: (index) => {
       const page = Math.floor(index / size), rows = pages.get(page) ?? stale.get(page);
       return rows?.[index - page * size];

@@ -72,6 +72,7 @@ export function useRunPage(id: Ref<string>) {
       if (before && before.run.status !== run.status) void askSamples();
       if (before) detail.value = { ...before, run };
     }),
+    on('models.changed', () => void askDetail()), // its best weights may have become a model
     on('run.samples', ({ runId }) => void (runId === id.value && askSamples())),
     on('run.log', ({ runId, lines: news }) => {
       if (runId !== id.value) return;

@@ -217,6 +217,16 @@ test('lineage: every step with its numbers, the reward model before the policy i
   open.close();
 });
 
+test('the best weights of a run come in with its lineage', async () => {
+  const { open, call, ids } = await lineage();
+  const best = path.join(open.folder, 'runs', '0003-ppo', 'best');
+  await writeSmallModel(best);
+  const added = await call('models.add', { path: best, name: 'ppo-best', copy: false });
+  expect(added).toMatchObject({ kind: 'policy', parentId: ids.sft, runId: '0003-ppo', folder: best });
+  expect((await call('models.lineage', { modelId: added.id })).steps.map(({ name }) => name)).toEqual(['base', 'sft', 'reward', 'ppo-best']);
+  open.close();
+});
+
 test('export: the same weights and tokenizer with a card, into a folder or under a name, never over something', async () => {
   const { open, call, folder, ids } = await lineage();
   fs.writeFileSync(path.join(folder, 'README.md'), '---\nlicense: mit\n---\n');
