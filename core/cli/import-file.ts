@@ -2,9 +2,9 @@
 
 import path from 'node:path';
 import type { ImportKind } from '#core/contract.ts';
-import { createImporter } from '#core/service/import-into.ts';
-import type { ImportOptions } from '#core/service/import-into.ts';
-import { readImport } from '#core/service/import-rows.ts';
+import { createImporter } from '#core/service/data/import-into.ts';
+import type { ImportOptions } from '#core/service/data/import-into.ts';
+import { readImport } from '#core/service/data/import-rows.ts';
 import { recordImport } from '#core/store/imported-rows.ts';
 import { transaction } from '#core/store/project.ts';
 import { refuseBadRows } from './bad-rows.ts';

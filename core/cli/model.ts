@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import { addModel } from '#core/service/models.ts';
+import { addModel } from '#core/service/models/models.ts';
 import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
 import { defineCommand, flag, oneOf, text } from './command.ts';
 import { loadModel } from './model-reference.ts';

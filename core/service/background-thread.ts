@@ -7,10 +7,10 @@ import { TastemakerError } from '#core/errors.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { openProject } from '#core/store/database.ts';
 import type { Message } from './background.ts';
-import { createImporter, WINDOW_IMPORT } from './import-into.ts';
-import { cellsOf, columnsAndMap, FIELDS, readAsMapped } from './import-rows.ts';
-import type { ImportRow, ReadImport } from './import-rows.ts';
-import { lookAtModels } from './model-look.ts';
+import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts';
+import { cellsOf, columnsAndMap, FIELDS, readAsMapped } from '#core/service/data/import-rows.ts';
+import type { ImportRow, ReadImport } from '#core/service/data/import-rows.ts';
+import { lookAtModels } from '#core/service/models/model-look.ts';
 
 interface FileToRead { file: string; kind: ImportKind; map: Record<string, string> }
 export interface BackgroundTasks {

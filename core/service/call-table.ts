@@ -2,20 +2,20 @@
 
 import { createAppHandlers } from './app.ts';
 import type { Services } from './app.ts';
-import { deskHandlers } from './desk.ts';
+import { deskHandlers } from '#core/service/desk/desk.ts';
 import { fileHandlers } from './files.ts';
-import { guidelineHandlers } from './guidelines.ts';
+import { guidelineHandlers } from '#core/service/desk/guidelines.ts';
 import type { Handlers } from './handlers.ts';
-import { importHandlers } from './imports.ts';
+import { importHandlers } from '#core/service/data/imports.ts';
 import { labelerHandlers } from './labelers.ts';
-import { markHandlers } from './marks.ts';
-import { modelHandlers } from './models.ts';
+import { markHandlers } from '#core/service/desk/marks.ts';
+import { modelHandlers } from '#core/service/models/models.ts';
 import { createProjectHandlers } from './project-calls.ts';
-import { promptHandlers } from './prompts.ts';
-import { recipeHandlers } from './recipes.ts';
-import { runHandlers } from './runs.ts';
-import { sampleHandlers } from './samples.ts';
-import { tryHandlers } from './try.ts';
+import { promptHandlers } from '#core/service/data/prompts.ts';
+import { recipeHandlers } from '#core/service/runs/recipes.ts';
+import { runHandlers } from '#core/service/runs/runs.ts';
+import { sampleHandlers } from '#core/service/data/samples.ts';
+import { tryHandlers } from '#core/service/runs/try.ts';
 
 export const createCallTable = (services: Services): Handlers => ({
   ...createAppHandlers(services), ...createProjectHandlers(services), ...fileHandlers, ...labelerHandlers,

@@ -2,7 +2,7 @@
 
 import type { Arguments, CallName, EventName, Events, Preferences, Result } from '#core/contract.ts';
 import type { Project } from '#core/store/project.ts';
-import type { RunQueue } from './queue.ts';
+import type { RunQueue } from '#core/service/runs/queue.ts';
 
 export type Emit = <K extends EventName>(event: K, data: Events[K]) => void;
 

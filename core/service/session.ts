@@ -6,8 +6,8 @@ import { openProject } from '#core/store/database.ts';
 import type { Project } from '#core/store/project.ts';
 import type { Emit } from './handlers.ts';
 import { projectChanged } from './project.ts';
-import { createRunQueue } from './queue.ts';
-import type { RunQueue } from './queue.ts';
+import { createRunQueue } from '#core/service/runs/queue.ts';
+import type { RunQueue } from '#core/service/runs/queue.ts';
 
 /** How long closing waits for calls that are still at work in the project. */
 const PATIENCE_MS = 5000;

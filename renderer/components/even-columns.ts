@@ -6,7 +6,7 @@ import type { ComputedRef, Ref } from 'vue';
 /** `width` and `least`, the least width of a card, in pixels. */
 export function evenColumns(count: number, width: number, least: number, gap = 10): number {
   const most = Math.max(1, Math.min(count, Math.floor((width + gap) / (least + gap))));
-  return Math.max(1, Math.ceil(count / Math.ceil(count / most)));
+  return count < 1 ? 1 : Math.ceil(count / Math.ceil(count / most));
 }
 
 /** The width that `box` has for what is in it, followed while the component lives. */

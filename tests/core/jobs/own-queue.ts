@@ -3,7 +3,7 @@
 //   node own-queue.ts PROJECT RECIPE CONFIG
 
 import { writeSync } from 'node:fs';
-import { createRunQueue } from '#core/service/queue.ts';
+import { createRunQueue } from '#core/service/runs/queue.ts';
 import type { Config, RunKind } from '#core/contract.ts';
 import { openProject } from '#core/store/database.ts';
 

@@ -1,7 +1,7 @@
 // A queue of runs on a tiny project, with everything it emitted, and ways to wait for what should happen.
 
-import { createRunQueue } from '#core/service/queue.ts';
-import type { QueueOptions, RunQueue } from '#core/service/queue.ts';
+import { createRunQueue } from '#core/service/runs/queue.ts';
+import type { QueueOptions, RunQueue } from '#core/service/runs/queue.ts';
 import type { EventName, Events, RunRow } from '#core/contract.ts';
 import type { Project } from '#core/store/project.ts';
 

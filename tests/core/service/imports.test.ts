@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { importHandlers } from '#core/service/imports.ts';
+import { importHandlers } from '#core/service/data/imports.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { createProject } from '#core/store/database.ts';
 import { undoEvent } from '#core/store/events.ts';

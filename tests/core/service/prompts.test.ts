@@ -1,7 +1,7 @@
 // Prompts in the window: one prompt with its answers, dealing splits out, removal with undo, search.
 
 import { expect, test } from 'vitest';
-import { promptHandlers } from '#core/service/prompts.ts';
+import { promptHandlers } from '#core/service/data/prompts.ts';
 import { createProject } from '#core/store/database.ts';
 import { undoEvent } from '#core/store/events.ts';
 import { setMeasures } from '#core/store/measures.ts';

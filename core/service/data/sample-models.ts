@@ -7,8 +7,8 @@ import { hasKl, mostUsedReference } from '#core/store/measures.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import type { MeasuredSample, SampleModels } from '#core/store/samples.ts';
-import { currentPolicy, currentReward } from './project.ts';
-import { manifestOf } from './run-folder.ts';
+import { currentPolicy, currentReward } from '#core/service/project.ts';
+import { manifestOf } from '#core/service/models/run-folder.ts';
 
 /** The project's model in the folder that a run calls by this role; null where the run or the model is gone. */
 export function modelOfRun(project: Project, runId: string, role: string): Policy | null {

@@ -6,9 +6,9 @@ import type { ImportResult } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { recordImport, takeBack } from '#core/store/imported-rows.ts';
-import { inBackground, onceInBackground } from './background.ts';
-import type { Handlers } from './handlers.ts';
-import { typedPath } from './home.ts';
+import { inBackground, onceInBackground } from '#core/service/background.ts';
+import type { Handlers } from '#core/service/handlers.ts';
+import { typedPath } from '#core/service/home.ts';
 import { createImporter, WINDOW_IMPORT } from './import-into.ts';
 import type { ImportRow } from './import-rows.ts';
 

@@ -2,8 +2,8 @@
 
 import type { Written } from '#core/jobs/sample-once.ts';
 import { policyById, policyPath } from '#core/store/policies.ts';
-import type { Handlers } from './handlers.ts';
-import { currentReward } from './project.ts';
+import type { Handlers } from '#core/service/handlers.ts';
+import { currentReward } from '#core/service/project.ts';
 
 export const tryHandlers = {
   'models.try': async ({ project, runs }, { modelId, prompt, k, sampling }) => {

@@ -12,9 +12,9 @@ import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { completionTexts } from '#core/store/prompts.ts';
 import { pageSamples } from '#core/store/samples.ts';
-import type { Handlers } from './handlers.ts';
+import type { Handlers } from '#core/service/handlers.ts';
 import { sampleModels, withGold } from './sample-models.ts';
-import { tokenizerOf, tokenSpans } from './token-spans.ts';
+import { tokenizerOf, tokenSpans } from '#core/service/desk/token-spans.ts';
 
 export const sampleHandlers = {
   'samples.page': ({ project }, { filter, sort, descending, offset, limit }) => {

@@ -11,10 +11,10 @@ import { copyModel, folderName } from './copy-model.ts';
 import { lineageOf } from './lineage.ts';
 import { licenceOf } from './model-look.ts';
 import { manifestOf } from './run-folder.ts';
-import { chainOf } from './sample-models.ts';
+import { chainOf } from '#core/service/data/sample-models.ts';
 
 const CARD = 'README.md', FIRST_CARD = 'README.original.md';
-const PROGRAM = path.resolve(import.meta.dirname, '..', '..', 'package.json');
+const PROGRAM = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');
 
 /** Copies the model to `place`, or into it where it is a folder already; returns the new folder. Nothing is overwritten. */
 export async function exportModel(project: Project, policy: Policy, place: string): Promise<string> {

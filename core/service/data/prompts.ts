@@ -10,7 +10,7 @@ import { listRankings } from '#core/store/rankings.ts';
 import { removePrompts } from '#core/store/remove-prompts.ts';
 import { pageSamples } from '#core/store/samples.ts';
 import { search } from '#core/store/search.ts';
-import type { Handlers } from './handlers.ts';
+import type { Handlers } from '#core/service/handlers.ts';
 import { sampleModels, withGold } from './sample-models.ts';
 
 const MOST_ANSWERS = 1000;

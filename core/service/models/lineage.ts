@@ -5,7 +5,7 @@ import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { lastMetrics, manifestOf, rankingsOf } from './run-folder.ts';
-import { chainOf, modelOfRun } from './sample-models.ts';
+import { chainOf, modelOfRun } from '#core/service/data/sample-models.ts';
 
 const whole = (n: number) => n.toLocaleString('en');
 const counted = (n: number, one: string, many = `${one}s`) => `${whole(n)} ${n === 1 ? one : many}`;

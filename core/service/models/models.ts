@@ -8,13 +8,13 @@ import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { addPolicy, completionsByPolicy, listPolicies, policyById, policyPath, removePolicy, renamePolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
-import { onceInBackground } from './background.ts';
+import { onceInBackground } from '#core/service/background.ts';
 import { copyModel, folderName, freePlace } from './copy-model.ts';
 import { exportModel } from './export-model.ts';
-import type { Handlers } from './handlers.ts';
-import { typedPath } from './home.ts';
+import type { Handlers } from '#core/service/handlers.ts';
+import { typedPath } from '#core/service/home.ts';
 import { lineageOf } from './lineage.ts';
-import { changeProjectSettings, currentPolicy, currentReward, projectSettings } from './project.ts';
+import { changeProjectSettings, currentPolicy, currentReward, projectSettings } from '#core/service/project.ts';
 import { lastMetrics, manifestOf } from './run-folder.ts';
 
 export const modelHandlers = {

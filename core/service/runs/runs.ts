@@ -9,7 +9,7 @@ import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { drawnByRun } from '#core/store/run-completions.ts';
 import { getRun } from '#core/store/runs.ts';
-import type { Handlers } from './handlers.ts';
+import type { Handlers } from '#core/service/handlers.ts';
 import { checkStart } from './recipes.ts';
 
 const LOG_LINES = 500;

@@ -17,9 +17,9 @@ import { checkResumable, planRun } from '#core/jobs/start.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { addRun, getRequest, getRun, listRuns, nextQueued, setRequest, updateRun } from '#core/store/runs.ts';
-import type { Emit } from './handlers.ts';
+import type { Emit } from '#core/service/handlers.ts';
 import { runInteractive } from './interactive.ts';
-import { projectChanged } from './project.ts';
+import { projectChanged } from '#core/service/project.ts';
 import { followUp } from './run-follow-up.ts';
 import { detailOf, rowOf } from './run-rows.ts';
 import { launch, watchRun } from './run-watch.ts';
@@ -59,7 +59,7 @@ export interface QueueOptions {
   processFile?: string;
 }
 
-const PROCESS_FILE = path.resolve(import.meta.dirname, '..', 'jobs', 'process.ts');
+const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'process.ts');
 const DATA_NEWS_MS = 2000, REST_MS = 10;
 const AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -14,7 +14,7 @@ import { openIntake } from '#core/jobs/record.ts';
 import type { Intake } from '#core/jobs/record.ts';
 import { livesStill } from '#core/store/lock.ts';
 import type { Project } from '#core/store/project.ts';
-import type { Emit } from './handlers.ts';
+import type { Emit } from '#core/service/handlers.ts';
 
 export interface Watch {
   readonly id: string;

@@ -5,7 +5,7 @@ import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { anyUnmeasured } from '#core/store/run-completions.ts';
 import { getRun, listRuns } from '#core/store/runs.ts';
-import { currentPolicy, currentReward } from './project.ts';
+import { currentPolicy, currentReward } from '#core/service/project.ts';
 
 /** Where the current policy stood before it was tuned with PPO: what KL is measured from, and what reward models begin as. */
 export function currentReference(project: Project): Policy | null {

@@ -6,7 +6,7 @@ import { addMark, deleteMark, listMarks, replaceMark } from '#core/store/marks.t
 import type { Project } from '#core/store/project.ts';
 import { deleteRating, listRatings, setRating } from '#core/store/ratings.ts';
 import { atItem, changeLabels } from './desk.ts';
-import type { Handlers } from './handlers.ts';
+import type { Handlers } from '#core/service/handlers.ts';
 
 function markOf(project: Project, id: number) {
   const [mark] = listMarks(project, { id });

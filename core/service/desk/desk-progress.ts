@@ -5,7 +5,7 @@ import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { countsOf, labelerState, queueOf, settle } from './desk-state.ts';
 import type { Session } from './desk-state.ts';
-import { projectSettings } from './project.ts';
+import { projectSettings } from '#core/service/project.ts';
 
 /** A session ends when nothing was done for half an hour. */
 const BREAK_MS = 30 * 60_000;

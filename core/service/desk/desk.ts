@@ -23,8 +23,8 @@ import { deskProgress } from './desk-progress.ts';
 import { nextOpen, reasonOf } from './desk-queues.ts';
 import { anchorOf, repeatInstead, repeatOf, withoutTraces } from './desk-repeats.ts';
 import { changing, forgetQueues, labelerState, neighbour, queueOf, settle, visit } from './desk-state.ts';
-import type { Context, Handlers } from './handlers.ts';
-import { projectSettings } from './project.ts';
+import type { Context, Handlers } from '#core/service/handlers.ts';
+import { projectSettings } from '#core/service/project.ts';
 import { tokenSpans } from './token-spans.ts';
 import { undoSentence } from './undo-sentence.ts';
 
