@@ -132,7 +132,7 @@ const NOUNS = { prompts: 'prompt', completions: 'completion', labelers: 'labeler
 export function requireRow(project: Project, table: keyof typeof NOUNS, id: number | string | null | undefined): void {
   if (id === null || id === undefined) return;
   if (!query(project, `SELECT 1 FROM ${table} WHERE id = ?`).get(id))
-    throw new TastemakerError('bad-data', `There is no ${NOUNS[table]} ${id} in the project "${project.name}".`, `Use the id of a ${NOUNS[table]} that the project lists.`);
+    throw new TastemakerError('bad-data', `There is no ${NOUNS[table]} ${id} in the project "${project.name}".`, `Use one of the ids that the project lists.`);
 }
 
 /** 'bad-data' with this sentence unless the rule holds. */
