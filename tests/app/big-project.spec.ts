@@ -31,7 +31,7 @@ async function scroll(page: Page, list: string, row: string): Promise<{ frames: 
     (globalThis as { scrolled?: typeof seen }).scrolled = seen;
   }, { list, row });
   for (let i = 0; i < 90; i++) {
-    await page.mouse.wheel(0, i < 60 ? 400 : -400);
+    await page.mouse.wheel(0, i < 60 ? 240 : -240); // seven rows a frame
     await page.waitForTimeout(16);
   }
   return page.evaluate(() => {
