@@ -226,9 +226,10 @@ test('dark mode, and a key of one’s own which is refused where another has it'
   await goTo(page, 'Settings');
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const light = await background();
-  await page.getByRole('radio', { name: 'Dark' }).or(page.getByRole('button', { name: 'Dark' })).first().click();
+  await page.getByRole('button', { name: 'Appearance' }).click();
+  await page.getByRole('radio', { name: /^Dark/ }).click();
   await expect.poll(background).not.toBe(light);
-  await page.getByRole('link', { name: 'Shortcuts' }).or(page.getByRole('button', { name: 'Shortcuts' })).or(page.getByRole('tab', { name: 'Shortcuts' })).first().click();
+  await page.getByRole('button', { name: 'Shortcuts' }).click();
   await page.getByRole('button', { name: 'Change the key of Skip' }).click();
   await page.keyboard.press('x');
   await expect(page.getByText(/is the key of "None is acceptable"/)).toBeVisible();
