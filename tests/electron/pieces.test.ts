@@ -174,7 +174,7 @@ describe('a run that is going', () => {
 test('diagnostics hold no folder names', () => {
   const logs = join(folder, 'logs');
   mkdirSync(logs);
-  writeFileSync(join(logs, 'service.log'), `one\nError at ${homedir()}/work/secret-study.tastemaker/project.db: bad\n`);
+  writeFileSync(join(logs, 'service.log'), `one\nError at ${homedir()}/studies/secret-study.tastemaker/project.db: bad\n`);
   const text = shellDiagnostics('crashed', logs);
   expect(text).toContain('Error at <project>/project.db: bad');
   expect(text).not.toContain('secret-study');

@@ -156,11 +156,11 @@ describe('diagnostics', () => {
   });
 
   test.each([
-    ['cannot open /home/ada/work/secret.tastemaker/project.db here', 'cannot open <project>/project.db here'],
+    ['cannot open /home/ada/studies/secret.tastemaker/project.db here', 'cannot open <project>/project.db here'],
     ['ENOENT /home/ada/.config/x', 'ENOENT ~/.config/x'],
     ['"/home/ada/other name.tastemaker"', '"<project>"'],
     ['C:\\Users\\ada\\p.tastemaker\\project.db', '<project>\\project.db'],
-  ])('%s', (text, expected) => expect(redact(text, ['/home/ada/work', '/home/ada/work/secret.tastemaker', '/home/ada/other name.tastemaker'], '/home/ada')).toBe(expected));
+  ])('%s', (text, expected) => expect(redact(text, ['/home/ada/studies', '/home/ada/studies/secret.tastemaker', '/home/ada/other name.tastemaker'], '/home/ada')).toBe(expected));
 });
 
 test('a mistake of ours is one sentence for the person, and its stack is in the log', async () => {
