@@ -15,7 +15,7 @@ import { drawRecord, writePost } from '#core/demo/world.ts';
 import { createRunFolder, openRun } from '#core/jobs/job.ts';
 import { readConfig } from '#core/jobs/config.ts';
 import { PPO_SETTINGS, trainPpo } from '#core/jobs/train-ppo.ts';
-import { parameters } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
@@ -26,10 +26,7 @@ import { languageModelFeeds, languageModelLoss, languageModelRows } from '#core/
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 
 /** A GPT-2-shaped model of the given size. */
-export const gpt2 = (layers: number, channels: number, heads: number, vocabulary: number, context: number): Architecture => ({
-  family: 'gpt2', vocabulary, channels, layers, heads, keyValueHeads: heads, headWidth: channels / heads, feedForward: 4 * channels, context,
-  normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: 0, pad: 1,
-});
+export const gpt2 = (layers: number, channels: number, heads: number, vocabulary: number, context: number): Architecture => newArchitecture({ family: 'gpt2', vocabulary, channels, layers, heads, feedForward: 4 * channels, context, endOfText: 0, pad: 1 });
 export const countParameters = (architecture: Architecture): number => parameters(architecture).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 const randomWeights = (architecture: Architecture): WeightArrays => freshWeights(parameters(architecture), architecture.layers, 1);
 

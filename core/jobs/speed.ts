@@ -1,17 +1,13 @@
 // How fast this machine trains: a few steps of a small model, measured once, for the estimates before there are runs to go by.
 
-import { parameters } from '#core/models/architecture.ts';
-import type { Architecture } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { freshWeights } from '#core/models/checkpoint.ts';
 import { languageModelFeeds, languageModelLoss, languageModelRows } from '#core/training/language-model.ts';
 import type { WeightedText } from '#core/training/language-model.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 
 const B = 8, T = 128, STEPS = 2;
-const MODEL: Architecture = {
-  family: 'llama', vocabulary: 1024, channels: 128, layers: 4, heads: 4, keyValueHeads: 4, headWidth: 32, feedForward: 352, context: T,
-  normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: 0, pad: 1,
-};
+const MODEL = newArchitecture({ family: 'llama', vocabulary: 1024, channels: 128, layers: 4, heads: 4, feedForward: 352, context: T, endOfText: 0, pad: 1 });
 
 /** Tokens times parameters trained a second. */
 export async function measureSpeed(): Promise<number> {

@@ -13,7 +13,7 @@ import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Architecture } from '#core/models/architecture.ts';
-import { parameters } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { languageModelFeeds, languageModelLoss, languageModelRows, rowLength } from '#core/training/language-model.ts';
 import type { WeightedText } from '#core/training/language-model.ts';
@@ -38,9 +38,8 @@ const TOKENIZER_EXAMPLES = 6000;
 const STEPS_A_RUN = 4;
 
 /** 912 thousand parameters. */
-export const demoArchitecture = (tokenizer: Tokenizer): Architecture => ({
-  family: 'llama', vocabulary: tokenizer.vocabularySize, channels: 128, layers: 4, heads: 4, keyValueHeads: 4, headWidth: 32, feedForward: 352, context: 192,
-  normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: tokenizer.endOfText, pad: tokenizer.pad,
+export const demoArchitecture = (tokenizer: Tokenizer): Architecture => newArchitecture({
+  family: 'llama', vocabulary: tokenizer.vocabularySize, channels: 128, layers: 4, heads: 4, feedForward: 352, context: 192, endOfText: tokenizer.endOfText, pad: tokenizer.pad,
 });
 
 /** Posts with summaries as weighted token ids, `count` at a time. */

@@ -6,8 +6,7 @@ import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
 import { readTexts } from '#core/formats/texts.ts';
-import { parameters } from '#core/models/architecture.ts';
-import type { Architecture } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { freshWeights } from '#core/models/checkpoint.ts';
 import type { Project } from '#core/store/project.ts';
 import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
@@ -60,11 +59,10 @@ async function run(context: RunContext, config: PretrainConfig): Promise<Outcome
   const window = config.context, cut = Math.floor(stream.length * (1 - config.validation));
   if (cut <= window + 1) throw new TastemakerError('bad-data', `The texts have ${stream.length} tokens, fewer than the context of ${window} plus validation.`, 'Add text, or lower context or validation.');
   // 3 a model from nothing
-  const architecture: Architecture = {
-    family: config.family, vocabulary: tokenizer.vocabularySize, channels: config.channels, layers: config.layers, heads: config.heads, keyValueHeads: config.heads, headWidth: config.channels / config.heads,
-    feedForward: config.family === 'gpt2' ? 4 * config.channels : Math.round((8 * config.channels) / 3 / 32) * 32 || config.channels, context: config.context,
-    normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: tokenizer.endOfText, pad: tokenizer.pad,
-  };
+  const architecture = newArchitecture({
+    family: config.family, vocabulary: tokenizer.vocabularySize, channels: config.channels, layers: config.layers, heads: config.heads,
+    feedForward: config.family === 'gpt2' ? 4 * config.channels : Math.round((8 * config.channels) / 3 / 32) * 32 || config.channels, context: config.context, endOfText: tokenizer.endOfText, pad: tokenizer.pad,
+  });
   const weights = freshWeights(parameters(architecture), architecture.layers, config.seed);
   const validation = Array.from({ length: Math.min(32, Math.floor((stream.length - cut) / window)) }, (_, i) => stream.slice(cut + i * window, cut + (i + 1) * window));
   // 4 train

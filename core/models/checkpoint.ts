@@ -7,8 +7,10 @@ import { createRandom } from '#core/random.ts';
 import type { FloatDtype } from '#core/formats/safetensors.ts';
 import { openWeights, writeWeights } from '#core/formats/sharded-safetensors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
-import { families, parameters, readArchitecture, writeArchitecture } from './architecture.ts';
+import { parameters } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
+import { readArchitecture, writeArchitecture } from './config-json.ts';
+import { families } from './families.ts';
 
 export type WeightArrays = Record<string, Float32Array>;
 
@@ -111,7 +113,7 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokeniz
   const temporary = `${folder}.writing-${process.pid}`, replaced = `${folder}.replaced-${process.pid}`;
   const config = writeArchitecture(architecture);
   if (dtype !== 'F32') config.dtype = dtype === 'F16' ? 'float16' : 'bfloat16';
-  if (head === 'score') Object.assign(config, { architectures: [`${architecture.family === 'gpt2' ? 'GPT2' : 'Llama'}ForSequenceClassification`], num_labels: 1, id2label: { 0: 'score' }, label2id: { score: 0 } });
+  if (head === 'score') Object.assign(config, { architectures: [`${families[architecture.family].classes.stem}ForSequenceClassification`], num_labels: 1, id2label: { 0: 'score' }, label2id: { score: 0 } });
   fs.rmSync(temporary, { recursive: true, force: true });
   try {
     fs.mkdirSync(temporary, { recursive: true });

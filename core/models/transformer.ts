@@ -6,14 +6,14 @@
 
 import { constant, outermost, scoped, sizeOf } from '#core/autodiff/graph.ts';
 import type { Graph, Tensor } from '#core/autodiff/graph.ts';
-import { add, and, equal, gelu, geluForward, mul, or, silu, where } from '#core/autodiff/ops/elementwise.ts';
+import { add, and, equal, gelu, geluErf, geluForward, mul, or, scale, silu, where } from '#core/autodiff/ops/elementwise.ts';
 import { gather } from '#core/autodiff/ops/indexing.ts';
 import { batchMatMul, gemm } from '#core/autodiff/ops/linalg.ts';
 import { cast, concat, reshape, slice, split, transpose } from '#core/autodiff/ops/movement.ts';
 import { layerNorm, rmsNorm, rotary, softmax } from '#core/autodiff/ops/nn.ts';
 import { zeros } from '#core/autodiff/ops/reduction.ts';
-import { families } from './architecture.ts';
 import type { Architecture } from './architecture.ts';
+import { families } from './families.ts';
 
 export type Weights = Readonly<Record<string, Tensor>>;
 
@@ -23,6 +23,8 @@ const HIDDEN = -1e9;
 export interface Model {
   architecture: Architecture;
   weights: Weights;
+  /** how much of its adapter is added to a matrix, by the matrix's name (alpha / rank); the adapters' own tensors are among the weights */
+  adapters?: Readonly<Record<string, number>> | undefined;
   graph: Graph;
   /** nothing will be differentiated here: operators may keep nothing for a gradient */
   forward?: boolean;
@@ -106,15 +108,19 @@ export function block(model: Model, layer: number, x: Tensor, { B, T, positions,
   const [unturnedQ, unturnedK, v] = want
     ? [...heads(linear(model, gather(h, want.flat), projection(model, layer, [0])), [H], Q), ...heads(linear(model, h, projection(model, layer, [1, 2])), [KH, KH], T)] as [Tensor, Tensor, Tensor]
     : heads(linear(model, h, projection(model, layer, [0, 1, 2])), [H, KH, KH], T) as [Tensor, Tensor, Tensor];
+  const [plainQ, plainK] = names.headNorms ? [norm(model, at(names.headNorms[0]), unturnedQ), norm(model, at(names.headNorms[1]), unturnedK)] : [unturnedQ, unturnedK];
   const turn = kind === 'rotary' ? turning(architecture, x.graph, T) : null;
-  const q = turn ? turn(unturnedQ, want ? want.positions : positions) : unturnedQ, k = turn ? turn(unturnedK, positions) : unturnedK;
+  const q = turn ? turn(plainQ, want ? want.positions : positions) : plainQ, k = turn ? turn(plainK, positions) : plainK;
   const mixed = reshape(swapMiddle(attention(q, k, v)), [B * Q, H * d]);
   const x1 = add(xq, linear(model, mixed, matrix(model, at(names.attentionOut))));
-  const h2 = norm(model, at(names.secondNorm), x1);
+  const h2 = norm(model, at(names.secondNorm), architecture.parallel ? xq : x1);
   const up = linear(model, h2, matrix(model, at(names.up)));
-  const inner = names.gate ? mul(silu(linear(model, h2, matrix(model, at(names.gate)))), up) : (model.forward ? geluForward : gelu)(up);
+  const act = activation(model);
+  const inner = names.gate ? mul(act(linear(model, h2, matrix(model, at(names.gate)))), up) : act(up);
   return add(x1, linear(model, inner, matrix(model, at(names.down))));
 }
+
+const activation = ({ architecture, forward }: Model): ((x: Tensor) => Tensor) => ({ silu, gelu: geluErf, 'gelu-tanh': forward ? geluForward : gelu })[architecture.activation];
 
 /** [B, a, b, d] -> [B, b, a, d] */
 const swapMiddle = (x: Tensor): Tensor => {
@@ -158,18 +164,28 @@ function norm({ architecture, weights }: Model, name: string, x: Tensor): Tensor
   return families[architecture.family].norm === 'rms' ? rmsNorm(x, gain, architecture.normEpsilon) : layerNorm(x, gain, weights[`${name}.bias`]!, architecture.normEpsilon);
 }
 
+/** A matrix as it is used: its weight in the family's layout, and what an adapter adds, up · down with its factor in `up`. */
 interface Matrix {
   weight: Tensor;
   bias: Tensor | null;
+  /** down [r, in], up [out, r] */
+  adapter: { down: Tensor; up: Tensor } | null;
 }
-const matrix = ({ weights }: Model, name: string): Matrix => ({ weight: weights[`${name}.weight`]!, bias: weights[`${name}.bias`] ?? null });
-/** x [N, in] -> [N, out] */
-function linear({ architecture, fewRows }: Model, x: Tensor, { weight, bias }: Matrix): Tensor {
+function matrix({ weights, adapters }: Model, name: string): Matrix {
+  const down = weights[`${name}.lora_A.weight`], by = adapters?.[name] ?? 1;
+  const up = down ? weights[`${name}.lora_B.weight`]! : null;
+  return { weight: weights[`${name}.weight`]!, bias: weights[`${name}.bias`] ?? null, adapter: down ? { down, up: by === 1 ? up! : scale(up!, by) } : null };
+}
+/** x [N, in] -> [N, out]: x W + b + (x downᵀ) upᵀ */
+function linear({ architecture, fewRows }: Model, x: Tensor, { weight, bias, adapter }: Matrix): Tensor {
   const transB = families[architecture.family].layout === 'out-in', [rows, columns] = weight.shape as [number, number];
   const widens = transB ? rows > columns : columns > rows; // a narrow product does not win back its transposes
-  if (fewRows && widens) return weightsFirst(x, transB ? weight : transpose(weight, [1, 0]), bias);
-  if (fewRows || !bias) return gemm(x, weight, { transB, add: bias });
-  return add(gemm(x, weight, { transB }), bias); // on all threads; Gemm spreads a bias over its rows on one
+  const product = () => {
+    if (fewRows && widens) return weightsFirst(x, transB ? weight : transpose(weight, [1, 0]), bias);
+    if (fewRows || !bias) return gemm(x, weight, { transB, add: bias });
+    return add(gemm(x, weight, { transB }), bias); // on all threads; Gemm spreads a bias over its rows on one
+  };
+  return adapter ? gemm(gemm(x, adapter.down, { transB: true }), adapter.up, { transB: true, add: product() }) : product();
 }
 /**
  * x wᵀ + b as (w xᵀ + b)ᵀ, w [out, in]: the runtime packs the right operand before it multiplies, which for 8 rows costs as
@@ -180,23 +196,48 @@ function weightsFirst(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
   // zeros where there is no bias: without them the runtime would fuse the transpose and swap the operands back
   return transpose(gemm(weight, x, { transB: true, add: bias ? reshape(bias, column) : zeros(weight, column) }), [1, 0]);
 }
+
 /** Query (0), key (1) and value (2) matrices side by side, so that one product serves those that are wanted together. */
 function projection(model: Model, layer: number, which: readonly number[]): Matrix {
   const { architecture } = model;
-  const { names, layout } = families[architecture.family];
+  const { names, layout, fused } = families[architecture.family];
   const axis = layout === 'in-out' ? 1 : 0; // of the outputs
   const all = names.queryKeyValue.map((name) => matrix(model, name.replace('{}', String(layer))));
-  if (all.length === 1 && which.length === 3) return all[0]!;
+  if (fused === 'in-a-row' && which.length === 3) return all[0]!;
   const key = architecture.keyValueHeads * architecture.headWidth;
   const sizes = [architecture.heads * architecture.headWidth, key, key];
-  const apart = all.length === 3 ? all : parts(all[0]!, sizes, axis);
-  const wanted = which.map((i) => apart[i]!);
-  return { weight: join(wanted.map(({ weight }) => weight), axis), bias: wanted[0]!.bias ? join(wanted.map(({ bias }) => bias!), 0) : null };
+  const apart = fused === null ? all : parts(fused === 'by-head' ? inARow(all[0]!, architecture) : all[0]!, sizes, axis);
+  return sideBySide(which.map((i) => apart[i]!), axis);
 }
+
 const join = (tensors: readonly Tensor[], axis: number): Tensor => (tensors.length === 1 ? tensors[0]! : concat(tensors, axis));
-function parts({ weight, bias }: Matrix, sizes: readonly number[], axis: number): Matrix[] {
-  const biases = bias ? split(bias, sizes, 0) : null;
-  return split(weight, sizes, axis).map((part, i) => ({ weight: part, bias: biases?.[i] ?? null }));
+
+/** Matrices of one input as one: outputs in a row. Their adapters' downs stand above one another, their ups in a block diagonal. */
+function sideBySide(matrices: readonly Matrix[], axis: number): Matrix {
+  const [first] = matrices as [Matrix];
+  if (matrices.length === 1) return first;
+  const adapted = matrices.filter(({ adapter }) => adapter);
+  const downs = [...new Set(adapted.map(({ adapter }) => adapter!.down))]; // parts of one matrix share theirs
+  const up = ({ weight, adapter }: Matrix) => {
+    const outputs = weight.shape[axis]!;
+    return join(downs.map((down) => (adapter?.down === down ? adapter.up : zeros(weight, [outputs, down.shape[0]!]))), 1);
+  };
+  return {
+    weight: join(matrices.map(({ weight }) => weight), axis), bias: first.bias ? join(matrices.map(({ bias }) => bias!), 0) : null,
+    adapter: adapted.length ? { down: join(downs, 0), up: join(matrices.map(up), 0) } : null,
+  };
+}
+function parts({ weight, bias, adapter }: Matrix, sizes: readonly number[], axis: number): Matrix[] {
+  const biases = bias ? split(bias, sizes, 0) : null, ups = adapter ? split(adapter.up, sizes, 0) : null;
+  return split(weight, sizes, axis).map((part, i) => ({ weight: part, bias: biases?.[i] ?? null, adapter: ups ? { down: adapter!.down, up: ups[i]! } : null }));
+}
+/** Outputs [H · (query, key, value) · d] moved to [queries, keys, values]. */
+function inARow({ weight, bias, adapter }: Matrix, { heads: H, headWidth: d }: Architecture): Matrix {
+  const move = (x: Tensor) => {
+    const width = sizeOf(x.shape) / (3 * H * d);
+    return reshape(transpose(reshape(x, [H, 3, d * width]), [1, 0, 2]), x.shape);
+  };
+  return { weight: move(weight), bias: bias && move(bias), adapter: adapter && { down: adapter.down, up: move(adapter.up) } };
 }
 
 /** Logits of hidden states: [N, C] -> [N, V]. */
@@ -212,14 +253,20 @@ export function scoreHead({ weights }: Model, hidden: Tensor): Tensor {
   return reshape(out, [sizeOf(out.shape)]);
 }
 
-/** Rotates heads [B, H, length, d] by the angles of their positions int32 [B, length]. */
+/** Rotates heads [B, H, length, d], or the first part of each, by the angles of their positions int32 [B, length]. */
 function turning(architecture: Architecture, graph: Graph, T: number): (heads: Tensor, positions: Tensor) => Tensor {
+  const { headWidth: d, rotaryWidth } = architecture;
   const [cosine, sine] = rotaryTables(architecture, graph, T);
-  return (heads, positions) => rotary(heads, cast(positions, 'int64'), cosine, sine);
+  const turn = (x: Tensor, positions: Tensor) => rotary(x, cast(positions, 'int64'), cosine, sine);
+  if (rotaryWidth === d) return turn;
+  return (heads, positions) => {
+    const [turned, still] = split(heads, [rotaryWidth, d - rotaryWidth], 3) as [Tensor, Tensor];
+    return concat([turn(turned, positions), still], 3);
+  };
 }
 
-/** cos and sin of position · theta^(-2i/d): [rows, d/2] each; llama3 stretches the slow ones. The runtime wants at least as many rows as a call has tokens. */
-export function rotaryTables({ headWidth: d, context, ropeTheta, ropeScaling }: Architecture, graph: Graph, T = 1): [Tensor, Tensor] {
+/** cos and sin of position · theta^(-2i/d) over the part that turns, d wide: [rows, d/2] each; llama3 stretches the slow ones. The runtime wants at least as many rows as a call has tokens. */
+export function rotaryTables({ rotaryWidth: d, context, ropeTheta, ropeScaling }: Architecture, graph: Graph, T = 1): [Tensor, Tensor] {
   const rows = Math.max(context, T), home = outermost(graph);
   const known = tables.get(home) ?? new Map<number, [Tensor, Tensor]>();
   tables.set(home, known);

@@ -114,7 +114,15 @@ const Gelu = operator({
     return [mul(dy, add(s, mul(mul(outputs[0]!, t), sub(number(1), s))))];
   },
 });
-// The same y in one node, for graphs that nothing is differentiated in.
+// y = erf(x); dx = dy 2/sqrt(pi) exp(-x^2)
+const Erf = unary('Erf', (x, _y, dy) => mul(dy, mul(exp(neg(mul(x, x))), scalar(x.graph, 2 / Math.sqrt(Math.PI)))));
+// y = x P with P = (1 + erf(x / sqrt 2)) / 2, the normal distribution's; dx = dy (P + x exp(-x^2 / 2) / sqrt(2 pi))
+const GeluErf = unary('Gelu', (x, _y, dy) => {
+  const number = (value: number) => scalar(x.graph, value);
+  const share = mul(add(erf(mul(x, number(Math.SQRT1_2))), number(1)), number(0.5));
+  return mul(dy, add(share, mul(x, mul(exp(mul(mul(x, x), number(-0.5))), number(1 / Math.sqrt(2 * Math.PI))))));
+});
+// The tanh form's y in one node, for graphs that nothing is differentiated in.
 const FastGelu = operator({
   name: 'FastGelu',
   domain: 'com.microsoft',
@@ -173,6 +181,9 @@ export const sigmoid = (x: Tensor) => apply1(Sigmoid, [x]);
 export const softplus = (x: Tensor) => apply1(Softplus, [x]);
 export const silu = (x: Tensor) => apply1(QuickGelu, [x], { alpha: { float: 1 } });
 export const gelu = (x: Tensor) => apply1(Gelu, [x]);
+export const erf = (x: Tensor) => apply1(Erf, [x]);
+/** the exact GELU; `gelu` is its tanh form */
+export const geluErf = (x: Tensor) => apply1(GeluErf, [x]);
 /** gelu without a derivative */
 export const geluForward = (x: Tensor) => apply1(FastGelu, [x]);
 export const less = (a: Tensor, b: Tensor) => apply1(Less, [a, b]);

@@ -5,7 +5,7 @@
 
 import type { Config } from '#core/contract.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
-import { parameters } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { loadArchitecture } from '#core/models/checkpoint.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
@@ -52,10 +52,9 @@ export function sizeOfRun(project: Project, recipe: RecipeName, config: Config, 
   switch (recipe) {
     case 'pretrain': {
       const heads = number('heads'), channels = number('channels');
-      const shape: Architecture = {
-        family: config.family as 'gpt2', vocabulary: number('vocabulary'), channels, layers: number('layers'), heads, keyValueHeads: heads, headWidth: channels / heads,
-        feedForward: config.family === 'gpt2' ? 4 * channels : Math.ceil((8 * channels) / 3), context: number('context'), normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: 0, pad: null,
-      };
+      const shape = newArchitecture({
+        family: config.family as 'gpt2', vocabulary: number('vocabulary'), channels, layers: number('layers'), heads, feedForward: config.family === 'gpt2' ? 4 * channels : Math.ceil((8 * channels) / 3), context: number('context'), endOfText: 0,
+      });
       const tokens = number('batch') * number('context');
       return { bytes: PROCESS + training(shape, number('batch'), number('context'), number('context'), 1), work: 3 * number('steps') * tokens * parametersOf(shape) };
     }

@@ -121,6 +121,21 @@ function product(a: Values, b: Values, transA: boolean, transB: boolean): Values
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 const geluTanh = (x: number) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+/** erf by its series where that converges fast, else by the continued fraction of 1 - erf */
+function erf(x: number): number {
+  if (Math.abs(x) < 2.5) {
+    let term = x, total = x;
+    for (let n = 1; n < 80; n++) {
+      term *= (-x * x) / n;
+      total += term / (2 * n + 1);
+    }
+    return (2 / Math.sqrt(Math.PI)) * total;
+  }
+  const z = Math.abs(x);
+  let fraction = 0;
+  for (let n = 60; n >= 1; n--) fraction = n / 2 / (z + fraction);
+  return Math.sign(x) * (1 - Math.exp(-z * z) / (Math.sqrt(Math.PI) * (z + fraction)));
+}
 const logSumExp = (list: readonly number[]) => {
   const top = Math.max(...list);
   return top + Math.log(sum(list.map((v) => Math.exp(v - top))));
@@ -152,6 +167,8 @@ export const formulas: Readonly<Record<string, Formula>> = {
   QuickGelu: (inputs, use) => each((x) => x! * sigmoid(use.attribute('alpha') * x!))(inputs, use),
   GeluTanh: each((x) => geluTanh(x!)),
   FastGelu: each((x) => geluTanh(x!)),
+  Erf: each((x) => erf(x!)),
+  Gelu: each((x) => 0.5 * x! * (1 + erf(x! / Math.SQRT2))),
   Less: is((a, b) => a < b),
   LessOrEqual: is((a, b) => a <= b),
   Greater: is((a, b) => a > b),

@@ -93,6 +93,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   QuickGelu: single(e.silu, -6, 6),
   GeluTanh: [...single(e.gelu, -4, 4), of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.gelu(x!))],
   FastGelu: [of('three axes', [float([2, 1, 3], -4, 4)], (x) => e.geluForward(x!)), of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.geluForward(x!))],
+  Erf: [...single(e.erf), of('far out', [given('float32', [5], [-6, -3, 0.5, 3, 6])], (x) => e.erf(x!))],
+  Gelu: [...single(e.geluErf, -4, 4), of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.geluErf(x!))],
   Less: compared(e.less),
   LessOrEqual: compared(e.lessOrEqual),
   Greater: compared(e.greater),
@@ -253,7 +255,7 @@ export const refusals: Readonly<Record<string, readonly [build: (graph: Graph) =
   return {
     Add: two(e.add), Sub: two(e.sub), Mul: two(e.mul), Div: two(e.div), Max: two(e.maximum), Min: two(e.minimum),
     Neg: one(e.neg), Exp: one(e.exp), Log: one(e.log), Sqrt: one(e.sqrt), Tanh: one(e.tanh), Sigmoid: one(e.sigmoid), Softplus: one(e.softplus),
-    QuickGelu: one(e.silu), GeluTanh: one(e.gelu), FastGelu: [...one(e.geluForward), [(g) => e.geluForward(t(g, [])), 'float32[]']], Clip: one((x) => apply1(operators.get('Clip')!, [x, x, x])),
+    QuickGelu: one(e.silu), GeluTanh: one(e.gelu), Erf: one(e.erf), Gelu: one(e.geluErf), FastGelu: [...one(e.geluForward), [(g) => e.geluForward(t(g, [])), 'float32[]']], Clip: one((x) => apply1(operators.get('Clip')!, [x, x, x])),
     Less: two(e.less), LessOrEqual: two(e.lessOrEqual), Greater: two(e.greater), GreaterOrEqual: two(e.greaterOrEqual), Equal: two(e.equal),
     And: two(e.and), Or: two(e.or), Not: one(e.not),
     Where: [[(g) => e.where(t(g, [2]), t(g, [2]), t(g, [2])), 'float32[2]'], [(g) => e.where(t(g, [2], 'bool'), t(g, [3]), t(g, [3])), 'bool[2], float32[3]']],

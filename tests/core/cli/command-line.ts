@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll } from 'vitest';
-import { parameters } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
@@ -55,9 +55,9 @@ export async function writeTinyModel(folder: string, changes: Partial<Architectu
   const tokenizerFolder = `${folder}-tokenizer`;
   await writeTokenizer(tokenizerFolder, trainBpe([TEXT.repeat(3)], 300));
   const tokenizer = await loadTokenizer(tokenizerFolder);
-  const architecture: Architecture = {
-    family: 'gpt2', vocabulary: tokenizer.vocabularySize, channels: 8, layers: 1, heads: 2, keyValueHeads: 2, headWidth: 4, feedForward: 16, context: 48,
-    normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: tokenizer.endOfText, pad: tokenizer.pad, ...changes,
-  };
+  const architecture = newArchitecture({
+    family: 'gpt2', vocabulary: tokenizer.vocabularySize, channels: 8, layers: 1, heads: 2, feedForward: 16, context: 48,
+  endOfText: tokenizer.endOfText, pad: tokenizer.pad, ...changes,
+  });
   saveCheckpoint(folder, { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), 1, 1, 0.3) }, { tokenizerFrom: tokenizerFolder });
 }

@@ -11,8 +11,8 @@ import type { TastemakerError } from '#core/errors.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 import { labelGold } from '#core/jobs/label-gold.ts';
 import { startRun } from '#core/jobs/start.ts';
-import { parameters } from '#core/models/architecture.ts';
-import type { Architecture, FamilyName } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
+import type { FamilyName } from '#core/models/families.ts';
 import { freshWeights, loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createRandom } from '#core/random.ts';
 import { createProject } from '#core/store/database.ts';
@@ -59,10 +59,10 @@ export async function makeTinyProject(folder: string, { family = 'gpt2', ends = 
   let at = 0;
   addPrompts(project, SPLITS.flatMap(([split, count]) => Array.from({ length: count }, () => ({ split, source: 'demo', ...(short[at++] as { facts: Facts; text: string; reference: string }) }))));
 
-  const architecture: Architecture = {
-    family, vocabulary: 300, channels: 16, layers: 2, heads: 2, keyValueHeads: family === 'llama' ? 1 : 2, headWidth: 8, feedForward: 32, context: CONTEXT,
-    normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: family === 'gpt2', endOfText: tokenizer.endOfText, pad: tokenizer.pad,
-  };
+  const architecture = newArchitecture({
+    family, vocabulary: 300, channels: 16, layers: 2, heads: 2, keyValueHeads: family === 'llama' ? 1 : 2, feedForward: 32, context: CONTEXT,
+    tied: family === 'gpt2', endOfText: tokenizer.endOfText, pad: tokenizer.pad,
+  });
   const weights = freshWeights(parameters(architecture), architecture.layers, seed, 0.1);
   if (family === 'gpt2') {
     // the norm's output has a constant part along one channel, and only end-of-text's row of the tied embedding answers to it
@@ -88,10 +88,9 @@ export const QUICK_SFT = { batch: 4, learning_rate: 3e-3, steps_a_run: 4, checkp
  */
 export function addLengthReward(project: Project, name: string, sign: 1 | -1): void {
   const base = path.join(project.folder, 'models', 'base'), folder = path.join(project.folder, 'models', name);
-  const architecture: Architecture = {
-    family: 'gpt2', vocabulary: 300, channels: 16, layers: 2, heads: 2, keyValueHeads: 2, headWidth: 8, feedForward: 32, context: CONTEXT,
-    normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: 0, pad: 1,
-  };
+  const architecture = newArchitecture({
+    family: 'gpt2', vocabulary: 300, channels: 16, layers: 2, heads: 2, feedForward: 32, context: CONTEXT, endOfText: 0, pad: 1,
+  });
   const weights = freshWeights(parameters(architecture), 2, 1, 0);
   for (let t = 0; t < CONTEXT; t++) {
     const angle = (t / CONTEXT - 0.5) * 2;

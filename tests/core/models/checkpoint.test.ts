@@ -7,7 +7,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { TastemakerError } from '#core/errors.ts';
 import { fromBfloat16, toBfloat16 } from '#core/formats/number-formats.ts';
 import { writeSafetensors } from '#core/formats/safetensors.ts';
-import { parameters, writeArchitecture } from '#core/models/architecture.ts';
+import { parameters } from '#core/models/architecture.ts';
+import { writeArchitecture } from '#core/models/config-json.ts';
 import { checkpointParameters, freshWeights, loadCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
@@ -113,7 +114,7 @@ describe.each(FAMILIES)('%s', (family) => {
 
     const key = family === 'gpt2' ? 'n_inner' : 'intermediate_size';
     const wrong = foreign(words, { config: { [key]: 40 } });
-    expect(refusal(wrong).message).toMatch(/^.*: the tensor ".*(c_fc|gate_proj)\.weight" has shape \[(16, 32|32, 16)\], config\.json asks for \[(16, 40|40, 16)\]\.$/);
+    expect(refusal(wrong).message).toMatch(/^.*: the tensor ".*(c_fc|gate_proj|dense_h_to_4h)\.weight" has shape \[(16, 32|32, 16)\], config\.json asks for \[(16, 40|40, 16)\]\.$/);
     expect(refusal(wrong).message).toContain(wrong);
 
     const cut = saved(words), file = path.join(cut, 'model.safetensors');
@@ -134,12 +135,12 @@ test('the hub’s gpt2, without the "transformer." prefix, reads as the same mod
 test('an unknown family, unsupported arithmetic and broken config files are refused in a sentence', () => {
   const words = tinyModel('llama'), config = (folder: string) => path.join(folder, 'config.json');
   for (const [change, said] of [
-    [{ model_type: 'mamba' }, 'model_type "mamba" is not known.'],
-    [{ model_type: 'constructor' }, 'model_type "constructor" is not known.'],
-    [{ model_type: undefined }, 'model_type undefined is not known.'],
+    [{ model_type: 'mamba' }, '"model_type" is "mamba", a family that is not known.'],
+    [{ model_type: 'constructor' }, '"model_type" is "constructor", a family that is not known.'],
+    [{ model_type: undefined }, '"model_type" is missing, a family that is not known.'],
     [{ hidden_act: 'gelu' }, '"hidden_act" is "gelu".'],
     [{ attention_bias: true }, '"attention_bias" is true.'],
-    [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, 'rope_type "yarn" is not known.'],
+    [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, '"rope_type" is "yarn".'],
     [{ hidden_size: 'wide' }, '"hidden_size" is missing or not a number.'],
     [{ num_hidden_layers: 1.5 }, '"num_hidden_layers" is 1.5, not a whole number above 0.'],
     [{ num_key_value_heads: 3 }, '4 heads do not divide into 3 key-value heads.'],

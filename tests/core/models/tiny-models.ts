@@ -1,17 +1,21 @@
 // Very small models with weights large enough that their distributions are far from uniform.
 
-import type { Architecture, FamilyName } from '#core/models/architecture.ts';
 import { parameters } from '#core/models/architecture.ts';
+import type { Architecture } from '#core/models/architecture.ts';
+import type { FamilyName } from '#core/models/families.ts';
 import { freshWeights } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import type { Random } from '#core/random.ts';
 
 export const VOCABULARY = 48;
 
-const COMMON = { vocabulary: VOCABULARY, channels: 16, layers: 2, heads: 4, headWidth: 4, feedForward: 32, context: 96, normEpsilon: 1e-5, ropeTheta: 100, ropeScaling: null, endOfText: 0, pad: 1 };
+const COMMON = { vocabulary: VOCABULARY, channels: 16, layers: 2, heads: 4, headWidth: 4, feedForward: 32, context: 96, normEpsilon: 1e-5, ropeTheta: 100, ropeScaling: null, endOfText: 0, stops: [0], pad: 1, parallel: false, rotaryWidth: 4, activation: 'silu' as const };
 export const tinyArchitectures: Record<FamilyName, Architecture> = {
-  gpt2: { ...COMMON, family: 'gpt2', keyValueHeads: 4, tied: true, ropeTheta: 10000 },
+  gpt2: { ...COMMON, family: 'gpt2', keyValueHeads: 4, tied: true, ropeTheta: 10000, activation: 'gelu-tanh' },
+  gpt_neox: { ...COMMON, family: 'gpt_neox', keyValueHeads: 4, tied: false, parallel: true, rotaryWidth: 2, activation: 'gelu' },
   llama: { ...COMMON, family: 'llama', keyValueHeads: 2, tied: false },
+  qwen2: { ...COMMON, family: 'qwen2', keyValueHeads: 1, tied: true },
+  qwen3: { ...COMMON, family: 'qwen3', keyValueHeads: 2, tied: true, headWidth: 8, rotaryWidth: 8 },
 };
 export const FAMILIES = Object.keys(tinyArchitectures) as FamilyName[];
 

@@ -4,8 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { parameters } from '#core/models/architecture.ts';
-import type { Architecture } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import type { NewCompletion } from '#core/store/completions.ts';
@@ -53,10 +52,10 @@ export async function writeSmallModel(folder: string): Promise<void> {
   const tokenizerFolder = mkdtempSync(join(tmpdir(), 'tokenizer-'));
   await writeTokenizer(tokenizerFolder, trainBpe([TEXT.repeat(3)], 300));
   const tokenizer = await loadTokenizer(tokenizerFolder);
-  const architecture: Architecture = {
-    family: 'gpt2', vocabulary: tokenizer.vocabularySize, channels: 8, layers: 1, heads: 2, keyValueHeads: 2, headWidth: 4, feedForward: 16, context: 48,
-    normEpsilon: 1e-5, ropeTheta: 10000, ropeScaling: null, tied: true, endOfText: tokenizer.endOfText, pad: tokenizer.pad,
-  };
+  const architecture = newArchitecture({
+    family: 'gpt2', vocabulary: tokenizer.vocabularySize, channels: 8, layers: 1, heads: 2, feedForward: 16, context: 48,
+  endOfText: tokenizer.endOfText, pad: tokenizer.pad,
+  });
   saveCheckpoint(folder, { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), 1, 1, 0.3) }, { tokenizerFrom: tokenizerFolder });
   rmSync(tokenizerFolder, { recursive: true });
 }

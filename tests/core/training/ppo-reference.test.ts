@@ -4,8 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '#core/formats/safetensors.ts';
-import { parameters } from '#core/models/architecture.ts';
-import type { Architecture } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { checkpointParameters, freshWeights, loadCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
@@ -137,7 +136,7 @@ describe.skipIf(noReference)(`PyTorch’s update${SKIPPED}`, () => {
 });
 
 describe('rules of an update, on a very small model', () => {
-  const architecture: Architecture = { family: 'llama', vocabulary: 48, channels: 16, layers: 2, heads: 4, keyValueHeads: 2, headWidth: 4, feedForward: 32, context: 96, normEpsilon: 1e-5, ropeTheta: 100, ropeScaling: null, tied: true, endOfText: 0, pad: 1 };
+  const architecture = newArchitecture({ family: 'llama', vocabulary: 48, channels: 16, layers: 2, heads: 4, keyValueHeads: 2, feedForward: 32, context: 96, ropeTheta: 100, endOfText: 0, pad: 1 });
   const reference: Checkpoint = { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), 2, 1, 0.3) };
   const reward = withScoreHead(reference, 2);
   const models: Models = { policy: reference, reference, critic: reward };
