@@ -15,6 +15,7 @@ const TARGETS = {
   start: { script: COMMAND_LINE, first: ['serve', '--demo'], development: true, desktop: true },
   test: { script: 'build/test.mjs', first: [], development: true },
   pictures: { script: 'build/pictures.mjs', first: [], development: true },
+  'check:python': { script: 'build/check-python.mjs', first: [], development: true },
   package: { script: 'build/package.mjs', first: [], development: true },
   demo: { script: COMMAND_LINE, first: ['demo'] },
   tastemaker: { script: COMMAND_LINE, first: [] },

@@ -16,8 +16,15 @@ export type RunKind = 'pretrain' | 'sft' | 'reward' | 'ppo' | 'sample' | 'score'
 /** queued → running ⇄ paused → stopping → stopped, or cancelling → cancelled, or done, or failed. */
 export type RunStatus = 'queued' | 'running' | 'paused' | 'stopping' | 'cancelling' | 'done' | 'stopped' | 'failed' | 'cancelled';
 
-/** What is asked. `reference` is a person's answer where there is one; `facts` belong to the demo world. */
-export interface Prompt { id: number; text: string; reference: string | null; split: Split; source: string; facts: Record<string, string> | null }
+export interface Message { role: 'system' | 'user' | 'assistant'; content: string }
+/** Fields of other people's files that have no place of their own here, kept for the way back. */
+export type Extra = Record<string, string | number | boolean | null>;
+
+/**
+ * What is asked. `messages` is the conversation up to the answer, null for plain text; `reference` is a person's answer
+ * where there is one; `facts` belong to the demo world.
+ */
+export interface Prompt { id: number; text: string; messages: Message[] | null; reference: string | null; split: Split; source: string; facts: Record<string, string> | null; extra: Extra | null }
 
 /** How a completion was drawn; temperature 0 is greedy. */
 export interface SamplingParameters { temperature: number; topK: number; topP: number; maxNew: number; seed: number }
@@ -27,6 +34,8 @@ export interface Completion {
   id: number;
   promptId: number;
   policyId: number | null;
+  /** who wrote it, as the file that it came from says; null where none does */
+  writer: string | null;
   text: string;
   tokenIds: number[];
   /** natural logarithms, one per token id, at temperature 1 */
@@ -67,14 +76,16 @@ export interface Ranking {
   repeatOf: number | null;
   /** which version of the guidelines was in force */
   guidelines: number | null;
+  /** what the file that it came from says besides */
+  extra: Extra | null;
   createdAt: number;
 }
 export interface Rank { completionId: number; rank: number }
 
 /** A pair derived from a ranking (a view, never stored): ties make none. */
 export interface Comparison { rankingId: number; promptId: number; labelerId: number; chosenId: number; rejectedId: number }
-/** An axis score of one completion, 1 to 7. */
-export interface Rating { id: number; completionId: number; labelerId: number; axis: string; value: number }
+/** An axis score of one completion: whole, from 1 to 7, where it was given at the desk; files have scales of their own, from `low` (worst, which may be the larger number) to `high` (best). */
+export interface Rating { id: number; completionId: number; labelerId: number; axis: string; value: number; low: number; high: number }
 /** A labelled character span of a completion, in UTF-16 offsets, end excluded. */
 export interface Mark { id: number; completionId: number; labelerId: number; start: number; end: number; label: string; note: string | null }
 /** A model the project knows: a base model, a tuned policy or a reward model, with its lineage. */
@@ -132,15 +143,20 @@ export interface Saved { at: number; eventId: number | null }
 export interface Undone { itemId: number | null; promptId: number | null; sentence: string }
 export interface Guidelines { version: number; text: string; createdAt: number }
 
-export interface PromptRow { id: number; text: string; split: Split; source: string; completions: number; rankings: number }
+export interface PromptRow { id: number; /** of a conversation its last turn */ text: string; split: Split; source: string; completions: number; rankings: number }
 export interface SearchHit { kind: 'prompt' | 'completion'; id: number; promptId: number; excerpt: string }
 export interface FileEntry { name: string; path: string; folder: boolean; bytes: number; /** a project, a model folder or a file we read; else null */ kind: 'project' | 'model' | 'gguf' | 'data' | null }
 export type ImportKind = 'prompts' | 'completions' | 'rankings';
-export interface ImportPreview { format: string; columns: string[]; fields: string[]; map: Record<string, string>; rows: Record<string, string>[]; total: number; duplicates: number; errors: { line: number; message: string }[] }
-export interface ImportResult { added: number; duplicates: number; errors: { line: number; message: string }[]; eventId: number | null }
+export interface ImportPreview { format: string; columns: string[]; fields: string[]; map: Record<string, string>; rows: Record<string, string>[]; total: number; duplicates: number; errors: { line: number; message: string }[]; /** what is doubtful in rows that are taken all the same */ warnings: { line: number; message: string }[]; /** formats of rankings that may be chosen in place of the one that was recognised */ formats: { name: string; title: string }[]; /** of each of `rows`, the conversation up to the answer; null for plain text */ conversations: (Message[] | null)[] }
+/** `added` and `duplicates` are rows of the file, `made` is what they became. */
+export interface ImportResult { added: number; duplicates: number; errors: { line: number; message: string }[]; eventId: number | null; made: { prompts: number; completions: number; rankings: number; ratings: number; marks: number } }
+/** A format that data can be written in: what a file of it keeps and what it loses, in sentences. */
+export interface DataFormat { name: string; title: string; container: 'jsonl' | 'json' | 'csv' | 'parquet'; holds: string; /** what becomes of the project: pairs made of rankings, whole rankings, or rows of what there is whether ranked or not */ of: 'pairs' | 'rankings' | 'rows'; /** it holds token ids: name the model whose they are */ needsTokenizer: boolean }
+/** `beside` is a file that describes this one; `leftOut` counts by reason, `notes` says the same in sentences. */
+export interface ExportResult { file: string; beside: string | null; rows: number; leftOut: Record<string, number>; notes: string[]; bytes: number }
 
-export interface ModelRow extends Policy { folder: string; parentName: string | null; family: string | null; parameters: number | null; bytes: number; completions: number; /** 'policy' to sample and tune from, 'reward' to score with */ current: 'policy' | 'reward' | null; problem: string | null; step: number | null }
-export interface ModelVerdict { path: string; ok: boolean; sentence: string; hint: string | null; kind: PolicyKind | null; family: string | null; parameters: number | null; bytes: number; licence: string | null; files: { name: string; bytes: number; ok: boolean; sentence: string }[] }
+export interface ModelRow extends Policy { folder: string; parentName: string | null; family: string | null; parameters: number | null; bytes: number; completions: number; /** 'policy' to sample and tune from, 'reward' to score with */ current: 'policy' | 'reward' | null; problem: string | null; step: number | null; /** it has a chat template */ chat: boolean }
+export interface ModelVerdict { path: string; ok: boolean; sentence: string; hint: string | null; kind: PolicyKind | null; family: string | null; parameters: number | null; bytes: number; /** what it takes once loaded: 4 bytes a parameter and what the program needs beside */ memoryBytes: number | null; /** how most of its numbers are packed: F32, BF16, Q4_K … */ packing: string | null; /** of an adapter: the model that it sits on, by its place, or by the name it gives where it is not there */ base: string | null; licence: string | null; /** the first lines of its licence file */ licenceText: string | null; files: { name: string; bytes: number; ok: boolean; sentence: string }[] }
 export interface LineageStep { name: string; kind: string; sentence: string; modelId: number | null; runId: string | null }
 
 export interface Field { name: string; kind: 'number' | 'whole' | 'flag' | 'choice' | 'text' | 'model'; default: number | string | boolean; range: [number, number] | null; choices: string[] | null; sentence: string }
@@ -172,6 +188,7 @@ const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1e9));
 const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000));
 const split = v.picklist(['train', 'validation', 'test']);
+const places = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
 const queue = v.picklist(['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees', 'flagged', 'requested']);
 const rank = v.strictObject({ completionId: id, rank: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)) });
 const kind = v.picklist(['prompts', 'completions', 'rankings']);
@@ -194,6 +211,8 @@ export const CALLS = {
   'app.setPreferences': call<Preferences>()({ changes: v.partial(v.strictObject({ theme: v.picklist(['system', 'light', 'dark']), keys: v.record(short, short), layout: v.picklist(['stack', 'columns']), sidebar: v.boolean(), lastFolder: v.nullable(short), recent: v.pipe(v.array(v.strictObject({ folder: short, name: short, openedAt: v.number() })), v.maxLength(100)) })) }),
   'app.diagnostics': call<{ text: string }>()({}),
   'files.list': call<{ folder: string; parent: string | null; entries: FileEntry[] }>()({ folder: v.nullable(short) }),
+  /** Opens a folder (that of a file) in the system's file manager; only what lies in the project or was exported by this service. */
+  'files.reveal': call<Record<string, never>>()({ path: short }),
 
   'project.open': call<AppState>()({ folder: short }),
   'project.create': call<AppState>()({ folder: short, demo: v.boolean() }),
@@ -227,8 +246,12 @@ export const CALLS = {
   'prompts.remove': call<Saved & { removed: number }>()({ promptIds: ids }),
   'events.undo': call<Undone | null>()({ eventId: id }),
   'search.find': call<{ hits: SearchHit[] }>()({ text: short, limit }),
-  'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short) }),
-  'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split }),
+  /** `format` of rankings: a name of `formats`, or left out to recognise it. `modelId`: whose tokenizer makes texts of a file of token ids. */
+  'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short), format: v.optional(short), modelId: v.optional(id) }),
+  'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id) }),
+  'data.formats': call<DataFormat[]>()({}),
+  /** Writes the project's data to a file, whole or not at all; without `labelerIds` and `split` everybody's and everything. */
+  'data.export': call<ExportResult>()({ path: short, format: short, options: v.partial(v.strictObject({ pairs: v.picklist(['all', 'best-worst', 'neighbours']), labelerIds: ids, split, repeats: v.boolean(), modelId: id, queryLength: places, responseLength: places, responses: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(9)) })) }),
 
   'models.list': call<ModelRow[]>()({}),
   'models.look': call<{ verdicts: ModelVerdict[] }>()({ path: short }),
@@ -236,9 +259,12 @@ export const CALLS = {
   'models.rename': call<ModelRow>()({ modelId: id, name: short }),
   'models.remove': call<Saved>()({ modelId: id }),
   'models.lineage': call<{ steps: LineageStep[] }>()({ modelId: id }),
-  'models.export': call<{ folder: string }>()({ modelId: id, folder: short }),
-  /** Interactive sampling: it may make a running job pause at its next chunk border. */
-  'models.try': call<{ completions: { text: string; finish: Finish; logprob: number; tokens: number; score: number | null }[]; waitedMs: number }>()({ modelId: id, prompt: text, k: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)), sampling }),
+  /** What this model can be written as; `problem` says why a format does not fit it, `bytes` about how large the weights will be. */
+  'models.formats': call<{ formats: { name: string; title: string; sentence: string; problem: string | null; bytes: number }[] }>()({ modelId: id }),
+  /** Writes the model into a folder of its own, whole or not at all: `folder` itself, or one named after the model where `folder` is there. */
+  'models.export': call<{ path: string; bytes: number }>()({ modelId: id, folder: short, format: short }),
+  /** Interactive sampling; with `chat` the prompt is what a user says to a chat model, else the text to go on from. It may make a running job pause at its next chunk border. */
+  'models.try': call<{ completions: { text: string; finish: Finish; logprob: number; tokens: number; score: number | null }[]; waitedMs: number }>()({ modelId: id, prompt: text, chat: v.optional(v.boolean()), k: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)), sampling }),
 
   'recipes.list': call<{ recipes: RecipeCard[]; metrics: Record<string, MetricMeaning> }>()({}),
   'recipes.estimate': call<Estimate>()({ recipe, config }),
@@ -247,7 +273,7 @@ export const CALLS = {
   'runs.get': call<RunDetail>()({ runId }),
   /** `from`: rows the window has already. */
   'runs.metrics': call<{ rows: MetricPoint[]; total: number }>()({ runId, from: offset }),
-  'runs.samples': call<{ samples: RunSample[]; prompts: { id: number; text: string }[] }>()({ runId }),
+  'runs.samples': call<{ samples: RunSample[]; prompts: Pick<Prompt, 'id' | 'text' | 'messages'>[] }>()({ runId }),
   'runs.log': call<{ lines: string[] }>()({ runId }),
   'runs.pause': call<RunRow>()({ runId }),
   /** Goes on with a paused run, or with one that stopped, failed or was killed, from its newest checkpoint. */
@@ -284,7 +310,11 @@ export interface Events {
   'preferences.changed': { preferences: Preferences };
   'labels.changed': { labelerId: number; itemId: number | null };
   'data.changed': Record<string, never>;
+  /** how far an export is, in rankings or rows read of all there are */
+  'data.exporting': { path: string; done: number; total: number };
   'models.changed': Record<string, never>;
+  /** how far the export of a model is, in bytes of weights; `path` is the folder that it will be */
+  'models.exporting': { modelId: number; path: string; done: number; total: number };
   'run.changed': { run: RunRow };
   'run.metrics': { runId: string; from: number; rows: MetricPoint[] };
   'run.samples': { runId: string; step: number };

@@ -10,7 +10,7 @@ const MENUS: readonly { label: string; entries: readonly Entry[] }[] = [
     label: 'File',
     entries: [
       { label: 'New project…', action: 'project.new' }, { label: 'Open project…', action: 'project.open', keys: 'CmdOrCtrl+O' }, 'recent', 'line',
-      { label: 'Import…', action: 'data.import' }, { label: 'Close project', action: 'project.close' }, 'line', { role: 'close' },
+      { label: 'Import…', action: 'data.import' }, { label: 'Export…', action: 'data.export' }, { label: 'Close project', action: 'project.close' }, 'line', { role: 'close' },
     ],
   },
   {

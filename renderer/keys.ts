@@ -67,6 +67,7 @@ export const ACTIONS = table({
 
   'data.search': { title: 'Search', scope: 'data', key: '/', also: '$mod+f' },
   'data.import': { title: 'Import…', scope: 'data', key: 'i' },
+  'data.export': { title: 'Export…', scope: 'data', key: 'e' },
   'data.remove': { title: 'Remove what is selected', scope: 'data', key: 'Delete' },
 
   'models.add': { title: 'Add a model…', scope: 'models', key: 'a' },

@@ -20,8 +20,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/errors': { may: [], node: false },
   'core/random': { may: [], node: false },
   'core/store': { may: ['core/contract', 'core/errors'] },
-  'core/tokenizer': { may: ['core/errors', 'core/formats'] },
   'core/formats': { may: ['core/errors'] },
+  'core/tokenizer': { may: ['core/errors', 'core/formats'] },
   'core/demo': { may: ['core/errors', 'core/random'] },
   'core/autodiff': { may: ['core/errors', 'core/random'] },
   'core/models': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/formats'] },
@@ -60,7 +60,7 @@ export const HOMES: Readonly<Record<string, string>> = {
 };
 
 /** Which files of core/jobs are jobs: no job knows another job, only the table of recipes does. */
-export const IS_JOB = /^core\/jobs\/(train-.*|sample|score|label-gold|demo-project)\.ts$/;
+export const IS_JOB = /^core\/jobs\/(train-.*|sample|score|label-gold|label-rouge|demo-project)\.ts$/;
 const TABLE_OF_JOBS = 'core/jobs/recipes.ts';
 
 const SOURCE_FOLDERS = ['core', 'electron', 'renderer', 'build', 'tests'];
@@ -129,12 +129,12 @@ const packageOf = (specifier: string) => specifier.split('/').slice(0, specifier
 
 /** Why `file` may not import `specifier`, or null when it may. */
 function judgeImport(file: string, specifier: string): string | null {
-  if (specifier.split('/').includes('..')) return `imports "${specifier}": write #core/… to cross a folder`;
+  if (specifier.split('/').includes('..')) return `imports "${specifier}": write #core/… to cross a folder (#tests/… between tests)`;
   const layer = layerOf(file);
   const rules = LAYERS[layer];
   if (!rules) return null; // build and tests may use everything
   if (specifier.startsWith('./') || specifier.startsWith('#')) {
-    if (specifier.startsWith('#') && !/^#(core|renderer)\//.test(specifier)) return `imports "${specifier}": only #core/… and #renderer/… are known`;
+    if (specifier.startsWith('#') && !/^#(core|renderer|tests)\//.test(specifier)) return `imports "${specifier}": only #core/… and #renderer/… are known`;
     const target = specifier.startsWith('./') ? join(dirname(file), specifier).replaceAll('\\', '/') : specifier.slice(1);
     if (!/\.(ts|vue|css|json|wasm|sql)$/.test(target)) return `imports "${specifier}" without its file ending`;
     const other = layerOf(target);

@@ -73,19 +73,28 @@ function stepped(program: Program, given: Parameters<Program['step']>[0]): Retur
   return { state: kept, outputs };
 }
 
-/** Compiles `program` for `steps` steps a run. */
-export async function compile(program: Program, { steps = 1, lowering = steps > 1 ? 'loop' : 'single', ...options }: { steps?: number; lowering?: Lowering } & SessionOptions = {}): Promise<Executable> {
+/** `program` for `steps` steps a run as one graph, whose outputs are the state and what is reported. */
+export function lower(program: Program, steps = 1, lowering: Lowering = steps > 1 ? 'loop' : 'single'): { graph: Graph; feeds: Types; state: Tensors; outputs: Tensors } {
   const graph = createGraph();
   const given = { state: inputs(graph, 'state', program.state), frozen: inputs(graph, 'frozen', program.frozen) };
   const lowered = lowerings[lowering](program, graph, given, steps);
-  // an Identity each, so that an output which is also an input, or used twice, has its own name
-  const out = (tensors: Tensors) => mapValues(tensors, (tensor) => identity(tensor));
-  const stateOut = out(lowered.state), outputs = out(lowered.outputs);
+  const taken = new Set<Tensor>();
+  const out = (tensors: Tensors) => mapValues(tensors, (tensor) => {
+    const own = tensor.node && !taken.has(tensor) ? tensor : identity(tensor); // what is also an input or a constant, or is used twice, needs a name of its own
+    taken.add(own);
+    return own;
+  });
+  return { graph, feeds: lowered.feeds, state: out(lowered.state), outputs: out(lowered.outputs) };
+}
+
+/** Compiles `program` for `steps` steps a run. */
+export async function compile(program: Program, { steps = 1, lowering, ...options }: { steps?: number; lowering?: Lowering } & SessionOptions = {}): Promise<Executable> {
+  const { graph, feeds: fed, state: stateOut, outputs } = lower(program, steps, lowering);
   const session = await openSession(encodeModel(graph, [...Object.values(stateOut), ...Object.values(outputs)]), options);
   return {
     steps,
     run: async (state, frozen, feeds) => {
-      const results = await session.run({ ...values('state', program.state, state), ...values('frozen', program.frozen, frozen), ...values('feeds', lowered.feeds, feeds) });
+      const results = await session.run({ ...values('state', program.state, state), ...values('frozen', program.frozen, frozen), ...values('feeds', fed, feeds) });
       return {
         state: mapValues(stateOut, (tensor) => results[tensor.name]!.data),
         outputs: mapValues(outputs, (tensor) => results[tensor.name]!),

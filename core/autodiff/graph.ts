@@ -149,7 +149,8 @@ export const ints = (graph: Graph, values: readonly number[]): Tensor => constan
 
 /** Builds one node; every operator function ends here. */
 export function apply(op: Operator, inputs: readonly Tensor[], attributes: Attributes = {}, body: Body | null = null): Tensor[] {
-  const graph = inputs.reduce((inner, tensor) => (tensor.graph.depth > inner.depth ? tensor.graph : inner), inputs[0]!.graph);
+  // a body may read more of the graph it was built in than the node's own inputs tell
+  const graph = body?.graph.parent ?? inputs.reduce((inner, tensor) => (tensor.graph.depth > inner.depth ? tensor.graph : inner), inputs[0]!.graph);
   const name = [...graph.scope, `${op.name}.${graph.counter.next++}`].join('/');
   let types: TensorType[];
   try {
@@ -173,6 +174,16 @@ export function apply(op: Operator, inputs: readonly Tensor[], attributes: Attri
 
 /** The one-output form of `apply`. */
 export const apply1 = (op: Operator, inputs: readonly Tensor[], attributes: Attributes = {}): Tensor => apply(op, inputs, attributes)[0]!;
+
+/** The tensor under a name that others shall know it by. It must be the only output of the node that was built last. */
+export function named(tensor: Tensor, name: string): Tensor {
+  const { node, graph } = tensor;
+  if (!node || graph.nodes.at(-1) !== node || node.outputs.length !== 1) throw new TastemakerError('bad-graph', `"${tensor.name}" cannot be called "${name}": other nodes may know it already.`, 'Name a tensor as soon as it is built.');
+  const outputs: Tensor[] = [], renamed: Node = { ...node, outputs }, called: Tensor = { ...tensor, name, node: renamed };
+  outputs.push(called);
+  graph.nodes[graph.nodes.length - 1] = renamed;
+  return called;
+}
 
 /** Thrown by shape rules: says what was expected; `apply` adds the operator, the node's name and what it got. */
 class Mismatch extends Error {}

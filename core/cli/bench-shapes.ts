@@ -110,7 +110,7 @@ export async function benchSample(rounds = 5): Promise<Figure> {
   const architecture = gpt2(4, 256, 4, 5000, 128);
   const weights = randomWeights(architecture), random = createRandom(1, 'bench');
   const meter = await productMeter(architecture, 1024);
-  const sampler = createSampler({ ...architecture, endOfText: -1 });
+  const sampler = createSampler({ ...architecture, stops: [] });
   const run = async (B: number) => {
     const requests = Array.from({ length: B }, (_, b) => ({ prompt: Array.from({ length: 64 }, () => random.integer(5000)), streams: [`bench/${b}`] }));
     const started = performance.now();

@@ -2,18 +2,19 @@
 
 import path from 'node:path';
 import { writeJsonl } from '#core/formats/jsonl.ts';
+import { withStops } from '#core/jobs/prompt-tokens.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';
 import { samplingOptions } from './sampling-options.ts';
-import { checkFinite, checkLength, checkOut, fileOptions, inPortions, readTextRows } from './text-rows.ts';
+import { checkFinite, checkLength, checkOut, fileOptions, inPortions, readTextRows, tokenisePrompts } from './text-rows.ts';
 
 const PORTION = 128;
 
 export const generateCommand = defineCommand({
   name: 'generate',
   words: [],
-  sentence: 'Complete rows of {"prompt"}: adds "completion", "token_ids" and "finish" (stop or length).',
+  sentence: 'Complete rows of {"prompt"}, a text or a list of messages, or {"messages"}: adds "completion", "token_ids" and "finish" (stop or length).',
   options: {
     policy: requiredText('NAME|PATH', 'The base model or policy.'),
     ...fileOptions,
@@ -25,10 +26,10 @@ export const generateCommand = defineCommand({
     const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project);
     const { architecture, weights } = checkpoint;
     const rows = readTextRows(options.in, ['prompt']);
-    const prompts = await tokenizer.encodeBatch(rows.map(({ row }) => row.prompt));
+    const prompts = await tokenisePrompts(options.in, rows, tokenizer);
     const settings = { temperature: options.greedy ? 0 : options.temperature, topK: options['top-k'], topP: options['top-p'], maxNew: options['max-new'], seed: options.seed };
     rows.forEach(({ line }, i) => checkLength(options.in, line, prompts[i]!.length, settings.maxNew, architecture.context));
-    const sampler = createSampler(architecture);
+    const sampler = createSampler(withStops(architecture, tokenizer));
     const sampled = await inPortions('generate', prompts, PORTION, async (some, first) => (await sampler.sample(weights, some.map((prompt, i) => ({ prompt, streams: [`generate/${first + i}`] })), settings)).flat());
     await sampler.release();
     rows.forEach((row, i) => checkFinite(options.in, row, sampled[i]!.logprobs));

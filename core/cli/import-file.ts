@@ -3,8 +3,10 @@
 import path from 'node:path';
 import type { ImportKind } from '#core/contract.ts';
 import { createImporter } from '#core/service/data/import-into.ts';
-import type { ImportOptions } from '#core/service/data/import-into.ts';
+import type { Importer, ImportOptions } from '#core/service/data/import-into.ts';
 import { readImport } from '#core/service/data/import-rows.ts';
+import type { ImportFormat } from '#core/service/data/import-rows.ts';
+import type { RowError } from '#core/formats/rows.ts';
 import { recordImport } from '#core/store/imported-rows.ts';
 import { transaction } from '#core/store/project.ts';
 import { refuseBadRows } from './bad-rows.ts';
@@ -16,15 +18,17 @@ interface FileOptions extends Pick<ImportOptions, 'split' | 'addPrompts' | 'anyP
   skipBad: boolean;
   /** throws where the file is of another format than the person said */
   check?: (format: string) => void;
+  /** of rankings */
+  format?: ImportFormat;
 }
 
-export interface ImportedFile { format: string; added: number; duplicates: number; skipped: number; completionsAdded: number }
+export interface ImportedFile { format: string; added: number; duplicates: number; skipped: number; warnings: RowError[]; made: ReturnType<Importer['made']> }
 
 /** Imports a file in one transaction. 'bad-data' naming the bad rows, unless they may be skipped: then nothing has been taken. */
-export function importFile(file: string, kind: ImportKind, { project: folder, map, skipBad, check, ...options }: FileOptions): Promise<ImportedFile> {
+export async function importFile(file: string, kind: ImportKind, { project: folder, map, skipBad, check, format: wanted, ...options }: FileOptions): Promise<ImportedFile> {
+  const { format, rows, errors, warnings } = await readImport(file, kind, map, wanted);
+  check?.(format);
   return withProject(folder, { write: true }, (project) => transaction(project, () => {
-    const { format, rows, errors } = readImport(file, kind, map);
-    check?.(format);
     const importer = createImporter(project, kind, {
       ...options, source: path.basename(file), hints: { prompt: '--add-prompts adds it', policy: '--any-policy takes the row without it' },
     });
@@ -32,7 +36,6 @@ export function importFile(file: string, kind: ImportKind, { project: folder, ma
     const bad = [...errors, ...importer.errors];
     refuseBadRows(file, bad, skipBad); // throws out of the transaction: what was added above vanishes
     if (importer.added.length > 0) recordImport(project, path.basename(file), importer.added);
-    const { added, duplicates, completionsAdded } = importer.counts;
-    return { format, added, duplicates, skipped: bad.length, completionsAdded };
+    return { format, ...importer.counts, skipped: bad.length, warnings, made: importer.made() };
   }));
 }

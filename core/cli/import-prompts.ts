@@ -11,7 +11,7 @@ export const importPromptsCommand = defineCommand({
   words: ['FILE'],
   sentence: 'Add the prompts of a JSONL, CSV or text file.',
   options: {
-    format: oneOf('auto', ['auto', 'prompt', 'tldr', 'scitldr', 'text', 'mapped'], 'What the file is; anything but auto refuses a file that turns out to be something else.'),
+    format: oneOf('auto', ['auto', 'prompt', 'messages', 'tldr', 'scitldr', 'text', 'mapped'], 'What the file is; anything but auto refuses a file that turns out to be something else.'),
     map: list('field=column', 'Which column holds text, reference or source.'),
     ...splitOptions,
     'skip-bad': flag('Leave bad rows out instead of importing nothing.'),

@@ -1,29 +1,43 @@
-// `tastemaker import rankings`: other people's rankings and preference pairs, all of a file or none of it.
+// `tastemaker import rankings`: other people's preference data in any format that is known, all of a file or none of it.
 
-import { defineCommand, flag, list, readPairs, text } from './command.ts';
+import { FORMATS } from '#core/formats/preferences/formats.ts';
+import { defineCommand, flag, list, oneOf, readPairs, text } from './command.ts';
 import { importFile } from './import-file.ts';
 import { projectOption } from './project-option.ts';
 import { splitBy, splitOptions } from './split-option.ts';
 
+const SHOWN_WARNINGS = 5;
+const WHAT = { prompts: 'prompts', completions: 'completions', rankings: 'rankings', ratings: 'ratings', marks: 'marks' } as const;
+
 export const importRankingsCommand = defineCommand({
   name: 'import rankings',
   words: ['FILE'],
-  sentence: 'Add rankings: rows of completions with ranks (by text or by id), or of chosen and rejected.',
+  sentence: 'Add preference data: rankings, pairs, ratings and marks, with the prompts and answers they are of.',
   options: {
+    format: oneOf('auto', ['auto', ...FORMATS.map(({ name }) => name)], 'What the file is; auto tells by its first rows.'),
     map: list('field=column', 'Which column holds prompt, completions, ranks, chosen, rejected, labeler and so on.'),
     labeler: text('NAME', 'imported', 'Whose the rows without a labeler are.'),
+    tokenizer: text('FOLDER', null, 'The model folder whose tokenizer makes texts of token ids (openai-2019).'),
     'add-prompts': flag('Add prompts that the project does not have.'),
     ...splitOptions,
     'skip-bad': flag('Leave bad rows out instead of importing nothing.'),
     project: projectOption,
   },
   run: async ({ words: [file], options }) => {
-    const { added, duplicates, skipped, completionsAdded } = await importFile(file!, 'rankings', {
+    const tokenizer = options.tokenizer === null ? null : await (await import('#core/tokenizer/tokenizer.ts')).loadTokenizer(options.tokenizer);
+    const { format, added, duplicates, skipped, warnings, made } = await importFile(file!, 'rankings', {
       project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], split: splitBy(options), addPrompts: options['add-prompts'], anyPolicy: false, labeler: options.labeler,
+      format: { format: options.format, decode: tokenizer && ((lists) => tokenizer.decodeBatch(lists)) },
     });
+    const parts = Object.entries(WHAT).filter(([name]) => made[name as keyof typeof WHAT] > 0).map(([name, words]) => `${made[name as keyof typeof WHAT]} ${words}`);
     return {
-      data: { added, duplicates, skipped, completionsAdded },
-      lines: [`Added ${added} rankings from ${file} (and ${completionsAdded} completions they name); ${duplicates} were there already${skipped ? `, ${skipped} bad rows were left out` : ''}.`],
+      data: { format, added, duplicates, skipped, warnings, made },
+      lines: [
+        `Added ${added} rows of ${file} (${format})${parts.length > 0 ? `: ${parts.join(', ')}` : ''}; ${duplicates} were there already${skipped ? `, ${skipped} bad rows were left out` : ''}.`,
+        ...(warnings.length > 0 ? [`${warnings.length} rows are doubtful and were taken all the same:`] : []),
+        ...warnings.slice(0, SHOWN_WARNINGS).map(({ line, message }) => `  line ${line}: ${message}`),
+        ...(warnings.length > SHOWN_WARNINGS ? [`  and ${warnings.length - SHOWN_WARNINGS} more`] : []),
+      ],
     };
   },
 });

@@ -13,7 +13,7 @@ const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b
 export const logprobsCommand = defineCommand({
   name: 'logprobs',
   words: [],
-  sentence: 'Log-probabilities of rows of {"prompt", "completion"}: adds "logprob" (their sum), "tokens" (how many) and "token_logprobs".',
+  sentence: 'Log-probabilities of rows of {"prompt", "completion"}, texts or lists of messages: adds "logprob" (their sum), "tokens" (how many) and "token_logprobs".',
   options: {
     policy: requiredText('NAME|PATH', 'The base model or policy.'),
     ...fileOptions,
@@ -23,7 +23,7 @@ export const logprobsCommand = defineCommand({
     checkOut(options.out);
     const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
-    const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, options.eos);
+    const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, () => options.eos);
     const evaluator = createEvaluator(checkpoint);
     const logprobs = await inPortions('logprobs', groups, PORTION, async (some) => (await evaluator.logprobs(checkpoint.weights, some)).flat());
     await evaluator.release();

@@ -1,8 +1,9 @@
-// A model named on the command line, by its name in a project or by its folder, loaded and checked for use.
+// A model named on the command line, by its name in a project or by its folder or GGUF file, loaded and checked for use.
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { isGguf } from '#core/formats/gguf.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
@@ -16,11 +17,11 @@ export interface LoadedModel {
   tokenizer: Tokenizer;
 }
 
-/** The folder of a model: with --project its name counts first, otherwise an existing folder does and needs no project. */
+/** The folder or GGUF file of a model: with --project its name counts first, otherwise an existing folder does and needs no project. */
 export async function modelFolder(nameOrPath: string, project: string | null): Promise<string> {
   if (project === null && fs.existsSync(nameOrPath)) return path.resolve(nameOrPath);
   if (project === null && projectsHere().length === 0) {
-    throw new TastemakerError('bad-file', `There is no model folder ${path.resolve(nameOrPath)}.`, 'Check the path, or name the project that knows the model with --project.');
+    throw new TastemakerError('bad-file', `There is no model ${path.resolve(nameOrPath)}.`, 'Check the path, or name the project that knows the model with --project.');
   }
   return withProject(project, { write: false }, (open) => {
     try {
@@ -32,10 +33,12 @@ export async function modelFolder(nameOrPath: string, project: string | null): P
   });
 }
 
-/** Reads a model folder with its tokenizer. 'bad-model' where the tokenizer writes ids that the model has no embedding for. */
+/** Reads a model folder or GGUF file with its tokenizer. 'bad-model' where the tokenizer writes ids that the model has no embedding for. */
 export async function loadModel(folder: string): Promise<LoadedModel> {
   const found = fs.statSync(folder, { throwIfNoEntry: false });
-  if (!found?.isDirectory()) throw new TastemakerError('bad-file', `${folder} ${found ? 'is a file, not a model folder' : 'does not exist'}.`, 'Name a folder with config.json, model.safetensors and tokenizer.json.');
+  if (!found?.isDirectory() && !(found && isGguf(folder))) {
+    throw new TastemakerError('bad-file', `${folder} ${found ? 'is a file, not a model folder' : 'does not exist'}.`, 'Name a folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.');
+  }
   const checkpoint = loadCheckpoint(folder);
   const tokenizer = await loadTokenizer(folder);
   const { vocabulary } = checkpoint.architecture;

@@ -12,11 +12,11 @@ import { table } from './table.ts';
 export const modelAddCommand = defineCommand({
   name: 'model add',
   words: ['PATH'],
-  sentence: 'Add a model folder (Hugging Face: config.json, safetensors, tokenizer.json) to the project.',
+  sentence: 'Add a model to the project: a folder (Hugging Face: config.json, safetensors, tokenizer.json) or a GGUF file.',
   options: {
-    name: text('NAME', null, "What to call it; the folder's name where this is left out."),
+    name: text('NAME', null, "What to call it; the folder's or file's name where this is left out."),
     kind: oneOf(null, ['base', 'reward'], 'What it is; without this its head says so.'),
-    copy: flag('Copy the folder into the project, so that the project can be moved to another machine.'),
+    copy: flag('Copy it into the project, so that the project can be moved to another machine.'),
     project: projectOption,
   },
   run: ({ words: [given], options }) => withProject(options.project, { write: true }, async (project) => {
@@ -25,7 +25,7 @@ export const modelAddCommand = defineCommand({
     if (options.kind !== null && options.kind !== kind) {
       throw new TastemakerError('bad-argument', `${folder} is a ${kind === 'reward' ? 'reward model' : 'language model'}, not of the kind ${options.kind}.`, `Leave --kind out, or write --kind ${kind}.`);
     }
-    const id = await addModel(project, { name: options.name ?? path.basename(folder), kind, folder, copy: options.copy });
+    const id = await addModel(project, { name: options.name ?? path.basename(folder).replace(/\.gguf$/i, ''), kind, folder, copy: options.copy });
     const { name, path: into } = policyById(project, id);
     const parameters = Object.values(weights).reduce((total, { length }) => total + length, 0);
     return {

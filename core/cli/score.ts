@@ -23,18 +23,18 @@ function wantsEnd(folder: string): boolean {
 export const scoreCommand = defineCommand({
   name: 'score',
   words: [],
-  sentence: 'Score rows of {"prompt", "completion"} with a reward model: adds "score".',
+  sentence: 'Score rows of {"prompt", "completion"}, texts or lists of messages, with a reward model: adds "score".',
   options: {
     reward: requiredText('NAME|PATH', 'The reward model.'),
     ...fileOptions,
-    eos: flag('Append one end-of-text to each completion; reward models of ours get it without asking.'),
+    eos: flag('Append one end-of-text to each completion; to messages, and for reward models of ours, it comes without asking.'),
   },
   run: async ({ options }) => {
     checkOut(options.out);
     const { folder, checkpoint, tokenizer } = await loadModelWith('score', options.reward, options.project);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const eos = options.eos || wantsEnd(folder);
-    const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, eos);
+    const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, ({ prompt }) => eos || prompt.messages != null);
     const evaluator = createEvaluator(checkpoint);
     const scores = await inPortions('score', groups, PORTION, async (some) => (await evaluator.scores(checkpoint.weights, some)).flat());
     await evaluator.release();

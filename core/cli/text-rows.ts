@@ -2,10 +2,13 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import type { Message } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { eachLine, readJsonl } from '#core/formats/jsonl.ts';
-import { asRow, badRow, isText } from '#core/formats/rows.ts';
+import { asRow, badRow, isRow, isText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
+import { encodeAnswers, encodePrompts } from '#core/jobs/prompt-tokens.ts';
+import type { AskedPrompt } from '#core/jobs/prompt-tokens.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import type { Group } from '#core/models/rows.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
@@ -20,25 +23,53 @@ export const fileOptions = {
   project: projectOption,
 };
 
-export interface TextRow<Field extends string> {
+export interface TextRow {
   line: number;
   /** the row as it was, every field of it */
-  row: Row & Record<Field, string>;
+  row: Row;
+  /** "prompt", a text or a list of messages, or "messages" */
+  prompt: AskedPrompt;
+  /** "completion", a text or a list of one message by the assistant, or the last of "messages"; '' where none is asked for */
+  completion: string;
 }
 
 /** Every row with its line; one bad row refuses the file. A prompt may not be empty, a completion may. */
-export function readTextRows<Field extends 'prompt' | 'completion'>(file: string, fields: readonly Field[]): TextRow<Field>[] {
-  const { rows, errors } = readJsonl(file, (value, line): TextRow<Field> => {
-    const row = asRow(value);
-    for (const field of fields) {
-      if (!isText(row[field])) throw badRow(row[field] === undefined ? `"${field}" is missing.` : `"${field}" is not text.`);
-      if (field === 'prompt' && row[field] === '') throw badRow('"prompt" is empty.');
-    }
-    return { line, row: row as Row & Record<Field, string> };
+export function readTextRows(file: string, fields: readonly ('prompt' | 'completion')[]): TextRow[] {
+  const withCompletion = fields.includes('completion');
+  const { rows, errors } = readJsonl(file, (value, line): TextRow => {
+    const row = asRow(value), inMessages = row.prompt === undefined && row.messages !== undefined;
+    const given = inMessages ? messagesOf(row.messages, 'messages') : Array.isArray(row.prompt) ? messagesOf(row.prompt, 'prompt') : textOf(row.prompt, 'prompt');
+    if (given === '') throw badRow('"prompt" is empty.');
+    const answered = inMessages && withCompletion && row.completion === undefined && given.length > 1 && (given as Message[]).at(-1)!.role === 'assistant';
+    const messages = isText(given) ? null : answered ? given.slice(0, -1) : given;
+    if (messages?.at(-1)!.role === 'assistant') throw badRow(`"${inMessages ? 'messages' : 'prompt'}" ends with a message by the assistant, which leaves nothing to answer.`);
+    const completion = answered ? (given as Message[]).at(-1)!.content : withCompletion ? completionOf(row.completion) : '';
+    return { line, row, prompt: { text: isText(given) ? given : messages!.at(-1)!.content, messages }, completion };
   });
   refuseBadRows(file, errors);
   if (rows.length === 0) throw new TastemakerError('bad-file', `${file} ${isEmpty(file) ? 'is empty' : 'has no rows'}.`, `Give it one JSON object a line, with ${fields.map((field) => `"${field}"`).join(' and ')}.`);
   return rows;
+}
+
+function textOf(value: unknown, field: string): string {
+  if (!isText(value)) throw badRow(value === undefined ? `"${field}" is missing.` : `"${field}" is not text.`);
+  return value;
+}
+function completionOf(value: unknown): string {
+  if (!Array.isArray(value)) return textOf(value, 'completion');
+  const [message, ...more] = messagesOf(value, 'completion') as [Message, ...Message[]];
+  if (more.length || message.role !== 'assistant') throw badRow('"completion" is a list, and not of one message by the assistant.');
+  return message.content;
+}
+const ROLES: readonly unknown[] = ['system', 'user', 'assistant'];
+function messagesOf(value: unknown, field: string): Message[] {
+  if (!Array.isArray(value) || value.length === 0) throw badRow(`"${field}" is not a list of messages.`);
+  return value.map((item: unknown, i) => {
+    const { role, content } = isRow(item) ? item : {};
+    if (!ROLES.includes(role)) throw badRow(`Message ${i + 1} of "${field}" has the role ${JSON.stringify(role) ?? 'missing'}, not system, user or assistant.`);
+    if (!isText(content)) throw badRow(`Message ${i + 1} of "${field}" has no text as its "content".`);
+    return { role: role as Message['role'], content };
+  });
 }
 
 /** Refuses an --out that could not be written before any work is done for it. */
@@ -54,10 +85,17 @@ function isEmpty(file: string): boolean {
   return empty;
 }
 
-/** Prompts and completions tokenised separately, as given. 'too-long' and 'bad-data' name the line. */
-export async function tokenise(file: string, rows: readonly TextRow<'prompt' | 'completion'>[], tokenizer: Tokenizer, architecture: Architecture, addEnd: boolean): Promise<Group[]> {
-  const prompts = await tokenizer.encodeBatch(rows.map(({ row }) => row.prompt));
-  const completions = (await tokenizer.encodeBatch(rows.map(({ row }) => row.completion))).map((ids) => (addEnd ? [...ids, tokenizer.endOfText] : ids));
+/** Ids of the rows' prompts; conversations go through the model's chat template. 'bad-data' names a line that holds one where there is no template, or that it refuses. */
+export async function tokenisePrompts(file: string, rows: readonly TextRow[], tokenizer: Tokenizer): Promise<number[][]> {
+  const conversation = rows.find(({ prompt }) => prompt.messages);
+  if (conversation && tokenizer.chatTemplate === null) throw new TastemakerError('bad-data', `Line ${conversation.line} of ${file} holds a conversation, and the model has no chat template to write it out with.`, 'Give the prompt as text, or use a model that was tuned for chat.');
+  return encodePrompts(tokenizer, rows.map(({ prompt }) => prompt), (i) => `Line ${rows[i]!.line} of ${file}`);
+}
+
+/** Prompts and completions tokenised separately. `ended` says which completions get the token that ends one. 'too-long' and 'bad-data' name the line. */
+export async function tokenise(file: string, rows: readonly TextRow[], tokenizer: Tokenizer, architecture: Architecture, ended: (row: TextRow) => boolean): Promise<Group[]> {
+  const prompts = await tokenisePrompts(file, rows, tokenizer);
+  const completions = await encodeAnswers(tokenizer, rows.map((row) => ({ prompt: row.prompt, text: row.completion, ended: ended(row) })), (i) => `Line ${rows[i]!.line} of ${file}`);
   rows.forEach(({ line }, i) => checkLength(file, line, prompts[i]!.length, completions[i]!.length, architecture.context));
   return rows.map((_, i) => ({ prompt: prompts[i]!, completions: [completions[i]!] }));
 }

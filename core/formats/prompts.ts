@@ -1,17 +1,26 @@
-// Prompts from other people's files: rows with a prompt, Reddit TL;DR posts, SciTLDR papers, tables, plain lines; and their truncation.
+// Prompts from other people's files: rows with a prompt, conversations, Reddit TL;DR posts, SciTLDR papers, tables, plain lines; and their truncation.
 import path from 'node:path';
 import { delimiterOf, firstLine, headerOf, readCsv } from './csv.ts';
 import { readUtf8 } from './file-access.ts';
 import { eachLine, readJsonl } from './jsonl.ts';
+import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
+import { extraOf, splitOf } from './preferences/format.ts';
+import type { Message, Preference } from './preferences/preference.ts';
 import { asRow, badRow, isRow, isText, optionalText, requiredText, type Row, type RowError } from './rows.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 export interface PromptRow {
+  /** of a conversation, what stands for it where only text can */
   text: string;
+  messages: Message[] | null;
   /** a person's answer, where the file has one */
   reference: string | null;
   /** the row's own "source", or the file's name */
   source: string;
+  /** the split that the row names */
+  split: Preference['split'];
+  /** fields of the file that the row came from before, as our own files keep them */
+  extra: Preference['extra'] | null;
 }
 
 /** Which column holds which of a prompt's fields. */
@@ -53,7 +62,7 @@ export async function truncatePost({ subreddit, title, post }: TldrPost, limit: 
 
 interface RowFormat {
   fits: (row: Row) => boolean;
-  read: (row: Row) => { text: string; reference: string | null };
+  read: (row: Row) => { text: string; messages?: Message[]; reference: string | null };
 }
 
 /** The first of these columns that holds text; a list (several references) gives its first. */
@@ -68,11 +77,25 @@ function firstText(row: Row, columns: readonly string[]): string | null {
 export const promptColumns = ['prompt', 'text', 'query'];
 export const referenceColumns = ['reference', 'completion', 'target', 'summary'];
 
+const isConversation = (row: Row) => isMessageList(row['messages']) || isMessageList(row['prompt']);
+
+/** A prompt as text or as messages, whichever the row has: our own files mix them. A conversation that ends with an answer has its reference there. */
+function readPrompt(row: Row): ReturnType<RowFormat['read']> {
+  if (!isConversation(row)) return { text: requiredText(row, promptColumns.find((column) => column in row) ?? 'prompt'), reference: firstText(row, referenceColumns) };
+  const all = isMessageList(row['messages']) ? messagesOf(row['messages'], 'messages') : messagesOf(row['prompt'], 'prompt');
+  const last = all.at(-1)!, isAnswered = last.role === 'assistant';
+  const messages = isAnswered ? all.slice(0, -1) : all;
+  if (messages.length === 0) throw badRow('The conversation is an answer without a question.');
+  const { completion } = row, answer = isMessageList(completion) && completion.length === 1 ? messageOf(completion[0], '"completion"').content : firstText(row, referenceColumns);
+  return { text: conversationText(messages), messages, reference: isAnswered ? last.content : answer };
+}
+
 /** In the order they are tried on the first row; the name is what `readPrompts` reports. */
 const rowFormats: Record<string, RowFormat> = {
+  messages: { fits: isConversation, read: readPrompt },
   prompt: {
     fits: (row) => promptColumns.some((column) => column in row),
-    read: (row) => ({ text: requiredText(row, promptColumns.find((column) => column in row) ?? 'prompt'), reference: firstText(row, referenceColumns) }),
+    read: readPrompt,
   },
   tldr: {
     fits: (row) => 'subreddit' in row && 'title' in row && 'post' in row,
@@ -146,7 +169,7 @@ export function readColumns(file: string): string[] {
 }
 
 function nothingFits(file: string, why: string): TastemakerError {
-  const shapes = 'JSON lines of {"prompt"}, {"subreddit", "title", "post"} or {"source": [sentences], "target": [summaries]}, a table (.csv) with a prompt or text column, or a .txt file with one prompt a line';
+  const shapes = 'JSON lines of {"prompt"}, {"messages": [{"role", "content"}]}, {"subreddit", "title", "post"} or {"source": [sentences], "target": [summaries]}, a table (.csv) with a prompt or text column, or a .txt file with one prompt a line';
   return new TastemakerError('bad-data', `No prompt was found in ${file} (${why}); what works is ${shapes}.`, 'Name the column with --map text=COLUMN, or save the file in one of these shapes.');
 }
 
@@ -161,7 +184,7 @@ function startOf(file: string): string {
 }
 
 /**
- * Reads prompts and says in `format` what it took the file for: prompt, tldr, scitldr or mapped (of JSON lines or of a
+ * Reads prompts and says in `format` what it took the file for: prompt, messages, tldr, scitldr or mapped (of JSON lines or of a
  * table, named "csv prompt" and so on), or text, one prompt a line. `map` names the columns where they have other names.
  * A bad row is left out and named by its line. Throws 'bad-file' for an empty file, 'bad-data' where nothing fits.
  */
@@ -175,7 +198,7 @@ export function readPrompts(file: string, { map }: { map?: Record<string, string
   if (!container) throw nothingFits(file, `its ending is ${path.extname(file)}`);
   if (container === 'text') {
     const lines = readUtf8(file).split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
-    return { prompts: lines.map((text) => ({ text, reference: null, source: name })), errors: [], format: 'text' };
+    return { prompts: lines.map((text) => ({ text, messages: null, reference: null, source: name, split: null, extra: null })), errors: [], format: 'text' };
   }
 
   let chosen: [name: string, format: RowFormat] | undefined = mapped && ['mapped', mapped];
@@ -185,7 +208,7 @@ export function readPrompts(file: string, { map }: { map?: Record<string, string
     if (!chosen) throw badRow(`None of the columns ${columnList(row)} is known to hold a prompt.`);
     if (mapped && !mapped.fits(row)) throw badRow(`The column for the text is not among ${columnList(row)}.`);
     const source = row[mapped?.source ?? 'source'];
-    return { ...chosen[1].read(row), source: isText(source) && source !== '' ? source : name };
+    return { messages: null, ...chosen[1].read(row), source: isText(source) && source !== '' ? source : name, split: splitOf(row['split']), extra: isRow(row['extra']) ? extraOf(row['extra'], []) : null };
   };
   const { rows, errors } = container === 'csv' ? readCsv(file, check) : readJsonl(file, check);
   if (!chosen) {

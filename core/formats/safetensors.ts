@@ -4,6 +4,7 @@
 //   {"__metadata__": {text: text}, "wte": {"dtype": "F32", "shape": [50257, 768], "data_offsets": [0, 154389504]}, …}
 import { floatsFromBfloat16, floatsFromHalves, halvesFromFloats, bfloat16FromFloats } from './number-formats.ts';
 import { readFully, replaceFile, withFile, writeFully } from './file-access.ts';
+import { brief } from './json-file.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 const HEADER_LIMIT = 100_000_000; // bytes; the limit of the format's own library
@@ -40,6 +41,8 @@ const encoders = {
 export type FloatDtype = keyof typeof encoders;
 /** A tensor to be written; the product of `shape` is the length of `data`. */
 export interface NamedTensor { name: string; shape: readonly number[]; data: Float32Array }
+/** One whose numbers are asked for once, when their turn comes: a large model is then never in memory as a whole. */
+export type TensorToWrite = NamedTensor | (Omit<NamedTensor, 'data'> & { load(): Float32Array });
 
 export interface SafetensorsTensor {
   dtype: Dtype;
@@ -65,7 +68,7 @@ function bad(message: string, hint = 'The file is damaged or not in the safetens
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 /** A name from a file, safe to show: quoted, and cut where someone made it endless. */
-const quoted = (name: unknown) => JSON.stringify(String(name).slice(0, 200));
+const quoted = (name: unknown) => (typeof name === 'string' ? JSON.stringify(name.slice(0, 200)) : brief(name));
 
 function readHeader(file: string, fd: number, size: number): { header: Record<string, unknown>; start: number } {
   if (size < 8) throw bad(`${file} is ${size} bytes long, too short for a safetensors file.`);
@@ -168,22 +171,26 @@ export function readSafetensors(file: string): SafetensorsFile {
   return { metadata, tensors };
 }
 
+export const numbersIn = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
+
 /**
  * Writes `tensors` in the order given, all as `dtype` (F32 unless told; F16 and BF16 round to nearest even). The file is
- * whole or absent. Throws 'bad-argument' for a repeated name or a shape that does not match its data, 'disk' when full.
+ * whole or absent. `onProgress` hears the bytes of each tensor. Throws 'bad-argument' for a repeated name or a shape that does not match its data, 'disk' when full.
  */
 export function writeSafetensors(
   file: string,
-  tensors: readonly NamedTensor[],
-  { dtype = 'F32', metadata }: { dtype?: FloatDtype; metadata?: Record<string, string> } = {},
+  tensors: readonly TensorToWrite[],
+  { dtype = 'F32', metadata, onProgress }: { dtype?: FloatDtype; metadata?: Record<string, string>; onProgress?: ((bytes: number) => void) | undefined } = {},
 ): void {
   const entries = new Map<string, unknown>();
   if (metadata) entries.set('__metadata__', metadata);
+  const unlike = ({ name, shape }: TensorToWrite, numbers: number) => new TastemakerError('bad-argument', `Tensor ${quoted(name)} for ${file} has shape [${shape.join(', ')}] but ${numbers} numbers.`, 'The product of the shape must be the number of values.');
   let at = 0;
-  for (const { name, shape, data } of tensors) {
+  for (const tensor of tensors) {
+    const { name, shape } = tensor, numbers = numbersIn(shape);
     if (name === '__metadata__' || entries.has(name)) throw new TastemakerError('bad-argument', `Tensor ${quoted(name)} cannot be written to ${file}: the name is taken.`, 'Give every tensor a name of its own.');
-    if (!shape.every(isCount) || shape.reduce((a, b) => a * b, 1) !== data.length) throw new TastemakerError('bad-argument', `Tensor ${quoted(name)} for ${file} has shape [${shape.join(', ')}] but ${data.length} numbers.`, 'The product of the shape must be the number of values.');
-    const end = at + data.length * elementBytes[dtype];
+    if (!shape.every(isCount) || ('data' in tensor && numbers !== tensor.data.length)) throw unlike(tensor, 'data' in tensor ? tensor.data.length : numbers);
+    const end = at + numbers * elementBytes[dtype];
     entries.set(name, { dtype, shape, data_offsets: [at, end] });
     at = end;
   }
@@ -193,6 +200,11 @@ export function writeSafetensors(
   header.set(json, 8);
   replaceFile(file, (fd) => {
     writeFully(fd, header);
-    for (const { data } of tensors) writeFully(fd, encoders[dtype](data));
+    for (const tensor of tensors) {
+      const data = 'data' in tensor ? tensor.data : tensor.load();
+      if (data.length !== numbersIn(tensor.shape)) throw unlike(tensor, data.length);
+      writeFully(fd, encoders[dtype](data));
+      onProgress?.(data.length * elementBytes[dtype]);
+    }
   });
 }

@@ -5,8 +5,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { readFully, replaceFile, withFile, writeFully } from './file-access.ts';
-import { elementBytes, readSafetensors, writeSafetensors } from './safetensors.ts';
-import type { Dtype, FloatDtype, NamedTensor, SafetensorsFile, SafetensorsTensor } from './safetensors.ts';
+import { brief } from './json-file.ts';
+import { elementBytes, numbersIn, readSafetensors, writeSafetensors } from './safetensors.ts';
+import type { FloatDtype, SafetensorsFile, SafetensorsTensor, TensorToWrite } from './safetensors.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 /** Tensors by name; `shape`, `dtype` and `load` throw 'bad-model' for a name that is not there. */
@@ -14,7 +15,8 @@ export interface Weights {
   names(): string[];
   has(name: string): boolean;
   shape(name: string): number[];
-  dtype(name: string): Dtype;
+  /** how the file says that the numbers are stored: a dtype of safetensors, a block format of GGUF */
+  dtype(name: string): string;
   /** float32, row-major, read from disk at each call */
   load(name: string): Float32Array;
 }
@@ -45,7 +47,7 @@ function readIndex(index: string): Map<string, string> {
   for (const [name, shard] of Object.entries(map as Record<string, unknown>)) {
     const parts = typeof shard === 'string' ? shard.split(/[/\\]/) : [];
     const inside = parts.length > 0 && parts.every((part) => part !== '' && part !== '..' && !part.includes(':') && !part.includes('\0'));
-    if (!inside) throw fail(`puts tensor ${JSON.stringify(name.slice(0, 200))} in ${JSON.stringify(shard)?.slice(0, 200)}, which is not a file inside the folder`);
+    if (!inside) throw fail(`puts tensor ${JSON.stringify(name.slice(0, 200))} in ${brief(shard)}, which is not a file inside the folder`);
     shards.set(name, parts.join('/'));
   }
   if (shards.size === 0) throw fail('lists no tensor');
@@ -98,11 +100,11 @@ export function openWeights(folder: string): Weights {
 const SHARD_BYTES = 5e9;
 
 /** Tensors in order, cut as huggingface_hub does (`split_state_dict_into_shards_factory`), numbering included: an oversize one closes no shard. */
-function cutIntoShards(tensors: readonly NamedTensor[], bytesEach: number, limit: number): NamedTensor[][] {
-  const shards: NamedTensor[][] = [];
-  let open: NamedTensor[] = [], openBytes = 0;
+function cutIntoShards(tensors: readonly TensorToWrite[], bytesEach: number, limit: number): TensorToWrite[][] {
+  const shards: TensorToWrite[][] = [];
+  let open: TensorToWrite[] = [], openBytes = 0;
   for (const tensor of tensors) {
-    const bytes = tensor.data.length * bytesEach;
+    const bytes = numbersIn(tensor.shape) * bytesEach;
     if (bytes > limit) {
       shards.push([tensor]);
       continue;
@@ -120,15 +122,17 @@ function cutIntoShards(tensors: readonly NamedTensor[], bytesEach: number, limit
 /**
  * Writes `tensors` into `folder`, which must hold no weights yet: one model.safetensors where they fit in `maxShardBytes`
  * (bytes of tensors; headers come on top), else shards and their index. A larger tensor has a shard of its own.
- * Each file is whole or absent, the index comes last. Throws as `writeSafetensors` does.
+ * Each file is whole or absent, the index comes last. `onProgress` hears the bytes written and their total. Throws as `writeSafetensors` does.
  */
 export function writeWeights(
   folder: string,
-  tensors: readonly NamedTensor[],
-  { dtype = 'F32', metadata, maxShardBytes = SHARD_BYTES }: { dtype?: FloatDtype | undefined; metadata?: Record<string, string>; maxShardBytes?: number | undefined } = {},
+  tensors: readonly TensorToWrite[],
+  { dtype = 'F32', metadata, maxShardBytes = SHARD_BYTES, onProgress }: { dtype?: FloatDtype | undefined; metadata?: Record<string, string>; maxShardBytes?: number | undefined; onProgress?: ((bytes: number, total: number) => void) | undefined } = {},
 ): void {
   if (!(maxShardBytes >= 1)) throw new TastemakerError('bad-argument', `A shard cannot be limited to ${maxShardBytes} bytes.`, 'Give a number of bytes above 0.');
-  const options = { dtype, ...(metadata && { metadata }) };
+  const numbers = tensors.reduce((sum, { shape }) => sum + numbersIn(shape), 0), total = numbers * elementBytes[dtype];
+  let written = 0;
+  const options = { dtype, ...(metadata && { metadata }), onProgress: (bytes: number) => onProgress?.((written += bytes), total) };
   const shards = cutIntoShards(tensors, elementBytes[dtype], maxShardBytes);
   if (shards.length <= 1) return writeSafetensors(path.join(folder, SINGLE), tensors, options);
 
@@ -142,9 +146,8 @@ export function writeWeights(
     }
     writeSafetensors(path.join(folder, file), shard, options);
   }
-  const numbers = tensors.reduce((sum, { data }) => sum + data.length, 0);
   const index = {
-    metadata: { total_parameters: numbers, total_size: numbers * elementBytes[dtype] },
+    metadata: { total_parameters: numbers, total_size: total },
     weight_map: Object.fromEntries([...shardOf].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
   replaceFile(path.join(folder, INDEX), (fd) => writeFully(fd, new TextEncoder().encode(`${JSON.stringify(index, null, 2)}\n`)));

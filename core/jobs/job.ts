@@ -17,6 +17,8 @@ import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import type { Completion, RunKind, RunStatus } from '#core/contract.ts';
 import { replaceFile, withFile, writeFully } from '#core/formats/file-access.ts';
+import { adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
+import { isGguf } from '#core/formats/gguf.ts';
 import { appendJsonl, eachLine, readJsonl, writeJsonl } from '#core/formats/jsonl.ts';
 import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
 import { runtimeVersion } from '#core/autodiff/session.ts';
@@ -172,10 +174,12 @@ function hashFile(hash: Hash, file: string, without = 0): void {
   });
 }
 
-/** Hash of a model's weights: the single file, or all shards in order. */
+/** Hash of a model's weights: the single file, or all shards in order; of an adapter with its base. */
 function hashModel(folder: string): string {
   const hash = createHash('sha256');
-  for (const name of fs.readdirSync(folder).filter((entry) => entry.endsWith('.safetensors')).sort()) hashFile(hash, path.join(folder, name));
+  const files = isGguf(folder) ? [folder] : fs.readdirSync(folder).filter((entry) => entry.endsWith('.safetensors')).sort().map((name) => path.join(folder, name));
+  for (const file of files) hashFile(hash, file);
+  if (isAdapterFolder(folder)) hash.update(hashModel(adapterBase(folder)));
   return hash.digest('hex');
 }
 
@@ -201,7 +205,7 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
   const file = (name: string) => path.join(folder, name);
   for (const [role, model] of Object.entries(manifest.models)) {
     const at = path.resolve(projectFolder, model.path);
-    if (!fs.existsSync(at)) throw new TastemakerError('bad-file', `The ${role} model of run ${id} is gone: ${at}.`, 'Put the folder back where it was.');
+    if (!fs.existsSync(at)) throw new TastemakerError('bad-file', `The ${role} model of run ${id} is gone: ${at}.`, 'Put it back where it was.');
     if (hashModel(at) !== model.sha256) throw new TastemakerError('bad-model', `The ${role} model of run ${id} has changed since the run began: ${at}.`, 'Put the first weights back, or start a new run.');
   }
   for (const place of [folder, file('checkpoints')]) { // what a killed process was writing

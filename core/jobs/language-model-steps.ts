@@ -1,10 +1,10 @@
 // The training loop that pretraining and SFT share: next-token cross-entropy, a few steps a call, validation, best kept.
 
 import path from 'node:path';
-import { checkpointParameters, saveCheckpoint } from '#core/models/checkpoint.ts';
-import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
+import { saveCheckpoint } from '#core/models/checkpoint.ts';
+import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
-import { languageModelFeeds, languageModelLoss, languageModelRows, rowLength } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss, languageModelRows, predictionsPerRow, rowLength } from '#core/training/language-model.ts';
 import type { WeightedText } from '#core/training/language-model.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
@@ -12,12 +12,15 @@ import { choice, count, real } from './config.ts';
 import type { Config } from './config.ts';
 import type { Outcome, RunContext } from './job.ts';
 import { packState, unpackState } from './training-state.ts';
+import { microBatches, TUNING_SETTINGS } from './tuning.ts';
+import type { Tuned } from './tuning.ts';
 
 export const LANGUAGE_MODEL_SETTINGS = {
   learning_rate: real(1e-3, [0, 1], 'Peak learning rate.'),
   schedule: choice('cosine', ['cosine', 'linear', 'constant'], 'How the learning rate falls to the end (P20: cosine).'),
   warmup: count(0, [0, 1e9], 'Steps of linear warm-up.'),
   batch: count(16, [1, 4096], 'Texts a step.'),
+  micro_batch: TUNING_SETTINGS.micro_batch,
   beta2: real(0.999, [0, 0.99999], "Adam's β₂."),
   epsilon: real(1e-8, [1e-12, 1], "Adam's ε."),
   weight_decay: real(0.01, [0, 1], 'Decoupled weight decay on matrices.'),
@@ -38,12 +41,12 @@ export interface TextPlan {
   show?(step: number, weights: WeightArrays): Promise<void>;
 }
 
-/** Trains `start` on the plan, resuming where the run was: model/ holds the last weights, best/ those of the lowest validation loss. */
-export async function trainOnTexts(context: RunContext, config: StepsConfig, start: Checkpoint, plan: TextPlan, tokenizerFrom: string): Promise<{ status: Outcome['status']; steps: number; validationLoss: number | null }> {
-  const saved = context.saved();
-  const trainer = createTrainer(checkpointParameters(start), saved ? unpackState('model', saved, saved.step) : freshState(start.weights), languageModelLoss(start.architecture), {
+/** Trains what `part` says on the plan, resuming where the run was: model/ holds the last weights, best/ those of the lowest validation loss. */
+export async function trainOnTexts(context: RunContext, config: StepsConfig, part: Tuned, plan: TextPlan, tokenizerFrom: string): Promise<{ status: Outcome['status']; steps: number; validationLoss: number | null }> {
+  const saved = context.saved(), { start } = part;
+  const trainer = createTrainer(part.parameters, saved ? unpackState('model', saved, saved.step) : freshState(part.weights), languageModelLoss(start.architecture), {
     betas: [0.9, config.beta2], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
-  });
+  }, part.options);
   const evaluator = createEvaluator(start);
   let best = (saved?.rest.best ?? null) as number | null, lastLoss = (saved?.rest.lastLoss ?? null) as number | null;
   let status: Outcome['status'] = 'done';
@@ -63,7 +66,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, sta
 
   const save = () => context.save({ step, tensors: packState('model', trainer.state()), rest: { best, lastLoss } });
   let step = trainer.state().step;
-  if (!saved) await plan.show?.(0, trainer.state().weights);
+  if (!saved) await plan.show?.(0, trainer.weights());
   context.phase('training');
   while (step < plan.steps) {
     if (context.stopping()) {
@@ -75,21 +78,22 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, sta
     const T = rowLength(Math.max(...batches.flat().map(({ ids }) => ids.length)), 16);
     const rates = batches.map((_, i) => config.learning_rate * scheduleFactor(config.schedule, step + i, plan.steps, config.warmup));
     const started = performance.now();
-    const report = await trainer.steps(`T${T}`, languageModelFeeds(batches[0]!.length, T), languageModelRows(batches, T), rates);
+    const rows = batches[0]!.length, Q = predictionsPerRow(batches.flat(), T), micro = microBatches(rows, config);
+    const report = await trainer.steps(`T${T}Q${Q}`, languageModelFeeds(rows / micro, T, Q), languageModelRows(batches, T, Q), rates, micro);
     const tokens = batches.flat().reduce((sum, { ids }) => sum + ids.length, 0);
     step += n;
     context.report(step, plan.steps, { loss: mean(report.loss!), grad_norm: mean(report.grad_norm!), learning_rate: rates.at(-1)!, tokens_per_second: (tokens / (performance.now() - started)) * 1000 });
     const crossed = (every: number) => every > 0 && Math.floor(step / every) > Math.floor((step - n) / every);
     // before the checkpoint, so that a run killed after it does not report this validation twice
     if (crossed(config.validate_every) || step === plan.steps) {
-      lastLoss = await validate(step, trainer.state().weights);
-      await plan.show?.(step, trainer.state().weights);
+      lastLoss = await validate(step, trainer.weights());
+      await plan.show?.(step, trainer.weights());
       context.phase('training');
     }
     if (crossed(config.checkpoint_every) || step === plan.steps) save();
   }
   if (status === 'stopped') save();
-  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights: trainer.state().weights }, { tokenizerFrom });
+  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights: trainer.weights() }, { tokenizerFrom });
   await trainer.release();
   await evaluator.release();
   return { status, steps: step, validationLoss: lastLoss };

@@ -6,21 +6,23 @@ import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { encodePrompts, withStops } from './prompt-tokens.ts';
 
-export interface SampleOnce { name: string; folder: string; /** folder of a reward model that scores */ reward: string | null; prompt: string; k: number; sampling: SamplingParameters }
+export interface SampleOnce { name: string; folder: string; /** folder of a reward model that scores */ reward: string | null; prompt: string; /** the prompt is what a user says to a chat model */ chat?: boolean; k: number; sampling: SamplingParameters }
 export interface Written { text: string; finish: Finish; logprob: number; tokens: number; score: number | null }
 
-/** 'too-long' where prompt and completion exceed the context, 'bad-argument' for an empty prompt or a model that cannot write. */
-export async function sampleOnce({ name, folder, reward, prompt, k, sampling }: SampleOnce): Promise<Written[]> {
+/** 'too-long' where prompt and completion exceed the context, 'bad-argument' for an empty prompt, a model that cannot write, or a chat with one that has no chat template. */
+export async function sampleOnce({ name, folder, reward, prompt, chat = false, k, sampling }: SampleOnce): Promise<Written[]> {
   const checkpoint = loadCheckpoint(folder), tokenizer = await loadTokenizer(folder), { context } = checkpoint.architecture;
   if (checkpoint.head !== 'language-model') throw new TastemakerError('bad-argument', `"${name}" is a reward model; it cannot write.`, 'Choose a base model or a policy.');
-  const ids = await tokenizer.encode(prompt);
+  if (chat && tokenizer.chatTemplate === null) throw new TastemakerError('bad-argument', `"${name}" has no chat template, so it can not take a prompt as a message.`, 'Give it the text to go on from, or choose a model that was tuned for chat.');
+  const [ids] = (await encodePrompts(tokenizer, [{ text: prompt, messages: chat && prompt !== '' ? [{ role: 'user', content: prompt }] : null }], () => 'The prompt')) as [number[]];
   if (ids.length === 0) throw new TastemakerError('bad-argument', 'The prompt is empty.', 'Type something for the model to go on from.');
   if (ids.length + sampling.maxNew > context) {
     const room = context - ids.length;
     throw new TastemakerError('too-long', `The prompt has ${ids.length} tokens; with ${sampling.maxNew} new ones it exceeds the ${context} that "${name}" can see.`, room > 0 ? `Ask for at most ${room} new tokens, or shorten the prompt.` : `Shorten the prompt by at least ${1 - room} tokens.`);
   }
-  const sampler = createSampler(checkpoint.architecture);
+  const sampler = createSampler(withStops(checkpoint.architecture, tokenizer));
   const [written] = await sampler.sample(checkpoint.weights, [{ prompt: ids, streams: Array.from({ length: k }, (_, j) => `try/${j}`) }], sampling);
   const texts = await tokenizer.decodeBatch(written!.map(({ tokenIds }) => tokenIds));
   const scores = reward === null ? null : await scoresOf(reward, checkpoint.architecture.vocabulary, ids, written!.map(({ tokenIds }) => tokenIds));

@@ -1,7 +1,9 @@
 // What a batch of samples looks like as numbers, and the rules that stop a run when it goes wrong (D35).
 
+import { endOf } from '#core/models/sampler.ts';
+
 /** Mean length, share that ended, and the share of distinct three-token sequences. */
-export function describeSamples(completions: readonly (readonly number[])[], endOfText: number): { length: number; ended: number; distinct: number } {
+export function describeSamples(completions: readonly (readonly number[])[], stops: readonly number[]): { length: number; ended: number; distinct: number } {
   const triples = new Set<string>();
   let all = 0;
   for (const ids of completions) {
@@ -9,7 +11,7 @@ export function describeSamples(completions: readonly (readonly number[])[], end
   }
   return {
     length: completions.reduce((sum, ids) => sum + ids.length, 0) / completions.length,
-    ended: completions.filter((ids) => ids.includes(endOfText)).length / completions.length,
+    ended: completions.filter((ids) => endOf(ids, stops) >= 0).length / completions.length,
     distinct: all ? triples.size / all : 1,
   };
 }

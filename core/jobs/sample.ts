@@ -1,6 +1,6 @@
 // Samples completions of a project's prompts from one of its models, a batch of prompts at a time.
 
-import type { SamplingParameters, Split } from '#core/contract.ts';
+import type { Message, SamplingParameters, Split } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { loadArchitecture, loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createSampler } from '#core/models/sampler.ts';
@@ -13,6 +13,7 @@ import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { need } from './job.ts';
 import type { Drawn, Inputs, Job, Outcome, RunContext } from './job.ts';
+import { encodePrompts, withStops } from './prompt-tokens.ts';
 
 export const SAMPLE_SETTINGS = {
   policy: words('base', 'The base model or policy that writes.'),
@@ -28,10 +29,11 @@ export const SAMPLE_SETTINGS = {
 type SampleConfig = Config<typeof SAMPLE_SETTINGS>;
 
 /** A row of data.jsonl: a prompt, how many completions it has, and the name that its random streams begin with. */
-interface Row { id: number; text: string; first: number; stream: string }
+interface Row { id: number; text: string; messages?: Message[] | null; first: number; stream: string }
 
 const PROMPTS_A_BATCH = 64; // written together; a kill loses at most this many prompts' samples
 const parametersOf = ({ temperature, top_k: topK, top_p: topP, max_new: maxNew, seed }: SampleConfig): SamplingParameters => ({ temperature, topK, topP, maxNew, seed });
+const called = (rows: readonly Row[]) => (i: number) => `Prompt ${rows[i]!.id}`;
 const noWriter = (name: string) => new TastemakerError('bad-argument', `"${name}" is a reward model; it cannot write.`, 'Name a base model or a policy.');
 
 async function prepare(project: Project, config: SampleConfig): Promise<Inputs> {
@@ -40,7 +42,7 @@ async function prepare(project: Project, config: SampleConfig): Promise<Inputs> 
   const all = listPrompts(project, { ...(config.split ? { split: config.split as Split } : {}), ...(config.prompts ? { limit: config.prompts } : {}) });
   need(all.length, 1, 'prompts', 'Import prompts first (`tastemaker import prompts FILE`).');
   const had = countDrawn(project, policy.id, parametersOf(config));
-  const rows = all.map(({ id, text }): Row => ({ id, text, first: had.get(id) ?? 0, stream: `sample/${policy.id}/${id}` })).filter(({ first }) => first < config.k);
+  const rows = all.map(({ id, text, messages }): Row => ({ id, text, messages, first: had.get(id) ?? 0, stream: `sample/${policy.id}/${id}` })).filter(({ first }) => first < config.k);
   await checkRoom(policyPath(project, policy), rows, config.max_new);
   return { models: { policy: policyPath(project, policy) }, data: rows };
 }
@@ -49,7 +51,7 @@ async function prepare(project: Project, config: SampleConfig): Promise<Inputs> 
 async function checkRoom(folder: string, rows: readonly Row[], maxNew: number): Promise<void> {
   const { context } = loadArchitecture(folder), tokenizer = await loadTokenizer(folder);
   for (let at = 0; at < rows.length; at += PROMPTS_A_BATCH) {
-    const ids = await tokenizer.encodeBatch(rows.slice(at, at + PROMPTS_A_BATCH).map(({ text }) => text));
+    const part = rows.slice(at, at + PROMPTS_A_BATCH), ids = await encodePrompts(tokenizer, part, called(part));
     if (ids.some(({ length }) => length + maxNew <= context)) return;
   }
   if (rows.length) throw new TastemakerError('too-long', `None of the ${rows.length} prompts fits: with ${maxNew} new tokens the shortest exceeds the model's context of ${context}.`, 'Shorten the prompts, lower the setting max_new (--max-new), or use a model with a longer context.');
@@ -60,12 +62,12 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
   const { architecture, weights, head } = loadCheckpoint(folder);
   if (head !== 'language-model') throw noWriter(config.policy);
   const tokenizer = await loadTokenizer(folder);
-  const wanted = context.data<Row>(), ids = await tokenizer.encodeBatch(wanted.map(({ text }) => text));
+  const wanted = context.data<Row>(), ids = await encodePrompts(tokenizer, wanted, called(wanted));
   const fitting = wanted.map((row, i) => ({ ...row, ids: ids[i]! })).filter((row) => row.ids.length + config.max_new <= architecture.context);
   const tooLong = wanted.length - fitting.length;
   if (tooLong) context.log(`${tooLong} of ${wanted.length} prompts do not fit the model's context with ${config.max_new} new tokens and are left out.`);
 
-  const sampler = createSampler(architecture);
+  const sampler = createSampler(withStops(architecture, tokenizer));
   // like lengths together, so that a batch wastes little on padding; the same batches each time, so that a resumed run draws the same
   const order = fitting.toSorted((a, b) => a.ids.length - b.ids.length);
   const saved = context.saved();

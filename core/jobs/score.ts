@@ -1,6 +1,6 @@
 // Scores completions that a reward model has not seen, and measures how likely a reference finds them, token by token.
 
-import type { Prompt } from '#core/contract.ts';
+import type { Message, Prompt } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
@@ -13,6 +13,8 @@ import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { words } from './config.ts';
 import type { Config } from './config.ts';
 import type { Inputs, Job, Measured, Outcome, RunContext } from './job.ts';
+import { encodeAnswers, encodePrompts } from './prompt-tokens.ts';
+import type { AskedPrompt } from './prompt-tokens.ts';
 
 export const SCORE_SETTINGS = {
   reward: words('reward', 'The reward model that scores; empty = none.'),
@@ -21,7 +23,7 @@ export const SCORE_SETTINGS = {
 type ScoreConfig = Config<typeof SCORE_SETTINGS>;
 
 /** A row of data.jsonl: a prompt with those of its completions that lack something. `own`: the reference wrote it. */
-interface Row { promptId: number; prompt: string; completions: { id: number; text: string; ids: number[]; ended: boolean; score: boolean; logprobs: boolean; own: boolean }[] }
+interface Row { promptId: number; prompt: string; messages?: Message[] | null; completions: { id: number; text: string; ids: number[]; ended: boolean; score: boolean; logprobs: boolean; own: boolean }[] }
 
 const PROMPTS_A_BATCH = 64, SAVE_EVERY = 8; // batches
 const PROMPTS_A_READING = 1000;
@@ -43,8 +45,8 @@ function* rowsOf(project: Project, all: Iterable<Unmeasured>, referenceId: numbe
   function* flush(): Generator<Row> {
     const prompts = new Map(listPrompts(project, { ids: groups.map((group) => group[0]!.promptId) }).map((prompt): [number, Prompt] => [prompt.id, prompt]));
     for (const group of groups) {
-      const { id, text } = prompts.get(group[0]!.promptId)!;
-      yield { promptId: id, prompt: text, completions: group.map((one) => ({ id: one.id, text: one.text, ids: one.tokenIds, ended: one.finish === 'stop', score: one.lacksScore, logprobs: one.lacksLogprobs, own: one.policyId === referenceId })) };
+      const { id, text, messages } = prompts.get(group[0]!.promptId)!;
+      yield { promptId: id, prompt: text, messages, completions: group.map((one) => ({ id: one.id, text: one.text, ids: one.tokenIds, ended: one.finish === 'stop', score: one.lacksScore, logprobs: one.lacksLogprobs, own: one.policyId === referenceId })) };
     }
     groups = [];
   }
@@ -78,10 +80,10 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
       break;
     }
     const started = performance.now(), part = rows.slice(at, at + PROMPTS_A_BATCH);
-    const prompts = await tokenizer.encodeBatch(part.map(({ prompt }) => prompt));
+    const prompts = await encodePrompts(tokenizer, part.map(asked), (i) => `Prompt ${part[i]!.promptId}`);
     const found: Measured[] = [];
     let tokens = 0;
-    const all = await Promise.all(part.flatMap(({ completions }, i) => completions.map(async (one) => ({ ...one, prompt: prompts[i]!, ...(await idsOf(one)) }))));
+    const all = await Promise.all(part.flatMap((row, i) => row.completions.map(async (one) => ({ ...one, prompt: prompts[i]!, ...(await idsOf(asked(row), one)) }))));
     const fits = all.filter(({ prompt, ids }) => ids.length > 0 && prompt.length + ids.length <= room);
     tooLong += all.length - fits.length;
     const groupsOf = (list: typeof fits) => [...Map.groupBy(list, ({ prompt }) => prompt)].map(([prompt, members]) => ({ prompt, members, completions: members.map(({ ids }) => ids) }));
@@ -109,13 +111,14 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
   if (tooLong) context.log(`${tooLong} completions are empty or do not fit the context of ${room} tokens with their prompt and were left out.`);
   return { status, model: null, summary: `Measured ${measured} completions of ${at} prompts with ${[config.reward, config.reference].filter(Boolean).map((name) => `"${name}"`).join(' and ')}.`, counts: { measured, tooLong } };
 
-  /** As sampled where that is known and this model's vocabulary has the ids; else the text as given, with one end-of-text where it had ended. */
-  async function idsOf({ text, ids, ended }: { text: string; ids: number[]; ended: boolean }): Promise<{ ids: number[]; sampled: boolean }> {
+  /** As sampled where that is known and this model's vocabulary has the ids; else the text as an answer, with the token that ends one where it had ended. */
+  async function idsOf(prompt: AskedPrompt, { id, text, ids, ended }: Row['completions'][number]): Promise<{ ids: number[]; sampled: boolean }> {
     if (ids.length > 0 && ids.every((id) => id < vocabulary)) return { ids, sampled: true };
-    return { ids: [...(await tokenizer.encode(text)), ...(ended ? [tokenizer.endOfText] : [])], sampled: false };
+    return { ids: (await encodeAnswers(tokenizer, [{ prompt, text, ended }], () => `Completion ${id}`))[0]!, sampled: false };
   }
 }
 
+const asked = ({ prompt, messages = null }: Row): AskedPrompt => ({ text: prompt, messages });
 const tokensOf = (groups: readonly { prompt: readonly number[]; completions: readonly (readonly number[])[] }[]): number =>
   groups.reduce((sum, { prompt, completions }) => sum + prompt.length + completions.reduce((inner, ids) => inner + ids.length, 0), 0);
 

@@ -6,10 +6,10 @@
 
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
-import type { Finish, SamplingParameters } from '#core/contract.ts';
-import { checkpointParameters, loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
+import type { Finish, Message, SamplingParameters } from '#core/contract.ts';
+import { loadShared, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
-import { createSampler } from '#core/models/sampler.ts';
+import { createSampler, endOf } from '#core/models/sampler.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { gold } from '#core/demo/gold.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
@@ -27,7 +27,9 @@ import type { Config } from './config.ts';
 import { need } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { describeSamples, stopReason } from './sample-statistics.ts';
+import { encodePrompts, withStops } from './prompt-tokens.ts';
 import { packState, unpackState } from './training-state.ts';
+import { microBatches, tuned, TUNING_SETTINGS } from './tuning.ts';
 
 export const PPO_SETTINGS = {
   policy: words('base', 'The model to tune; its start is the reference that KL is measured from.'),
@@ -68,12 +70,15 @@ export const PPO_SETTINGS = {
   stop_drop: real(0, [0, 1e6], 'Stop when the held-out gold score (else score) falls this far below its best; 0 = off.'),
   checkpoint_every: count(5, [1, 1e6], 'Updates between checkpoints.'),
   seed: count(1, [0, 2 ** 48], 'Seed of prompts, sampling and minibatches.'),
+  ...TUNING_SETTINGS,
 } as const;
+const LARGE = 2 ** 28; // bytes of weights
 export type PpoConfig = Config<typeof PPO_SETTINGS>;
 
 interface PromptRow {
   id: number;
   text: string;
+  messages: Message[] | null;
   split: string;
   facts: Record<string, string> | null;
 }
@@ -95,39 +100,47 @@ function prepare(project: Project, config: PpoConfig): Inputs {
   need(training.length, Math.ceil(config.episodes / config.samples_per_prompt), 'prompts in the train split', 'Import more prompts, or lower the setting episodes.');
   const perBatch = Math.floor(config.episodes / config.samples_per_prompt);
   if (perBatch < config.minibatches) throw new TastemakerError('bad-argument', `${config.episodes} episodes of ${config.samples_per_prompt} a prompt are ${perBatch} prompts, which do not make ${config.minibatches} minibatches.`, 'Raise episodes, or lower minibatches or samples_per_prompt.');
-  const row = ({ id, text, split, facts }: PromptRow): PromptRow => ({ id, text, split, facts });
+  const row = ({ id, text, messages, split, facts }: PromptRow): PromptRow => ({ id, text, messages, split, facts });
   return { models: { policy: policyPath(project, policy), reward: policyPath(project, reward) }, data: [...training, ...held].map(row) };
 }
 
 async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const { temperature: T, max_new: N, samples_per_prompt: k } = config;
-  const reference = loadCheckpoint(context.model('policy')), reward = loadCheckpoint(context.model('reward'));
+  // models that are adapters over one base hold one copy of it, and so do the adapters that learn
+  const shared = new Map<string, Float32Array[]>(), reference = loadShared(context.model('policy'), shared), reward = loadShared(context.model('reward'), shared);
   if (reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model: train one with `tastemaker train reward`.');
   if (reference.architecture.vocabulary !== reward.architecture.vocabulary) throw new TastemakerError('bad-model', 'Policy and reward model have different vocabularies.', 'Train the reward model on a copy of this policy.');
   const tokenizer = await loadTokenizer(context.model('policy'));
   const rows = context.data<PromptRow>();
-  const encoded = await tokenizer.encodeBatch(rows.map(({ text }) => text));
+  const encoded = await encodePrompts(tokenizer, rows);
   const all = rows.map((row, i) => ({ ...row, ids: encoded[i]! })), prompts = all.filter(({ ids }) => ids.length + N <= reference.architecture.context);
   if (prompts.length < all.length) context.log(`${all.length - prompts.length} of ${all.length} prompts do not fit the context of ${reference.architecture.context} tokens with ${N} new ones and are left out.`);
   const training = prompts.filter(({ split }) => split === 'train'), held = prompts.filter(({ split }) => split !== 'train');
   const perBatch = Math.floor(config.episodes / k);
   need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
-  const ends = reference.architecture.endOfText;
+  const { stops } = withStops(reference.architecture, tokenizer);
 
   const saved = context.saved();
   const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } | null; why?: string };
   const adam = { betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: config.epsilon_style, weightDecay: config.weight_decay, clipNorm: config.gradient_clip || null } as const;
-  const policy = createTrainer(checkpointParameters(reference), saved ? unpackState('policy', saved, rest.policySteps!) : freshState(reference.weights), policyUpdateLoss(reference.architecture, T, config.clip), adam);
-  const critic = createTrainer(checkpointParameters(reward), saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(reward.weights), criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient), adam);
-  const sampler = createSampler({ ...reference.architecture, endOfText: config.fixed_length ? -1 : ends });
-  const words = createEvaluator(reference), scorer = createEvaluator(reward);
+  const learner = tuned(reference, context.model('policy'), config, config.seed), judge = tuned(reward, context.model('reward'), config, config.seed);
+  const policy = createTrainer(learner.parameters, saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights), policyUpdateLoss(reference.architecture, T, config.clip), adam, learner.options);
+  const critic = createTrainer(judge.parameters, saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights), criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient), adam, judge.options);
+  const sampler = createSampler({ ...reference.architecture, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings });
+  const words = createEvaluator(reference), scorer = createEvaluator(reward), valuer = createEvaluator(judge.start);
+  // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
+  const large = Object.values(reference.weights).reduce((sum, { byteLength }) => sum + byteLength, 0) > LARGE;
+  const finished = async (...parts: { release(): Promise<void> }[]) => {
+    if (large) for (const part of parts) await part.release();
+  };
   let beta = rest.beta ?? config.beta, best = rest.best ?? null;
   let status: Outcome['status'] = 'done', why = rest.why ?? '';
 
+  const hasEnded = (ids: readonly number[]) => endOf(ids, stops) >= 0;
   /** What the reward model may see: up to and including the first end-of-text. */
-  const kept = (ids: readonly number[]) => (ids.includes(ends) ? ids.slice(0, ids.indexOf(ends) + 1) : ids);
+  const kept = (ids: readonly number[]) => (hasEnded(ids) ? ids.slice(0, endOf(ids, stops) + 1) : ids);
   const penalised = (score: number, ids: readonly number[]): number => {
-    if (ids.includes(ends) || config.missing_end === 'keep') return score;
+    if (hasEnded(ids) || config.missing_end === 'keep') return score;
     return config.missing_end === 'replace' ? config.missing_end_penalty : score - Math.abs(config.missing_end_penalty);
   };
 
@@ -135,13 +148,15 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   async function evaluate(update: number): Promise<void> {
     if (held.length === 0) return;
     context.phase('sampling held-out prompts');
-    const sampled = await sampler.sample(policy.state().weights, held.map(({ id, ids }) => ({ prompt: ids, streams: [`evaluate/${id}`] })), sampling);
+    const sampled = await sampler.sample(policy.weights(), held.map(({ id, ids }) => ({ prompt: ids, streams: [`evaluate/${id}`] })), sampling);
+    await finished(sampler);
     const groups = held.map(({ ids }, i) => ({ prompt: ids, completions: [kept(sampled[i]![0]!.tokenIds)] }));
     const scores = await scorer.scores(reward.weights, groups), under = await words.logprobs(reference.weights, groups, T);
-    const plain = T === 1 ? under : await words.logprobs(reference.weights, groups), values = await scorer.values(critic.state().weights, groups);
+    const plain = T === 1 ? under : await words.logprobs(reference.weights, groups), values = await valuer.values(critic.weights(), groups);
+    await finished(words, scorer, valuer);
     const texts = await tokenizer.decodeBatch(groups.map(({ completions }) => [...completions[0]!]));
     const samples: EvaluatedSample[] = held.map(({ id, facts }, i) => ({
-      promptId: id, text: texts[i]!, score: scores[i]![0]!, tokens: groups[i]!.completions[0]!.length, finish: groups[i]!.completions[0]!.includes(ends) ? 'stop' : 'length',
+      promptId: id, text: texts[i]!, score: scores[i]![0]!, tokens: groups[i]!.completions[0]!.length, finish: hasEnded(groups[i]!.completions[0]!) ? 'stop' : 'length',
       kl: under[i]![0]!.reduce((sum, lp, t) => sum + sampled[i]![0]!.samplingLogprobs[t]! - lp, 0),
       ...(facts ? { gold: gold(texts[i]!.trim(), facts).overall } : {}),
     }));
@@ -158,7 +173,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const value = golds.length ? mean(golds) : mean(groups.map(({ completions }, i) => penalised(scores[i]![0]!, completions[0]!)));
     if (!best || value > best.value) {
       best = { value, update };
-      saveCheckpoint(path.join(context.folder, 'best'), { ...reference, weights: policy.state().weights }, { tokenizerFrom: context.model('policy') });
+      saveCheckpoint(path.join(context.folder, 'best'), { ...learner.start, weights: policy.weights() }, { tokenizerFrom: context.model('policy') });
     }
     if (config.stop_drop > 0 && best.value - value > config.stop_drop) why = `the held-out score fell from ${best.value.toFixed(2)} to ${value.toFixed(2)}`;
   }
@@ -176,13 +191,15 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     // 1 sample: this update's prompts, in an order that depends only on the seed
     const batch = promptsOf(training, update, perBatch, config.seed);
     const requests = batch.map(({ id, ids }, slot) => ({ prompt: ids, streams: Array.from({ length: k }, (_, j) => `rollout/${update}/${slot}/${id}/${j}`) }));
-    const sampled = await sampler.sample(policy.state().weights, requests, { temperature: T, topK: 0, topP: 1, maxNew: N, seed: config.seed, rows: Math.min(64, config.episodes) });
+    const sampled = await sampler.sample(policy.weights(), requests, { temperature: T, topK: 0, topP: 1, maxNew: N, seed: config.seed, rows: Math.min(64, config.episodes) });
+    await finished(sampler);
     const groups = batch.map(({ ids }, i) => ({ prompt: ids, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));
     context.phase('scoring');
     // 2 what the reference, the critic and the reward model say
     const under = await words.logprobs(reference.weights, groups, T);
-    const values = await scorer.values(critic.state().weights, groups);
+    const values = await valuer.values(critic.weights(), groups);
     const raw = await scorer.scores(reward.weights, groups.map(({ prompt, completions }) => ({ prompt, completions: completions.map(kept) })));
+    await finished(words, scorer, valuer);
     // 3 penalties, 4 advantages
     const scores = raw.map((row, i) => row.map((score, j) => penalised(score, groups[i]!.completions[j]!)));
     const rollout: RolloutGroup[] = groups.map((group, i) => ({
@@ -203,12 +220,15 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const rates = minibatches.map(() => rate);
     context.phase('training');
     const forPolicy = policyArrays(minibatches), forCritic = criticArrays(minibatches);
-    const policyReport = await policy.steps(JSON.stringify(forPolicy.shape), policyFeeds(forPolicy.shape), forPolicy.arrays, rates);
+    const { B: rowsAStep } = forPolicy.shape, micro = microBatches(rowsAStep, config), cut = { B: rowsAStep / micro };
+    const policyReport = await policy.steps(JSON.stringify(forPolicy.shape), policyFeeds({ ...forPolicy.shape, ...cut }), forPolicy.arrays, rates, micro);
+    await finished(policy);
     context.phase('training the critic');
-    const criticReport = await critic.steps(JSON.stringify(forCritic.shape), criticFeeds(forCritic.shape), forCritic.arrays, rates);
+    const criticReport = await critic.steps(JSON.stringify(forCritic.shape), criticFeeds({ ...forCritic.shape, ...cut }), forCritic.arrays, rates, micro);
+    await finished(critic);
     update++;
     // 6 report
-    const statistics = describeSamples(rollout.flatMap(({ completions }) => completions), ends);
+    const statistics = describeSamples(rollout.flatMap(({ completions }) => completions), stops);
     const kl = mean(rollout.flatMap(({ episodes }) => episodes.map(({ logprobs, referenceLogprobs }) => logprobs.reduce((sum, lp, t) => sum + lp - referenceLogprobs[t]!, 0))));
     const score = mean(scores.flat());
     const returns = prepared.flatMap((group) => group.returns.flat()), foreseen = prepared.flatMap((group) => group.episodes.flatMap(({ values: v }, j) => v.slice(0, group.returns[j]!.length)));
@@ -225,8 +245,8 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     if (update % config.checkpoint_every === 0 || update === config.updates || why) save();
   }
   if (status === 'stopped') save();
-  saveCheckpoint(path.join(context.folder, 'model'), { ...reference, weights: policy.state().weights }, { tokenizerFrom: context.model('policy') });
-  for (const part of [policy, critic, sampler, words, scorer]) await part.release();
+  saveCheckpoint(path.join(context.folder, 'model'), { ...learner.start, weights: policy.weights() }, { tokenizerFrom: context.model('policy') });
+  for (const part of [policy, critic, sampler, words, scorer, valuer]) await part.release();
   return { status, model: 'model', summary: `PPO: ${update} updates of ${config.episodes} completions${why ? `; stopped because ${why}` : ''}.` };
 }
 

@@ -16,6 +16,7 @@ import type { Config } from './config.ts';
 import { sha256 } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from './language-model-steps.ts';
+import { wholly } from './tuning.ts';
 
 export const PRETRAIN_SETTINGS = {
   texts: words('', 'A text file, a .jsonl file of {"text"} rows, or a folder of them.'),
@@ -66,7 +67,7 @@ async function run(context: RunContext, config: PretrainConfig): Promise<Outcome
   const weights = freshWeights(parameters(architecture), architecture.layers, config.seed);
   const validation = Array.from({ length: Math.min(32, Math.floor((stream.length - cut) / window)) }, (_, i) => stream.slice(cut + i * window, cut + (i + 1) * window));
   // 4 train
-  const { status, steps, validationLoss } = await trainOnTexts(context, config, { architecture, head: 'language-model', weights }, {
+  const { status, steps, validationLoss } = await trainOnTexts(context, config, wholly({ architecture, head: 'language-model', weights }), {
     steps: config.steps,
     batch: (step) => {
       const random = createRandom(config.seed, `pretrain/${step}`);

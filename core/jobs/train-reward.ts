@@ -7,9 +7,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
 import { writeJsonl } from '#core/formats/jsonl.ts';
-import type { Ranking } from '#core/contract.ts';
-import { checkpointParameters, loadCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import type { Message, Ranking } from '#core/contract.ts';
+import { loadShared, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import { parameters } from '#core/models/architecture.ts';
+import type { Architecture } from '#core/models/architecture.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
+import { families } from '#core/models/families.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import type { Evaluator } from '#core/models/evaluator.ts';
 import { packRows, rowShape } from '#core/models/rows.ts';
@@ -21,16 +24,19 @@ import { listPrompts } from '#core/store/prompts.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { pairWeights } from '#core/training/preference-loss.ts';
-import { rewardFeeds, rewardLoss } from '#core/training/row-losses.ts';
+import { rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/row-losses.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
-import { asCompletion } from './completion-text.ts';
+import type { TrainerOptions } from '#core/training/trainer.ts';
 import { choice, count, flag, real, words } from './config.ts';
 import type { Config } from './config.ts';
+import { computeFeatures } from './frozen-features.ts';
 import { need } from './job.ts';
 import type { MetricRow } from './metrics.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
+import { encodeAnswers, encodePrompts } from './prompt-tokens.ts';
 import { packState, unpackState } from './training-state.ts';
+import { microBatches, tuned, TUNING_SETTINGS } from './tuning.ts';
 
 export const REWARD_SETTINGS = {
   policy: words('base', 'The model whose copy becomes the reward model.'),
@@ -48,13 +54,14 @@ export const REWARD_SETTINGS = {
   seed: count(1, [0, 2 ** 48], 'Seed of the head, the split and the order.'),
   steps_a_run: count(8, [1, 1000], 'Optimiser steps in one call of the runtime; checkpoints and Ctrl-C act between calls.'),
   checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.'),
+  ...TUNING_SETTINGS,
 } as const;
 /** Beside a reward model of ours: that it was trained on completions with their end-of-text. */
 export const REWARD_NOTE = 'tastemaker.json';
 type RewardConfig = Config<typeof REWARD_SETTINGS>;
 
 /** A row of data.jsonl: one ranking, or a reference completion for the zero point. */
-type RewardRow = { prompt: string; promptId: number } & ({ completionIds: number[]; completions: string[]; ids: (number[] | null)[]; ended: boolean[]; ranks: number[] } | { reference: string });
+type RewardRow = { prompt: string; messages: Message[] | null; promptId: number } & ({ completionIds: number[]; completions: string[]; ids: (number[] | null)[]; ended: boolean[]; ranks: number[] } | { reference: string });
 interface Element {
   promptId: number;
   completionIds: number[];
@@ -73,12 +80,12 @@ function prepare(project: Project, config: RewardConfig): Inputs {
   const rows: RewardRow[] = rankings.map(({ promptId, ranks }) => {
     const found = ranks.map(({ completionId }) => completions.get(completionId)!);
     return {
-      promptId, prompt: prompts.get(promptId)!.text, completionIds: found.map(({ id }) => id), completions: found.map(({ text }) => text), ids: found.map(({ tokenIds }) => (tokenIds.length ? tokenIds : null)),
+      promptId, prompt: prompts.get(promptId)!.text, messages: prompts.get(promptId)!.messages, completionIds: found.map(({ id }) => id), completions: found.map(({ text }) => text), ids: found.map(({ tokenIds }) => (tokenIds.length ? tokenIds : null)),
       ended: found.map(({ finish }) => finish === 'stop'), ranks: ranks.map(({ rank }) => rank),
     };
   });
   const references = config.zero === 'references' ? [...prompts.values()].filter(({ reference }) => reference !== null).slice(0, 256) : [];
-  return { models: { base: policyPath(project, base) }, data: [...rows, ...references.map(({ id, text, reference }) => ({ promptId: id, prompt: text, reference }))] };
+  return { models: { base: policyPath(project, base) }, data: [...rows, ...references.map(({ id, text, messages, reference }) => ({ promptId: id, prompt: text, messages, reference }))] };
 }
 
 function rankingsBy(project: Project, names: ReadonlySet<string>): Ranking[] {
@@ -88,9 +95,8 @@ function rankingsBy(project: Project, names: ReadonlySet<string>): Ranking[] {
 
 async function run(context: RunContext, config: RewardConfig): Promise<Outcome> {
   const baseFolder = context.model('base');
-  const base = loadCheckpoint(baseFolder);
-  const start = withScoreHead(base, config.seed, config.head_bias);
-  const parameters = checkpointParameters(start);
+  const base = loadShared(baseFolder);
+  const part = tuned(withScoreHead(base, config.seed, config.head_bias), baseFolder, config, config.seed), { start } = part;
 
   // 1 data: token ids as sampled where they are known, so that training, evaluation and PPO see the same ids (D7)
   const all = await readRows(baseFolder, context.data<RewardRow>());
@@ -107,11 +113,13 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   const order = Array.from({ length: config.epochs }, (_, epoch) => createRandom(config.seed, `reward/order/${epoch}`).shuffled(training)).flat();
   const steps = Math.floor(order.length / B);
 
-  // 2 trainer, from the checkpoint when there is one
-  const saved = context.saved();
-  const trainer = createTrainer(parameters, saved ? unpackState('reward', saved, saved.step) : freshState(start.weights), rewardLoss(base.architecture), {
+  // 2 trainer, from the checkpoint when there is one; what blocks that do not learn make of the rows is computed once
+  const saved = context.saved(), layer = config.tune === 'blocks' ? Math.max(0, base.architecture.layers - config.tuned_blocks) : 0;
+  if (layer) context.phase('reading with the frozen blocks');
+  const features = layer && saved?.step !== steps ? await computeFeatures(context.folder, start, layer, training) : null;
+  const trainer = createTrainer(part.parameters, saved ? unpackState('reward', saved, saved.step) : freshState(part.weights), layer ? rewardLossAbove(base.architecture, layer) : rewardLoss(base.architecture), {
     betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
-  });
+  }, layer ? { ...part.options, ...(part.options.frozen ? { frozen: above(part.options.frozen, base.architecture, layer) } : {}) } : part.options);
   const evaluator = createEvaluator(start);
   let status: Outcome['status'] = 'done';
   const save = (step: number) => context.save({ step, tensors: packState('reward', trainer.state()), rest: {} });
@@ -131,7 +139,9 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
     chunk.forEach(({ ranks }, row) => pairs.set(pairWeights(ranks, shape.Q), row * shape.Q * shape.Q));
     const rates = Array.from({ length: n }, (_, i) => config.learning_rate * scheduleFactor(config.schedule, step + i, steps));
     const started = performance.now();
-    const report = await trainer.steps(JSON.stringify(shape), rewardFeeds(shape), { ...arrays, pairs }, rates);
+    const micro = microBatches(B, config), cut = { ...shape, B: B / micro };
+    const feeds = features ? { ...(layer === base.architecture.layers ? {} : arrays), x: features.of(chunk, shape), pairs } : { ...arrays, pairs };
+    const report = await trainer.steps(JSON.stringify(shape), features ? rewardFeedsAbove(base.architecture, layer, cut) : rewardFeeds(cut), feeds, rates, micro);
     const tokens = chunk.reduce((sum, { prompt, completions }) => sum + prompt.length + completions.flat().length, 0);
     step += n;
     context.report(step, steps, { loss: mean(report.loss!), accuracy: mean(report.accuracy!), grad_norm: mean(report.grad_norm!), learning_rate: rates.at(-1)!, tokens_per_second: (tokens / (performance.now() - started)) * 1000 });
@@ -139,7 +149,8 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   }
   if (status === 'stopped') save(trainer.state().step);
   context.phase('validating');
-  const weights = { ...trainer.state().weights };
+  features?.remove();
+  const weights = { ...start.weights, ...trainer.state().weights };
 
   // 4 zero point and validation, then the model folder
   const onto = config.zero !== 'references' ? training.map(({ prompt, completions }) => ({ prompt, completions })) : references;
@@ -155,7 +166,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
     save(steps);
   }
   writeJsonl(path.join(context.folder, 'validation.jsonl'), rows); // which prompts were held out, and how they were scored
-  saveCheckpoint(path.join(context.folder, 'model'), { architecture: base.architecture, head: 'score', weights }, { tokenizerFrom: baseFolder });
+  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights }, { tokenizerFrom: baseFolder });
   fs.writeFileSync(path.join(context.folder, 'model', REWARD_NOTE), `${JSON.stringify({ appends_end_of_text: true })}\n`);
   await trainer.release();
   await evaluator.release();
@@ -163,15 +174,23 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   return { status, model: 'model', summary: `Reward model from ${training.length} rankings in ${trainer.state().step} steps${accuracy}.` };
 }
 
+/** Of the frozen weights those that are read above `layer` blocks. */
+function above(frozen: NonNullable<TrainerOptions['frozen']>, architecture: Architecture, layer: number): NonNullable<TrainerOptions['frozen']> {
+  const below = new Set(parameters({ ...architecture, layers: layer }).map(({ name }) => name)), norm = families[architecture.family].names.finalNorm;
+  const kept = frozen.parameters.filter(({ name }) => layer < architecture.layers && (!below.has(name) || name.startsWith(`${norm}.`)));
+  return { parameters: kept, weights: frozen.weights };
+}
+
 /** Rows as token ids. Completions known only as text are tokenised as given, with one end-of-text where they had ended. */
 async function readRows(tokenizerFolder: string, rows: readonly RewardRow[]): Promise<{ elements: Element[]; references: { prompt: number[]; completions: number[][] }[] }> {
   const tokenizer = await loadTokenizer(tokenizerFolder);
-  const prompts = await tokenizer.encodeBatch(rows.map(({ prompt }) => prompt));
+  const asked = rows.map(({ prompt, messages }) => ({ text: prompt, messages })), prompts = await encodePrompts(tokenizer, asked);
+  const answer = async (i: number, text: string, ended: boolean, written: boolean) => (await encodeAnswers(tokenizer, [{ prompt: asked[i]!, text, ended, written }]))[0]!;
   const elements: Element[] = [], references: { prompt: number[]; completions: number[][] }[] = [];
   for (const [i, row] of rows.entries()) {
-    if ('reference' in row) references.push({ prompt: prompts[i]!, completions: [[...(await tokenizer.encode(asCompletion(row.reference))), tokenizer.endOfText]] });
+    if ('reference' in row) references.push({ prompt: prompts[i]!, completions: [await answer(i, row.reference, true, true)] });
     else {
-      const completions = await Promise.all(row.completions.map(async (text, k) => row.ids[k] ?? [...(await tokenizer.encode(text)), ...(row.ended[k] ? [tokenizer.endOfText] : [])]));
+      const completions = await Promise.all(row.completions.map((text, k) => row.ids[k] ?? answer(i, text, row.ended[k]!, false)));
       elements.push({ promptId: row.promptId, completionIds: row.completionIds, prompt: prompts[i]!, completions, ranks: row.ranks });
     }
   }

@@ -1,8 +1,8 @@
 // Supervised fine-tuning on reference completions (P20 §B.1; algorithms.md §1.2): one epoch, cosine, end-of-text learnt (D5).
 
 import { createRandom } from '#core/random.ts';
-import type { Prompt, SamplingParameters } from '#core/contract.ts';
-import { loadCheckpoint } from '#core/models/checkpoint.ts';
+import type { Message, Prompt, SamplingParameters } from '#core/contract.ts';
+import { loadShared } from '#core/models/checkpoint.ts';
 import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';
@@ -12,12 +12,13 @@ import { listPrompts } from '#core/store/prompts.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { WeightedText } from '#core/training/language-model.ts';
-import { asCompletion } from './completion-text.ts';
 import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { need } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from './language-model-steps.ts';
+import { encodeAnswers, encodePrompts, withStops } from './prompt-tokens.ts';
+import { tuned, TUNING_SETTINGS } from './tuning.ts';
 
 export const SFT_SETTINGS = {
   policy: words('base', 'The model to tune.'),
@@ -27,12 +28,14 @@ export const SFT_SETTINGS = {
   show_temperature: real(0.7, [0, 100], 'The temperature of those.'),
   show_max_new: count(48, [1, 100000], 'Their longest length in tokens.'),
   ...LANGUAGE_MODEL_SETTINGS,
+  ...TUNING_SETTINGS,
 } as const;
 type SftConfig = Config<typeof SFT_SETTINGS>;
 
 interface Row {
   id: number;
   prompt: string;
+  messages: Message[] | null;
   /** null: a prompt to write for, not to learn from */
   reference: string | null;
   split: string;
@@ -40,7 +43,7 @@ interface Row {
 
 function prepare(project: Project, config: SftConfig): Inputs {
   const base = getPolicy(project, config.policy);
-  const prompts = listPrompts(project), row = ({ id, text, reference, split }: Prompt): Row => ({ id, prompt: text, reference, split });
+  const prompts = listPrompts(project), row = ({ id, text, messages, reference, split }: Prompt): Row => ({ id, prompt: text, messages, reference, split });
   const rows = prompts.filter(({ reference, split }) => reference !== null && split !== 'test').map(row);
   const shown = prompts.filter(({ split }) => split !== 'train').slice(0, config.show_prompts).map((prompt): Row => ({ ...row(prompt), reference: null }));
   need(rows.filter(({ split }) => split === 'train').length, config.batch, 'training prompts with a reference completion', 'Import prompts with references, or lower the setting batch.');
@@ -49,11 +52,11 @@ function prepare(project: Project, config: SftConfig): Inputs {
 
 async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
   const folder = context.model('policy');
-  const start = loadCheckpoint(folder), tokenizer = await loadTokenizer(folder);
+  const part = tuned(loadShared(folder), folder, config, config.seed), { start } = part, tokenizer = await loadTokenizer(folder);
   const all = context.data<Row>(), rows = all.filter((row): row is Row & { reference: string } => row.reference !== null);
   const show = await shower(context, config, start, tokenizer, all.filter(({ reference }) => reference === null));
-  const prompts = await tokenizer.encodeBatch(rows.map(({ prompt }) => prompt));
-  const answers = (await tokenizer.encodeBatch(rows.map(({ reference }) => asCompletion(reference)))).map((ids) => [...ids, tokenizer.endOfText]);
+  const asked = rows.map(({ prompt, messages }) => ({ text: prompt, messages }));
+  const prompts = await encodePrompts(tokenizer, asked), answers = await encodeAnswers(tokenizer, rows.map(({ reference }, i) => ({ prompt: asked[i]!, text: reference, ended: true, written: true })));
   const fits = rows.map((_, i) => prompts[i]!.length + answers[i]!.length <= start.architecture.context);
   const tooLong = fits.filter((fit) => !fit).length;
   if (tooLong) context.log(`${tooLong} of ${rows.length} prompts do not fit the context of ${start.architecture.context} tokens with their reference and are left out.`);
@@ -62,7 +65,7 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
   need(training.length, config.batch, 'training prompts that fit the context', 'Shorten the prompts, or use a model with a longer context.');
   const perEpoch = Math.floor(training.length / config.batch);
   const orders = Array.from({ length: config.epochs }, (_, epoch) => createRandom(config.seed, `sft/order/${epoch}`).shuffled(training));
-  const { status, steps, validationLoss } = await trainOnTexts(context, config, start, {
+  const { status, steps, validationLoss } = await trainOnTexts(context, config, part, {
     steps: perEpoch * config.epochs,
     batch: (step) => orders[Math.floor(step / perEpoch)]!.slice((step % perEpoch) * config.batch, ((step % perEpoch) + 1) * config.batch),
     validation: rows.flatMap(({ split }, i) => (fits[i] && split === 'validation' ? [{ prompt: prompts[i]!, completions: [answers[i]!] }] : [])).slice(0, 256),
@@ -74,10 +77,10 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
 
 /** Writes for the fixed prompts, and asks the model that it started from how likely it finds what was written. */
 async function shower(context: RunContext, config: SftConfig, start: Checkpoint, tokenizer: Tokenizer, rows: readonly Row[]) {
-  const ids = await tokenizer.encodeBatch(rows.map(({ prompt }) => prompt));
+  const ids = await encodePrompts(tokenizer, rows.map(({ prompt, messages }) => ({ text: prompt, messages })));
   const fitting = rows.map((row, i) => ({ id: row.id, ids: ids[i]! })).filter((row) => row.ids.length + config.show_max_new <= start.architecture.context);
   if (fitting.length === 0) return null;
-  const sampler = createSampler(start.architecture), reader = createEvaluator(start);
+  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start);
   const sampling: SamplingParameters = { temperature: config.show_temperature, topK: 0, topP: 1, maxNew: config.show_max_new, seed: config.seed };
   return {
     at: async (step: number, weights: WeightArrays): Promise<void> => {

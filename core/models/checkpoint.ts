@@ -4,13 +4,21 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
+import { adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
+import { isGguf } from '#core/formats/gguf.ts';
+import { readJsonObject } from '#core/formats/json-file.ts';
 import type { FloatDtype } from '#core/formats/safetensors.ts';
 import { openWeights, writeWeights } from '#core/formats/sharded-safetensors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
+import { copyTokenizer } from '#core/formats/tokenizer-files.ts';
+import { adapterParameters, adapterScales, mergeAdapter } from './adapter.ts';
+import type { AdapterSettings } from './adapter.ts';
 import { parameters } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
-import { readArchitecture, writeArchitecture } from './config-json.ts';
+import { modelConfig, readArchitecture, tokenIds } from './config-json.ts';
 import { families } from './families.ts';
+import { openGguf } from './gguf-model.ts';
+import { openAdapter, writeAdapter } from './peft.ts';
 
 export type WeightArrays = Record<string, Float32Array>;
 
@@ -19,6 +27,8 @@ export interface Checkpoint {
   weights: WeightArrays;
   /** what is on top of the trunk: next-token logits or one score */
   head: 'language-model' | 'score';
+  /** low-rank adapters, whose tensors are among the weights, and the folder of the model that all other weights are from */
+  adapter?: { settings: AdapterSettings; base: string } | undefined;
 }
 
 /** The scalar head's parameters (P20 §B.1: weights N(0, 1/(d+1)), bias 0). */
@@ -27,39 +37,50 @@ export function scoreParameters(architecture: Architecture, bias = true): Parame
   return bias ? [weight, { name: 'score.bias', shape: [1], start: 'zero', decay: false }] : [weight];
 }
 
-/** The parameters a checkpoint holds, in file order. */
-export function checkpointParameters({ architecture, weights, head }: Checkpoint): Parameter[] {
+/** The parameters a checkpoint holds, in file order; an adapter's come last. */
+export function checkpointParameters({ architecture, weights, head, adapter }: Checkpoint): Parameter[] {
   const { names } = families[architecture.family];
-  const trunk = parameters(architecture);
-  return head === 'language-model' ? trunk : [...trunk.filter(({ name }) => name !== `${names.head}.weight`), ...scoreParameters(architecture, 'score.bias' in weights)];
+  const trunk = parameters(architecture), own = adapter ? adapterParameters(architecture, adapter.settings) : [];
+  return head === 'language-model' ? [...trunk, ...own] : [...trunk.filter(({ name }) => name !== `${names.head}.weight`), ...scoreParameters(architecture, 'score.bias' in weights), ...own];
 }
+
+/** What the blocks need to know of a checkpoint's adapter: how much of it is added to which matrix. */
+export const scalesOf = ({ adapter }: Pick<Checkpoint, 'adapter'>): Record<string, number> | undefined => adapter && adapterScales(adapter.settings);
 
 /** A model folder whose parts fit together, and none of whose numbers have been read. */
 export interface StoredCheckpoint {
   architecture: Architecture;
   head: Checkpoint['head'];
+  adapter?: Checkpoint['adapter'];
   /** every parameter with the name that the files have for it */
   parameters: { name: string; inFile: string; shape: readonly number[] }[];
   stored: Weights;
+  /** scores are (w·h - mean) / deviation, where a model was saved so */
+  scaling?: { mean: number; deviation: number } | undefined;
 }
 
-/** Reads config.json and the headers of the weights, and checks that they describe the same model; errors name the file and the tensor. */
+/** Reads config.json and the headers of the weights (or those of a GGUF file), and checks that they describe the same model; errors name the file and the tensor. */
 export function openCheckpoint(folder: string): StoredCheckpoint {
-  const file = path.join(folder, 'config.json');
-  const config = readConfig(file);
-  const architecture = readArchitecture(config, file);
+  return isGguf(folder) ? openGguf(folder) : isAdapterFolder(folder) ? openAdapted(folder) : openFolder(folder);
+}
+
+function openFolder(folder: string): StoredCheckpoint {
+  const file = path.join(folder, 'config.json'), config = readJsonObject(file);
+  const architecture = withStops(readArchitecture(config, file), folder);
   const stored = openWeights(folder);
-  const classifier = stored.has('score.weight');
-  const head = classifier ? 'score' : 'language-model';
+  // OpenRLHF calls the head as its configuration says; everybody else calls it "score"
+  const named = typeof config.value_head_prefix === 'string' ? config.value_head_prefix : 'value_head';
+  const headName = stored.has('score.weight') || !stored.has(`${named}.weight`) ? 'score' : named;
+  const head = stored.has(`${headName}.weight`) ? 'score' : 'language-model';
   const { names } = families[architecture.family];
   if (head === 'language-model' && !architecture.tied && !stored.has(`${names.head}.weight`)) {
     throw new TastemakerError('bad-model', `${folder} has neither "${names.head}.weight" nor "score.weight".`, 'The folder holds only a part of a model: export it with its head.');
   }
-  const wanted = checkpointParameters({ architecture, head, weights: stored.has('score.bias') ? { 'score.bias': new Float32Array(1) } : {} });
+  const wanted = checkpointParameters({ architecture, head, weights: stored.has(`${headName}.bias`) ? { 'score.bias': new Float32Array(1) } : {} });
   // the hub's own gpt2 leaves out the "transformer." prefix
   const prefix = names.embedding.slice(0, names.embedding.indexOf('.') + 1);
   const found = wanted.map(({ name, shape }) => {
-    const inFile = stored.has(name) || !name.startsWith(prefix) ? name : name.slice(prefix.length);
+    const inFile = name.startsWith('score.') ? name.replace('score', headName) : stored.has(name) || !name.startsWith(prefix) ? name : name.slice(prefix.length);
     if (!stored.has(inFile)) throw new TastemakerError('bad-model', `${folder} lacks the tensor "${name}".`, `config.json describes ${architecture.layers} layers; check that it belongs to these weights.`);
     const there = stored.shape(inFile);
     if (there.join() !== shape.join()) {
@@ -67,7 +88,30 @@ export function openCheckpoint(folder: string): StoredCheckpoint {
     }
     return { name, inFile, shape };
   });
-  return { architecture, head, parameters: found, stored };
+  const { mean, std: deviation, normalize_reward: scaled } = config;
+  return { architecture, head, parameters: found, stored, ...(head === 'score' && scaled === true && typeof mean === 'number' && typeof deviation === 'number' && deviation > 0 ? { scaling: { mean, deviation } } : {}) };
+}
+
+/** An adapter folder as one model: its own tensors, and the base's for all others. */
+function openAdapted(folder: string): StoredCheckpoint {
+  const place = adapterBase(folder);
+  const base = openCheckpoint(place);
+  const { settings, parameters: own, stored } = openAdapter(folder, base.architecture);
+  const head = own.some(({ name }) => name === 'score.weight') ? 'score' : base.head;
+  const { names } = families[base.architecture.family], replaced = new Set(own.map(({ name }) => name));
+  const kept = base.parameters.filter(({ name }) => !replaced.has(name) && !(head === 'score' && name === `${names.head}.weight`));
+  const from = (name: string) => (own.some(({ inFile }) => inFile === name) ? stored : base.stored);
+  return {
+    architecture: base.architecture, head, adapter: { settings, base: place }, parameters: [...kept, ...own], ...(base.scaling ? { scaling: base.scaling } : {}),
+    stored: { names: () => [...base.stored.names(), ...stored.names()], has: (name) => from(name).has(name), shape: (name) => from(name).shape(name), dtype: (name) => from(name).dtype(name), load: (name) => from(name).load(name) },
+  };
+}
+
+/** generation_config.json may name more tokens to end at than config.json does. */
+function withStops(architecture: Architecture, folder: string): Architecture {
+  const file = path.join(folder, 'generation_config.json');
+  const more = fs.existsSync(file) ? tokenIds(readJsonObject(file).eos_token_id).filter((id) => id < architecture.vocabulary) : [];
+  return more.every((id) => architecture.stops.includes(id)) ? architecture : { ...architecture, stops: [...new Set([...architecture.stops, ...more])] };
 }
 
 /** How many numbers a model has. */
@@ -75,54 +119,55 @@ export const parameterCount = ({ parameters: list }: StoredCheckpoint): number =
 
 /** What a model folder describes, without its weights. */
 export function loadArchitecture(folder: string): Architecture {
+  if (isGguf(folder)) return openGguf(folder).architecture;
+  if (isAdapterFolder(folder)) return loadArchitecture(adapterBase(folder));
   const file = path.join(folder, 'config.json');
-  return readArchitecture(readConfig(file), file);
+  return withStops(readArchitecture(readJsonObject(file), file), folder);
 }
 
-/** Reads a model folder; errors name the file and the tensor. */
+/** Reads a model folder whole; an adapter is added into its base's matrices. Errors name the file and the tensor. */
 export function loadCheckpoint(folder: string): Checkpoint {
-  const { architecture, head, parameters: list, stored } = openCheckpoint(folder);
-  return { architecture, head, weights: Object.fromEntries(list.map(({ name, inFile }) => [name, stored.load(inFile)])) };
+  const { adapter, ...checkpoint } = loadShared(folder);
+  if (!adapter) return checkpoint;
+  return { ...checkpoint, weights: mergeAdapter(checkpoint.architecture, checkpoint.weights, adapterScales(adapter.settings), { inPlace: true }) };
 }
 
-function readConfig(file: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = fs.readFileSync(file, 'utf8');
-  } catch {
-    throw new TastemakerError('bad-file', `${file} cannot be read.`, 'A model folder holds config.json, model.safetensors and tokenizer.json.');
-  }
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
-  } catch (error) {
-    throw new TastemakerError('bad-file', `${file} is not valid JSON: ${(error as Error).message}.`, 'Copy the file again from where the model came from.');
-  }
-  throw new TastemakerError('bad-file', `${file} is not a JSON object.`, 'Copy the file again from where the model came from.');
-}
+/** Arrays that several models have in common, by name. */
+export type SharedWeights = Map<string, Float32Array[]>;
 
-/** Tokenizer and generation files that travel with a model. */
-const COMPANIONS = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json', 'vocab.json', 'merges.txt', 'chat_template.jinja'];
+const sameBits = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && Buffer.compare(Buffer.from(a.buffer, a.byteOffset, a.byteLength), Buffer.from(b.buffer, b.byteOffset, b.byteLength)) === 0;
+
+/** Reads a model folder. What it has in common with models that were read into `shared` before is held once: the base of adapters, the frozen blocks of a model that was tuned in part. */
+export function loadShared(folder: string, shared: SharedWeights = new Map()): Checkpoint {
+  const { architecture, head, adapter, parameters: list, stored, scaling } = openCheckpoint(folder);
+  const weights = Object.fromEntries(list.map(({ name, inFile }) => {
+    const data = stored.load(inFile), known = shared.get(name) ?? [], same = known.find((other) => sameBits(other, data));
+    if (!same) shared.set(name, [...known, data]);
+    return [name, same ?? data];
+  }));
+  if (scaling) {
+    weights['score.weight'] = weights['score.weight']!.map((w) => w / scaling.deviation);
+    weights['score.bias'] = Float32Array.of(((weights['score.bias']?.[0] ?? 0) - scaling.mean) / scaling.deviation);
+  }
+  return { architecture, head, weights, ...(adapter ? { adapter } : {}) };
+}
 
 /**
- * Writes a model folder under a temporary name and renames it into place, where it replaces all of an older one. Weights
- * beyond `maxShardBytes` (5 GB unless told) go to several files and an index; tokenizer files come from `tokenizerFrom`.
+ * Writes a model folder under a temporary name and renames it into place, where it replaces all of an older one. Of an adapted
+ * model only the adapter is written, as PEFT does; `mergedCheckpoint` makes a whole one of it. Weights beyond `maxShardBytes` (5 GB unless told) go to several files and an index; tokenizer files come from `tokenizerFrom`.
  */
 export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokenizerFrom, dtype = 'F32', maxShardBytes }: { tokenizerFrom?: string | undefined; dtype?: FloatDtype; maxShardBytes?: number | undefined } = {}): void {
-  const { architecture, weights, head } = checkpoint;
+  const { architecture, weights, head, adapter } = checkpoint;
   const temporary = `${folder}.writing-${process.pid}`, replaced = `${folder}.replaced-${process.pid}`;
-  const config = writeArchitecture(architecture);
-  if (dtype !== 'F32') config.dtype = dtype === 'F16' ? 'float16' : 'bfloat16';
-  if (head === 'score') Object.assign(config, { architectures: [`${families[architecture.family].classes.stem}ForSequenceClassification`], num_labels: 1, id2label: { 0: 'score' }, label2id: { score: 0 } });
   fs.rmSync(temporary, { recursive: true, force: true });
   try {
     fs.mkdirSync(temporary, { recursive: true });
-    fs.writeFileSync(path.join(temporary, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-    writeWeights(temporary, checkpointParameters(checkpoint).map(({ name, shape }) => ({ name, shape, data: weights[name]! })), { dtype, metadata: { format: 'pt' }, maxShardBytes });
-    for (const name of tokenizerFrom ? COMPANIONS : []) {
-      const from = path.join(tokenizerFrom!, name);
-      if (fs.existsSync(from)) fs.copyFileSync(from, path.join(temporary, name));
+    if (adapter) writeAdapter(temporary, { architecture, weights, head, settings: adapter.settings, base: adapter.base }, folder);
+    else {
+      fs.writeFileSync(path.join(temporary, 'config.json'), `${JSON.stringify(modelConfig(architecture, head, dtype), null, 2)}\n`);
+      writeWeights(temporary, checkpointParameters(checkpoint).map(({ name, shape }) => ({ name, shape, data: weights[name]! })), { dtype, metadata: { format: 'pt' }, maxShardBytes });
     }
+    if (tokenizerFrom) copyTokenizer(tokenizerFrom, temporary);
   } catch (error) {
     fs.rmSync(temporary, { recursive: true, force: true }); // gigabytes that no one would look for
     throw error;
@@ -149,5 +194,10 @@ export function withScoreHead(base: Checkpoint, seed: number, bias = true): Chec
   const { names } = families[base.architecture.family];
   const trunk = Object.fromEntries(Object.entries(base.weights).filter(([name]) => name !== `${names.head}.weight` && !name.startsWith('score.')));
   const std = 1 / Math.sqrt(base.architecture.channels + 1);
-  return { architecture: base.architecture, head: 'score', weights: { ...trunk, ...freshWeights(scoreParameters(base.architecture, bias), 1, seed, std) } };
+  return { ...base, head: 'score', weights: { ...trunk, ...freshWeights(scoreParameters(base.architecture, bias), 1, seed, std) } };
+}
+
+/** The same model without an adapter: its products are added into the matrices. */
+export function mergedCheckpoint({ adapter, ...checkpoint }: Checkpoint): Checkpoint {
+  return adapter ? { ...checkpoint, weights: mergeAdapter(checkpoint.architecture, checkpoint.weights, adapterScales(adapter.settings)) } : checkpoint;
 }

@@ -1,11 +1,15 @@
 // A Hugging Face config.json read into an architecture, in the current or the older spelling, and written back.
 
 import { TastemakerError } from '#core/errors.ts';
+import { brief } from '#core/formats/json-file.ts';
 import type { Architecture, RopeScaling } from './architecture.ts';
 import { families } from './families.ts';
 import type { Activation, FamilyName } from './families.ts';
 
 export type Config = Record<string, unknown>;
+
+/** Parameters are listed by layer: a false number must not list more than fit in memory. */
+const MOST_LAYERS = 10_000;
 
 const ACTIVATIONS: Record<string, Activation> = { gelu: 'gelu', gelu_new: 'gelu-tanh', gelu_fast: 'gelu-tanh', gelu_pytorch_tanh: 'gelu-tanh', silu: 'silu', swish: 'silu' };
 const GELUS = ['gelu', 'gelu_new', 'gelu_fast', 'gelu_pytorch_tanh'], SILUS = ['silu', 'swish'];
@@ -26,7 +30,7 @@ export function readArchitecture(config: Config, file: string): Architecture {
     throw new TastemakerError('bad-model', `${file}: ${what}.`, hint);
   };
   const family = config.model_type as FamilyName;
-  if (!Object.hasOwn(FAMILY_CONFIGS, String(family))) refuse(`"model_type" is ${brief(config.model_type)}, a family that is not known`, `Families that work: ${FAMILY_NAMES.join(', ')}.`);
+  if (typeof family !== 'string' || !Object.hasOwn(FAMILY_CONFIGS, family)) refuse(`"model_type" is ${brief(config.model_type)}, a family that is not known`, `Families that work: ${FAMILY_NAMES.join(', ')}.`);
   const fixed = FAMILY_CONFIGS[family];
   const number = (keys: string[], fallback?: number): number => {
     const value = keys.map((key) => config[key]).find((found) => found !== undefined && found !== null) ?? fallback;
@@ -49,15 +53,16 @@ export function readArchitecture(config: Config, file: string): Architecture {
   const headWidth = count(['head_dim'], channels / heads);
   if (heads % keyValueHeads !== 0) refuse(`${heads} heads do not divide into ${keyValueHeads} key-value heads`, 'Take config.json from the model it belongs to.');
   if (families[family].fused && (keyValueHeads !== heads || headWidth * heads !== channels)) refuse(`${heads} heads of ${headWidth} do not make the ${channels} channels`, 'Take config.json from the model it belongs to.');
-  const activation = ACTIVATIONS[String(config.activation_function ?? config.hidden_act ?? fixed.activation)]!;
+  const activation = ACTIVATIONS[(config[family === 'gpt2' ? 'activation_function' : 'hidden_act'] ?? fixed.activation) as string]!; // one of the options
   const rope = readRope(config, fixed.rotary, number, refuse);
   const rotaryWidth = rope.share * headWidth;
   if (families[family].positions === 'rotary' && (rotaryWidth % 2 !== 0 || rotaryWidth < 2 || rotaryWidth > headWidth)) refuse(`the rotary part of a head would be ${rotaryWidth} of ${headWidth} numbers wide`, 'It is an even part of the head: check "partial_rotary_factor" (or "rotary_pct") and "head_dim".');
-  const stops = tokenIds(config.eos_token_id);
+  const stops = tokenIds(config.eos_token_id), layers = count(['num_hidden_layers', 'n_layer']);
+  if (layers > MOST_LAYERS) refuse(`"num_hidden_layers" is ${layers}, more than ${MOST_LAYERS}`, 'Take config.json from the model it belongs to.');
   return {
     family, channels, heads, keyValueHeads, headWidth, activation, rotaryWidth: families[family].positions === 'rotary' ? rotaryWidth : headWidth,
     vocabulary: count(['vocab_size']),
-    layers: count(['num_hidden_layers', 'n_layer']),
+    layers,
     feedForward: count(['intermediate_size', 'n_inner'], family === 'gpt2' ? 4 * channels : undefined),
     parallel: family === 'gpt_neox' && config.use_parallel_residual !== false,
     context: count(['max_position_embeddings', 'n_positions', 'n_ctx']),
@@ -70,7 +75,6 @@ export function readArchitecture(config: Config, file: string): Architecture {
   };
 }
 
-const brief = (value: unknown): string => (JSON.stringify(value) ?? 'missing').slice(0, 100);
 /** One id or a list of them, as eos_token_id may be. */
 export const tokenIds = (value: unknown): number[] => [value].flat().filter((id): id is number => Number.isInteger(id) && (id as number) >= 0);
 
@@ -113,4 +117,13 @@ export function writeArchitecture(model: Architecture): Config {
     ...common, ...sizes, num_key_value_heads: model.keyValueHeads, head_dim: model.headWidth, rms_norm_eps: model.normEpsilon,
     ...(family === 'llama' ? { attention_bias: false, mlp_bias: false } : { use_sliding_window: false, ...(family === 'qwen3' ? { attention_bias: false } : {}) }),
   };
+}
+
+const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
+
+/** The same for weights of this type under one of the two heads; a score head is a classifier with one label, as transformers calls it. */
+export function modelConfig(model: Architecture, head: 'language-model' | 'score', dtype: keyof typeof DTYPES): Config {
+  const config = { ...writeArchitecture(model), dtype: DTYPES[dtype] };
+  if (head === 'language-model') return config;
+  return { ...config, architectures: [`${families[model.family].classes.stem}ForSequenceClassification`], num_labels: 1, problem_type: 'regression', id2label: { 0: 'score' }, label2id: { score: 0 } };
 }

@@ -6,7 +6,7 @@ import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { Architecture } from './architecture.ts';
-import { checkpointParameters } from './checkpoint.ts';
+import { checkpointParameters, scalesOf } from './checkpoint.ts';
 import type { Checkpoint, WeightArrays } from './checkpoint.ts';
 import { packRows, roundedLength, rowShape, rowTensors, rowTypes } from './rows.ts';
 import type { Group, RowShape, Slots } from './rows.ts';
@@ -23,10 +23,11 @@ export interface Evaluator {
   release(): Promise<void>;
 }
 
-const TARGET_TOKENS = 4096; // tokens a run: enough to keep the cores busy, small enough to stay in memory
+const TARGET_TOKENS = 4096; // tokens a run: enough to keep the cores busy
+const TARGET_LOGITS = 2 ** 25; // numbers: a vocabulary of 49,152 takes them with 680 tokens to be predicted
 
 /** For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
-export function createEvaluator(like: Pick<Checkpoint, 'architecture' | 'head'> & { weights: WeightArrays }, options: SessionOptions = {}): Evaluator {
+export function createEvaluator(like: Checkpoint, options: SessionOptions = {}): Evaluator {
   const { architecture } = like;
   const compiled = createExecutableCache();
   const frozen: Types = Object.fromEntries(checkpointParameters(like).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }]));
@@ -36,7 +37,7 @@ export function createEvaluator(like: Pick<Checkpoint, 'architecture' | 'head'> 
     frozen,
     feeds: { ...rowTypes(shape), ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }) },
     step: ({ graph, frozen: weights, feeds }) => {
-      const model = { architecture, weights, graph, forward: true };
+      const model = { architecture, weights, adapters: scalesOf(like), graph, forward: true };
       const { hidden } = trunk(model, rowTensors(feeds));
       return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : tokenLogprobs(languageModelHead(model, hidden), feeds.targets!, temperature) } };
     },
@@ -50,7 +51,8 @@ export function createEvaluator(like: Pick<Checkpoint, 'architecture' | 'head'> 
     const order = [...groups.keys()].sort((a, b) => tokens(a) - tokens(b));
     while (order.length) {
       // rows a batch depend on the rounded length only, and the last batch is filled up: few shapes, few graphs
-      const full = Math.max(1, Math.floor(TARGET_TOKENS / roundedLength(tokens(order.at(-1)!)))), B = Math.min(full, 2 ** Math.ceil(Math.log2(order.length)));
+      const longest = order.at(-1)!, predicted = temperature === null ? 0 : groups[longest]!.completions.reduce((sum, { length }) => sum + length, 0);
+      const full = Math.max(1, Math.floor(Math.min(TARGET_TOKENS / roundedLength(tokens(longest)), TARGET_LOGITS / (predicted * architecture.vocabulary)))), B = Math.min(full, 2 ** Math.ceil(Math.log2(order.length)));
       const indices = order.splice(-B, B), batch = indices.map((i) => groups[i]!);
       const shape = rowShape(batch, B, slots);
       const key = JSON.stringify([shape, slots, temperature]);

@@ -1,8 +1,9 @@
 // Sampling: prefill of the prompts, then one token a trip with a key-value cache, all in one graph.
 //
 // Bp prompts (left-padded to P), k completions each, B = Bp·k rows, N new tokens, T = P + N, KH key-value heads, d head width.
-// Completions of one prompt share its prefill. The loop ends early when every row has written end-of-text. Uniforms come
-// from the one generator, one stream a completion, so a sample does not depend on what else is in its batch.
+// Completions of one prompt share its prefill. A row ends at the first of the architecture's stops that it writes, and the
+// loop ends early when every row has. Uniforms come from the one generator, one stream a completion, so a sample does not
+// depend on what else is in its batch.
 
 import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
@@ -19,6 +20,8 @@ import { cast, concat, reshape, split, transpose } from '#core/autodiff/ops/move
 import { softmax } from '#core/autodiff/ops/nn.ts';
 import { expand, reduceSum, zeros } from '#core/autodiff/ops/reduction.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
+import { adapterParameters, adapterScales } from './adapter.ts';
+import type { AdapterSettings } from './adapter.ts';
 import type { Architecture } from './architecture.ts';
 import { parameters } from './architecture.ts';
 import type { WeightArrays } from './checkpoint.ts';
@@ -41,7 +44,7 @@ export interface SampleRequest {
 }
 
 export interface Sampled {
-  /** end-of-text included where it was written */
+  /** the stop that ended it included, where one was written */
   tokenIds: number[];
   samplingLogprobs: number[];
   logprobs: number[];
@@ -63,10 +66,11 @@ interface Shape {
 const PROMPT_STEP = 16; // prompt lengths are rounded up to this, so that few graphs are compiled
 const DEFAULT_ROWS = 32;
 
-export function createSampler(architecture: Architecture, options: SessionOptions = {}): Sampler {
+/** `adapter`: the weights hold its tensors too. */
+export function createSampler(architecture: Architecture, { adapter, ...options }: SessionOptions & { adapter?: AdapterSettings | undefined } = {}): Sampler {
   const compiled = createExecutableCache();
   const get = (shape: Shape, choice: ChoiceSettings): Promise<Executable> =>
-    compiled.get(JSON.stringify([shape, choice]), () => compile(samplingProgram(architecture, shape, choice), options));
+    compiled.get(JSON.stringify([shape, choice]), () => compile(samplingProgram(architecture, adapter, shape, choice), options));
   return {
     sample: async (weights, requests, settings) => {
       const { temperature, topK, topP, maxNew: N, seed } = settings;
@@ -90,7 +94,7 @@ export function createSampler(architecture: Architecture, options: SessionOption
         });
         const executable = await get({ prompts: Bp, each, P, N }, { temperature, topK, topP });
         const { outputs } = await executable.run({}, weights, { ids, start, uniforms });
-        indices.forEach((index, b) => results.set(index, Array.from({ length: each }, (_, j) => readRow(outputs, b * each + j, Bp * each, architecture.endOfText))));
+        indices.forEach((index, b) => results.set(index, Array.from({ length: each }, (_, j) => readRow(outputs, b * each + j, Bp * each, architecture.stops))));
       }
       return requests.map((_, i) => results.get(i)!);
     },
@@ -112,36 +116,36 @@ function* batches(requests: readonly SampleRequest[], rows: number, room: number
   }
 }
 
-function readRow(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], row: number, B: number, endOfText: number): Sampled {
+function readRow(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], row: number, B: number, stops: readonly number[]): Sampled {
   const column = (name: string) => Array.from({ length: outputs.tokens!.data.length / B }, (_, n) => Number(outputs[name]!.data[n * B + row]));
   const tokens = column('tokens');
-  const end = tokens.indexOf(endOfText);
+  const end = endOf(tokens, stops);
   const length = end < 0 ? tokens.length : end + 1;
   return { tokenIds: tokens.slice(0, length), samplingLogprobs: column('samplingLogprobs').slice(0, length), logprobs: column('logprobs').slice(0, length), finish: end < 0 ? 'length' : 'stop' };
 }
 
 /** The whole of sampling as a program without state: weights frozen; ids [Bp, P], start [Bp] (pads before each prompt), uniforms [N, B]. */
-function samplingProgram(architecture: Architecture, { prompts: Bp, each, P, N }: Shape, choice: ChoiceSettings): Program {
-  const { layers, keyValueHeads: KH, headWidth: d, endOfText } = architecture;
-  const B = Bp * each, T = P + N;
+function samplingProgram(architecture: Architecture, adapter: AdapterSettings | undefined, { prompts: Bp, each, P, N }: Shape, choice: ChoiceSettings): Program {
+  const { layers, keyValueHeads: KH, headWidth: d } = architecture;
+  const B = Bp * each, T = P + N, adapters = adapter && adapterScales(adapter);
   return {
     state: {},
-    frozen: Object.fromEntries(parameters(architecture).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }])),
+    frozen: Object.fromEntries([...parameters(architecture), ...(adapter ? adapterParameters(architecture, adapter) : [])].map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }])),
     feeds: { ids: { dtype: 'int32', shape: [Bp, P] }, start: { dtype: 'int32', shape: [Bp] }, uniforms: { dtype: 'float32', shape: [N, B] } },
     step: ({ graph, frozen: weights, feeds }) => {
-      const model: Model = { architecture, weights, graph, forward: true };
+      const model: Model = { architecture, weights, adapters, graph, forward: true };
       const repeat = (x: Tensor) => reshape(expand(reshape(x, [Bp, 1, ...x.shape.slice(1)]), [Bp, each, ...x.shape.slice(1)]), [B, ...x.shape.slice(1)]);
       const { hidden, prompts } = prefill(model, feeds.ids!, feeds.start!);
       const caches = Array.from({ length: 2 * layers }, () => zeros(hidden, [B * KH * (N - 1), d])); // keys and values of the tokens written so far
       const start = repeat(feeds.start!); // [B]
       const real = greaterOrEqual(range(start, T - 1), reshape(start, [B, 1])); // [B, T - 1]: not left padding
-      const first = finish(chooseToken(repeat(languageModelHead(model, hidden)), gather(feeds.uniforms!, constant(graph, 'int32', [], [0])), choice), constant(graph, 'bool', [B], new Uint8Array(B)), endOfText);
+      const first = finish(chooseToken(repeat(languageModelHead(model, hidden)), gather(feeds.uniforms!, constant(graph, 'int32', [], [0])), choice), constant(graph, 'bool', [B], new Uint8Array(B)), architecture);
       const outputs = (choice: Choice) => [choice.token, choice.samplingLogprob, choice.logprob].map((x) => reshape(x, [1, B]));
       const firstRow = outputs(first);
       if (N === 1) return { state: {}, outputs: name(firstRow) };
 
       const { stacked } = loop(graph, N - 1, [first.token, first.done, ...caches], (iteration, [token, done, ...flat], inner) => {
-        const here: Model = { architecture, weights, graph: inner, forward: true, fewRows: true };
+        const here: Model = { architecture, weights, adapters, graph: inner, forward: true, fewRows: true };
         const slot = add(iteration, whole(iteration, P)); // where this token's key and value go
         const positions = reshape(sub(cast(slot, 'int32'), start), [B, 1]);
         const visible = and(real, lessOrEqual(range(start, T - 1, 'int64'), slot)); // [B, T - 1]: the last token is never read
@@ -157,7 +161,7 @@ function samplingProgram(architecture: Architecture, { prompts: Bp, each, P, N }
           });
         }
         const uniforms = gather(feeds.uniforms!, add(iteration, whole(iteration, 1)));
-        const chosen = finish(chooseToken(languageModelHead(here, finalNorm(here, x)), uniforms, choice), done!, endOfText);
+        const chosen = finish(chooseToken(languageModelHead(here, finalNorm(here, x)), uniforms, choice), done!, architecture);
         const unfinished = reduceSum(cast(not(chosen.done), 'float32'), [0]);
         return {
           carried: [chosen.token, chosen.done, ...next],
@@ -214,8 +218,12 @@ function attendDecoding({ heads: H, keyValueHeads: KH, headWidth: d }: Architect
   return add(fromPrompt, reshape(batchMatMul(reshape(ofOwn, [B, KH, G, n]), values), [B, H, 1, d]));
 }
 
-/** Rows that had ended keep writing end-of-text with log-probability 0. */
-function finish({ token, samplingLogprob, logprob }: Choice, done: Tensor, endOfText: number): Choice & { done: Tensor } {
-  const end = whole(token, endOfText), zero = constant(token.graph, 'float32', [], [0]);
-  return { token: where(done, end, token), samplingLogprob: where(done, zero, samplingLogprob), logprob: where(done, zero, logprob), done: or(done, equal(token, end)) };
+/** Rows that had ended keep writing end-of-text with log-probability 0; a row ends at any of the stops. */
+function finish({ token, samplingLogprob, logprob }: Choice, done: Tensor, { endOfText, stops }: Architecture): Choice & { done: Tensor } {
+  const zero = constant(token.graph, 'float32', [], [0]);
+  const over = stops.reduce((ended, id) => or(ended, equal(token, whole(token, id))), done);
+  return { token: where(done, whole(token, endOfText), token), samplingLogprob: where(done, zero, samplingLogprob), logprob: where(done, zero, logprob), done: over };
 }
+
+/** Where a completion ends: the place of the first token that is one of `stops`, or -1. */
+export const endOf = (ids: readonly number[], stops: readonly number[]): number => ids.findIndex((id) => stops.includes(id));

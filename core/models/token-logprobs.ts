@@ -1,7 +1,8 @@
 // Log-probabilities of tokens under logits, and what is read off them: cross-entropy and entropy.
 
+import { scalar } from '#core/autodiff/graph.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
-import { div, mul, neg, scale, sub } from '#core/autodiff/ops/elementwise.ts';
+import { div, maximum, mul, neg, scale, sub } from '#core/autodiff/ops/elementwise.ts';
 import { gatherElements } from '#core/autodiff/ops/indexing.ts';
 import { reshape } from '#core/autodiff/ops/movement.ts';
 import { logSumExp, softmax } from '#core/autodiff/ops/nn.ts';
@@ -23,8 +24,8 @@ export function entropy(logits: Tensor, temperature = 1): Tensor {
   return reshape(sub(logSumExp(z), reduceSum(mul(softmax(z), z), [1], true)), [N]);
 }
 
-/** Σ values·weights / Σ weights: the mean over what is not padding. */
-export const weightedMean = (values: Tensor, weights: Tensor): Tensor => div(sumAll(mul(values, weights)), sumAll(weights));
+/** Σ values·weights / Σ weights: the mean over what is not padding; 0 where all of it is. */
+export const weightedMean = (values: Tensor, weights: Tensor): Tensor => div(sumAll(mul(values, weights)), maximum(sumAll(weights), scalar(values.graph, 1e-20)));
 
 /** Weighted mean of -ln p: the language-model loss. logits [N, V], targets and weights [N]. */
 export const crossEntropy = (logits: Tensor, targets: Tensor, weights: Tensor): Tensor => neg(weightedMean(tokenLogprobs(logits, targets), weights));

@@ -40,19 +40,22 @@ export interface Rows {
   /** int32 [B, T]; absent: each row is one text */
   segments?: Tensor;
   /** int32 [B, Q]: the positions within a row whose hidden state is wanted; absent: all */
-  at?: Tensor;
+  at?: Tensor | undefined;
 }
 
-/** Wanted hidden states after the final norm [B·Q, C], and the residual stream after 0, 1, ... blocks [B·T, C]. */
-export function trunk(model: Model, rows: Rows): { hidden: Tensor; stream: Tensor[] } {
+/**
+ * Wanted hidden states after the final norm [B·Q, C], and the residual stream after 0, 1, ... blocks [B·T, C]. `from`: begin
+ * with what an earlier pass made of the blocks below `layer`, x [B·T, C].
+ */
+export function trunk(model: Model, rows: Rows, from?: { layer: number; x: Tensor }): { hidden: Tensor; stream: Tensor[] } {
   const { architecture, graph } = model;
   const [B, T] = rows.ids.shape as [number, number];
   // rows are rounded up to a compiled length, so padding may lie past the context; it takes the last position there is
   const positions = rows.positions ?? constant(graph, 'int32', [B, T], Array.from({ length: B * T }, (_, i) => Math.min(i % T, architecture.context - 1)));
   const mask = causalMask(rows, T); // [1 or B, T, T]
-  let x = embed(model, rows.ids, T > architecture.context ? positions : (rows.positions ?? null), T); // [B·T, C]
+  let x = from?.x ?? embed(model, rows.ids, T > architecture.context ? positions : (rows.positions ?? null), T); // [B·T, C]
   const stream = [x];
-  for (let layer = 0; layer < architecture.layers; layer++) {
+  for (let layer = from?.layer ?? 0; layer < architecture.layers; layer++) {
     const want = rows.at && layer === architecture.layers - 1 ? chosen(rows.at, positions, T) : null;
     const visible = want ? maskAt(mask, rows.at!) : mask;
     x = scoped(graph, `block ${layer}`, () => block(model, layer, x, { B, T, positions, want }, (q, k, v) => attend(architecture, q, k, v, visible)));
@@ -60,6 +63,9 @@ export function trunk(model: Model, rows: Rows): { hidden: Tensor; stream: Tenso
   }
   return { hidden: finalNorm(model, x), stream };
 }
+
+/** The residual stream after the lowest `layers` blocks: [B·T, C]. */
+export const stream = (model: Model, rows: Rows, layers: number): Tensor => trunk({ ...model, architecture: { ...model.architecture, layers } }, { ...rows, at: undefined }).stream[layers]!;
 
 /** Token embeddings, with the learned positions where the family has them: [B·T, C]. `positions` null: 0, 1, 2, ... */
 export function embed({ architecture, weights }: Model, ids: Tensor, positions: Tensor | null, T: number): Tensor {
@@ -185,7 +191,9 @@ function linear({ architecture, fewRows }: Model, x: Tensor, { weight, bias, ada
     if (fewRows || !bias) return gemm(x, weight, { transB, add: bias });
     return add(gemm(x, weight, { transB }), bias); // on all threads; Gemm spreads a bias over its rows on one
   };
-  return adapter ? gemm(gemm(x, adapter.down, { transB: true }), adapter.up, { transB: true, add: product() }) : product();
+  if (!adapter) return product();
+  const low = gemm(x, adapter.down, { transB: true });
+  return fewRows ? gemm(low, adapter.up, { transB: true, add: product() }) : add(product(), gemm(low, adapter.up, { transB: true }));
 }
 /**
  * x wᵀ + b as (w xᵀ + b)ᵀ, w [out, in]: the runtime packs the right operand before it multiplies, which for 8 rows costs as

@@ -4,33 +4,55 @@ import path from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { ImportKind, ImportPreview, ModelVerdict } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { FORMATS } from '#core/formats/preferences/formats.ts';
+import type { Decode } from '#core/formats/preferences/read-token-ids.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { openProject } from '#core/store/database.ts';
 import type { Message } from './background.ts';
+import { exportData } from '#core/service/data/export-data.ts';
+import type { DataExport, ExportPart } from '#core/service/data/export-data.ts';
 import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts';
-import { cellsOf, columnsAndMap, FIELDS, readAsMapped } from '#core/service/data/import-rows.ts';
+import { cellsOf, columnsAndMap, conversationIn, FIELDS, readAsMapped } from '#core/service/data/import-rows.ts';
 import type { ImportRow, ReadImport } from '#core/service/data/import-rows.ts';
+import { openCheckpoint } from '#core/models/checkpoint.ts';
+import { exportModel } from '#core/service/models/export-model.ts';
+import type { ModelExport } from '#core/service/models/export-model.ts';
+import { formatsFor } from '#core/service/models/model-formats.ts';
+import type { FormatChoice } from '#core/service/models/model-formats.ts';
 import { lookAtModels } from '#core/service/models/model-look.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
-interface FileToRead { file: string; kind: ImportKind; map: Record<string, string> }
+interface FileToRead { file: string; kind: ImportKind; map: Record<string, string>; format: string | undefined; /** the model whose tokenizer makes texts of token ids */ tokenizer: string | undefined }
 export interface BackgroundTasks {
   preview: { args: FileToRead & { project: string }; part: ImportPreview };
   /** the rows in parts, then the errors */
   rows: { args: FileToRead; part: { rows: ImportRow[] } | { errors: RowError[] } };
   look: { args: { place: string }; part: ModelVerdict[] };
+  formats: { args: { place: string }; part: FormatChoice[] };
+  /** bytes done and their total go into `progress`, shared memory of two numbers */
+  exportModel: { args: { order: ModelExport; progress: Float64Array }; part: { path: string; bytes: number } };
+  /** how far it is, then the result */
+  export: { args: { project: string; options: DataExport }; part: ExportPart };
 }
 
 const SHOWN_ROWS = 20, SHOWN_ERRORS = 1000, ROWS_A_PART = 250;
 
+/** What makes texts of token ids: the tokenizer of the model that is named. */
+async function decodeWith(model: string | undefined): Promise<Decode | null> {
+  if (model === undefined) return null;
+  const tokenizer = await loadTokenizer(model);
+  return (lists) => tokenizer.decodeBatch(lists);
+}
+
 const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) => AsyncGenerator<BackgroundTasks[K]['part']> | Generator<BackgroundTasks[K]['part']> } = {
-  *preview({ file, kind, map: given, project: folder }) {
-    const { columns, map } = columnsAndMap(file, kind, given);
+  async *preview({ file, kind, map: given, format: wanted, tokenizer, project: folder }) {
+    const { columns, map } = await columnsAndMap(file, kind, given);
     let read: ReadImport;
     try {
-      read = readAsMapped(file, kind, given);
+      read = await readAsMapped(file, kind, given, { format: wanted, decode: await decodeWith(tokenizer) });
     } catch (error) { // a file whose columns can be named is no lost cause: the person may map them
       if (!(error instanceof TastemakerError) || error.code === 'bad-file' || columns.length === 0) throw error;
-      read = { format: 'unknown', rows: [], errors: [{ line: 1, message: error.message }] };
+      read = { format: 'unknown', rows: [], errors: [{ line: 1, message: error.message }], warnings: [] };
     }
     const { format, rows } = read, errors = [...read.errors];
     const project = openProject(folder, { write: false });
@@ -43,15 +65,22 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
         else if (verdict !== 'new') errors.push({ line: 'line' in row ? row.line : 0, message: verdict.problem });
       }
       errors.sort((a, b) => a.line - b.line);
-      yield { format, columns, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + read.errors.length, duplicates, errors: errors.slice(0, SHOWN_ERRORS) };
+      yield { format, columns, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + read.errors.length, duplicates, errors: errors.slice(0, SHOWN_ERRORS), warnings: read.warnings.slice(0, SHOWN_ERRORS), formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [], conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn) };
     } finally {
       project.close();
     }
   },
-  *rows({ file, kind, map }) {
-    const { rows, errors } = readAsMapped(file, kind, map);
+  async *rows({ file, kind, map, format, tokenizer }) {
+    const { rows, errors } = await readAsMapped(file, kind, map, { format, decode: await decodeWith(tokenizer) });
     for (let at = 0; at < rows.length; at += ROWS_A_PART) yield { rows: rows.slice(at, at + ROWS_A_PART) };
     yield { errors };
+  },
+  export: ({ project, options }) => exportData(project, options),
+  async *formats({ place }) {
+    yield formatsFor(openCheckpoint(place), place);
+  },
+  async *exportModel({ order, progress }) {
+    yield await exportModel(order, (done, total) => progress.set([done, total]));
   },
   async *look({ place }) {
     yield await lookAtModels(place);

@@ -6,20 +6,22 @@ import { deskHandlers } from '#core/service/desk/desk.ts';
 import { fileHandlers } from './files.ts';
 import { guidelineHandlers } from '#core/service/desk/guidelines.ts';
 import type { Handlers } from './handlers.ts';
+import { exportHandlers } from '#core/service/data/exports.ts';
 import { importHandlers } from '#core/service/data/imports.ts';
 import { labelerHandlers } from './labelers.ts';
 import { markHandlers } from '#core/service/desk/marks.ts';
 import { modelHandlers } from '#core/service/models/models.ts';
 import { createProjectHandlers } from './project-calls.ts';
 import { promptHandlers } from '#core/service/data/prompts.ts';
+import { revealHandlers } from './reveal.ts';
 import { recipeHandlers } from '#core/service/runs/recipes.ts';
 import { runHandlers } from '#core/service/runs/runs.ts';
 import { sampleHandlers } from '#core/service/data/samples.ts';
 import { tryHandlers } from '#core/service/runs/try.ts';
 
 export const createCallTable = (services: Services): Handlers => ({
-  ...createAppHandlers(services), ...createProjectHandlers(services), ...fileHandlers, ...labelerHandlers,
+  ...createAppHandlers(services), ...createProjectHandlers(services), ...fileHandlers, ...revealHandlers, ...labelerHandlers,
   ...deskHandlers, ...markHandlers, ...guidelineHandlers,
-  ...promptHandlers, ...importHandlers, ...modelHandlers, ...sampleHandlers,
+  ...promptHandlers, ...importHandlers, ...exportHandlers, ...modelHandlers, ...sampleHandlers,
   ...recipeHandlers, ...runHandlers, ...tryHandlers,
 });

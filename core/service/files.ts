@@ -5,12 +5,13 @@ import os from 'node:os';
 import path from 'node:path';
 import type { FileEntry } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { ADAPTER_CONFIG } from '#core/formats/adapter-base.ts';
 import type { Handlers } from './handlers.ts';
 import { typedPath } from './home.ts';
 
 const MOST = 5000;
 const AT_ONCE = 64;
-const KINDS: Readonly<Record<string, FileEntry['kind']>> = { '.safetensors': 'model', '.gguf': 'gguf', '.jsonl': 'data', '.json': 'data', '.csv': 'data', '.tsv': 'data', '.txt': 'data' };
+const KINDS: Readonly<Record<string, FileEntry['kind']>> = { '.safetensors': 'model', '.gguf': 'gguf', '.jsonl': 'data', '.json': 'data', '.ndjson': 'data', '.parquet': 'data', '.csv': 'data', '.tsv': 'data', '.txt': 'data' };
 const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
 
 export const fileHandlers = {
@@ -44,7 +45,7 @@ async function look(parent: string, name: string): Promise<FileEntry | null> {
 async function kindOfFolder(folder: string): Promise<FileEntry['kind']> {
   const has = (name: string) => fs.access(path.join(folder, name)).then(() => true, () => false);
   if (folder.endsWith('.tastemaker')) return (await has('project.db')) ? 'project' : null;
-  if (!(await has('config.json'))) return null;
+  if (!(await has('config.json')) && !(await has(ADAPTER_CONFIG))) return null;
   const inside = await fs.readdir(folder).catch(() => []);
   return inside.some((name) => name.endsWith('.safetensors')) ? 'model' : null;
 }

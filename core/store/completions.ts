@@ -5,13 +5,14 @@ import { addItems, partsOf, removeFromItems } from './items.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
-/** `step` is left out, or null, where it was not drawn during training. */
-export type NewCompletion = Omit<Completion, 'id' | 'step'> & { step?: number | null };
+/** `step` is left out, or null, where it was not drawn during training, `writer` where no file says who wrote it. */
+export type NewCompletion = Omit<Completion, 'id' | 'step' | 'writer'> & { step?: number | null; writer?: string | null };
 
 interface Row {
   id: number;
   promptId: number;
   policyId: number | null;
+  writer: string | null;
   text: string;
   tokenIds: Uint8Array;
   logprobs: Uint8Array;
@@ -22,7 +23,7 @@ interface Row {
   step: number | null;
 }
 
-const COLUMNS = `id, prompt_id AS promptId, policy_id AS policyId, text, token_ids AS tokenIds, logprobs,
+const COLUMNS = `id, prompt_id AS promptId, policy_id AS policyId, writer, text, token_ids AS tokenIds, logprobs,
   sampling_logprobs AS samplingLogprobs, finish, sampling, run_id AS runId, step`;
 
 const bytesOf = (array: Uint32Array | Float32Array | Float64Array) => new Uint8Array(array.buffer);
@@ -88,9 +89,9 @@ export function addCompletions(project: Project, rows: readonly NewCompletion[])
     for (const id of new Set(rows.map((row) => row.policyId))) requireRow(project, 'policies', id);
     for (const id of new Set(rows.map((row) => row.runId))) requireRow(project, 'runs', id);
     const ids = insertRows(project, 'completions',
-      ['prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition'],
+      ['prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer'],
       rows.map((row) => [row.promptId, row.policyId, row.text, bytesOf(Uint32Array.from(row.tokenIds)), packReals(row.logprobs), packReals(row.samplingLogprobs), row.finish,
-        JSON.stringify(row.sampling), row.runId, row.step ?? null, row.tokenIds.length, row.logprobs.reduce((sum, value) => sum + value, 0), repetitionOf(row.tokenIds)]));
+        JSON.stringify(row.sampling), row.runId, row.step ?? null, row.tokenIds.length, row.logprobs.reduce((sum, value) => sum + value, 0), repetitionOf(row.tokenIds), row.writer ?? null]));
     const together = Map.groupBy(rows.map((row, i) => ({ ...row, id: ids[i]! })).filter((row) => (row.step ?? null) === null), (row) => `${row.promptId}/${row.policyId}`);
     addItems(project, [...together.values()].flatMap((group) => {
       const { promptId, policyId } = group[0]!;

@@ -6,7 +6,7 @@ import { query, transaction } from './project.ts';
 import type { Project } from './project.ts';
 
 /** Parents first. Their ids only grow, so what one transaction adds is a range. */
-const TABLES = ['prompts', 'completions', 'items', 'rankings'] as const;
+const TABLES = ['prompts', 'completions', 'items', 'rankings', 'ratings', 'marks'] as const;
 /** Rows that have the key of another table and nothing of their own. */
 const ALONG = { items: 'item_completions', rankings: 'ranking_items' } as const;
 type Table = (typeof TABLES)[number];

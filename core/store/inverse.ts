@@ -5,19 +5,21 @@ import type { Project, Value } from './project.ts';
 
 /** What an inverse may touch; column names come from here and never from the file, which somebody else may have made. */
 const TABLES = {
-  prompts: { key: 'id', columns: ['id', 'text', 'text_hash', 'reference', 'split', 'source', 'facts'] },
-  completions: { key: 'id', columns: ['id', 'prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition'] },
+  prompts: { key: 'id', columns: ['id', 'text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra'] },
+  completions: { key: 'id', columns: ['id', 'prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer'] },
   items: { key: 'id', columns: ['id', 'prompt_id', 'source', 'reason', 'policy_id', 'place', 'created_at'] },
   item_completions: { key: 'item_id', columns: ['item_id', 'completion_id'] },
-  rankings: { key: 'id', columns: ['id', 'prompt_id', 'labeler_id', 'status', 'confidence', 'duration_ms', 'shown_order', 'note', 'created_at', 'item_id', 'naive', 'repeat_of', 'guidelines', 'confirmed_at'] },
+  rankings: { key: 'id', columns: ['id', 'prompt_id', 'labeler_id', 'status', 'confidence', 'duration_ms', 'shown_order', 'note', 'created_at', 'item_id', 'naive', 'repeat_of', 'guidelines', 'confirmed_at', 'extra'] },
   ranking_items: { key: 'ranking_id', columns: ['ranking_id', 'completion_id', 'rank'] },
-  ratings: { key: 'id', columns: ['id', 'completion_id', 'labeler_id', 'axis', 'value'] },
+  ratings: { key: 'id', columns: ['id', 'completion_id', 'labeler_id', 'axis', 'value', 'low', 'high'] },
   marks: { key: 'id', columns: ['id', 'completion_id', 'labeler_id', 'start', 'end', 'label', 'note'] },
   measures: { key: 'completion_id', columns: ['completion_id', 'model_id', 'score', 'logprob', 'kl', 'token_logprobs', 'token_values'] },
   drafts: { key: 'id', columns: ['id', 'item_id', 'labeler_id', 'ranks', 'confidence', 'note', 'naive', 'duration_ms', 'repeat_of', 'since_event'] },
   flags: { key: 'id', columns: ['id', 'labeler_id', 'item_id', 'completion_id', 'created_at'] },
 } as const;
 type Table = keyof typeof TABLES;
+/** What events of before a column was there mean by leaving it out; of all others, null. */
+const DEFAULTS: Readonly<Record<string, Value>> = { low: 1, high: 7 };
 
 /** The rows of `table` whose key (the id; of rows that belong to another row, its id) is `key`, as they were. */
 export interface Step {
@@ -94,6 +96,6 @@ function bringBack(project: Project, { table, rows }: { table: Table; rows: Reco
   const update = TABLES[table].key === 'id' ? `ON CONFLICT (id) DO UPDATE SET ${columns.slice(1).map((column) => `"${column}" = excluded."${column}"`).join(', ')}` : '';
   // The only draft that can be in the way is the empty one of a hidden repeat that was shown and not touched.
   if (table === 'drafts') for (const row of rows) query(project, 'DELETE FROM drafts WHERE item_id = ? AND labeler_id = ? AND id <> ?').run(row['item_id'] ?? null, row['labeler_id'] ?? null, row['id'] ?? null);
-  insertMany(project, table, columns.map((column) => `"${column}"`), rows.map((row) => columns.map((column) => row[column] ?? null)), update);
+  insertMany(project, table, columns.map((column) => `"${column}"`), rows.map((row) => columns.map((column) => row[column] ?? DEFAULTS[column] ?? null)), update);
   rows.length = 0;
 }

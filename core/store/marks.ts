@@ -3,7 +3,7 @@
 import type { Mark } from '#core/contract.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
-import { query, requireRow, requireThat, transaction, where } from './project.ts';
+import { insertMany, query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
 /** Where on the desk a change was made, so that undo can go back there. */
@@ -23,6 +23,14 @@ function check(project: Project, row: NewMark): void {
     `${of} does not lie in its text of ${text.length} characters.`, 'Give UTF-16 offsets with 0 ≤ start < end ≤ length.');
   requireThat(!splitsCharacter(text, row.start) && !splitsCharacter(text, row.end), `${of} cuts a character in two.`, 'Move the offset by one.');
   requireThat(row.label.trim() !== '', `${of} has no label.`, 'Give a label, such as good or bad.');
+}
+
+/** Adds many marks, all or none, without events: the caller records one for all. */
+export function addMarks(project: Project, rows: readonly NewMark[]): void {
+  transaction(project, () => {
+    for (const row of rows) check(project, row);
+    insertMany(project, 'marks', ['completion_id', 'labeler_id', 'start', '"end"', 'label', 'note'], rows.map((row) => [row.completionId, row.labelerId, row.start, row.end, row.label, row.note ?? null]));
+  });
 }
 
 /** Adds a mark and its event, which names the item it was made at where that is given; returns its id. 'bad-data' for a span outside the text. */

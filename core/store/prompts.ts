@@ -1,7 +1,7 @@
-// Prompts: what is asked, one row per distinct text, each in the split its caller gave it.
+// Prompts: what is asked, one row per distinct text (and conversation), each in the split its caller gave it.
 
 import { createHash } from 'node:crypto';
-import type { Prompt, PromptRow, Split } from '#core/contract.ts';
+import type { Extra, Message, Prompt, PromptRow, Split } from '#core/contract.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';
@@ -17,20 +17,33 @@ export interface NewPrompt {
   source: string;
   reference?: string | null;
   facts?: Record<string, string> | null;
+  messages?: Message[] | null;
+  extra?: Extra | null;
 }
 
-type Row = Omit<Prompt, 'facts'> & { facts: string | null };
+type Row = Omit<Prompt, 'facts' | 'messages' | 'extra'> & { facts: string | null; messages: string | null; extra: string | null };
 
-/** A prompt is known by its text. */
-const hashOf = (text: string) => createHash('sha256').update(text).digest();
-const toPrompt = (row: Row): Prompt => ({ ...row, facts: row.facts === null ? null : (JSON.parse(row.facts) as Record<string, string>) });
+const COLUMNS = 'id, text, messages, reference, split, source, facts, extra';
+const jsonOrNull = (value: unknown) => (value === null || value === undefined ? null : JSON.stringify(value));
+const fromJson = <T>(json: string | null) => (json === null ? null : (JSON.parse(json) as T));
+/** Only what a message is, in one order, so that equal conversations are equal texts. */
+const messagesJson = (messages: Message[] | null | undefined) => jsonOrNull(messages?.map(({ role, content }) => ({ role, content })));
+
+/** A prompt is known by its text, and by its messages where it has any. */
+function hashOf({ text, messages }: Pick<NewPrompt, 'text' | 'messages'>): Buffer {
+  const hash = createHash('sha256').update(text);
+  return (messages ? hash.update(`\0${messagesJson(messages)}`) : hash).digest();
+}
+
+const toPrompt = (row: Row): Prompt => ({ ...row, messages: fromJson<Message[]>(row.messages), facts: fromJson<Record<string, string>>(row.facts), extra: fromJson<Extra>(row.extra) });
 
 function check(row: NewPrompt, place: string): void {
   requireThat(typeof row.text === 'string' && row.text !== '', `${place} has no text.`, 'Give every prompt a text that is not empty.');
+  requireThat(row.messages?.length !== 0, `${place} is a conversation without messages.`, 'Give it a message, or no list of messages.');
   requireThat(SPLITS.includes(row.split), `${place} has the unknown split "${row.split}".`, `Use one of ${SPLITS.join(', ')}.`);
 }
 
-/** Adds prompts in one transaction. A text the project already has keeps its row: its id is returned, `added` does not count it. */
+/** Adds prompts in one transaction. A text (with its messages) that the project already has keeps its row: its id is returned, `added` does not count it. */
 export function importPrompts(project: Project, rows: readonly NewPrompt[]): { ids: number[]; added: number } {
   rows.forEach((row, i) => check(row, `Prompt ${i + 1} of ${rows.length}`));
   const find = query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?');
@@ -38,14 +51,14 @@ export function importPrompts(project: Project, rows: readonly NewPrompt[]): { i
     const fresh: Value[][] = [];
     const idOf = new Map<string, number>(); // by hash; a new text has minus its place among the new, until it has an id
     const places = rows.map((row) => {
-      const hash = hashOf(row.text);
+      const hash = hashOf(row);
       const key = hash.toString('latin1');
       let id = idOf.get(key) ?? find.get(hash)?.id;
-      if (id === undefined) id = -fresh.push([row.text, hash, row.reference ?? null, row.split, row.source, row.facts ? JSON.stringify(row.facts) : null]);
+      if (id === undefined) id = -fresh.push([row.text, hash, row.reference ?? null, row.split, row.source, jsonOrNull(row.facts), messagesJson(row.messages), jsonOrNull(row.extra)]);
       idOf.set(key, id);
       return id;
     });
-    const newIds = insertRows(project, 'prompts', ['text', 'text_hash', 'reference', 'split', 'source', 'facts'], fresh);
+    const newIds = insertRows(project, 'prompts', ['text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra'], fresh);
     return { ids: places.map((id) => (id < 0 ? newIds[-id - 1]! : id)), added: fresh.length };
   });
 }
@@ -58,7 +71,7 @@ export function addPrompts(project: Project, rows: readonly NewPrompt[]): number
 /** Prompts in id order; ids that do not exist are left out. */
 export function listPrompts(project: Project, filter: { split?: Split; limit?: number; ids?: readonly number[] } = {}): Prompt[] {
   const { sql, values } = where({ split: filter.split, id: filter.ids });
-  return query<Row>(project, `SELECT id, text, reference, split, source, facts FROM prompts ${sql} ORDER BY id LIMIT ?`)
+  return query<Row>(project, `SELECT ${COLUMNS} FROM prompts ${sql} ORDER BY id LIMIT ?`)
     .all(...values, filter.limit ?? -1).map(toPrompt);
 }
 
@@ -76,7 +89,7 @@ export function pagePrompts(project: Project, { split, search }: { split?: Split
   const values: Value[] = [...(split === undefined ? [] : [split]), ...(text?.values ?? [])];
   const from = `FROM prompts p ${conditions.length === 0 ? 'INDEXED BY prompts_by_id' : `WHERE ${conditions.join(' AND ')}`}`; // an index, so that skipping reads no texts
   const total = countOnce(project, `SELECT count(*) AS n ${from}`, values);
-  const rows = query<PromptRow>(project, `SELECT p.id, p.text, p.split, p.source, (SELECT count(*) FROM completions c WHERE c.prompt_id = p.id) AS completions,
+  const rows = query<PromptRow>(project, `SELECT p.id, coalesce(json_extract(p.messages, '$[#-1].content'), p.text) AS text, p.split, p.source, (SELECT count(*) FROM completions c WHERE c.prompt_id = p.id) AS completions,
       (SELECT count(*) FROM rankings r WHERE r.prompt_id = p.id) AS rankings
     FROM prompts p WHERE p.id IN (SELECT p.id ${from} ORDER BY p.id LIMIT ? OFFSET ?) ORDER BY p.id`).all(...values, limit, offset);
   return { total, rows };
@@ -97,14 +110,16 @@ export function setSplit(project: Project, ids: readonly number[], split: Split,
   });
 }
 
-/** The id of the prompt with this text. */
-export function findPrompt(project: Project, text: string): number | undefined {
-  return query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?').get(hashOf(text))?.id;
+/** The id of the prompt with this text, and with these messages where it is a conversation. */
+export function findPrompt(project: Project, text: string, messages: Message[] | null = null): number | undefined {
+  return query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?').get(hashOf({ text, messages }))?.id;
 }
 
+export interface CompletionText { id: number; text: string; policyId: number | null; writer: string | null }
+
 /** The completions of one prompt by their texts, in id order. */
-export function completionTexts(project: Project, promptId: number): { id: number; text: string; policyId: number | null }[] {
-  return query<{ id: number; text: string; policyId: number | null }>(project, 'SELECT id, text, policy_id AS policyId FROM completions WHERE prompt_id = ? ORDER BY id').all(promptId);
+export function completionTexts(project: Project, promptId: number): CompletionText[] {
+  return query<CompletionText>(project, 'SELECT id, text, policy_id AS policyId, writer FROM completions WHERE prompt_id = ? ORDER BY id').all(promptId);
 }
 
 /** The ids of all prompts, in order. */
@@ -112,17 +127,17 @@ export function promptIds(project: Project): number[] {
   return query<{ id: number }>(project, 'SELECT id FROM prompts INDEXED BY prompts_by_id ORDER BY id').all().map(({ id }) => id);
 }
 
-/** Replaces the text, split, source, reference or facts of one prompt. 'bad-data' if another prompt has that text. */
+/** Replaces fields of one prompt. 'bad-data' if another prompt has that text and those messages. */
 export function updatePrompt(project: Project, id: number, changes: Partial<NewPrompt>): void {
   transaction(project, () => {
     requireRow(project, 'prompts', id);
     const row: NewPrompt = { ...listPrompts(project, { ids: [id] })[0]!, ...changes };
     check(row, `Prompt ${id}`);
-    const hash = hashOf(row.text);
+    const hash = hashOf(row);
     const other = query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ? AND id <> ?').get(hash, id);
     requireThat(!other, `Prompt ${other?.id} already has this text.`, 'Use that prompt, or change the text.');
-    query(project, 'UPDATE prompts SET text = ?, text_hash = ?, reference = ?, split = ?, source = ?, facts = ? WHERE id = ?')
-      .run(row.text, hash, row.reference ?? null, row.split, row.source, row.facts ? JSON.stringify(row.facts) : null, id);
+    query(project, 'UPDATE prompts SET text = ?, text_hash = ?, reference = ?, split = ?, source = ?, facts = ?, messages = ?, extra = ? WHERE id = ?')
+      .run(row.text, hash, row.reference ?? null, row.split, row.source, jsonOrNull(row.facts), messagesJson(row.messages), jsonOrNull(row.extra), id);
   });
 }
 

@@ -1,20 +1,20 @@
 // Rankings: one labeler's ordering of the completions of one prompt, and the comparisons derived from them.
 
-import type { Comparison, Ranking, Split } from '#core/contract.ts';
+import type { Comparison, Extra, Ranking, Split } from '#core/contract.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
 import type { Step } from './inverse.ts';
 import { itemOf } from './items.ts';
-import { query, requireRow, requireThat, transaction, where } from './project.ts';
-import type { Project } from './project.ts';
+import { insertMany, query, requireRow, requireThat, transaction, where } from './project.ts';
+import type { Project, Value } from './project.ts';
 
 export type NewRanking = Pick<Ranking, 'promptId' | 'labelerId' | 'status' | 'ranks'> &
-  Partial<Pick<Ranking, 'confidence' | 'durationMs' | 'shownOrder' | 'note' | 'createdAt' | 'naive' | 'repeatOf' | 'guidelines'>> & {
+  Partial<Pick<Ranking, 'confidence' | 'durationMs' | 'shownOrder' | 'note' | 'createdAt' | 'naive' | 'repeatOf' | 'guidelines' | 'extra'>> & {
     /** left out: the item that holds the ranked completions, where there is one */
     itemId?: number | null;
   };
 
-type Row = Omit<Ranking, 'ranks' | 'shownOrder'> & { ranks: string; shownOrder: string };
+type Row = Omit<Ranking, 'ranks' | 'shownOrder' | 'extra'> & { ranks: string; shownOrder: string; extra: string | null };
 
 const STATUSES: readonly string[] = ['ranked', 'none-acceptable', 'skipped'] satisfies Ranking['status'][];
 
@@ -47,16 +47,21 @@ export function checkRanking(project: Project, row: NewRanking): void {
   requireThat(Number.isSafeInteger(createdAt), `${of} has the time ${createdAt}.`, 'Times are whole milliseconds since 1970.');
 }
 
+const COLUMNS = ['id', 'prompt_id', 'labeler_id', 'status', 'confidence', 'duration_ms', 'shown_order', 'note', 'created_at', 'item_id', 'naive', 'repeat_of', 'guidelines', 'confirmed_at', 'extra'] as const;
+
+/** A ranking as values of `COLUMNS`. */
+function valuesOf(project: Project, row: NewRanking, id: number | null, confirmedAt: number | null): Value[] {
+  const itemId = row.itemId === undefined ? itemOf(project, row.ranks.length > 0 ? row.ranks.map(({ completionId }) => completionId) : (row.shownOrder ?? [])) : row.itemId;
+  return [id, row.promptId, row.labelerId, row.status, row.confidence ?? null, row.durationMs ?? null, JSON.stringify(row.shownOrder ?? []), row.note ?? null,
+    row.createdAt ?? Date.now(), itemId, row.naive ?? null, row.repeatOf ?? null, row.guidelines ?? null, confirmedAt, row.extra ? JSON.stringify(row.extra) : null];
+}
+
 /** Writes a ranking, in the place of ranking `id` where one is given; the event is the caller's. Returns its id. */
 export function writeRanking(project: Project, row: NewRanking, id: number | null, confirmedAt: number | null = null): number {
-  const itemId = row.itemId === undefined ? itemOf(project, row.ranks.length > 0 ? row.ranks.map(({ completionId }) => completionId) : (row.shownOrder ?? [])) : row.itemId;
   // Never deleted on the way: hidden repeats refer to it.
-  const upsert = query(project, `INSERT INTO rankings (id, prompt_id, labeler_id, status, confidence, duration_ms, shown_order, note, created_at, item_id, naive, repeat_of, guidelines, confirmed_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET prompt_id = excluded.prompt_id, labeler_id = excluded.labeler_id, status = excluded.status,
-    confidence = excluded.confidence, duration_ms = excluded.duration_ms, shown_order = excluded.shown_order, note = excluded.note, created_at = excluded.created_at, item_id = excluded.item_id,
-    naive = excluded.naive, repeat_of = excluded.repeat_of, guidelines = excluded.guidelines, confirmed_at = excluded.confirmed_at`);
-  const { lastInsertRowid } = upsert.run(id, row.promptId, row.labelerId, row.status, row.confidence ?? null, row.durationMs ?? null, JSON.stringify(row.shownOrder ?? []), row.note ?? null,
-    row.createdAt ?? Date.now(), itemId, row.naive ?? null, row.repeatOf ?? null, row.guidelines ?? null, confirmedAt);
+  const upsert = query(project, `INSERT INTO rankings (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
+    ON CONFLICT (id) DO UPDATE SET ${COLUMNS.slice(1).map((column) => `${column} = excluded.${column}`).join(', ')}`);
+  const { lastInsertRowid } = upsert.run(...valuesOf(project, row, id, confirmedAt));
   const written = id ?? Number(lastInsertRowid);
   if (id !== null) query(project, 'DELETE FROM ranking_items WHERE ranking_id = ?').run(id);
   const item = query(project, 'INSERT INTO ranking_items (ranking_id, completion_id, rank) VALUES (?, ?, ?)');
@@ -79,12 +84,15 @@ export function addRanking(project: Project, row: NewRanking): number {
 
 /** Adds many rankings, all or none, with one event each, or with none where the caller records one for all. */
 export function addRankings(project: Project, rows: readonly NewRanking[], { events = true }: { events?: boolean } = {}): number[] {
-  return transaction(project, () => rows.map((row) => {
-    checkRanking(project, row);
-    const id = writeRanking(project, row, null);
-    if (events) recordEvent(project, row.labelerId, 'ranking.add', detailOf(id, row), [{ table: 'rankings', key: id, rows: [] }, { table: 'ranking_items', key: id, rows: [] }]);
-    return id;
-  }));
+  return transaction(project, () => {
+    for (const row of rows) checkRanking(project, row);
+    // Many a statement: a trigger hangs on the table, and at each statement the text index is flushed.
+    const first = (query<{ seq: number }>(project, "SELECT seq FROM sqlite_sequence WHERE name = 'rankings'").get()?.seq ?? 0) + 1;
+    insertMany(project, 'rankings', COLUMNS, rows.map((row, i) => valuesOf(project, row, first + i, null)));
+    insertMany(project, 'ranking_items', ['ranking_id', 'completion_id', 'rank'], rows.flatMap(({ ranks }, i) => ranks.map(({ completionId, rank }) => [first + i, completionId, rank])));
+    if (events) for (const [i, row] of rows.entries()) recordEvent(project, row.labelerId, 'ranking.add', detailOf(first + i, row), [{ table: 'rankings', key: first + i, rows: [] }, { table: 'ranking_items', key: first + i, rows: [] }]);
+    return rows.map((_, i) => first + i);
+  });
 }
 
 /** Puts another ranking in the place of `id`, which keeps its number. */
@@ -115,12 +123,12 @@ export function deleteRanking(project: Project, id: number): void {
 export function listRankings(project: Project, filter: { labelerId?: number; promptIds?: readonly number[]; itemId?: number; id?: number } = {}): Ranking[] {
   const { sql, values } = where({ id: filter.id, item_id: filter.itemId, labeler_id: filter.labelerId, prompt_id: filter.promptIds });
   return query<Row>(project, `SELECT id, prompt_id AS promptId, labeler_id AS labelerId, item_id AS itemId, status, confidence, duration_ms AS durationMs,
-      shown_order AS shownOrder, note, naive, repeat_of AS repeatOf, guidelines, created_at AS createdAt,
+      shown_order AS shownOrder, note, naive, repeat_of AS repeatOf, guidelines, extra, created_at AS createdAt,
       (SELECT json_group_array(json_object('completionId', completion_id, 'rank', rank) ORDER BY rank, completion_id)
        FROM ranking_items WHERE ranking_id = rankings.id) AS ranks
     FROM rankings ${sql} ORDER BY id`)
     .all(...values)
-    .map((row) => ({ ...row, ranks: JSON.parse(row.ranks) as Ranking['ranks'], shownOrder: JSON.parse(row.shownOrder) as number[] }));
+    .map((row) => ({ ...row, ranks: JSON.parse(row.ranks) as Ranking['ranks'], shownOrder: JSON.parse(row.shownOrder) as number[], extra: row.extra === null ? null : (JSON.parse(row.extra) as Extra) }));
 }
 
 /** What a labeler said of an item: the ranking itself, or the hidden repeat of `repeatOf`; of several the newest. */

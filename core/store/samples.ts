@@ -119,7 +119,7 @@ export type MeasuredSample = Omit<SampleRow, 'gold'> & { facts: Prompt['facts'] 
 
 /** The samples of these ids in this order; ids that do not exist are left out. `rank` is from the newest ranking. */
 export function samplesOf(project: Project, ids: readonly number[], { rewardModelId, referenceId }: SampleModels): MeasuredSample[] {
-  const rows = query<Row>(project, `SELECT c.id, c.prompt_id AS promptId, p.text AS prompt, c.text, c.policy_id AS policyId, coalesce(o.name, '') AS policy, c.run_id AS runId, c.step, c.finish,
+  const rows = query<Row>(project, `SELECT c.id, c.prompt_id AS promptId, p.text AS prompt, c.text, c.policy_id AS policyId, coalesce(o.name, c.writer, '') AS policy, c.run_id AS runId, c.step, c.finish,
       c.tokens, c.repetition, c.logprob, p.facts,
       (SELECT m.score FROM measures m WHERE m.completion_id = c.id AND m.model_id = ?) AS score, (SELECT m.kl FROM measures m WHERE m.completion_id = c.id AND m.model_id = ?) AS kl,
       EXISTS (SELECT 1 FROM flags f WHERE f.completion_id = c.id) AS flagged, (SELECT rank FROM ranking_items r WHERE r.completion_id = c.id ORDER BY r.ranking_id DESC LIMIT 1) AS rank

@@ -4,6 +4,13 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Tokenizer as Native } from 'tokenizers';
 import { TastemakerError } from '#core/errors.ts';
+import { tokenizerHome } from '#core/formats/adapter-base.ts';
+import { isGguf, readGguf } from '#core/formats/gguf.ts';
+import { readGgufTokenizer } from '#core/formats/gguf-tokenizer.ts';
+import { templateOf } from '#core/formats/tokenizer-files.ts';
+import { answerShape } from './chat-template.ts';
+import type { AnswerShape } from './chat-template.ts';
+import { normalizedTokens, safeTokenizer } from './tokenizer-json.ts';
 
 /** A half-open range of UTF-16 offsets into the text that was encoded. */
 export interface Span {
@@ -15,10 +22,18 @@ export interface Tokenizer {
   /** the largest token id plus one; a model's embedding may have more rows (padding), never fewer */
   readonly vocabularySize: number;
   readonly endOfText: number;
+  /** every token that ends what the model writes, `endOfText` first: those its configuration names, and the chat template's end of turn */
+  readonly stops: readonly number[];
   /** -1 where the tokenizer has no pad token of its own: the caller masks instead */
   readonly pad: number;
   /** the Jinja source of the chat template, or null */
   readonly chatTemplate: string | null;
+  /** how the chat template ends an answer, with that token's id; null where there is no template or it uses no token of its own */
+  readonly answerShape: (AnswerShape & { endId: number }) | null;
+  /** special tokens spelled out, by the names that chat templates know them by (bos_token, eos_token) */
+  readonly specialTokens: Readonly<Record<string, string>>;
+  /** where it was read from, for errors */
+  readonly file: string;
   /** ids of `text`, with no special token added (one written out in the text is still recognised) */
   encode(text: string): Promise<number[]>;
   encodeBatch(texts: readonly string[]): Promise<number[][]>;
@@ -41,14 +56,16 @@ export interface TokenizerSettings {
 }
 
 const HINT = 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.';
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 300);
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * The tokenizer of a model folder (or of a tokenizer.json named directly, with what lies beside it).
- * Throws 'bad-file' where tokenizer.json is missing, malformed, or names no end-of-text token.
+ * The tokenizer of a model folder (or of a tokenizer.json named directly, with what lies beside it), or the one in a GGUF file.
+ * Throws 'bad-file' where it is missing, malformed, or names no end-of-text token.
  */
-export async function loadTokenizer(folderOrTokenizerJson: string): Promise<Tokenizer> {
+export async function loadTokenizer(given: string): Promise<Tokenizer> {
+  const folderOrTokenizerJson = tokenizerHome(given);
+  if (isGguf(folderOrTokenizerJson)) return ggufTokenizer(folderOrTokenizerJson);
   const isFolder = (await stat(folderOrTokenizerJson).catch(() => null))?.isDirectory() ?? false;
   const folder = isFolder ? folderOrTokenizerJson : dirname(folderOrTokenizerJson);
   const file = isFolder ? join(folder, 'tokenizer.json') : folderOrTokenizerJson;
@@ -63,6 +80,11 @@ export async function loadTokenizer(folderOrTokenizerJson: string): Promise<Toke
   return createTokenizer(json, { tokenizerConfig, generationConfig, modelConfig, chatTemplate }, file);
 }
 
+function ggufTokenizer(file: string): Tokenizer {
+  const { tokenizer, config, generation, chatTemplate } = readGgufTokenizer(readGguf(file).metadata, file);
+  return createTokenizer(tokenizer, { tokenizerConfig: config, generationConfig: generation, modelConfig: null, chatTemplate }, file);
+}
+
 /** A tokenizer from the parsed tokenizer.json; `file` only names it in errors. */
 export function createTokenizer(json: Json, settings: TokenizerSettings, file: string): Tokenizer {
   const native = parse(json, file);
@@ -73,32 +95,58 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
   if (endOfText < 0) throw new TastemakerError('bad-file', `${file} names no end-of-text token.`, 'Add "eos_token" to tokenizer_config.json beside it.');
   let vocabularySize = 0;
   for (const id of Object.values(native.getVocab(true))) vocabularySize = Math.max(vocabularySize, id + 1);
+  const chatTemplate = settings.chatTemplate ?? templateOf(tokenizerConfig?.['chat_template']);
+  const specialTokens = { eos_token: native.idToToken(endOfText)!, ...namesOf(tokenizerConfig) };
+  // once, when it is first asked for: it takes the template a conversation
+  const shape = once((): Tokenizer['answerShape'] => {
+    const added = addedTokens(json), found = chatTemplate === null ? null : answerShape(chatTemplate, { specialTokens, name: file }, [...added.keys()]);
+    return found && { ...found, endId: added.get(found.end)! };
+  });
+  const cannot = (what: string) => (error: unknown): never => {
+    throw new TastemakerError('bad-file', `${file} could not ${what} a text: ${messageOf(error)}.`, HINT);
+  };
+  const stops = once(() => {
+    const named: unknown[] = sources.flatMap((source) => source?.['eos_token_id'] ?? []);
+    return [...new Set([endOfText, ...named, ...(shape() ? [shape()!.endId] : [])])].filter((id) => isToken(native, id));
+  });
 
   return {
     vocabularySize,
     endOfText,
+    get stops() {
+      return stops();
+    },
     pad: findToken(native, tokenizerConfig, 'pad_token', [], '<|pad|>'),
-    chatTemplate: settings.chatTemplate ?? templateOf(tokenizerConfig?.['chat_template']),
-    encode: async (text) => (await native.encode(text.toWellFormed(), null, options)).getIds(),
-    encodeBatch: async (texts) => (await native.encodeBatch(texts.map((t) => t.toWellFormed()), options)).map((e) => e.getIds()),
+    chatTemplate,
+    get answerShape() {
+      return shape();
+    },
+    specialTokens,
+    file,
+    encode: async (text) => (await native.encode(text.toWellFormed(), null, options).catch(cannot('cut'))).getIds(),
+    encodeBatch: async (texts) => (await native.encodeBatch(texts.map((t) => t.toWellFormed()), options).catch(cannot('cut'))).map((e) => e.getIds()),
     encodeWithOffsets: async (text) => {
-      const encoding = await native.encode(text.toWellFormed(), null, options);
+      const encoding = await native.encode(text.toWellFormed(), null, options).catch(cannot('cut'));
       return { ids: encoding.getIds(), spans: spansOf(text, encoding.getOffsets()) };
     },
-    decode: (ids) => native.decode([...ids], true),
-    decodeBatch: (idLists) => native.decodeBatch(idLists.map((ids) => [...ids]), true),
+    decode: (ids) => native.decode([...ids], true).catch(cannot('put together')),
+    decodeBatch: (idLists) => native.decodeBatch(idLists.map((ids) => [...ids]), true).catch(cannot('put together')),
     token: (id) => (Number.isInteger(id) && id >= 0 ? native.idToToken(id) : null) ?? `[${id}]`,
   };
 }
 
 function parse(json: Json, file: string): Native {
-  // A post-processor adds special tokens or trims spaces from offsets, truncation and padding change the length: none is wanted.
-  const plain = { ...json, post_processor: null, truncation: null, padding: null };
+  const plain = safeTokenizer(json, file);
+  let native: Native;
   try {
-    return Native.fromString(JSON.stringify(plain));
+    native = Native.fromString(JSON.stringify(plain));
   } catch (error) {
     throw new TastemakerError('bad-file', `${file} is not a tokenizer this program can read: ${messageOf(error)}.`, HINT);
   }
+  // found everywhere, within characters too, a token of nothing would end the process
+  const normalizer = native.getNormalizer(), empty = normalizer && normalizedTokens(plain).find((token) => normalizer.normalizeString(token) === '');
+  if (typeof empty === 'string') throw new TastemakerError('bad-file', `${file} has the added token ${JSON.stringify(empty.slice(0, 50))}, of which its normalizer leaves nothing.`, HINT);
+  return native;
 }
 
 /** The id of a special token: as named beside the tokenizer, else by id in a model's configuration, else under its usual name; -1 if none. */
@@ -110,18 +158,28 @@ function findToken(native: Native, config: Json | null, key: 'eos_token' | 'pad_
   for (const source of sources) {
     const value = source?.[`${key}_id`];
     const id: unknown = Array.isArray(value) ? value[0] : value; // several ends are allowed; the first is the main one
-    if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && native.idToToken(id) !== null) return id;
+    if (isToken(native, id)) return id;
   }
   return native.tokenToId(usual) ?? -1;
 }
 
-/** A template is a string, or a list of named ones of which "default" counts. */
-function templateOf(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return null;
-  const entries = value.filter(isObject);
-  const chosen = (entries.find((entry) => entry['name'] === 'default') ?? entries[0])?.['template'];
-  return typeof chosen === 'string' ? chosen : null;
+const isToken = (native: Native, id: unknown): id is number => typeof id === 'number' && Number.isInteger(id) && id >= 0 && native.idToToken(id) !== null;
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** Every "…_token" of tokenizer_config.json. */
+function namesOf(config: Json | null): Record<string, string> {
+  const named = Object.entries(config ?? {}).flatMap(([key, value]): [string, unknown][] => (/^[a-z]+_token$/.test(key) ? [[key, isObject(value) ? value['content'] : value]] : []));
+  return Object.fromEntries(named.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+/** Tokens that are recognised wherever they are written out, and their ids. */
+function addedTokens(json: Json): Map<string, number> {
+  const list = Array.isArray(json['added_tokens']) ? json['added_tokens'].filter(isObject) : [];
+  return new Map(list.flatMap(({ content, id }): [string, number][] => (typeof content === 'string' && typeof id === 'number' ? [[content, id]] : [])));
 }
 
 /** Code-point offsets, which already lie on whole characters, -> UTF-16 offsets. */

@@ -36,21 +36,24 @@ export interface AdamParameter {
   decay: boolean;
 }
 
-/** New w, m, v for every parameter, and the gradient norm before clipping (as torch.nn.utils.clip_grad_norm_). */
-export function adamStep(parameters: readonly AdamParameter[], feed: Tensor, settings: AdamSettings): { next: { w: Tensor; m: Tensor; v: Tensor }[]; norm: Tensor } {
+/** The global gradient norm before clipping (as torch.nn.utils.clip_grad_norm_), and the factor that clips: 1 where none is asked for. */
+export function gradientNorm(gradients: readonly Tensor[], { clipNorm }: AdamSettings): { norm: Tensor; clip: Tensor } {
+  const graph = gradients[0]!.graph, axes = (tensor: Tensor) => tensor.shape.map((_, i) => i);
+  const norm = sqrt(gradients.map((gradient) => reduceSumSquare(gradient, axes(gradient))).reduce(add));
+  return { norm, clip: clipNorm === null ? scalar(graph, 1) : minimum(scalar(graph, 1), div(scalar(graph, clipNorm), shift(norm, 1e-6))) };
+}
+
+/** New w, m, v for every parameter; `feed` as from `adamFeed`, `clip` a scalar. */
+export function adamStep(parameters: readonly AdamParameter[], feed: Tensor, clip: Tensor, settings: AdamSettings): { w: Tensor; m: Tensor; v: Tensor }[] {
   const [stepSize, epsilon, keep] = [0, 1, 2].map((i) => reshape(slice(feed, 0, i, i + 1), [])) as [Tensor, Tensor, Tensor];
   const [beta1, beta2] = settings.betas;
   const graph = feed.graph;
-  const axes = (tensor: Tensor) => tensor.shape.map((_, i) => i);
-  const norm = sqrt(parameters.map(({ gradient }) => reduceSumSquare(gradient, axes(gradient))).reduce(add));
   // the clipping factor enters the two moments as scalars, so no extra pass over the gradients is made
-  const clip = settings.clipNorm === null ? scalar(graph, 1) : minimum(scalar(graph, 1), div(scalar(graph, settings.clipNorm), shift(norm, 1e-6)));
   const intoM = mul(clip, scalar(graph, 1 - beta1)), intoV = mul(mul(clip, clip), scalar(graph, 1 - beta2));
-  const next = parameters.map(({ w, m, v, gradient: g, decay }) => {
+  return parameters.map(({ w, m, v, gradient: g, decay }) => {
     const m2 = add(mul(m, scalar(graph, beta1)), mul(g, intoM));
     const v2 = add(mul(v, scalar(graph, beta2)), mul(mul(g, g), intoV));
     const change = div(mul(m2, stepSize), add(sqrt(v2), epsilon));
     return { w: sub(decay && settings.weightDecay > 0 ? mul(w, keep) : w, change), m: m2, v: v2 };
   });
-  return { next, norm };
 }

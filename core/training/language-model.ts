@@ -2,6 +2,7 @@
 
 import type { Arrays, Types } from '#core/autodiff/compile.ts';
 import type { Architecture } from '#core/models/architecture.ts';
+import { sumAll } from '#core/autodiff/ops/reduction.ts';
 import { languageModelHead, trunk } from '#core/models/transformer.ts';
 import { crossEntropy } from '#core/models/token-logprobs.ts';
 import type { Loss, LossBuild } from './trainer.ts';
@@ -12,33 +13,42 @@ export interface WeightedText {
   weights: readonly number[];
 }
 
-/** B rows of T tokens: ids [B, T], targets and weights [B·T]. */
-export const languageModelFeeds = (B: number, T: number): Types => ({
+/** B rows of T tokens and Q predicted ones a row: ids [B, T], at [B, Q], targets and weights [B·Q]; without `at`, all T are predicted. */
+export const languageModelFeeds = (B: number, T: number, Q = T): Types => ({
   ids: { dtype: 'int32', shape: [B, T] },
-  targets: { dtype: 'int32', shape: [B * T] },
-  weights: { dtype: 'float32', shape: [B * T] },
+  ...(Q === T ? {} : { at: { dtype: 'int32', shape: [B, Q] } }),
+  targets: { dtype: 'int32', shape: [B * Q] },
+  weights: { dtype: 'float32', shape: [B * Q] },
 });
 
 /** Weighted mean of -ln p over the rows. */
-export const languageModelLoss = (architecture: Architecture) => ({ graph, weights, feeds }: LossBuild): Loss => {
-  const model = { architecture, weights, graph };
-  const logits = languageModelHead(model, trunk(model, { ids: feeds.ids! }).hidden);
-  return { loss: crossEntropy(logits, feeds.targets!, feeds.weights!), report: {} };
+export const languageModelLoss = (architecture: Architecture) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
+  const model = { architecture, weights, adapters, graph };
+  const logits = languageModelHead(model, trunk(model, { ids: feeds.ids!, ...(feeds.at ? { at: feeds.at } : {}) }).hidden);
+  return { loss: crossEntropy(logits, feeds.targets!, feeds.weights!), weight: sumAll(feeds.weights!), report: {} };
 };
 
-/** Batches of equal size as stacked feeds: K batches of B texts, right-padded to T (texts of at most T + 1 tokens: the last is only predicted). */
-export function languageModelRows(batches: readonly (readonly WeightedText[])[], T: number): Arrays {
-  const B = batches[0]!.length, size = batches.length * B * T;
-  const ids = new Int32Array(size), targets = new Int32Array(size), weights = new Float32Array(size);
-  batches.flat().forEach((text, row) => {
-    const n = Math.min(text.ids.length - 1, T);
-    for (let t = 0; t < n; t++) {
-      ids[row * T + t] = text.ids[t]!;
-      targets[row * T + t] = text.ids[t + 1]!;
-      weights[row * T + t] = text.weights[t + 1]!;
-    }
+const counted = ({ ids, weights }: WeightedText, T: number): number[] => Array.from({ length: Math.min(ids.length - 1, T) }, (_, t) => t).filter((t) => weights[t + 1] !== 0);
+
+/** How many predictions a row has room for, so that logits are computed where the loss reads them: all T where few positions would be saved. */
+export function predictionsPerRow(texts: readonly WeightedText[], T: number): number {
+  const Q = Math.ceil(Math.max(1, ...texts.map((text) => counted(text, T).length)) / 16) * 16;
+  return Q > 0.75 * T ? T : Q;
+}
+
+/** Batches of equal size as stacked feeds: K batches of B texts, right-padded to T (texts of at most T + 1 tokens: the last is only predicted), Q predictions a row. */
+export function languageModelRows(batches: readonly (readonly WeightedText[])[], T: number, Q = T): Arrays {
+  const rows = batches.flat(), ids = new Int32Array(rows.length * T), at = new Int32Array(rows.length * Q), targets = new Int32Array(rows.length * Q), weights = new Float32Array(rows.length * Q);
+  rows.forEach((text, row) => {
+    ids.set(text.ids.slice(0, Math.min(text.ids.length - 1, T)), row * T);
+    const wanted = Q === T ? Array.from({ length: Math.min(text.ids.length - 1, T) }, (_, t) => t) : counted(text, T);
+    wanted.forEach((t, q) => {
+      at[row * Q + q] = t;
+      targets[row * Q + q] = text.ids[t + 1]!;
+      weights[row * Q + q] = text.weights[t + 1]!;
+    });
   });
-  return { ids, targets, weights };
+  return { ids, ...(Q === T ? {} : { at }), targets, weights };
 }
 
 /** The row length for texts of up to `longest` tokens: a multiple of `step`, so that few shapes are compiled. */

@@ -3,10 +3,10 @@
 //   L = - Σ_prompts 1/P Σ_{i above j} w ln σ(r_i - r_j),  w = 1 / (number of pairs of that prompt)
 // All C(K,2) pairs of one prompt form one element with total weight 1 (D14, InstructGPT's convention); ties make no pair.
 
-import { constant } from '#core/autodiff/graph.ts';
+import { constant, scalar } from '#core/autodiff/graph.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
 import { cast, reshape } from '#core/autodiff/ops/movement.ts';
-import { div, greater, mul, neg, scale, softplus, sub } from '#core/autodiff/ops/elementwise.ts';
+import { div, greater, maximum, mul, neg, scale, softplus, sub } from '#core/autodiff/ops/elementwise.ts';
 import { gatherElements } from '#core/autodiff/ops/indexing.ts';
 import { logSumExp } from '#core/autodiff/ops/nn.ts';
 import { sumAll } from '#core/autodiff/ops/reduction.ts';
@@ -25,13 +25,13 @@ export function pairWeights(ranks: readonly number[], K = ranks.length): Float32
 }
 
 /** scores [B, K], pairs [B, K, K] from `pairWeights` -> loss, and the share of pair weight that is ordered right. */
-export function rankingLoss(scores: Tensor, pairs: Tensor): { loss: Tensor; accuracy: Tensor } {
+export function rankingLoss(scores: Tensor, pairs: Tensor): { loss: Tensor; accuracy: Tensor; weight: Tensor } {
   const [B, K] = scores.shape as [number, number];
   const gap = sub(reshape(scores, [B, K, 1]), reshape(scores, [B, 1, K])); // r_i - r_j
-  const total = sumAll(pairs);
+  const weight = sumAll(pairs), total = maximum(weight, scalar(scores.graph, 1e-20)); // rows of padding only have no pairs
   const loss = div(sumAll(mul(softplus(neg(gap)), pairs)), total); // -ln σ(x) = softplus(-x)
   const right = cast(greater(gap, constant(scores.graph, 'float32', [], [0])), 'float32');
-  return { loss, accuracy: div(sumAll(mul(right, pairs)), total) };
+  return { loss, weight, accuracy: div(sumAll(mul(right, pairs)), total) };
 }
 
 /** 2019's loss: cross-entropy of the best under softmax(scores). scores [B, K], best int32 [B] (P19 §2.1). */

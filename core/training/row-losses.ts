@@ -1,8 +1,10 @@
 // Losses over packed rows, ready for the trainer: reward model, policy and critic.
 
-import type { Types } from '#core/autodiff/compile.ts';
+import type { Tensors, Types } from '#core/autodiff/compile.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
 import { scale } from '#core/autodiff/ops/elementwise.ts';
 import { reshape } from '#core/autodiff/ops/movement.ts';
+import { sumAll } from '#core/autodiff/ops/reduction.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { rowTensors, rowTypes } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
@@ -12,31 +14,44 @@ import { policyLoss, valueLoss } from './ppo-loss.ts';
 import { rankingLoss } from './preference-loss.ts';
 import type { Loss, LossBuild } from './trainer.ts';
 
+const pairTypes = ({ B, Q }: RowShape): Types => ({ pairs: { dtype: 'float32', shape: [B, Q, Q] } });
+
 /** Reward model: rows with slots 'last' (Q = K completions) and pairs [B, K, K]. */
-export const rewardFeeds = (shape: RowShape): Types => ({ ...rowTypes(shape), pairs: { dtype: 'float32', shape: [shape.B, shape.Q, shape.Q] } });
-export const rewardLoss = (architecture: Architecture) => ({ graph, weights, feeds }: LossBuild): Loss => {
-  const model = { architecture, weights, graph };
-  const scores = scoreHead(model, trunk(model, rowTensors(feeds)).hidden);
-  const { loss, accuracy } = rankingLoss(reshape(scores, feeds.at!.shape), feeds.pairs!);
-  return { loss, report: { accuracy } };
+export const rewardFeeds = (shape: RowShape): Types => ({ ...rowTypes(shape), ...pairTypes(shape) });
+export const rewardLoss = (architecture: Architecture) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
+  const model = { architecture, weights, adapters, graph };
+  return onScores(scoreHead(model, trunk(model, rowTensors(feeds)).hidden), feeds);
 };
+
+/** The same above `layer` frozen blocks, whose outputs are fed: x [B·T, C] between blocks, [B·Q, C] where no block is left. */
+export const rewardFeedsAbove = ({ channels: C, layers }: Architecture, layer: number, shape: RowShape): Types =>
+  layer === layers ? { x: { dtype: 'float32', shape: [shape.B * shape.Q, C] }, ...pairTypes(shape) } : { ...rewardFeeds(shape), x: { dtype: 'float32', shape: [shape.B * shape.T, C] } };
+export const rewardLossAbove = (architecture: Architecture, layer: number) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
+  const model = { architecture, weights, adapters, graph };
+  return onScores(scoreHead(model, layer === architecture.layers ? feeds.x! : trunk(model, rowTensors(feeds), { layer, x: feeds.x! }).hidden), feeds);
+};
+
+function onScores(scores: Tensor, feeds: Tensors): Loss {
+  const { loss, weight, accuracy } = rankingLoss(reshape(scores, feeds.pairs!.shape.slice(0, 2)), feeds.pairs!);
+  return { loss, weight, report: { accuracy } };
+}
 
 const perSlot = ({ B, Q }: RowShape, dtype: 'float32' | 'int32' = 'float32') => ({ dtype, shape: [B * Q] }) as const;
 
 /** Policy: rows with slots 'tokens'; each slot's target, its old log-probability, advantage and mask [B·Q]. */
 export const policyFeeds = (shape: RowShape): Types => ({ ...rowTypes(shape), targets: perSlot(shape, 'int32'), old: perSlot(shape), advantages: perSlot(shape), mask: perSlot(shape) });
-export const policyUpdateLoss = (architecture: Architecture, temperature: number, range: number) => ({ graph, weights, feeds }: LossBuild): Loss => {
-  const model = { architecture, weights, graph };
+export const policyUpdateLoss = (architecture: Architecture, temperature: number, range: number) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
+  const model = { architecture, weights, adapters, graph };
   const logits = languageModelHead(model, trunk(model, rowTensors(feeds)).hidden);
   const { loss, report } = policyLoss(tokenLogprobs(logits, feeds.targets!, temperature), feeds.old!, feeds.advantages!, feeds.mask!, range);
-  return { loss, report: { ...report, entropy: weightedMean(entropy(logits, temperature), feeds.mask!) } };
+  return { loss, weight: sumAll(feeds.mask!), report: { ...report, entropy: weightedMean(entropy(logits, temperature), feeds.mask!) } };
 };
 
 /** Critic: rows with slots 'tokens-and-end'; old value, return and mask of each slot [B·Q]. The loss is scaled by `coefficient`; value_loss is reported plain. */
 export const criticFeeds = (shape: RowShape): Types => ({ ...rowTypes(shape), old: perSlot(shape), returns: perSlot(shape), mask: perSlot(shape) });
-export const criticUpdateLoss = (architecture: Architecture, range: number, coefficient: number) => ({ graph, weights, feeds }: LossBuild): Loss => {
-  const model = { architecture, weights, graph };
+export const criticUpdateLoss = (architecture: Architecture, range: number, coefficient: number) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
+  const model = { architecture, weights, adapters, graph };
   const values = scoreHead(model, trunk(model, rowTensors(feeds)).hidden);
   const { loss, report } = valueLoss(values, feeds.old!, feeds.returns!, feeds.mask!, range);
-  return { loss: scale(loss, coefficient), report: { ...report, value_loss: loss } };
+  return { loss: scale(loss, coefficient), weight: sumAll(feeds.mask!), report: { ...report, value_loss: loss } };
 };

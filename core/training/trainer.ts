@@ -1,29 +1,54 @@
 // From a loss to a training step: weights and moments as carried state, one AdamW update a step, K steps a run.
 //
-// A trainer keeps the state between runs and compiles one program for each set of shapes it meets.
+// A trainer keeps the state between runs and compiles one program for each set of shapes it meets. Weights that are not
+// trained enter each run as they are and are shared with whoever else reads them. A step may be cut into M micro-batches,
+// whose gradients are added up before the update: the numbers of one step, in the memory of an Mth of it. A state of many
+// millions of numbers is held once: a run gives the gradients of one step, and the update changes the state in place.
 
 import { TastemakerError } from '#core/errors.ts';
 import { compile } from '#core/autodiff/compile.ts';
-import type { Arrays, Program, Tensors, Types } from '#core/autodiff/compile.ts';
+import type { Arrays, Executable, Program, Tensors, Types } from '#core/autodiff/compile.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
-import type { Graph, Tensor } from '#core/autodiff/graph.ts';
 import { gradients } from '#core/autodiff/gradient.ts';
+import { scalar, sizeOf } from '#core/autodiff/graph.ts';
+import type { Graph, Tensor } from '#core/autodiff/graph.ts';
+import { loop } from '#core/autodiff/loop.ts';
+import { add, div, maximum, mul } from '#core/autodiff/ops/elementwise.ts';
+import { gather } from '#core/autodiff/ops/indexing.ts';
+import { concat, reshape, split } from '#core/autodiff/ops/movement.ts';
+import { zeros } from '#core/autodiff/ops/reduction.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import type { Parameter } from '#core/models/architecture.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
-import { ADAM_FEED, adamFeed, adamStep } from './adamw.ts';
+import { ADAM_FEED, adamFeed, adamStep, gradientNorm } from './adamw.ts';
 import type { AdamSettings } from './adamw.ts';
+import { createUpdater } from './update-in-place.ts';
+import type { Updater } from './update-in-place.ts';
 
-/** What a loss is built from, and gives: the scalar to minimise and scalars to report. */
+/** What a loss is built from: all weights, trained or not, and how much of which matrix's adapter counts. */
 export interface LossBuild {
   graph: Graph;
   weights: Tensors;
+  adapters?: Readonly<Record<string, number>> | undefined;
   feeds: Tensors;
 }
+/** The scalar to minimise, a mean over `weight` of something (1 where absent); scalars to report, means too, or largest values where the name ends in _max. */
 export interface Loss {
   loss: Tensor;
+  weight?: Tensor;
   report: Record<string, Tensor>;
 }
+
+export interface TrainerOptions extends SessionOptions {
+  /** weights that the loss reads and nothing changes, with their shapes */
+  frozen?: { parameters: readonly Parameter[]; weights: WeightArrays };
+  adapters?: Readonly<Record<string, number>> | undefined;
+  /** with more trained numbers than this the state changes in place */
+  inPlaceAbove?: number;
+}
+
+/** Beyond this (a state of 200 MB) a second state costs more than the loop of several steps in a run saves. */
+const IN_PLACE_ABOVE = 1 << 24;
 
 export interface TrainerState {
   weights: WeightArrays;
@@ -34,15 +59,34 @@ export interface TrainerState {
 }
 
 export interface Trainer {
+  /** as it is now: a large one's arrays change with the next step */
   state(): TrainerState;
-  /** Takes `rates.length` steps; `feeds` stacks their inputs along a leading axis. Reports one number a step and name, with loss and grad_norm. */
-  steps(key: string, feedTypes: Types, feeds: Readonly<Arrays>, rates: readonly number[]): Promise<Record<string, number[]>>;
+  /** all weights, trained and frozen */
+  weights(): WeightArrays;
+  /**
+   * Takes `rates.length` steps; `feeds` stacks their inputs along a leading axis. Reports one number a step and name, with loss
+   * and grad_norm. With `micro` M, `feedTypes` are those of one micro-batch and `feeds` hold M of them a step, one after the other.
+   */
+  steps(key: string, feedTypes: Types, feeds: Readonly<Arrays>, rates: readonly number[], micro?: number): Promise<Record<string, number[]>>;
   release(): Promise<void>;
 }
 
-const named = (prefix: string, arrays: Readonly<Record<string, Float32Array>>) => Object.fromEntries(Object.entries(arrays).map(([name, data]) => [`${prefix}:${name}`, data]));
-const unnamed = (prefix: string, arrays: Readonly<Arrays>) =>
-  Object.fromEntries(Object.entries(arrays).filter(([name]) => name.startsWith(`${prefix}:`)).map(([name, data]) => [name.slice(prefix.length + 1), data as Float32Array]));
+/** Arrays by parameter -> by unit, as the program takes them, and back (views where they lie together). */
+function joinedArrays(prefix: string, units: readonly Unit[], arrays: WeightArrays): WeightArrays {
+  return Object.fromEntries(units.map((unit) => {
+    if (isAlone(unit)) return [`${prefix}:${unit.name}`, arrays[unit.name]!];
+    const all = new Float32Array(unit.size);
+    unit.members.reduce((at, { name }) => (all.set(arrays[name]!, at), at + arrays[name]!.length), 0);
+    return [`${prefix}:${unit.name}`, all];
+  }));
+}
+function partedArrays(prefix: string, units: readonly Unit[], arrays: Readonly<Arrays>): WeightArrays {
+  return Object.fromEntries(units.flatMap((unit) => {
+    const all = arrays[`${prefix}:${unit.name}`] as Float32Array;
+    let at = 0;
+    return unit.members.map(({ name, shape }) => [name, isAlone(unit) ? all : all.subarray(at, (at += sizeOf(shape)))]);
+  }));
+}
 
 /** Fresh moments for a set of weights. */
 export function freshState(weights: WeightArrays): TrainerState {
@@ -50,53 +94,168 @@ export function freshState(weights: WeightArrays): TrainerState {
   return { weights, m: zeros(), v: zeros(), step: 0 };
 }
 
+/** Parameters whose state is one array: a large one alone, the small ones together, so that hundreds of them are one update and not hundreds. */
+interface Unit {
+  name: string;
+  members: readonly Parameter[];
+  size: number;
+  decay: boolean;
+}
+const SMALL = 1 << 16; // numbers
+function unitsOf(parameters: readonly Parameter[]): Unit[] {
+  const alone = parameters.filter(({ shape }) => sizeOf(shape) > SMALL).map((parameter): Unit => ({ name: parameter.name, members: [parameter], size: sizeOf(parameter.shape), decay: parameter.decay }));
+  const together = [true, false].flatMap((decay): Unit[] => {
+    const members = parameters.filter((parameter) => sizeOf(parameter.shape) <= SMALL && parameter.decay === decay);
+    return members.length ? [{ name: members.length === 1 ? members[0]!.name : decay ? 'small, decayed' : 'small', members, size: members.reduce((sum, { shape }) => sum + sizeOf(shape), 0), decay }] : [];
+  });
+  return [...alone, ...together];
+}
+const isAlone = ({ members }: Unit): boolean => members.length === 1;
+
+/** The members of each unit, as tensors of their own shapes. */
+function apart(units: readonly Unit[], tensors: readonly Tensor[]): Tensors {
+  return Object.fromEntries(units.flatMap((unit, i) => {
+    const parts = isAlone(unit) ? [tensors[i]!] : split(tensors[i]!, unit.members.map(({ shape }) => sizeOf(shape)), 0);
+    return unit.members.map(({ name, shape }, k) => [name, reshape(parts[k]!, shape)]);
+  }));
+}
+const shapeOf = (unit: Unit): readonly number[] => (isAlone(unit) ? unit.members[0]!.shape : [unit.size]);
+
+type Given = Pick<TrainerOptions, 'frozen' | 'adapters'>;
+const float = (shape: readonly number[]) => ({ dtype: 'float32' as const, shape });
+const typesOf = (prefixes: readonly string[], units: readonly Unit[]): Types => Object.fromEntries(prefixes.flatMap((prefix) => units.map((unit) => [`${prefix}:${unit.name}`, float(shapeOf(unit))])));
+const frozenTypes = ({ frozen }: Given): Types => Object.fromEntries((frozen?.parameters ?? []).map(({ name, shape }) => [name, float(shape)]));
+const feedTypesOf = (feeds: Types, micro: number): Types => (micro === 1 ? feeds : Object.fromEntries(Object.entries(feeds).map(([name, { dtype, shape }]) => [name, { dtype, shape: [micro, ...shape] }])));
+
+/** The gradient of every unit, and what is reported; `state` holds the units' weights. */
+function gradientsOf(parameters: readonly Parameter[], units: readonly Unit[], feeds: Types, build: (given: LossBuild) => Loss, { adapters }: Given, micro: number, { graph, state, frozen: still, feeds: fed }: Parameters<Program['step']>[0]): { slopes: Tensor[]; outputs: Tensors } {
+  const trained = units.map(({ name }) => state[`w:${name}`]!), own = apart(units, trained);
+  const slopesOf = (inner: Graph, inputs: Tensors) => {
+    const { loss, weight = scalar(inner, 1), report } = build({ graph: inner, weights: { ...still, ...own }, adapters, feeds: inputs });
+    const slopes = gradients(loss, parameters.map(({ name }) => own[name]!)), of = new Map(parameters.map(({ name }, i) => [name, slopes[i]!]));
+    const joined = units.map((unit) => (isAlone(unit) ? of.get(unit.name)! : concat(unit.members.map(({ name, shape }) => reshape(of.get(name)!, [sizeOf(shape)])), 0)));
+    return { loss, weight, report, slopes: joined };
+  };
+  return micro === 1 ? whole(slopesOf(graph, fed)) : summed(graph, micro, Object.keys(feeds), fed, trained, slopesOf);
+}
+
 /** One step as a program: loss, gradients, AdamW. */
-export function trainingProgram(parameters: readonly Parameter[], feeds: Types, build: (given: LossBuild) => Loss, settings: AdamSettings): Program {
-  const state: Record<string, { dtype: 'float32'; shape: readonly number[] }> = {};
-  for (const prefix of ['w', 'm', 'v']) for (const { name, shape } of parameters) state[`${prefix}:${name}`] = { dtype: 'float32', shape };
+export function trainingProgram(parameters: readonly Parameter[], feeds: Types, build: (given: LossBuild) => Loss, settings: AdamSettings, options: Given = {}, micro = 1): Program {
+  const units = unitsOf(parameters);
   return {
-    state,
-    frozen: {},
-    feeds: { ...feeds, adam: { dtype: 'float32', shape: [ADAM_FEED] } },
-    step: ({ graph, state: given, feeds: fed }) => {
-      const weights = Object.fromEntries(parameters.map(({ name }) => [name, given[`w:${name}`]!]));
-      const { loss, report } = build({ graph, weights, feeds: fed });
-      const slopes = gradients(loss, Object.values(weights));
-      const { next, norm } = adamStep(
-        parameters.map(({ name, decay }, i) => ({ w: weights[name]!, m: given[`m:${name}`]!, v: given[`v:${name}`]!, gradient: slopes[i]!, decay })),
-        fed.adam!,
-        settings,
-      );
-      const carried: Tensors = {};
-      parameters.forEach(({ name }, i) => {
-        for (const part of ['w', 'm', 'v'] as const) carried[`${part}:${name}`] = next[i]![part];
-      });
-      return { state: carried, outputs: { loss, grad_norm: norm, ...report } };
+    state: typesOf(['w', 'm', 'v'], units), frozen: frozenTypes(options), feeds: { ...feedTypesOf(feeds, micro), adam: float([ADAM_FEED]) },
+    step: (given) => {
+      const { slopes, outputs } = gradientsOf(parameters, units, feeds, build, options, micro, given), { norm, clip } = gradientNorm(slopes, settings);
+      const of = (prefix: string, i: number) => given.state[`${prefix}:${units[i]!.name}`]!;
+      const next = adamStep(slopes.map((gradient, i) => ({ w: of('w', i), m: of('m', i), v: of('v', i), gradient, decay: units[i]!.decay })), given.feeds.adam!, clip, settings);
+      const carried = units.flatMap(({ name }, i) => (['w', 'm', 'v'] as const).map((part) => [`${part}:${name}`, next[i]![part]] as const));
+      return { state: Object.fromEntries(carried), outputs: { ...outputs, grad_norm: norm } };
     },
   };
 }
 
+/** The same up to the gradients: the weights enter as they are, `g:` of every unit and the factor that clips them leave. */
+function gradientProgram(parameters: readonly Parameter[], feeds: Types, build: (given: LossBuild) => Loss, settings: AdamSettings, options: Given, micro: number): Program {
+  const units = unitsOf(parameters);
+  return {
+    state: {}, frozen: { ...frozenTypes(options), ...typesOf(['w'], units) }, feeds: feedTypesOf(feeds, micro),
+    step: (given) => {
+      const { slopes, outputs } = gradientsOf(parameters, units, feeds, build, options, micro, { ...given, state: given.frozen }), { norm, clip } = gradientNorm(slopes, settings);
+      return { state: {}, outputs: { ...outputs, grad_norm: norm, clip, ...Object.fromEntries(units.map(({ name }, i) => [`g:${name}`, slopes[i]!])) } };
+    },
+  };
+}
+
+interface Slopes extends Required<Loss> {
+  slopes: Tensor[];
+}
+const whole = ({ loss, weight, report, slopes }: Slopes): { slopes: Tensor[]; outputs: Tensors } => ({ slopes, outputs: { loss, weight, ...report } });
+
+/** Gradients of M micro-batches added up in a loop, each by its weight: Σ n g / Σ n. Reports stay apart, one a micro-batch. */
+function summed(graph: Graph, micro: number, names: readonly string[], fed: Tensors, trained: readonly Tensor[], slopesOf: (graph: Graph, feeds: Tensors) => Slopes): { slopes: Tensor[]; outputs: Tensors } {
+  let reported: string[] = [];
+  const nothing = zeros(trained[0]!, []);
+  const { carried, stacked } = loop(graph, micro, [nothing, ...trained.map((w) => zeros(w, w.shape))], (iteration, [total, ...sums], inner) => {
+    const { loss, weight, report, slopes } = slopesOf(inner, Object.fromEntries(names.map((name) => [name, gather(fed[name]!, iteration)])));
+    reported = ['loss', 'weight', ...Object.keys(report)];
+    return { carried: [add(total!, weight), ...sums.map((sum, i) => add(sum, mul(slopes[i]!, weight)))], stacked: [loss, weight, ...Object.values(report)] };
+  });
+  const [given, ...sums] = carried as [Tensor, ...Tensor[]], total = maximum(given, scalar(graph, 1e-20)); // a step of padding only moves nothing
+  return { slopes: sums.map((sum) => div(sum, total)), outputs: Object.fromEntries(reported.map((name, i) => [name, reshape(stacked[i]!, [micro])])) };
+}
+
+/** One number a step from one a micro-batch: the mean by weight, or the largest. */
+function perStep(name: string, values: Float32Array, weights: Float32Array, micro: number): number[] {
+  if (micro === 1) return Array.from(values);
+  return Array.from({ length: values.length / micro }, (_, step) => {
+    const part = [...values.subarray(step * micro, (step + 1) * micro)], shares = weights.subarray(step * micro, (step + 1) * micro);
+    if (name.endsWith('_max')) return Math.max(...part);
+    const total = Math.max(1e-20, shares.reduce((a, b) => a + b, 0));
+    return part.reduce((sum, value, i) => sum + (shares[i]! ? value * shares[i]! : 0), 0) / total;
+  });
+}
+
+/** Throws 'not-finite' where the loss or gradient norm of a step is not a number; `done` steps came before the `of` steps of this call. */
+function checkFinite(report: Readonly<Record<string, number[]>>, done: number, of: number): void {
+  report.loss!.forEach((loss, i) => {
+    for (const [name, value] of [['loss', loss], ['gradient norm', report.grad_norm![i]!]] as const) {
+      if (!Number.isFinite(value)) throw new TastemakerError('not-finite', `The ${name} is ${value} at step ${done + i + 1}, batch ${i + 1} of the ${of} in this call.`, 'Lower the learning rate; the last checkpoint is kept.');
+    }
+  });
+}
+
+/** What the outputs report of `steps` steps. */
+function reportOf(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], micro: number): Record<string, number[]> {
+  const values = (name: string) => outputs[name]!.data as Float32Array, names = Object.keys(outputs).filter((name) => name !== 'weight' && name !== 'clip' && !name.startsWith('g:'));
+  return Object.fromEntries(names.map((name) => [name, perStep(name, values(name), values('weight'), name === 'grad_norm' ? 1 : micro)]));
+}
+
 /** A trainer of `parameters`; stops with 'not-finite' before a bad step reaches the state it hands out. */
-export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, options: SessionOptions = {}): Trainer {
-  const compiled = createExecutableCache();
-  let state = start;
+export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, inPlaceAbove = IN_PLACE_ABOVE, ...options }: TrainerOptions = {}): Trainer {
+  const compiled = createExecutableCache(), units = unitsOf(parameters), given: Given = { ...(frozen ? { frozen } : {}), adapters };
+  const inPlace = units.reduce((sum, { size }) => sum + size, 0) > inPlaceAbove;
+  let state = start, own: Readonly<Arrays> | null = null, updater: Updater | null = null;
+  const joined = (of: TrainerState) => ({ ...joinedArrays('w', units, of.weights), ...joinedArrays('m', units, of.m), ...joinedArrays('v', units, of.v) });
+  const parted = (arrays: Readonly<Arrays>, step: number): TrainerState => ({ weights: partedArrays('w', units, arrays), m: partedArrays('m', units, arrays), v: partedArrays('v', units, arrays), step });
+
+  async function together(key: string, feedTypes: Types, feeds: Readonly<Arrays>, rates: readonly number[], micro: number) {
+    const executable = await compiled.get(`${key}x${rates.length}/${micro}`, () => compile(trainingProgram(parameters, feedTypes, build, settings, given, micro), { steps: rates.length, ...options }));
+    const adam = Float32Array.from(rates.flatMap((rate, i) => adamFeed(settings, rate, state.step + i + 1)));
+    const result = await executable.run(joined(state), frozen?.weights ?? {}, { ...feeds, adam }), report = reportOf(result.outputs, micro);
+    checkFinite(report, state.step, rates.length);
+    state = parted(result.state, state.step + rates.length);
+    return report;
+  }
+
+  async function oneByOne(key: string, feedTypes: Types, feeds: Readonly<Arrays>, rates: readonly number[], micro: number) {
+    const executable = await compiled.get(`${key}/${micro}`, () => compile(gradientProgram(parameters, feedTypes, build, settings, given, micro), options));
+    own ??= Object.fromEntries(Object.entries(joined(state)).map(([name, data]) => [name, data.slice()])); // `start` is its owner's
+    updater ??= await createUpdater(settings, options);
+    const array = (prefix: string, name: string) => own![`${prefix}:${name}`] as Float32Array, total: Record<string, number[]> = {};
+    for (const [i, rate] of rates.entries()) {
+      const fed = Object.fromEntries(Object.entries(feeds).map(([name, data]) => [name, data.subarray((data.length / rates.length) * i, (data.length / rates.length) * (i + 1))])) as Arrays;
+      const { outputs } = await executable.run({}, { ...frozen?.weights, ...own }, fed), report = reportOf(outputs, micro);
+      for (const [name, values] of Object.entries(report)) (total[name] ??= []).push(...values);
+      checkFinite(total, state.step - i, rates.length);
+      const feed = Float32Array.from(adamFeed(settings, rate, state.step + 1)), clip = (outputs.clip!.data as Float32Array)[0]!;
+      for (const { name, decay } of units) {
+        const gradient = outputs[`g:${name}`]!.data as Float32Array;
+        await updater.update({ w: array('w', name), m: array('m', name), v: array('v', name) }, gradient, clip, feed, decay);
+        (gradient.buffer as ArrayBuffer).transfer(0); // gives its memory back now, not when the collector comes by
+      }
+      state = parted(own, state.step + 1);
+    }
+    return total;
+  }
+
   return {
     state: () => state,
-    steps: async (key, feedTypes, feeds, rates) => {
-      const full = `${key}x${rates.length}`;
-      const executable = await compiled.get(full, () => compile(trainingProgram(parameters, feedTypes, build, settings), { steps: rates.length, ...options }));
-      const adam = Float32Array.from(rates.flatMap((rate, i) => adamFeed(settings, rate, state.step + i + 1)));
-      const before = { ...named('w', state.weights), ...named('m', state.m), ...named('v', state.v) };
-      const result = await executable.run(before, {}, { ...feeds, adam });
-      const report = Object.fromEntries(Object.entries(result.outputs).map(([name, value]) => [name, Array.from(value.data as Float32Array)]));
-      for (let i = 0; i < rates.length; i++) {
-        for (const name of ['loss', 'grad_norm']) {
-          if (!Number.isFinite(report[name]![i]!)) throw new TastemakerError('not-finite', `The ${name.replace('grad_norm', 'gradient norm')} is ${report[name]![i]} at step ${state.step + i + 1}, batch ${i + 1} of the ${rates.length} in this call.`, 'Lower the learning rate; the last checkpoint is kept.');
-        }
-      }
-      state = { weights: unnamed('w', result.state), m: unnamed('m', result.state), v: unnamed('v', result.state), step: state.step + rates.length };
-      return report;
+    weights: () => ({ ...frozen?.weights, ...state.weights }),
+    steps: (key, feedTypes, feeds, rates, micro = 1) => (inPlace ? oneByOne : together)(key, feedTypes, feeds, rates, micro),
+    release: async () => {
+      await compiled.release();
+      await updater?.release();
+      updater = null; // a trainer may go on after its memory was given back
     },
-    release: compiled.release,
   };
 }

@@ -19,6 +19,8 @@ test.beforeAll(async ({ browser }) => {
   writeFileSync(join(home, 'settings', 'preferences.json'), '{"theme": ');
   const rows = ['{"prompt": "What is the best colour?", "completion": "Green."}', '{"prompt": "What is the best colour?"}'];
   writeFileSync(join(home, 'answers.jsonl'), `${rows.join('\n')}\n`);
+  const said = (role: string, content: string) => ({ role, content });
+  writeFileSync(join(home, 'talks.jsonl'), JSON.stringify({ prompt: [said('system', 'Be brief.'), said('user', 'Why?')], chosen: [said('assistant', 'So.')], rejected: [said('assistant', '')] }));
   station = await startWorkstation(['--demo'], home);
   const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, colorScheme: 'light', reducedMotion: 'reduce' });
   page = await context.newPage();
@@ -144,15 +146,29 @@ test('axe finds nothing in the dialogs', async () => {
   await button(/^Import/).click();
   await expect(page.getByRole('listbox', { name: 'Files and folders' })).toBeVisible();
   found.push(...await look('file picker'));
+  await pickPath(join(home, 'talks.jsonl'));
+  await expect(dialog('Import').getByRole('list', { name: 'Conversation' })).toBeVisible();
+  found.push(...await look('import of conversations'));
+  await close();
+  await button(/^Import/).click();
   await pickPath(join(home, 'answers.jsonl'));
   await dialog('Import').getByRole('button', { name: 'Completions' }).click();
   await expect(dialog('Import').getByText('line 2')).toBeVisible();
   found.push(...await look('import with errors'));
   await close();
+  await button(/^Export/).click();
+  await dialog('Export').getByRole('radio', { name: 'OpenAI 2019, token ids' }).check();
+  await expect(dialog('Export').getByText('Answers a row')).toBeVisible();
+  found.push(...await look('export of data'));
+  await close();
   await button(/^Divide/).click();
   found.push(...await look('divide'));
   await close();
   await open('#/models');
+  await button(/^Export/).click();
+  await expect(dialog(/^Export/).getByRole('radio', { name: 'ONNX' })).toBeEnabled();
+  found.push(...await look('export of a model'));
+  await close();
   await button(/^Add a model/).click();
   await pickPath(resolve('resources/demo/base'));
   await button(/^Choose (?!a )/).click();
@@ -161,6 +177,7 @@ test('axe finds nothing in the dialogs', async () => {
   await close();
   await open('#/train');
   await button(/^SFT|^Supervised.*settings/i).click();
+  await dialog(/settings/).locator('summary', { hasText: 'What learns' }).click();
   await dialog(/settings/).getByText('Advanced').click();
   found.push(...await look('settings of a recipe'));
   await close();
@@ -244,7 +261,7 @@ test('Tab reaches every control once, in the order of the page, with a ring arou
 
 test('dialogs keep the focus and give it back', async () => {
   const cases: [hash: string, opener: RegExp, title: RegExp][] = [
-    ['#/home', /^New project/, /New project/], ['#/data', /^Divide/, /Divide the prompts/], ['#/train', /Supervised.*settings/i, /settings/], ['#/models', /^Remove/, /^Remove/], ['#/label', /^Go to…/, /Command palette/],
+    ['#/home', /^New project/, /New project/], ['#/data', /^Divide/, /Divide the prompts/], ['#/data', /^Export/, /^Export$/], ['#/train', /Supervised.*settings/i, /settings/], ['#/models', /^Remove/, /^Remove/], ['#/label', /^Go to…/, /Command palette/],
   ];
   for (const [hash, opener, title] of cases) {
     await open(hash);

@@ -1,15 +1,18 @@
 // Reading a file to import: its rows, its columns, the fields they fill, and what is wrong with which line.
 
-import type { ImportKind } from '#core/contract.ts';
+import type { ImportKind, Message } from '#core/contract.ts';
 import { COMPLETION_FIELDS, readCompletions } from '#core/formats/completions.ts';
 import type { CompletionRow } from '#core/formats/completions.ts';
+import { isNumbered } from '#core/formats/preferences/format.ts';
+import type { Preference } from '#core/formats/preferences/preference.ts';
+import type { PreferenceRow } from '#core/formats/preferences/format.ts';
+import { PREFERENCE_FIELDS, preferenceColumns, readPreferences } from '#core/formats/preferences/read-preferences.ts';
+import type { Decode } from '#core/formats/preferences/read-token-ids.ts';
 import { promptColumns, readColumns, readPrompts, referenceColumns } from '#core/formats/prompts.ts';
 import type { PromptRow } from '#core/formats/prompts.ts';
-import { RANKING_FIELDS, readRankings } from '#core/formats/rankings.ts';
-import type { RankingRow } from '#core/formats/rankings.ts';
 import type { RowError } from '#core/formats/rows.ts';
 
-export interface ImportRows { prompts: PromptRow; completions: CompletionRow; rankings: RankingRow }
+export interface ImportRows { prompts: PromptRow; completions: CompletionRow; rankings: PreferenceRow }
 export type ImportRow = ImportRows[ImportKind];
 
 export interface ReadImport<K extends ImportKind = ImportKind> {
@@ -17,6 +20,14 @@ export interface ReadImport<K extends ImportKind = ImportKind> {
   format: string;
   rows: ImportRows[K][];
   errors: RowError[];
+  /** what is doubtful in rows that are taken all the same */
+  warnings: RowError[];
+}
+
+export interface ImportFormat {
+  /** of rankings: the name of a format, or 'auto' */
+  format?: string | undefined;
+  decode?: Decode | null | undefined;
 }
 
 type Columns = Readonly<Record<string, string>>;
@@ -24,35 +35,35 @@ type Columns = Readonly<Record<string, string>>;
 /** Rows of one prompt side by side, in the order in which the prompts first come, so that what belongs together is added together. */
 const byPrompt = <T>(rows: readonly T[], promptOf: (row: T) => string | number): T[] => [...Map.groupBy(rows, promptOf).values()].flat();
 
-const READERS: { [K in ImportKind]: (file: string, map: Columns) => ReadImport<K> } = {
-  prompts: (file, map) => {
+const READERS: { [K in ImportKind]: (file: string, map: Columns, format: ImportFormat) => Promise<ReadImport<K>> } = {
+  prompts: async (file, map) => {
     const { prompts, errors, format } = readPrompts(file, Object.keys(map).length > 0 ? { map } : {});
-    return { format, rows: prompts, errors };
+    return { format, rows: prompts, errors, warnings: [] };
   },
-  completions: (file, map) => {
+  completions: async (file, map) => {
     const { completions, errors } = readCompletions(file, { map });
-    return { format: 'completions', rows: byPrompt(completions, (row) => row.prompt), errors };
+    return { format: 'completions', rows: byPrompt(completions, (row) => row.prompt), errors, warnings: [] };
   },
-  rankings: (file, map) => {
-    const { rankings, errors } = readRankings(file, { map });
-    return { format: 'rankings', rows: byPrompt(rankings, (row) => (row.kind === 'ids' ? row.promptId : row.prompt)), errors };
+  rankings: async (file, map, { format = 'auto', decode = null }) => {
+    const read = await readPreferences(file, { map, format, decode });
+    return { ...read, rows: byPrompt(read.rows, (row) => (isNumbered(row) ? row.promptId : row.prompt)) };
   },
 };
 
 /** Reads a whole file; bad rows are left out and named. `map`: field -> column. Throws 'bad-file' and 'bad-data' as the readers do. */
-export function readImport<K extends ImportKind>(file: string, kind: K, map: Columns): ReadImport<K> {
-  return READERS[kind](file, map);
+export function readImport<K extends ImportKind>(file: string, kind: K, map: Columns, format: ImportFormat = {}): Promise<ReadImport<K>> {
+  return READERS[kind](file, map, format);
 }
 
 /** What a column may hold, by the name it has in other people's files; a column called as the field needs no row here. */
 const ALIASES: Record<ImportKind, Record<string, readonly string[]>> = {
   prompts: { text: promptColumns, reference: referenceColumns, source: ['source'] },
   completions: { prompt: ['prompt', 'query', 'post', 'question', 'instruction', 'text'], completion: ['completion', 'response', 'answer', 'summary', 'output'], policy: ['policy', 'model'] },
-  rankings: Object.fromEntries(RANKING_FIELDS.map((field) => [field, [field]])),
+  rankings: Object.fromEntries(PREFERENCE_FIELDS.map((field) => [field, [field]])),
 };
 
 /** The fields that a row of this kind has. */
-export const FIELDS: Record<ImportKind, readonly string[]> = { prompts: ['text', 'reference', 'source'], completions: COMPLETION_FIELDS, rankings: RANKING_FIELDS };
+export const FIELDS: Record<ImportKind, readonly string[]> = { prompts: ['text', 'reference', 'source'], completions: COMPLETION_FIELDS, rankings: PREFERENCE_FIELDS };
 
 /** field -> column, as far as the names of the columns say. */
 export function guessMap(kind: ImportKind, columns: readonly string[]): Record<string, string> {
@@ -63,20 +74,38 @@ export function guessMap(kind: ImportKind, columns: readonly string[]): Record<s
 }
 
 /** The file's columns, and the map that is meant: the one given, or what the names of the columns say. */
-export function columnsAndMap(file: string, kind: ImportKind, given: Columns): { columns: string[]; map: Record<string, string>; isGuess: boolean } {
-  const columns = readColumns(file), guessed = guessMap(kind, columns);
+export async function columnsAndMap(file: string, kind: ImportKind, given: Columns): Promise<{ columns: string[]; map: Record<string, string>; isGuess: boolean }> {
+  const columns = kind === 'rankings' ? await preferenceColumns(file) : readColumns(file), guessed = guessMap(kind, columns);
   const map = Object.keys(given).length > 0 ? { ...given } : guessed;
   return { columns, map, isGuess: Object.keys(map).length === Object.keys(guessed).length && Object.entries(guessed).every(([field, column]) => map[field] === column) };
 }
 
 /** Reads a file by the map that a person was shown and has changed or not. A guess is no order: a reader of prompts then finds its way row by row. */
-export function readAsMapped(file: string, kind: ImportKind, given: Columns): ReadImport {
-  const { map, isGuess } = columnsAndMap(file, kind, given);
-  return readImport(file, kind, kind === 'prompts' && isGuess ? {} : map);
+export async function readAsMapped(file: string, kind: ImportKind, given: Columns, format: ImportFormat = {}): Promise<ReadImport> {
+  const { map, isGuess } = await columnsAndMap(file, kind, given);
+  return readImport(file, kind, kind === 'prompts' && isGuess ? {} : map, format);
 }
 
 const LONGEST_CELL = 2000;
 const listed = (texts: readonly string[]) => texts.map((text, i) => `${i + 1}. ${text}`).join('\n');
+
+/** What not every preference has. */
+function moreCells({ answers, split, reference, ratings, marks }: Preference): Record<string, string> {
+  const cells = {
+    writers: answers.some(({ writer }) => writer !== null) ? answers.map(({ writer }) => writer ?? '?').join(', ') : '', split: split ?? '', reference: reference ?? '',
+    ratings: ratings.map(({ answer, axis, value }) => `${answer + 1}. ${axis} ${value}`).join('\n'),
+    marks: marks.map(({ answer, start, end, label, note }) => `${answer + 1}. ${label} “${answers[answer]!.text.slice(start, end)}”${note === null ? '' : ` (${note})`}`).join('\n'),
+  };
+  return Object.fromEntries(Object.entries(cells).filter(([, cell]) => cell !== ''));
+}
+
+const LONGEST_CONVERSATION = 40;
+
+/** The conversation of a row as the preview shows it: its last messages; null where its prompt is plain text. */
+export function conversationIn(row: ImportRow): Message[] | null {
+  const messages = 'messages' in row ? row.messages : null;
+  return messages && messages.slice(-LONGEST_CONVERSATION).map(({ role, content }) => ({ role, content: content.slice(0, LONGEST_CELL).toWellFormed() }));
+}
 
 /** A row as the preview shows it: field -> text. */
 export function cellsOf(row: ImportRow): Record<string, string> {
@@ -85,8 +114,8 @@ export function cellsOf(row: ImportRow): Record<string, string> {
   else if ('completion' in row) cells = { prompt: row.prompt, completion: row.completion, policy: row.policy };
   else {
     const { labeler, confidence, note } = row;
-    const what: typeof cells = row.kind === 'ids' ? { prompt_id: row.promptId, completion_ids: row.completionIds.join(', ') } : { prompt: row.prompt, completions: listed(row.completions) };
-    cells = { ...what, ranks: row.ranks.join(', '), labeler, confidence, note };
+    const what: typeof cells = isNumbered(row) ? { prompt_id: row.promptId, completion_ids: row.completionIds.join(', ') } : { prompt: row.prompt, completions: listed(row.answers.map(({ text }) => text)) };
+    cells = { ...what, ranks: row.ranks?.join(', ') ?? null, labeler, confidence, note, ...(isNumbered(row) ? {} : moreCells(row)) };
   }
   return Object.fromEntries(Object.entries(cells).map(([field, value]) => [field, value === null ? '' : String(value).slice(0, LONGEST_CELL).toWellFormed()]));
 }

@@ -6,6 +6,8 @@ import type { ImportResult } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { recordImport, takeBack } from '#core/store/imported-rows.ts';
+import { policyById, policyPath } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
 import { inBackground, onceInBackground } from '#core/service/background.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { typedPath } from '#core/service/home.ts';
@@ -16,12 +18,14 @@ const SHOWN_ERRORS = 1000;
 /** Milliseconds that the service may be busy with rows before it answers others. */
 const BUSY_MS = 15;
 
-export const importHandlers = {
-  'imports.preview': ({ project }, { path: file, kind, map }) => onceInBackground('preview', { file: typedPath(file), kind, map, project: project.folder }),
+const tokenizerOf = (project: Project, modelId: number | undefined) => (modelId === undefined ? undefined : policyPath(project, policyById(project, modelId)));
 
-  'imports.run': async ({ project, emit }, { path: given, kind, map, split }): Promise<ImportResult> => {
+export const importHandlers = {
+  'imports.preview': ({ project }, { path: file, kind, map, format, modelId }) => onceInBackground('preview', { file: typedPath(file), kind, map, format, tokenizer: tokenizerOf(project, modelId), project: project.folder }),
+
+  'imports.run': async ({ project, emit }, { path: given, kind, map, format, split, modelId }): Promise<ImportResult> => {
     const file = typedPath(given);
-    const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: () => split, source: path.basename(file) });
+    const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, own) => own ?? split, source: path.basename(file) });
     const errors: RowError[] = [];
     let eventId: number | null = null;
     let count = 32; // rows in one transaction; grows and shrinks with the time that they take
@@ -37,7 +41,7 @@ export const importHandlers = {
       }
     };
     try {
-      for await (const part of inBackground('rows', { file, kind, map })) {
+      for await (const part of inBackground('rows', { file, kind, map, format, tokenizer: tokenizerOf(project, modelId) })) {
         if ('rows' in part) await add(part.rows);
         else errors.push(...part.errors);
       }
@@ -52,6 +56,6 @@ export const importHandlers = {
       emit('data.changed', {});
     }
     const { added, duplicates } = importer.counts;
-    return { added, duplicates, errors: [...errors, ...importer.errors].sort((a, b) => a.line - b.line).slice(0, SHOWN_ERRORS), eventId };
+    return { added, duplicates, errors: [...errors, ...importer.errors].sort((a, b) => a.line - b.line).slice(0, SHOWN_ERRORS), eventId, made: importer.made() };
   },
 } satisfies Partial<Handlers>;

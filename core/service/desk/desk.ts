@@ -45,7 +45,7 @@ async function deskItem(project: Project, labelerId: number, queue: QueueName, i
   const order = shownOrder(project, item, labelerId, repeat);
   const completions = new Map(listCompletions(project, { ids: order }).map((completion) => [completion.id, completion]));
   const marks = listMarks(project, { completionIds: order, labelerId });
-  const ratings = listRatings(project, { completionIds: order, labelerId });
+  const ratings = listRatings(project, { completionIds: order, labelerId }).filter(({ low, high, value }) => low === 1 && high === 7 && Number.isInteger(value)); // what a file brought on another scale is not shown as if it were on this one
   const flagged = new Set(listFlags(project, { completionIds: order, labelerId }).map(({ completionId }) => completionId));
   const shown: Omit<DeskItem, 'answers'> & { answers: Omit<DeskItem['answers'][number], 'spans'>[] } = {
     itemId, prompt: listPrompts(project, { ids: [item.promptId] })[0]!,

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Completion, Policy, TokenSpan } from '#core/contract.ts';
+import { isGguf } from '#core/formats/gguf.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
@@ -18,7 +19,7 @@ const MOST_TOKENIZERS = 4;
 /** The tokenizer of a model, or null where its folder is gone or damaged. */
 export function tokenizerOf(project: Project, policy: Policy): Promise<Tokenizer | null> {
   const folder = policyPath(project, policy);
-  const stat = fs.statSync(path.join(folder, 'tokenizer.json'), { throwIfNoEntry: false });
+  const stat = fs.statSync(isGguf(folder) ? folder : path.join(folder, 'tokenizer.json'), { throwIfNoEntry: false });
   const stamp = stat ? `${stat.size}/${stat.mtimeMs}` : '';
   let known = tokenizers.get(folder);
   if (known?.stamp !== stamp) {
@@ -54,7 +55,7 @@ async function spansByPrefix(tokenizer: Tokenizer, ids: readonly number[], text:
 
 async function spansWith(tokenizer: Tokenizer, { text, tokenIds }: Written): Promise<TokenSpan[] | null> {
   const { ids, spans } = await tokenizer.encodeWithOffsets(text);
-  const ended = tokenIds.at(-1) === tokenizer.endOfText ? 1 : 0;
+  const ended = tokenizer.stops.includes(tokenIds.at(-1)!) ? 1 : 0;
   if (ids.length === tokenIds.length - ended && ids.every((id, i) => id === tokenIds[i])) return ended ? [...spans, { start: text.length, end: text.length }] : spans;
   return spansByPrefix(tokenizer, tokenIds, text); // the model need not write the way the tokenizer would cut
 }

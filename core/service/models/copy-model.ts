@@ -1,9 +1,11 @@
-// Copies of model folders, made without holding up the service: whole or not at all.
+// Copies of models, made without holding up the service: whole or not at all.
 
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { TastemakerError } from '#core/errors.ts';
-import { asFileError } from '#core/formats/file-access.ts';
+import { ADAPTER_CONFIG, adapterBase, isAdapterFolder, RELATIVE_BASE } from '#core/formats/adapter-base.ts';
+import { isGguf } from '#core/formats/gguf.ts';
+import { readJsonObject } from '#core/formats/json-file.ts';
+import { wholeFolder } from './whole-folder.ts';
 
 /** What other programs keep beside a model and no one here reads: other formats of the same weights, version control. */
 const LEFT_OUT = /^\.|\.(bin|gguf|h5|msgpack|ot|onnx|pt|pth)$/i;
@@ -13,27 +15,26 @@ export const folderName = (name: string): string => name.replace(/[^\p{L}\p{N}._
 
 const exists = (file: string) => fs.access(file).then(() => true, () => false);
 
-/** Copies the files of a model folder (not the folders in it) to `into`, which must not exist; `finish` may add to the copy before it gets its name. */
-export async function copyModel(from: string, into: string, finish: (copy: string) => Promise<void> = async () => {}): Promise<void> {
-  if (await exists(into)) throw new TastemakerError('bad-argument', `${into} already exists.`, 'Choose another name or place; nothing is overwritten.');
-  const temporary = `${into}.writing-${process.pid}`;
-  try {
-    await fs.rm(temporary, { recursive: true, force: true });
-    await fs.mkdir(temporary, { recursive: true });
-    for (const name of (await fs.readdir(from)).filter((one) => !LEFT_OUT.test(one))) {
-      const file = path.join(from, name);
-      if ((await fs.stat(file)).isFile()) await fs.copyFile(file, path.join(temporary, name)); // through links: the hub's own store is made of them
+/**
+ * Copies the files of a model folder (not the folders in it), or a GGUF file, into the folder `into`, which must not exist;
+ * `finish` may add to the copy before it gets its name. Returns where the model now is: the folder, or the file in it.
+ */
+export async function copyModel(from: string, into: string, finish: (copy: string) => Promise<void> = async () => {}): Promise<string> {
+  await wholeFolder(into, async (copy) => {
+    for (const name of isGguf(from) ? [path.basename(from)] : (await fs.readdir(from)).filter((one) => !LEFT_OUT.test(one))) {
+      const file = isGguf(from) ? from : path.join(from, name);
+      if ((await fs.stat(file)).isFile()) await fs.copyFile(file, path.join(copy, name)); // through links: the hub's own store is made of them
     }
-    await finish(temporary);
-    for (const name of await fs.readdir(temporary)) {
-      const handle = await fs.open(path.join(temporary, name), 'r+');
-      await handle.sync().finally(() => handle.close());
-    }
-    await fs.rename(temporary, into);
-  } catch (error) {
-    await fs.rm(temporary, { recursive: true, force: true });
-    throw error instanceof Error && 'syscall' in error ? asFileError(error, into) : error;
-  }
+    await finish(copy);
+  });
+  return isGguf(from) ? path.join(into, path.basename(from)) : into;
+}
+
+/** An adapter finds its base by its place beside it or by name: in a copy that will be at `home` it is written down where the base of `from` lies. */
+export async function keepBase(from: string, copy: string, home: string): Promise<void> {
+  if (isGguf(from) || !isAdapterFolder(from)) return;
+  const file = path.join(copy, ADAPTER_CONFIG);
+  await fs.writeFile(file, `${JSON.stringify({ ...readJsonObject(file), [RELATIVE_BASE]: path.relative(home, adapterBase(from)) }, null, 2)}\n`);
 }
 
 /** `folder/name`, or the first of name-2, name-3, … that is free. */

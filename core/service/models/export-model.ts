@@ -1,53 +1,98 @@
-// Exporting a model: a copy of its folder that other programs read, with a card that says where it comes from.
+// Exporting a model: its files in a format that other programs read, with a card that says where it comes from.
 
-import fs from 'node:fs/promises';
+import fs from 'node:fs';
 import path from 'node:path';
-import type { Policy } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
-import { listPolicies, policyPath } from '#core/store/policies.ts';
-import type { Project } from '#core/store/project.ts';
-import { copyModel, folderName } from './copy-model.ts';
-import { lineageOf } from './lineage.ts';
-import { licenceOf } from './model-look.ts';
-import { manifestOf } from './run-folder.ts';
-import { chainOf } from '#core/service/data/sample-models.ts';
+import { asFileError } from '#core/formats/file-access.ts';
+import { isGguf } from '#core/formats/gguf.ts';
+import { addedTokens, namedToken } from '#core/formats/tokenizer-files.ts';
+import { openCheckpoint } from '#core/models/checkpoint.ts';
+import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
+import { folderName } from './copy-model.ts';
+import { cardText } from './model-card.ts';
+import type { CardFacts, ScoringFacts } from './model-card.ts';
+import { formatNamed, tokenizerFiles } from './model-formats.ts';
+import { wholeFolder } from './whole-folder.ts';
 
-const CARD = 'README.md', FIRST_CARD = 'README.original.md';
-const PROGRAM = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');
+const CARD = 'README.md', FIRST_CARD = 'README.original.md', REWARD_NOTE = 'tastemaker.json';
+const LICENCE_FILE = /^(licen[cs]e|notice)(\.(txt|md))?$/i;
+const ROOM = 64e6; // bytes: tokenizer, card and the like
 
-/** Copies the model to `place`, or into it where it is a folder already; returns the new folder. Nothing is overwritten. */
-export async function exportModel(project: Project, policy: Policy, place: string): Promise<string> {
-  const from = policyPath(project, policy);
-  openCheckpoint(from); // a damaged model is not handed on
-  const found = await fs.stat(place).catch(() => null);
-  if (found && !found.isDirectory()) throw new TastemakerError('bad-argument', `${place} is a file.`, 'Name a folder.');
-  const into = found ? path.join(place, folderName(policy.name)) : place;
-  const card = await cardOf(project, policy);
-  await copyModel(from, into, async (copy) => {
-    const own = path.join(copy, CARD);
-    await fs.rename(own, path.join(copy, FIRST_CARD)).catch(() => {}); // what the model's first author wrote
-    await fs.writeFile(own, card);
-  });
-  return into;
+export interface ModelExport {
+  /** where the model lies: a folder or a GGUF file */
+  model: string;
+  format: string;
+  /** what `exportPlace` gave */
+  into: string;
+  facts: CardFacts;
+  /** the model and what it descends from: whose licence files go along where it has none */
+  origins: readonly string[];
+  /** shapes of an ONNX export; null: its usual ones */
+  batch?: number | null;
+  tokens?: number | null;
 }
 
-/** The model card: front matter as Hugging Face reads it, the lineage, and the settings of the run that made it. */
-async function cardOf(project: Project, policy: Policy): Promise<string> {
-  const steps = await lineageOf(project, policy);
-  const base = chainOf(listPolicies(project), policy)[0]!;
-  const opened = openCheckpoint(policyPath(project, policy)), baseFolder = policyPath(project, base);
-  const licence = await licenceOf(baseFolder, await fs.readdir(baseFolder).catch(() => []));
-  const manifest = policy.runId === null ? null : manifestOf(project, policy.runId);
-  const { version } = JSON.parse(await fs.readFile(PROGRAM, 'utf8')) as { version: string };
-  const front = [
-    ...(base.id === policy.id ? [] : [`base_model: ${JSON.stringify(base.name)}`]), ...(licence ? [`license: ${JSON.stringify(licence)}`] : []),
-    'library_name: transformers', `pipeline_tag: ${opened.head === 'score' ? 'text-classification' : 'text-generation'}`,
-  ];
-  const settings = manifest ? ['', `## Settings of run ${manifest.id}`, '', ...Object.entries(manifest.config).map(([name, value]) => `- ${name}: ${value}`)] : [];
-  return [
-    '---', ...front, '---', '', `# ${policy.name}`, '',
-    `${opened.head === 'score' ? 'A reward model' : 'A language model'} of the family ${opened.architecture.family} with ${parameterCount(opened).toLocaleString('en')} parameters, exported by Tastemaker ${version}.`, '',
-    '## How it was made', '', ...steps.map(({ name, sentence }, i) => `${i + 1}. **${name}**: ${sentence}`), ...settings, '',
-  ].join('\n');
+/** The folder that an export will be: the one that is named, or where that is there already, one in it named after the model and the format. A name ending in .gguf means one file. */
+export function exportPlace(place: string, name: string, format: string): string {
+  const found = fs.statSync(place, { throwIfNoEntry: false });
+  if (found && !found.isDirectory()) throw new TastemakerError('bad-argument', `${place} is a file.`, 'Name a folder; nothing is overwritten.');
+  return path.resolve(found ? path.join(place, `${folderName(name)}${formatNamed(format).suffix}`) : place);
+}
+
+/** 'disk' with a sentence where the files would not fit. */
+function checkRoom(into: string, bytes: number): void {
+  let folder = path.dirname(into);
+  while (!fs.existsSync(folder)) folder = path.dirname(folder);
+  const { bavail, bsize } = fs.statfsSync(folder), free = bavail * bsize;
+  const gb = (n: number) => `${(n / 1e9).toFixed(n < 1e9 ? 2 : 1)} GB`;
+  if (bytes + ROOM > free) throw new TastemakerError('disk', `The export needs ${gb(bytes + ROOM)}, and the disk of ${folder} has ${gb(free)} free.`, 'Free some space, or choose another disk or a smaller format.');
+}
+
+/**
+ * Writes a model in a format, whole or not at all; nothing is overwritten. Tensors are read and written one at a time.
+ * 'bad-argument' where the format does not fit the model or the place is taken, 'disk' where there is no room, 'bad-model' and 'bad-file' for a damaged model.
+ */
+export async function exportModel({ model, format: name, into, facts, origins, batch = null, tokens = null }: ModelExport, onProgress: (done: number, total: number) => void = () => {}): Promise<{ path: string; bytes: number }> {
+  const format = formatNamed(name), opened = openCheckpoint(model), asFile = isGguf(into) && format.library === 'gguf';
+  const verdict = format.fits(opened, model);
+  if (verdict !== true) throw new TastemakerError('bad-argument', `“${facts.name}” cannot be written as ${format.title}. ${verdict}`, 'Choose another format; they are listed with what fits.');
+  checkRoom(into, format.bytes(opened));
+  let bytes = 0;
+  await wholeFolder(into, (folder) => {
+    const notes = format.write({ folder, model, opened, name: facts.name, licence: facts.licence, batch, tokens, onProgress });
+    copyBeside(model, origins, folder);
+    fs.writeFileSync(path.join(folder, CARD), cardText(facts, opened, format, notes, scoringFacts(model, opened)));
+    const counted = fs.readdirSync(folder).filter((file) => !asFile || isGguf(file));
+    bytes = counted.reduce((sum, file) => sum + fs.statSync(path.join(folder, file)).size, 0);
+  }, asFile ? (names) => names.find(isGguf)! : undefined);
+  return { path: into, bytes };
+}
+
+/** What belongs to the model besides its weights and tokenizer: its first card, licence files, our note on a reward model. */
+function copyBeside(model: string, origins: readonly string[], folder: string): void {
+  const namesIn = (place: string): string[] => (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory() ? fs.readdirSync(place) : []);
+  const copy = (place: string, name: string, as = name) => {
+    const from = path.join(place, name);
+    if (fs.statSync(from).isFile()) fs.copyFileSync(from, path.join(folder, as)); // through links: the hub's own store is made of them
+  };
+  const own = namesIn(model);
+  try {
+    for (const name of own.filter((one) => one.toLowerCase() === CARD.toLowerCase())) copy(model, name, FIRST_CARD);
+    if (own.includes(REWARD_NOTE)) copy(model, REWARD_NOTE);
+    const licensed = origins.find((place) => namesIn(place).some((name) => LICENCE_FILE.test(name)));
+    for (const name of licensed === undefined ? [] : namesIn(licensed).filter((one) => LICENCE_FILE.test(one))) copy(licensed!, name);
+  } catch (error) {
+    throw asFileError(error, model);
+  }
+}
+
+function scoringFacts(model: string, { head, architecture: { endOfText } }: StoredCheckpoint): ScoringFacts {
+  const note = path.join(model, REWARD_NOTE), files = head === 'score' ? tokenizerFiles(model) : null;
+  const end = files && (namedToken(files, 'eos_token') ?? addedTokens(files).find(({ id }) => id === endOfText)?.content ?? null);
+  if (!fs.existsSync(note)) return { end, appendsEnd: null };
+  try {
+    return { end, appendsEnd: (JSON.parse(fs.readFileSync(note, 'utf8')) as { appends_end_of_text?: unknown }).appends_end_of_text === true };
+  } catch {
+    return { end, appendsEnd: null };
+  }
 }

@@ -4,13 +4,19 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ModelVerdict } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { ADAPTER_CONFIG, adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
+import { isGguf, readGguf } from '#core/formats/gguf.ts';
+import { readJsonObject } from '#core/formats/json-file.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
+import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
+import { FAMILY_NAMES } from '#core/models/config-json.ts';
+import { GGUF_FAMILIES } from '#core/models/gguf-model.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
 type FileVerdict = ModelVerdict['files'][number];
 
-const WHAT_WORKS = 'What works today are Hugging Face folders of the families gpt2 and llama: config.json, model.safetensors (or shards with their index) and tokenizer.json.';
+const WHAT_WORKS = `What works are Hugging Face folders of the families ${FAMILY_NAMES.join(', ')} (config.json, model.safetensors or shards with their index, tokenizer.json), and GGUF files of the families ${GGUF_FAMILIES.join(', ')}.`;
 const MOST_FOLDERS = 5000, DEEPEST = 8, MOST_MODELS = 200;
 const isWeights = (name: string) => name.endsWith('.safetensors');
 const INDEX = 'model.safetensors.index.json';
@@ -25,8 +31,8 @@ export async function lookAtModels(place: string): Promise<ModelVerdict[]> {
   const stat = await fs.stat(at).catch(() => null);
   if (!stat) throw new TastemakerError('bad-file', `There is no file or folder ${at}.`, 'Check the path.');
   if (!stat.isDirectory()) {
-    if (at.toLowerCase().endsWith('.gguf')) return [await lookAtGguf(at, stat.size)];
-    if (isWeights(at) || path.basename(at) === 'config.json' || path.basename(at) === INDEX) return [await lookAtFolder(path.dirname(at))];
+    if (isGguf(at)) return [await lookAtGguf(at, stat.size)];
+    if (isWeights(at) || path.basename(at) === 'config.json' || path.basename(at) === ADAPTER_CONFIG || path.basename(at) === INDEX) return [await lookAtFolder(path.dirname(at))];
     return [refused(at, stat.size, `${path.basename(at)} is not a model.`, WHAT_WORKS)];
   }
   const verdicts: ModelVerdict[] = [];
@@ -36,7 +42,7 @@ export async function lookAtModels(place: string): Promise<ModelVerdict[]> {
     const entries = await fs.readdir(folder, { withFileTypes: true }).catch(() => []);
     const names = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
     if (names.includes('config.json') || names.some((name) => isWeights(name) || name === INDEX)) verdicts.push(await lookAtFolder(folder));
-    for (const name of names.filter((one) => one.toLowerCase().endsWith('.gguf')).sort()) verdicts.push(await lookAtGguf(path.join(folder, name), (await fs.stat(path.join(folder, name))).size));
+    for (const name of names.filter(isGguf).sort()) verdicts.push(await lookAtGguf(path.join(folder, name), (await fs.stat(path.join(folder, name))).size));
     if (depth === DEEPEST) return;
     for (const { name } of entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1))) await walk(path.join(folder, name), depth + 1);
   };
@@ -45,20 +51,42 @@ export async function lookAtModels(place: string): Promise<ModelVerdict[]> {
 }
 
 const refused = (place: string, bytes: number, sentence: string, hint: string, files: FileVerdict[] = []): ModelVerdict =>
-  ({ path: place, ok: false, sentence, hint, kind: null, family: null, parameters: null, bytes, licence: null, files });
+  ({ path: place, ok: false, sentence, hint, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: null, licence: null, licenceText: null, files });
 
-/** GGUF: known by its first four bytes, and not read yet. */
+/** A number is 4 bytes once loaded, whatever it is packed as; the program itself takes about as much as this beside. */
+const memoryOf = (parameters: number): number => 4 * parameters + 200e6;
+
+/** How most of the numbers are packed. */
+function packingOf({ stored, parameters }: StoredCheckpoint): string {
+  const counts = new Map<string, number>();
+  for (const { inFile, shape } of parameters) counts.set(stored.dtype(inFile), (counts.get(stored.dtype(inFile)) ?? 0) + shape.reduce((a, b) => a * b, 1));
+  return [...counts].sort((a, b) => b[1] - a[1])[0]![0];
+}
+
+function licenceIn(file: string): string | null {
+  try {
+    const licence = readGguf(file).metadata['general.license'];
+    return typeof licence === 'string' && licence.trim() !== '' ? licence.slice(0, 200) : null;
+  } catch {
+    return null; // what is wrong with the file is said elsewhere
+  }
+}
+
+/** A GGUF file is a model in one: its parts, tokenizer included, are whole or it is not. */
 async function lookAtGguf(file: string, bytes: number): Promise<ModelVerdict> {
   const name = path.basename(file);
-  const handle = await fs.open(file);
   try {
-    const start = Buffer.alloc(4);
-    await handle.read(start, 0, 4, 0);
-    if (start.toString('latin1') !== 'GGUF') return refused(file, bytes, `${name} is named .gguf but does not begin like a GGUF file.`, 'Copy or download the file again.', [{ name, bytes, ok: false, sentence: 'It does not begin with "GGUF".' }]);
-  } finally {
-    await handle.close();
+    const opened = openCheckpoint(file), { family, layers, context, vocabulary } = opened.architecture, parameters = parameterCount(opened);
+    const { vocabularySize, chatTemplate } = await loadTokenizer(file), packing = packingOf(opened);
+    if (vocabularySize > vocabulary) throw new TastemakerError('bad-model', `${file} has ${vocabularySize} tokens, but its embedding only ${vocabulary} rows.`, 'Convert the model to GGUF again.');
+    const says = [`${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}, ${packing}`, `${vocabularySize.toLocaleString('en')} tokens${chatTemplate === null ? '' : ' and a chat template'}`];
+    return {
+      path: file, ok: true, sentence: `A language model of the family ${family} with ${parameters.toLocaleString('en')} parameters, packed as ${packing}.`, hint: null,
+      kind: 'base', family, parameters, bytes, memoryBytes: memoryOf(parameters), packing, base: null, licence: licenceIn(file), licenceText: null, files: [{ name, bytes, ok: true, sentence: `${says.join('; ')}.` }],
+    };
+  } catch (error) {
+    return refused(file, bytes, oneLine(error), hintOf(error), [{ name, bytes, ok: false, sentence: oneLine(error) }]);
   }
-  return refused(file, bytes, `${name} is a GGUF file, which this version cannot read yet; reading GGUF comes with a later version.`, WHAT_WORKS, [{ name, bytes, ok: false, sentence: 'GGUF is recognised but not read yet.' }]);
 }
 
 async function lookAtFolder(folder: string): Promise<ModelVerdict> {
@@ -68,8 +96,8 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     const stat = await fs.stat(path.join(folder, name)).catch(() => null);
     if (stat?.isFile()) sizes.set(name, stat.size);
   }
-  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  const verdict: ModelVerdict = { path: folder, ok: true, sentence: '', hint: null, kind: null, family: null, parameters: null, bytes, licence: await licenceOf(folder, names), files: [] };
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0), isAdapter = isAdapterFolder(folder);
+  const verdict: ModelVerdict = { path: folder, ok: true, sentence: '', hint: null, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: isAdapter ? baseNamed(folder) : null, licence: await licenceOf(folder), licenceText: await licenceText(folder), files: [] };
   const fileOf = (name: string): FileVerdict => {
     const known = verdict.files.find((file) => file.name === name) ?? { name, bytes: sizes.get(name) ?? 0, ok: true, sentence: '' };
     if (!verdict.files.includes(known)) verdict.files.push(known);
@@ -91,32 +119,66 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     });
   // the parts together: family, shapes, missing shards
   let vocabulary: number | null = null;
-  await judge('config.json', () => {
-    const opened = openCheckpoint(folder);
+  const config = isAdapter ? ADAPTER_CONFIG : 'config.json';
+  await judge(config, () => {
+    const opened = openCheckpoint(folder), parameters = parameterCount(opened);
     const { family, layers, context } = opened.architecture;
     vocabulary = opened.architecture.vocabulary;
-    Object.assign(verdict, { family, parameters: parameterCount(opened), kind: opened.head === 'score' ? 'reward' : 'base' });
-    return `${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}; it fits the weights.`;
-  }, (sentence) => (sentence.startsWith(path.join(folder, 'config.json')) ? 'config.json' : names.includes(INDEX) ? INDEX : (names.find(isWeights) ?? 'model.safetensors')));
-  await judge('tokenizer.json', async () => {
+    Object.assign(verdict, { family, parameters, memoryBytes: memoryOf(parameters), packing: packingOf(opened), kind: opened.head === 'score' ? 'reward' : 'base', ...(opened.adapter ? { base: opened.adapter.base } : {}) });
+    return `${opened.adapter ? `An adapter of rank ${opened.adapter.settings.rank} over ` : ''}${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}; it fits ${opened.adapter ? 'its base' : 'the weights'}.`;
+  }, (sentence) => names.find((name) => sentence.startsWith(path.join(folder, name))) ?? (isAdapter ? config : names.includes(INDEX) ? INDEX : (names.find(isWeights) ?? 'model.safetensors')));
+  if (!isAdapter || verdict.ok || sizes.has('tokenizer.json')) await judge('tokenizer.json', async () => { // the base of an adapter may have it, where there is one
     const tokenizer = await loadTokenizer(folder);
     if (vocabulary !== null && tokenizer.vocabularySize > vocabulary) {
       throw new TastemakerError('bad-model', `The tokenizer in ${folder} does not match the model: it has ${tokenizer.vocabularySize} tokens, the embedding has ${vocabulary} rows.`, 'Copy tokenizer.json from the model these weights belong to.');
     }
-    return `${tokenizer.vocabularySize.toLocaleString('en')} tokens.`;
+    return `${tokenizer.vocabularySize.toLocaleString('en')} tokens${isAdapter && !sizes.has('tokenizer.json') ? ', as its base has them' : ''}.`;
   });
-  if (verdict.ok) verdict.sentence = `${verdict.kind === 'reward' ? 'A reward model' : 'A language model'} of the family ${verdict.family} with ${verdict.parameters!.toLocaleString('en')} parameters.`;
+  if (verdict.ok) verdict.sentence = `${isAdapter ? 'An adapter that makes a' : 'A'} ${verdict.kind === 'reward' ? 'reward model' : 'language model'} of the family ${verdict.family} with ${verdict.parameters!.toLocaleString('en')} parameters.`;
+  if (verdict.base !== null) verdict.licence ??= await licenceOf(verdict.base);
   verdict.files.sort((a, b) => (a.name < b.name ? -1 : 1));
   return verdict;
 }
 
-/** The licence that the model card names, else the first line of a licence file; null where nothing says. */
-export async function licenceOf(folder: string, names: readonly string[]): Promise<string | null> {
+/** The licence that the model card names, else the first line of a licence file; of a GGUF file what it says itself; null where nothing says. */
+export async function licenceOf(folder: string): Promise<string | null> {
+  if (isGguf(folder)) return licenceIn(folder);
+  const names = await fs.readdir(folder).catch(() => []);
   const read = (name: string | undefined) => (name === undefined ? Promise.resolve('') : fs.readFile(path.join(folder, name), 'utf8').catch(() => ''));
   const card = await read(names.find((name) => name.toLowerCase() === 'readme.md'));
   const front = /^---\r?\n([^]*?)\r?\n---/.exec(card)?.[1] ?? '';
   const named = /^license:\s*["']?([^"'\r\n]+)/m.exec(front)?.[1]?.trim();
   if (named) return named;
-  const text = await read(names.find((name) => /^licen[cs]e(\.(txt|md))?$/i.test(name)));
-  return text.split('\n').map((line) => line.replace(/^#+\s*/, '').trim()).find((line) => line !== '')?.slice(0, 200) ?? null;
+  return (await licenceText(folder))?.split('\n').map((line) => line.replace(/^#+\s*/, '').trim()).find((line) => line !== '')?.slice(0, 200) ?? null;
+}
+
+const LICENCE_SHOWN = 12_000; // characters: most licences whole
+
+/** The first lines of the licence file, null where there is none. */
+async function licenceText(folder: string): Promise<string | null> {
+  const name = (await fs.readdir(folder).catch(() => [])).find((one) => /^licen[cs]e(\.(txt|md))?$/i.test(one));
+  const handle = name === undefined ? null : await fs.open(path.join(folder, name)).catch(() => null);
+  if (!handle) return null;
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(LICENCE_SHOWN), 0, LICENCE_SHOWN, 0);
+    return buffer.toString('utf8', 0, bytesRead).trim() || null;
+  } catch {
+    return null; // a folder of that name, or one that may not be read
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The base of an adapter: where it lies, else what the adapter calls it. */
+function baseNamed(folder: string): string | null {
+  try {
+    return adapterBase(folder);
+  } catch {
+    try {
+      const named = readJsonObject(path.join(folder, ADAPTER_CONFIG)).base_model_name_or_path;
+      return typeof named === 'string' ? named : null;
+    } catch {
+      return null; // what is wrong with the file is said elsewhere
+    }
+  }
 }

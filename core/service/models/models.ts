@@ -4,16 +4,18 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { ModelRow, ModelVerdict, Policy } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { isGguf } from '#core/formats/gguf.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { addPolicy, completionsByPolicy, listPolicies, policyById, policyPath, removePolicy, renamePolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
 import { onceInBackground } from '#core/service/background.ts';
-import { copyModel, folderName, freePlace } from './copy-model.ts';
-import { exportModel } from './export-model.ts';
+import { hasChatTemplate } from './chat-model.ts';
+import { copyModel, folderName, freePlace, keepBase } from './copy-model.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { typedPath } from '#core/service/home.ts';
 import { lineageOf } from './lineage.ts';
+import { modelExportHandlers } from './model-exports.ts';
 import { changeProjectSettings, currentPolicy, currentReward, projectSettings } from '#core/service/project.ts';
 import { lastMetrics, manifestOf } from './run-folder.ts';
 
@@ -44,7 +46,7 @@ export const modelHandlers = {
   },
 
   'models.lineage': async ({ project }, { modelId }) => ({ steps: await lineageOf(project, policyById(project, modelId)) }),
-  'models.export': async ({ project }, { modelId, folder }) => ({ folder: await exportModel(project, policyById(project, modelId), typedPath(folder)) }),
+  ...modelExportHandlers,
 } satisfies Partial<Handlers>;
 
 /** The verdict on what is to be added; throws what is wrong with it, or that there are several. */
@@ -55,7 +57,7 @@ function theOne(verdicts: readonly ModelVerdict[], place: string): ModelVerdict 
   return one;
 }
 
-/** Adds a model folder to the project's list, where it lies or as a copy in the project. 'bad-data' where the name is taken. */
+/** Adds a model folder or GGUF file to the project's list, where it lies or as a copy in the project. 'bad-data' where the name is taken. */
 export async function addModel(project: Project, { name, kind, folder, copy }: { name: string; kind: Policy['kind']; folder: string; copy: boolean }): Promise<number> {
   const called = name.trim();
   if (listPolicies(project).some((policy) => policy.name === called)) throw new TastemakerError('bad-argument', `The project already has a model called "${called}".`, 'Choose another name.');
@@ -66,9 +68,9 @@ export async function addModel(project: Project, { name, kind, folder, copy }: {
   if (made) return addPolicy(project, { name: called, kind: made.kind, path: folder, parentId: made.parentId, runId });
   if (!copy || isInside) return addPolicy(project, { name: called, kind, path: folder });
   const into = await freePlace(path.join(project.folder, 'models'), folderName(called));
-  await copyModel(folder, into);
+  const copied = await copyModel(folder, into, (copy) => keepBase(folder, copy, into));
   try {
-    return addPolicy(project, { name: called, kind, path: into });
+    return addPolicy(project, { name: called, kind, path: copied });
   } catch (error) {
     fs.rmSync(into, { recursive: true, force: true });
     throw error;
@@ -83,29 +85,36 @@ function unfinishedRunsOf(project: Project, policy: Policy): string[] {
     .map(({ id }) => `the run ${id}, which is not finished`);
 }
 
-interface ModelInfo { family: string | null; parameters: number | null; bytes: number; problem: string | null }
+interface ModelInfo { family: string | null; parameters: number | null; bytes: number; problem: string | null; chat: boolean }
 const known = new Map<string, { stamp: string; info: ModelInfo }>();
 
-/** What config.json and the weights' headers say of a model folder; read anew only where a file has changed. */
+/** The files of a model folder, or the one GGUF file, as they are now. */
+function filesOf(place: string): { name: string; size: number; mtimeMs: number }[] {
+  const paths = isGguf(place) ? [place] : fs.readdirSync(place).map((name) => path.join(place, name));
+  return paths.flatMap((file) => {
+    const stat = fs.statSync(file, { throwIfNoEntry: isGguf(place) });
+    return stat?.isFile() ? [{ name: path.basename(file), size: stat.size, mtimeMs: stat.mtimeMs }] : [];
+  });
+}
+
+/** What config.json and the weights' headers say of a model folder, or the metadata of a GGUF file; read anew only where a file has changed. */
 function modelInfo(folder: string): ModelInfo {
-  let files: { name: string; size: number; mtimeMs: number }[];
+  const it = isGguf(folder) ? 'Its file' : 'Its folder';
+  let files: ReturnType<typeof filesOf>;
   try {
-    files = fs.readdirSync(folder).flatMap((name) => {
-      const stat = fs.statSync(path.join(folder, name), { throwIfNoEntry: false });
-      return stat?.isFile() ? [{ name, size: stat.size, mtimeMs: stat.mtimeMs }] : [];
-    });
+    files = filesOf(folder);
   } catch {
-    return { family: null, parameters: null, bytes: 0, problem: `Its folder ${folder} is missing: put it back where it was, or connect its drive.` };
+    return { family: null, parameters: null, bytes: 0, chat: false, problem: `${it} ${folder} is missing: put it back where it was, or connect its drive.` };
   }
   const stamp = JSON.stringify(files);
   const before = known.get(folder);
   if (before?.stamp === stamp) return before.info;
-  const info: ModelInfo = { family: null, parameters: null, bytes: files.reduce((sum, { size }) => sum + size, 0), problem: null };
+  const info: ModelInfo = { family: null, parameters: null, bytes: files.reduce((sum, { size }) => sum + size, 0), problem: null, chat: hasChatTemplate(folder) };
   try {
     const opened = openCheckpoint(folder);
     Object.assign(info, { family: opened.architecture.family, parameters: parameterCount(opened) });
   } catch (error) {
-    info.problem = error instanceof TastemakerError ? error.message : `Its folder ${folder} cannot be read.`;
+    info.problem = error instanceof TastemakerError ? error.message : `${it} ${folder} cannot be read.`;
   }
   known.set(folder, { stamp, info });
   return info;

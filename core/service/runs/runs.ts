@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Finish, MetricPoint, RunSample } from '#core/contract.ts';
+import type { Finish, MetricPoint, Prompt, RunSample } from '#core/contract.ts';
 import { runFolderOf } from '#core/jobs/execute.ts';
 import { followLines, lastLines } from '#core/jobs/new-lines.ts';
 import type { Project } from '#core/store/project.ts';
@@ -33,7 +33,7 @@ async function metricsOf(folder: string, from: number): Promise<{ rows: MetricPo
 interface Written { step: number; promptId: number; text: string; score?: number; kl?: number; gold?: number; finish: Finish; tokens: number }
 
 /** What samples.jsonl holds, as far as the database has taken it in and so gives it an id. */
-async function samplesOf(project: Project, runId: string): Promise<{ samples: RunSample[]; prompts: { id: number; text: string }[] }> {
+async function samplesOf(project: Project, runId: string): Promise<{ samples: RunSample[]; prompts: Pick<Prompt, 'id' | 'text' | 'messages'>[] }> {
   const ids = new Map(drawnByRun(project, runId).map(({ promptId, step, id }) => [`${promptId}/${step}`, id]));
   const file = followLines(path.join(runFolderOf(project.folder, runId), 'samples.jsonl')), samples: RunSample[] = [];
   for (; ; await breath()) {
@@ -45,7 +45,7 @@ async function samplesOf(project: Project, runId: string): Promise<{ samples: Ru
       if (completionId !== undefined) samples.push({ completionId, promptId, step, text, score, kl, gold, finish, tokens });
     }
   }
-  const prompts = listPrompts(project, { ids: [...new Set(samples.map(({ promptId }) => promptId))] }).map(({ id, text }) => ({ id, text }));
+  const prompts = listPrompts(project, { ids: [...new Set(samples.map(({ promptId }) => promptId))] }).map(({ id, text, messages }) => ({ id, text, messages }));
   return { samples, prompts };
 }
 

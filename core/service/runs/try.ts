@@ -6,9 +6,9 @@ import type { Handlers } from '#core/service/handlers.ts';
 import { currentReward } from '#core/service/project.ts';
 
 export const tryHandlers = {
-  'models.try': async ({ project, runs }, { modelId, prompt, k, sampling }) => {
+  'models.try': async ({ project, runs }, { modelId, prompt, chat = false, k, sampling }) => {
     const policy = policyById(project, modelId), reward = currentReward(project);
-    const task = { kind: 'sample', name: policy.name, folder: policyPath(project, policy), reward: reward && policyPath(project, reward), prompt, k, sampling };
+    const task = { kind: 'sample', name: policy.name, folder: policyPath(project, policy), reward: reward && policyPath(project, reward), prompt, chat, k, sampling };
     const completions = await runs.interactive<Written[]>(task);
     return { completions, waitedMs: runs.waitedMs() };
   },

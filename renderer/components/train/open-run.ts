@@ -2,7 +2,7 @@
 
 import { onScopeDispose, reactive, ref, shallowRef, watch } from 'vue';
 import type { Ref } from 'vue';
-import type { Fault, RunDetail, RunSample } from '#core/contract.ts';
+import type { Fault, Result, RunDetail, RunSample } from '#core/contract.ts';
 import { call, connection, faultOf, on } from '#renderer/api.ts';
 import { useRuns } from '#renderer/stores/runs.ts';
 
@@ -30,7 +30,7 @@ function oneAtATime(ask: () => Promise<void>): () => Promise<void> {
 export function useRunPage(id: Ref<string>) {
   const runs = useRuns();
   const detail = shallowRef<RunDetail | null>(null), fault = shallowRef<Fault | null>(null);
-  const samples = shallowRef<RunSample[]>([]), prompts = shallowRef<{ id: number; text: string }[]>([]);
+  const samples = shallowRef<RunSample[]>([]), prompts = shallowRef<Result<'runs.samples'>['prompts']>([]);
   const lines = shallowRef<string[]>([]);
   const loaded = reactive({ samples: false, log: false });
   const logHeard = ref(0);

@@ -106,7 +106,7 @@ describe('models', () => {
     const elsewhere = temporaryFolder();
     writeLines(path.join(elsewhere, 'rows.jsonl'), [{ prompt: 'a', completion: 'b' }]);
     const { code, stderr } = await cli(elsewhere, 'logprobs', '--policy', 'base', ...files);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/^Error: There is no model folder .*base\.\nHint: .*\n$/)]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^Error: There is no model .*base\.\nHint: .*\n$/)]);
   });
 });
 

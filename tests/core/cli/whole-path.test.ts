@@ -80,10 +80,10 @@ describe('a project from nothing', () => {
       { prompt: prompts[20], chosen: ' Ships, but faster.', rejected: ' Ships.', labeler: 'ada' },
       ...papers.slice(21, 33).map(({ target }, i) => ({ prompt: prompts[21 + i], completions: [` ${target[0]}`, ' no', ' nothing'], ranks: [1, 2, 2], labeler: 'ada', confidence: 7 })),
     ]);
-    expect(await inProject('import', 'rankings', 'rankings.jsonl')).toEqual({ added: 14, duplicates: 0, skipped: 0, completionsAdded: 1 + 36 });
-    expect(await inProject('import', 'rankings', 'rankings.jsonl')).toEqual({ added: 0, duplicates: 14, skipped: 0, completionsAdded: 0 });
+    expect(await inProject('import', 'rankings', 'rankings.jsonl')).toMatchObject({ format: 'tastemaker', added: 14, duplicates: 0, skipped: 0, warnings: [], made: { prompts: 0, completions: 1 + 36, rankings: 14 } });
+    expect(await inProject('import', 'rankings', 'rankings.jsonl')).toMatchObject({ added: 0, duplicates: 14, made: { completions: 0, rankings: 0 } });
     writeLines(path.join(work, 'new-prompt.jsonl'), [{ prompt: 'Something new?', chosen: ' Yes.', rejected: ' No.' }]);
-    expect(await inProject('import', 'rankings', 'new-prompt.jsonl', '--add-prompts')).toMatchObject({ added: 1, completionsAdded: 2 });
+    expect(await inProject('import', 'rankings', 'new-prompt.jsonl', '--add-prompts')).toMatchObject({ format: 'trl-explicit', added: 1, made: { prompts: 1, completions: 2, rankings: 1 } });
   });
 
   test('reward model and PPO, and what the runs say of themselves', async () => {

@@ -9,6 +9,9 @@ import { errorOf, fileWith, shared, temporaryFolder } from './folder.ts';
 const lines = (...rows: unknown[]) => rows.map((row) => JSON.stringify(row)).join('\n') + '\n';
 const read = (content: string, name = 'p.jsonl', map?: Record<string, string>) => readPrompts(fileWith(content, name), map && { map });
 
+/** What a row is that says nothing but its text. */
+const plain = { messages: null, reference: null, source: 'p.jsonl', split: null, extra: null };
+
 describe('what a file is taken for', () => {
   test('rows with a prompt, with a reference under any of its names', () => {
     const { prompts, errors, format } = read(lines(
@@ -16,8 +19,7 @@ describe('what a file is taken for', () => {
     ));
     expect(format).toBe('prompt');
     expect(prompts).toEqual([
-      { text: 'a', reference: null, source: 'p.jsonl' }, { text: 'b', reference: 'r', source: 'p.jsonl' },
-      { text: 'c', reference: ' s', source: 'p.jsonl' }, { text: 'd', reference: 't', source: 'here' },
+      { ...plain, text: 'a' }, { ...plain, text: 'b', reference: 'r' }, { ...plain, text: 'c', reference: ' s' }, { ...plain, text: 'd', reference: 't', source: 'here' },
     ]);
     expect(errors.map(({ line }) => line)).toEqual([5, 6, 7]);
   });
@@ -27,7 +29,7 @@ describe('what a file is taken for', () => {
     const { prompts, format } = read(lines({ ...post, summary: 'Cat ate badge.' }, post));
     expect(format).toBe('tldr');
     expect(prompts[0]).toEqual({
-      text: 'SUBREDDIT: r/tifu\n\nTITLE: Late again\n\nPOST: My cat ate my badge.\nSo I was late.\n\nTL;DR:', reference: 'Cat ate badge.', source: 'p.jsonl',
+      ...plain, text: 'SUBREDDIT: r/tifu\n\nTITLE: Late again\n\nPOST: My cat ate my badge.\nSo I was late.\n\nTL;DR:', reference: 'Cat ate badge.',
     });
     expect(prompts[1]!.reference).toBeNull();
     expect(parseTldrPrompt(prompts[0]!.text)).toEqual(post);
@@ -37,13 +39,13 @@ describe('what a file is taken for', () => {
 
   test('papers become their abstract, with the first target as reference', () => {
     const { prompts, errors, format } = read(lines({ source: ['One.', 'Two.'], target: ['T', 'U'], paper_id: 'x' }, { source: [], target: ['T'] }, { source: 'One', target: [] }));
-    expect([format, prompts]).toEqual(['scitldr', [{ text: 'One. Two.\n\nTL;DR:', reference: 'T', source: 'p.jsonl' }]]);
+    expect([format, prompts]).toEqual(['scitldr', [{ ...plain, text: 'One. Two.\n\nTL;DR:', reference: 'T' }]]);
     expect(errors.map(({ line }) => line)).toEqual([2, 3]);
   });
 
   test('plain lines, also where the first looks like a header or like JSON', () => {
     expect(read('\ufeffWrite a poem.\r\n\r\nText, please\n', 'p.txt')).toEqual({
-      prompts: [{ text: 'Write a poem.', reference: null, source: 'p.txt' }, { text: 'Text, please', reference: null, source: 'p.txt' }], errors: [], format: 'text',
+      prompts: [{ ...plain, text: 'Write a poem.', source: 'p.txt' }, { ...plain, text: 'Text, please', source: 'p.txt' }], errors: [], format: 'text',
     });
     expect(read('text\nmore\n', 'p.txt').prompts.length).toBe(2);
     expect(read('{curly} braces\nmore\n', 'p.txt').prompts.length).toBe(2);
@@ -55,11 +57,28 @@ describe('what a file is taken for', () => {
     for (const name of ['p.csv', 'p']) {
       expect(read('id,prompt,reference\n1,"a, b",r\n2,c,\n3,,r\n', name)).toEqual({
         format: 'csv prompt',
-        prompts: [{ text: 'a, b', reference: 'r', source: name }, { text: 'c', reference: null, source: name }],
+        prompts: [{ ...plain, text: 'a, b', reference: 'r', source: name }, { ...plain, text: 'c', source: name }],
         errors: [{ line: 4, message: '"prompt" is empty.' }],
       });
     }
     expect(read('text\tid\nhello, you\t1\n', 'p.tsv').prompts[0]!.text).toBe('hello, you');
+  });
+
+  test('conversations: the last answer is the reference', () => {
+    const system = { role: 'system', content: 'Be brief.' }, user = { role: 'user', content: 'Why?' }, assistant = { role: 'assistant', content: 'So.' };
+    const { prompts, errors, format } = read(lines(
+      { messages: [user, assistant], split: 'valid', extra: { id: 7, tags: [] }, source: 's' }, { prompt: [system, user], reference: 'r' }, { prompt: [user], completion: [assistant] }, { conversations: [], messages: [user, assistant, { from: 'human', value: 'And?' }] },
+      { messages: [assistant] }, { messages: [{ role: 'tool', content: 'x' }] }, { messages: [{ role: 'user', content: ' ' }] }, { messages: 'text' },
+    ));
+    expect(format).toBe('messages');
+    expect(prompts).toEqual([
+      { text: 'Why?', messages: [user], reference: 'So.', source: 's', split: 'validation', extra: { id: 7 } }, { ...plain, text: 'System: Be brief.\n\nUser: Why?', messages: [system, user], reference: 'r' },
+      { ...plain, text: 'Why?', messages: [user], reference: 'So.' }, { ...plain, text: 'User: Why?\n\nAssistant: So.\n\nUser: And?', messages: [user, assistant, { role: 'user', content: 'And?' }] },
+    ]);
+    expect(errors).toEqual([
+      { line: 5, message: 'The conversation is an answer without a question.' }, { line: 6, message: expect.stringContaining('role "tool"') }, { line: 7, message: 'The prompt is empty.' }, { line: 8, message: expect.stringContaining('"prompt" is missing') },
+    ]);
+    expect(read(lines({ prompt: 'plain' }, { prompt: [user] }, { prompt: [] }), 'p.jsonl')).toMatchObject({ format: 'prompt', prompts: [{ text: 'plain', messages: null }, { text: 'Why?', messages: [user] }], errors: [{ line: 3, message: '"prompt" is not text.' }] });
   });
 
   test('a map names other columns', () => {

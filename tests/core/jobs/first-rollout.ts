@@ -33,7 +33,7 @@ export async function firstRollout(project: Project, reward: string, { episodes,
   const tokenizer = await loadTokenizer(base);
   const prompts = createRandom(seed, 'prompts/0').shuffled(listPrompts(project, { split: 'train' })).slice(0, episodes / samples_per_prompt);
   const ids = await tokenizer.encodeBatch(prompts.map(({ text }) => text));
-  const sampler = createSampler({ ...policy.architecture, endOfText: fixed_length ? -1 : tokenizer.endOfText }), words = createEvaluator(policy), judge = createEvaluator(scorer);
+  const sampler = createSampler({ ...policy.architecture, stops: fixed_length ? [] : [tokenizer.endOfText] }), words = createEvaluator(policy), judge = createEvaluator(scorer);
   const requests = prompts.map(({ id }, slot) => ({ prompt: ids[slot]!, streams: Array.from({ length: samples_per_prompt }, (_, j) => `rollout/0/${slot}/${id}/${j}`) }));
   const sampled = await sampler.sample(policy.weights, requests, { temperature, topK: 0, topP: 1, maxNew: max_new, seed, rows: episodes });
   const groups = requests.map(({ prompt }, i) => ({ prompt, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));

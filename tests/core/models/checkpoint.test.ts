@@ -4,15 +4,15 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { TastemakerError } from '#core/errors.ts';
 import { fromBfloat16, toBfloat16 } from '#core/formats/number-formats.ts';
 import { writeSafetensors } from '#core/formats/safetensors.ts';
 import { parameters } from '#core/models/architecture.ts';
 import { writeArchitecture } from '#core/models/config-json.ts';
-import { checkpointParameters, freshWeights, loadCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import { checkpointParameters, freshWeights, loadArchitecture, loadCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { expectClose, noReference, readJson, readNumbers, REFERENCE, SKIPPED } from './reference-numbers.ts';
+import { refusalOf } from './refusal.ts';
 import { FAMILIES, tinyArchitectures, tinyModel } from './tiny-models.ts';
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'checkpoint-'));
@@ -33,17 +33,7 @@ function foreign(checkpoint: Checkpoint, { rename = (name: string) => name, keep
   writeSafetensors(path.join(folder, 'model.safetensors'), tensors.map(({ name, shape }) => ({ name: rename(name), shape, data: checkpoint.weights[name]! })));
   return folder;
 }
-function refusal(folder: string): TastemakerError {
-  try {
-    loadCheckpoint(folder);
-  } catch (error) {
-    expect(error).toBeInstanceOf(TastemakerError);
-    const { message, hint } = error as TastemakerError;
-    for (const sentence of [message, hint]) expect(sentence).toMatch(/^[^\n]+[.]$/);
-    return error as TastemakerError;
-  }
-  throw new Error(`${folder} was accepted`);
-}
+const refusal = (folder: string) => refusalOf(() => loadCheckpoint(folder));
 
 describe.each(FAMILIES)('%s', (family) => {
   const words = tinyModel(family);
@@ -157,6 +147,58 @@ test('an unknown family, unsupported arithmetic and broken config files are refu
   expect(refusal(broken).message).toBe(`${config(broken)} cannot be read.`);
 });
 
+test('OpenRLHF’s reward models: the head called as config.json says, scores (w·h - mean) / std where it says so', async () => {
+  const words = tinyModel('llama'), groups = [[4, 6], [9, 2]].map(([prompt, length]) => ({ prompt: Array.from({ length: prompt! }, (_, t) => 2 + 3 * t), completions: [Array.from({ length: length! }, (_, t) => 40 - 5 * t)] }));
+  const scores = async (checkpoint: Checkpoint) => {
+    const evaluator = createEvaluator(checkpoint, { threads: 1 }), found = (await evaluator.scores(checkpoint.weights, groups)).flat();
+    await evaluator.release();
+    return found;
+  };
+  for (const bias of [false, true]) {
+    const scorer = withScoreHead(words, 3, bias);
+    if (bias) scorer.weights['score.bias']![0] = 0.4;
+    const plain = await scores(scorer), called = (head: string) => (name: string) => name.replace('score.', `${head}.`);
+    expect(Math.abs(plain[0]! - plain[1]!)).toBeGreaterThan(0.1);
+    const unscaled: [string, object][] = [['value_head', {}], ['value_head', { value_head_prefix: 'value_head' }], ['reward', { value_head_prefix: 'reward' }], ['score', { value_head_prefix: 'score' }], ['value_head', { mean: 1.5, std: 0.25 }], ['value_head', { normalize_reward: false, mean: 1.5, std: 0.25 }]];
+    for (const [head, config] of unscaled) expect(loadCheckpoint(foreign(scorer, { rename: called(head), config })), JSON.stringify(config)).toEqual(scorer);
+    const scaled = loadCheckpoint(foreign(scorer, { rename: called('value_head'), config: { value_head_prefix: 'value_head', normalize_reward: true, mean: 1.5, std: 0.25 } }));
+    expectClose(await scores(scaled), plain.map((score) => (score - 1.5) / 0.25), 'scaled scores');
+    expect(loadCheckpoint(saved(scaled)), 'what we write needs no scaling').toEqual(scaled);
+  }
+});
+
+test('generation_config.json may name more tokens to stop at', () => {
+  const words = tinyModel('llama'), folder = saved(words), file = path.join(folder, 'generation_config.json');
+  for (const [given, stops] of [[[7, 0, 9], [0, 7, 9]], [7, [0, 7]], [0, [0]], [[], [0]], [undefined, [0]], [[3, 99999, -1, 2.5, 'x', null], [0, 3]]] as const) {
+    fs.writeFileSync(file, JSON.stringify({ eos_token_id: given }));
+    expect(loadCheckpoint(folder).architecture, String(given)).toEqual({ ...words.architecture, stops });
+    expect(loadArchitecture(folder)).toEqual({ ...words.architecture, stops });
+  }
+  fs.writeFileSync(file, '{"eos_token_id": ');
+  expect(refusal(folder).message).toContain(file);
+  const several = foreign(words, { config: { eos_token_id: [5, 6] } });
+  expect(loadCheckpoint(several).architecture).toMatchObject({ endOfText: 5, stops: [5, 6] });
+  expect(loadCheckpoint(saved(loadCheckpoint(several))).architecture.stops).toEqual([5, 6]);
+});
+
+test('a false number of layers is refused before anything is listed by it', () => {
+  const folder = foreign(tinyModel('llama'), { config: { num_hidden_layers: 2_000_000_000 } });
+  expect(refusal(folder).message).toBe(`${path.join(folder, 'config.json')}: "num_hidden_layers" is 2000000000, more than 10000.`);
+});
+
+test.each([['one file', undefined], ['shards', 1500]])('a folder of links into a store of blobs, as the hub’s cache is laid out, reads as the model (%s)', (_, maxShardBytes) => {
+  const words = tinyModel('qwen3'), whole = saved(words, { maxShardBytes }), repository = fresh(), snapshot = path.join(repository, 'snapshots/0123abcd');
+  for (const folder of ['blobs', 'snapshots/0123abcd']) fs.mkdirSync(path.join(repository, folder), { recursive: true });
+  fs.writeFileSync(path.join(whole, 'generation_config.json'), '{"eos_token_id": [0, 4]}');
+  fs.readdirSync(whole).forEach((file, i) => {
+    fs.renameSync(path.join(whole, file), path.join(repository, 'blobs', `blob${i}`));
+    fs.symlinkSync(`../../blobs/blob${i}`, path.join(snapshot, file));
+  });
+  expect(loadCheckpoint(snapshot)).toEqual({ ...words, architecture: { ...words.architecture, stops: [0, 4] } });
+  fs.rmSync(path.join(repository, 'blobs'), { recursive: true });
+  expect(refusal(snapshot).message, 'blobs that the cache has dropped').toContain(snapshot);
+});
+
 test('an untied model without any head, and a classifier of two labels, are refused', () => {
   const words = tinyModel('llama');
   const headless = foreign(words, { keep: (name) => name !== 'lm_head.weight' });
@@ -221,9 +263,23 @@ describe.skipIf(noReference)(`folders of other programs${SKIPPED}`, () => {
     expect(loadCheckpoint(saved(classifier))).toEqual(classifier);
   });
 
-  test.each(['gpt2', 'llama', 'llama-untied'])('%s: what we write back has the same architecture and bits', (name) => {
-    const original = loadCheckpoint(at(`models/${name}`)), folder = saved(original, { tokenizerFrom: at(`models/${name}`) });
+  /** What config.json must still say: everything of the original that decides the arithmetic, in its own words. */
+  const SAID = ['model_type', 'architectures', 'vocab_size', 'tie_word_embeddings', 'dtype', 'bos_token_id', 'eos_token_id', 'pad_token_id', 'n_embd', 'n_layer', 'n_head', 'n_positions', 'activation_function', 'layer_norm_epsilon', 'hidden_size', 'num_hidden_layers', 'num_attention_heads', 'num_key_value_heads', 'head_dim', 'intermediate_size', 'max_position_embeddings', 'hidden_act', 'rope_parameters', 'rms_norm_eps', 'layer_norm_eps', 'use_parallel_residual', 'attention_bias', 'mlp_bias', 'use_sliding_window'];
+  const tensorBytes = (folder: string) => {
+    const files = fs.readdirSync(folder).filter((name) => /^model.*\.safetensors$/.test(name));
+    return new Map(files.flatMap((file) => {
+      const bytes = fs.readFileSync(path.join(folder, file)), length = Number(bytes.readBigUInt64LE(0));
+      const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
+      return Object.entries(header).filter(([name]) => name !== '__metadata__').map(([name, { dtype, shape, data_offsets: [from, to] }]) => [name, [dtype, shape.join(), bytes.subarray(8 + length + from, 8 + length + to).toString('base64')].join(' ')] as const);
+    }));
+  };
+
+  test.each([['models/gpt2', 'F32'], ['models/gpt_neox', 'F32'], ['models/llama', 'F32'], ['models/llama-untied', 'F32'], ['models/qwen2', 'F32'], ['models/qwen3', 'F32'], ['formats/sequence-classifier', 'F32'], ['formats/llama-bf16-sharded', 'BF16']] as const)('%s: what we write back has the bytes of every tensor (%s) and the configuration', (name, dtype) => {
+    const original = loadCheckpoint(at(name)), folder = saved(original, { tokenizerFrom: at(name), dtype });
     expect(loadCheckpoint(folder)).toEqual(original);
-    expect(readJson(path.join(folder, 'tokenizer.json'))).toEqual(readJson(at(`models/${name}/tokenizer.json`)));
+    expect(tensorBytes(folder)).toEqual(tensorBytes(at(name)));
+    const before = readJson<Record<string, unknown>>(path.join(at(name), 'config.json')), after = readJson<Record<string, unknown>>(path.join(folder, 'config.json'));
+    for (const key of SAID) if (before[key] !== undefined && before[key] !== null) expect(after[key], key).toEqual(before[key]);
+    for (const file of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json']) if (fs.existsSync(path.join(at(name), file))) expect(fs.readFileSync(path.join(folder, file))).toEqual(fs.readFileSync(path.join(at(name), file)));
   });
 });

@@ -110,7 +110,7 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
     const forced = await evaluator.logprobs(checkpoint.weights, prompts.map((prompt, i) => ({ prompt, completions: [tokens[i]!] })), temperature);
     expectClose(forced.flat(2), E.floats('greedy_logprobs'), 'log-probabilities of the given tokens');
 
-    const sampler = createSampler({ ...checkpoint.architecture, endOfText: -1 }, ONE);
+    const sampler = createSampler({ ...checkpoint.architecture, stops: [] }, ONE);
     const choice = { temperature: 0, topK: 0, topP: 1, maxNew: N, seed: 1 };
     const ask = (prompt: number[]) => ({ prompt, streams: ['greedy'] });
     const together = (await sampler.sample(checkpoint.weights, prompts.map(ask), choice)).map(([only]) => only!);

@@ -11,7 +11,7 @@ import { FAMILIES, randomTokens, tinyModel, VOCABULARY } from './tiny-models.ts'
 const ONE = { threads: 1 };
 const EXACT = { relative: 0, absolute: 1e-4 };
 const PLAIN: SampleSettings = { temperature: 0.7, topK: 0, topP: 1, maxNew: 8, seed: 11 };
-const NEVER = { endOfText: -1 };
+const NEVER = { stops: [] };
 
 const random = createRandom(4, 'prompts');
 const prompts = [3, 16, 1, 9, 20].map((length) => randomTokens(random, length));
@@ -114,7 +114,7 @@ describe.each(FAMILIES)('%s', (family) => {
     const counts = Array.from({ length: VOCABULARY }, (_, id) => endless.filter(({ tokenIds }) => tokenIds.includes(id)).length);
     const end = counts.findIndex((count) => count >= endless.length / 4 && count < endless.length);
     expect(end, 'a token that some rows have and some have not').toBeGreaterThanOrEqual(0);
-    const stopped = (await sample({ ...model, architecture: { ...model.architecture, endOfText: end } }, requests, settings)).flat();
+    const stopped = (await sample({ ...model, architecture: { ...model.architecture, stops: [end] } }, requests, settings)).flat();
     stopped.forEach((row, i) => {
       const whole = endless[i]!, at = whole.tokenIds.indexOf(end), length = at < 0 ? settings.maxNew : at + 1;
       expect(row.finish).toBe(at < 0 ? 'length' : 'stop');
@@ -125,15 +125,29 @@ describe.each(FAMILIES)('%s', (family) => {
     expect(new Set(stopped.map(({ finish }) => finish)).size, 'both endings were seen').toBe(2);
     // all rows end at the first token: the loop has nothing to do
     const [[first]] = (await sample(model, [ask(prompts[3]!, 'a')], settings)) as [[Sampled]];
-    const [[only]] = (await sample({ ...model, architecture: { ...model.architecture, endOfText: first.tokenIds[0]! } }, [ask(prompts[3]!, 'a')], settings)) as [[Sampled]];
+    const [[only]] = (await sample({ ...model, architecture: { ...model.architecture, stops: [first.tokenIds[0]!] } }, [ask(prompts[3]!, 'a')], settings)) as [[Sampled]];
     expect(only).toEqual({ tokenIds: [first.tokenIds[0]], samplingLogprobs: [first.samplingLogprobs[0]], logprobs: [first.logprobs[0]], finish: 'stop' });
+  });
+
+  test('several stops: the first of any of them ends a row, and is kept', async () => {
+    const requests = compositions['several completions each']!, settings = { maxNew: 12, temperature: 1 };
+    const endless = (await sample({ ...model, architecture: { ...model.architecture, ...NEVER } }, requests, settings)).flat();
+    const counts = Array.from({ length: VOCABULARY }, (_, id) => endless.filter(({ tokenIds }) => tokenIds.includes(id)).length);
+    const stops = [...counts.keys()].filter((id) => counts[id]! > 0).sort((a, b) => counts[b]! - counts[a]!).slice(2, 5);
+    const stopped = (await sample({ ...model, architecture: { ...model.architecture, stops } }, requests, settings)).flat();
+    stopped.forEach((row, i) => {
+      const whole = endless[i]!.tokenIds, at = whole.findIndex((id) => stops.includes(id));
+      expect([row.tokenIds, row.finish]).toEqual([at < 0 ? whole : whole.slice(0, at + 1), at < 0 ? 'length' : 'stop']);
+    });
+    const last = stopped.filter(({ finish }) => finish === 'stop').map(({ tokenIds }) => tokenIds.at(-1)!);
+    expect(new Set(last).size, 'more than one of them was written').toBeGreaterThan(1);
   });
 
   test('D29: sampling is over when every row has ended, not when the tokens are used up', async () => {
     const request = ask(prompts[3]!, 'a'), settings = { ...PLAIN, temperature: 0, maxNew: 400 }, roomy = tinyModel(family, 1, { context: 512 });
     const [[row]] = (await sample(roomy, [request], { ...settings, maxNew: 1 })) as [[Sampled]];
-    const twice = async (endOfText: number) => {
-      const sampler = createSampler({ ...roomy.architecture, endOfText }, ONE), took: number[] = [];
+    const twice = async (stops: number[]) => {
+      const sampler = createSampler({ ...roomy.architecture, stops }, ONE), took: number[] = [];
       let rows: Sampled[][] = [];
       for (let run = 0; run < 2; run++) { // the first run compiles
         const started = performance.now();
@@ -143,7 +157,7 @@ describe.each(FAMILIES)('%s', (family) => {
       await sampler.release();
       return { took: took[1]!, tokens: rows[0]![0]!.tokenIds.length };
     };
-    const endless = await twice(-1), ended = await twice(row.tokenIds[0]!);
+    const endless = await twice([]), ended = await twice([row.tokenIds[0]!]);
     expect([endless.tokens, ended.tokens]).toEqual([400, 1]);
     expect(ended.took).toBeLessThan(endless.took / 3);
   });

@@ -1,10 +1,13 @@
 // Very small models with weights large enough that their distributions are far from uniform.
 
+import { adapterParameters, chosenMatrices } from '#core/models/adapter.ts';
+import type { AdapterSettings } from '#core/models/adapter.ts';
 import { parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import type { FamilyName } from '#core/models/families.ts';
 import { freshWeights } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
+import { createRandom } from '#core/random.ts';
 import type { Random } from '#core/random.ts';
 
 export const VOCABULARY = 48;
@@ -26,3 +29,13 @@ export function tinyModel(family: FamilyName, seed = 1, changes: Partial<Archite
 
 /** Token ids above the special ones. */
 export const randomTokens = (random: Random, length: number): number[] => Array.from({ length }, () => 2 + random.integer(VOCABULARY - 2));
+
+/** The model with an adapter on all its matrices (or those of `changes`), both factors random: far from its base. */
+export function withAdapter(base: Checkpoint, changes: Partial<AdapterSettings> = {}, { folder = '', seed = 5 } = {}): Checkpoint {
+  const settings: AdapterSettings = { rank: 3, alpha: 7, rankStabilised: false, matrices: chosenMatrices(base.architecture, 'all'), ...changes };
+  const added = adapterParameters(base.architecture, settings).map(({ name, shape }): [string, Float32Array] => {
+    const random = createRandom(seed, name);
+    return [name, Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 0.2 * random.normal())];
+  });
+  return { ...base, weights: { ...base.weights, ...Object.fromEntries(added) }, adapter: { settings, base: folder } };
+}

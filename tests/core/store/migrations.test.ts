@@ -7,16 +7,18 @@ import { expect, test } from 'vitest';
 import { listBackups } from '#core/store/backups.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { checkProject, createProject, openProject } from '#core/store/database.ts';
-import { redoLast, undoLast } from '#core/store/events.ts';
+import { redoLast, undoEvent, undoLast } from '#core/store/events.ts';
 import { listItems, placeOf } from '#core/store/items.ts';
+import { listMarks } from '#core/store/marks.ts';
 import { applyMigrations, MIGRATIONS } from '#core/store/migrations.ts';
-import { listPrompts } from '#core/store/prompts.ts';
+import { addPrompts, listPrompts } from '#core/store/prompts.ts';
 import { listComparisons, listRankings } from '#core/store/rankings.ts';
+import { listRatings, setRating } from '#core/store/ratings.ts';
 import { search } from '#core/store/search.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const fresh = temporaryFolder();
-const [versionOne, versionTwo] = ['version-1.sql', 'version-2.sql'].map((name) => readFileSync(join(import.meta.dirname, name), 'utf8')) as [string, string];
+const [versionOne, versionTwo, versionThree] = ['version-1.sql', 'version-2.sql', 'version-3.sql'].map((name) => readFileSync(join(import.meta.dirname, name), 'utf8')) as [string, string, string];
 
 function oldProject(folder = fresh(), version = versionOne): string {
   mkdirSync(folder, { recursive: true });
@@ -32,6 +34,7 @@ test('a released migration is never edited', () => {
   expect(versionOne).toContain(MIGRATIONS[0]!.sql);
   expect(versionTwo).toContain(MIGRATIONS[0]!.sql);
   expect(versionTwo).toContain(MIGRATIONS[1]!.sql);
+  for (const { sql } of MIGRATIONS.slice(0, 3)) expect(versionThree).toContain(sql);
 });
 
 test.each([true, false])('a version 1 file opens (for writing: %s) with every row, searchable, behind a backup', (write) => {
@@ -41,12 +44,12 @@ test.each([true, false])('a version 1 file opens (for writing: %s) with every ro
   expect(listPrompts(project).map((prompt) => [prompt.id, prompt.split, prompt.facts])).toEqual([[1, 'train', null], [2, 'test', { fruit: 'apple' }]]);
   expect(listCompletions(project)[0]).toEqual({
     id: 1, promptId: 1, policyId: 1, text: 'Ask him to stop.', tokenIds: [1, 2], logprobs: [-0.5, -1], samplingLogprobs: [-0.5, -1],
-    finish: 'stop', sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 }, runId: 'sample-1', step: null,
+    finish: 'stop', sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 }, runId: 'sample-1', step: null, writer: null,
   });
   expect(listRankings(project)).toEqual([{
     id: 1, promptId: 1, labelerId: 1, status: 'ranked', ranks: [{ completionId: 1, rank: 1 }, { completionId: 2, rank: 2 }],
     confidence: 7, durationMs: 5200.5, shownOrder: [2, 1], note: 'clear', createdAt: 1700000002000,
-    itemId: 1, naive: null, repeatOf: null, guidelines: null,
+    itemId: 1, naive: null, repeatOf: null, guidelines: null, extra: null,
   }]);
   expect(listComparisons(project)).toEqual([{ rankingId: 1, promptId: 1, labelerId: 1, chosenId: 1, rejectedId: 2 }]);
   expect(search(project, 'trumpet').map((hit) => hit.id)).toEqual([1]);
@@ -88,7 +91,28 @@ test('a version 2 file gets items of at most nine, rankings that know theirs, an
   project.close();
 });
 
-test.each([['1', versionOne], ['2', versionTwo]])('a migrated file (version %s) has the schema of a new one', (_, version) => {
+test('a version 3 file keeps its prompts, answers and ratings, which get a scale, and its events still undo', () => {
+  const project = openProject(oldProject(fresh(), versionThree), { write: true });
+  expect(listPrompts(project)).toMatchObject([{ id: 1, reference: 'Loud neighbour.', messages: null, extra: null }, { id: 2, facts: { fruit: 'apple' }, messages: null, extra: null }]);
+  expect(listCompletions(project).map(({ id, tokenIds, writer }) => [id, tokenIds, writer])).toEqual([[1, [7, 8, 9], null], [2, [3], null], [3, [], null], [4, [], null]]);
+  expect(listRankings(project)).toMatchObject([{ id: 1, note: 'clear', naive: 'a trumpet', extra: null }, { id: 2, labelerId: 2, extra: null }]);
+  const own = { labelerId: 1, axis: 'overall', low: 1, high: 7 };
+  expect(listRatings(project)).toEqual([{ id: 1, completionId: 1, value: 6, ...own }, { id: 2, completionId: 2, value: 1, ...own }]);
+  expect(listMarks(project)).toMatchObject([{ id: 1, note: 'polite' }]);
+  // events of before know no scale, no messages and no writers
+  expect(undoLast(project, 1)).toMatchObject({ kind: 'rating.set' });
+  expect(listRatings(project, { completionIds: [1] })).toEqual([{ id: 1, completionId: 1, value: 3, ...own }]);
+  expect(undoEvent(project, 9)).toMatchObject({ kind: 'prompt.remove' });
+  expect(listPrompts(project, { ids: [3] })).toMatchObject([{ text: 'A question that was thrown away.', messages: null }]);
+  expect(listRatings(project, { completionIds: [5] })).toEqual([{ id: 4, completionId: 5, value: 4, ...own, labelerId: 2 }]);
+  // prompts that were there are known by the same hash, and no id comes twice: 3 was a rating that is gone
+  expect(addPrompts(project, [{ text: 'What should I plant?', split: 'train', source: 'again' }])).toEqual([2]);
+  expect(setRating(project, { completionId: 3, labelerId: 1, axis: 'accuracy', value: 66.5, low: 0, high: 100 })).toBe(5);
+  expect(checkProject(project)).toEqual([]);
+  project.close();
+});
+
+test.each([['1', versionOne], ['2', versionTwo], ['3', versionThree]])('a migrated file (version %s) has the schema of a new one', (_, version) => {
   const migrated = openProject(oldProject(fresh(), version), { write: true });
   const made = createProject(fresh());
   expect(schemaOf(migrated.db)).toEqual(schemaOf(made.db));

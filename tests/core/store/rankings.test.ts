@@ -9,7 +9,7 @@ import { addMark, deleteMark, listMarks, replaceMark } from '#core/store/marks.t
 import type { Project } from '#core/store/project.ts';
 import { addRanking, addRankings, countRankings, deleteRanking, listComparisons, listRankings, replaceRanking } from '#core/store/rankings.ts';
 import type { NewRanking } from '#core/store/rankings.ts';
-import { deleteRating, listRatings, setRating } from '#core/store/ratings.ts';
+import { addRatings, deleteRating, listRatings, setRating } from '#core/store/ratings.ts';
 import { completionOf, errorOf, smallProject, temporaryFolder } from './temporary-folder.ts';
 
 const fresh = temporaryFolder();
@@ -18,12 +18,12 @@ test('a ranking comes back as it was given, ranks from best to worst', () => {
   const { project, promptId, labelerId, completionIds: [a, b, c, d] } = smallProject(fresh()) as ReturnType<typeof smallProject> & { completionIds: [number, number, number, number] };
   const id = addRanking(project, {
     promptId, labelerId, status: 'ranked', ranks: [{ completionId: c, rank: 1 }, { completionId: a, rank: 2 }, { completionId: d, rank: 2 }, { completionId: b, rank: 5 }],
-    confidence: 8, durationMs: 1234.5, shownOrder: [d, c, b, a], note: 'b is “rude” 🙂', createdAt: 1_700_000_000_000,
+    confidence: 8, durationMs: 1234.5, shownOrder: [d, c, b, a], note: 'b is “rude” 🙂', createdAt: 1_700_000_000_000, extra: { batch: 'batch9', margin: 0.5, late: null },
   });
   expect(listRankings(project)).toEqual([{
     id, promptId, labelerId, status: 'ranked', ranks: [{ completionId: c, rank: 1 }, { completionId: a, rank: 2 }, { completionId: d, rank: 2 }, { completionId: b, rank: 5 }],
     confidence: 8, durationMs: 1234.5, shownOrder: [d, c, b, a], note: 'b is “rude” 🙂', createdAt: 1_700_000_000_000,
-    itemId: 1, naive: null, repeatOf: null, guidelines: null,
+    itemId: 1, naive: null, repeatOf: null, guidelines: null, extra: { batch: 'batch9', margin: 0.5, late: null },
   }]);
   expect(listComparisons(project).map((pair) => [pair.chosenId, pair.rejectedId])).toEqual([[a, b], [c, a], [c, b], [c, d], [d, b]]);
   project.close();
@@ -100,9 +100,17 @@ test('ratings are set once per axis, marks lie inside their text', () => {
   const { project, completionIds: [a], labelerId } = smallProject(fresh()) as ReturnType<typeof smallProject> & { completionIds: [number] };
   const id = setRating(project, { completionId: a, labelerId, axis: 'overall', value: 3 });
   expect(setRating(project, { completionId: a, labelerId, axis: 'overall', value: 7 })).toBe(id);
-  expect(listRatings(project, { axis: 'overall' })).toEqual([{ id, completionId: a, labelerId, axis: 'overall', value: 7 }]);
+  expect(listRatings(project, { axis: 'overall' })).toEqual([{ id, completionId: a, labelerId, axis: 'overall', value: 7, low: 1, high: 7 }]);
   for (const value of [0, 8, 2.5, NaN]) expect(errorOf(() => setRating(project, { completionId: a, labelerId, axis: 'overall', value })).code).toBe('bad-data');
   expect(errorOf(() => setRating(project, { completionId: 500, labelerId, axis: 'overall', value: 1 })).message).toContain('no completion 500');
+  // scales of other people's files: any number between their ends, which may be the wrong way round (a rank: 1 is best)
+  setRating(project, { completionId: a, labelerId, axis: 'overall', value: 62.5, low: 0, high: 100 });
+  addRatings(project, [{ completionId: a, labelerId, axis: 'rank', value: 2, low: 4, high: 1 }]);
+  expect(listRatings(project).map(({ axis, value, low, high }) => [axis, value, low, high])).toEqual([['overall', 62.5, 0, 100], ['rank', 2, 4, 1]]);
+  for (const [value, low, high] of [[101, 0, 100], [NaN, 0, 100], [5, 4, 1], [0, 4, 1], [2, 2, 2], [1, 0, Infinity]] as const)
+    expect(errorOf(() => addRatings(project, [{ completionId: a, labelerId, axis: 'new', value, low, high }])).code).toBe('bad-data');
+  expect(errorOf(() => addRatings(project, [{ completionId: a, labelerId, axis: 'new', value: 1 }, { completionId: a, labelerId, axis: 'rank', value: 1 }])).message).toContain('"rank" by this labeler already');
+  expect(listRatings(project)).toHaveLength(2);
 
   const [smile] = addCompletions(project, [completionOf(1, 'So 🙂 nice')]) as [number];
   const mark = addMark(project, { completionId: smile, labelerId, start: 3, end: 5, label: 'good' });

@@ -8,7 +8,7 @@ import type { NewCompletion } from '#core/store/completions.ts';
 import { createProject } from '#core/store/database.ts';
 import { ensureLabeler, listLabelers } from '#core/store/labelers.ts';
 import { addPolicy, getPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
-import { addPrompts, countPrompts, deletePrompts, importPrompts, listPrompts, updatePrompt } from '#core/store/prompts.ts';
+import { addPrompts, countPrompts, deletePrompts, findPrompt, importPrompts, listPrompts, updatePrompt } from '#core/store/prompts.ts';
 import { addRun, getRun, listRuns, updateRun } from '#core/store/runs.ts';
 import { getSetting, setSetting } from '#core/store/settings.ts';
 import { completionOf, errorOf, sampling, smallProject, temporaryFolder } from './temporary-folder.ts';
@@ -21,17 +21,25 @@ test('prompts come back whole; a known text gives its id and is not counted as n
     { text: 'one', split: 'train', source: 'a.jsonl', reference: 'yes', facts: { colour: 'red' } },
     { text: 'two\r\n\0 “Straße” 🙂', split: 'test', source: 'a.jsonl' },
     { text: 'one', split: 'test', source: 'b.jsonl' },
+    { text: 'one', split: 'test', source: 'chat.jsonl', messages: [{ role: 'user', content: 'one' }], extra: { site: 'cnn', id: 7 } },
+    { text: 'one', split: 'train', source: 'chat.jsonl', messages: [{ content: 'one', role: 'user' }] }, // the same conversation, spelled otherwise
+    { text: 'one', split: 'test', source: 'chat.jsonl', messages: [{ role: 'system', content: 'one' }] },
   ]);
-  expect(first).toEqual({ ids: [1, 2, 1], added: 2 });
-  expect(addPrompts(project, [{ text: 'three', split: 'validation', source: 'b' }, { text: 'two\r\n\0 “Straße” 🙂', split: 'train', source: 'b' }])).toEqual([3, 2]);
+  expect(first).toEqual({ ids: [1, 2, 1, 3, 3, 4], added: 4 });
+  expect(findPrompt(project, 'one')).toBe(1);
+  expect(findPrompt(project, 'one', [{ role: 'user', content: 'one' }])).toBe(3);
+  expect(findPrompt(project, 'one', [{ role: 'assistant', content: 'one' }])).toBeUndefined();
+  expect(listPrompts(project, { ids: [3] })).toEqual([{ id: 3, text: 'one', reference: null, split: 'test', source: 'chat.jsonl', facts: null, messages: [{ role: 'user', content: 'one' }], extra: { site: 'cnn', id: 7 } }]);
+  deletePrompts(project, [3, 4]);
+  expect(addPrompts(project, [{ text: 'three', split: 'validation', source: 'b' }, { text: 'two\r\n\0 “Straße” 🙂', split: 'train', source: 'b' }])).toEqual([5, 2]);
   expect(listPrompts(project)).toEqual([
-    { id: 1, text: 'one', reference: 'yes', split: 'train', source: 'a.jsonl', facts: { colour: 'red' } },
-    { id: 2, text: 'two\r\n\0 “Straße” 🙂', reference: null, split: 'test', source: 'a.jsonl', facts: null },
-    { id: 3, text: 'three', reference: null, split: 'validation', source: 'b', facts: null },
+    { id: 1, text: 'one', reference: 'yes', split: 'train', source: 'a.jsonl', facts: { colour: 'red' }, messages: null, extra: null },
+    { id: 2, text: 'two\r\n\0 “Straße” 🙂', reference: null, split: 'test', source: 'a.jsonl', facts: null, messages: null, extra: null },
+    { id: 5, text: 'three', reference: null, split: 'validation', source: 'b', facts: null, messages: null, extra: null },
   ]);
   expect(listPrompts(project, { split: 'test' }).map((prompt) => prompt.id)).toEqual([2]);
   expect(listPrompts(project, { limit: 2 }).map((prompt) => prompt.id)).toEqual([1, 2]);
-  expect(listPrompts(project, { ids: [3, 1, 44] }).map((prompt) => prompt.id)).toEqual([1, 3]);
+  expect(listPrompts(project, { ids: [5, 1, 44] }).map((prompt) => prompt.id)).toEqual([1, 5]);
   expect(countPrompts(project)).toEqual({ train: 1, validation: 1, test: 1 });
   project.close();
 });
@@ -64,7 +72,7 @@ test('any completion comes back to the last bit', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), tokens, fc.boolean(), (text, list, known) => {
     const row: NewCompletion = {
       promptId, policyId: known ? policyId : null, text, tokenIds: list.map((t) => t[0]), logprobs: list.map((t) => t[1]), samplingLogprobs: list.map((t) => t[2]),
-      finish: known ? 'stop' : 'length', sampling, runId: known ? 'sample-7' : null, step: known ? list.length : null,
+      finish: known ? 'stop' : 'length', sampling, runId: known ? 'sample-7' : null, step: known ? list.length : null, writer: known ? text : null,
     };
     const [id] = addCompletions(project, [row]) as [number];
     const [back] = listCompletions(project, { ids: [id] });

@@ -1,0 +1,97 @@
+// Reading Parquet a row group at a time, after checking that its pages are no larger than they can be.
+
+import fs from 'node:fs';
+import { open } from 'node:fs/promises';
+import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import type { AsyncBuffer, FileMetaData } from 'hyparquet';
+import { asFileError } from './file-access.ts';
+import { checkChunk, damaged } from './parquet-pages.ts';
+import { unpackSnappy } from './snappy.ts';
+import { TastemakerError } from '#core/errors.ts';
+
+const MAGIC = 'PAR1';
+/** Rows beyond so many must cost bytes: a column of one value takes next to none. */
+const FREE_ROWS = 100_000;
+const GROUP_LIMIT = 512_000_000; // bytes of a row group, unpacked
+const FOOTER_LIMIT = 64_000_000;
+
+/** Whether a file begins as Parquet does; a missing file is left to whoever reads it. */
+export function isParquet(file: string): boolean {
+  try {
+    const fd = fs.openSync(file, 'r'), bytes = new Uint8Array(4);
+    try {
+      return fs.readSync(fd, bytes, 0, 4, 0) === 4 && Buffer.from(bytes).toString('latin1') === MAGIC;
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch {
+    return false;
+  }
+}
+
+/** What JSON would have: whole numbers as numbers, times as text, bytes as text. */
+function plain(value: unknown, depth = 0): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<unknown>, (one) => plain(one, depth + 1));
+  if (value === undefined) return null;
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > 32) return null;
+  if (Array.isArray(value)) return value.map((one) => plain(one, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, plain(one, depth + 1)]));
+}
+
+/** The numbers of the footer that what follows relies on. */
+function checkFooter(metadata: FileMetaData, size: number, file: string): void {
+  const rows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
+  if (!metadata.row_groups.every(({ num_rows: count }) => Number(count) >= 0) || rows !== Number(metadata.num_rows)) throw damaged(file, `its row groups have ${rows} rows together, its footer says ${metadata.num_rows}`);
+  if (rows > FREE_ROWS + size) throw damaged(file, `it has ${rows} rows in ${size} bytes`);
+  const names = metadata.schema.filter(({ num_children: children }, i) => i > 0 && !children).length;
+  for (const [i, group] of metadata.row_groups.entries()) {
+    if (group.columns.length !== names) throw damaged(file, `row group ${i + 1} has ${group.columns.length} columns, the schema ${names}`);
+    const unpacked = group.columns.reduce((sum, { meta_data: column }) => sum + Number(column?.total_uncompressed_size ?? 0), 0);
+    if (unpacked > GROUP_LIMIT) throw new TastemakerError('bad-file', `Row group ${i + 1} of ${file} is ${unpacked} bytes large; the limit is ${GROUP_LIMIT}.`, 'Write it with smaller row groups (row_group_size in pyarrow).');
+  }
+}
+
+/** Hands every row to `visit`, numbered from 1, until it returns false. 'bad-file' naming what is wrong with a damaged file. */
+export async function eachParquetRow(file: string, visit: (row: unknown, line: number) => boolean | void): Promise<void> {
+  const handle = await open(file).catch((error: unknown) => { throw asFileError(error, file); });
+  try {
+    const { size } = await handle.stat();
+    const source: AsyncBuffer = {
+      byteLength: size,
+      slice: async (start, end = size) => {
+        if (!(start >= 0 && start <= end && end <= size)) throw damaged(file, `it names bytes ${start} to ${end} of ${size}`);
+        const bytes = new Uint8Array(end - start);
+        await handle.read(bytes, 0, bytes.length, start);
+        return bytes.buffer;
+      },
+    };
+    const understood = async <T>(part: string, work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        if (error instanceof TastemakerError) throw error;
+        const isSentence = error instanceof Error && error.name === 'Error'; // a TypeError or RangeError is what a wrong number led to
+        throw damaged(file, isSentence ? `in ${part}, ${error.message.split('\n')[0]!.slice(0, 200)}` : `${part} is damaged`);
+      }
+    };
+    if (size < 12) throw damaged(file, 'it is too short');
+    const tail = new DataView(await source.slice(size - 8));
+    if (tail.getUint32(0, true) > Math.min(size - 12, FOOTER_LIMIT)) throw damaged(file, `its footer would be ${tail.getUint32(0, true)} bytes long`);
+    const metadata = await understood('its footer', () => parquetMetadataAsync(source, { geoparquet: false }));
+    await understood('its footer', async () => checkFooter(metadata, size, file));
+    let line = 1;
+    for (const [i, group] of metadata.row_groups.entries()) {
+      const rows = await understood(`row group ${i + 1}`, async () => {
+        for (const column of group.columns) await checkChunk(source, metadata, group, column, file);
+        return parquetReadObjects({ file: source, metadata: { ...metadata, num_rows: group.num_rows, row_groups: [group] }, compressors: { SNAPPY: unpackSnappy } });
+      });
+      for (const row of rows) if (visit(plain(row), line++) === false) return;
+    }
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,92 @@
+// Rows of a file whatever it is kept in: JSON lines, one JSON list, a table or Parquet, recognised by its content.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { readCsv } from './csv.ts';
+import { readFully, readUtf8, withFile } from './file-access.ts';
+import { readJsonl } from './jsonl.ts';
+import { eachParquetRow, isParquet } from './parquet.ts';
+import { TastemakerError } from '#core/errors.ts';
+import type { RowError } from './rows.ts';
+
+export type RowContainer = 'lines' | 'list' | 'table' | 'parquet';
+/** `line` is counted from 1, in lists and Parquet by rows. A visit that returns false ends the reading where it can be ended. */
+export type VisitRow = (row: unknown, line: number, container: RowContainer) => boolean | void;
+
+const LIST_LIMIT = 256_000_000; // bytes; a list is parsed whole
+const START = 1 << 16;
+
+/** The first bytes of a file as text. */
+const startOf = (file: string) => withFile(file, (fd, size) => {
+  const bytes = new Uint8Array(Math.min(size, START));
+  readFully(fd, bytes, 0, file);
+  return new TextDecoder().decode(bytes).replace(/^\ufeff/, '');
+});
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const LINES = ['.jsonl', '.ndjson'];
+
+/** A list or object over several lines is one JSON value; an ending that says otherwise is believed only where the content does not say. */
+function containerOf(file: string, start: string): RowContainer {
+  const text = start.trimStart(), ending = path.extname(file).toLowerCase();
+  if (!text.startsWith('{') && !text.startsWith('[')) return ['.json', ...LINES].includes(ending) ? 'lines' : 'table';
+  const first = /^[^\r\n]*/.exec(text)![0];
+  const rest = text.slice(first.length).trimStart();
+  if (text.startsWith('[')) return LINES.includes(ending) && isJson(first) && rest !== '' ? 'lines' : 'list';
+  const isCut = start.length >= START - 4 && rest === '';
+  return isCut || isJson(first) || LINES.includes(ending) ? 'lines' : 'list';
+}
+
+function readList(file: string, visit: VisitRow): void {
+  const { size } = fs.statSync(file);
+  if (size > LIST_LIMIT) throw new TastemakerError('bad-file', `${file} is one JSON value of ${size} bytes; the limit is ${LIST_LIMIT}.`, 'Write one JSON object a line instead (jq -c ".[]" does that): lines are read one at a time.');
+  let value: unknown;
+  try {
+    value = JSON.parse(readUtf8(file));
+  } catch (error) {
+    if (error instanceof TastemakerError) throw error;
+    throw new TastemakerError('bad-file', `${file} is not JSON: ${(error as Error).message.slice(0, 200)}.`, 'Write it as JSON lines (one object a line) or as one JSON list.');
+  }
+  const rows = Array.isArray(value) ? value : [value];
+  for (const [i, row] of rows.entries()) if (visit(row, i + 1, 'list') === false) return;
+}
+
+/**
+ * Hands every row of a file to `visit` and returns the rows that could not be read, by line. What `visit` throws passes.
+ * Throws 'bad-file' where the file is missing, empty, damaged or too large.
+ */
+export async function eachRow(file: string, visit: VisitRow): Promise<RowError[]> {
+  if (isParquet(file)) {
+    await eachParquetRow(file, (row, line) => visit(row, line, 'parquet'));
+    return [];
+  }
+  const start = startOf(file);
+  if (start.trim() === '' && start.length < START) throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it rows, such as {"prompt": "…", "chosen": "…", "rejected": "…"}, one a line.');
+  const container = containerOf(file, start);
+  if (container === 'list') {
+    readList(file, visit);
+    return [];
+  }
+  let failed: { error: unknown } | null = null, isOver = false; // what `visit` throws is no fault of a row
+  const take = (row: unknown, line: number) => {
+    if (isOver) return null;
+    try {
+      isOver = visit(row, line, container) === false;
+    } catch (error) {
+      failed = { error };
+      isOver = true;
+    }
+    return null;
+  };
+  const { errors } = container === 'lines' ? readJsonl(file, take) : readCsv(file, take);
+  if (failed) throw (failed as { error: unknown }).error;
+  return errors;
+}

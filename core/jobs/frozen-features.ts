@@ -1,0 +1,68 @@
+// What the frozen blocks at the bottom of a model make of each row, computed once and kept on disk while the blocks above learn.
+//
+// With `layer` blocks frozen, a row of t tokens is a piece [t, C] of the residual stream; when all of them are, only the final
+// hidden state at each completion's last token is kept, [K, C].
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { compile } from '#core/autodiff/compile.ts';
+import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
+import { readFully, writeFully } from '#core/formats/file-access.ts';
+import { checkpointParameters, scalesOf } from '#core/models/checkpoint.ts';
+import type { Checkpoint } from '#core/models/checkpoint.ts';
+import { packRows, roundedLength, rowShape, rowTensors, rowTypes } from '#core/models/rows.ts';
+import type { Group, RowShape } from '#core/models/rows.ts';
+import { stream, trunk } from '#core/models/transformer.ts';
+
+const FILE = 'features.f32', TOKENS = 4096; // of one pass
+
+export interface Features {
+  /** for rows packed to `shape` in this order: [rows · T, C], or [rows · Q, C] where all blocks are frozen; 0 on padding */
+  of(groups: readonly Group[], shape: RowShape): Float32Array;
+  /** closes and removes the file */
+  remove(): void;
+}
+
+const tokensOf = ({ prompt, completions }: Group): number => prompt.length + completions.reduce((sum, ids) => sum + ids.length, 0);
+
+/** Passes every group through the lowest `layer` blocks. `progress` is told how many of them are done. */
+export async function computeFeatures(folder: string, checkpoint: Checkpoint, layer: number, groups: readonly Group[], progress: (done: number) => void = () => {}): Promise<Features> {
+  const { architecture } = checkpoint, C = architecture.channels, all = layer === architecture.layers;
+  const file = path.join(folder, FILE), fd = fs.openSync(file, 'w+'), places = new Map<Group, { at: number; rows: number }>();
+  const compiled = createExecutableCache(), frozen = Object.fromEntries(checkpointParameters(checkpoint).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }]));
+  const order = [...groups].sort((a, b) => tokensOf(a) - tokensOf(b));
+  let size = 0, done = 0;
+  while (order.length) {
+    const B = Math.min(order.length, Math.max(1, Math.floor(TOKENS / roundedLength(tokensOf(order.at(-1)!))))), batch = order.splice(-B, B), shape = rowShape(batch, B, 'last');
+    const executable = await compiled.get(JSON.stringify(shape), () => compile({
+      state: {}, frozen, feeds: rowTypes(shape),
+      step: ({ graph, frozen: weights, feeds }) => {
+        const model = { architecture, weights, adapters: scalesOf(checkpoint), graph, forward: true };
+        return { state: {}, outputs: { y: all ? trunk(model, rowTensors(feeds)).hidden : stream(model, rowTensors(feeds), layer) } };
+      },
+    }));
+    const y = (await executable.run({}, checkpoint.weights, packRows(batch, shape, B, 'last').arrays)).outputs.y!.data as Float32Array;
+    batch.forEach((group, row) => {
+      const rows = all ? group.completions.length : tokensOf(group), from = row * (all ? shape.Q : shape.T) * C;
+      writeFully(fd, new Uint8Array(y.buffer, y.byteOffset + from * 4, rows * C * 4));
+      places.set(group, { at: size, rows });
+      size += rows * C * 4;
+    });
+    progress((done += B));
+  }
+  await compiled.release();
+  return {
+    of: (wanted, { T, Q }) => {
+      const each = (all ? Q : T) * C, x = new Float32Array(wanted.length * each);
+      wanted.forEach((group, row) => {
+        const { at, rows } = places.get(group)!;
+        readFully(fd, new Uint8Array(x.buffer, row * each * 4, rows * C * 4), at, file);
+      });
+      return x;
+    },
+    remove: () => {
+      fs.closeSync(fd);
+      fs.rmSync(file, { force: true });
+    },
+  };
+}

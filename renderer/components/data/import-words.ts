@@ -1,0 +1,40 @@
+// What an import shows: the columns of its preview that say something, and its result in words.
+
+import type { ImportKind, ImportPreview, ImportResult } from '#core/contract.ts';
+
+/** "1 row", "1,204 rows". */
+export const counted = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+
+/** One of what is imported. A row of rankings may be a rating or a mark alone. */
+export const ROWS_OF: Readonly<Record<ImportKind, string>> = { prompts: 'prompt', completions: 'completion', rankings: 'row' };
+
+type Shown = Pick<ImportPreview, 'fields' | 'rows' | 'conversations'>;
+
+/** The field whose cell is the conversation, where a row has one. */
+const ASKED = ['text', 'prompt'];
+export const isAsked = (field: string): boolean => ASKED.includes(field);
+
+/** The fields that some row fills, in the order of the mapping; what the format says besides (writers, ratings, marks) comes last. */
+export function shownFields({ fields, rows, conversations }: Shown): string[] {
+  const filled = (field: string) => rows.some((row) => (row[field] ?? '') !== '') || (isAsked(field) && field in (rows[0] ?? {}) && conversations.some(Boolean));
+  const more = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((field) => !fields.includes(field));
+  const answers = ['completions']; // the answers stand beside what was asked
+  const known = fields.filter(filled);
+  const order = (field: string) => (isAsked(field) ? 0 : answers.includes(field) ? 1 : 2);
+  return [...known, ...more.filter(filled)].map((field, i) => ({ field, i })).sort((a, b) => order(a.field) - order(b.field) || a.i - b.i).map(({ field }) => field);
+}
+
+/** The format by its title. */
+export const titleOf = ({ format, formats }: Pick<ImportPreview, 'format' | 'formats'>): string => formats.find(({ name }) => name === format)?.title ?? format;
+
+/** A file of token ids is read with a model's tokenizer; until one is named its reader says so. */
+export const holdsTokens = ({ format, errors }: Pick<ImportPreview, 'format' | 'errors'>): boolean => format === 'openai-2019' || (format === 'unknown' && errors.some(({ message }) => message.includes('token ids')));
+
+const MADE = { prompts: 'prompt', completions: 'answer', rankings: 'ranking', ratings: 'rating', marks: 'mark' } as const;
+
+/** "12 prompts, 48 answers and 30 rankings": what the rows became. */
+export function madeSentence(made: ImportResult['made']): string {
+  const parts = (Object.keys(MADE) as (keyof typeof MADE)[]).filter((what) => made[what] > 0).map((what) => counted(made[what], MADE[what]));
+  if (parts.length === 0) return 'Nothing was added.';
+  return `Added ${parts.length === 1 ? parts[0] : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`}.`;
+}
