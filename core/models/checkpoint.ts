@@ -11,7 +11,7 @@ import type { FloatDtype } from '#core/formats/safetensors.ts';
 import { openWeights, writeWeights } from '#core/formats/sharded-safetensors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
 import { copyTokenizer } from '#core/formats/tokenizer-files.ts';
-import { adapterParameters, adapterScales, mergeAdapter } from './adapter.ts';
+import { adapterParameters, adapterScales, isAdapterTensor, mergeAdapter } from './adapter.ts';
 import type { AdapterSettings } from './adapter.ts';
 import { parameters } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
@@ -114,8 +114,8 @@ function withStops(architecture: Architecture, folder: string): Architecture {
   return more.every((id) => architecture.stops.includes(id)) ? architecture : { ...architecture, stops: [...new Set([...architecture.stops, ...more])] };
 }
 
-/** How many numbers a model has. */
-export const parameterCount = ({ parameters: list }: StoredCheckpoint): number => list.reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
+/** How many numbers a model has; those of its adapter are not counted, for merged they add none. */
+export const parameterCount = ({ parameters: list }: StoredCheckpoint): number => list.filter(({ name }) => !isAdapterTensor(name)).reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
 
 /** What a model folder describes, without its weights. */
 export function loadArchitecture(folder: string): Architecture {
