@@ -5,6 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { processorThreads } from '#core/autodiff/session.ts';
+import { benchFinetune } from './bench-finetune.ts';
+import type { FinetuneFigure, Side } from './bench-finetune.ts';
 import { benchProject } from './bench-project.ts';
 import { benchPpo, benchSample, benchTrain } from './bench-shapes.ts';
 import type { Figure } from './bench-shapes.ts';
@@ -26,10 +28,16 @@ function peer(python: string, bench: string): Record<string, unknown> {
 const show = (values: Readonly<Record<string, unknown>>): string[] =>
   Object.entries(values).filter(([name]) => name !== 'what').map(([name, value]) => `  ${name.padEnd(24)}${typeof value === 'number' ? (Number.isInteger(value) ? value.toLocaleString('en') : value.toPrecision(4)) : String(value)}`);
 
+const sideBySide = ({ what, ours, peer: other, times_peer: times }: FinetuneFigure): string[] => {
+  const side = ({ error, ms, tokens_per_second: rate, peak_gb: peak, gemm_gflops: gemm, features_ms: features }: Side) =>
+    error ? String(error) : [`${ms!.toFixed(ms! < 20 ? 1 : 0)} ms`, ...(rate ? [`${rate.toFixed(0)} tokens/s`] : []), `products ${gemm!.toFixed(0)} GFLOP/s`, `peak ${peak!.toFixed(1)} GB`, ...(features ? [`features once ${Number(features).toFixed(0)} ms a prompt`] : [])].join(', ');
+  return ['', what, `  ours: ${side(ours)}`, ...(other ? [`  peer: ${side(other)}`] : []), ...(times ? [`  the peer takes ${times.toFixed(2)} times as long`] : [])];
+};
+
 export const benchCommand = defineCommand({
   name: 'bench',
-  words: ['[train|sample|ppo|project]'],
-  sentence: 'Measure training, sampling and PPO on this machine, and how fast a big project answers.',
+  words: ['[train|sample|ppo|project|finetune]'],
+  sentence: 'Measure training, sampling and PPO on this machine, how fast a big project answers, and (when named) fine-tuning of 135 million parameters.',
   options: {
     peer: text('PYTHON', null, 'A Python with torch, transformers and trl 1.11, to time them on the same shapes in the same run.'),
     prompts: wholeNumber(100_000, [1, 10_000_000], 'Prompts of the big project.'),
@@ -38,8 +46,8 @@ export const benchCommand = defineCommand({
     out: text('DIR', null, 'Keep the big project in this folder; one that lies there already is measured again.'),
   },
   run: async ({ words: [only], options, tell }) => {
-    const names = [...Object.keys(BENCHES), 'project'];
-    if (only && !names.includes(only)) throw new TastemakerError('bad-argument', `There is no bench "${only}".`, `Benches: ${names.join(', ')}.`);
+    const names = [...Object.keys(BENCHES), 'project'], all = [...names, 'finetune']; // the last one takes minutes and 3 GB
+    if (only && !all.includes(only)) throw new TastemakerError('bad-argument', `There is no bench "${only}".`, `Benches: ${all.join(', ')}.`);
     // before anything is measured: what is named must be a Python
     if (options.peer && !spawnSync(options.peer, ['--version'], { encoding: 'utf8' }).stdout?.startsWith('Python 3')) {
       throw new TastemakerError('bad-argument', `${options.peer} is not a Python 3 that can be started.`, 'Name one that has torch, transformers and trl.');
@@ -54,6 +62,10 @@ export const benchCommand = defineCommand({
         tell(`\nA project of ${figures.megabytes.toFixed(0)} MB, built in ${figures.builtInSeconds.toFixed(1)} s; milliseconds:`);
         const rows = Object.entries(figures.milliseconds).map(([what, { p50, p95, max, times }]) => [what, ...[p50, p95, max].map((value) => value.toFixed(2)), String(times)]);
         for (const line of table(['what', 'p50', 'p95', 'max', 'times'], rows)) tell(line);
+        continue;
+      }
+      if (name === 'finetune') {
+        results.push({ bench: name, parts: await benchFinetune(options.peer, (figure) => sideBySide(figure).forEach(tell)) });
         continue;
       }
       const figure = await BENCHES[name]!();

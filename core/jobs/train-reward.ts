@@ -150,6 +150,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   if (status === 'stopped') save(trainer.state().step);
   context.phase('validating');
   features?.remove();
+  await trainer.release(); // its graphs give their memory back; its state stays
   const weights = { ...start.weights, ...trainer.state().weights };
 
   // 4 zero point and validation, then the model folder
@@ -168,7 +169,6 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   writeJsonl(path.join(context.folder, 'validation.jsonl'), rows); // which prompts were held out, and how they were scored
   saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights }, { tokenizerFrom: baseFolder });
   fs.writeFileSync(path.join(context.folder, 'model', REWARD_NOTE), `${JSON.stringify({ appends_end_of_text: true })}\n`);
-  await trainer.release();
   await evaluator.release();
   const accuracy = checked.validation_accuracy === undefined ? '' : `, validation accuracy ${checked.validation_accuracy.toFixed(3)} on ${validation.length} ${validation.length === 1 ? 'ranking' : 'rankings'}`;
   return { status, model: 'model', summary: `Reward model from ${training.length} rankings in ${trainer.state().step} steps${accuracy}.` };

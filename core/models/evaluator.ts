@@ -24,7 +24,7 @@ export interface Evaluator {
 }
 
 const TARGET_TOKENS = 4096; // tokens a run: enough to keep the cores busy
-const TARGET_LOGITS = 2 ** 25; // numbers: a vocabulary of 49,152 takes them with 680 tokens to be predicted
+export const TARGET_LOGITS = 2 ** 25; // numbers: a vocabulary of 49,152 takes them with 680 tokens to be predicted
 
 /** For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
 export function createEvaluator(like: Checkpoint, options: SessionOptions = {}): Evaluator {

@@ -23,7 +23,6 @@ import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { ADAM_FEED, adamFeed, adamStep, gradientNorm } from './adamw.ts';
 import type { AdamSettings } from './adamw.ts';
 import { createUpdater } from './update-in-place.ts';
-import type { Updater } from './update-in-place.ts';
 
 /** What a loss is built from: all weights, trained or not, and how much of which matrix's adapter counts. */
 export interface LossBuild {
@@ -214,7 +213,8 @@ function reportOf(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], mi
 export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, inPlaceAbove = IN_PLACE_ABOVE, ...options }: TrainerOptions = {}): Trainer {
   const compiled = createExecutableCache(), units = unitsOf(parameters), given: Given = { ...(frozen ? { frozen } : {}), adapters };
   const inPlace = units.reduce((sum, { size }) => sum + size, 0) > inPlaceAbove;
-  let state = start, own: Readonly<Arrays> | null = null, updater: Updater | null = null;
+  const updater = createUpdater(settings, options);
+  let state = start, own: Readonly<Arrays> | null = null;
   const joined = (of: TrainerState) => ({ ...joinedArrays('w', units, of.weights), ...joinedArrays('m', units, of.m), ...joinedArrays('v', units, of.v) });
   const parted = (arrays: Readonly<Arrays>, step: number): TrainerState => ({ weights: partedArrays('w', units, arrays), m: partedArrays('m', units, arrays), v: partedArrays('v', units, arrays), step });
 
@@ -230,7 +230,6 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
   async function oneByOne(key: string, feedTypes: Types, feeds: Readonly<Arrays>, rates: readonly number[], micro: number) {
     const executable = await compiled.get(`${key}/${micro}`, () => compile(gradientProgram(parameters, feedTypes, build, settings, given, micro), options));
     own ??= Object.fromEntries(Object.entries(joined(state)).map(([name, data]) => [name, data.slice()])); // `start` is its owner's
-    updater ??= await createUpdater(settings, options);
     const array = (prefix: string, name: string) => own![`${prefix}:${name}`] as Float32Array, total: Record<string, number[]> = {};
     for (const [i, rate] of rates.entries()) {
       const fed = Object.fromEntries(Object.entries(feeds).map(([name, data]) => [name, data.subarray((data.length / rates.length) * i, (data.length / rates.length) * (i + 1))])) as Arrays;
@@ -254,8 +253,7 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
     steps: (key, feedTypes, feeds, rates, micro = 1) => (inPlace ? oneByOne : together)(key, feedTypes, feeds, rates, micro),
     release: async () => {
       await compiled.release();
-      await updater?.release();
-      updater = null; // a trainer may go on after its memory was given back
+      await updater.release();
     },
   };
 }

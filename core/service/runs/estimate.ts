@@ -93,12 +93,16 @@ const LEVERS: Record<RecipeName, readonly (readonly [name: string, factor: numbe
 /** Three ways out, the strongest first, each with what it would take then. */
 function fixesOf(project: Project, recipe: RecipeName, config: Config, bytesOf: (config: Config) => number): string[] {
   const now = bytesOf(config);
-  const levers = LEVERS[recipe].flatMap(([name, factor, what]) => {
-    const before = Number(config[name]), after = Math.max(1, Math.floor(before * factor));
-    if (after === before) return [];
+  const changes = [
+    ...(config.tune === 'full' ? [{ name: 'tune', after: 'lora', what: 'adapters beside frozen weights' }] : []),
+    ...(config.micro_batch === 0 ? [{ name: 'micro_batch', after: 1, what: 'rows at once' }] : []),
+    ...LEVERS[recipe].map(([name, factor, what]) => ({ name, after: Math.max(1, Math.floor(Number(config[name]) * factor)), what })),
+  ];
+  const levers = changes.flatMap(({ name, after, what }) => {
+    if (after === config[name]) return [];
     try {
       const bytes = bytesOf(readConfig(RECIPES[recipe].settings, { ...config, [name]: after }) as Config);
-      return bytes < now ? [{ bytes, sentence: `Set ${name} from ${before} to ${after} (${what}): about ${gigabytes(bytes)}.` }] : [];
+      return bytes < now ? [{ bytes, sentence: `Set ${name} from ${String(config[name])} to ${after} (${what}): about ${gigabytes(bytes)}.` }] : [];
     } catch {
       return []; // out of its range
     }
