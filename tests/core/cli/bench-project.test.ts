@@ -30,5 +30,5 @@ test('the project holds what was asked for, its search finds it, and every time 
 
 test('an unknown bench is named with those there are', async () => {
   const { code, stderr } = await cli(work, 'bench', 'speed');
-  expect([code, stderr]).toEqual([2, expect.stringMatching(/no bench "speed".*\nHint: Benches: train, sample, ppo, project\./)]);
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/no bench "speed".*\nHint: Benches: train, sample, ppo, project, finetune\./)]);
 });
