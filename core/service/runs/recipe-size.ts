@@ -24,8 +24,8 @@ const PROCESS = 180e6; // the runtime and ourselves
 const LOOPED = 68, IN_PLACE = 16; // bytes a trained number beside the weights themselves: carried by the loop in 17 arrays, or w, m, v and gradient once
 const IN_PLACE_ABOVE = 1 << 24, LARGE = 2 ** 28; // trained numbers (the trainer's border); bytes of weights
 const DECODING = 3; // a token that is sampled alone costs about as much as three that are read together
-/** Row lengths differ from batch to batch; each has a graph of its own, which keeps the memory of its activations. Of a large model one is kept. */
-const GRAPHS = { training: 3, evaluation: 3, sampling: 2 }, ONE_GRAPH = 1.2; // two are kept, a third stands for what the runtime rounds up
+/** What of the activations counted below the peak holds: rows are shorter than the longest, and not all is alive at once; but two graphs are kept. Of a large model one is kept, whose rows are alike. */
+const HELD = 0.75, HELD_LARGE = 1.2;
 const EVALUATED = 4096; // tokens the evaluator takes at once
 const DEFAULT_ROWS = 32; // the sampler's
 
@@ -40,7 +40,7 @@ function activations({ layers, channels, heads, feedForward, vocabulary }: Archi
   return 4 * rows * (length * block * (forward ? 2 : layers) + slots * vocabulary * (forward ? 2 : 3));
 }
 const isLarge = (model: Architecture): boolean => 4 * parametersOf(model) > LARGE;
-const graphs = (model: Architecture, kind: keyof typeof GRAPHS): number => (isLarge(model) ? ONE_GRAPH : GRAPHS[kind]);
+const held = (model: Architecture): number => (isLarge(model) ? HELD_LARGE : HELD);
 const numbers = (list: readonly Parameter[]): number => list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 
 /** How many numbers learn, and how many blocks the way back goes through. */
@@ -52,17 +52,17 @@ function learning(model: Architecture, config: Config): { trained: number; block
 }
 
 /** `rows` of `length` tokens a step, of which `micro_batch` are held at once; the weights are not counted. */
-function training(model: Architecture, config: Config, rows: number, length: number, slots: number, kept = graphs(model, 'training')): number {
+function training(model: Architecture, config: Config, rows: number, length: number, slots: number): number {
   const { trained, blocks } = learning(model, config), most = Number(config.micro_batch) || rows;
-  return (trained > IN_PLACE_ABOVE ? IN_PLACE : LOOPED) * trained + kept * activations({ ...model, layers: Math.max(2, blocks) }, Math.min(rows, most), length, slots);
+  return (trained > IN_PLACE_ABOVE ? IN_PLACE : LOOPED) * trained + held(model) * activations({ ...model, layers: Math.max(2, blocks) }, Math.min(rows, most), length, slots);
 }
 const weights = (model: Architecture): number => 4 * parametersOf(model);
 const evaluation = (model: Architecture, length: number, slots: number): number =>
-  graphs(model, 'evaluation') * activations(model, Math.max(1, Math.min(EVALUATED / length, slots ? TARGET_LOGITS / (slots * model.vocabulary) : Infinity)), length, slots, true);
+  held(model) * activations(model, Math.max(1, Math.min(EVALUATED / length, slots ? TARGET_LOGITS / (slots * model.vocabulary) : Infinity)), length, slots, true);
 /** `rows` completions, `each` of one prompt, which share its keys and values and its prefill. */
 function sampling(model: Architecture, rows: number, each: number, prompt: number, written: number): number {
   const { layers, keyValueHeads, headWidth, vocabulary } = model, cache = 2 * layers * keyValueHeads * headWidth * 4, prompts = Math.max(1, rows / each);
-  return graphs(model, 'sampling') * (cache * (prompts * prompt + 3 * rows * written) + rows * vocabulary * 16 + activations(model, prompts, prompt, 1, true));
+  return held(model) * (cache * (prompts * prompt + 3 * rows * written) + rows * vocabulary * 16 + activations(model, prompts, prompt, 1, true));
 }
 
 /** `config` is complete. Throws where it names a model that is not there. */
@@ -76,7 +76,7 @@ export function sizeOfRun(project: Project, recipe: RecipeName, config: Config, 
         family: config.family as 'gpt2', vocabulary: number('vocabulary'), channels, layers: number('layers'), heads, feedForward: config.family === 'gpt2' ? 4 * channels : Math.ceil((8 * channels) / 3), context: number('context'), endOfText: 0,
       });
       const tokens = number('batch') * number('context');
-      return { bytes: PROCESS + weights(shape) + training(shape, { ...config, tune: 'full' }, number('batch'), number('context'), number('context'), 1), work: 3 * number('steps') * tokens * parametersOf(shape) };
+      return { bytes: PROCESS + weights(shape) + training(shape, { ...config, tune: 'full' }, number('batch'), number('context'), number('context')), work: 3 * number('steps') * tokens * parametersOf(shape) };
     }
     case 'sft': {
       const shape = model(), size = parametersOf(shape), T = Math.min(shape.context, lengths.longestPrompt + 2 * C), shown = number('show_prompts');

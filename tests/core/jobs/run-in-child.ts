@@ -26,4 +26,5 @@ const finished = action === 'start'
   ? await startRun(project, rest[0] as RecipeName, JSON.parse(rest[1]!) as Record<string, unknown>, null, listeners)
   : await resumeRun(project, rest[0]!, listeners);
 project.close();
+say(`peak ${process.resourceUsage().maxRSS}`); // kilobytes
 say(`done: ${finished.summary}`);
