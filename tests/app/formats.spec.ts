@@ -77,7 +77,7 @@ test('the desk shows a conversation turn by turn, and its keys work as ever', as
   await page.keyboard.press('Enter');
   await expect(page.locator('.answer.focused')).toBeVisible({ timeout: 60_000 });
   await page.evaluate((item) => { location.hash = `#/label?item=${item}`; }, itemId);
-  await expect(page.getByRole('region', { name: 'Prompt' }).getByRole('list', { name: 'Conversation' }).getByRole('listitem')).toHaveCount(4);
+  await expect(page.getByRole('region', { name: 'Prompt' }).getByRole('list', { name: 'Conversation' }).getByRole('listitem')).toHaveCount(4, { timeout: 30_000 });
   await expect(page.locator('section.answer')).toHaveCount(2);
   await page.keyboard.press('1');
   await page.keyboard.press('ArrowDown');
