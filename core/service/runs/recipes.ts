@@ -18,6 +18,7 @@ import { currentPolicy, currentReward } from '#core/service/project.ts';
 import { factsOf } from './recipe-facts.ts';
 import type { Facts } from './recipe-facts.ts';
 import { currentReference } from './run-follow-up.ts';
+import { architectureOf, parametersOf } from './recipe-size.ts';
 
 const WORDS: Record<RecipeName, Pick<RecipeCard, 'title' | 'sentence' | 'makes'>> = {
   sample: { title: 'Sample completions', sentence: 'A model answers each prompt several times, so that there is something to rank.', makes: 'completions on the ranking desk' },
@@ -91,14 +92,14 @@ function defaultsOf(project: Project, recipe: RecipeName, facts: Facts): Config 
       const had = writer ? countDrawn(project, writer.id, { temperature: Number(config.temperature), topK: Number(config.top_k), topP: Number(config.top_p), maxNew: Number(config.max_new), seed: Number(config.seed) }).size : 0;
       return { ...config, prompts: had + PROMPTS_A_CLICK >= there ? 0 : had + PROMPTS_A_CLICK };
     }
-    case 'sft': return { ...own, policy, batch: Math.min(Number(own.batch), powerOfTwo(facts.references / 4)) };
+    case 'sft': return { ...own, policy, batch: Math.min(Number(own.batch), powerOfTwo(facts.references / 4)), ...(isLarge(project, policy) ? { tune: 'lora', micro_batch: 1, show_prompts: 4 } : {}) };
     case 'reward': {
       const known = facts.isDemo ? REWARD : { batch: Number(own.batch) };
-      const few = facts.rankings < GOOD_RANKINGS;
-      return { ...own, ...known, policy: currentReference(project)?.name ?? policy, batch: Math.min(known.batch, powerOfTwo(facts.rankings / 8)), ...(few ? { validation: 0.15, epochs: facts.rankings < 100 ? 2 : 1 } : {}) };
+      const few = facts.rankings < GOOD_RANKINGS, base = currentReference(project)?.name ?? policy;
+      return { ...own, ...known, ...(isLarge(project, base) ? { tune: 'blocks', tuned_blocks: 2, learning_rate: 1e-4 } : {}), policy: base, batch: Math.min(known.batch, powerOfTwo(facts.rankings / 8)), ...(few ? { validation: 0.15, epochs: facts.rankings < 100 ? 2 : 1 } : {}) };
     }
     case 'ppo': {
-      const config: Config = { ...own, ...(facts.isDemo ? SENSIBLE : {}), policy, reward };
+      const config: Config = { ...own, ...(facts.isDemo ? SENSIBLE : {}), ...(isLarge(project, policy) ? { tune: 'lora', micro_batch: 1, samples_per_prompt: 4, episodes: 16 } : {}), policy, reward };
       const episodes = Math.min(Number(config.episodes), powerOfTwo(facts.prompts.train));
       return { ...config, episodes, minibatches: Math.min(Number(config.minibatches), episodes), evaluate_prompts: Math.max(1, Math.min(Number(config.evaluate_prompts), held)) };
     }
@@ -106,6 +107,16 @@ function defaultsOf(project: Project, recipe: RecipeName, facts: Facts): Config 
     case 'pretrain': return own;
   }
 }
+
+/** Whether a model is so large that one click trains a part of it: a full step of it, and of a critic, takes gigabytes. */
+function isLarge(project: Project, name: string): boolean {
+  try {
+    return parametersOf(architectureOf(project, name)) > LARGE;
+  } catch {
+    return false; // it is not there, which the card says
+  }
+}
+const LARGE = 6e7; // numbers
 
 export function recipeCards(project: Project): RecipeCard[] {
   const facts = factsOf(project), policies = listPolicies(project);

@@ -7,7 +7,8 @@ import { checkArguments } from '#core/contract.ts';
 import type { Config, RecipeCard, RunKind } from '#core/contract.ts';
 import { labelGold } from '#core/jobs/label-gold.ts';
 import { startRun } from '#core/jobs/start.ts';
-import { parameters } from '#core/models/architecture.ts';
+import { newArchitecture, parameters } from '#core/models/architecture.ts';
+import { writeArchitecture } from '#core/models/config-json.ts';
 import { freshWeights, loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { estimateRun } from '#core/service/runs/estimate.ts';
 import type { Context } from '#core/service/handlers.ts';
@@ -69,6 +70,22 @@ describe('what is missing', () => {
     expect(card(project, 'ppo').fields.find(({ name }) => name === 'updates')).toMatchObject({ kind: 'whole', range: [1, 1e6] });
     project.close();
   });
+});
+
+test('one click trains a part of a large model, and all of a small one', () => {
+  const project = createProject(fresh());
+  const shapes = { small: { layers: 2, channels: 64 }, large: { layers: 30, channels: 576 } };
+  for (const [name, shape] of Object.entries(shapes)) { // sizes are read from config.json alone
+    const folder = path.join(project.folder, 'models', name), architecture = newArchitecture({ family: 'llama', vocabulary: 1000, heads: 8, feedForward: 1536, context: 512, endOfText: 0, ...shape });
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(writeArchitecture(architecture)));
+    addPolicy(project, { name, kind: 'base', path: folder }); // the newest is current
+    const isLarge = name === 'large';
+    expect(card(project, 'sft').defaults).toMatchObject({ policy: name, tune: isLarge ? 'lora' : 'full', micro_batch: isLarge ? 1 : 0 });
+    expect(card(project, 'reward').defaults).toMatchObject({ policy: name, tune: isLarge ? 'blocks' : 'full' });
+    expect(card(project, 'ppo').defaults).toMatchObject({ policy: name, tune: isLarge ? 'lora' : 'full', micro_batch: isLarge ? 1 : 0 });
+  }
+  project.close();
 });
 
 describe('estimates', () => {
