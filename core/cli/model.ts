@@ -2,12 +2,17 @@
 
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
+import { memoryOf } from '#core/service/models/model-look.ts';
 import { addModel } from '#core/service/models/models.ts';
+import { gigabytes } from '#core/service/runs/estimate.ts';
 import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
 import { defineCommand, flag, oneOf, text } from './command.ts';
 import { loadModel } from './model-reference.ts';
 import { projectOption, withProject } from './project-option.ts';
 import { table } from './table.ts';
+
+const MUCH = 1e9; // bytes
 
 export const modelAddCommand = defineCommand({
   name: 'model add',
@@ -19,7 +24,8 @@ export const modelAddCommand = defineCommand({
     copy: flag('Copy it into the project, so that the project can be moved to another machine.'),
     project: projectOption,
   },
-  run: ({ words: [given], options }) => withProject(options.project, { write: true }, async (project) => {
+  run: ({ words: [given], options, tell }) => withProject(options.project, { write: true }, async (project) => {
+    tellSize(path.resolve(given!), tell);
     const { folder, checkpoint: { architecture, head, weights } } = await loadModel(path.resolve(given!));
     const kind = head === 'score' ? 'reward' : 'base';
     if (options.kind !== null && options.kind !== kind) {
@@ -29,11 +35,21 @@ export const modelAddCommand = defineCommand({
     const { name, path: into } = policyById(project, id);
     const parameters = Object.values(weights).reduce((total, { length }) => total + length, 0);
     return {
-      data: { id, name, kind, path: path.resolve(project.folder, into), family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context },
+      data: { id, name, kind, path: path.resolve(project.folder, into), family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context, memoryBytes: memoryOf(parameters) },
       lines: [`Added the ${kind === 'reward' ? 'reward' : 'base'} model "${name}": ${architecture.family}, ${parameters.toLocaleString('en')} parameters, vocabulary ${architecture.vocabulary}, context ${architecture.context}.`],
     };
   }),
 });
+
+/** How large a model is, from the headers of its files, where that is much: reading it takes a while, and all of that memory. */
+function tellSize(place: string, tell: (line: string) => void): void {
+  try {
+    const opened = openCheckpoint(place), numbers = parameterCount(opened);
+    if (memoryOf(numbers) > MUCH) tell(`Reading ${numbers.toLocaleString('en')} parameters (${opened.architecture.family}), which take about ${gigabytes(memoryOf(numbers))} of memory.`);
+  } catch {
+    // what is wrong with it is said when it is read
+  }
+}
 
 export const modelListCommand = defineCommand({
   name: 'model list',

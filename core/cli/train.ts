@@ -5,6 +5,7 @@ import type { Settings } from '#core/jobs/config.ts';
 import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { startRun } from '#core/jobs/start.ts';
+import { checkFits } from '#core/service/runs/estimate.ts';
 import { defineCommand, flag, list, readPairs, text } from './command.ts';
 import type { Report } from './command.ts';
 import { reportRun } from './finished-run.ts';
@@ -21,6 +22,7 @@ export const trainCommand = defineCommand({
     set: list('key=value', 'A setting of the recipe; may be given several times.'),
     name: text('NAME', null, 'What to call the model that comes out.'),
     list: flag('List the recipes with their settings, defaults and ranges (of one recipe where it is named).'),
+    force: flag('Start it even where it is not going to fit into memory.'),
     project: projectOption,
   },
   run: async ({ words: [recipe], options }) => {
@@ -29,6 +31,7 @@ export const trainCommand = defineCommand({
     if (recipe === undefined) throw new TastemakerError('bad-argument', '"train" needs the name of a recipe.', `The recipes are: ${NAMES.join(', ')}; \`tastemaker train --list\` says what each does.`);
     const given = readPairs(options.set, 'set');
     return withProject(options.project, { write: true }, async (project) => {
+      if (!options.force) await checkFits(project, { memoryInUse: () => 0 }, recipe, given, '--force starts it all the same.');
       const finished = await withProgress(recipe, (listeners) => startRun(project, recipe, given, options.name, listeners));
       return reportRun(project, finished);
     });

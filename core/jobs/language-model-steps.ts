@@ -11,6 +11,7 @@ import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { choice, count, real } from './config.ts';
 import type { Config } from './config.ts';
 import type { Outcome, RunContext } from './job.ts';
+import { releaseAfter } from './large-models.ts';
 import { packState, unpackState } from './training-state.ts';
 import { microBatches, TUNING_SETTINGS } from './tuning.ts';
 import type { Tuned } from './tuning.ts';
@@ -47,7 +48,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
   const trainer = createTrainer(part.parameters, saved ? unpackState('model', saved, saved.step) : freshState(part.weights), languageModelLoss(start.architecture), {
     betas: [0.9, config.beta2], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
   }, part.options);
-  const evaluator = createEvaluator(start);
+  const evaluator = createEvaluator(start), finished = releaseAfter(start.architecture);
   let best = (saved?.rest.best ?? null) as number | null, lastLoss = (saved?.rest.lastLoss ?? null) as number | null;
   let status: Outcome['status'] = 'done';
 
@@ -55,6 +56,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
     if (plan.validation.length === 0) return null;
     context.phase('validating');
     const logprobs = (await evaluator.logprobs(weights, plan.validation)).flat(2);
+    await finished(evaluator);
     const loss = -logprobs.reduce((a, b) => a + b, 0) / logprobs.length;
     context.report(step, plan.steps, { validation_loss: loss, perplexity: Math.exp(loss) });
     if (best === null || loss < best) {
@@ -86,6 +88,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
     const crossed = (every: number) => every > 0 && Math.floor(step / every) > Math.floor((step - n) / every);
     // before the checkpoint, so that a run killed after it does not report this validation twice
     if (crossed(config.validate_every) || step === plan.steps) {
+      await finished(trainer);
       lastLoss = await validate(step, trainer.weights());
       await plan.show?.(step, trainer.weights());
       context.phase('training');

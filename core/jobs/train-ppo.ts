@@ -25,6 +25,7 @@ import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { choice, count, flag, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { need } from './job.ts';
+import { releaseAfter } from './large-models.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { describeSamples, stopReason } from './sample-statistics.ts';
 import { encodePrompts, withStops } from './prompt-tokens.ts';
@@ -72,7 +73,6 @@ export const PPO_SETTINGS = {
   seed: count(1, [0, 2 ** 48], 'Seed of prompts, sampling and minibatches.'),
   ...TUNING_SETTINGS,
 } as const;
-const LARGE = 2 ** 28; // bytes of weights
 export type PpoConfig = Config<typeof PPO_SETTINGS>;
 
 interface PromptRow {
@@ -129,10 +129,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const sampler = createSampler({ ...reference.architecture, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings });
   const words = createEvaluator(reference), scorer = createEvaluator(reward), valuer = createEvaluator(judge.start);
   // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
-  const large = Object.values(reference.weights).reduce((sum, { byteLength }) => sum + byteLength, 0) > LARGE;
-  const finished = async (...parts: { release(): Promise<void> }[]) => {
-    if (large) for (const part of parts) await part.release();
-  };
+  const finished = releaseAfter(reference.architecture);
   let beta = rest.beta ?? config.beta, best = rest.best ?? null;
   let status: Outcome['status'] = 'done', why = rest.why ?? '';
 

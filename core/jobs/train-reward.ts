@@ -116,40 +116,43 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   // 2 trainer, from the checkpoint when there is one; what blocks that do not learn make of the rows is computed once
   const saved = context.saved(), layer = config.tune === 'blocks' ? Math.max(0, base.architecture.layers - config.tuned_blocks) : 0;
   if (layer) context.phase('reading with the frozen blocks');
-  const features = layer && saved?.step !== steps ? await computeFeatures(context.folder, start, layer, training) : null;
+  const features = layer && saved?.step !== steps ? await computeFeatures(context.folder, start, layer, training, context.stopping) : null, unread = features?.whole === false;
   const trainer = createTrainer(part.parameters, saved ? unpackState('reward', saved, saved.step) : freshState(part.weights), layer ? rewardLossAbove(base.architecture, layer) : rewardLoss(base.architecture), {
     betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
   }, layer ? { ...part.options, ...(part.options.frozen ? { frozen: above(part.options.frozen, base.architecture, layer) } : {}) } : part.options);
   const evaluator = createEvaluator(start);
-  let status: Outcome['status'] = 'done';
+  let status: Outcome['status'] = unread ? 'stopped' : 'done';
   const save = (step: number) => context.save({ step, tensors: packState('reward', trainer.state()), rest: {} });
 
   // 3 one epoch, a few steps a call
   context.phase('training');
-  for (let step = trainer.state().step; step < steps; ) {
-    if (context.stopping()) {
-      status = 'stopped';
-      break;
+  try {
+    for (let step = trainer.state().step; status === 'done' && step < steps; ) {
+      if (context.stopping()) {
+        status = 'stopped';
+        break;
+      }
+      const n = Math.min(config.steps_a_run, steps - step);
+      const chunk = order.slice(step * B, (step + n) * B);
+      const shape = rowShape(chunk, B, 'last');
+      const { arrays } = packRows(chunk, shape, n * B, 'last');
+      const pairs = new Float32Array(n * B * shape.Q * shape.Q);
+      chunk.forEach(({ ranks }, row) => pairs.set(pairWeights(ranks, shape.Q), row * shape.Q * shape.Q));
+      const rates = Array.from({ length: n }, (_, i) => config.learning_rate * scheduleFactor(config.schedule, step + i, steps));
+      const started = performance.now();
+      const micro = microBatches(B, config), cut = { ...shape, B: B / micro };
+      const feeds = features ? { ...(layer === base.architecture.layers ? {} : arrays), x: features.of(chunk, shape), pairs } : { ...arrays, pairs };
+      const report = await trainer.steps(JSON.stringify(shape), features ? rewardFeedsAbove(base.architecture, layer, cut) : rewardFeeds(cut), feeds, rates, micro);
+      const tokens = chunk.reduce((sum, { prompt, completions }) => sum + prompt.length + completions.flat().length, 0);
+      step += n;
+      context.report(step, steps, { loss: mean(report.loss!), accuracy: mean(report.accuracy!), grad_norm: mean(report.grad_norm!), learning_rate: rates.at(-1)!, tokens_per_second: (tokens / (performance.now() - started)) * 1000 });
+      if (step % config.checkpoint_every < n && step < steps) save(step);
     }
-    const n = Math.min(config.steps_a_run, steps - step);
-    const chunk = order.slice(step * B, (step + n) * B);
-    const shape = rowShape(chunk, B, 'last');
-    const { arrays } = packRows(chunk, shape, n * B, 'last');
-    const pairs = new Float32Array(n * B * shape.Q * shape.Q);
-    chunk.forEach(({ ranks }, row) => pairs.set(pairWeights(ranks, shape.Q), row * shape.Q * shape.Q));
-    const rates = Array.from({ length: n }, (_, i) => config.learning_rate * scheduleFactor(config.schedule, step + i, steps));
-    const started = performance.now();
-    const micro = microBatches(B, config), cut = { ...shape, B: B / micro };
-    const feeds = features ? { ...(layer === base.architecture.layers ? {} : arrays), x: features.of(chunk, shape), pairs } : { ...arrays, pairs };
-    const report = await trainer.steps(JSON.stringify(shape), features ? rewardFeedsAbove(base.architecture, layer, cut) : rewardFeeds(cut), feeds, rates, micro);
-    const tokens = chunk.reduce((sum, { prompt, completions }) => sum + prompt.length + completions.flat().length, 0);
-    step += n;
-    context.report(step, steps, { loss: mean(report.loss!), accuracy: mean(report.accuracy!), grad_norm: mean(report.grad_norm!), learning_rate: rates.at(-1)!, tokens_per_second: (tokens / (performance.now() - started)) * 1000 });
-    if (step % config.checkpoint_every < n && step < steps) save(step);
+  } finally {
+    features?.remove(); // cancelled, too
   }
   if (status === 'stopped') save(trainer.state().step);
   context.phase('validating');
-  features?.remove();
   await trainer.release(); // its graphs give their memory back; its state stays
   const weights = { ...start.weights, ...trainer.state().weights };
 

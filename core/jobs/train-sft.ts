@@ -16,6 +16,7 @@ import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { need } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
+import { releaseAfter } from './large-models.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from './language-model-steps.ts';
 import { encodeAnswers, encodePrompts, withStops } from './prompt-tokens.ts';
 import { tuned, TUNING_SETTINGS } from './tuning.ts';
@@ -80,13 +81,14 @@ async function shower(context: RunContext, config: SftConfig, start: Checkpoint,
   const ids = await encodePrompts(tokenizer, rows.map(({ prompt, messages }) => ({ text: prompt, messages })));
   const fitting = rows.map((row, i) => ({ id: row.id, ids: ids[i]! })).filter((row) => row.ids.length + config.show_max_new <= start.architecture.context);
   if (fitting.length === 0) return null;
-  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start);
+  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start), finished = releaseAfter(start.architecture);
   const sampling: SamplingParameters = { temperature: config.show_temperature, topK: 0, topP: 1, maxNew: config.show_max_new, seed: config.seed };
   return {
     at: async (step: number, weights: WeightArrays): Promise<void> => {
       context.phase('sampling held-out prompts');
       const written = (await sampler.sample(weights, fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.id}`] })), sampling)).map((row) => row[0]!);
       const under = await reader.logprobs(start.weights, written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, completions: [tokenIds] })));
+      await finished(sampler, reader);
       const texts = await tokenizer.decodeBatch(written.map(({ tokenIds }) => tokenIds));
       context.samples(step, written.map(({ tokenIds, logprobs, finish }, i) => ({ promptId: fitting[i]!.id, text: texts[i]!, kl: logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0), finish, tokens: tokenIds.length })));
       context.completions(step, written.map((row, i) => ({ group: 1, writer: step === 0 ? 'policy' : 'run', promptId: fitting[i]!.id, text: texts[i]!, ...row, sampling, said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }] })));

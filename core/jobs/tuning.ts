@@ -1,10 +1,11 @@
 // Which part of a model a run trains: all of it, low-rank adapters beside frozen matrices, or its last blocks; and how it is saved.
 
 import fs from 'node:fs';
+import { TastemakerError } from '#core/errors.ts';
 import type { AdapterSettings } from '#core/models/adapter.ts';
 import { adapterParameters, chosenMatrices, freshAdapter } from '#core/models/adapter.ts';
 import { blockParameters } from '#core/models/architecture.ts';
-import type { Parameter } from '#core/models/architecture.ts';
+import type { Architecture, Parameter } from '#core/models/architecture.ts';
 import { checkpointParameters, mergedCheckpoint, scalesOf } from '#core/models/checkpoint.ts';
 import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
 import { families } from '#core/models/families.ts';
@@ -36,34 +37,44 @@ export interface Tuned {
 /** `folder` is where `checkpoint` was read from; a fresh adapter names it as its base. */
 export function tuned(checkpoint: Checkpoint, folder: string, config: TuningConfig, seed: number): Tuned {
   const start = config.tune === 'lora' ? withAdapter(checkpoint, folder, config, seed) : mergedCheckpoint(checkpoint);
-  const all = checkpointParameters(start), learns = learning(start, config);
-  const parameters = all.filter(({ name }) => learns(name)), still = all.filter(({ name }) => !learns(name));
+  const { parameters, still } = learningParts(start, config);
+  if (parameters.length === 0) throw new TastemakerError('bad-argument', `With tuned_blocks 0 nothing of ${folder} learns: its head is its embedding.`, 'Set tuned_blocks to 1 or more.');
   return {
     start, parameters, weights: Object.fromEntries(parameters.map(({ name }) => [name, start.weights[name]!])),
     options: { ...(still.length ? { frozen: { parameters: still, weights: Object.fromEntries(still.map(({ name }) => [name, start.weights[name]!])) } } : {}), adapters: scalesOf(start) },
   };
 }
 
+/** Which parameters of a model learn, and which stay as they are. With lora it has its adapter already. */
+export function learningParts(start: Checkpoint, config: TuningConfig): { parameters: Parameter[]; still: Parameter[] } {
+  const all = checkpointParameters(start), learns = learning(start, config);
+  return { parameters: all.filter(({ name }) => learns(name)), still: all.filter(({ name }) => !learns(name)) };
+}
+
 /** All of a model learns: one from scratch. */
 export const wholly = (start: Checkpoint): Tuned => ({ start, parameters: checkpointParameters(start), weights: start.weights, options: {} });
 
-function learning({ architecture, adapter }: Checkpoint, { tune, tuned_blocks: blocks }: TuningConfig): (name: string) => boolean {
-  const head = (name: string) => name.startsWith('score.');
+function learning({ architecture, adapter, head: kind }: Checkpoint, { tune, tuned_blocks: blocks }: TuningConfig): (name: string) => boolean {
+  const names = families[architecture.family].names;
+  const head = (name: string) => name.startsWith('score.') || (kind === 'language-model' && tune === 'blocks' && blocks === 0 && name === `${names.head}.weight`);
   if (tune === 'full') return () => true;
   if (tune === 'lora') {
     const own = new Set(adapterParameters(architecture, adapter!.settings).map(({ name }) => name));
     return (name) => own.has(name) || head(name);
   }
   const last = Array.from({ length: Math.min(blocks, architecture.layers) }, (_, i) => architecture.layers - 1 - i);
-  const norm = families[architecture.family].names.finalNorm;
+  const norm = names.finalNorm;
   const own = new Set([...last.flatMap((layer) => blockParameters(architecture, layer).map(({ name }) => name)), ...(blocks > 0 ? [`${norm}.weight`, `${norm}.bias`] : [])]);
   return (name) => own.has(name) || head(name);
 }
 
+export const newAdapter = (architecture: Architecture, { lora_rank: rank, lora_alpha: alpha, lora_targets: targets }: Pick<TuningConfig, 'lora_rank' | 'lora_alpha' | 'lora_targets'>): AdapterSettings =>
+  ({ rank, alpha, rankStabilised: false, matrices: chosenMatrices(architecture, targets) });
+
 /** A model that has an adapter goes on with it, whatever the settings say of a new one. */
 function withAdapter(checkpoint: Checkpoint, folder: string, { lora_rank: rank, lora_alpha: alpha, lora_targets: targets }: TuningConfig, seed: number): Checkpoint {
   if (checkpoint.adapter) return checkpoint;
-  const settings: AdapterSettings = { rank, alpha, rankStabilised: false, matrices: chosenMatrices(checkpoint.architecture, targets) };
+  const settings = newAdapter(checkpoint.architecture, { lora_rank: rank, lora_alpha: alpha, lora_targets: targets });
   return { ...checkpoint, weights: { ...checkpoint.weights, ...freshAdapter(adapterParameters(checkpoint.architecture, settings), seed) }, adapter: { settings, base: fs.realpathSync(folder) } };
 }
 

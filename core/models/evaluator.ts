@@ -24,24 +24,33 @@ export interface Evaluator {
 }
 
 const TARGET_TOKENS = 4096; // tokens a run: enough to keep the cores busy
-export const TARGET_LOGITS = 2 ** 25; // numbers: a vocabulary of 49,152 takes them with 680 tokens to be predicted
+const TARGET_LOGITS = 2 ** 25; // numbers: a vocabulary of 49,152 takes them with 680 tokens to be predicted
+
+/** How many rows of `tokens` tokens, `predicted` of them to be predicted (0 for scores and values), are read at once where there are `left`. */
+export function rowsAtOnce(tokens: number, predicted: number, { vocabulary }: Pick<Architecture, 'vocabulary'>, left: number): number {
+  const full = Math.max(1, Math.floor(Math.min(TARGET_TOKENS / roundedLength(tokens), TARGET_LOGITS / (predicted * vocabulary))));
+  return Math.min(full, 2 ** Math.ceil(Math.log2(left)));
+}
+
+/** Scores or values of the slots (`temperature` null), or log-probabilities of their targets. */
+export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature: number | null): Program {
+  const frozen: Types = Object.fromEntries(checkpointParameters(like).map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]));
+  return {
+    state: {},
+    frozen,
+    feeds: { ...rowTypes(shape), ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }) },
+    step: ({ graph, frozen: weights, feeds }) => {
+      const model = { architecture: like.architecture, weights, adapters: scalesOf(like), graph, forward: true };
+      const { hidden } = trunk(model, rowTensors(feeds));
+      return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : tokenLogprobs(languageModelHead(model, hidden), feeds.targets!, temperature) } };
+    },
+  };
+}
 
 /** For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
 export function createEvaluator(like: Checkpoint, options: SessionOptions = {}): Evaluator {
   const { architecture } = like;
   const compiled = createExecutableCache();
-  const frozen: Types = Object.fromEntries(checkpointParameters(like).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }]));
-
-  const program = (shape: RowShape, temperature: number | null): Program => ({
-    state: {},
-    frozen,
-    feeds: { ...rowTypes(shape), ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }) },
-    step: ({ graph, frozen: weights, feeds }) => {
-      const model = { architecture, weights, adapters: scalesOf(like), graph, forward: true };
-      const { hidden } = trunk(model, rowTensors(feeds));
-      return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : tokenLogprobs(languageModelHead(model, hidden), feeds.targets!, temperature) } };
-    },
-  });
 
   /** Runs all groups in batches of like length; `read` takes each completion's slots. */
   async function evaluate<T>(weights: WeightArrays, groups: readonly Group[], slots: Slots, temperature: number | null, read: (y: Float32Array) => T): Promise<T[][]> {
@@ -52,11 +61,11 @@ export function createEvaluator(like: Checkpoint, options: SessionOptions = {}):
     while (order.length) {
       // rows a batch depend on the rounded length only, and the last batch is filled up: few shapes, few graphs
       const longest = order.at(-1)!, predicted = temperature === null ? 0 : groups[longest]!.completions.reduce((sum, { length }) => sum + length, 0);
-      const full = Math.max(1, Math.floor(Math.min(TARGET_TOKENS / roundedLength(tokens(longest)), TARGET_LOGITS / (predicted * architecture.vocabulary)))), B = Math.min(full, 2 ** Math.ceil(Math.log2(order.length)));
+      const B = rowsAtOnce(tokens(longest), predicted, architecture, order.length);
       const indices = order.splice(-B, B), batch = indices.map((i) => groups[i]!);
       const shape = rowShape(batch, B, slots);
       const key = JSON.stringify([shape, slots, temperature]);
-      const executable = await compiled.get(key, () => compile(program(shape, temperature), options));
+      const executable = await compiled.get(key, () => compile(evaluationProgram(like, shape, temperature), options));
       const { arrays, first } = packRows(batch, shape, B, slots);
       if (temperature !== null) arrays.targets = targetsOf(batch, first, B * shape.Q);
       const y = (await executable.run({}, weights, arrays)).outputs.y!.data as Float32Array;

@@ -57,19 +57,19 @@ export interface Sampler {
   release(): Promise<void>;
 }
 
-interface Shape {
+export interface SampleShape {
   prompts: number; // Bp
   each: number; // k
   P: number;
   N: number;
 }
-const PROMPT_STEP = 16; // prompt lengths are rounded up to this, so that few graphs are compiled
-const DEFAULT_ROWS = 32;
+export const PROMPT_STEP = 16; // prompt lengths are rounded up to this, so that few graphs are compiled
+export const DEFAULT_ROWS = 32;
 
 /** `adapter`: the weights hold its tensors too. */
 export function createSampler(architecture: Architecture, { adapter, ...options }: SessionOptions & { adapter?: AdapterSettings | undefined } = {}): Sampler {
   const compiled = createExecutableCache();
-  const get = (shape: Shape, choice: ChoiceSettings): Promise<Executable> =>
+  const get = (shape: SampleShape, choice: ChoiceSettings): Promise<Executable> =>
     compiled.get(JSON.stringify([shape, choice]), () => compile(samplingProgram(architecture, adapter, shape, choice), options));
   return {
     sample: async (weights, requests, settings) => {
@@ -125,7 +125,7 @@ function readRow(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], row
 }
 
 /** The whole of sampling as a program without state: weights frozen; ids [Bp, P], start [Bp] (pads before each prompt), uniforms [N, B]. */
-function samplingProgram(architecture: Architecture, adapter: AdapterSettings | undefined, { prompts: Bp, each, P, N }: Shape, choice: ChoiceSettings): Program {
+export function samplingProgram(architecture: Architecture, adapter: AdapterSettings | undefined, { prompts: Bp, each, P, N }: SampleShape, choice: ChoiceSettings): Program {
   const { layers, keyValueHeads: KH, headWidth: d } = architecture;
   const B = Bp * each, T = P + N, adapters = adapter && adapterScales(adapter);
   return {

@@ -47,7 +47,7 @@ export interface TrainerOptions extends SessionOptions {
 }
 
 /** Beyond this (a state of 200 MB) a second state costs more than the loop of several steps in a run saves. */
-const IN_PLACE_ABOVE = 1 << 24;
+export const IN_PLACE_ABOVE = 1 << 24;
 
 export interface TrainerState {
   weights: WeightArrays;
@@ -154,7 +154,7 @@ export function trainingProgram(parameters: readonly Parameter[], feeds: Types, 
 }
 
 /** The same up to the gradients: the weights enter as they are, `g:` of every unit and the factor that clips them leave. */
-function gradientProgram(parameters: readonly Parameter[], feeds: Types, build: (given: LossBuild) => Loss, settings: AdamSettings, options: Given, micro: number): Program {
+export function gradientProgram(parameters: readonly Parameter[], feeds: Types, build: (given: LossBuild) => Loss, settings: AdamSettings, options: Given, micro: number): Program {
   const units = unitsOf(parameters);
   return {
     state: {}, frozen: { ...frozenTypes(options), ...typesOf(['w'], units) }, feeds: feedTypesOf(feeds, micro),

@@ -53,8 +53,8 @@ export async function lookAtModels(place: string): Promise<ModelVerdict[]> {
 const refused = (place: string, bytes: number, sentence: string, hint: string, files: FileVerdict[] = []): ModelVerdict =>
   ({ path: place, ok: false, sentence, hint, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: null, licence: null, licenceText: null, files });
 
-/** A number is 4 bytes once loaded, whatever it is packed as; the program itself takes about as much as this beside. */
-const memoryOf = (parameters: number): number => 4 * parameters + 200e6;
+/** What a model of so many numbers takes in memory: 4 bytes each once loaded, whatever they are packed as, and what the program itself takes. */
+export const memoryOf = (parameters: number): number => 4 * parameters + 200e6;
 
 /** How most of the numbers are packed. */
 function packingOf({ stored, parameters }: StoredCheckpoint): string {

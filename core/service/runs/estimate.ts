@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Config, Estimate, RunKind } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
 import { readConfig } from '#core/jobs/config.ts';
 import { isPrepared, runFolderOf } from '#core/jobs/execute.ts';
 import { readManifest } from '#core/jobs/job.ts';
@@ -14,23 +15,37 @@ import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
 import type { RunQueue } from './queue.ts';
 import { factsOf, lengthsOf } from './recipe-facts.ts';
-import { architectureOf, parametersOf, sizeOfRun } from './recipe-size.ts';
+import type { Lengths } from './recipe-facts.ts';
+import { architectureOf, parametersOf, workOf } from './recipe-size.ts';
+import { bytesOfRun } from './run-memory.ts';
 
 const TIGHT = 0.7; // of what is free
 const EARLIER = 3; // runs of the same kind that the pace is taken from
 
 export async function estimateRun(project: Project, runs: Pick<RunQueue, 'busy' | 'interactive' | 'memoryInUse'>, home: string, recipe: RunKind, given: Config): Promise<Estimate> {
-  const name = recipe as RecipeName, config = readConfig(RECIPES[name].settings, given) as Config;
-  const facts = factsOf(project), lengths = lengthsOf(project);
-  const sized = (settings: Config) => sizeOfRun(project, name, settings, facts, lengths);
-  const { bytes, work } = sized(config);
-  const limit = process.constrainedMemory(), availableBytes = Math.min(process.availableMemory(), limit > 0 ? limit : Infinity) + runs.memoryInUse(); // a run that is at work ends before this one begins
-  const pace = paceOf(project, name, (settings) => sized(settings).work) ?? (await machinePace(home, runs));
-  const seconds = pace === null ? null : work / pace;
-  const verdict = bytes > availableBytes ? 'wont-fit' : bytes > TIGHT * availableBytes ? 'tight' : 'fits';
-  const size = `It takes about ${gigabytes(bytes)} of the ${gigabytes(availableBytes)} that are free`;
+  const name = recipe as RecipeName, config = readConfig(RECIPES[name].settings, given) as Config, facts = factsOf(project), { lengths, ...fit } = await fitOf(project, runs, name, config);
+  const workFor = (settings: Config) => workOf(project, name, settings, facts, lengths);
+  const pace = paceOf(project, name, workFor) ?? (await machinePace(home, runs)), seconds = pace === null ? null : workFor(config) / pace;
   const time = seconds === null ? 'how long it takes is known after the first run' : `and about ${duration(seconds)}`;
-  return { verdict, bytes, availableBytes, seconds, sentence: `${size}, ${time}.`, fixes: verdict === 'fits' ? [] : fixesOf(project, name, config, (settings) => sized(settings).bytes) };
+  return { ...fit, seconds, sentence: `${taken(fit)}, ${time}.` };
+}
+
+const taken = ({ bytes, availableBytes }: Pick<Estimate, 'bytes' | 'availableBytes'>): string => `It takes about ${gigabytes(bytes)} of the ${gigabytes(availableBytes)} that are free`;
+
+type Fit = Pick<Estimate, 'verdict' | 'bytes' | 'availableBytes' | 'fixes'>;
+async function fitOf(project: Project, { memoryInUse }: Pick<RunQueue, 'memoryInUse'>, recipe: RecipeName, config: Config): Promise<Fit & { lengths: Lengths }> {
+  const facts = factsOf(project), lengths = await lengthsOf(project, String(config.policy ?? config.reward ?? '') || null);
+  const bytesFor = (settings: Config) => bytesOfRun(project, recipe, settings, facts, lengths), bytes = await bytesFor(config);
+  const limit = process.constrainedMemory(), availableBytes = Math.min(process.availableMemory(), limit > 0 ? limit : Infinity) + memoryInUse(); // a run that is at work ends before this one begins
+  const verdict = bytes > availableBytes ? 'wont-fit' : bytes > TIGHT * availableBytes ? 'tight' : 'fits';
+  return { verdict, bytes, availableBytes, lengths, fixes: verdict === 'fits' ? [] : await fixesOf(project, recipe, config, bytes, Math.min(bytes, TIGHT * availableBytes), bytesFor) };
+}
+
+/** 'bad-argument' for a run that is sure not to fit, with three ways out. `config` may be incomplete; where what it names is not there yet, nothing is said. */
+export async function checkFits(project: Project, runs: Pick<RunQueue, 'memoryInUse'>, recipe: RecipeName, given: Config, otherwise = ''): Promise<void> {
+  const config = readConfig(RECIPES[recipe].settings, given) as Config;
+  const fit = await fitOf(project, runs, recipe, config).catch(() => null); // a run before it in the queue may still make its model
+  if (fit?.verdict === 'wont-fit') throw new TastemakerError('bad-argument', `This run does not fit into memory: it takes about ${gigabytes(fit.bytes)}, and ${gigabytes(fit.availableBytes)} are free.`, [...fit.fixes, otherwise].filter(Boolean).join(' '));
 }
 
 /** Work a second of the newest runs of this kind, each measured by what it did; null where there is none. */
@@ -90,26 +105,45 @@ const LEVERS: Record<RecipeName, readonly (readonly [name: string, factor: numbe
   score: [],
 };
 
-/** Three ways out, the strongest first, each with what it would take then. */
-function fixesOf(project: Project, recipe: RecipeName, config: Config, bytesOf: (config: Config) => number): string[] {
-  const now = bytesOf(config);
-  const changes = [
-    ...(config.tune === 'full' ? [{ name: 'tune', after: 'lora', what: 'adapters beside frozen weights' }] : []),
-    ...(config.micro_batch === 0 ? [{ name: 'micro_batch', after: 1, what: 'rows at once' }] : []),
-    ...LEVERS[recipe].map(([name, factor, what]) => ({ name, after: Math.max(1, Math.floor(Number(config[name]) * factor)), what })),
-  ];
-  const levers = changes.flatMap(({ name, after, what }) => {
-    if (after === config[name]) return [];
-    try {
-      const bytes = bytesOf(readConfig(RECIPES[recipe].settings, { ...config, [name]: after }) as Config);
-      return bytes < now ? [{ bytes, sentence: `Set ${name} from ${String(config[name])} to ${after} (${what}): about ${gigabytes(bytes)}.` }] : [];
-    } catch {
-      return []; // out of its range
+/** What leaves the run what it is comes first: fewer numbers that learn, fewer rows at once, and both. */
+const GENTLE: readonly (readonly [Config, what: string])[] = [
+  [{ tune: 'lora' }, 'adapters beside frozen weights'],
+  [{ micro_batch: 1 }, 'one row at once, the same steps'],
+  [{ tune: 'blocks', tuned_blocks: 2 }, 'only the last two blocks learn'],
+  [{ tune: 'lora', micro_batch: 1 }, 'adapters beside frozen weights, one row at once'],
+];
+const HALVINGS = 4;
+
+/** Three ways out, each with what it would take then: those that come down to `goal` first, then those that come closest. */
+async function fixesOf(project: Project, recipe: RecipeName, config: Config, now: number, goal: number, bytesFor: (config: Config) => Promise<number>): Promise<string[]> {
+  const ways: { bytes: number; sentence: string }[] = [];
+  const consider = async (changes: Config, what: string): Promise<number> => {
+    const bytes = await Promise.resolve().then(() => bytesFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config)).catch(() => Infinity); // out of its range
+    const words = Object.entries(changes).map(([name, value]) => `${name} from ${String(config[name])} to ${String(value)}`);
+    if (bytes < 0.97 * now) ways.push({ bytes, sentence: `Set ${words.join(' and ')} (${what}): about ${gigabytes(bytes)}.` });
+    return bytes;
+  };
+  for (const [changes, what] of GENTLE) {
+    const { tuned_blocks: _, ...asked } = changes, applies = Object.entries(asked).every(([name, value]) => name in config && config[name] !== value && !(name === 'tune' && config.tune !== 'full'));
+    if (applies && !(Object.keys(asked).length > 1 && ways.some(({ bytes }) => bytes <= goal))) await consider(changes, what);
+  }
+  const small = smallerModel(project, config), shorter: typeof ways = [];
+  const gentle = ways.splice(0);
+  for (const [name, factor, what] of LEVERS[recipe]) {
+    let after = Number(config[name]);
+    for (let i = 0; i < HALVINGS; i++) {
+      const next = Math.max(1, Math.floor(after * factor));
+      if (next === after) break;
+      after = next;
+      if (!((await consider({ [name]: after }, what)) > goal)) break;
     }
-  });
-  const smaller = smallerModel(project, config);
-  const model = smaller === null ? 'Use a smaller model; the Models screen lists what each one takes.' : `Use the smaller model "${smaller.name}": about ${gigabytes(bytesOf({ ...config, policy: smaller.name }))}.`;
-  return [...levers.toSorted((a, b) => a.bytes - b.bytes).map(({ sentence }) => sentence).slice(0, 2), ...(recipe === 'pretrain' ? [] : [model]), 'Close other programs, so that more memory is free.', 'Run it on a machine with more memory: copy the project folder there.'].slice(0, 3);
+    const best = ways.splice(0).at(-1);
+    if (best) shorter.push(best);
+  }
+  const sorted = (list: typeof ways) => list.toSorted((a, b) => Number(a.bytes > goal) - Number(b.bytes > goal) || a.bytes - b.bytes);
+  const fitting = [...gentle.filter(({ bytes }) => bytes <= goal), ...sorted(shorter).filter(({ bytes }) => bytes <= goal)], rest = sorted([...gentle, ...shorter].filter(({ bytes }) => bytes > goal));
+  const model = small === null ? 'Use a smaller model; the Models screen lists what each one takes.' : `Use the smaller model "${small.name}": about ${gigabytes(await bytesFor({ ...config, policy: small.name }))}.`;
+  return [...[...fitting, ...rest].map(({ sentence }) => sentence).slice(0, 2), ...(recipe === 'pretrain' ? [] : [model]), 'Close other programs, so that more memory is free.', 'Run it on a machine with more memory: copy the project folder there.'].slice(0, 3);
 }
 
 function smallerModel(project: Project, config: Config): { name: string } | null {
@@ -125,7 +159,8 @@ function smallerModel(project: Project, config: Config): { name: string } | null
   return sized.filter(({ size }) => size < own).sort((a, b) => b.size - a.size)[0] ?? null;
 }
 
-const gigabytes = (bytes: number): string => (bytes < 0.95e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
+/** "840 MB" or "2.5 GB" */
+export const gigabytes = (bytes: number): string => (bytes < 0.95e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 function duration(seconds: number): string {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;

@@ -1,6 +1,9 @@
 // What the project has, in the numbers that recipes go by: prompts, references, rankings, and how long texts are in tokens.
 
-import type { Split } from '#core/contract.ts';
+import type { Message, Split } from '#core/contract.ts';
+import { encodeAnswers, encodePrompts } from '#core/jobs/prompt-tokens.ts';
+import { tokenizerOf } from '#core/service/desk/token-spans.ts';
+import { listPolicies } from '#core/store/policies.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { countPrompts } from '#core/store/prompts.ts';
@@ -33,13 +36,51 @@ export function factsOf(project: Project): Facts {
   };
 }
 
-/** Lengths in tokens, from the first and newest few hundred texts: enough for an estimate. */
-export interface Lengths { prompt: number; longestPrompt: number; completion: number; /** completions a ranking */ ranked: number }
+/** Lengths in tokens. */
+export interface Lengths {
+  prompt: number;
+  longestPrompt: number;
+  /** reference completions, with the token that ends them */
+  reference: number;
+  longestReference: number;
+  /** sampled completions */
+  completion: number;
+  /** completions a ranking */
+  ranked: number;
+  /** a prompt with all completions of its ranking */
+  longestRanked: number;
+}
 
-export function lengthsOf(project: Project): Lengths {
-  const written = query<{ tokens: number | null; characters: number | null }>(project, 'SELECT avg(tokens) AS tokens, avg(length(text)) AS characters FROM (SELECT tokens, text FROM completions WHERE tokens > 0 ORDER BY id DESC LIMIT 200)').get()!;
-  const perToken = written.tokens && written.characters ? Math.max(1, written.characters / written.tokens) : 4;
-  const prompts = query<{ mean: number | null; most: number | null }>(project, 'SELECT avg(length(text)) AS mean, max(length(text)) AS most FROM (SELECT text FROM prompts ORDER BY id LIMIT 300)').get()!;
-  const ranked = query<{ n: number | null }>(project, 'SELECT avg(n) AS n FROM (SELECT count(*) AS n FROM ranking_items WHERE ranking_id IN (SELECT id FROM rankings ORDER BY id DESC LIMIT 200) GROUP BY ranking_id)').get()!;
-  return { prompt: (prompts.mean ?? 400) / perToken, longestPrompt: (prompts.most ?? 800) / perToken, completion: written.tokens ?? 40, ranked: ranked.n ?? 4 };
+const READ = 256, LONGEST = 8, NEWEST = 200; // texts: enough for an estimate
+const CHARACTERS_A_TOKEN = 4; // where no tokenizer says it
+const known = new WeakMap<Project, { stamp: string; lengths: Promise<Lengths> }>();
+
+/** As the tokenizer of a model counts them (null: of none in particular), from the first few hundred and the longest prompts. */
+export function lengthsOf(project: Project, model: string | null): Promise<Lengths> {
+  const count = (table: string) => countOnce(project, `SELECT count(*) AS n FROM ${table}`, []), stamp = [model, count('prompts'), count('completions'), count('rankings')].join('/');
+  const before = known.get(project);
+  if (before?.stamp === stamp) return before.lengths;
+  const lengths = measured(project, model);
+  known.set(project, { stamp, lengths });
+  return lengths;
+}
+
+type Row = { text: string; messages: string | null; reference: string | null };
+async function measured(project: Project, model: string | null): Promise<Lengths> {
+  const rows = ['id', 'length(text) DESC', 'length(reference) DESC'].flatMap((order, i) => query<Row>(project, `SELECT text, messages, reference FROM prompts ORDER BY ${order} LIMIT ${i ? LONGEST : READ}`).all());
+  const policy = listPolicies(project).find(({ name }) => name === model), tokenizer = policy ? await tokenizerOf(project, policy) : null, guess = (text: string) => Math.ceil(text.length / CHARACTERS_A_TOKEN);
+  const asked = rows.map(({ text, messages }) => ({ text, messages: messages === null ? null : (JSON.parse(messages) as Message[]) }));
+  const answers = rows.flatMap(({ reference }, i) => (reference === null ? [] : [{ prompt: asked[i]!, text: reference, ended: true, written: true }]));
+  const [prompts, references] = await (tokenizer ? Promise.all([encodePrompts(tokenizer, asked), encodeAnswers(tokenizer, answers)]).then((lists) => lists.map((ids) => ids.map(({ length }) => length))) : Promise.reject(new Error('no tokenizer')))
+    .catch(() => [asked.map(({ text }) => guess(text)), answers.map(({ text }) => guess(text) + 1)]); // a chat template may refuse a conversation: then the run says so
+  const mean = (values: readonly number[], otherwise: number) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : otherwise), most = (values: readonly number[], otherwise: number) => values.reduce((a, b) => Math.max(a, b), values.length ? 1 : otherwise);
+  const perToken = Math.max(1, rows.reduce((total, { text }) => total + text.length, 0) / Math.max(1, prompts!.reduce((a, b) => a + b, 0))) || CHARACTERS_A_TOKEN;
+  const { tokens } = query<{ tokens: number | null }>(project, `SELECT avg(tokens) AS tokens FROM (SELECT tokens FROM completions WHERE tokens > 0 ORDER BY id DESC LIMIT ${NEWEST})`).get()!;
+  const ranked = query<{ n: number; tokens: number }>(project, `SELECT count(*) AS n, (SELECT length(text) FROM prompts WHERE id = r.prompt_id) / ? + sum(CASE WHEN c.tokens > 0 THEN c.tokens ELSE length(c.text) / ? END) AS tokens
+    FROM (SELECT id, prompt_id FROM rankings ORDER BY id DESC LIMIT ${NEWEST}) r JOIN ranking_items i ON i.ranking_id = r.id JOIN completions c ON c.id = i.completion_id GROUP BY r.id`).all(perToken, perToken);
+  const head = prompts!.slice(0, READ), completion = tokens ?? 40, longestPrompt = most(prompts!, 200);
+  return {
+    prompt: mean(head, 100), longestPrompt, reference: mean(references!, completion), longestReference: most(references!, 2 * completion), completion,
+    ranked: mean(ranked.map(({ n }) => n), 4), longestRanked: Math.ceil(most(ranked.map((one) => one.tokens), longestPrompt + 4 * completion)),
+  };
 }

@@ -4,12 +4,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Finish, MetricPoint, Prompt, RunSample } from '#core/contract.ts';
 import { runFolderOf } from '#core/jobs/execute.ts';
+import type { RecipeName } from '#core/jobs/recipes.ts';
 import { followLines, lastLines } from '#core/jobs/new-lines.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { drawnByRun } from '#core/store/run-completions.ts';
 import { getRun } from '#core/store/runs.ts';
 import type { Handlers } from '#core/service/handlers.ts';
+import { checkFits } from './estimate.ts';
 import { checkStart } from './recipes.ts';
 
 const LOG_LINES = 500;
@@ -50,8 +52,9 @@ async function samplesOf(project: Project, runId: string): Promise<{ samples: Ru
 }
 
 export const runHandlers = {
-  'runs.start': ({ project, runs }, { recipe, config, name }) => {
+  'runs.start': async ({ project, runs }, { recipe, config, name }) => {
     checkStart(project, recipe, config);
+    await checkFits(project, runs, recipe as RecipeName, config);
     return runs.start(recipe, config, name);
   },
   'runs.list': ({ runs }) => runs.list(),

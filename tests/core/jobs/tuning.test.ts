@@ -3,15 +3,17 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
 import { adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { resumeRun, startRun } from '#core/jobs/start.ts';
 import { isAdapterTensor } from '#core/models/adapter.ts';
 import { blockParameters } from '#core/models/architecture.ts';
 import { loadCheckpoint, loadShared } from '#core/models/checkpoint.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
-import { getPolicy, policyPath } from '#core/store/policies.ts';
+import { saveGguf } from '#core/models/gguf-model.ts';
+import { addPolicy, getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { makeTinyProject, metricsOf, QUICK_PPO, QUICK_SFT, runFile, temporaryProjects, timeless } from './tiny-project.ts';
+import { errorFrom, makeTinyProject, metricsOf, QUICK_PPO, QUICK_SFT, runFile, temporaryProjects, timeless } from './tiny-project.ts';
 
 const fresh = temporaryProjects();
 const REWARD = { batch: 4, learning_rate: 3e-3, steps_a_run: 2, validation: 0.25, seed: 2 };
@@ -104,4 +106,44 @@ test('adapters over one base, and a copy tuned in part, hold its arrays once', a
   for (const name of Object.keys(base.weights)) expect(judge.weights[name] ?? base.weights[name], name).toBe(base.weights[name]);
   const first = blockParameters(base.architecture, 0).map(({ name }) => name);
   for (const name of ['transformer.wte.weight', ...first]) expect(part.weights[name], name).toBe(base.weights[name]);
+});
+
+test('reward: stopped while the frozen blocks are still reading, a run leaves nothing half-read behind and ends in the same bits', async () => {
+  const settings = { ...REWARD, tune: 'blocks', tuned_blocks: 1 };
+  const whole = await startRun(project, 'reward', settings, null), stopped = await startRun(project, 'reward', settings, null, { stopping: () => true });
+  expect([stopped.status, metricsOf(project, stopped.id)]).toEqual(['stopped', []]);
+  expect(fs.existsSync(runFile(project, stopped.id, 'features.f32'))).toBe(false);
+  await resumeRun(project, stopped.id);
+  expect(fs.readFileSync(path.join(modelOf(stopped.id), 'model.safetensors')).equals(fs.readFileSync(path.join(modelOf(whole.id), 'model.safetensors')))).toBe(true);
+});
+
+test('no block and no head of its own: a language model of which nothing would learn is refused', async () => {
+  const error = await errorFrom(() => startRun(project, 'sft', { ...QUICK_SFT, tune: 'blocks', tuned_blocks: 0 }, null));
+  expect([error.code, error.message]).toEqual(['bad-argument', expect.stringContaining('its head is its embedding')]);
+});
+
+describe('a llama whose output matrix is its own, as a GGUF file', () => {
+  let llama: Project, file: string;
+  beforeAll(async () => {
+    llama = await makeTinyProject(fresh(), { family: 'llama' });
+    const base = path.join(llama.folder, 'models', 'base'), json = (name: string) => JSON.parse(fs.readFileSync(path.join(base, name), 'utf8')) as Record<string, unknown>, model = loadCheckpoint(base);
+    file = path.join(llama.folder, 'models', 'base.gguf');
+    saveGguf(file, model, { type: 'F16', name: 'base', tokenizer: ggufTokenizerFields({ tokenizer: json('tokenizer.json'), config: json('tokenizer_config.json'), chatTemplate: null }, { vocabulary: 300, stops: model.architecture.stops, file: base }) });
+    addPolicy(llama, { name: 'packed', kind: 'base', path: file });
+  }, 120_000);
+  afterAll(() => llama.close());
+  const tune = async (changes: Record<string, unknown>) => runFile(llama, (await startRun(llama, 'sft', { ...QUICK_SFT, policy: 'packed', ...changes }, null)).id, 'model');
+
+  test('lora: an adapter over the file, with a tokenizer of its own', async () => {
+    const folder = await tune(LORA);
+    expect(fs.realpathSync(adapterBase(folder))).toBe(fs.realpathSync(file));
+    expect(fs.existsSync(path.join(folder, 'tokenizer.json'))).toBe(true);
+    expect(changed(loadCheckpoint(file).weights, loadShared(folder).weights)).toEqual([]);
+  });
+
+  test('no block: the output matrix learns, and nothing else', async () => {
+    const folder = await tune({ tune: 'blocks', tuned_blocks: 0 });
+    expect(changed(loadCheckpoint(file).weights, loadCheckpoint(folder).weights)).toEqual(['lm_head.weight']);
+    expect(fs.existsSync(path.join(folder, 'tokenizer.json'))).toBe(true);
+  });
 });

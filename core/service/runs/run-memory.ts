@@ -1,0 +1,159 @@
+// What a run would hold at its peak, from headers and counts: weights, trainers, evaluators, sampler, and the process itself.
+//
+// Arrays that several of its models have in common count once, as they are held once. No weights are read.
+
+import path from 'node:path';
+import type { Config, Policy } from '#core/contract.ts';
+import { readConfig } from '#core/jobs/config.ts';
+import { runFolderOf } from '#core/jobs/execute.ts';
+import { readManifest } from '#core/jobs/job.ts';
+import type { Manifest } from '#core/jobs/job.ts';
+import { isLarge } from '#core/jobs/large-models.ts';
+import type { RecipeName } from '#core/jobs/recipes.ts';
+import { learningParts, TUNING_SETTINGS } from '#core/jobs/tuning.ts';
+import type { TuningConfig } from '#core/jobs/tuning.ts';
+import { newArchitecture } from '#core/models/architecture.ts';
+import { checkpointParameters, openCheckpoint } from '#core/models/checkpoint.ts';
+import { DEFAULT_ROWS, PROMPT_STEP } from '#core/models/sampler.ts';
+import { roundedLength } from '#core/models/rows.ts';
+import { rowLength } from '#core/training/language-model.ts';
+import { getPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { criticTraining, evaluatorBytes, featuresBytes, languageTraining, numbersIn, policyTraining, rewardTraining, samplerBytes, startOf, trainerBytes } from './graph-memory.ts';
+import type { Known } from './graph-memory.ts';
+import type { Facts, Lengths } from './recipe-facts.ts';
+
+const PROCESS = 135e6; // the program, its libraries and a run's bookkeeping
+
+const up = (value: number, step: number): number => Math.max(step, Math.ceil(value / step) * step);
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+/** How likely the longest rows of two batches are rounded up to different lengths. */
+const variety = (mean: number, longest: number, step: number): number => Math.min(1, Math.max(0, (longest - mean) / step));
+
+/** A model of the project by its name, as its files describe it. Throws where it is not there. */
+export function knownModel(project: Project, name: string): Known {
+  const { architecture, head, adapter, parameters } = openCheckpoint(policyPath(project, getPolicy(project, name)));
+  return { architecture, head, ...(adapter ? { adapter } : {}), weights: parameters.some((one) => one.name === 'score.bias') ? { 'score.bias': new Float32Array(1) } : {} };
+}
+/** What the run would refuse itself is estimated all the same: a writer that only scores, a judge that only writes. */
+const writer = (project: Project, name: string): Known => ({ ...knownModel(project, name), head: 'language-model', weights: {} });
+function judge(project: Project, name: string): Known {
+  const model = knownModel(project, name);
+  return model.head === 'score' ? model : withHead(model, true);
+}
+/** The reward model that a run would make of it. */
+const withHead = (model: Known, bias: boolean): Known => ({ ...model, head: 'score', weights: bias ? { 'score.bias': new Float32Array(1) } : {} });
+
+/** Every array of a model by where it comes from, with its bytes: what two models have under one name is held once. */
+function arraysOf(project: Project, { path: stored, runId }: Policy): Map<string, number> {
+  const folder = path.resolve(project.folder, stored), { adapter, parameters } = openCheckpoint(folder);
+  const sizes = new Map(parameters.map(({ name, shape }) => [name, 4 * shape.reduce((a, b) => a * b, 1)])), arrays = new Map<string, number>();
+  const from = (place: string, name: string) => arrays.set(`${place} ${name}`, sizes.get(name)!);
+  const own = adapter ? null : tunedPart(project, runId);
+  for (const name of sizes.keys()) {
+    if (adapter) from(name.includes('.lora_') || name.startsWith('score.') ? folder : adapter.base, name);
+    else from(own && !own.learnt.has(name) ? own.base : folder, name);
+  }
+  return arrays;
+}
+
+/** Of a model that a run made by tuning its last blocks: what was learnt, and the model that all else is from. */
+function tunedPart(project: Project, runId: string | null): { base: string; learnt: ReadonlySet<string> } | null {
+  if (runId === null) return null;
+  try {
+    const { config, models } = readManifest(runFolderOf(project.folder, runId)) as Manifest, from = models.policy ?? models.base;
+    if (config.tune !== 'blocks' || !from) return null;
+    const base = path.resolve(project.folder, from.path), origin = listPolicies(project).find((policy) => policyPath(project, policy) === base);
+    const { parameters } = learningParts(withHead(openedModel(base), true), tuningOf(config)), before = origin ? tunedPart(project, origin.runId) : null;
+    return { base: before?.base ?? base, learnt: new Set([...parameters.map(({ name }) => name), ...(before?.learnt ?? [])]) };
+  } catch {
+    return null; // its run or its base is gone: then it counts whole
+  }
+}
+function openedModel(folder: string): Known {
+  const { architecture, head } = openCheckpoint(folder);
+  return { architecture, head, weights: {} };
+}
+const tuningOf = (config: Config): TuningConfig => readConfig(TUNING_SETTINGS, Object.fromEntries(Object.entries(config).filter(([name]) => name in TUNING_SETTINGS)));
+
+/** Bytes of the weights of these models together, what several have in common once. */
+export function weightBytes(project: Project, names: readonly string[]): number {
+  const arrays = new Map(names.flatMap((name) => [...arraysOf(project, getPolicy(project, name))]));
+  return sum([...arrays.values()]);
+}
+
+/** A model with an adapter, of which all or some blocks are to learn, is added up beside what was read. */
+const mergedBytes = (model: Known, { tune }: TuningConfig): number => (model.adapter && tune !== 'lora' ? 4 * numbersIn(checkpointParameters(startOf(model, { tune } as TuningConfig))) : 0);
+
+/** `config` is complete. Throws where it names a model that is not there. */
+export async function bytesOfRun(project: Project, recipe: RecipeName, config: Config, facts: Facts, lengths: Lengths): Promise<number> {
+  return PROCESS + (await HOLDS[recipe]({ project, config, facts, lengths, number: (name) => Number(config[name]), text: (name) => String(config[name] ?? '') }));
+}
+
+interface Asked { project: Project; config: Config; facts: Facts; lengths: Lengths; number(name: string): number; text(name: string): string }
+
+const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
+  pretrain: async ({ config, number }) => {
+    const channels = number('channels'), context = number('context');
+    const architecture = newArchitecture({ family: config.family as 'gpt2', vocabulary: number('vocabulary'), channels, layers: number('layers'), heads: number('heads'), feedForward: config.family === 'gpt2' ? 4 * channels : up((8 * channels) / 3, 32), context, endOfText: 0 });
+    const start: Known = { architecture, head: 'language-model', weights: {} };
+    return 4 * numbersIn(checkpointParameters(start)) + await texts(start, tuningOf({ micro_batch: config.micro_batch! }), { rows: number('batch'), steps: number('steps'), stepsARun: number('steps_a_run'), T: rowLength(context + 1, 16), Q: rowLength(context + 1, 16), varied: 0, validated: number('validation') > 0 ? 32 : 0, tokens: context, predicted: context - 1 });
+  },
+  sft: async ({ project, config, facts, lengths, number, text }) => {
+    const model = writer(project, text('policy')), tuning = tuningOf(config), start = startOf(model, tuning), { context } = model.architecture;
+    const tokens = Math.min(context, lengths.longestPrompt + lengths.longestReference), T = rowLength(tokens, 16), asked = up(lengths.longestReference, 16), shown = Math.min(number('show_prompts'), facts.prompts.validation + facts.prompts.test);
+    const show = { prompts: Math.min(DEFAULT_ROWS, shown), each: 1, prompt: lengths.longestPrompt, written: number('show_max_new'), choice: { temperature: number('show_temperature'), topK: 0, topP: 1 }, kept: 1, adapter: start.adapter?.settings };
+    const showing = shown && show.prompt + show.written <= context ? await samplerBytes(start, show) + await evaluatorBytes(start, { groups: shown, tokens: show.prompt + show.written, slots: up(show.written, 16), shared: false, temperature: 1 }) : 0;
+    const training = await texts(start, tuning, {
+      rows: number('batch'), steps: Math.floor(facts.references / number('batch')) * number('epochs'), stepsARun: number('steps_a_run'), T, Q: config.loss_on === 'everything' || asked > 0.75 * T ? T : asked,
+      varied: variety(lengths.prompt + lengths.reference, tokens, 16), validated: Math.min(256, facts.prompts.validation), tokens, predicted: asked,
+    });
+    return weightBytes(project, [text('policy')]) + mergedBytes(model, tuning) + (isLarge(model.architecture) ? Math.max(training, showing) : training + showing);
+  },
+  reward: async ({ project, config, facts, lengths, number, text }) => {
+    const base = knownModel(project, text('policy')), tuning = tuningOf(config), start = startOf(withHead(base, config.head_bias === true), tuning), { layers, channels } = base.architecture;
+    const K = Math.round(lengths.ranked), longest = lengths.longestRanked, shape = { T: roundedLength(longest), Q: K, shared: K > 1 }, layer = tuning.tune === 'blocks' ? Math.max(0, layers - tuning.tuned_blocks) : 0;
+    const held = Math.round(facts.rankings * number('validation')), rows = Math.min(number('batch'), facts.rankings - held), steps = Math.floor(((facts.rankings - held) * number('epochs')) / rows), K0 = Math.min(number('steps_a_run'), steps);
+    const { pool, state } = await trainerBytes({ start, config: tuning, rows, steps: K0, kept: steps > K0 ? 2 : 1, ...rewardTraining(shape, layer) });
+    const fed = layer ? 2 * 4 * K0 * rows * (layer === layers ? K : shape.T) * channels : 0;
+    const scored = Math.max(await evaluatorBytes(start, { groups: held, tokens: longest, slots: K, shared: K > 1, temperature: null }), config.zero === 'none' ? 0 : await evaluatorBytes(start, { groups: Math.min(256, facts.references), tokens: lengths.longestPrompt + lengths.longestReference, slots: 1, shared: false, temperature: null }));
+    return weightBytes(project, [text('policy')]) + mergedBytes(base, tuning) + state + Math.max(layer ? await featuresBytes(start, layer, facts.rankings - held, longest, K) : 0, pool + fed, scored);
+  },
+  sample: async ({ project, config, facts, lengths, number, text }) => {
+    const model = { ...writer(project, text('policy')), adapter: undefined }, k = number('k'), there = config.split ? facts.prompts[config.split as 'train'] : sum(Object.values(facts.prompts));
+    const asked = Math.min(there, number('prompts') || there), prompts = Math.min(asked, Math.max(1, Math.floor(DEFAULT_ROWS / k)));
+    return 4 * numbersIn(checkpointParameters(model)) + await samplerBytes(model, { prompts, each: k, prompt: lengths.longestPrompt, written: number('max_new'), choice: { temperature: number('temperature'), topK: number('top_k'), topP: number('top_p') }, kept: 1 + (asked > prompts ? variety(lengths.prompt, lengths.longestPrompt, PROMPT_STEP) : 0) });
+  },
+  score: async ({ project, facts, lengths, text }) => sum(await Promise.all([['reward', null] as const, ['reference', 1] as const].map(async ([field, temperature]) => {
+    if (!text(field)) return 0;
+    const model = { ...(temperature === null ? judge : writer)(project, text(field)), adapter: undefined }, K = Math.max(1, Math.round(lengths.ranked)), tokens = Math.max(lengths.longestRanked, lengths.longestPrompt + K * lengths.completion);
+    return 4 * numbersIn(checkpointParameters(model)) + await evaluatorBytes(model, { groups: Math.max(1, Math.min(64, facts.completions / K)), tokens, slots: temperature === null ? K : up(K * lengths.completion, 16), shared: K > 1, temperature });
+  }))),
+  ppo: async ({ project, config, facts, lengths, number, text }) => {
+    const policy = writer(project, text('policy')), reward = judge(project, text('reward')), tuning = tuningOf(config), large = isLarge(policy.architecture);
+    const learner = startOf(policy, tuning), critic = startOf(reward, tuning), k = number('samples_per_prompt'), N = number('max_new'), temperature = number('temperature');
+    const prompts = Math.max(1, Math.floor(number('episodes') / k)), rows = Math.max(1, Math.floor(prompts / number('minibatches'))), steps = number('epochs') * number('minibatches');
+    const prompt = Math.min(lengths.longestPrompt, policy.architecture.context - N), tokens = prompt + k * N, T = roundedLength(tokens), shared = k > 1, slots = (n: number) => up(n, n < 128 ? 16 : 32);
+    const varied = large ? 1 : 1 + variety(lengths.prompt, prompt, T < 256 ? 8 : T / 8) * (1 - 1 / number('updates')); // two shapes are kept, where so many came up
+    const held = number('evaluate_every') ? Math.min(number('evaluate_prompts'), facts.prompts.validation + facts.prompts.test) : 0;
+    const twice = held && !large ? 2 : varied; // the held-out prompts have graphs of their own
+    const first = await trainerBytes({ start: learner, config: tuning, rows, steps, kept: varied, ...policyTraining({ T, Q: slots(k * N), shared }, temperature) });
+    const second = await trainerBytes({ start: critic, config: tuning, rows, steps, kept: varied, ...criticTraining({ T, Q: slots(k * (N + 1)), shared }) });
+    const read = async (model: Known, temp: number | null, wanted: number) => twice * await evaluatorBytes(model, { groups: prompts, tokens, slots: wanted, shared, temperature: temp });
+    const phases = [
+      twice * await samplerBytes(learner, { prompts: Math.max(1, Math.min(prompts, Math.floor(Math.min(64, number('episodes')) / k))), each: k, prompt, written: N, choice: { temperature, topK: 0, topP: 1 }, kept: 1, adapter: learner.adapter?.settings }),
+      await read(policy, temperature, slots(k * N)) + await read(critic, null, slots(k * (N + 1))) + await read(reward, null, k),
+      first.pool, second.pool,
+    ];
+    return weightBytes(project, [text('policy'), text('reward')]) + mergedBytes(policy, tuning) + mergedBytes(reward, tuning) + first.state + second.state + (large ? Math.max(...phases) : sum(phases));
+  },
+};
+
+interface Texts { rows: number; steps: number; stepsARun: number; T: number; Q: number; /** how likely another call has rows of another shape */ varied: number; /** texts to validate with */ validated: number; tokens: number; predicted: number }
+/** Next-token training and its validation. */
+async function texts(start: Known, config: TuningConfig, { rows, steps, stepsARun, T, Q, varied, validated, tokens, predicted }: Texts): Promise<number> {
+  const large = isLarge(start.architecture), K = Math.max(1, Math.min(stepsARun, steps)), { pool, state } = await trainerBytes({ start, config, rows, steps: K, kept: Math.min(2, 1 + (steps % K ? 1 : 0) + (steps > K ? varied : 0)), ...languageTraining(T, Q) });
+  const validating = await evaluatorBytes(start, { groups: validated, tokens, slots: up(predicted, 16), shared: false, temperature: 1 });
+  return state + (large ? Math.max(pool, validating) : pool + validating);
+}
