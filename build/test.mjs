@@ -4,10 +4,15 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:f
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
+import { softwareDevice } from './swiftshader.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const reports = join(root, 'out/test');
 const BROWSER_TESTS = 'tests/app';
+/** The same tests on WebGPU: every operator, the models and one whole PPO update against PyTorch's numbers. */
+const WEBGPU_TESTS = ['tests/core/autodiff/operators.test.ts', 'tests/core/models/reference.test.ts', 'tests/core/training/ppo-reference.test.ts'];
+/** Of the families two, of the update one; each of these takes seconds where a processor plays the card. */
+const NOT_ON_WEBGPU = ['llama-untied', 'qwen', 'gpt_neox', 'older spelling', 'one epoch a run', 'D3:', 'D20:', 'a step raises', 'without a derivative', ...(existsSync(join(root, '../shared/reference')) ? ['own small fixtures'] : [])];
 const LINTED = ['core', 'electron', 'renderer', 'build', 'tests', 'vitest.config.ts', 'playwright.config.ts'];
 
 /** What one section found; `skips` are { name, reason }. */
@@ -84,6 +89,16 @@ async function runVitest(filters) {
   return countVitest(readReport(file), code);
 }
 
+async function runOnWebGpu() {
+  const environment = softwareDevice();
+  if (!environment) return tally(0, 0, [{ name: `${WEBGPU_TESTS.join(', ')} on WebGPU`, reason: 'no WebGPU device: no Chromium with SwiftShader' }]);
+  const file = join(reports, 'webgpu.json');
+  const code = await run('vitest/vitest.mjs', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, '--testNamePattern', `^(?!.*(${NOT_ON_WEBGPU.join('|')}))`, ...WEBGPU_TESTS], { environment });
+  const report = readReport(file);
+  for (const one of report?.testResults ?? []) one.assertionResults = one.assertionResults.filter(({ status }) => status !== 'skipped' && status !== 'pending'); // what was not asked for is no skip
+  return countVitest(report, code);
+}
+
 async function runPlaywright(filters) {
   const folder = join(root, BROWSER_TESTS);
   if (!existsSync(folder) || !readdirSync(folder, { recursive: true }).some((name) => name.endsWith('.spec.ts'))) {
@@ -110,6 +125,7 @@ function sections(filters) {
     all && ['types of the shell', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'electron']))],
     all && ['lint', async () => asOneTest(await run('oxlint/bin/oxlint', ['--deny-warnings', ...LINTED.filter((path) => existsSync(join(root, path)))]))],
     (all || forVitest.length > 0) && ['tests', () => runVitest(forVitest)],
+    all && ['tests on WebGPU', runOnWebGpu],
     (all || forBrowser.length > 0) && ['browser tests', () => runPlaywright(forBrowser)],
   ].filter(Boolean);
 }

@@ -1,17 +1,23 @@
 // From a program to something that runs: build the step, lower it, encode it, open it.
 //
 // A program is one step as a function of tensors: `state` is carried from step to step and never leaves the runtime inside
-// a run, `frozen` enters unchanged, `feeds` differ each step. The looped lowering (processor, CUDA) wraps K steps in one
-// ONNX Loop; the single lowering runs one step at a time, which is also the form WebGPU needs. A lowering for another
-// provider is another entry of `lowerings`.
+// a run, `frozen` enters unchanged, `feeds` differ each step. Processor and CUDA wrap K steps in one ONNX Loop; WebGPU has
+// none and runs a graph of one step K times, its state staying on the device. What a provider lacks, or does better
+// otherwise, stands in lowerings/.
 
 import { TastemakerError } from '#core/errors.ts';
-import { createGraph, input, show, sizeOf } from './graph.ts';
-import type { Graph, Tensor, TensorData, TensorType } from './graph.ts';
+import { createChain } from './chain.ts';
+import { chosenDevice } from './device.ts';
+import type { Device } from './device.ts';
+import { createGraph, input, PLAIN, scalar, show, sizeOf } from './graph.ts';
+import type { Graph, Lowering, Tensor, TensorData, TensorType } from './graph.ts';
 import { loop } from './loop.ts';
+import { cuda } from './lowerings/cuda.ts';
+import { webgpu } from './lowerings/webgpu.ts';
 import { encodeModel } from './onnx.ts';
-import { identity } from './ops/movement.ts';
+import { greaterOrEqual } from './ops/elementwise.ts';
 import { gather } from './ops/indexing.ts';
+import { identity } from './ops/movement.ts';
 import { openSession } from './session.ts';
 import type { SessionOptions, Value } from './session.ts';
 
@@ -23,6 +29,8 @@ export interface Program {
   state: Types;
   frozen: Types;
   feeds: Types;
+  /** an output, a number: where it falls below 1 the steps after this one are left out */
+  until?: string;
   /** one step: what the state becomes, and what to report */
   step(given: { graph: Graph; state: Tensors; frozen: Tensors; feeds: Tensors }): { state: Tensors; outputs: Tensors };
 }
@@ -35,18 +43,26 @@ export interface Executable {
   release(): Promise<void>;
 }
 
-export type Lowering = 'single' | 'loop';
+/** One step a run, K in a Loop, or a graph of one that is run K times. */
+export type Form = 'single' | 'loop' | 'chain';
+const formOf = (steps: number, { provider }: Device): Form => (steps === 1 ? 'single' : provider === 'webgpu' ? 'chain' : 'loop');
+/** How operators are built for a device. */
+export const loweringOf = (device: Device): Lowering => ({ cpu: () => PLAIN, cuda: () => cuda(device), webgpu: () => webgpu })[device.provider]();
+
 interface Lowered {
   feeds: Types;
   state: Tensors;
   outputs: Tensors;
 }
 
-const lowerings: Record<Lowering, (program: Program, graph: Graph, given: { state: Tensors; frozen: Tensors }, steps: number) => Lowered> = {
-  single: (program, graph, given) => {
-    const feeds = inputs(graph, 'feeds', program.feeds);
-    return { feeds: program.feeds, ...stepped(program, { graph, ...given, feeds }) };
-  },
+type Build = (program: Program, graph: Graph, given: { state: Tensors; frozen: Tensors }, steps: number) => Lowered;
+const single: Build = (program, graph, given) => {
+  const feeds = inputs(graph, 'feeds', program.feeds);
+  return { feeds: program.feeds, ...stepped(program, { graph, ...given, feeds }) };
+};
+const forms: Record<Form, Build> = {
+  single,
+  chain: single,
   loop: (program, graph, given, steps) => {
     const stackedTypes = mapValues(program.feeds, ({ dtype, shape }) => ({ dtype, shape: [steps, ...shape] }));
     const stackedFeeds = inputs(graph, 'feeds', stackedTypes);
@@ -56,7 +72,8 @@ const lowerings: Record<Lowering, (program: Program, graph: Graph, given: { stat
       const feeds = mapValues(stackedFeeds, (tensor) => gather(tensor, iteration));
       const result = stepped(program, { graph: inner, state: zip(stateNames, state), frozen: given.frozen, feeds });
       outputNames = Object.keys(result.outputs);
-      return { carried: stateNames.map((name) => result.state[name]!), stacked: outputNames.map((name) => result.outputs[name]!) };
+      const goOn = program.until === undefined ? {} : { goOn: greaterOrEqual(result.outputs[program.until]!, scalar(inner, 1)) };
+      return { carried: stateNames.map((name) => result.state[name]!), stacked: outputNames.map((name) => result.outputs[name]!), ...goOn };
     });
     return { feeds: stackedTypes, state: zip(stateNames, carried), outputs: zip(outputNames, stacked) };
   },
@@ -73,40 +90,75 @@ function stepped(program: Program, given: Parameters<Program['step']>[0]): Retur
   return { state: kept, outputs };
 }
 
-/** `program` for `steps` steps a run as one graph, whose outputs are the state and what is reported. */
-export function lower(program: Program, steps = 1, lowering: Lowering = steps > 1 ? 'loop' : 'single'): { graph: Graph; feeds: Types; state: Tensors; outputs: Tensors } {
-  const graph = createGraph();
+/** `program` for `steps` steps a run as one graph, whose outputs are the state and what is reported. A chain's graph is that of one step. */
+export function lower(program: Program, steps = 1, { device = chosenDevice(), form = formOf(steps, device) }: { device?: Device; form?: Form } = {}): { graph: Graph; given: { state: Tensors; frozen: Tensors }; feeds: Types; state: Tensors; outputs: Tensors } {
+  const graph = createGraph(null, loweringOf(device));
   const given = { state: inputs(graph, 'state', program.state), frozen: inputs(graph, 'frozen', program.frozen) };
-  const lowered = lowerings[lowering](program, graph, given, steps);
+  const lowered = forms[form](program, graph, given, steps);
   const taken = new Set<Tensor>();
   const out = (tensors: Tensors) => mapValues(tensors, (tensor) => {
     const own = tensor.node && !taken.has(tensor) ? tensor : identity(tensor); // what is also an input or a constant, or is used twice, needs a name of its own
     taken.add(own);
     return own;
   });
-  return { graph, feeds: lowered.feeds, state: out(lowered.state), outputs: out(lowered.outputs) };
+  return { graph, given, feeds: lowered.feeds, state: out(lowered.state), outputs: out(lowered.outputs) };
+}
+
+export interface CompileOptions extends SessionOptions {
+  steps?: number;
+  form?: Form;
+  /** what of `frozen` stays as it is for as long as this is used: a device keeps it, and runs need not bring it */
+  constants?: Readonly<Arrays> | undefined;
 }
 
 /** Compiles `program` for `steps` steps a run. */
-export async function compile(program: Program, { steps = 1, lowering, ...options }: { steps?: number; lowering?: Lowering } & SessionOptions = {}): Promise<Executable> {
-  const { graph, feeds: fed, state: stateOut, outputs } = lower(program, steps, lowering);
-  const session = await openSession(encodeModel(graph, [...Object.values(stateOut), ...Object.values(outputs)]), options);
+export async function compile(program: Program, { steps = 1, device = chosenDevice(), form = formOf(steps, device), constants = {}, ...options }: CompileOptions = {}): Promise<Executable> {
+  const { graph, given, feeds: fed, state: stateOut, outputs } = lower(program, steps, { device, form });
+  const kept = device.provider === 'cpu' ? {} : keptOf(program.frozen, constants), moving = Object.fromEntries(Object.entries(program.frozen).filter(([name]) => !(name in kept)));
+  const externals = new Map(Object.entries(kept).map(([name, { byteLength: length }]) => [given.frozen[name]!, { location: name, offset: 0, length }]));
+  const model = encodeModel(graph, [...Object.values(stateOut), ...Object.values(outputs)], externals);
+  const session = await openSession(model, { ...options, device, beside: Object.entries(kept).map(([path, data]) => ({ path, data })), hold: form === 'chain' ? Object.values(stateOut).map(({ name }) => name) : [] });
+  const results = (state: Readonly<Record<string, Value>>, reported: Readonly<Record<string, Value>>) => ({
+    state: mapValues(stateOut, (tensor) => state[tensor.name]!.data),
+    outputs: mapValues(outputs, (tensor) => reported[tensor.name]!),
+  });
+  if (form !== 'chain') {
+    return {
+      steps,
+      run: async (state, frozen, feeds) => {
+        const values = await session.run({ ...valuesOf('state', program.state, state), ...valuesOf('frozen', moving, frozen), ...valuesOf('feeds', fed, feeds) });
+        return results(values, values);
+      },
+      endProfile: session.endProfile,
+      release: session.release,
+    };
+  }
+  const carried = Object.entries(stateOut).map(([name, from]) => ({ from, to: `state/${name}` }));
+  const chain = createChain(session, steps, carried, program.until === undefined ? null : outputs[program.until]!.name, { ...options, device });
   return {
     steps,
     run: async (state, frozen, feeds) => {
-      const results = await session.run({ ...values('state', program.state, state), ...values('frozen', program.frozen, frozen), ...values('feeds', fed, feeds) });
-      return {
-        state: mapValues(stateOut, (tensor) => results[tensor.name]!.data),
-        outputs: mapValues(outputs, (tensor) => results[tensor.name]!),
-      };
+      const part = (data: TensorData | undefined, k: number) => data && (data.subarray((data.length / steps) * k, (data.length / steps) * (k + 1)) as TensorData);
+      const done = await chain.run(valuesOf('state', program.state, state), valuesOf('frozen', moving, frozen), (k) => valuesOf('feeds', fed, mapValues(feeds, (data) => part(data, k)!)));
+      const reported = mapValues(Object.fromEntries(Object.values(outputs).map((tensor) => [tensor.name, tensor])), (tensor) => stack(done.outputs.map((values) => values[tensor.name]!)));
+      return results(Object.fromEntries(carried.map(({ from, to }) => [from.name, done.state[to]!])), reported);
     },
-    endProfile: session.endProfile,
-    release: session.release,
+    endProfile: chain.endProfile,
+    release: chain.release,
   };
 }
 
+/** Which of the frozen tensors a device keeps. */
+const keptOf = (frozen: Types, constants: Readonly<Arrays>): Arrays => Object.fromEntries(Object.keys(frozen).flatMap((name) => (constants[name] ? [[name, constants[name]]] : [])));
+/** One value a step as one with a leading axis, as a Loop gives it. */
+function stack(values: readonly Value[]): Value {
+  const { dtype, shape, data } = values[0]!, all = new (data.constructor as Float32ArrayConstructor)(data.length * values.length);
+  values.forEach((value, k) => all.set(value.data as Float32Array, k * data.length));
+  return { dtype, shape: [values.length, ...shape], data: all };
+}
+
 const inputs = (graph: Graph, group: string, types: Types): Tensors => mapValues(types, ({ dtype, shape }, name) => input(graph, `${group}/${name}`, dtype, shape));
-const values = (group: string, types: Types, arrays: Readonly<Arrays>): Record<string, Value> =>
+const valuesOf = (group: string, types: Types, arrays: Readonly<Arrays>): Record<string, Value> =>
   Object.fromEntries(Object.entries(types).map(([name, type]) => {
     const data = arrays[name], size = sizeOf(type.shape);
     if (data?.length !== size) throw new TastemakerError('bad-graph', `"${group}/${name}" takes ${size} values (${type.dtype}${show(type.shape)}), got ${data?.length ?? 'none'}.`, 'Give one value per element.');

@@ -25,7 +25,7 @@ export function footprint(program: Program, steps = 1): Footprint {
   return { poolBytes: pool.touched(), outputBytes: out.reduce((sum, tensor) => sum + bytesOf(tensor), 0), nodes: nodeCount(graph) };
 }
 
-const WIDTH = { float32: 4, int32: 4, int64: 8, bool: 1 } as const;
+const WIDTH = { float32: 4, bfloat16: 2, int32: 4, int64: 8, bool: 1 } as const;
 const bytesOf = ({ dtype, shape }: TensorType): number => WIDTH[dtype] * sizeOf(shape);
 
 // ---- The pool
@@ -89,7 +89,7 @@ function createPool(): Pool {
 
 const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Identity']);
 
-const emitted = ({ nodes }: Graph): Node[] => nodes.filter(({ operator }) => !operator.compose);
+const emitted = ({ nodes }: Graph): Node[] => nodes.filter(({ composed }) => !composed);
 const nodeCount = (graph: Graph): number => emitted(graph).reduce((sum, { body }) => sum + 1 + (body ? nodeCount(body.graph) : 0), 0);
 
 /** What a node reads, in its body too. */

@@ -28,7 +28,7 @@ export function gradients(loss: Tensor, wanted: readonly Tensor[]): Tensor[] {
     if (contributions.length !== node.inputs.length) {
       throw new TastemakerError('bad-graph', `${name} "${node.name}" gave ${contributions.length} gradients for ${node.inputs.length} inputs.`, 'One gradient per input, null where there is none.');
     }
-    if (node.operator.compose) node.outputs.forEach((output, i) => (gathered.delete(output), dys[i] && whole.set(output, dys[i]))); // the nodes it is made of are differentiated with it
+    if (node.composed) node.outputs.forEach((output, i) => (gathered.delete(output), dys[i] && whole.set(output, dys[i]))); // the nodes it is made of are differentiated with it
     node.inputs.forEach((input, i) => {
       if (active.has(input) && contributions[i]) gathered.set(input, gather(node, input, contributions[i], gathered.get(input) ?? null));
     });

@@ -5,7 +5,8 @@
 
 import { TastemakerError } from '#core/errors.ts';
 
-export type DType = 'float32' | 'int32' | 'int64' | 'bool';
+/** bfloat16 lives inside graphs only: nothing of ours holds such numbers */
+export type DType = 'float32' | 'bfloat16' | 'int32' | 'int64' | 'bool';
 export type Shape = readonly number[];
 export type TensorData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
 /** int, ints, string, or a float marked as such, because ONNX tells 1 from 1.0 */
@@ -33,6 +34,8 @@ export interface Node {
   readonly outputs: readonly Tensor[];
   readonly attributes: Attributes;
   readonly body: Body | null;
+  /** built from the nodes before it: read by the sweep backwards, left out of the ONNX model */
+  readonly composed: boolean;
 }
 
 /** The inside of a Loop: its graph, and which tensors leave it. */
@@ -51,7 +54,18 @@ export interface Graph {
   readonly counter: { next: number };
   /** where in the model we are, for the names of nodes in error messages */
   readonly scope: string[];
+  /** how operators are built where the graph is going to run */
+  readonly lowering: Lowering;
 }
+
+/** What a provider cannot do, or does better otherwise. */
+export interface Lowering {
+  /** operators by name that are built from others there; null: as it is */
+  readonly operators: Readonly<Record<string, (inputs: readonly Tensor[], attributes: Attributes) => Tensor[] | null>>;
+  /** whether the trips of a loop are built one after the other, for want of a Loop */
+  readonly unrolled: boolean;
+}
+export const PLAIN: Lowering = { operators: {}, unrolled: false };
 
 /** What a gradient rule gives for one input: a tensor, nothing, or a way to add to what has been gathered so far. */
 export type Contribution = Tensor | null | { into: (accumulated: Tensor | null) => Tensor };
@@ -86,7 +100,7 @@ export function operator(definition: Operator): Operator {
   return definition;
 }
 
-export function createGraph(parent: Graph | null = null): Graph {
+export function createGraph(parent: Graph | null = null, lowering: Lowering = PLAIN): Graph {
   return {
     parent,
     depth: parent ? parent.depth + 1 : 0,
@@ -95,6 +109,7 @@ export function createGraph(parent: Graph | null = null): Graph {
     constants: parent ? parent.constants : new Map(),
     counter: parent ? parent.counter : { next: 0 },
     scope: parent ? parent.scope : [],
+    lowering: parent ? parent.lowering : lowering,
   };
 }
 
@@ -160,13 +175,13 @@ export function apply(op: Operator, inputs: readonly Tensor[], attributes: Attri
     const got = inputs.map((tensor) => `${tensor.dtype}${show(tensor.shape)}`).join(', ');
     throw new TastemakerError('bad-graph', `${op.name} "${name}": expected ${error.message}, got ${got}.`, 'Look at the shapes where this node is built.');
   }
-  if (op.compose) {
-    const made = op.compose(inputs, attributes);
-    graph.nodes.push({ operator: op, name, inputs, outputs: made, attributes, body }); // read by the sweep, left out of the ONNX model
+  const made = graph.lowering.operators[op.name]?.(inputs, attributes) ?? op.compose?.(inputs, attributes);
+  if (made) {
+    graph.nodes.push({ operator: op, name, inputs, outputs: made, attributes, body, composed: true });
     return made;
   }
   const outputs: Tensor[] = [];
-  const node: Node = { operator: op, name, inputs, outputs, attributes, body };
+  const node: Node = { operator: op, name, inputs, outputs, attributes, body, composed: false };
   for (const type of types) outputs.push({ graph, name: `t${graph.counter.next++}`, dtype: type.dtype, shape: type.shape, node, values: null });
   graph.nodes.push(node);
   return outputs;

@@ -1,8 +1,9 @@
 // The Loop operator: a body graph run up to a number of times, with carried state and stacked outputs.
 
+import { TastemakerError } from '#core/errors.ts';
 import { apply, constant, createGraph, input, mismatch, operator, show } from './graph.ts';
 import type { Graph, Tensor } from './graph.ts';
-import { identity } from './ops/movement.ts';
+import { concat, identity, reshape } from './ops/movement.ts';
 
 const Loop = operator({
   name: 'Loop',
@@ -28,8 +29,22 @@ export interface LoopBody {
   goOn?: Tensor;
 }
 
-/** Runs `body(iteration int64, state)` `trips` times. Carried tensors keep their shapes; stacked ones gain a leading axis. */
+/** For a provider without Loop: every trip stands in the graph, and all are made. */
+function oneAfterAnother(graph: Graph, trips: number, state: readonly Tensor[], body: (iteration: Tensor, state: Tensor[], graph: Graph) => LoopBody): ReturnType<typeof loop> {
+  let carried = [...state];
+  const rows: Tensor[][] = [];
+  for (let trip = 0; trip < trips; trip++) {
+    const made = body(constant(graph, 'int32', [], [trip]), carried, graph);
+    if (made.goOn) throw new TastemakerError('bad-graph', 'A loop that ends early cannot be built trip by trip.', 'Run its body as a program of its own.');
+    carried = [...made.carried];
+    made.stacked.forEach((tensor, i) => (rows[i] ??= []).push(reshape(tensor, [1, ...tensor.shape])));
+  }
+  return { carried, stacked: rows.map((parts) => concat(parts, 0)) };
+}
+
+/** Runs `body(iteration int64 (int32 where trips are built apart), state)` `trips` times. Carried tensors keep their shapes; stacked ones gain a leading axis. */
 export function loop(graph: Graph, trips: number, state: readonly Tensor[], body: (iteration: Tensor, state: Tensor[], graph: Graph) => LoopBody): { carried: Tensor[]; stacked: Tensor[] } {
+  if (graph.lowering.unrolled) return oneAfterAnother(graph, trips, state, body);
   const inner = createGraph(graph);
   const unique = (name: string) => `${name}${inner.counter.next++}`;
   const iteration = input(inner, unique('iteration'), 'int64', []);

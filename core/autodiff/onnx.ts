@@ -5,7 +5,7 @@
 
 import type { Attribute, Body, Graph, Node, Tensor } from './graph.ts';
 
-const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9, bfloat16: 16 } as const;
 const MICROSOFT = 'com.microsoft';
 type Part = Uint8Array;
 
@@ -77,7 +77,7 @@ function nodeProto(node: Node): Part[] {
 function graphProto({ graph, outputs }: Body, externals: Externals): Part[] {
   const constants = graph.parent ? [] : [...graph.constants.values(), ...graph.inputs.filter((tensor) => externals.has(tensor))];
   return [
-    ...graph.nodes.filter((node) => !node.operator.compose).map((node) => message(1, nodeProto(node))),
+    ...graph.nodes.filter(({ composed }) => !composed).map((node) => message(1, nodeProto(node))),
     text(2, graph.parent ? 'body' : 'main'),
     ...constants.map((tensor) => message(5, tensorProto(tensor, externals.get(tensor)))),
     ...graph.inputs.filter((tensor) => !externals.has(tensor)).map((tensor) => message(11, valueInfo(tensor))),

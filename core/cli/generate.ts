@@ -29,7 +29,7 @@ export const generateCommand = defineCommand({
     const prompts = await tokenisePrompts(options.in, rows, tokenizer);
     const settings = { temperature: options.greedy ? 0 : options.temperature, topK: options['top-k'], topP: options['top-p'], maxNew: options['max-new'], seed: options.seed };
     rows.forEach(({ line }, i) => checkLength(options.in, line, prompts[i]!.length, settings.maxNew, architecture.context));
-    const sampler = createSampler(withStops(architecture, tokenizer));
+    const sampler = createSampler(withStops(architecture, tokenizer), { constants: weights });
     const sampled = await inPortions('generate', prompts, PORTION, async (some, first) => (await sampler.sample(weights, some.map((prompt, i) => ({ prompt, streams: [`generate/${first + i}`] })), settings)).flat());
     await sampler.release();
     rows.forEach((row, i) => checkFinite(options.in, row, sampled[i]!.logprobs));

@@ -48,7 +48,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
   const trainer = createTrainer(part.parameters, saved ? unpackState('model', saved, saved.step) : freshState(part.weights), languageModelLoss(start.architecture), {
     betas: [0.9, config.beta2], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
   }, part.options);
-  const evaluator = createEvaluator(start), finished = releaseAfter(start.architecture);
+  const evaluator = createEvaluator(start, { constants: part.options.frozen?.weights }), finished = releaseAfter(start.architecture);
   let best = (saved?.rest.best ?? null) as number | null, lastLoss = (saved?.rest.lastLoss ?? null) as number | null;
   let status: Outcome['status'] = 'done';
 

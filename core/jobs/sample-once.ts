@@ -22,7 +22,7 @@ export async function sampleOnce({ name, folder, reward, prompt, chat = false, k
     const room = context - ids.length;
     throw new TastemakerError('too-long', `The prompt has ${ids.length} tokens; with ${sampling.maxNew} new ones it exceeds the ${context} that "${name}" can see.`, room > 0 ? `Ask for at most ${room} new tokens, or shorten the prompt.` : `Shorten the prompt by at least ${1 - room} tokens.`);
   }
-  const sampler = createSampler(withStops(checkpoint.architecture, tokenizer));
+  const sampler = createSampler(withStops(checkpoint.architecture, tokenizer), { constants: checkpoint.weights });
   const [written] = await sampler.sample(checkpoint.weights, [{ prompt: ids, streams: Array.from({ length: k }, (_, j) => `try/${j}`) }], sampling);
   const texts = await tokenizer.decodeBatch(written!.map(({ tokenIds }) => tokenIds));
   const scores = reward === null ? null : await scoresOf(reward, checkpoint.architecture.vocabulary, ids, written!.map(({ tokenIds }) => tokenIds));
@@ -33,5 +33,5 @@ export async function sampleOnce({ name, folder, reward, prompt, chat = false, k
 async function scoresOf(folder: string, vocabulary: number, prompt: number[], completions: number[][]): Promise<number[] | null> {
   const scorer = loadCheckpoint(folder), longest = prompt.length + Math.max(...completions.map(({ length }) => length));
   if (scorer.head !== 'score' || scorer.architecture.vocabulary !== vocabulary || longest > scorer.architecture.context) return null;
-  return (await createEvaluator(scorer).scores(scorer.weights, [{ prompt, completions }]))[0]!;
+  return (await createEvaluator(scorer, { constants: scorer.weights }).scores(scorer.weights, [{ prompt, completions }]))[0]!;
 }

@@ -67,7 +67,7 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
   const tooLong = wanted.length - fitting.length;
   if (tooLong) context.log(`${tooLong} of ${wanted.length} prompts do not fit the model's context with ${config.max_new} new tokens and are left out.`);
 
-  const sampler = createSampler(withStops(architecture, tokenizer));
+  const sampler = createSampler(withStops(architecture, tokenizer), { constants: weights });
   // like lengths together, so that a batch wastes little on padding; the same batches each time, so that a resumed run draws the same
   const order = fitting.toSorted((a, b) => a.ids.length - b.ids.length);
   const saved = context.saved();

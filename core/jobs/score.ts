@@ -65,7 +65,7 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
   const reward = load('reward'), reference = load('reference');
   if (reward && reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model: train one with `tastemaker train reward`.');
   const tokenizer = await loadTokenizer(context.model(reward ? 'reward' : 'reference'));
-  const scorer = reward && createEvaluator(reward), reader = reference && createEvaluator(reference);
+  const scorer = reward && createEvaluator(reward, { constants: reward.weights }), reader = reference && createEvaluator(reference, { constants: reference.weights });
   const rows = context.data<Row>(), total = rows.length;
   const room = Math.min(...[reward, reference].flatMap((model) => (model ? [model.architecture.context] : [])));
   const vocabulary = Math.min(...[reward, reference].flatMap((model) => (model ? [model.architecture.vocabulary] : [])));

@@ -126,8 +126,8 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const learner = tuned(reference, context.model('policy'), config, config.seed), judge = tuned(reward, context.model('reward'), config, config.seed);
   const policy = createTrainer(learner.parameters, saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights), policyUpdateLoss(reference.architecture, T, config.clip), adam, learner.options);
   const critic = createTrainer(judge.parameters, saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights), criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient), adam, judge.options);
-  const sampler = createSampler({ ...reference.architecture, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings });
-  const words = createEvaluator(reference), scorer = createEvaluator(reward), valuer = createEvaluator(judge.start);
+  const sampler = createSampler({ ...reference.architecture, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings, constants: learner.options.frozen?.weights });
+  const words = createEvaluator(reference, { constants: reference.weights }), scorer = createEvaluator(reward, { constants: reward.weights }), valuer = createEvaluator(judge.start, { constants: judge.options.frozen?.weights });
   // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
   const finished = releaseAfter(reference.architecture);
   let beta = rest.beta ?? config.beta, best = rest.best ?? null;

@@ -120,7 +120,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   const trainer = createTrainer(part.parameters, saved ? unpackState('reward', saved, saved.step) : freshState(part.weights), layer ? rewardLossAbove(base.architecture, layer) : rewardLoss(base.architecture), {
     betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
   }, layer ? { ...part.options, ...(part.options.frozen ? { frozen: above(part.options.frozen, base.architecture, layer) } : {}) } : part.options);
-  const evaluator = createEvaluator(start);
+  const evaluator = createEvaluator(start, { constants: part.options.frozen?.weights });
   let status: Outcome['status'] = unread ? 'stopped' : 'done';
   const save = (step: number) => context.save({ step, tensors: packState('reward', trainer.state()), rest: {} });
 

@@ -81,7 +81,7 @@ async function shower(context: RunContext, config: SftConfig, start: Checkpoint,
   const ids = await encodePrompts(tokenizer, rows.map(({ prompt, messages }) => ({ text: prompt, messages })));
   const fitting = rows.map((row, i) => ({ id: row.id, ids: ids[i]! })).filter((row) => row.ids.length + config.show_max_new <= start.architecture.context);
   if (fitting.length === 0) return null;
-  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start), finished = releaseAfter(start.architecture);
+  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start, { constants: start.weights }), finished = releaseAfter(start.architecture);
   const sampling: SamplingParameters = { temperature: config.show_temperature, topK: 0, topP: 1, maxNew: config.show_max_new, seed: config.seed };
   return {
     at: async (step: number, weights: WeightArrays): Promise<void> => {

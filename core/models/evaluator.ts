@@ -1,7 +1,7 @@
 // What a model says of given texts, without training: scores, values before each token, log-probabilities.
 
 import { compile } from '#core/autodiff/compile.ts';
-import type { Program, Types } from '#core/autodiff/compile.ts';
+import type { Arrays, Program, Types } from '#core/autodiff/compile.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import { TastemakerError } from '#core/errors.ts';
@@ -47,8 +47,8 @@ export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature
   };
 }
 
-/** For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
-export function createEvaluator(like: Checkpoint, options: SessionOptions = {}): Evaluator {
+/** For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). `constants`: those weights that are the same in every call. */
+export function createEvaluator(like: Checkpoint, options: SessionOptions & { constants?: Readonly<Arrays> | undefined } = {}): Evaluator {
   const { architecture } = like;
   const compiled = createExecutableCache();
 

@@ -39,7 +39,7 @@ function forward({ architecture, head, tensors }: MergedModel, B: number, T: num
   const { hidden } = trunk(model, { ids, ...(last ? { at: reshape(last, [B, 1]) } : {}) });
   const output = last ? named(identity(scoreHead(model, hidden)), 'scores') : named(reshape(languageModelHead(model, hidden), [B, T, architecture.vocabulary]), 'logits');
   // constants that no node reads, which the runtime would complain of
-  const read = new Set(graph.nodes.filter(({ operator }) => !operator.compose).flatMap(({ inputs }) => inputs));
+  const read = new Set(graph.nodes.filter(({ composed }) => !composed).flatMap(({ inputs }) => inputs));
   for (const [key, tensor] of graph.constants) if (!read.has(tensor)) graph.constants.delete(key);
   return { graph, output, weights };
 }

@@ -8,6 +8,7 @@
 import { TastemakerError } from '#core/errors.ts';
 import { compile } from '#core/autodiff/compile.ts';
 import type { Arrays, Executable, Program, Tensors, Types } from '#core/autodiff/compile.ts';
+import { chosenDevice } from '#core/autodiff/device.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import { gradients } from '#core/autodiff/gradient.ts';
 import { scalar, sizeOf } from '#core/autodiff/graph.ts';
@@ -42,7 +43,7 @@ export interface TrainerOptions extends SessionOptions {
   /** weights that the loss reads and nothing changes, with their shapes */
   frozen?: { parameters: readonly Parameter[]; weights: WeightArrays };
   adapters?: Readonly<Record<string, number>> | undefined;
-  /** with more trained numbers than this the state changes in place */
+  /** with more trained numbers than this the state changes in place, on the processor */
   inPlaceAbove?: number;
 }
 
@@ -210,9 +211,9 @@ function reportOf(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], mi
 }
 
 /** A trainer of `parameters`; stops with 'not-finite' before a bad step reaches the state it hands out. */
-export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, inPlaceAbove = IN_PLACE_ABOVE, ...options }: TrainerOptions = {}): Trainer {
+export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, inPlaceAbove = IN_PLACE_ABOVE, device = chosenDevice(), ...rest }: TrainerOptions = {}): Trainer {
   const compiled = createExecutableCache(), units = unitsOf(parameters), given: Given = { ...(frozen ? { frozen } : {}), adapters };
-  const inPlace = units.reduce((sum, { size }) => sum + size, 0) > inPlaceAbove;
+  const options = { ...rest, device, constants: frozen?.weights ?? {} }, inPlace = device.provider === 'cpu' && units.reduce((sum, { size }) => sum + size, 0) > inPlaceAbove;
   const updater = createUpdater(settings, options);
   let state = start, own: Readonly<Arrays> | null = null;
   const joined = (of: TrainerState) => ({ ...joinedArrays('w', units, of.weights), ...joinedArrays('m', units, of.m), ...joinedArrays('v', units, of.v) });

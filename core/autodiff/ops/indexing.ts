@@ -62,6 +62,18 @@ const ScatterND = operator({
   },
   gradient: null,
 });
+// y = x; y[i_r] += u_r. Composed element by element and in order: the processor's ScatterND adds from several threads at
+// once, so rows named twice lose updates and bits differ.
+const ScatterRowsAdd = operator({
+  name: 'ScatterRowsAdd',
+  infer: ([x, i, updates]) => {
+    wholeIndices(i!);
+    if (x!.shape.length !== 2 || i!.shape.length !== 2 || i!.shape[1] !== 1 || show(updates!.shape) !== show([i!.shape[0]!, x!.shape[1]!])) mismatch('rows [N, W], indices [R, 1] and updates [R, W]');
+    return [{ dtype: x!.dtype, shape: x!.shape }];
+  },
+  compose: ([x, i, updates]) => [scatterElements(x!, expand(i!, updates!.shape), updates!, 0, 'add')],
+  gradient: null,
+});
 const TopK = operator({
   name: 'TopK',
   infer: ([x, k]) => {
@@ -77,15 +89,13 @@ export const gatherElements = (x: Tensor, indices: Tensor, axis: number): Tensor
 export function scatterElements(x: Tensor, indices: Tensor, updates: Tensor, axis: number, reduction: 'add' | 'none' = 'none'): Tensor {
   return apply1(ScatterElements, [x, indices, updates], { axis, reduction });
 }
-/**
- * x with updates [R, ...] added to the rows that indices [R, 1] name; a row may be named often. Element by element and in
- * order: the runtime's ScatterND adds from several threads at once, so rows named twice lose updates and bits differ.
- */
+/** x [N, W] with updates [R, W] added to the rows that indices [R, 1] name; a row may be named often. */
 export function scatterRowsAdd(x: Tensor, indices: Tensor, updates: Tensor): Tensor {
   const rows = indices.shape[0]!, width = sizeOf(x.shape.slice(1));
-  const sum = scatterElements(reshape(x, [x.shape[0]!, width]), expand(indices, [rows, width]), reshape(updates, [rows, width]), 0, 'add');
-  return reshape(sum, x.shape);
+  return reshape(apply1(ScatterRowsAdd, [reshape(x, [x.shape[0]!, width]), indices, reshape(updates, [rows, width])]), x.shape);
 }
+/** The same in whatever order the provider adds. */
+export const scatterRowsAddAnyOrder = (x: Tensor, indices: Tensor, updates: Tensor): Tensor => apply1(ScatterND, [x, cast(indices, 'int64'), updates], { reduction: 'add' });
 /** x with the rows that indices [R, 1] name replaced by updates [R, ...]: a plain copy with few rows changed, where ScatterElements visits every index. */
 export const replaceRows = (x: Tensor, indices: Tensor, updates: Tensor): Tensor => apply1(ScatterND, [x, cast(indices, 'int64'), updates], { reduction: 'none' });
 /** The k largest along the last axis, largest first, with their indices. */

@@ -1,8 +1,11 @@
 // Matrix products: plain (Gemm), batched (MatMul, FusedMatMul), and what their gradients need of each other.
 
 import { apply1, constant, mismatch, operator, show, sizeOf } from '#core/autodiff/graph.ts';
-import type { Shape, Tensor } from '#core/autodiff/graph.ts';
+import type { DType, Shape, Tensor } from '#core/autodiff/graph.ts';
 import { reshape } from './movement.ts';
+
+/** the one float type of two matrices */
+const one = (a: Tensor, b: Tensor): DType => (a.dtype === b.dtype && (a.dtype === 'float32' || a.dtype === 'bfloat16') ? a.dtype : mismatch('two matrices of one float type'));
 
 // y = op(a) op(b) (+ c), op transposing where asked; da = dy op(b)ᵀ, db = op(a)ᵀ dy (each transposed back), dc = dy.
 // A gradient that is already being gathered enters as c, so that a weight used twice costs no extra addition.
@@ -14,7 +17,7 @@ const Gemm = operator({
     const [k2, n] = transB ? [b!.shape[1]!, b!.shape[0]!] : [b!.shape[0]!, b!.shape[1]!];
     if (k !== k2) mismatch(`an inner dimension of ${k} on both sides`);
     if (c && ![[n], [m, 1], [m, n]].some((shape) => show(shape) === show(c.shape))) mismatch(`a third input of [${n}], [${m}, 1] or [${m}, ${n}]`);
-    return [{ dtype: 'float32', shape: [m, n] }];
+    return [{ dtype: one(a!, b!), shape: [m, n] }];
   },
   gradient: ({ inputs, attributes, dy }) => {
     const [a, b, c] = inputs as [Tensor, Tensor, Tensor | undefined];
@@ -43,7 +46,7 @@ const FusedMatMul = operator({
     const [m, k] = transA ? [ra.at(-1)!, ra.at(-2)!] : [ra.at(-2)!, ra.at(-1)!];
     const [k2, n] = transB ? [rb.at(-1)!, rb.at(-2)!] : [rb.at(-2)!, rb.at(-1)!];
     if (k !== k2) mismatch(`an inner dimension of ${k} on both sides`);
-    return [{ dtype: 'float32', shape: [...batch, m, n] }];
+    return [{ dtype: one(a!, b!), shape: [...batch, m, n] }];
   },
   gradient: ({ inputs, attributes, dy }) => {
     const [a, b] = inputs as [Tensor, Tensor];
@@ -54,6 +57,17 @@ const FusedMatMul = operator({
       tb ? batchMatMul(dy, a, { transA: true, transB: ta, scale: by }) : batchMatMul(a, dy, { transA: !ta, scale: by }),
     ];
   },
+});
+
+// y = a b over leading batch dimensions: what FusedMatMul is built from where a provider lacks it
+const MatMul = operator({
+  name: 'MatMul',
+  infer: ([a, b]) => {
+    const batch = a!.shape.slice(0, -2), [m, k] = a!.shape.slice(-2), [k2, n] = b!.shape.slice(-2);
+    if (a!.shape.length < 2 || a!.shape.length !== b!.shape.length || show(batch) !== show(b!.shape.slice(0, -2)) || k !== k2) mismatch('two stacks of matrices that fit');
+    return [{ dtype: one(a!, b!), shape: [...batch, m!, n!] }];
+  },
+  gradient: null,
 });
 
 export interface GemmOptions {
@@ -70,3 +84,5 @@ export function gemm(a: Tensor, b: Tensor, { transA = false, transB = false, add
 export function batchMatMul(a: Tensor, b: Tensor, { transA = false, transB = false, scale = 1 }: { transA?: boolean; transB?: boolean; scale?: number } = {}): Tensor {
   return apply1(FusedMatMul, [a, b], { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: scale } });
 }
+/** [..., M, K] x [..., K, N] -> [..., M, N], without a derivative */
+export const matMul = (a: Tensor, b: Tensor): Tensor => apply1(MatMul, [a, b]);

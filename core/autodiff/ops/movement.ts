@@ -3,7 +3,7 @@
 import { apply, apply1, constant, ints, mismatch, operator, show, sizeOf, wholeNumbers } from '#core/autodiff/graph.ts';
 import type { DType, Shape, Tensor } from '#core/autodiff/graph.ts';
 
-const CAST_CODE = { float32: 1, int32: 6, int64: 7, bool: 9 } as const satisfies Record<DType, number>;
+const CAST_CODE = { float32: 1, int32: 6, int64: 7, bool: 9, bfloat16: 16 } as const satisfies Record<DType, number>;
 const Cast = operator({
   name: 'Cast',
   infer: ([x], { to }) => {

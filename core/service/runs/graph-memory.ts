@@ -17,7 +17,8 @@ import type { ChoiceSettings } from '#core/models/choose-token.ts';
 import { evaluationProgram, rowsAtOnce } from '#core/models/evaluator.ts';
 import { roundedLength } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
-import { PROMPT_STEP, samplingProgram } from '#core/models/sampler.ts';
+import { samplingProgram } from '#core/models/decoding.ts';
+import { PROMPT_STEP } from '#core/models/sampler.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss, rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/row-losses.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
 import { gradientProgram, IN_PLACE_ABOVE, trainingProgram } from '#core/training/trainer.ts';
@@ -126,5 +127,5 @@ export async function featuresBytes(given: Known, layer: number, groups: number,
 /** Bytes of sampling: `prompts` prompts at once, `each` completions of `written` tokens. */
 export async function samplerBytes(given: Known, { prompts, each, prompt, written, choice, kept, adapter }: { prompts: number; each: number; prompt: number; written: number; choice: ChoiceSettings; kept: number; adapter?: AdapterSettings | undefined }): Promise<number> {
   const { architecture } = upTo(given, prompt + PROMPT_STEP + written), shape = { prompts, each, P: Math.min(architecture.context - written, Math.ceil(prompt / PROMPT_STEP) * PROMPT_STEP), N: written };
-  return kept * (await graphOf(['sample', architecture, adapter, shape, choice], shape.P + written, (shorter) => samplingProgram(architecture, adapter, { ...shape, P: shorter(shape.P), N: shorter(written) }, choice))).pool;
+  return kept * (await graphOf(['sample', architecture, adapter, shape, choice], shape.P + written, (shorter) => samplingProgram({ architecture, adapter, shape: { ...shape, P: shorter(shape.P), N: shorter(written) }, choice }))).pool;
 }

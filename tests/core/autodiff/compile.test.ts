@@ -55,8 +55,8 @@ describe('one program', async () => {
     expect(loss!.every((v) => v > 0 && v < 20)).toBe(true);
     expect(Object.entries(expected.state).filter(([name, array]) => Buffer.compare(bits(array), bits(start[name]!)) === 0)).toEqual([]);
   });
-  test.each([['loop', 1], ['loop', STEPS]] as const)('lowering %s with %i steps a run: the same bits', async (lowering, steps) => {
-    expectIdentical(expected, await trained(await opened({ lowering, steps })));
+  test.each([['loop', 1], ['loop', STEPS]] as const)('form %s with %i steps a run: the same bits', async (form, steps) => {
+    expectIdentical(expected, await trained(await opened({ form, steps })));
   });
   test('several steps choose the loop by themselves; outputs have a row a step', async () => {
     const executable = await opened({ steps: STEPS });
@@ -115,8 +115,8 @@ const odd: Program = {
     return { state: { count: add(state.count!, whole(state.count!, 1)), kept: state.kept!, a: sum, b: sum }, outputs: { sum, again: sum, fed: feeds.x!, frozen: frozen.w!, outside } };
   },
 };
-test.each(['single', 'loop'] as const)('%s: a step may return its inputs, one tensor twice, and what stands outside', async (lowering) => {
-  const executable = await opened({ lowering }, odd);
+test.each(['single', 'loop'] as const)('%s: a step may return its inputs, one tensor twice, and what stands outside', async (form) => {
+  const executable = await opened({ form }, odd);
   const state = { count: BigInt64Array.of(2n ** 40n), kept: Float32Array.of(7, 8), a: Float32Array.of(1, 2), b: Float32Array.of(0, 0) };
   const { state: next, outputs } = await executable.run(state, { w: Float32Array.of(3, 4) }, { x: Float32Array.of(10, 20) });
   expect(next).toEqual({ count: BigInt64Array.of(2n ** 40n + 1n), kept: Float32Array.of(7, 8), a: Float32Array.of(31, 82), b: Float32Array.of(31, 82) });
@@ -181,8 +181,8 @@ describe('refusals', () => {
     const shrinks = program(({ state }) => ({ state: { a: sumAll(state.a!) }, outputs: {} }));
     const other = program(({ state }) => ({ state: { a: cast(state.a!, 'int32') }, outputs: {} }));
     const drops = program(() => ({ state: {}, outputs: {} }));
-    for (const lowering of ['single', 'loop'] as const) for (const [broken, got] of [[shrinks, 'float32[]'], [other, 'int32[2]'], [drops, 'nothing']] as const) {
-      expect(await refusalOfAsync(() => compile(broken, { lowering, threads: 1 }))).toMatchObject({ code: 'bad-graph', message: `The step makes ${got} of the state "a", expected float32[2].` });
+    for (const form of ['single', 'loop'] as const) for (const [broken, got] of [[shrinks, 'float32[]'], [other, 'int32[2]'], [drops, 'nothing']] as const) {
+      expect(await refusalOfAsync(() => compile(broken, { form, threads: 1 }))).toMatchObject({ code: 'bad-graph', message: `The step makes ${got} of the state "a", expected float32[2].` });
     }
   });
 });

@@ -33,7 +33,7 @@ export function interpret(outputs: readonly Tensor[], given: ReadonlyMap<Tensor,
 function evaluator(graph: Graph, given: ReadonlyMap<Tensor, Values>, outside: (tensor: Tensor) => Values): (outputs: readonly Tensor[]) => Values[] {
   const known = new Map(given);
   // a composed operator is computed by its own formula; what it is composed of, the runtime computes
-  const composed = new Map(graph.nodes.flatMap((node) => (node.operator.compose ? node.outputs.map((output) => [output, node] as const) : [])));
+  const composed = new Map(graph.nodes.flatMap((node) => (node.composed ? node.outputs.map((output) => [output, node] as const) : [])));
   const valueOf = (tensor: Tensor): Values => {
     const found = known.get(tensor);
     if (found) return found;
@@ -238,6 +238,10 @@ export const formulas: Readonly<Record<string, Formula>> = {
       put([...Array.from({ length: depth }, (_, i) => read(indices!, [...row, i])), ...at.slice(lead)], value);
     }), node.attributes.reduction)];
   },
+  ScatterRowsAdd: ([x, indices, updates]) => [scatter(x!, (put) => updates!.data.forEach((value, position) => {
+    const [row, column] = coordinates(updates!.shape, position) as [number, number];
+    put([read(indices!, [row, 0]), column], value);
+  }), 'add')],
   TopK: ([x, count], { attribute }) => {
     const axis = axisOf(attribute('axis', -1), x!.shape), shape = replaced(x!.shape, axis, count!.data[0]!);
     const ranked = (at: number[]) => along(x!, at, [axis]).map((value, index) => ({ value, index })).sort((a, b) => b.value - a.value || a.index - b.index)[at[axis]!]!;
@@ -248,6 +252,7 @@ export const formulas: Readonly<Record<string, Formula>> = {
     const y = product(a!, b!, attribute('transA', 0) === 1, attribute('transB', 0) === 1);
     return [c ? fill(y.shape, (at) => read(y, at) + spread(c, at)) : y];
   },
+  MatMul: ([a, b]) => [product(a!, b!, false, false)],
   FusedMatMul: ([a, b], { attribute }) => {
     const y = product(a!, b!, attribute('transA', 0) === 1, attribute('transB', 0) === 1);
     return [{ shape: y.shape, data: y.data.map((v) => v * attribute('alpha', 1)) }];

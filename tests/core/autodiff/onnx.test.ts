@@ -12,7 +12,7 @@ import { logSumExp } from '#core/autodiff/ops/nn.ts';
 import { decode } from './decode-onnx.ts';
 import type { Info } from './decode-onnx.ts';
 
-const CODE: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+const CODE: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, bfloat16: 16 };
 const typeRead = ({ name, type }: Info) => [name, type.tensor_type.elem_type, type.tensor_type.shape.dim.map((dim) => Number(dim.dim_value))];
 const typeOf = ({ name, dtype, shape }: TensorType & { name: string }) => [name, CODE[dtype], [...shape]];
 const anything = (attributesOut: TensorType[]): Operator => ({ name: 'Anything', infer: () => attributesOut, gradient: null });
@@ -135,7 +135,7 @@ test('any constant survives', () => {
     const { initializer } = decode(encodeModel(graph, [apply1(anything([{ dtype: 'bool', shape: [] }]), made)])).graph;
     list.forEach(([dtype, numbers], i) => {
       const { raw_data } = initializer.find(({ name }) => name === made[i]!.name)!;
-      expect(Array.from(new READ[dtype](raw_data.slice().buffer), Number)).toEqual(numbers.map(Number));
+      expect(Array.from(new READ[dtype as keyof typeof READ](raw_data.slice().buffer), Number)).toEqual(numbers.map(Number));
     });
   }), { numRuns: 60 });
 });

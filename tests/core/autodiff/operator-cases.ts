@@ -163,10 +163,14 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     of('written', [float([2, 4]), repeated([2, 2], [3, 0, 1, 2]), float([2, 2])], (x, at, u) => i.scatterElements(x!, at!, u!, 1)),
     of('added, some twice', [float([2, 4]), repeated([2, 3], [3, 0, 3, 1, 1, 1]), float([2, 3])], (x, at, u) => i.scatterElements(x!, at!, u!, 1, 'add')),
     of('axis 0, int64', [float([4, 2]), repeated([1, 2], [3, 0], 'int64'), float([1, 2])], (x, at, u) => i.scatterElements(x!, at!, u!, 0)),
-    of('rows, some twice', [float([4, 2]), repeated([3, 1], [3, 0, 3]), float([3, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!)),
+  ],
+  ScatterRowsAdd: [
+    of('some twice', [float([4, 2]), repeated([3, 1], [3, 0, 3]), float([3, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!)),
+    of('int64', [float([3, 2]), repeated([2, 1], [2, 2], 'int64'), float([2, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!)),
   ],
   ScatterND: [
     of('rows replaced', [float([4, 2]), repeated([2, 1], [3, 0]), float([2, 2])], (x, at, u) => i.replaceRows(x!, at!, u!), []),
+    of('rows added to', [float([4, 2]), repeated([2, 1], [3, 0]), float([2, 2])], (x, at, u) => i.scatterRowsAddAnyOrder(x!, at!, u!), []),
   ],
   TopK: [
     of('two of five', [float([3, 5])], (x) => i.topK(x!, 2)),
@@ -185,6 +189,10 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ...sides([[2, 2, 3], [2, 3, 2]], [[2, 3, 4], [2, 4, 3]], (a, b, options) => l.batchMatMul(a, b, { ...options, scale: 0.5 })),
     ...sides([[2, 1, 2, 3], [2, 1, 3, 2]], [[2, 1, 3, 2], [2, 1, 2, 3]], l.batchMatMul),
     of('one tensor on both sides', [float([2, 2, 3])], (a) => l.batchMatMul(a!, a!, { transB: true, scale: 0.3 })),
+  ],
+  MatMul: [
+    of('matrices', [float([2, 3]), float([3, 4])], (a, b) => l.matMul(a!, b!), []),
+    of('stacks', [float([2, 2, 3]), float([2, 3, 4])], (a, b) => l.matMul(a!, b!), []),
   ],
 
   ReduceSum: [...reductions(r.reduceSum), of('int32', [repeated([2, 2], [1, 2, 3, 4])], (x) => r.reduceSum(x!, [1]))],
@@ -270,9 +278,11 @@ export const refusals: Readonly<Record<string, readonly [build: (graph: Graph) =
     GatherElements: [[(g) => i.gatherElements(t(g, [2, 3]), t(g, [3], 'int32'), 0), 'int32[3]'], [(g) => i.gatherElements(t(g, [2, 3]), t(g, [3, 1], 'int32'), 1), 'int32[3, 1]']],
     ScatterElements: [[(g) => i.scatterElements(t(g, [2, 3]), t(g, [2, 1], 'int32'), t(g, [2, 2]), 1), 'int32[2, 1], float32[2, 2]'], [(g) => i.scatterElements(t(g, [2, 3]), t(g, [2, 1]), t(g, [2, 1]), 1), 'float32[2, 1]']],
     ScatterND: [[(g) => i.replaceRows(t(g, [4, 2]), t(g, [3, 1], 'int64'), t(g, [3, 3])), 'float32[3, 3]']],
+    ScatterRowsAdd: [[(g) => i.scatterRowsAdd(t(g, [4, 2]), t(g, [3, 1]), t(g, [3, 2])), 'float32[3, 1]'], [(g) => apply1(operators.get('ScatterRowsAdd')!, [t(g, [4, 2]), t(g, [3, 1], 'int32'), t(g, [3, 3])]), 'float32[3, 3]']],
     TopK: [[(g) => i.topK(t(g, [2, 3]), 4), 'float32[2, 3]']],
     Gemm: [[(g) => l.gemm(t(g, [2, 3]), t(g, [2, 3])), 'float32[2, 3], float32[2, 3]'], [(g) => l.gemm(t(g, [1, 2, 3]), t(g, [3, 2])), 'float32[1, 2, 3]'], [(g) => l.gemm(t(g, [2, 3]), t(g, [3, 4]), { add: t(g, [3]) }), 'float32[3]']],
     FusedMatMul: [[(g) => l.batchMatMul(t(g, [2, 2, 3]), t(g, [2, 2, 3])), 'float32[2, 2, 3]'], [(g) => l.batchMatMul(t(g, [2, 2, 3]), t(g, [3, 3, 2])), 'float32[3, 3, 2]'], [(g) => l.batchMatMul(t(g, [2, 3]), t(g, [3, 2])), 'float32[2, 3]']],
+    MatMul: [[(g) => l.matMul(t(g, [2, 3]), t(g, [2, 3])), 'float32[2, 3], float32[2, 3]'], [(g) => l.matMul(t(g, [2, 2, 3]), t(g, [3, 2])), 'float32[3, 2]'], [(g) => l.matMul(t(g, [2, 3]), t(g, [3, 2], 'int32')), 'int32[3, 2]']],
     ReduceSum: axes(r.reduceSum), ReduceMean: [...axes(r.reduceMean), [(g) => r.reduceMean(t(g, [2]), []), 'float32[2]']], ReduceMax: axes(r.reduceMax), ReduceSumSquare: axes(r.reduceSumSquare),
     Expand: [[(g) => r.expand(t(g, [2, 3]), [2, 4]), 'float32[2, 3]'], [(g) => r.expand(t(g, [2, 3]), [3]), 'float32[2, 3]']],
     CumSum: [[(g) => r.cumulativeSum(t(g, [2]), 1), 'float32[2]']],
