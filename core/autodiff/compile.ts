@@ -91,8 +91,8 @@ function stepped(program: Program, given: Parameters<Program['step']>[0]): Retur
 }
 
 /** `program` for `steps` steps a run as one graph, whose outputs are the state and what is reported. A chain's graph is that of one step. */
-export function lower(program: Program, steps = 1, { device = chosenDevice(), form = formOf(steps, device) }: { device?: Device; form?: Form } = {}): { graph: Graph; given: { state: Tensors; frozen: Tensors }; feeds: Types; state: Tensors; outputs: Tensors } {
-  const graph = createGraph(null, loweringOf(device));
+export function lower(program: Program, steps = 1, { device = chosenDevice(), form = formOf(steps, device), lowering = loweringOf(device) }: { device?: Device; form?: Form; lowering?: Lowering } = {}): { graph: Graph; given: { state: Tensors; frozen: Tensors }; feeds: Types; state: Tensors; outputs: Tensors } {
+  const graph = createGraph(null, lowering);
   const given = { state: inputs(graph, 'state', program.state), frozen: inputs(graph, 'frozen', program.frozen) };
   const lowered = forms[form](program, graph, given, steps);
   const taken = new Set<Tensor>();
@@ -107,13 +107,15 @@ export function lower(program: Program, steps = 1, { device = chosenDevice(), fo
 export interface CompileOptions extends SessionOptions {
   steps?: number;
   form?: Form;
+  /** how operators are built; the device's own way when absent */
+  lowering?: Lowering;
   /** what of `frozen` stays as it is for as long as this is used: a device keeps it, and runs need not bring it */
   constants?: Readonly<Arrays> | undefined;
 }
 
 /** Compiles `program` for `steps` steps a run. */
-export async function compile(program: Program, { steps = 1, device = chosenDevice(), form = formOf(steps, device), constants = {}, ...options }: CompileOptions = {}): Promise<Executable> {
-  const { graph, given, feeds: fed, state: stateOut, outputs } = lower(program, steps, { device, form });
+export async function compile(program: Program, { steps = 1, device = chosenDevice(), form = formOf(steps, device), lowering = loweringOf(device), constants = {}, ...options }: CompileOptions = {}): Promise<Executable> {
+  const { graph, given, feeds: fed, state: stateOut, outputs } = lower(program, steps, { device, form, lowering });
   const kept = device.provider === 'cpu' ? {} : keptOf(program.frozen, constants), moving = Object.fromEntries(Object.entries(program.frozen).filter(([name]) => !(name in kept)));
   const externals = new Map(Object.entries(kept).map(([name, { byteLength: length }]) => [given.frozen[name]!, { location: name, offset: 0, length }]));
   const model = encodeModel(graph, [...Object.values(stateOut), ...Object.values(outputs)], externals);

@@ -64,8 +64,10 @@ export interface Lowering {
   readonly operators: Readonly<Record<string, (inputs: readonly Tensor[], attributes: Attributes) => Tensor[] | null>>;
   /** whether the trips of a loop are built one after the other, for want of a Loop */
   readonly unrolled: boolean;
+  /** numbers that one tensor may hold */
+  readonly largest: number;
 }
-export const PLAIN: Lowering = { operators: {}, unrolled: false };
+export const PLAIN: Lowering = { operators: {}, unrolled: false, largest: Infinity };
 
 /** What a gradient rule gives for one input: a tensor, nothing, or a way to add to what has been gathered so far. */
 export type Contribution = Tensor | null | { into: (accumulated: Tensor | null) => Tensor };

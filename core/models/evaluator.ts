@@ -11,7 +11,7 @@ import type { Checkpoint, WeightArrays } from './checkpoint.ts';
 import { packRows, roundedLength, rowShape, rowTensors, rowTypes } from './rows.ts';
 import type { Group, RowShape, Slots } from './rows.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
-import { languageModelHead, scoreHead, trunk } from './transformer.ts';
+import { overLogits, scoreHead, trunk } from './transformer.ts';
 
 export interface Evaluator {
   /** reward of each completion, read at its last token (D6): [group][completion] */
@@ -42,7 +42,7 @@ export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture: like.architecture, weights, adapters: scalesOf(like), graph, forward: true };
       const { hidden } = trunk(model, rowTensors(feeds));
-      return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : tokenLogprobs(languageModelHead(model, hidden), feeds.targets!, temperature) } };
+      return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [tokenLogprobs(logits, targets!, temperature)])[0]! } };
     },
   };
 }

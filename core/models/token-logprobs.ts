@@ -27,5 +27,5 @@ export function entropy(logits: Tensor, temperature = 1): Tensor {
 /** Σ values·weights / Σ weights: the mean over what is not padding; 0 where all of it is. */
 export const weightedMean = (values: Tensor, weights: Tensor): Tensor => div(sumAll(mul(values, weights)), maximum(sumAll(weights), scalar(values.graph, 1e-20)));
 
-/** Weighted mean of -ln p: the language-model loss. logits [N, V], targets and weights [N]. */
-export const crossEntropy = (logits: Tensor, targets: Tensor, weights: Tensor): Tensor => neg(weightedMean(tokenLogprobs(logits, targets), weights));
+/** Weighted mean of -ln p: the language-model loss. logprobs and weights [N]. */
+export const crossEntropy = (logprobs: Tensor, weights: Tensor): Tensor => neg(weightedMean(logprobs, weights));

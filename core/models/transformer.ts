@@ -255,6 +255,20 @@ export function languageModelHead({ architecture, weights, fewRows }: Model, hid
   return fewRows ? weightsFirst(hidden, weight, null) : gemm(hidden, weight, { transB: true });
 }
 
+/**
+ * What `read` makes of the logits of hidden states [N, C], each a vector [N]; `rows` are vectors [N] that it needs of the same
+ * rows. Where a device holds no tensor as large as all logits, a part of the rows at a time.
+ */
+export function overLogits(model: Model, hidden: Tensor, rows: readonly Tensor[], read: (logits: Tensor, rows: readonly Tensor[]) => Tensor[]): Tensor[] {
+  const N = hidden.shape[0]!, most = Math.max(1, Math.floor(model.graph.lowering.largest / model.architecture.vocabulary));
+  if (N <= most) return read(languageModelHead(model, hidden), rows);
+  const parts = Array.from({ length: Math.ceil(N / most) }, (_, i) => {
+    const from = i * most, to = Math.min(N, from + most), places = constant(hidden.graph, 'int32', [to - from], Array.from({ length: to - from }, (__, n) => from + n));
+    return read(languageModelHead(model, slice(hidden, 0, from, to)), rows.map((x) => gather(x, places)));
+  });
+  return parts[0]!.map((_, k) => concat(parts.map((part) => part[k]!), 0));
+}
+
 /** Scalar head of reward model and critic: w·h (+ b), [N, C] -> [N]. Parameters score.weight [1, C] and score.bias [1]. */
 export function scoreHead({ weights }: Model, hidden: Tensor): Tensor {
   const out = gemm(hidden, weights['score.weight']!, { transB: true, add: weights['score.bias'] ?? null });

@@ -2,9 +2,10 @@
 
 import type { Arrays, Types } from '#core/autodiff/compile.ts';
 import type { Architecture } from '#core/models/architecture.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
 import { sumAll } from '#core/autodiff/ops/reduction.ts';
-import { languageModelHead, trunk } from '#core/models/transformer.ts';
-import { crossEntropy } from '#core/models/token-logprobs.ts';
+import { overLogits, trunk } from '#core/models/transformer.ts';
+import { crossEntropy, tokenLogprobs } from '#core/models/token-logprobs.ts';
 import type { Loss, LossBuild } from './trainer.ts';
 
 /** One text as token ids; `weights[t]` is how much predicting token t counts (0 for none; the first token is never predicted). */
@@ -24,8 +25,9 @@ export const languageModelFeeds = (B: number, T: number, Q = T): Types => ({
 /** Weighted mean of -ln p over the rows. */
 export const languageModelLoss = (architecture: Architecture) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
   const model = { architecture, weights, adapters, graph };
-  const logits = languageModelHead(model, trunk(model, { ids: feeds.ids!, ...(feeds.at ? { at: feeds.at } : {}) }).hidden);
-  return { loss: crossEntropy(logits, feeds.targets!, feeds.weights!), weight: sumAll(feeds.weights!), report: {} };
+  const { hidden } = trunk(model, { ids: feeds.ids!, ...(feeds.at ? { at: feeds.at } : {}) });
+  const [logprobs] = overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [tokenLogprobs(logits, targets!)]) as [Tensor];
+  return { loss: crossEntropy(logprobs, feeds.weights!), weight: sumAll(feeds.weights!), report: {} };
 };
 
 const counted = ({ ids, weights }: WeightedText, T: number): number[] => Array.from({ length: Math.min(ids.length - 1, T) }, (_, t) => t).filter((t) => weights[t + 1] !== 0);

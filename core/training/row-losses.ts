@@ -9,7 +9,7 @@ import type { Architecture } from '#core/models/architecture.ts';
 import { rowTensors, rowTypes } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
 import { entropy, tokenLogprobs, weightedMean } from '#core/models/token-logprobs.ts';
-import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
+import { overLogits, scoreHead, trunk } from '#core/models/transformer.ts';
 import { policyLoss, valueLoss } from './ppo-loss.ts';
 import { rankingLoss } from './preference-loss.ts';
 import type { Loss, LossBuild } from './trainer.ts';
@@ -42,9 +42,9 @@ const perSlot = ({ B, Q }: RowShape, dtype: 'float32' | 'int32' = 'float32') => 
 export const policyFeeds = (shape: RowShape): Types => ({ ...rowTypes(shape), targets: perSlot(shape, 'int32'), old: perSlot(shape), advantages: perSlot(shape), mask: perSlot(shape) });
 export const policyUpdateLoss = (architecture: Architecture, temperature: number, range: number) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
   const model = { architecture, weights, adapters, graph };
-  const logits = languageModelHead(model, trunk(model, rowTensors(feeds)).hidden);
-  const { loss, report } = policyLoss(tokenLogprobs(logits, feeds.targets!, temperature), feeds.old!, feeds.advantages!, feeds.mask!, range);
-  return { loss, weight: sumAll(feeds.mask!), report: { ...report, entropy: weightedMean(entropy(logits, temperature), feeds.mask!) } };
+  const [logprobs, entropies] = overLogits(model, trunk(model, rowTensors(feeds)).hidden, [feeds.targets!], (logits, [targets]) => [tokenLogprobs(logits, targets!, temperature), entropy(logits, temperature)]) as [Tensor, Tensor];
+  const { loss, report } = policyLoss(logprobs, feeds.old!, feeds.advantages!, feeds.mask!, range);
+  return { loss, weight: sumAll(feeds.mask!), report: { ...report, entropy: weightedMean(entropies, feeds.mask!) } };
 };
 
 /** Critic: rows with slots 'tokens-and-end'; old value, return and mask of each slot [B·Q]. The loss is scaled by `coefficient`; value_loss is reported plain. */

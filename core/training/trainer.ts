@@ -7,7 +7,7 @@
 
 import { TastemakerError } from '#core/errors.ts';
 import { compile } from '#core/autodiff/compile.ts';
-import type { Arrays, Executable, Program, Tensors, Types } from '#core/autodiff/compile.ts';
+import type { Arrays, CompileOptions, Executable, Program, Tensors, Types } from '#core/autodiff/compile.ts';
 import { chosenDevice } from '#core/autodiff/device.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import { gradients } from '#core/autodiff/gradient.ts';
@@ -39,7 +39,7 @@ export interface Loss {
   report: Record<string, Tensor>;
 }
 
-export interface TrainerOptions extends SessionOptions {
+export interface TrainerOptions extends SessionOptions, Pick<CompileOptions, 'lowering'> {
   /** weights that the loss reads and nothing changes, with their shapes */
   frozen?: { parameters: readonly Parameter[]; weights: WeightArrays };
   adapters?: Readonly<Record<string, number>> | undefined;

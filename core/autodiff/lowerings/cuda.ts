@@ -45,6 +45,7 @@ const products: Lowering['operators'] = {
 /** TF32 is what the runtime multiplies float32 with by default; nothing to build for it. */
 export const cuda = ({ precision, sums }: Pick<Device, 'precision' | 'sums'>): Lowering => ({
   unrolled: false,
+  largest: Infinity,
   operators: {
     ScatterRowsAdd: ([x, indices, updates]) => [sums === 'exact' ? addByProduct(x!, indices!, updates!) : scatterRowsAddAnyOrder(x!, indices!, updates!)],
     ...(precision === 'bf16' ? products : {}),

@@ -16,6 +16,7 @@ const number = (attribute: unknown): number => (attribute as { float: number }).
 
 export const webgpu: Lowering = {
   unrolled: true,
+  largest: 2 ** 25, // 128 MiB: what every adapter binds to a kernel at once
   operators: {
     FusedMatMul: ([a, b], { transA, transB, alpha }) => {
       const product = matMul(turned(a!, transA), turned(b!, transB));

@@ -10,7 +10,7 @@ import { readArchitecture } from '#core/models/config-json.ts';
 import { checkpointParameters, loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';
-import { crossEntropy } from '#core/models/token-logprobs.ts';
+import { crossEntropy, tokenLogprobs } from '#core/models/token-logprobs.ts';
 import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
 import { rankingLoss } from '#core/training/preference-loss.ts';
@@ -61,7 +61,7 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
         const model = { architecture, weights: frozen, graph };
         const { hidden, stream } = trunk(model, { ids: feeds.ids! });
         const logits = languageModelHead(model, hidden);
-        const loss = crossEntropy(logits, feeds.targets!, feeds.weights!);
+        const loss = crossEntropy(tokenLogprobs(logits, feeds.targets!), feeds.weights!);
         const scores = scoreHead(model, trunk(model, { ids: feeds.ids!, at: constant(graph, 'int32', [B, 1], last) }).hidden);
         const pair = rankingLoss(reshape(scores, [1, B]), constant(graph, 'float32', [1, 2, 2], [0, 1, 0, 0])).loss;
         const outputs = { logits, loss, 'rm/scores': scores, ...Object.fromEntries(stream.map((x, k) => [`hidden/${k}`, x])) };
