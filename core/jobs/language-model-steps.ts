@@ -1,7 +1,8 @@
 // The training loop that pretraining and SFT share: next-token cross-entropy, a few steps a call, validation, best kept.
 
 import path from 'node:path';
-import { saveCheckpoint } from '#core/models/checkpoint.ts';
+import { numbersIn } from '#core/models/architecture.ts';
+import { checkpointParameters, saveCheckpoint } from '#core/models/checkpoint.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { languageModelFeeds, languageModelLoss, languageModelRows, predictionsPerRow, rowLength } from '#core/training/language-model.ts';
@@ -12,6 +13,7 @@ import { choice, count, real } from './config.ts';
 import type { Config } from './config.ts';
 import type { Outcome, RunContext } from './job.ts';
 import { releaseAfter } from './large-models.ts';
+import { STEPS_A_RUN, stepsARun } from './pace.ts';
 import { packState, unpackState } from './training-state.ts';
 import { microBatches, TUNING_SETTINGS } from './tuning.ts';
 import type { Tuned } from './tuning.ts';
@@ -27,7 +29,7 @@ export const LANGUAGE_MODEL_SETTINGS = {
   weight_decay: real(0.01, [0, 1], 'Decoupled weight decay on matrices.'),
   clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = no clipping.'),
   seed: count(1, [0, 2 ** 48], 'Seed of the order, and of the weights where they start from nothing.'),
-  steps_a_run: count(8, [1, 1000], 'Optimiser steps in one call of the runtime; checkpoints and Ctrl-C act between calls.'),
+  steps_a_run: STEPS_A_RUN,
   checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.'),
   validate_every: count(0, [0, 1e9], 'Steps between validations; 0 = only at the end.'),
 } as const;
@@ -67,6 +69,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
   }
 
   const save = () => context.save({ step, tensors: packState('model', trainer.state()), rest: { best, lastLoss } });
+  const tokens = (plan.steps ? plan.batch(0) : []).reduce((sum, { ids }) => sum + ids.length, 0), pace = stepsARun(config.steps_a_run, { numbers: numbersIn(checkpointParameters(start)), trained: numbersIn(part.parameters), tokens });
   let step = trainer.state().step;
   if (!saved) await plan.show?.(0, trainer.weights());
   context.phase('training');
@@ -75,7 +78,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
       status = 'stopped';
       break;
     }
-    const n = Math.min(config.steps_a_run, plan.steps - step);
+    const n = Math.min(pace, plan.steps - step);
     const batches = Array.from({ length: n }, (_, i) => plan.batch(step + i));
     const T = rowLength(Math.max(...batches.flat().map(({ ids }) => ids.length)), 16);
     const rates = batches.map((_, i) => config.learning_rate * scheduleFactor(config.schedule, step + i, plan.steps, config.warmup));

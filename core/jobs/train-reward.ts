@@ -8,7 +8,8 @@ import path from 'node:path';
 import { createRandom } from '#core/random.ts';
 import { writeJsonl } from '#core/formats/jsonl.ts';
 import type { Message, Ranking } from '#core/contract.ts';
-import { loadShared, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import { numbersIn } from '#core/models/architecture.ts';
+import { checkpointParameters, loadShared, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import { parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
@@ -35,6 +36,7 @@ import { need } from './job.ts';
 import type { MetricRow } from './metrics.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { encodeAnswers, encodePrompts } from './prompt-tokens.ts';
+import { STEPS_A_RUN, stepsARun } from './pace.ts';
 import { packState, unpackState } from './training-state.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from './tuning.ts';
 
@@ -52,7 +54,7 @@ export const REWARD_SETTINGS = {
   head_bias: flag(true, 'Give the scalar head a bias; it carries the zero point.'),
   zero: choice('references', ['references', 'completions', 'completions-unit', 'none'], 'What scores 0 on average: reference completions (P20 §3.4) or the ranked completions; completions-unit also scales them to standard deviation 1 (2019); none shifts nothing.'),
   seed: count(1, [0, 2 ** 48], 'Seed of the head, the split and the order.'),
-  steps_a_run: count(8, [1, 1000], 'Optimiser steps in one call of the runtime; checkpoints and Ctrl-C act between calls.'),
+  steps_a_run: STEPS_A_RUN,
   checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.'),
   ...TUNING_SETTINGS,
 } as const;
@@ -111,7 +113,8 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   need(training.length, 1, 'rankings left for training', 'Lower the setting validation, or rank more prompts.');
   const B = Math.min(config.batch, training.length);
   const order = Array.from({ length: config.epochs }, (_, epoch) => createRandom(config.seed, `reward/order/${epoch}`).shuffled(training)).flat();
-  const steps = Math.floor(order.length / B);
+  const steps = Math.floor(order.length / B), tokens = (B / training.length) * training.reduce((sum, { prompt, completions }) => sum + prompt.length + completions.flat().length, 0);
+  const pace = stepsARun(config.steps_a_run, { numbers: numbersIn(checkpointParameters(start)), trained: numbersIn(part.parameters), tokens });
 
   // 2 trainer, from the checkpoint when there is one; what blocks that do not learn make of the rows is computed once
   const saved = context.saved(), layer = config.tune === 'blocks' ? Math.max(0, base.architecture.layers - config.tuned_blocks) : 0;
@@ -132,7 +135,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
         status = 'stopped';
         break;
       }
-      const n = Math.min(config.steps_a_run, steps - step);
+      const n = Math.min(pace, steps - step);
       const chunk = order.slice(step * B, (step + n) * B);
       const shape = rowShape(chunk, B, 'last');
       const { arrays } = packRows(chunk, shape, n * B, 'last');

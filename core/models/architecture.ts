@@ -125,3 +125,6 @@ export function blockParameters(model: Architecture, layer: number): Parameter[]
     ...matrices.slice(first + 1).flatMap(ofMatrix),
   ];
 }
+
+/** How many numbers these parameters are. */
+export const numbersIn = (list: readonly Parameter[]): number => list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);

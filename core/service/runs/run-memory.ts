@@ -9,6 +9,7 @@ import { runFolderOf } from '#core/jobs/execute.ts';
 import { readManifest } from '#core/jobs/job.ts';
 import type { Manifest } from '#core/jobs/job.ts';
 import { isLarge } from '#core/jobs/large-models.ts';
+import { usualSteps } from '#core/jobs/pace.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { learningParts, TUNING_SETTINGS } from '#core/jobs/tuning.ts';
 import type { TuningConfig } from '#core/jobs/tuning.ts';
@@ -98,7 +99,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
     const channels = number('channels'), context = number('context');
     const architecture = newArchitecture({ family: config.family as 'gpt2', vocabulary: number('vocabulary'), channels, layers: number('layers'), heads: number('heads'), feedForward: config.family === 'gpt2' ? 4 * channels : up((8 * channels) / 3, 32), context, endOfText: 0 });
     const start: Known = { architecture, head: 'language-model', weights: {} };
-    return 4 * numbersIn(checkpointParameters(start)) + await texts(start, tuningOf({ micro_batch: config.micro_batch! }), { rows: number('batch'), steps: number('steps'), stepsARun: number('steps_a_run'), T: rowLength(context + 1, 16), Q: rowLength(context + 1, 16), varied: 0, validated: number('validation') > 0 ? 32 : 0, tokens: context, predicted: context - 1 });
+    return 4 * numbersIn(checkpointParameters(start)) + await texts(start, tuningOf({ micro_batch: config.micro_batch! }), { rows: number('batch'), steps: number('steps'), stepsARun: usualSteps(number('steps_a_run')), T: rowLength(context + 1, 16), Q: rowLength(context + 1, 16), varied: 0, validated: number('validation') > 0 ? 32 : 0, tokens: context, predicted: context - 1 });
   },
   sft: async ({ project, config, facts, lengths, number, text }) => {
     const model = writer(project, text('policy')), tuning = tuningOf(config), start = startOf(model, tuning), { context } = model.architecture;
@@ -106,7 +107,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
     const show = { prompts: Math.min(DEFAULT_ROWS, shown), each: 1, prompt: lengths.longestPrompt, written: number('show_max_new'), choice: { temperature: number('show_temperature'), topK: 0, topP: 1 }, kept: 1, adapter: start.adapter?.settings };
     const showing = shown && show.prompt + show.written <= context ? await samplerBytes(start, show) + await evaluatorBytes(start, { groups: shown, tokens: show.prompt + show.written, slots: up(show.written, 16), shared: false, temperature: 1 }) : 0;
     const training = await texts(start, tuning, {
-      rows: number('batch'), steps: Math.floor(facts.references / number('batch')) * number('epochs'), stepsARun: number('steps_a_run'), T, Q: config.loss_on === 'everything' || asked > 0.75 * T ? T : asked,
+      rows: number('batch'), steps: Math.floor(facts.references / number('batch')) * number('epochs'), stepsARun: usualSteps(number('steps_a_run')), T, Q: config.loss_on === 'everything' || asked > 0.75 * T ? T : asked,
       varied: variety(lengths.prompt + lengths.reference, tokens, 16), validated: Math.min(256, facts.prompts.validation), tokens, predicted: asked,
     });
     return weightBytes(project, [text('policy')]) + mergedBytes(model, tuning) + (isLarge(model.architecture) ? Math.max(training, showing) : training + showing);
@@ -114,7 +115,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
   reward: async ({ project, config, facts, lengths, number, text }) => {
     const base = knownModel(project, text('policy')), tuning = tuningOf(config), start = startOf(withHead(base, config.head_bias === true), tuning), { layers, channels } = base.architecture;
     const K = Math.round(lengths.ranked), longest = lengths.longestRanked, shape = { T: roundedLength(longest), Q: K, shared: K > 1 }, layer = tuning.tune === 'blocks' ? Math.max(0, layers - tuning.tuned_blocks) : 0;
-    const held = Math.round(facts.rankings * number('validation')), rows = Math.min(number('batch'), facts.rankings - held), steps = Math.floor(((facts.rankings - held) * number('epochs')) / rows), K0 = Math.min(number('steps_a_run'), steps);
+    const held = Math.round(facts.rankings * number('validation')), rows = Math.min(number('batch'), facts.rankings - held), steps = Math.floor(((facts.rankings - held) * number('epochs')) / rows), K0 = Math.min(usualSteps(number('steps_a_run')), steps);
     const { pool, state } = await trainerBytes({ start, config: tuning, rows, steps: K0, kept: steps > K0 ? 2 : 1, ...rewardTraining(shape, layer) });
     const fed = layer ? 2 * 4 * K0 * rows * (layer === layers ? K : shape.T) * channels : 0;
     const scored = Math.max(await evaluatorBytes(start, { groups: held, tokens: longest, slots: K, shared: K > 1, temperature: null }), config.zero === 'none' ? 0 : await evaluatorBytes(start, { groups: Math.min(256, facts.references), tokens: lengths.longestPrompt + lengths.longestReference, slots: 1, shared: false, temperature: null }));
