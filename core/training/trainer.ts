@@ -23,7 +23,7 @@ import type { Parameter } from '#core/models/architecture.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { ADAM_FEED, adamFeed, adamStep, gradientNorm } from './adamw.ts';
 import type { AdamSettings } from './adamw.ts';
-import { createUpdater } from './update-in-place.ts';
+import { updateInPlace } from './update-in-place.ts';
 
 /** What a loss is built from: all weights, trained or not, and how much of which matrix's adapter counts. */
 export interface LossBuild {
@@ -214,7 +214,6 @@ function reportOf(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], mi
 export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, inPlaceAbove = IN_PLACE_ABOVE, device = chosenDevice(), ...rest }: TrainerOptions = {}): Trainer {
   const compiled = createExecutableCache(), units = unitsOf(parameters), given: Given = { ...(frozen ? { frozen } : {}), adapters };
   const options = { ...rest, device, constants: frozen?.weights ?? {} }, inPlace = device.provider === 'cpu' && units.reduce((sum, { size }) => sum + size, 0) > inPlaceAbove;
-  const updater = createUpdater(settings, options);
   let state = start, own: Readonly<Arrays> | null = null;
   const joined = (of: TrainerState) => ({ ...joinedArrays('w', units, of.weights), ...joinedArrays('m', units, of.m), ...joinedArrays('v', units, of.v) });
   const parted = (arrays: Readonly<Arrays>, step: number): TrainerState => ({ weights: partedArrays('w', units, arrays), m: partedArrays('m', units, arrays), v: partedArrays('v', units, arrays), step });
@@ -237,10 +236,10 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
       const { outputs } = await executable.run({}, { ...frozen?.weights, ...own }, fed), report = reportOf(outputs, micro);
       for (const [name, values] of Object.entries(report)) (total[name] ??= []).push(...values);
       checkFinite(total, state.step - i, rates.length);
-      const feed = Float32Array.from(adamFeed(settings, rate, state.step + 1)), clip = (outputs.clip!.data as Float32Array)[0]!;
+      const feed = adamFeed(settings, rate, state.step + 1), clip = (outputs.clip!.data as Float32Array)[0]!;
       for (const { name, decay } of units) {
         const gradient = outputs[`g:${name}`]!.data as Float32Array;
-        await updater.update({ w: array('w', name), m: array('m', name), v: array('v', name) }, gradient, clip, feed, decay);
+        updateInPlace({ w: array('w', name), m: array('m', name), v: array('v', name) }, gradient, clip, feed, decay, settings);
         (gradient.buffer as ArrayBuffer).transfer(0); // gives its memory back now, not when the collector comes by
       }
       state = parted(own, state.step + 1);
@@ -252,9 +251,6 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
     state: () => state,
     weights: () => ({ ...frozen?.weights, ...state.weights }),
     steps: (key, feedTypes, feeds, rates, micro = 1) => (inPlace ? oneByOne : together)(key, feedTypes, feeds, rates, micro),
-    release: async () => {
-      await compiled.release();
-      await updater.release();
-    },
+    release: compiled.release,
   };
 }
