@@ -16,9 +16,11 @@ const TARGETS = {
   test: { script: 'build/test.mjs', first: [], development: true },
   pictures: { script: 'build/pictures.mjs', first: [], development: true },
   'check:python': { script: 'build/check-python.mjs', first: [], development: true },
+  'check:gpu': { script: 'build/check-gpu.mjs', first: [] },
   package: { script: 'build/package.mjs', first: [], development: true },
   demo: { script: COMMAND_LINE, first: ['demo'] },
   tastemaker: { script: COMMAND_LINE, first: [] },
+  'setup:cuda': { script: COMMAND_LINE, first: ['setup', 'cuda'] },
   'train:demo-base': { script: COMMAND_LINE, first: ['train', 'demo-base'] },
 };
 

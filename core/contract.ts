@@ -99,7 +99,7 @@ export interface Run { id: string; kind: RunKind; name: string; status: RunStatu
 export interface Fault { code: string; message: string; hint: string }
 export type Theme = 'system' | 'light' | 'dark';
 /** One person's settings on this machine, for every project. `keys`: action name -> key, only where it differs from the default. */
-export interface Preferences { theme: Theme; keys: Record<string, string>; layout: 'stack' | 'columns'; sidebar: boolean; recent: RecentProject[]; lastFolder: string | null }
+export interface Preferences { theme: Theme; keys: Record<string, string>; layout: 'stack' | 'columns'; sidebar: boolean; recent: RecentProject[]; lastFolder: string | null; device: WantedDevice }
 export interface RecentProject { folder: string; name: string; openedAt: number }
 export interface ProjectSettings {
   labelerId: number | null;
@@ -117,7 +117,16 @@ export interface ProjectSettings {
   rewardModelId: number | null;
 }
 export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; models: number; runs: number; isDemo: boolean; notices: string[] }
-export interface Device { provider: 'cpu' | 'cuda' | 'webgpu'; name: string; cores: number; memoryBytes: number; freeBytes: number; /** why this and not another */ reason: string }
+export type ProviderName = 'cpu' | 'cuda' | 'webgpu';
+/** What a person asked to compute on: the best that passes its self-test, or one of them and no other. */
+export type WantedDevice = 'auto' | 'cpu' | 'cuda' | 'cuda:bf16' | 'webgpu';
+export interface Device { provider: ProviderName; precision: 'fp32' | 'bf16'; name: string; cores: number; memoryBytes: number; freeBytes: number; /** why this and not another */ reason: string }
+/** A graphics card as its driver describes it now; null where it does not say. */
+export interface CardNow { name: string; memoryBytes: number; usedBytes: number; /** per cent */ load: number | null; celsius: number | null; watts: number | null }
+export interface SelfTest { at: number; ok: boolean; /** what it says, the operator that failed named */ sentence: string; seconds: number; checks: { name: string; ok: boolean; worst: number; tolerance: number }[] }
+/** `ready`: it passed its self-test; `untested`: all is there; `refused`: it failed; `missing`: something is not there; `broken`: there and wrong. */
+export interface ProviderReport { provider: ProviderName; title: string; state: 'ready' | 'untested' | 'refused' | 'missing' | 'broken'; /** what is there and what is missing, one sentence each */ lines: string[]; selfTest: SelfTest | null }
+export interface Hardware { device: Device; wanted: WantedDevice; providers: ProviderReport[]; cards: CardNow[]; /** folders of CUDA libraries that this person named */ libraryFolders: string[] }
 export interface AppState { version: string; preferences: Preferences; project: ProjectSummary | null; settings: ProjectSettings | null; labelers: Labeler[]; device: Device; logFolder: string; /** what a person should know, such as damaged preferences */ notices: string[] }
 
 export type QueueName = 'sequential' | 'shuffled' | 'newest' | 'uncertain' | 'disagrees' | 'flagged' | 'requested';
@@ -163,7 +172,7 @@ export interface Field { name: string; kind: 'number' | 'whole' | 'flag' | 'choi
 /** A recipe on its card: what it does, what it takes, what is missing. `defaults` are what one click starts it with here. */
 export interface RecipeCard { name: RunKind; title: string; sentence: string; makes: string; fields: Field[]; defaults: Config; needs: { ok: boolean; sentence: string }[] }
 export type Config = Record<string, number | string | boolean>;
-export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: number; availableBytes: number; seconds: number | null; sentence: string; fixes: string[] }
+export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: number; availableBytes: number; /** of the graphics card's own memory; null where the processor computes, or the card's part is counted with the machine's */ card: { bytes: number; availableBytes: number } | null; seconds: number | null; sentence: string; fixes: string[] }
 /** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
 export interface RunRow extends Run { step: number; total: number; secondsLeft: number | null; phase: string; modelId: number | null; summary: string | null; resumable: boolean }
 export interface RunDetail { run: RunRow; manifest: Record<string, unknown> | null; checkpoints: number[]; folder: string; /** the folder of its best weights so far, where it kept them */ best: string | null; notices: string[] }
@@ -287,6 +296,14 @@ export const CALLS = {
   'samples.flag': call<Saved>()({ completionId: id, labelerId: id, flagged: v.boolean() }),
   /** Puts these completions, by prompt, before the labeler: one item a prompt. */
   'samples.request': call<{ items: number }>()({ completionIds: ids, reason: short }),
+
+  'hardware.look': call<Hardware>()({}),
+  /** Tests a provider now, in a process of its own: up to a minute. */
+  'hardware.test': call<ProviderReport>()({ provider: v.picklist(['cpu', 'cuda', 'webgpu']) }),
+  'hardware.choose': call<Hardware>()({ wanted: v.picklist(['auto', 'cpu', 'cuda', 'cuda:bf16', 'webgpu']) }),
+  /** Brings the CUDA files beside the runtime; `path` is a wheel or a folder. It tells its steps as events. */
+  'hardware.setup': call<Hardware>()({ source: v.picklist(['installer', 'wheel', 'folder']), path: v.nullable(short) }),
+  'hardware.libraries': call<Hardware>()({ folders: v.pipe(v.array(short), v.maxLength(100)) }),
 } as const;
 
 export type CallName = keyof typeof CALLS;
@@ -319,6 +336,11 @@ export interface Events {
   'run.metrics': { runId: string; from: number; rows: MetricPoint[] };
   'run.samples': { runId: string; step: number };
   'run.log': { runId: string; lines: string[] };
+  'hardware.changed': { device: Device };
+  /** what the cards are doing, every two seconds while a window looks on */
+  'hardware.meter': { cards: CardNow[] };
+  /** a step of an installation */
+  'hardware.setup': { line: string };
   /** from the host: the service died and another one has taken over */
   'service.restarted': { sentence: string };
 }
@@ -326,5 +348,7 @@ export type EventName = keyof Events;
 
 /** Window → service, and its answers; `id` pairs them. The same over WebSocket, process messages and Electron's. */
 export interface Request { id: number; call: string; args: unknown }
+/** Host → service: how many windows look on. */
+export interface Watched { windows: number }
 export type Reply = { id: number; result: unknown } | { id: number; fault: Fault };
 export type Notice = { [K in EventName]: { event: K; data: Events[K] } }[EventName];

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import type { AppState, CallName, Fault, Notice, Reply, Request } from '#core/contract.ts';
+import type { AppState, CallName, Fault, Notice, Reply, Request, Watched } from '#core/contract.ts';
 
 export interface SupervisorOptions {
   /** the Node to run it with, and the script */
@@ -20,6 +20,8 @@ export interface SupervisorOptions {
 export interface Supervisor {
   /** Never rejects. Ids are the caller's own: two callers may use the same one. */
   call(request: Request): Promise<Reply>;
+  /** Says how many windows look on, to this service and to those that come after it. */
+  watched(windows: number): void;
   /** Ends the service whole; its runs go on in processes of their own. */
   close(): Promise<void>;
   /** the process that answers now */
@@ -38,6 +40,7 @@ const AGAIN: Readonly<Record<CallName, boolean>> = {
   'recipes.list': true, 'recipes.estimate': true, 'runs.start': false, 'runs.list': true, 'runs.get': true, 'runs.metrics': true, 'runs.samples': true, 'runs.log': true,
   'runs.pause': false, 'runs.resume': false, 'runs.stop': false, 'runs.cancel': false,
   'samples.page': true, 'samples.tokens': true, 'samples.flag': false, 'samples.request': false,
+  'hardware.look': true, 'hardware.test': true, 'hardware.choose': true, 'hardware.setup': false, 'hardware.libraries': true,
 };
 const mayRepeat = (call: string): boolean => Object.hasOwn(AGAIN, call) && AGAIN[call as CallName];
 
@@ -58,6 +61,7 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
   let left: string | null = null; // one that is not opened again
   let reopenings = 0; // deaths while it was opened again
   let ids = 0;
+  let windows = 0;
   let timer: NodeJS.Timeout | undefined;
   const deaths: number[] = [];
   const waiting: Pending[] = [];
@@ -69,8 +73,11 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
     child!.send({ id, call: pending.call, args: pending.args } satisfies Request, () => {}); // a failure to send is a death, which is told below
   }
 
+  const tellWindows = () => void (child?.connected && child.send({ windows } satisfies Watched, () => {}));
+
   function goOn(): void {
     isUp = true;
+    if (windows > 0) tellWindows();
     for (const pending of waiting.splice(0)) send(pending);
   }
 
@@ -158,6 +165,11 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
   start(false);
   return {
     pid: () => child?.pid ?? null,
+    watched: (count) => {
+      if (count === windows) return;
+      windows = count;
+      if (isUp) tellWindows();
+    },
     call: ({ id, call, args }) => new Promise<Reply>((resolve) => {
       const pending: Pending = { call, args, deaths: 0, answer: (reply) => resolve({ ...reply, id }) };
       if (gaveUp !== null || closing) fail(pending, gaveUp ?? 'Tastemaker is closing.');

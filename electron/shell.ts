@@ -83,7 +83,9 @@ export async function startShell(): Promise<void> {
     else toOpen = project;
   };
   const newWindow = () => {
-    const window = createWindow(files.preload, home);
+    const window = createWindow(files.preload, home), count = () => service.watched(windows().length);
+    count();
+    window.on('closed', () => setImmediate(count));
     window.on('close', (event) => {
       if (quitting || windows().length > 1 || !runs.going()) return;
       event.preventDefault();
@@ -111,6 +113,7 @@ export async function startShell(): Promise<void> {
     if (what !== 'restart') return;
     void service.close().then(() => {
       service = start();
+      service.watched(windows().length);
       return contents.loadURL(`${ORIGIN}/index.html`);
     });
   };

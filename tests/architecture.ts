@@ -10,7 +10,7 @@ interface Layer {
 }
 
 const LEAVES = ['core/contract', 'core/errors', 'core/random'];
-const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation'];
+const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation', 'core/hardware'];
 const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
 const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
 
@@ -24,6 +24,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/tokenizer': { may: ['core/errors', 'core/formats'] },
   'core/demo': { may: ['core/errors', 'core/random'] },
   'core/autodiff': { may: ['core/errors', 'core/random'] },
+  'core/hardware': { may: ['core/errors'] },
   'core/models': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/formats'] },
   'core/training': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/models'] },
   'core/evaluation': { may: ['core/errors', 'core/random', 'core/tokenizer', 'core/models'] },

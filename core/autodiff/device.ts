@@ -40,8 +40,8 @@ export const deviceWords = ({ provider, precision, sums }: Device): string => [p
 /** The environment that makes a process compute on `device`. cuBLAS repeats its bits only with a workspace of fixed size. */
 export const deviceEnvironment = (device: Device): Record<string, string> => ({ [ASKED]: deviceWords(device), ...(device.provider === 'cuda' && device.sums === 'exact' ? { CUBLAS_WORKSPACE_CONFIG: ':4096:8' } : {}) });
 
-/** What this process was told to compute on; the processor unless told otherwise. */
-export function chosenDevice(): Device {
-  const asked = process.env[ASKED];
+/** What this process, or one with another environment, was told to compute on; the processor unless told otherwise. */
+export function chosenDevice(env: NodeJS.ProcessEnv = process.env): Device {
+  const asked = env[ASKED];
   return asked ? readDevice(asked) : PROCESSOR;
 }

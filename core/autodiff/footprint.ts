@@ -4,25 +4,34 @@
 // views (reshapes) where their source does, others where one of the same shape lay that nobody reads any more, the rest in
 // bytes of their own, taken from a pool and given back when the last tensor there is done with. The pool keeps what it ever
 // had: it grows by regions, each twice the last, and a piece lies where it fits with least to spare.
+//
+// A device's pool also holds what goes in, for as long as the graph is there (constants) or a run lasts (state, feeds). CUDA
+// takes whole regions, where the processor's pages count only once they are written to; WebGPU keeps buffers of certain sizes.
 
 import { lower } from './compile.ts';
-import type { Program } from './compile.ts';
+import type { Program, Tensors } from './compile.ts';
+import { chosenDevice } from './device.ts';
+import type { Device, Provider } from './device.ts';
 import { sizeOf } from './graph.ts';
 import type { Graph, Node, Tensor, TensorType } from './graph.ts';
 
 export interface Footprint {
-  /** what the pool has ever written to after a run; it is kept until the graph is released */
+  /** what the pool has after a run, in the device's own memory; it is kept until the graph is released */
   poolBytes: number;
+  /** of that, at least: what a device's pool holds of weights and state, however long rows are */
+  stillBytes: number;
   /** of what comes out of a run */
   outputBytes: number;
   nodes: number;
 }
 
 /** Of a run of `steps` steps. */
-export function footprint(program: Program, steps = 1): Footprint {
-  const { graph, state, outputs } = lower(program, steps), out = [...Object.values(state), ...Object.values(outputs)], pool = createPool();
+export function footprint(program: Program, steps = 1, device: Device = chosenDevice()): Footprint {
+  const { graph, given, state, outputs } = lower(program, steps, { device }), out = [...Object.values(state), ...Object.values(outputs)], pool = POOLS[device.provider](), onCard = device.provider !== 'cpu';
+  const total = (tensors: Tensors | Tensor[]) => Object.values(tensors).reduce((sum: number, tensor: Tensor) => sum + bytesOf(tensor), 0), copies = steps > 1 && device.provider === 'cuda' ? 4 : 2;
+  if (onCard) for (const tensor of [...graph.constants.values(), ...graph.inputs]) pool.take(bytesOf(tensor));
   visit(graph, out, pool);
-  return { poolBytes: pool.touched(), outputBytes: out.reduce((sum, tensor) => sum + bytesOf(tensor), 0), nodes: nodeCount(graph) };
+  return { poolBytes: pool.bytes(), stillBytes: onCard ? total(given.frozen) + copies * total(given.state) : 0, outputBytes: total(out), nodes: nodeCount(graph) };
 }
 
 const WIDTH = { float32: 4, bfloat16: 2, int32: 4, int64: 8, bool: 1 } as const;
@@ -30,21 +39,25 @@ const bytesOf = ({ dtype, shape }: TensorType): number => WIDTH[dtype] * sizeOf(
 
 // ---- The pool
 
-interface Piece { region: { at: number; written: number }; at: number; size: number; free: boolean; before: Piece | null; after: Piece | null }
+interface Piece { region: { at: number; size: number; written: number }; at: number; size: number; free: boolean; before: Piece | null; after: Piece | null }
 interface Pool {
   take(bytes: number): Piece;
   give(piece: Piece): void;
-  touched(): number;
+  /** ever taken from the machine */
+  bytes(): number;
+  /** whether what a loop's last trip was given is gone when its results are copied: the processor's peaks say so, the runtime's source does not */
+  early: boolean;
 }
 const GRAIN = 256, FIRST_REGION = 1 << 20, LARGEST_REGION = 2 ** 30, LEAST_WASTE = 2 ** 27; // bytes; a piece is cut where half of it or more than LEAST_WASTE would be left over
 
-function createPool(): Pool {
+/** ONNX Runtime's BFC arena. `whole`: a region counts as it is taken, not as it is written to. */
+function createArena(whole: boolean): Pool {
   const regions: Piece['region'][] = [], free = new Set<Piece>();
   let next = FIRST_REGION;
   const grow = (size: number): Piece => {
     const larger = size > next;
     while (size > next) next *= 2;
-    const region = { at: regions.length, written: 0 }, piece: Piece = { region, at: 0, size: next, free: true, before: null, after: null };
+    const region = { at: regions.length, size: next, written: 0 }, piece: Piece = { region, at: 0, size: next, free: true, before: null, after: null };
     if (!larger) next = Math.min(LARGEST_REGION, 2 * next);
     regions.push(region);
     free.add(piece);
@@ -81,9 +94,35 @@ function createPool(): Pool {
       join(piece, piece.after);
       join(piece.before, piece);
     },
-    touched: () => regions.reduce((sum, { written }) => sum + written, 0),
+    bytes: () => regions.reduce((sum, { size, written }) => sum + (whole ? size : written), 0),
+    early: !whole,
   };
 }
+
+/** Bytes of WebGPU's storage buffers (ONNX Runtime's BUCKET_DEFAULT_LIMIT_TABLE, core/providers/webgpu/buffer_manager.cc); larger ones are as large as asked for, and are not kept. */
+const BUFFERS = [64, 128, 256, 512, ...Array.from({ length: 13 }, (_, i) => 2 ** (11 + i)), 12582912, 16777216, 26214400, 33554432, 44236800, 58982400, 67108864, 134217728, 167772160];
+
+/** Buffers of their own, each used again for what has the same size. */
+function createBuffers(): Pool {
+  const spare = new Map<number, Piece[]>();
+  let held = 0, most = 0;
+  return {
+    take: (bytes) => {
+      const size = BUFFERS.find((one) => one >= bytes) ?? Math.ceil(bytes / 16) * 16, known = spare.get(size)?.pop();
+      if (known) return known;
+      most = Math.max(most, (held += size));
+      return { region: { at: 0, size, written: size }, at: 0, size, free: false, before: null, after: null };
+    },
+    give: (piece) => {
+      if (piece.size > BUFFERS.at(-1)!) held -= piece.size;
+      else spare.set(piece.size, [...(spare.get(piece.size) ?? []), piece]);
+    },
+    bytes: () => most,
+    early: true,
+  };
+}
+
+const POOLS: Readonly<Record<Provider, () => Pool>> = { cpu: () => createArena(false), cuda: () => createArena(true), webgpu: createBuffers };
 
 // ---- The walk
 
@@ -159,15 +198,16 @@ function visit(graph: Graph, outputs: readonly Tensor[], pool: Pool): Piece[] {
 
 const TRIPS = 3; // from the third on, a trip finds the pool as the one before left it
 
-/** Trips of a loop: each holds what the one before gave until it is done itself; at the end all that leaves is copied. */
+/** Trips of a loop: each holds what the one before gave until it is done itself; at the end all that leaves is copied: of a large state there are four on CUDA then, with the one that came in. */
 function loop({ body, inputs, outputs }: Node, pool: Pool): Piece[] {
-  let given: Piece[] = [];
+  let given: Piece[] = [], made: Piece[] = [];
   for (let trip = Math.min(TRIPS, Number(inputs[0]!.values![0])); trip > 0; trip--) {
-    const made = visit(body!.graph, body!.outputs, pool);
     given.forEach(pool.give);
     given = made;
+    made = visit(body!.graph, body!.outputs, pool);
   }
+  if (pool.early) given.forEach(pool.give);
   const out = outputs.map((tensor) => pool.take(bytesOf(tensor)));
-  given.forEach(pool.give);
+  for (const piece of pool.early ? made : [...given, ...made]) pool.give(piece);
   return out;
 }

@@ -68,6 +68,14 @@ const NEVER_MATCHING = [
 /** What a provider takes beyond the rest. WebGPU: a node that would run on the processor is a fault of ours, not to be hidden. */
 const EXTRA: Readonly<Record<Provider, Record<string, string>>> = { cpu: {}, cuda: {}, webgpu: { disable_cpu_ep_fallback: '1' } };
 
+const open = new Set<ort.InferenceSession>();
+/** Lets go of every session, for work that failed and left them behind: what they hold on a device comes back. */
+export async function releaseSessions(): Promise<void> {
+  const left = [...open];
+  open.clear();
+  for (const session of left) await session.release();
+}
+
 /** Opens an encoded model, or the file of one with the numbers that lie beside it. */
 export async function openSession(model: Uint8Array | string, { device = chosenDevice(), threads, spin = true, optimisation = 'all', profile, hold = [], beside = [] }: OpenOptions = {}): Promise<Session> {
   const { provider } = device;
@@ -86,6 +94,7 @@ export async function openSession(model: Uint8Array | string, { device = chosenD
   const holds = new Set(hold);
   const opening = typeof model === 'string' ? ort.InferenceSession.create(model, how) : ort.InferenceSession.create(model, how);
   const inner = await opening.catch((error: unknown) => refuse('opening a graph', error));
+  open.add(inner);
   const run: Session['runHolding'] = async (feeds) => {
     const given = Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, 'tensor' in value ? value.tensor : tensorOf(name, value)]));
     const results = await inner.run(given).catch((error: unknown) => refuse('running a graph', error)), values: Record<string, Value> = {}, held: Record<string, Held> = {};
@@ -100,7 +109,7 @@ export async function openSession(model: Uint8Array | string, { device = chosenD
     run: async (feeds) => (await run(feeds)).values,
     runHolding: run,
     endProfile: () => inner.endProfiling(),
-    release: () => inner.release(),
+    release: () => (open.delete(inner) ? inner.release() : Promise.resolve()),
   };
 }
 

@@ -36,6 +36,7 @@ const sideBySide = ({ what, ours, peer: other, times_peer: times }: FinetuneFigu
 
 export const benchCommand = defineCommand({
   name: 'bench',
+  computes: true,
   words: ['[train|sample|ppo|project|finetune]'],
   sentence: 'Measure training, sampling and PPO on this machine, how fast a big project answers, and (when named) fine-tuning of 135 million parameters.',
   options: {

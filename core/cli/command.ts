@@ -1,6 +1,7 @@
 // What a command is: its words and options as a table, from which parsing, ranges and help are derived.
 
 import { parseArgs } from 'node:util';
+import type { WantedDevice } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 /** One option. `read` gets every text that was given for it, in order, and throws 'bad-argument' for a value out of range. */
@@ -35,6 +36,8 @@ export interface Call<O extends Options = Options> {
 export interface Command<O extends Options = Options> {
   /** one or two words: "sample", "run show" */
   name: string;
+  /** it computes with models, so one may say on what (--device) */
+  computes?: true;
   /** what follows the name: "FILE", or "[RECIPE]" where it may be left out */
   words: readonly string[];
   sentence: string;
@@ -102,12 +105,17 @@ export const COMMON_OPTIONS = {
   help: flag('Say what this command does and takes.'),
 } as const satisfies Options;
 
+export const DEVICES = ['auto', 'cpu', 'cuda', 'cuda:bf16', 'webgpu'] as const satisfies readonly WantedDevice[];
+/** What every command takes besides that computes. */
+const COMPUTING_OPTIONS = { device: oneOf(null, DEVICES, 'What to compute on; auto: the best that passes its self-test. Without it what TASTEMAKER_DEVICE says, else the processor.') } as const satisfies Options;
+const optionsOf = ({ options, computes }: Command): Options => ({ ...options, ...(computes ? COMPUTING_OPTIONS : {}), ...COMMON_OPTIONS });
+
 export const usageOf = ({ name, words, options }: Command): string =>
   ['tastemaker', name, ...words, ...Object.entries(options).filter(([, option]) => option.required).map(([option, { value }]) => `--${option} ${value}`), '[options]'].join(' ');
 
 /** Reads what follows the command's name. Unknown options, missing values and words too many or too few are 'bad-argument'. */
-export function parseCall(command: Command, args: readonly string[]): { words: string[]; options: Values<Options>; json: boolean; help: boolean } {
-  const known: Options = { ...command.options, ...COMMON_OPTIONS };
+export function parseCall(command: Command, args: readonly string[]): { words: string[]; options: Values<Options>; json: boolean; help: boolean; device: WantedDevice | null } {
+  const known = optionsOf(command);
   const config = Object.fromEntries(Object.entries(known).map(([name, { value }]) => [name, { type: value === null ? 'boolean' as const : 'string' as const, multiple: true }]));
   const { tokens, positionals: words } = parseArgs({ args: [...args], options: config, allowPositionals: true, strict: false, tokens: true });
   const given = new Map<string, string[]>();
@@ -130,12 +138,13 @@ export function parseCall(command: Command, args: readonly string[]): { words: s
     if (missing) throw bad(`"${command.name}" needs --${missing[0]}.`, `Write --${missing[0]} ${missing[1].value}: ${missing[1].sentence}`);
   }
   const options = Object.fromEntries(Object.entries(command.options).map(([name, option]) => [name, given.has(name) ? option.read(given.get(name)!, name) : option.default]));
-  return { words, options, json: given.has('json'), help };
+  const device = command.computes && given.has('device') ? COMPUTING_OPTIONS.device.read(given.get('device')!, 'device') : null;
+  return { words, options, json: given.has('json'), help, device };
 }
 
 /** The help of one command. */
 export function helpOf(command: Command): string[] {
-  const rows = Object.entries({ ...command.options, ...COMMON_OPTIONS } as Options).map(([name, { value, sentence, default: fallback, allowed }]) => {
+  const rows = Object.entries(optionsOf(command)).map(([name, { value, sentence, default: fallback, allowed }]) => {
     const notes = [allowed, fallback === null || fallback === false || fallback === '' || Array.isArray(fallback) ? '' : `default ${fallback}`].filter(Boolean);
     return { left: `--${name}${value === null ? '' : ` ${value}`}`, right: `${sentence}${notes.length ? ` (${notes.join('; ')})` : ''}` };
   });

@@ -81,6 +81,7 @@ function freeFolder(): string {
 
 export const demoCommand = defineCommand({
   name: 'demo',
+  computes: true,
   words: [],
   sentence: 'Run the whole loop on the demo world: rank, train a reward model, tune with PPO, and see where it cheats.',
   options: {

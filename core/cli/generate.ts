@@ -13,6 +13,7 @@ const PORTION = 128;
 
 export const generateCommand = defineCommand({
   name: 'generate',
+  computes: true,
   words: [],
   sentence: 'Complete rows of {"prompt"}, a text or a list of messages, or {"messages"}: adds "completion", "token_ids" and "finish" (stop or length).',
   options: {

@@ -12,6 +12,7 @@ const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b
 
 export const logprobsCommand = defineCommand({
   name: 'logprobs',
+  computes: true,
   words: [],
   sentence: 'Log-probabilities of rows of {"prompt", "completion"}, texts or lists of messages: adds "logprob" (their sum), "tokens" (how many) and "token_logprobs".',
   options: {

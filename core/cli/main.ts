@@ -35,6 +35,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./demo.ts')).demoCommand,
   serve: async () => (await import('./serve.ts')).serveCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
+  'setup cuda': async () => (await import('./setup-cuda.ts')).setupCudaCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 };
 
@@ -49,9 +50,10 @@ async function main(args: readonly string[]): Promise<void> {
   if (['--help', '-h', 'help'].includes(first)) return print(args.length > 1 && first === 'help' ? helpOf(await find(args.slice(1)).load()) : await help());
   const { load, rest } = find(args);
   const command = await load();
-  const { words, options, json, help: wanted } = parseCall(command, rest);
+  const { words, options, json, help: wanted, device } = parseCall(command, rest);
   if (wanted) return print(helpOf(command));
   const tell = (line: string) => void (json ? process.stderr : process.stdout).write(`${line}\n`);
+  if (command.computes && !(await (await import('./on-device.ts')).computeOn(device))) return;
   const report = await command.run({ words, options, json, tell });
   print(!json ? report.lines : report.data === undefined ? [] : [JSON.stringify(report.data)]);
   process.exitCode = report.exitCode ?? 0;

@@ -52,6 +52,7 @@ const ownerOf = (project: Project): number | null => lockHolder(project.folder);
 
 export const runResumeCommand = defineCommand({
   name: 'run resume',
+  computes: true,
   words: ['ID'],
   sentence: 'Go on with a run that was paused, stopped, killed or failed, from its newest checkpoint.',
   options,

@@ -9,6 +9,7 @@ import { SPLITS } from './split-option.ts';
 
 export const sampleCommand = defineCommand({
   name: 'sample',
+  computes: true,
   words: [],
   sentence: 'Sample completions of the prompts and keep them in the project; what is there already is not sampled again.',
   options: {

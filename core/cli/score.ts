@@ -22,6 +22,7 @@ function wantsEnd(folder: string): boolean {
 
 export const scoreCommand = defineCommand({
   name: 'score',
+  computes: true,
   words: [],
   sentence: 'Score rows of {"prompt", "completion"}, texts or lists of messages, with a reward model: adds "score".',
   options: {

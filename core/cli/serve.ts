@@ -43,7 +43,7 @@ export const serveCommand = defineCommand({
       onExit: tellPerson,
     });
     try {
-      host = await startHost({ port: options.port, windowFolder: path.join(root, 'out', 'window'), call: service.call, log });
+      host = await startHost({ port: options.port, windowFolder: path.join(root, 'out', 'window'), call: service.call, onWindows: service.watched, log });
       await openFirst(service, options);
     } catch (error) {
       await host?.close();

@@ -20,6 +20,7 @@ const SETTINGS = {
 
 export const trainDemoBaseCommand = defineCommand({
   name: 'train demo-base',
+  computes: true,
   words: [],
   sentence: 'Train the base model of the demo world from nothing and write its folder.',
   options: {

@@ -31,6 +31,8 @@ export interface HostOptions {
   /** the built window */
   windowFolder: string;
   call(request: Request): Promise<Reply>;
+  /** told whenever a window comes or goes */
+  onWindows?(count: number): void;
   /** one line for each refusal */
   log(line: string): void;
   uploadLimit?: number;
@@ -47,11 +49,11 @@ export interface Host {
 }
 
 /** Listens on 127.0.0.1 only. 'bad-argument' where the port that was asked for is taken, 'bad-file' where the window is not built. */
-export async function startHost({ port: asked, windowFolder, call, log: write, uploadLimit }: HostOptions): Promise<Host> {
+export async function startHost({ port: asked, windowFolder, call, onWindows, log: write, uploadLimit }: HostOptions): Promise<Host> {
   const log = (line: string) => write(line.replaceAll(/\s+/g, ' ')); // whatever was asked for makes one line
   const serveFile = readWindow(windowFolder);
   const uploads = createUploads(uploadLimit);
-  const sockets = createSockets({ call, log });
+  const sockets = createSockets({ call, log, ...(onWindows ? { onWindows } : {}) });
   const server = http.createServer({ requestTimeout: UPLOAD_MS, headersTimeout: 20_000, requireHostHeader: false, maxHeaderSize: 16 * 1024 });
   const port = await listen(server, asked);
   const access = createAccess(port);

@@ -27,7 +27,7 @@ export interface Sockets {
 /** Whether a window may call itself that. */
 export const isClient = (client: string | null): client is string => client !== null && CLIENT.test(client);
 
-export function createSockets({ call, log }: { call: (request: Request) => Promise<Reply>; log: (line: string) => void }): Sockets {
+export function createSockets({ call, log, onWindows = () => {} }: { call: (request: Request) => Promise<Reply>; log: (line: string) => void; onWindows?: (count: number) => void }): Sockets {
   const server = new WebSocketServer({ noServer: true, maxPayload: LARGEST_MESSAGE, perMessageDeflate: false, clientTracking: true });
   const replies = createRecentReplies(call);
   const silent = new WeakSet<WebSocket>(); // asked and not heard of since
@@ -47,6 +47,8 @@ export function createSockets({ call, log }: { call: (request: Request) => Promi
 
   server.on('connection', (socket: WebSocket, _: IncomingMessage, client: string) => {
     let atWork = 0;
+    onWindows(server.clients.size);
+    socket.on('close', () => setImmediate(() => onWindows(server.clients.size))); // it is counted until its own listeners have run
     socket.on('error', (error: NodeJS.ErrnoException) => log(`A message was refused: ${error.message}${error.code ? ` (${error.code})` : ''}.`)); // ws closes with the fitting code, 1009 for too large
     socket.on('pong', () => silent.delete(socket));
     socket.on('message', (data: RawData, isBinary: boolean) => {

@@ -2,13 +2,16 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { chosenDevice } from '#core/autodiff/device.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { Project } from '#core/store/project.ts';
 import { readConfig } from './config.ts';
 import type { Config, Settings } from './config.ts';
 import { createPulse, isCancelled } from './control.ts';
+import { describeDevice } from './computes-on.ts';
 import { createRunFolder, openRun, readManifest, removeStatus, writeStatus } from './job.ts';
 import type { Ending, Listeners, Manifest, Outcome } from './job.ts';
+import { withHalfTheRows } from './out-of-memory.ts';
 import { isRecipe, RECIPES } from './recipes.ts';
 import type { RecipeName } from './recipes.ts';
 
@@ -20,7 +23,7 @@ export const isPrepared = (runFolder: string): boolean => fs.existsSync(path.joi
 export async function prepareRun(project: Project, id: string, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string): Promise<Manifest> {
   const job = RECIPES[recipe], config = readConfig(job.settings, given);
   const inputs = await job.prepare(project, config);
-  return createRunFolder(project.folder, id, recipe, name, config, inputs);
+  return createRunFolder(project.folder, id, recipe, name, config, inputs, await describeDevice(chosenDevice()));
 }
 
 /** Works at a prepared run, from its newest checkpoint where it has one, until status.json says how it ended. Throws what the job threw. */
@@ -31,7 +34,11 @@ export async function executeRun(projectFolder: string, id: string, listeners: L
   removeStatus(folder);
   try {
     const config = { ...readConfig(job.settings, {}), ...manifest.config } as Config<Settings>; // settings that came later have their defaults
-    const outcome = await job.run(openRun(projectFolder, id, { ...listeners, pulse }), config);
+    const log = (line: string) => {
+      fs.appendFileSync(path.join(folder, 'log.txt'), `${new Date().toISOString()} ${line}\n`);
+      listeners.onLog?.(line);
+    };
+    const outcome = await withHalfTheRows(manifest.kind, config, chosenDevice(), log, (settings) => job.run(openRun(projectFolder, id, { ...listeners, pulse }), settings));
     writeStatus(folder, outcome.status, { outcome });
     return { status: outcome.status, outcome };
   } catch (error) {

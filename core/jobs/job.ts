@@ -132,8 +132,8 @@ export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly 
   return `${String(number).padStart(4, '0')}-${kind}`;
 }
 
-/** Fills runs/<id>/ with data and manifest; the manifest comes last, and without it there is no run to go on with. */
-export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data }: Inputs): Manifest {
+/** Fills runs/<id>/ with data and manifest (`computes` says on what, beside the versions); the manifest comes last, and without it there is no run to go on with. */
+export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data }: Inputs, computes: Record<string, string> = {}): Manifest {
   const folder = path.join(projectFolder, 'runs', id), hash = createHash('sha256');
   fs.mkdirSync(path.join(folder, 'checkpoints'), { recursive: true });
   let rows = 0;
@@ -143,7 +143,7 @@ export function createRunFolder(projectFolder: string, id: string, kind: RunKind
     createdAt: new Date().toISOString(),
     models: Object.fromEntries(Object.entries(models).map(([role, model]) => [role, { path: inside(projectFolder, model), sha256: hashModel(model) }])),
     data: { rows, sha256: hash.digest('hex') },
-    versions: { tastemaker: '0.1.0', node: process.version, onnxruntime: runtimeVersion(), platform: `${process.platform}-${process.arch}`, processor: os.cpus()[0]?.model ?? 'unknown' },
+    versions: { tastemaker: '0.1.0', node: process.version, onnxruntime: runtimeVersion(), platform: `${process.platform}-${process.arch}`, processor: os.cpus()[0]?.model ?? 'unknown', ...computes },
   };
   replaceFile(path.join(folder, 'manifest.json'), (fd) => writeFully(fd, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)));
   return manifest;

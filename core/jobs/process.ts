@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { chosenDevice, deviceWords } from '#core/autodiff/device.ts';
 import { openProject } from '#core/store/database.ts';
 import { getRequest, getRun } from '#core/store/runs.ts';
 import { createPulse, isCancelled, livingProcess } from './control.ts';
@@ -37,7 +38,7 @@ async function work(): Promise<void> {
   removeStatus(folder);
   try {
     if (!isPrepared(folder)) await prepare();
-    log(`At work (process ${process.pid}).`);
+    log(`At work (process ${process.pid}, on ${deviceWords(chosenDevice())}).`);
     await executeRun(projectFolder, id, { stopping: () => asked });
   } catch (error) {
     if (isCancelled(error)) return writeStatus(folder, 'cancelled');

@@ -3,10 +3,11 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { AppState, Device } from '#core/contract.ts';
-import { processorThreads, runtimeVersion } from '#core/autodiff/session.ts';
+import type { AppState } from '#core/contract.ts';
+import { runtimeVersion } from '#core/autodiff/session.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import type { Handlers } from './handlers.ts';
+import type { HardwareDesk } from '#core/service/hardware/hardware.ts';
 import { lastLines } from './log.ts';
 import type { PreferencesFile } from './preferences.ts';
 import { projectSettings, projectSummary } from './project.ts';
@@ -15,26 +16,17 @@ import type { Session } from './session.ts';
 const LOG_LINES = 60;
 const program = path.resolve(import.meta.dirname, '..', '..', 'package.json');
 const { version } = JSON.parse(fs.readFileSync(program, 'utf8')) as { version: string };
-const processor = os.cpus()[0]?.model.trim() ?? 'Unknown processor';
 
-export interface Services { session: Session; preferences: PreferencesFile; home: string }
+export interface Services { session: Session; preferences: PreferencesFile; home: string; hardware: HardwareDesk }
 
 export const logFolder = (home: string): string => path.join(home, 'logs');
 
-function describeDevice(): Device {
-  const limit = process.constrainedMemory();
-  const memoryBytes = limit > 0 ? Math.min(os.totalmem(), limit) : os.totalmem();
-  return {
-    provider: 'cpu', name: processor, cores: processorThreads(), memoryBytes, freeBytes: Math.min(memoryBytes, process.availableMemory()),
-    reason: 'Training and sampling run on the processor: this version uses no graphics card.',
-  };
-}
-
-export function appState({ session, preferences, home }: Services): AppState {
+export function appState({ session, preferences, home, hardware }: Services): AppState {
+  hardware.begin();
   const project = session.current()?.project ?? null;
   return {
     version, preferences: preferences.read(), project: project && projectSummary(project), settings: project && projectSettings(project), labelers: project ? listLabelers(project) : [],
-    device: describeDevice(), logFolder: logFolder(home), notices: [...preferences.notices],
+    device: hardware.device(), logFolder: logFolder(home), notices: [...preferences.notices],
   };
 }
 
@@ -50,6 +42,7 @@ function diagnostics(services: Services): string {
   const lines = [
     `Tastemaker ${version}, Node ${process.versions.node}, ONNX Runtime ${runtimeVersion()}, SQLite in better-sqlite3`,
     `${process.platform} ${process.arch} ${os.release()}`,
+    device.reason,
     `${device.name}, ${device.cores} cores, ${gib(device.memoryBytes)} of memory, ${gib(device.freeBytes)} free`,
     project
       ? `Project: ${project.prompts.train} + ${project.prompts.validation} + ${project.prompts.test} prompts, ${project.completions} completions, ${project.rankings} rankings, ${project.models} models, ${project.runs} runs, project.db ${gib(fs.statSync(path.join(project.folder, 'project.db')).size)}`

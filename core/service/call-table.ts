@@ -6,6 +6,7 @@ import { deskHandlers } from '#core/service/desk/desk.ts';
 import { fileHandlers } from './files.ts';
 import { guidelineHandlers } from '#core/service/desk/guidelines.ts';
 import type { Handlers } from './handlers.ts';
+import { createHardwareHandlers } from '#core/service/hardware/hardware.ts';
 import { exportHandlers } from '#core/service/data/exports.ts';
 import { importHandlers } from '#core/service/data/imports.ts';
 import { labelerHandlers } from './labelers.ts';
@@ -23,5 +24,5 @@ export const createCallTable = (services: Services): Handlers => ({
   ...createAppHandlers(services), ...createProjectHandlers(services), ...fileHandlers, ...revealHandlers, ...labelerHandlers,
   ...deskHandlers, ...markHandlers, ...guidelineHandlers,
   ...promptHandlers, ...importHandlers, ...exportHandlers, ...modelHandlers, ...sampleHandlers,
-  ...recipeHandlers, ...runHandlers, ...tryHandlers,
+  ...recipeHandlers, ...runHandlers, ...tryHandlers, ...createHardwareHandlers(services),
 });

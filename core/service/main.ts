@@ -1,7 +1,7 @@
 // The service process: calls come and answers go over the channel to the process that started it; without the channel it ends.
 
 import path from 'node:path';
-import type { Notice, Reply, Request } from '#core/contract.ts';
+import type { Notice, Reply, Request, Watched } from '#core/contract.ts';
 import { logFolder } from './app.ts';
 import { homeFolder } from './home.ts';
 import { openLog } from './log.ts';
@@ -37,7 +37,10 @@ function die(when: string, error: unknown): void {
   process.exit(1);
 }
 
-process.on('message', (request: Request) => void service.handle(request).then(send));
+process.on('message', (message: Request | Watched) => {
+  if ('windows' in message) service.watched(message.windows);
+  else void service.handle(message).then(send);
+});
 process.on('disconnect', () => void end());
 process.on('SIGTERM', () => void end());
 process.on('SIGINT', () => {}); // Ctrl-C reaches every process of a terminal; whoever started us decides

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Preferences, RecentProject } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 
-const DEFAULTS: Preferences = { theme: 'system', keys: {}, layout: 'columns', sidebar: true, recent: [], lastFolder: null };
+const DEFAULTS: Preferences = { theme: 'system', keys: {}, layout: 'columns', sidebar: true, recent: [], lastFolder: null, device: 'auto' };
 const MOST_RECENT = 12;
 
 /** What each preference must look like to be believed: another version, or a person's editor, may have written the file. */
@@ -16,6 +16,7 @@ const SOUND: { readonly [K in keyof Preferences]: (value: unknown) => boolean } 
   sidebar: (value) => typeof value === 'boolean',
   recent: (value) => Array.isArray(value) && value.every((row) => isRecord(row) && typeof row.folder === 'string' && typeof row.name === 'string' && typeof row.openedAt === 'number'),
   lastFolder: (value) => value === null || typeof value === 'string',
+  device: (value) => ['auto', 'cpu', 'cuda', 'cuda:bf16', 'webgpu'].includes(value as string),
 };
 
 type Stored = Record<string, unknown>;

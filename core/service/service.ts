@@ -9,6 +9,7 @@ import { logFolder } from './app.ts';
 import { createCallTable } from './call-table.ts';
 import { followDemo } from './demo.ts';
 import type { Context, Emit } from './handlers.ts';
+import { createHardware } from '#core/service/hardware/hardware.ts';
 import { openLog } from './log.ts';
 import { openPreferences } from './preferences.ts';
 import { projectChanged } from './project.ts';
@@ -18,6 +19,8 @@ import type { OpenProject } from './session.ts';
 export interface Service {
   /** Never rejects. Calls may overlap; those that open and close projects wait for each other. */
   handle(request: Request): Promise<Reply>;
+  /** How many windows look on. */
+  watched(windows: number): void;
   /** Closes the open project whole; its runs go on in their processes. */
   close(): Promise<void>;
 }
@@ -31,7 +34,8 @@ export function createService({ emit: reach, home }: { emit: Emit; home: string 
   const log = openLog(path.join(logFolder(home), 'service.log'));
   const preferences = openPreferences(home);
   for (const notice of preferences.notices) log(notice);
-  const session = createSession(emit, (opened, event, data) => {
+  const hardware = createHardware({ home, preferences, emit });
+  const session = createSession(emit, hardware.environment, (opened, event, data) => {
     if (event === 'run.changed') soon(() => followDemo(opened, (data as { run: Parameters<typeof followDemo>[1] }).run, emit));
   });
   let counting: NodeJS.Timeout | null = null;
@@ -43,7 +47,7 @@ export function createService({ emit: reach, home }: { emit: Emit; home: string 
       if (opened) reach('project.changed', projectChanged(opened.project));
     }, COUNT_MS);
   }
-  const table = createCallTable({ session, preferences, home });
+  const table = createCallTable({ session, preferences, home, hardware });
 
   /** After the event that caused it has been told; a failure is logged, for nobody waits for it. */
   function soon(work: () => void): void {
@@ -78,7 +82,7 @@ export function createService({ emit: reach, home }: { emit: Emit; home: string 
     const checked = checkArguments(call, args);
     if (!checked.ok) return { id, fault: { code: 'bad-argument', message: checked.problem, hint: 'This is a mistake of the program that asked.' } };
     const opened = session.current();
-    const isOfProject = !/^(app|files|project)\.(?!check|backup|setSettings)/.test(call);
+    const isOfProject = !/^(app|files|hardware|project)\.(?!check|backup|setSettings)/.test(call);
     try {
       const handler = table[checked.name] as (context: Context, given: unknown) => unknown;
       const result = handler(contextOf(opened), checked.args);
@@ -102,9 +106,10 @@ export function createService({ emit: reach, home }: { emit: Emit; home: string 
 
   return {
     handle,
+    watched: hardware.watched,
     close: async () => {
       clearTimeout(counting ?? undefined);
-      await session.close();
+      await Promise.all([session.close(), hardware.close()]);
     },
   };
 }

@@ -7,7 +7,7 @@ import type { Project } from '#core/store/project.ts';
 import type { Emit } from './handlers.ts';
 import { projectChanged } from './project.ts';
 import { createRunQueue } from '#core/service/runs/queue.ts';
-import type { RunQueue } from '#core/service/runs/queue.ts';
+import type { QueueOptions, RunQueue } from '#core/service/runs/queue.ts';
 
 /** How long closing waits for calls that are still at work in the project. */
 const PATIENCE_MS = 5000;
@@ -33,8 +33,8 @@ export const openForWriting = (folder: string): Project => openProject(folder, {
 
 export const noProject = (): TastemakerError => new TastemakerError('bad-argument', 'No project is open.', 'Open a project, or make a new one, on the Home screen.');
 
-/** `hear` is told every event of the open project before the windows are. */
-export function createSession(emit: Emit, hear: (opened: OpenProject, ...event: Parameters<Emit>) => void): Session {
+/** `environment` is that of processes that compute; `hear` is told every event of the open project before the windows are. */
+export function createSession(emit: Emit, environment: NonNullable<QueueOptions['environment']>, hear: (opened: OpenProject, ...event: Parameters<Emit>) => void): Session {
   let current: OpenProject | null = null;
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -69,7 +69,7 @@ export function createSession(emit: Emit, hear: (opened: OpenProject, ...event: 
             if (current?.project !== project) return; // closed meanwhile
             hear(current, event, data);
             emit(event, data);
-          })),
+          }, { environment })),
         };
         await prepare?.(opened);
         current = opened;

@@ -25,6 +25,7 @@ export const useApp = defineStore('app', () => {
   }
   on('project.changed', (data) => take(data));
   on('preferences.changed', (data) => take(data));
+  on('hardware.changed', (data) => take(data));
   on('service.restarted', () => void load());
 
   async function whole(answer: Promise<AppState>): Promise<void> {

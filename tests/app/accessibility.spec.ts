@@ -129,8 +129,13 @@ test('axe finds nothing on the screens', async () => {
   await button('Side by side').click();
   await expect(page.getByRole('region', { name: 'Completions side by side' })).toBeVisible();
   found.push(...await look('inspect, side by side'));
-  for (const section of ['general', 'appearance', 'shortcuts', 'data', 'logs', 'about']) {
+  for (const section of ['general', 'appearance', 'shortcuts', 'hardware', 'data', 'logs', 'about']) {
     await open(`#/settings?section=${section}`);
+    if (section === 'hardware') {
+      await expect(page.getByRole('group', { name: 'Compute on' })).toBeVisible({ timeout: 60_000 });
+      await page.locator('main details').evaluateAll((all) => all.forEach((each) => ((each as HTMLDetailsElement).open = true)));
+      await expect(button('Add a folder…')).toBeVisible();
+    }
     found.push(...await look(`settings, ${section}`));
   }
   await page.keyboard.press('Control+b');
@@ -249,8 +254,9 @@ async function walk(): Promise<{ missed: string[]; backwards: string[]; ringless
 
 test('Tab reaches every control once, in the order of the page, with a ring around it', async () => {
   await expect(page.locator('.status .run')).toHaveCount(0, { timeout: 60_000 }); // a run's own buttons go with it
-  for (const hash of ['#/home', '#/label', '#/data', '#/models', '#/train', '#/train/0001-sample', '#/inspect', '#/settings']) {
+  for (const hash of ['#/home', '#/label', '#/data', '#/models', '#/train', '#/train/0001-sample', '#/inspect', '#/settings', '#/settings?section=hardware']) {
     await open(hash);
+    if (hash.endsWith('hardware')) await expect(page.getByRole('group', { name: 'Compute on' })).toBeVisible();
     if (hash === '#/label') await expect(answers()).toHaveCount(4);
     await page.waitForTimeout(300); // what comes after the first answer of the service
     const { stops, ...wrong } = await walk();

@@ -18,34 +18,56 @@ import { factsOf, lengthsOf } from './recipe-facts.ts';
 import type { Lengths } from './recipe-facts.ts';
 import { architectureOf, parametersOf, workOf } from './recipe-size.ts';
 import { bytesOfRun } from './run-memory.ts';
+import type { RunBytes } from './run-memory.ts';
 
 const TIGHT = 0.7; // of what is free
 const EARLIER = 3; // runs of the same kind that the pace is taken from
 
-export async function estimateRun(project: Project, runs: Pick<RunQueue, 'busy' | 'interactive' | 'memoryInUse'>, home: string, recipe: RunKind, given: Config): Promise<Estimate> {
-  const name = recipe as RecipeName, config = readConfig(RECIPES[name].settings, given) as Config, facts = factsOf(project), { lengths, ...fit } = await fitOf(project, runs, name, config);
+export async function estimateRun(project: Project, runs: Pick<RunQueue, 'busy' | 'interactive' | 'memoryInUse' | 'computing'>, home: string, recipe: RunKind, given: Config): Promise<Estimate> {
+  const name = recipe as RecipeName, config = readConfig(RECIPES[name].settings, given) as Config, facts = factsOf(project), fit = await fitOf(project, runs, name, config), { verdict, bytes, availableBytes, card, fixes, lengths } = fit;
   const workFor = (settings: Config) => workOf(project, name, settings, facts, lengths);
   const pace = paceOf(project, name, workFor) ?? (await machinePace(home, runs)), seconds = pace === null ? null : workFor(config) / pace;
   const time = seconds === null ? 'how long it takes is known after the first run' : `and about ${duration(seconds)}`;
-  return { ...fit, seconds, sentence: `${taken(fit)}, ${time}.` };
+  return { verdict, bytes, availableBytes, card, fixes, seconds, sentence: `${taken(fit)}, ${time}.` };
 }
 
-const taken = ({ bytes, availableBytes }: Pick<Estimate, 'bytes' | 'availableBytes'>): string => `It takes about ${gigabytes(bytes)} of the ${gigabytes(availableBytes)} that are free`;
+const taken = ({ bytes, availableBytes, card, shared }: Fit): string =>
+  (card ? `It takes about ${gigabytes(card.bytes)} of the ${gigabytes(card.availableBytes)} that are free on the card and ${gigabytes(bytes)} of memory`
+    : `It takes about ${gigabytes(bytes)} of the ${gigabytes(availableBytes)} that are free${shared ? `, ${gigabytes(shared)} of it for the graphics card` : ''}`);
 
-type Fit = Pick<Estimate, 'verdict' | 'bytes' | 'availableBytes' | 'fixes'>;
-async function fitOf(project: Project, { memoryInUse }: Pick<RunQueue, 'memoryInUse'>, recipe: RecipeName, config: Config): Promise<Fit & { lengths: Lengths }> {
-  const facts = factsOf(project), lengths = await lengthsOf(project, String(config.policy ?? config.reward ?? '') || null);
-  const bytesFor = (settings: Config) => bytesOfRun(project, recipe, settings, facts, lengths), bytes = await bytesFor(config);
+interface Share {
+  bytes: number;
+  availableBytes: number;
+}
+/** What a run takes of the machine's memory and of the card's own. `shared`: what a card takes whose memory nobody tells, counted with the machine's. */
+interface Shares extends Share {
+  card: Share | null;
+  shared: number;
+}
+const part = ({ bytes, availableBytes }: Share): number => (availableBytes > 0 ? bytes / availableBytes : Infinity);
+/** The memory that is short first. */
+const tighter = (shares: Shares): Share => (shares.card && part(shares.card) > part(shares) ? shares.card : shares);
+const sharesOf = ({ host, device }: RunBytes, availableBytes: number, cardFreeBytes: number | null): Shares =>
+  (cardFreeBytes === null ? { bytes: host + device, availableBytes, card: null, shared: device } : { bytes: host, availableBytes, card: { bytes: device, availableBytes: cardFreeBytes }, shared: 0 });
+
+interface Fit extends Shares, Pick<Estimate, 'verdict' | 'fixes'> {
+  lengths: Lengths;
+}
+async function fitOf(project: Project, { memoryInUse, computing }: Pick<RunQueue, 'memoryInUse' | 'computing'>, recipe: RecipeName, config: Config): Promise<Fit> {
+  const facts = factsOf(project), lengths = await lengthsOf(project, String(config.policy ?? config.reward ?? '') || null), { device, cardFreeBytes } = await computing();
   const limit = process.constrainedMemory(), availableBytes = Math.min(process.availableMemory(), limit > 0 ? limit : Infinity) + memoryInUse(); // a run that is at work ends before this one begins
-  const verdict = bytes > availableBytes ? 'wont-fit' : bytes > TIGHT * availableBytes ? 'tight' : 'fits';
-  return { verdict, bytes, availableBytes, lengths, fixes: verdict === 'fits' ? [] : await fixesOf(project, recipe, config, bytes, Math.min(bytes, TIGHT * availableBytes), bytesFor) };
+  const sharesFor = async (settings: Config) => sharesOf(await bytesOfRun(project, recipe, settings, facts, lengths, device), availableBytes, cardFreeBytes), shares = await sharesFor(config);
+  const now = part(tighter(shares)), verdict = now > 1 ? 'wont-fit' : now > TIGHT ? 'tight' : 'fits';
+  return { ...shares, verdict, lengths, fixes: verdict === 'fits' ? [] : await fixesOf(project, recipe, config, now, Math.min(now, TIGHT), sharesFor) };
 }
 
 /** 'bad-argument' for a run that is sure not to fit, with three ways out. `config` may be incomplete; where what it names is not there yet, nothing is said. */
-export async function checkFits(project: Project, runs: Pick<RunQueue, 'memoryInUse'>, recipe: RecipeName, given: Config, otherwise = ''): Promise<void> {
+export async function checkFits(project: Project, runs: Pick<RunQueue, 'memoryInUse' | 'computing'>, recipe: RecipeName, given: Config, otherwise = ''): Promise<void> {
   const config = readConfig(RECIPES[recipe].settings, given) as Config;
   const fit = await fitOf(project, runs, recipe, config).catch(() => null); // a run before it in the queue may still make its model
-  if (fit?.verdict === 'wont-fit') throw new TastemakerError('bad-argument', `This run does not fit into memory: it takes about ${gigabytes(fit.bytes)}, and ${gigabytes(fit.availableBytes)} are free.`, [...fit.fixes, otherwise].filter(Boolean).join(' '));
+  if (fit?.verdict !== 'wont-fit') return;
+  const short = tighter(fit);
+  throw new TastemakerError('bad-argument', `This run does not fit into ${short === fit.card ? "the card's memory" : 'memory'}: it takes about ${gigabytes(short.bytes)}, and ${gigabytes(short.availableBytes)} are free.`, [...fit.fixes, otherwise].filter(Boolean).join(' '));
 }
 
 /** Work a second of the newest runs of this kind, each measured by what it did; null where there is none. */
@@ -114,18 +136,20 @@ const GENTLE: readonly (readonly [Config, what: string])[] = [
 ];
 const HALVINGS = 4;
 
-/** Three ways out, each with what it would take then: those that come down to `goal` first, then those that come closest. */
-async function fixesOf(project: Project, recipe: RecipeName, config: Config, now: number, goal: number, bytesFor: (config: Config) => Promise<number>): Promise<string[]> {
-  const ways: { bytes: number; sentence: string }[] = [];
+/** Three ways out, each with what it would take then of the memory that is short: those that come down to `goal` of it first, then those that come closest. */
+async function fixesOf(project: Project, recipe: RecipeName, config: Config, now: number, goal: number, sharesFor: (config: Config) => Promise<Shares>): Promise<string[]> {
+  const ways: { load: number; sentence: string }[] = [];
+  const words = (shares: Shares) => `about ${gigabytes(tighter(shares).bytes)}${tighter(shares) === shares.card ? ' on the card' : ''}`;
   const consider = async (changes: Config, what: string): Promise<number> => {
-    const bytes = await Promise.resolve().then(() => bytesFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config)).catch(() => Infinity); // out of its range
-    const words = Object.entries(changes).map(([name, value]) => `${name} from ${String(config[name])} to ${String(value)}`);
-    if (bytes < 0.97 * now) ways.push({ bytes, sentence: `Set ${words.join(' and ')} (${what}): about ${gigabytes(bytes)}.` });
-    return bytes;
+    const shares = await Promise.resolve().then(() => sharesFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config)).catch(() => null); // out of its range
+    if (!shares) return Infinity;
+    const load = part(tighter(shares)), changed = Object.entries(changes).map(([name, value]) => `${name} from ${String(config[name])} to ${String(value)}`);
+    if (load < 0.97 * now) ways.push({ load, sentence: `Set ${changed.join(' and ')} (${what}): ${words(shares)}.` });
+    return load;
   };
   for (const [changes, what] of GENTLE) {
     const { tuned_blocks: _, ...asked } = changes, applies = Object.entries(asked).every(([name, value]) => name in config && config[name] !== value && !(name === 'tune' && config.tune !== 'full'));
-    if (applies && !(Object.keys(asked).length > 1 && ways.some(({ bytes }) => bytes <= goal))) await consider(changes, what);
+    if (applies && !(Object.keys(asked).length > 1 && ways.some(({ load }) => load <= goal))) await consider(changes, what);
   }
   const small = smallerModel(project, config), shorter: typeof ways = [];
   const gentle = ways.splice(0);
@@ -140,9 +164,9 @@ async function fixesOf(project: Project, recipe: RecipeName, config: Config, now
     const best = ways.splice(0).at(-1);
     if (best) shorter.push(best);
   }
-  const sorted = (list: typeof ways) => list.toSorted((a, b) => Number(a.bytes > goal) - Number(b.bytes > goal) || a.bytes - b.bytes);
-  const fitting = [...gentle.filter(({ bytes }) => bytes <= goal), ...sorted(shorter).filter(({ bytes }) => bytes <= goal)], rest = sorted([...gentle, ...shorter].filter(({ bytes }) => bytes > goal));
-  const model = small === null ? 'Use a smaller model; the Models screen lists what each one takes.' : `Use the smaller model "${small.name}": about ${gigabytes(await bytesFor({ ...config, policy: small.name }))}.`;
+  const sorted = (list: typeof ways) => list.toSorted((a, b) => Number(a.load > goal) - Number(b.load > goal) || a.load - b.load);
+  const fitting = [...gentle.filter(({ load }) => load <= goal), ...sorted(shorter).filter(({ load }) => load <= goal)], rest = sorted([...gentle, ...shorter].filter(({ load }) => load > goal));
+  const model = small === null ? 'Use a smaller model; the Models screen lists what each one takes.' : `Use the smaller model "${small.name}": ${words(await sharesFor({ ...config, policy: small.name }))}.`;
   return [...[...fitting, ...rest].map(({ sentence }) => sentence).slice(0, 2), ...(recipe === 'pretrain' ? [] : [model]), 'Close other programs, so that more memory is free.', 'Run it on a machine with more memory: copy the project folder there.'].slice(0, 3);
 }
 

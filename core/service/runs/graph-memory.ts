@@ -1,15 +1,19 @@
 // What the compiled graphs of one model take: trainer, evaluator, sampler, each graph walked for what is alive at its peak.
 //
 // The factors were fitted to the peaks of processes that ran these graphs and nothing else (models of 1 to 135 million
-// numbers, gpt2 and llama, all of it, adapters or blocks learning, one to eight steps a run).
+// numbers, gpt2 and llama, all of it, adapters or blocks learning, one to eight steps a run). Where a device computes, its own
+// memory holds weights, state and activations of every open graph; the machine's holds our arrays and what comes back. No card
+// has measured the device's side yet.
 
 import { footprint } from '#core/autodiff/footprint.ts';
 import type { Program, Types } from '#core/autodiff/compile.ts';
+import type { Device } from '#core/autodiff/device.ts';
 import { featureRows, featuresProgram } from '#core/jobs/frozen-features.ts';
 import { learningParts, microBatches, newAdapter } from '#core/jobs/tuning.ts';
 import type { TuningConfig } from '#core/jobs/tuning.ts';
 import type { AdapterSettings } from '#core/models/adapter.ts';
-import type { Architecture, Parameter } from '#core/models/architecture.ts';
+import { numbersIn } from '#core/models/architecture.ts';
+import type { Architecture } from '#core/models/architecture.ts';
 import { families } from '#core/models/families.ts';
 import { scalesOf } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
@@ -17,7 +21,8 @@ import type { ChoiceSettings } from '#core/models/choose-token.ts';
 import { evaluationProgram, rowsAtOnce } from '#core/models/evaluator.ts';
 import { roundedLength } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
-import { samplingProgram } from '#core/models/decoding.ts';
+import { promptProgram, samplingProgram, tokenProgram } from '#core/models/decoding.ts';
+import type { Sampling } from '#core/models/decoding.ts';
 import { PROMPT_STEP } from '#core/models/sampler.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss, rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/row-losses.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
@@ -31,32 +36,41 @@ const NODE = 27e3; // bytes a node of a compiled graph keeps
 const COPIES = 2.3; // the state as arrays of ours: the newest, and those that nobody has collected yet
 const ADAM = { betas: [0.9, 0.999], epsilon: 1e-8, epsilonStyle: 'torch', weightDecay: 0, clipNorm: 1 } as const;
 
-export const numbersIn = (list: readonly Parameter[]): number => list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+/** Whose memory is asked about: the machine's, or the device's own (of which the processor has none). */
+export interface Where {
+  device: Device;
+  of: 'host' | 'device';
+}
 
-interface Taken { pool: number; outputs: number }
-const walked = new Map<string, Promise<Taken>>();
+interface Taken { pool: number; still: number; outputs: number }
+const walked = new Map<string, Promise<Record<Where['of'], Taken>>>();
 const MOST_WALKED = 500, WALKED_TOKENS = 1024; // graphs; tokens of a row: its mask has their square
 /** Walks a graph once, after a breath for whoever waits for this thread: thirty blocks take a fifth of a second. The same question comes again with every field of the form that is changed. */
-function graphOf(key: unknown, tokens: number, make: (shorter: (count: number) => number) => Program, steps = 1): Promise<Taken> {
-  const name = JSON.stringify([key, tokens, steps]);
+async function graphOf({ device, of }: Where, key: unknown, tokens: number, make: (shorter: (count: number) => number) => Program, steps = 1): Promise<Taken> {
+  const name = JSON.stringify([device, key, tokens, steps]);
   let known = walked.get(name);
   if (!known) {
-    const walk = async (by: number): Promise<Taken> => {
+    const walk = async (by: number): Promise<Record<Where['of'], Taken>> => {
       await new Promise((resolve) => setImmediate(resolve));
-      const { poolBytes, outputBytes, nodes } = footprint(make((count) => (by === 1 ? count : Math.max(1, Math.round(count / by)))), steps);
-      return { pool: poolBytes + NODE * nodes, outputs: outputBytes };
+      const { poolBytes, stillBytes, outputBytes, nodes } = footprint(make((count) => (by === 1 ? count : Math.max(1, Math.round(count / by)))), steps, device), ours = device.provider === 'cpu' ? poolBytes : outputBytes;
+      return { host: { pool: ours + NODE * nodes, still: 0, outputs: outputBytes }, device: { pool: poolBytes, still: stillBytes, outputs: 0 } };
     };
     known = tokens <= WALKED_TOKENS ? walk(1) : beyond(walk, tokens / WALKED_TOKENS);
     if (walked.size >= MOST_WALKED) walked.delete(walked.keys().next().value!);
     walked.set(name, known);
   }
-  return known;
+  return of === 'device' && device.provider === 'cpu' ? { pool: 0, still: 0, outputs: 0 } : (await known)[of];
 }
 
+const QUADRATIC = 4; // what twice the length can come to at most; a device's pool grows by leaps
 /** The graph of rows that are `by` times longer than what is walked: it grows on as it does from half of that. */
-async function beyond(walk: (by: number) => Promise<Taken>, by: number): Promise<Taken> {
+async function beyond(walk: (by: number) => Promise<Record<Where['of'], Taken>>, by: number): Promise<Record<Where['of'], Taken>> {
   const [half, whole] = [await walk(2 * by), await walk(by)];
-  return { ...whole, pool: whole.pool * Math.max(2, whole.pool / half.pool) ** Math.log2(by) };
+  const grown = (of: Where['of'], most: number): Taken => {
+    const { pool, still } = whole[of];
+    return { ...whole[of], pool: still + (pool - still) * Math.min(most, Math.max(2, (pool - still) / (half[of].pool - still))) ** Math.log2(by) };
+  };
+  return { host: grown('host', Infinity), device: grown('device', QUADRATIC) };
 }
 
 /** The same model with rotary tables no longer than its rows: they take a quarter of the time of a walk, and are small beside all else. */
@@ -89,13 +103,13 @@ export interface Training {
 }
 
 /** Bytes of a trainer with its state. */
-export async function trainerBytes({ start: given, config, steps, build, feeds, rows, tokens, key, kept }: Training): Promise<{ pool: number; state: number }> {
+export async function trainerBytes(where: Where, { start: given, config, steps, build, feeds, rows, tokens, key, kept }: Training): Promise<{ pool: number; state: number }> {
   const start = upTo(given, tokens), { parameters, still } = learningParts(start, config), { architecture } = start, learnt = numbersIn(parameters);
   if (learnt === 0) return { pool: 0, state: 0 };
   const micro = microBatches(rows, config), options = { ...(still.length ? { frozen: { parameters: still, weights: {} } } : {}), adapters: scalesOf(start) };
-  const inPlace = learnt > IN_PLACE_ABOVE;
-  const { pool, outputs } = await graphOf([like(start), config.tune, config.tuned_blocks, key, rows, micro, inPlace], tokens, (shorter) => (inPlace ? gradientProgram : trainingProgram)(parameters, feeds(architecture, rows / micro, shorter), build(architecture), ADAM, options, micro), inPlace ? 1 : steps);
-  return { pool: kept * pool, state: inPlace ? 12 * learnt + outputs : COPIES * outputs };
+  const inPlace = where.device.provider === 'cpu' && learnt > IN_PLACE_ABOVE;
+  const { pool, outputs } = await graphOf(where, [like(start), config.tune, config.tuned_blocks, key, rows, micro, inPlace], tokens, (shorter) => (inPlace ? gradientProgram : trainingProgram)(parameters, feeds(architecture, rows / micro, shorter), build(architecture), ADAM, options, micro), inPlace ? 1 : steps);
+  return { pool: kept * pool, state: where.of === 'device' ? 0 : inPlace ? 12 * learnt + outputs : COPIES * outputs };
 }
 
 type Shorter = (count: number) => number;
@@ -110,22 +124,25 @@ export const policyTraining = (shape: Omit<RowShape, 'B'>, temperature: number) 
 export const criticTraining = (shape: Omit<RowShape, 'B'>) => ({ tokens: shape.T, key: ['critic', shape], build: (architecture: Architecture) => criticUpdateLoss(architecture, 0.2, 0.1), feeds: (_: Architecture, B: number, shorter: Shorter) => criticFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }) });
 
 /** Bytes of reading `groups` rows of `tokens` tokens, `slots` of them asked for; log-probabilities at a temperature, scores and values without one. */
-export async function evaluatorBytes(given: Known, { groups, tokens, slots, shared, temperature }: { groups: number; tokens: number; slots: number; shared: boolean; temperature: number | null }): Promise<number> {
+export async function evaluatorBytes(where: Where, given: Known, { groups, tokens, slots, shared, temperature }: { groups: number; tokens: number; slots: number; shared: boolean; temperature: number | null }): Promise<number> {
   if (groups === 0) return 0;
   const model = upTo(given, roundedLength(tokens));
   const B = rowsAtOnce(tokens, temperature === null ? 0 : slots, model.architecture, groups), shape: RowShape = { B, T: roundedLength(tokens), Q: slots, shared };
-  return Math.min(2, Math.ceil(groups / B)) * (await graphOf(['evaluate', like(model), shape, temperature === null, temperature === 1], shape.T, (shorter) => evaluationProgram(model, { ...shape, T: shorter(shape.T), Q: slots === 1 || temperature === null ? slots : shorter(slots) }, temperature))).pool;
+  return Math.min(2, Math.ceil(groups / B)) * (await graphOf(where, ['evaluate', like(model), shape, temperature === null, temperature === 1], shape.T, (shorter) => evaluationProgram(model, { ...shape, T: shorter(shape.T), Q: slots === 1 || temperature === null ? slots : shorter(slots) }, temperature))).pool;
 }
 
 /** Bytes of what frozen blocks make of `groups` rows, as it is computed. */
-export async function featuresBytes(given: Known, layer: number, groups: number, tokens: number, K: number): Promise<number> {
+export async function featuresBytes(where: Where, given: Known, layer: number, groups: number, tokens: number, K: number): Promise<number> {
   const model = upTo(given, roundedLength(tokens)), shape: RowShape = { B: featureRows(tokens, groups), T: roundedLength(tokens), Q: K, shared: K > 1 };
-  const { pool } = await graphOf(['features', like(model), layer, shape], shape.T, (shorter) => featuresProgram(model, layer, { ...shape, T: shorter(shape.T) })), each = layer === model.architecture.layers ? K : shape.T;
-  return Math.min(2, Math.ceil(groups / shape.B)) * pool + COPIES * 4 * shape.B * each * model.architecture.channels;
+  const { pool } = await graphOf(where, ['features', like(model), layer, shape], shape.T, (shorter) => featuresProgram(model, layer, { ...shape, T: shorter(shape.T) })), each = layer === model.architecture.layers ? K : shape.T;
+  return Math.min(2, Math.ceil(groups / shape.B)) * pool + (where.of === 'host' ? COPIES * 4 * shape.B * each * model.architecture.channels : 0);
 }
 
 /** Bytes of sampling: `prompts` prompts at once, `each` completions of `written` tokens. */
-export async function samplerBytes(given: Known, { prompts, each, prompt, written, choice, kept, adapter }: { prompts: number; each: number; prompt: number; written: number; choice: ChoiceSettings; kept: number; adapter?: AdapterSettings | undefined }): Promise<number> {
+export async function samplerBytes(where: Where, given: Known, { prompts, each, prompt, written, choice, kept, adapter }: { prompts: number; each: number; prompt: number; written: number; choice: ChoiceSettings; kept: number; adapter?: AdapterSettings | undefined }): Promise<number> {
   const { architecture } = upTo(given, prompt + PROMPT_STEP + written), shape = { prompts, each, P: Math.min(architecture.context - written, Math.ceil(prompt / PROMPT_STEP) * PROMPT_STEP), N: written };
-  return kept * (await graphOf(['sample', architecture, adapter, shape, choice], shape.P + written, (shorter) => samplingProgram({ architecture, adapter, shape: { ...shape, P: shorter(shape.P), N: shorter(written) }, choice }))).pool;
+  const walk = async (program: (sampling: Sampling) => Program) =>
+    (await graphOf(where, ['sample', program.name, architecture, adapter, shape, choice], shape.P + written, (shorter) => program({ architecture, adapter, shape: { ...shape, P: shorter(shape.P), N: shorter(written) }, choice }))).pool;
+  const programs = where.device.provider !== 'webgpu' ? [samplingProgram] : written === 1 ? [promptProgram] : [promptProgram, tokenProgram]; // no Loop there
+  return kept * (await Promise.all(programs.map(walk))).reduce((a, b) => a + b, 0);
 }

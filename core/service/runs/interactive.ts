@@ -7,10 +7,10 @@ import { TastemakerError } from '#core/errors.ts';
 
 const FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'interactive-process.ts');
 
-/** Rejects with the process's TastemakerError, or an Error where it died. */
-export function runInteractive(task: object, signal: AbortSignal): Promise<unknown> {
+/** `env` says what it computes on. Rejects with the process's TastemakerError, or an Error where it died. */
+export function runInteractive(task: object, signal: AbortSignal, env: Readonly<Record<string, string>> = {}): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const child = fork(FILE, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: ['--disable-warning=ExperimentalWarning'], signal, killSignal: 'SIGKILL' });
+    const child = fork(FILE, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: ['--disable-warning=ExperimentalWarning'], env: { ...process.env, ...env }, signal, killSignal: 'SIGKILL' });
     let said = '';
     child.stderr?.on('data', (data: Buffer) => (said = `${said}${data}`.slice(-4000)));
     child.once('message', (message: { result: unknown } | { fault: { code: ErrorCode; message: string; hint: string } }) => {

@@ -18,6 +18,8 @@ import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { addRun, getRequest, getRun, listRuns, nextQueued, setRequest, updateRun } from '#core/store/runs.ts';
 import type { Emit } from '#core/service/handlers.ts';
+import { computingIn } from '#core/service/hardware/computing.ts';
+import type { Computing } from '#core/service/hardware/computing.ts';
 import { runInteractive } from './interactive.ts';
 import { projectChanged } from '#core/service/project.ts';
 import { followUp } from './run-follow-up.ts';
@@ -42,6 +44,8 @@ export interface RunQueue {
   busy(): boolean;
   /** memory that the runs at work take, bytes */
   memoryInUse(): number;
+  /** what the next run would compute on */
+  computing(): Promise<Computing>;
   /** Leaves runs at work; they are taken up again when the project is opened. */
   close(): Promise<void>;
 }
@@ -57,6 +61,8 @@ export interface QueueOptions {
   /** enqueue the runs that follow from others (scores after a reward model) */
   follow?: boolean;
   processFile?: string;
+  /** what the processes compute on; a promise where that is still being looked for. Throws, or rejects, where what was asked for cannot be had. */
+  environment?: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
 }
 
 const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'process.ts');
@@ -69,9 +75,9 @@ const sentenceOf = (error: unknown): string => (error instanceof Error ? error.m
 interface Active { watch: Watch; killAt: number | null; ending: boolean; shown: string; dataNewsAt: number; tookIn: boolean; taking: boolean; problem: string | null }
 
 export function createRunQueue(project: Project, emit: Emit, options: QueueOptions = {}): RunQueue {
-  const { tickMs = 250, killAfterMs = 6000, silentAfterMs = 600_000, restWithinMs = 20_000, follow = true, processFile = PROCESS_FILE } = options;
+  const { tickMs = 250, killAfterMs = 6000, silentAfterMs = 600_000, restWithinMs = 20_000, follow = true, processFile = PROCESS_FILE, environment = () => ({}) } = options;
   const active = new Map<string, Active>();
-  const state = { resting: 0, waited: 0, closed: false };
+  const state = { resting: 0, waited: 0, closed: false, looking: false };
   let turn: Promise<unknown> = Promise.resolve();
   const endings = new Set<Promise<void>>(), stopInteractive = new AbortController();
 
@@ -121,14 +127,23 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   const attach = (id: string, child: ReturnType<typeof launch> | null) => active.set(id, { watch: watchRun(project, id, child, emit), killAt: null, ending: false, shown: '', dataNewsAt: 0, tookIn: false, taking: false, problem: null });
 
   function next(): void {
-    if (active.size > 0 || state.resting > 0 || state.closed) return;
+    if (active.size > 0 || state.resting > 0 || state.closed || state.looking) return;
     const run = nextQueued(project);
     if (!run) return;
-    updateRun(project, run.id, { status: 'running', endedAt: null, error: null });
     try {
+      const env = environment();
+      if (env instanceof Promise) {
+        state.looking = true;
+        void env.catch(() => {}).finally(() => {
+          state.looking = false;
+          next(); // a refusal is thrown then
+        });
+        return;
+      }
+      updateRun(project, run.id, { status: 'running', endedAt: null, error: null });
       writeOrder(runFolderOf(project.folder, run.id), 'run');
-      attach(run.id, launch(project, run.id, processFile));
-    } catch (error) { // the disk is full, or may not be written
+      attach(run.id, launch(project, run.id, processFile, env));
+    } catch (error) { // no device to compute on; the disk is full, or may not be written
       updateRun(project, run.id, { status: 'failed', endedAt: Date.now(), error: `Run ${run.id} could not be started: ${sentenceOf(error)}` });
     }
     tell(run.id);
@@ -229,6 +244,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   };
 
   async function start(recipe: RunKind, given: Config, name: string | null): Promise<RunRow> {
+    void Promise.resolve(environment()).catch(() => {}); // throws where nothing can run
     const plan = planRun(project, recipe as RecipeName, given, name);
     addRun(project, { id: plan.id, kind: recipe, name: plan.name, status: 'queued', request: { recipe, config: plan.config, name, queuedAt: Date.now() } });
     tell(plan.id);
@@ -248,7 +264,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       });
       while (!state.closed && !rests() && Date.now() - begun < restWithinMs) await pause(25);
       state.waited = Date.now() - begun;
-      return (await runInteractive(task, stopInteractive.signal)) as T;
+      return (await runInteractive(task, stopInteractive.signal, await environment())) as T;
     } finally {
       state.resting--;
       if (!state.closed) {
@@ -307,6 +323,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     },
     waitedMs: () => state.waited,
     busy: () => active.size > 0,
+    computing: () => computingIn(environment, active.size > 0),
     memoryInUse: () => [...active.values()].reduce((sum, { watch }) => sum + (watch.beat?.memoryBytes ?? 0), 0),
     close: async () => {
       state.closed = true;

@@ -1,30 +1,36 @@
 // What a run would hold at its peak, from headers and counts: weights, trainers, evaluators, sampler, and the process itself.
 //
-// Arrays that several of its models have in common count once, as they are held once. No weights are read.
+// Arrays that several of its models have in common count once, as they are held once. No weights are read. Where a device
+// computes, its memory is counted beside the machine's.
 
 import path from 'node:path';
 import type { Config, Policy } from '#core/contract.ts';
+import { chosenDevice } from '#core/autodiff/device.ts';
+import type { Device, Provider } from '#core/autodiff/device.ts';
 import { readConfig } from '#core/jobs/config.ts';
 import { runFolderOf } from '#core/jobs/execute.ts';
 import { readManifest } from '#core/jobs/job.ts';
 import type { Manifest } from '#core/jobs/job.ts';
 import { isLarge } from '#core/jobs/large-models.ts';
-import { usualSteps } from '#core/jobs/pace.ts';
+import { stepsARun } from '#core/jobs/pace.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { learningParts, TUNING_SETTINGS } from '#core/jobs/tuning.ts';
 import type { TuningConfig } from '#core/jobs/tuning.ts';
-import { newArchitecture } from '#core/models/architecture.ts';
+import { newArchitecture, numbersIn } from '#core/models/architecture.ts';
+import type { Architecture } from '#core/models/architecture.ts';
 import { checkpointParameters, openCheckpoint } from '#core/models/checkpoint.ts';
 import { DEFAULT_ROWS, PROMPT_STEP } from '#core/models/sampler.ts';
 import { roundedLength } from '#core/models/rows.ts';
 import { rowLength } from '#core/training/language-model.ts';
 import { getPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { criticTraining, evaluatorBytes, featuresBytes, languageTraining, numbersIn, policyTraining, rewardTraining, samplerBytes, startOf, trainerBytes } from './graph-memory.ts';
-import type { Known } from './graph-memory.ts';
+import { criticTraining, evaluatorBytes, featuresBytes, languageTraining, policyTraining, rewardTraining, samplerBytes, startOf, trainerBytes } from './graph-memory.ts';
+import type { Known, Where } from './graph-memory.ts';
 import type { Facts, Lengths } from './recipe-facts.ts';
 
 const PROCESS = 135e6; // the program, its libraries and a run's bookkeeping
+/** What a device holds before any graph is opened. CUDA: its context, its kernels, and what cuBLAS and cuDNN work in; a guess until a card measures it. */
+const CONTEXT: Readonly<Record<Provider, number>> = { cpu: 0, cuda: 0.5e9, webgpu: 0.1e9 };
 
 const up = (value: number, step: number): number => Math.max(step, Math.ceil(value / step) * step);
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
@@ -87,74 +93,93 @@ export function weightBytes(project: Project, names: readonly string[]): number 
 /** A model with an adapter, of which all or some blocks are to learn, is added up beside what was read. */
 const mergedBytes = (model: Known, { tune }: TuningConfig): number => (model.adapter && tune !== 'lora' ? 4 * numbersIn(checkpointParameters(startOf(model, { tune } as TuningConfig))) : 0);
 
-/** `config` is complete. Throws where it names a model that is not there. */
-export async function bytesOfRun(project: Project, recipe: RecipeName, config: Config, facts: Facts, lengths: Lengths): Promise<number> {
-  return PROCESS + (await HOLDS[recipe]({ project, config, facts, lengths, number: (name) => Number(config[name]), text: (name) => String(config[name] ?? '') }));
+/** The machine's memory, and the device's own: 0 where the processor computes. */
+export interface RunBytes {
+  host: number;
+  device: number;
 }
 
-interface Asked { project: Project; config: Config; facts: Facts; lengths: Lengths; number(name: string): number; text(name: string): string }
+/** `config` is complete. Throws where it names a model that is not there. */
+export async function bytesOfRun(project: Project, recipe: RecipeName, config: Config, facts: Facts, lengths: Lengths, device: Device = chosenDevice()): Promise<RunBytes> {
+  const onCard = device.provider !== 'cpu', text = (name: string) => String(config[name] ?? ''), models = ['policy', 'reward', 'reference'].map(text).filter(Boolean);
+  const held = (of: Where['of']) => HOLDS[recipe]({ project, config, facts, lengths, where: { device, of }, number: (name) => Number(config[name]), text });
+  const ours = PROCESS + (await held('host')), theirs = onCard ? CONTEXT[device.provider] + (await held('device')) : 0;
+  const opening = onCard ? Math.max(0, ...models.map((name) => weightBytes(project, [name]))) : 0; // a graph takes its constants over by way of a copy
+  return { host: ours + opening, device: theirs };
+}
+
+interface Asked { project: Project; config: Config; facts: Facts; lengths: Lengths; where: Where; number(name: string): number; text(name: string): string }
+
+/** Whether only the largest phase of a run counts: the graphs of the others are gone, or their buffers are used again, for which all of WebGPU's have one store. */
+const inTurn = (architecture: Architecture, { device, of }: Where): boolean => isLarge(architecture, device) || (of === 'device' && device.provider === 'webgpu');
+/** Weights as arrays of ours. */
+const arrayBytes = ({ of }: Where, bytes: () => number): number => (of === 'host' ? bytes() : 0);
 
 const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
-  pretrain: async ({ config, number }) => {
+  pretrain: async ({ config, where, number }) => {
     const channels = number('channels'), context = number('context');
     const architecture = newArchitecture({ family: config.family as 'gpt2', vocabulary: number('vocabulary'), channels, layers: number('layers'), heads: number('heads'), feedForward: config.family === 'gpt2' ? 4 * channels : up((8 * channels) / 3, 32), context, endOfText: 0 });
     const start: Known = { architecture, head: 'language-model', weights: {} };
-    return 4 * numbersIn(checkpointParameters(start)) + await texts(start, tuningOf({ micro_batch: config.micro_batch! }), { rows: number('batch'), steps: number('steps'), stepsARun: usualSteps(number('steps_a_run')), T: rowLength(context + 1, 16), Q: rowLength(context + 1, 16), varied: 0, validated: number('validation') > 0 ? 32 : 0, tokens: context, predicted: context - 1 });
+    return arrayBytes(where, () => 4 * numbersIn(checkpointParameters(start))) + await texts(where, start, tuningOf({ micro_batch: config.micro_batch! }), { rows: number('batch'), steps: number('steps'), perRun: number('steps_a_run'), T: rowLength(context + 1, 16), Q: rowLength(context + 1, 16), varied: 0, validated: number('validation') > 0 ? 32 : 0, tokens: context, predicted: context - 1 });
   },
-  sft: async ({ project, config, facts, lengths, number, text }) => {
+  sft: async ({ project, config, facts, lengths, where, number, text }) => {
     const model = writer(project, text('policy')), tuning = tuningOf(config), start = startOf(model, tuning), { context } = model.architecture;
     const tokens = Math.min(context, lengths.longestPrompt + lengths.longestReference), T = rowLength(tokens, 16), asked = up(lengths.longestReference, 16), shown = Math.min(number('show_prompts'), facts.prompts.validation + facts.prompts.test);
     const show = { prompts: Math.min(DEFAULT_ROWS, shown), each: 1, prompt: lengths.longestPrompt, written: number('show_max_new'), choice: { temperature: number('show_temperature'), topK: 0, topP: 1 }, kept: 1, adapter: start.adapter?.settings };
-    const showing = shown && show.prompt + show.written <= context ? await samplerBytes(start, show) + await evaluatorBytes(start, { groups: shown, tokens: show.prompt + show.written, slots: up(show.written, 16), shared: false, temperature: 1 }) : 0;
-    const training = await texts(start, tuning, {
-      rows: number('batch'), steps: Math.floor(facts.references / number('batch')) * number('epochs'), stepsARun: usualSteps(number('steps_a_run')), T, Q: config.loss_on === 'everything' || asked > 0.75 * T ? T : asked,
+    const showing = shown && show.prompt + show.written <= context ? await samplerBytes(where, start, show) + await evaluatorBytes(where, start, { groups: shown, tokens: show.prompt + show.written, slots: up(show.written, 16), shared: false, temperature: 1 }) : 0;
+    const training = await texts(where, start, tuning, {
+      rows: number('batch'), steps: Math.floor(facts.references / number('batch')) * number('epochs'), perRun: number('steps_a_run'), T, Q: config.loss_on === 'everything' || asked > 0.75 * T ? T : asked,
       varied: variety(lengths.prompt + lengths.reference, tokens, 16), validated: Math.min(256, facts.prompts.validation), tokens, predicted: asked,
     });
-    return weightBytes(project, [text('policy')]) + mergedBytes(model, tuning) + (isLarge(model.architecture) ? Math.max(training, showing) : training + showing);
+    return arrayBytes(where, () => weightBytes(project, [text('policy')]) + mergedBytes(model, tuning)) + (inTurn(model.architecture, where) ? Math.max(training, showing) : training + showing);
   },
-  reward: async ({ project, config, facts, lengths, number, text }) => {
+  reward: async ({ project, config, facts, lengths, where, number, text }) => {
     const base = knownModel(project, text('policy')), tuning = tuningOf(config), start = startOf(withHead(base, config.head_bias === true), tuning), { layers, channels } = base.architecture;
     const K = Math.round(lengths.ranked), longest = lengths.longestRanked, shape = { T: roundedLength(longest), Q: K, shared: K > 1 }, layer = tuning.tune === 'blocks' ? Math.max(0, layers - tuning.tuned_blocks) : 0;
-    const held = Math.round(facts.rankings * number('validation')), rows = Math.min(number('batch'), facts.rankings - held), steps = Math.floor(((facts.rankings - held) * number('epochs')) / rows), K0 = Math.min(usualSteps(number('steps_a_run')), steps);
-    const { pool, state } = await trainerBytes({ start, config: tuning, rows, steps: K0, kept: steps > K0 ? 2 : 1, ...rewardTraining(shape, layer) });
-    const fed = layer ? 2 * 4 * K0 * rows * (layer === layers ? K : shape.T) * channels : 0;
-    const scored = Math.max(await evaluatorBytes(start, { groups: held, tokens: longest, slots: K, shared: K > 1, temperature: null }), config.zero === 'none' ? 0 : await evaluatorBytes(start, { groups: Math.min(256, facts.references), tokens: lengths.longestPrompt + lengths.longestReference, slots: 1, shared: false, temperature: null }));
-    return weightBytes(project, [text('policy')]) + mergedBytes(base, tuning) + state + Math.max(layer ? await featuresBytes(start, layer, facts.rankings - held, longest, K) : 0, pool + fed, scored);
+    const held = Math.round(facts.rankings * number('validation')), rows = Math.min(number('batch'), facts.rankings - held), steps = Math.floor(((facts.rankings - held) * number('epochs')) / rows), K0 = Math.min(stepsTogether(where, number('steps_a_run'), start, tuning, rows * lengths.longestRanked), steps);
+    const { pool, state } = await trainerBytes(where, { start, config: tuning, rows, steps: K0, kept: steps > K0 ? 2 : 1, ...rewardTraining(shape, layer) });
+    const fed = layer && where.of === 'host' ? 2 * 4 * K0 * rows * (layer === layers ? K : shape.T) * channels : 0;
+    const scored = Math.max(await evaluatorBytes(where, start, { groups: held, tokens: longest, slots: K, shared: K > 1, temperature: null }), config.zero === 'none' ? 0 : await evaluatorBytes(where, start, { groups: Math.min(256, facts.references), tokens: lengths.longestPrompt + lengths.longestReference, slots: 1, shared: false, temperature: null }));
+    return arrayBytes(where, () => weightBytes(project, [text('policy')]) + mergedBytes(base, tuning)) + state + Math.max(layer ? await featuresBytes(where, start, layer, facts.rankings - held, longest, K) : 0, pool + fed, scored);
   },
-  sample: async ({ project, config, facts, lengths, number, text }) => {
+  sample: async ({ project, config, facts, lengths, where, number, text }) => {
     const model = { ...writer(project, text('policy')), adapter: undefined }, k = number('k'), there = config.split ? facts.prompts[config.split as 'train'] : sum(Object.values(facts.prompts));
     const asked = Math.min(there, number('prompts') || there), prompts = Math.min(asked, Math.max(1, Math.floor(DEFAULT_ROWS / k)));
-    return 4 * numbersIn(checkpointParameters(model)) + await samplerBytes(model, { prompts, each: k, prompt: lengths.longestPrompt, written: number('max_new'), choice: { temperature: number('temperature'), topK: number('top_k'), topP: number('top_p') }, kept: 1 + (asked > prompts ? variety(lengths.prompt, lengths.longestPrompt, PROMPT_STEP) : 0) });
+    return arrayBytes(where, () => 4 * numbersIn(checkpointParameters(model))) + await samplerBytes(where, model, { prompts, each: k, prompt: lengths.longestPrompt, written: number('max_new'), choice: { temperature: number('temperature'), topK: number('top_k'), topP: number('top_p') }, kept: 1 + (asked > prompts ? variety(lengths.prompt, lengths.longestPrompt, PROMPT_STEP) : 0) });
   },
-  score: async ({ project, facts, lengths, text }) => sum(await Promise.all([['reward', null] as const, ['reference', 1] as const].map(async ([field, temperature]) => {
+  score: async ({ project, facts, lengths, where, text }) => sum(await Promise.all([['reward', null] as const, ['reference', 1] as const].map(async ([field, temperature]) => {
     if (!text(field)) return 0;
     const model = { ...(temperature === null ? judge : writer)(project, text(field)), adapter: undefined }, K = Math.max(1, Math.round(lengths.ranked)), tokens = Math.max(lengths.longestRanked, lengths.longestPrompt + K * lengths.completion);
-    return 4 * numbersIn(checkpointParameters(model)) + await evaluatorBytes(model, { groups: Math.max(1, Math.min(64, facts.completions / K)), tokens, slots: temperature === null ? K : up(K * lengths.completion, 16), shared: K > 1, temperature });
+    return arrayBytes(where, () => 4 * numbersIn(checkpointParameters(model))) + await evaluatorBytes(where, model, { groups: Math.max(1, Math.min(64, facts.completions / K)), tokens, slots: temperature === null ? K : up(K * lengths.completion, 16), shared: K > 1, temperature });
   }))),
-  ppo: async ({ project, config, facts, lengths, number, text }) => {
-    const policy = writer(project, text('policy')), reward = judge(project, text('reward')), tuning = tuningOf(config), large = isLarge(policy.architecture);
+  ppo: async ({ project, config, facts, lengths, where, number, text }) => {
+    const policy = writer(project, text('policy')), reward = judge(project, text('reward')), tuning = tuningOf(config), large = inTurn(policy.architecture, where);
     const learner = startOf(policy, tuning), critic = startOf(reward, tuning), k = number('samples_per_prompt'), N = number('max_new'), temperature = number('temperature');
     const prompts = Math.max(1, Math.floor(number('episodes') / k)), rows = Math.max(1, Math.floor(prompts / number('minibatches'))), steps = number('epochs') * number('minibatches');
     const prompt = Math.min(lengths.longestPrompt, policy.architecture.context - N), tokens = prompt + k * N, T = roundedLength(tokens), shared = k > 1, slots = (n: number) => up(n, n < 128 ? 16 : 32);
     const varied = large ? 1 : 1 + variety(lengths.prompt, prompt, T < 256 ? 8 : T / 8) * (1 - 1 / number('updates')); // two shapes are kept, where so many came up
     const held = number('evaluate_every') ? Math.min(number('evaluate_prompts'), facts.prompts.validation + facts.prompts.test) : 0;
     const twice = held && !large ? 2 : varied; // the held-out prompts have graphs of their own
-    const first = await trainerBytes({ start: learner, config: tuning, rows, steps, kept: varied, ...policyTraining({ T, Q: slots(k * N), shared }, temperature) });
-    const second = await trainerBytes({ start: critic, config: tuning, rows, steps, kept: varied, ...criticTraining({ T, Q: slots(k * (N + 1)), shared }) });
-    const read = async (model: Known, temp: number | null, wanted: number) => twice * await evaluatorBytes(model, { groups: prompts, tokens, slots: wanted, shared, temperature: temp });
+    const first = await trainerBytes(where, { start: learner, config: tuning, rows, steps, kept: varied, ...policyTraining({ T, Q: slots(k * N), shared }, temperature) });
+    const second = await trainerBytes(where, { start: critic, config: tuning, rows, steps, kept: varied, ...criticTraining({ T, Q: slots(k * (N + 1)), shared }) });
+    const read = async (model: Known, temp: number | null, wanted: number) => twice * await evaluatorBytes(where, model, { groups: prompts, tokens, slots: wanted, shared, temperature: temp });
     const phases = [
-      twice * await samplerBytes(learner, { prompts: Math.max(1, Math.min(prompts, Math.floor(Math.min(64, number('episodes')) / k))), each: k, prompt, written: N, choice: { temperature, topK: 0, topP: 1 }, kept: 1, adapter: learner.adapter?.settings }),
+      twice * await samplerBytes(where, learner, { prompts: Math.max(1, Math.min(prompts, Math.floor(Math.min(64, number('episodes')) / k))), each: k, prompt, written: N, choice: { temperature, topK: 0, topP: 1 }, kept: 1, adapter: learner.adapter?.settings }),
       await read(policy, temperature, slots(k * N)) + await read(critic, null, slots(k * (N + 1))) + await read(reward, null, k),
       first.pool, second.pool,
     ];
-    return weightBytes(project, [text('policy'), text('reward')]) + mergedBytes(policy, tuning) + mergedBytes(reward, tuning) + first.state + second.state + (large ? Math.max(...phases) : sum(phases));
+    return arrayBytes(where, () => weightBytes(project, [text('policy'), text('reward')]) + mergedBytes(policy, tuning) + mergedBytes(reward, tuning)) + first.state + second.state + (large ? Math.max(...phases) : sum(phases));
   },
 };
 
-interface Texts { rows: number; steps: number; stepsARun: number; T: number; Q: number; /** how likely another call has rows of another shape */ varied: number; /** texts to validate with */ validated: number; tokens: number; predicted: number }
+interface Texts { rows: number; steps: number; /** steps in one call of the runtime, as they were asked for */ perRun: number; T: number; Q: number; /** how likely another call has rows of another shape */ varied: number; /** texts to validate with */ validated: number; tokens: number; predicted: number }
 /** Next-token training and its validation. */
-async function texts(start: Known, config: TuningConfig, { rows, steps, stepsARun, T, Q, varied, validated, tokens, predicted }: Texts): Promise<number> {
-  const large = isLarge(start.architecture), K = Math.max(1, Math.min(stepsARun, steps)), { pool, state } = await trainerBytes({ start, config, rows, steps: K, kept: Math.min(2, 1 + (steps % K ? 1 : 0) + (steps > K ? varied : 0)), ...languageTraining(T, Q) });
-  const validating = await evaluatorBytes(start, { groups: validated, tokens, slots: up(predicted, 16), shared: false, temperature: 1 });
+async function texts(where: Where, start: Known, config: TuningConfig, { rows, steps, perRun, T, Q, varied, validated, tokens, predicted }: Texts): Promise<number> {
+  const large = inTurn(start.architecture, where), K = Math.max(1, Math.min(stepsTogether(where, perRun, start, config, rows * tokens), steps)), { pool, state } = await trainerBytes(where, { start, config, rows, steps: K, kept: Math.min(2, 1 + (steps % K ? 1 : 0) + (steps > K ? varied : 0)), ...languageTraining(T, Q) });
+  const validating = await evaluatorBytes(where, start, { groups: validated, tokens, slots: up(predicted, 16), shared: false, temperature: 1 });
   return state + (large ? Math.max(pool, validating) : pool + validating);
 }
+
+/** Steps that one call of the runtime takes, `tokens` a step. */
+const stepsTogether = ({ device }: Where, asked: number, start: Known, config: TuningConfig, tokens: number): number =>
+  stepsARun(asked, { numbers: numbersIn(checkpointParameters(start)), trained: numbersIn(learningParts(start, config).parameters), tokens }, device);

@@ -41,15 +41,15 @@ const POINTS = 40, PACE_MS = 60_000;
 /** how long a process may take to say its first word before it counts as dead */
 const FIRST_WORD_MS = 5000;
 
-/** Starts the process of a run, of its own group and without our channel, so that it outlives us. */
-export function launch(project: Project, id: string, processFile: string): ChildProcess {
+/** Starts the process of a run, of its own group and without our channel, so that it outlives us; `env` says what it computes on. */
+export function launch(project: Project, id: string, processFile: string, env: Readonly<Record<string, string>>): ChildProcess {
   const folder = runFolderOf(project.folder, id);
   fs.mkdirSync(folder, { recursive: true });
   removeStatus(folder); // of an earlier attempt
   fs.rmSync(path.join(folder, 'heartbeat.json'), { force: true });
   const log = fs.openSync(path.join(folder, 'process.log'), 'a');
   try {
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', processFile, project.folder, id], { detached: true, windowsHide: true, stdio: ['ignore', log, log] });
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', processFile, project.folder, id], { detached: true, windowsHide: true, env: { ...process.env, ...env }, stdio: ['ignore', log, log] });
     child.on('error', () => {}); // it has no pid then, and is found dead
     child.unref();
     if (child.pid !== undefined) writeHeartbeat(folder, firstBeat(child.pid)); // so that another service finds it even if we end now

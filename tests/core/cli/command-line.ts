@@ -20,9 +20,9 @@ export interface Ended {
   stderr: string;
 }
 
-/** Starts `tastemaker ...args` in `cwd`; `ended` resolves when it is over. */
-export function startCli(cwd: string, args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TASTEMAKER_THREADS: '1' } });
+/** Starts `tastemaker ...args` in `cwd`, with `changes` to our environment; `ended` resolves when it is over. */
+export function startCli(cwd: string, args: readonly string[], changes: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TASTEMAKER_THREADS: '1', ...changes } });
   let stdout = '', stderr = '';
   child.stdout!.setEncoding('utf8').on('data', (piece: string) => (stdout += piece));
   child.stderr!.setEncoding('utf8').on('data', (piece: string) => (stderr += piece));

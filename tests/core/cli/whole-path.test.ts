@@ -151,8 +151,10 @@ describe('a project from nothing', () => {
   });
 
   test('doctor finds the machine in order and the project sound', async () => {
-    const found = await inProject<{ packages: Record<string, string | null>; project: { problems: string[] } }>('doctor', '--project', 'tiny.tastemaker');
+    const found = await inProject<{ packages: Record<string, string | null>; providers: { provider: string; state: string }[]; project: { problems: string[] } }>('doctor', '--project', 'tiny.tastemaker');
     expect(Object.values(found.packages)).toEqual([null, null, null, null]);
+    expect(found.providers.map(({ provider }) => provider)).toEqual(['cpu', 'cuda', 'webgpu']);
+    expect(found.providers[0]!.state).toBe('ready');
     expect(found.project.problems).toEqual([]);
   });
 });

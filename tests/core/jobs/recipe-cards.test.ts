@@ -10,6 +10,7 @@ import { startRun } from '#core/jobs/start.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { writeArchitecture } from '#core/models/config-json.ts';
 import { freshWeights, loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
+import { PROCESSOR } from '#core/autodiff/device.ts';
 import { estimateRun } from '#core/service/runs/estimate.ts';
 import type { Context } from '#core/service/handlers.ts';
 import { checkStart, recipeCards } from '#core/service/runs/recipes.ts';
@@ -90,7 +91,7 @@ test('one click trains a part of a large model, and all of a small one', () => {
 
 describe('estimates', () => {
   let project: Project;
-  const idle = { busy: () => true, interactive: () => Promise.reject(new Error('not now')), memoryInUse: () => 0 };
+  const idle = { busy: () => true, interactive: () => Promise.reject(new Error('not now')), memoryInUse: () => 0, computing: () => Promise.resolve({ device: PROCESSOR, cardFreeBytes: null }) };
   const estimate = (recipe: RunKind, config: Config) => estimateRun(project, idle, path.join(project.folder, 'nowhere'), recipe, config);
   beforeAll(async () => {
     project = await makeTinyProject(fresh());

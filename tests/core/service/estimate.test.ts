@@ -5,10 +5,13 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Config } from '#core/contract.ts';
 import type { TastemakerError } from '#core/errors.ts';
+import { PROCESSOR, readDevice } from '#core/autodiff/device.ts';
+import type { Device } from '#core/autodiff/device.ts';
 import { readConfig } from '#core/jobs/config.ts';
+import { isLarge } from '#core/jobs/large-models.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { RECIPES } from '#core/jobs/recipes.ts';
-import { blockParameters } from '#core/models/architecture.ts';
+import { blockParameters, parameters } from '#core/models/architecture.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import type { Context } from '#core/service/handlers.ts';
 import { checkFits, estimateRun } from '#core/service/runs/estimate.ts';
@@ -37,7 +40,8 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => project.close());
 
-const bytesFor = async (recipe: RecipeName, config: Config) => bytesOfRun(project, recipe, readConfig(RECIPES[recipe].settings, config) as Config, factsOf(project), await lengthsOf(project, String(config.policy)));
+const bytesOn = async (device: Device, recipe: RecipeName, config: Config) => bytesOfRun(project, recipe, readConfig(RECIPES[recipe].settings, config) as Config, factsOf(project), await lengthsOf(project, String(config.policy)), device);
+const bytesFor = async (recipe: RecipeName, config: Config) => (await bytesOn(PROCESSOR, recipe, config)).host;
 
 const LORA = { tune: 'lora' }, PPO = { updates: 3, max_new: 32, epochs: 1, evaluate_every: 0, checkpoint_every: 100 };
 const MEASURED: readonly (readonly [RecipeName, Config])[] = [
@@ -68,9 +72,11 @@ describe.skipIf(!peaksAreToBeHad)(peaksAreToBeHad ? 'measured' : 'SKIPPED, NOT M
   });
 });
 
+/** A machine on which `free` bytes are free, and `cardFreeBytes` on its card. */
+const machineWith = (free: number, device: Device, cardFreeBytes: number | null) => ({ busy: () => true, interactive: () => Promise.reject(new Error('not now')), memoryInUse: () => free - process.availableMemory(), computing: () => Promise.resolve({ device, cardFreeBytes }) });
+
 describe('what does not fit', () => {
-  /** a machine on which `free` bytes are free */
-  const machine = (free: number) => ({ busy: () => true, interactive: () => Promise.reject(new Error('not now')), memoryInUse: () => free - process.availableMemory() });
+  const machine = (free: number) => machineWith(free, PROCESSOR, null);
   const estimate = (recipe: RecipeName, config: Config, free: number) => estimateRun(project, machine(free), path.join(project.folder, 'nowhere'), recipe, config);
 
   test.each<[RecipeName, Config]>([['sft', { policy: 'llama', show_prompts: 0 }], ['reward', { policy: 'llama' }], ['ppo', { ...PPO, policy: 'llama', reward: 'llama-judge' }]])('%s %o: three ways out, adapters and micro-batches first, and they keep their word', async (recipe, config) => {
@@ -80,7 +86,7 @@ describe('what does not fit', () => {
     expect(fixes[0]).toMatch(/^Set (tune from full to (lora|blocks)|micro_batch from 0 to 1)/);
     for (const fix of fixes.filter((one) => one.startsWith('Set'))) {
       const changes = Object.fromEntries(Array.from(fix.matchAll(/(\w+) from \S+ to (\w+)/g), ([, name, value]) => [name, value]));
-      const after = await bytesOfRun(project, recipe, readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config, factsOf(project), await lengthsOf(project, 'llama'));
+      const after = await bytesFor(recipe, { ...config, ...changes });
       expect(after).toBeLessThan(bytes);
       expect(fix).toContain(after < 0.95e9 ? `about ${Math.round(after / 1e6)} MB` : `about ${(after / 1e9).toFixed(1)} GB`);
     }
@@ -101,5 +107,58 @@ describe('what does not fit', () => {
     expect(verdict).toBe('wont-fit');
     expect(fixes).toHaveLength(3);
     expect(performance.now() - begun).toBeLessThan(30_000);
+  });
+});
+
+describe('on a card', () => {
+  const CUDA = readDevice('cuda'), FULL = { policy: 'llama', show_prompts: 0 }, MANY = 64e9;
+  const estimate = (config: Config, free: number, cardFreeBytes: number | null, device = CUDA) => estimateRun(project, machineWith(free, device, cardFreeBytes), path.join(project.folder, 'nowhere'), 'sft', config);
+  const numbers = () => parameters(loadCheckpoint(policyPath(project, getPolicy(project, 'llama'))).architecture).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const CONTEXT = 0.5e9; // what CUDA and its libraries take
+
+  test('a state that learns is there four times, adapters take little beside the weights', async () => {
+    const S = 12 * numbers(), full = (await bytesOn(CUDA, 'sft', { ...FULL, batch: 1 })).device - CONTEXT, lora = (await bytesOn(CUDA, 'sft', { ...FULL, batch: 1, ...LORA })).device - CONTEXT;
+    expect(full).toBeGreaterThan(4 * S);
+    expect(lora).toBeGreaterThan(S / 3);
+    expect(lora).toBeLessThan(full / 2);
+  });
+
+  test('the machine’s memory is spared what the card holds, and the processor’s numbers are those of the processor', async () => {
+    const there = await bytesOn(CUDA, 'sft', FULL), here = await bytesOn(PROCESSOR, 'sft', FULL);
+    expect(here.device).toBe(0);
+    expect(there.host).toBeLessThan(here.host);
+  });
+
+  test('more rows never need less of a CUDA card', async () => {
+    for (const device of [CUDA, readDevice('cuda:bf16')]) {
+      const taken = await Promise.all([1, 2, 4, 8, 16].map((batch) => bytesOn(device, 'sft', { ...FULL, batch, steps_a_run: 2 })));
+      taken.slice(1).forEach((now, i) => expect(now.device, `${device.provider} ${device.precision}`).toBeGreaterThanOrEqual(0.999 * taken[i]!.device)); // an arena whose first tensor is large has no small region
+    }
+  });
+
+  test('the worse of both memories decides, and the ways out are about that one', async () => {
+    const { host, device } = await bytesOn(CUDA, 'sft', FULL);
+    const roomy = await estimate(FULL, MANY, 2 * device), tight = await estimate(FULL, MANY, 1.2 * device), small = await estimate(FULL, MANY, 0.9 * device), poor = await estimate(FULL, 0.9 * host, 2 * device);
+    expect([roomy, tight, small, poor].map(({ verdict }) => verdict)).toEqual(['fits', 'tight', 'wont-fit', 'wont-fit']);
+    expect(roomy.card).toEqual({ bytes: device, availableBytes: 2 * device });
+    expect(roomy.sentence).toMatch(/^It takes about [\d.]+ GB of the [\d.]+ GB that are free on the card and [\d.]+ [MG]B of memory, /);
+    expect(small.fixes).toHaveLength(3);
+    expect(small.fixes[0]).toMatch(/^Set .*: about [\d.]+ [MG]B on the card\.$/);
+    expect(poor.fixes[0]).toMatch(/^Set .*: about [\d.]+ [MG]B( on the card)?\.$/);
+    const error: TastemakerError = await errorFrom(() => checkFits(project, machineWith(MANY, CUDA, 0.9 * device), 'sft', FULL));
+    expect(error.message).toMatch(/^This run does not fit into the card's memory: it takes about [\d.]+ GB, and [\d.]+ [MG]B are free\.$/);
+  });
+
+  test('a card whose memory nobody tells is counted with the machine’s', async () => {
+    const webgpu = readDevice('webgpu'), { host, device } = await bytesOn(webgpu, 'sft', FULL), said = await estimate(FULL, MANY, null, webgpu);
+    expect(said.card).toBeNull();
+    expect(said.bytes).toBe(host + device);
+    expect(said.sentence).toContain('of it for the graphics card');
+    expect((await estimate(FULL, host + 0.5 * device, null, webgpu)).verdict).toBe('wont-fit');
+  });
+
+  test('graphs are given back after their turn on CUDA, whatever the size', () => {
+    const { architecture } = loadCheckpoint(policyPath(project, getPolicy(project, 'gpt2')));
+    expect([CUDA, readDevice('webgpu'), PROCESSOR].map((device) => isLarge(architecture, device))).toEqual([true, false, false]);
   });
 });

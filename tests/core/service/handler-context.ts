@@ -19,7 +19,7 @@ export function handled<K extends CallName>(project: Project, handlers: Pick<Han
   };
   const context: Context = {
     project, home: tmpdir(), emit: (event, data) => void events.push({ event, data } as Notice),
-    preferences: { theme: 'system', keys: {}, layout: 'stack', sidebar: true, recent: [], lastFolder: null }, changePreferences: unused('changing preferences'),
+    preferences: { theme: 'system', keys: {}, layout: 'stack', sidebar: true, recent: [], lastFolder: null, device: 'auto' }, changePreferences: unused('changing preferences'),
     get runs() {
       return unused('the queue of runs')();
     },
