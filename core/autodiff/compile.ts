@@ -18,6 +18,7 @@ import { encodeModel } from './onnx.ts';
 import { greaterOrEqual } from './ops/elementwise.ts';
 import { gather } from './ops/indexing.ts';
 import { identity } from './ops/movement.ts';
+import { prune } from './prune.ts';
 import { openSession } from './session.ts';
 import type { SessionOptions, Value } from './session.ts';
 
@@ -101,7 +102,9 @@ export function lower(program: Program, steps = 1, { device = chosenDevice(), fo
     taken.add(own);
     return own;
   });
-  return { graph, given, feeds: lowered.feeds, state: out(lowered.state), outputs: out(lowered.outputs) };
+  const state = out(lowered.state), outputs = out(lowered.outputs);
+  prune(graph, [...Object.values(state), ...Object.values(outputs)]);
+  return { graph, given, feeds: lowered.feeds, state, outputs };
 }
 
 export interface CompileOptions extends SessionOptions {
