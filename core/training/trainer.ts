@@ -5,6 +5,7 @@
 // whose gradients are added up before the update: the numbers of one step, in the memory of an Mth of it. A state of many
 // millions of numbers is held once: a run gives the gradients of one step, and the update changes the state in place.
 
+import os from 'node:os';
 import { TastemakerError } from '#core/errors.ts';
 import { compile } from '#core/autodiff/compile.ts';
 import type { Arrays, CompileOptions, Executable, Program, Tensors, Types } from '#core/autodiff/compile.ts';
@@ -18,12 +19,13 @@ import { add, div, maximum, mul } from '#core/autodiff/ops/elementwise.ts';
 import { gather } from '#core/autodiff/ops/indexing.ts';
 import { concat, reshape, split } from '#core/autodiff/ops/movement.ts';
 import { zeros } from '#core/autodiff/ops/reduction.ts';
+import { processorThreads } from '#core/autodiff/session.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import type { Parameter } from '#core/models/architecture.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { ADAM_FEED, adamFeed, adamStep, gradientNorm } from './adamw.ts';
 import type { AdamSettings } from './adamw.ts';
-import { updateInPlace } from './update-in-place.ts';
+import { createUpdater } from './update-in-place.ts';
 
 /** What a loss is built from: all weights, trained or not, and how much of which matrix's adapter counts. */
 export interface LossBuild {
@@ -214,6 +216,7 @@ function reportOf(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], mi
 export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, inPlaceAbove = IN_PLACE_ABOVE, device = chosenDevice(), ...rest }: TrainerOptions = {}): Trainer {
   const compiled = createExecutableCache(), units = unitsOf(parameters), given: Given = { ...(frozen ? { frozen } : {}), adapters };
   const options = { ...rest, device, constants: frozen?.weights ?? {} }, inPlace = device.provider === 'cpu' && units.reduce((sum, { size }) => sum + size, 0) > inPlaceAbove;
+  const updater = createUpdater(Math.min(rest.threads ?? processorThreads(), os.availableParallelism()));
   let state = start, own: Readonly<Arrays> | null = null;
   const joined = (of: TrainerState) => ({ ...joinedArrays('w', units, of.weights), ...joinedArrays('m', units, of.m), ...joinedArrays('v', units, of.v) });
   const parted = (arrays: Readonly<Arrays>, step: number): TrainerState => ({ weights: partedArrays('w', units, arrays), m: partedArrays('m', units, arrays), v: partedArrays('v', units, arrays), step });
@@ -229,7 +232,7 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
 
   async function oneByOne(key: string, feedTypes: Types, feeds: Readonly<Arrays>, rates: readonly number[], micro: number) {
     const executable = await compiled.get(`${key}/${micro}`, () => compile(gradientProgram(parameters, feedTypes, build, settings, given, micro), options));
-    own ??= Object.fromEntries(Object.entries(joined(state)).map(([name, data]) => [name, data.slice()])); // `start` is its owner's
+    own ??= Object.fromEntries(Object.entries(joined(state)).map(([name, data]) => [name, updater.own(data)])); // `start` is its owner's
     const array = (prefix: string, name: string) => own![`${prefix}:${name}`] as Float32Array, total: Record<string, number[]> = {};
     for (const [i, rate] of rates.entries()) {
       const fed = Object.fromEntries(Object.entries(feeds).map(([name, data]) => [name, data.subarray((data.length / rates.length) * i, (data.length / rates.length) * (i + 1))])) as Arrays;
@@ -237,11 +240,8 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
       for (const [name, values] of Object.entries(report)) (total[name] ??= []).push(...values);
       checkFinite(total, state.step - i, rates.length);
       const feed = adamFeed(settings, rate, state.step + 1), clip = (outputs.clip!.data as Float32Array)[0]!;
-      for (const { name, decay } of units) {
-        const gradient = outputs[`g:${name}`]!.data as Float32Array;
-        updateInPlace({ w: array('w', name), m: array('m', name), v: array('v', name) }, gradient, clip, feed, decay, settings);
-        (gradient.buffer as ArrayBuffer).transfer(0); // gives its memory back now, not when the collector comes by
-      }
+      const shares = units.map(({ name, decay }) => ({ state: { w: array('w', name), m: array('m', name), v: array('v', name) }, gradient: outputs[`g:${name}`]!.data as Float32Array, decay }));
+      await updater.update(shares, { clip, feed, betas: settings.betas });
       state = parted(own, state.step + 1);
     }
     return total;
@@ -251,6 +251,9 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
     state: () => state,
     weights: () => ({ ...frozen?.weights, ...state.weights }),
     steps: (key, feedTypes, feeds, rates, micro = 1) => (inPlace ? oneByOne : together)(key, feedTypes, feeds, rates, micro),
-    release: compiled.release,
+    release: async () => {
+      await compiled.release();
+      await updater.release();
+    },
   };
 }

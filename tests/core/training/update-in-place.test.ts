@@ -1,8 +1,12 @@
 // A state that changes in place takes the steps it takes inside the graph, up to that graph's rounding, and leaves what it started from alone.
 
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { compile } from '#core/autodiff/compile.ts';
 import { reshape } from '#core/autodiff/ops/movement.ts';
+import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
 import { isAdapterTensor } from '#core/models/adapter.ts';
 import { checkpointParameters, scalesOf } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
@@ -11,7 +15,8 @@ import { ADAM_FEED, adamFeed, adamStep } from '#core/training/adamw.ts';
 import type { AdamSettings } from '#core/training/adamw.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
-import { updateInPlace } from '#core/training/update-in-place.ts';
+import type { TrainerState } from '#core/training/trainer.ts';
+import { createUpdater, updateInPlace } from '#core/training/update-in-place.ts';
 import { expectClose, ONE } from './graph-values.ts';
 import { smallModel, withAdapter } from './small-models.ts';
 
@@ -30,7 +35,7 @@ test.each([['torch', 1], ['tensorflow', 29]] as const)('ε as in %s, %i numbers:
     }, ONE);
     const state = { w: normal(size), m: normal(size), v: normal(size).map(Math.abs) }, before = { w: state.w.slice() }, g = normal(size);
     const wanted = await whole.run(state, {}, { g, clip: Float32Array.of(clip), adam: Float32Array.from(feed) });
-    updateInPlace(state, g, clip, feed, decay, settings);
+    updateInPlace({ state, gradient: g, decay }, { clip, feed, betas: settings.betas });
     for (const name of NAMES) expectClose(state[name], wanted.state[name] as Float32Array, name, ROUNDING);
     expect(state.w).not.toEqual(before.w);
     await whole.release();
@@ -42,11 +47,11 @@ const numbers = (size: number) => Int32Array.from({ length: size }, () => 2 + ra
 const feeds = () => ({ ids: numbers(K * B * T), targets: numbers(K * B * T), weights: Float32Array.from({ length: K * B * T }, (_, i) => (i % 5) / 4) });
 
 /** Everything learns, or an adapter only. */
-function trainer(like: Checkpoint, inPlaceAbove: number) {
+function trainer(like: Checkpoint, inPlaceAbove: number, from?: TrainerState) {
   const learns = (name: string) => !like.adapter || isAdapterTensor(name), all = checkpointParameters(like);
   const part = (wanted: boolean) => all.filter(({ name }) => learns(name) === wanted);
   const frozen = { parameters: part(false), weights: like.weights };
-  return createTrainer(part(true), freshState(Object.fromEntries(part(true).map(({ name }) => [name, like.weights[name]!]))), languageModelLoss(like.architecture), SETTINGS, { frozen, adapters: scalesOf(like), inPlaceAbove, ...ONE });
+  return createTrainer(part(true), from ?? freshState(Object.fromEntries(part(true).map(({ name }) => [name, like.weights[name]!]))), languageModelLoss(like.architecture), SETTINGS, { frozen, adapters: scalesOf(like), inPlaceAbove, ...ONE });
 }
 
 test.each([
@@ -76,4 +81,51 @@ test('a step that is not finite is named, and the state is that of the step befo
   expect(side.state()).toEqual(after.state());
   expect(side.state().step).toBe(1);
   for (const one of [side, after]) await one.release();
+});
+
+test('the same steps again, or stopped after one and resumed from its state, end in the same bits', async () => {
+  const like = smallModel('llama'), types = languageModelFeeds(B, T), fed = feeds(), sides = [trainer(like, 0), trainer(like, 0), trainer(like, 0)] as const;
+  const part = (from: number, to: number) => ({ ids: fed.ids.slice(from * B * T, to * B * T), targets: fed.targets.slice(from * B * T, to * B * T), weights: fed.weights.slice(from * B * T, to * B * T) });
+  const [once, again] = [await sides[0].steps('x', types, fed, RATES), await sides[1].steps('x', types, fed, RATES)];
+  expect(again).toEqual(once);
+  expect(sides[1].state()).toEqual(sides[0].state());
+  await sides[2].steps('x', types, part(0, 1), RATES.slice(0, 1));
+  const resumed = trainer(like, 0, structuredClone(sides[2].state()));
+  await resumed.steps('x', types, part(1, K), RATES.slice(1));
+  expect(resumed.state()).toEqual(sides[0].state());
+  for (const side of [...sides, resumed]) await side.release();
+});
+
+test('on two threads: the bits of one, every array once, and its gradients are given away', async () => {
+  const sizes = [5, 1, 300, 42, 7], update = { clip: 0.3, feed: adamFeed(SETTINGS, 0.02, 3), betas: SETTINGS.betas };
+  const given = sizes.map((size, i) => ({ state: { w: normal(size), m: normal(size), v: normal(size).map(Math.abs) }, gradient: normal(size), decay: i % 2 === 0 }));
+  const [one, two] = [createUpdater(1), createUpdater(2)], of = (updater: typeof one) => given.map(({ state, gradient, decay }) => ({ state: { w: updater.own(state.w), m: updater.own(state.m), v: updater.own(state.v) }, gradient: gradient.slice(), decay }));
+  const single = of(one), double = of(two);
+  for (let step = 0; step < 3; step++) {
+    await one.update(single, update);
+    await two.update(double, update);
+    double.forEach(({ state, gradient }, i) => {
+      for (const name of NAMES) expect(Array.from(state[name]), `${name} ${i} after step ${step + 1}`).toEqual(Array.from(single[i]!.state[name]));
+      expect(gradient.length, 'it went with the update').toBe(0);
+    });
+    [single, double].forEach((side) => side.forEach((share, i) => (share.gradient = given[i]!.gradient.map((value) => value * (step + 2)))));
+  }
+  expect(Array.from(single[2]!.state.w)).not.toEqual(Array.from(given[2]!.state.w));
+  for (const side of [one, two]) await side.release();
+});
+
+test('a trainer on two threads takes the steps of one on one, and its state can be written down', async () => {
+  const like = smallModel('gpt_neox'), types = languageModelFeeds(B, T), fed = feeds(), ends: TrainerState[] = [];
+  for (const threads of [1, 2]) {
+    const side = createTrainer(checkpointParameters(like), freshState(like.weights), languageModelLoss(like.architecture), SETTINGS, { inPlaceAbove: 0, threads });
+    await side.steps('x', types, fed, RATES);
+    const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'state-')), 'state.safetensors');
+    writeSafetensors(file, Object.entries(side.state().weights).map(([name, data]) => ({ name, dtype: 'F32' as const, shape: [data.length], data })));
+    const read = readSafetensors(file).tensors;
+    for (const [name, data] of Object.entries(side.state().weights)) expect(read.get(name)!.load(), name).toEqual(Float32Array.from(data));
+    ends.push(structuredClone(side.state()));
+    await side.release();
+    fs.rmSync(path.dirname(file), { recursive: true });
+  }
+  for (const part of ['weights', 'm', 'v'] as const) for (const [name, data] of Object.entries(ends[0]![part])) expectClose(ends[1]![part][name]!, data, name, { relative: 1e-3, absolute: 2e-5 });
 });
