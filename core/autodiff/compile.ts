@@ -38,8 +38,8 @@ export interface Program {
 
 export interface Executable {
   readonly steps: number;
-  /** `feeds` hold K steps each, stacked along a leading axis (no such axis in the single lowering). */
-  run(state: Readonly<Arrays>, frozen: Readonly<Arrays>, feeds: Readonly<Arrays>): Promise<{ state: Arrays; outputs: Record<string, Value> }>;
+  /** `feeds` hold K steps each, stacked along a leading axis (no such axis in the single lowering). Outputs named in `into` are written there (not by a chain). */
+  run(state: Readonly<Arrays>, frozen: Readonly<Arrays>, feeds: Readonly<Arrays>, into?: Readonly<Arrays>): Promise<{ state: Arrays; outputs: Record<string, Value> }>;
   endProfile(): void;
   release(): Promise<void>;
 }
@@ -130,8 +130,9 @@ export async function compile(program: Program, { steps = 1, device = chosenDevi
   if (form !== 'chain') {
     return {
       steps,
-      run: async (state, frozen, feeds) => {
-        const values = await session.run({ ...valuesOf('state', program.state, state), ...valuesOf('frozen', moving, frozen), ...valuesOf('feeds', fed, feeds) });
+      run: async (state, frozen, feeds, into = {}) => {
+        const written = Object.fromEntries(Object.entries(into).map(([name, data]) => [outputs[name]!.name, { dtype: outputs[name]!.dtype, shape: outputs[name]!.shape, data }]));
+        const values = await session.run({ ...valuesOf('state', program.state, state), ...valuesOf('frozen', moving, frozen), ...valuesOf('feeds', fed, feeds) }, written);
         return results(values, values);
       },
       endProfile: session.endProfile,

@@ -46,8 +46,8 @@ export interface OpenOptions extends SessionOptions {
 }
 
 export interface Session {
-  /** What comes out, but for what is held. */
-  run(feeds: Readonly<Record<string, Value | Held>>): Promise<Record<string, Value>>;
+  /** What comes out, but for what is held. Outputs named in `into` are written there. */
+  run(feeds: Readonly<Record<string, Value | Held>>, into?: Readonly<Record<string, Value>>): Promise<Record<string, Value>>;
   /** The same with what is held; the caller lets it go. */
   runHolding(feeds: Readonly<Record<string, Value | Held>>): Promise<{ values: Record<string, Value>; held: Record<string, Held> }>;
   /** where the profile was written, when asked for */
@@ -95,19 +95,24 @@ export async function openSession(model: Uint8Array | string, { device = chosenD
   const opening = typeof model === 'string' ? ort.InferenceSession.create(model, how) : ort.InferenceSession.create(model, how);
   const inner = await opening.catch((error: unknown) => refuse('opening a graph', error));
   open.add(inner);
-  const run: Session['runHolding'] = async (feeds) => {
+  const run = async (feeds: Readonly<Record<string, Value | Held>>, into: Readonly<Record<string, Value>> = {}) => {
     const given = Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, 'tensor' in value ? value.tensor : tensorOf(name, value)]));
-    const results = await inner.run(given).catch((error: unknown) => refuse('running a graph', error)), values: Record<string, Value> = {}, held: Record<string, Held> = {};
+    const wanted = Object.fromEntries(inner.outputNames.map((name) => [name, into[name] ? tensorOf(name, into[name]) : null]));
+    const results = await inner.run(given, wanted).catch((error: unknown) => refuse('running a graph', error)), values: Record<string, Value> = {}, held: Record<string, Held> = {};
     for (const [name, tensor] of Object.entries(results)) {
       const type = { dtype: tensor.type as DType, shape: tensor.dims };
       if (holds.has(name)) held[name] = { ...type, tensor };
+      else if (into[name]) {
+        (tensor.data as Float32Array<ArrayBuffer>).buffer.transfer(0); // the binding copies every result; the copy goes now, not when the collector comes by
+        values[name] = into[name];
+      }
       else values[name] = { ...type, data: tensor.data as TensorData };
     }
     return { values, held };
   };
   return {
-    run: async (feeds) => (await run(feeds)).values,
-    runHolding: run,
+    run: async (feeds, into) => (await run(feeds, into)).values,
+    runHolding: (feeds) => run(feeds),
     endProfile: () => inner.endProfiling(),
     release: () => (open.delete(inner) ? inner.release() : Promise.resolve()),
   };

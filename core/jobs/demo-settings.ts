@@ -10,4 +10,4 @@ export const SAMPLE = { policy: 'base', k: 4, split: 'train', temperature: DEMO.
 export const REWARD = { learning_rate: 5e-4, schedule: 'linear', batch: 8, validation: 300 / 1300 };
 const HELD_OUT = { evaluate_prompts: DEMO.heldOut, temperature: DEMO.temperature, max_new: DEMO.maxNew };
 export const SENSIBLE = { beta: 0.2, updates: 20, episodes: 64, epochs: 2, minibatches: 2, learning_rate: 8e-4, schedule: 'linear', evaluate_every: 5, checkpoint_every: 20, ...HELD_OUT };
-export const FREE = { beta: 0, updates: 40, episodes: 32, epochs: 4, minibatches: 2, learning_rate: 2.5e-3, schedule: 'linear', evaluate_every: 4, checkpoint_every: 40, ...HELD_OUT };
+export const FREE = { beta: 0, updates: 40, episodes: 32, epochs: 4, minibatches: 2, learning_rate: 2e-3, schedule: 'linear', evaluate_every: 4, checkpoint_every: 40, ...HELD_OUT };

@@ -29,14 +29,14 @@ const rowTokens = ({ prompt, completions }: Group): number => prompt.length + co
 const rowSlots = ({ completions }: Group, slots: Slots): number => completions.reduce((sum, completion) => sum + slotCount(completion, slots), 0);
 const up = (value: number, step: number): number => Math.max(step, Math.ceil(value / step) * step);
 
-/** Lengths round up to multiples of 8, long ones of an eighth of their power of two, so that few graphs are compiled. */
+/** Lengths round up to multiples of 8, long ones of an eighth of their power of two, so that few graphs are compiled. The same goes for slots. */
 export const roundedLength = (tokens: number): number => up(tokens, tokens < 256 ? 8 : 2 ** Math.floor(Math.log2(tokens)) / 8);
 
 /** The smallest compiled shape that holds every one of `groups`, in rows of `B`. It depends on nothing else, so that a resumed run meets the same shapes. */
 export function rowShape(groups: readonly Group[], B: number, slots: Slots): RowShape {
   const shared = groups.some(({ completions }) => completions.length > 1);
   const most = Math.max(...groups.map((group) => rowSlots(group, slots)));
-  return { B, shared, T: roundedLength(Math.max(...groups.map(rowTokens))), Q: slots === 'last' ? most : up(most, most < 128 ? 16 : 32) };
+  return { B, shared, T: roundedLength(Math.max(...groups.map(rowTokens))), Q: slots === 'last' ? most : roundedLength(most) };
 }
 
 /** ids, at and, for shared rows, positions and segments. */

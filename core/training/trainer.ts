@@ -1,9 +1,10 @@
-// From a loss to a training step: weights and moments as carried state, one AdamW update a step, K steps a run.
+// From a loss to a training step: gradients of all that is trained, and one AdamW update a step.
 //
 // A trainer keeps the state between runs and compiles one program for each set of shapes it meets. Weights that are not
 // trained enter each run as they are and are shared with whoever else reads them. A step may be cut into M micro-batches,
-// whose gradients are added up before the update: the numbers of one step, in the memory of an Mth of it. A state of many
-// millions of numbers is held once: a run gives the gradients of one step, and the update changes the state in place.
+// whose gradients are added up before the update: the numbers of one step, in the memory of an Mth of it. On the processor
+// the state is held once: a run gives the gradients of one step, and the update changes the state in place. On a device the
+// update is part of the graph, K steps a run, so that weights and moments need not cross the bus at every step.
 
 import os from 'node:os';
 import { TastemakerError } from '#core/errors.ts';
@@ -26,6 +27,7 @@ import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { ADAM_FEED, adamFeed, adamStep, gradientNorm } from './adamw.ts';
 import type { AdamSettings } from './adamw.ts';
 import { createUpdater } from './update-in-place.ts';
+import type { OwnState, Updater } from './update-in-place.ts';
 
 /** What a loss is built from: all weights, trained or not, and how much of which matrix's adapter counts. */
 export interface LossBuild {
@@ -45,12 +47,9 @@ export interface TrainerOptions extends SessionOptions, Pick<CompileOptions, 'lo
   /** weights that the loss reads and nothing changes, with their shapes */
   frozen?: { parameters: readonly Parameter[]; weights: WeightArrays };
   adapters?: Readonly<Record<string, number>> | undefined;
-  /** with more trained numbers than this the state changes in place, on the processor */
-  inPlaceAbove?: number;
+  /** whether the state changes in place; on the processor it does, elsewhere it stays on the device */
+  inPlace?: boolean;
 }
-
-/** Beyond this (a state of 200 MB) a second state costs more than the loop of several steps in a run saves. */
-export const IN_PLACE_ABOVE = 1 << 24;
 
 export interface TrainerState {
   weights: WeightArrays;
@@ -213,13 +212,19 @@ function reportOf(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], mi
 }
 
 /** A trainer of `parameters`; stops with 'not-finite' before a bad step reaches the state it hands out. */
-export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, inPlaceAbove = IN_PLACE_ABOVE, device = chosenDevice(), ...rest }: TrainerOptions = {}): Trainer {
+export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, device = chosenDevice(), inPlace = device.provider === 'cpu', ...rest }: TrainerOptions = {}): Trainer {
   const compiled = createExecutableCache(), units = unitsOf(parameters), given: Given = { ...(frozen ? { frozen } : {}), adapters };
-  const options = { ...rest, device, constants: frozen?.weights ?? {} }, inPlace = device.provider === 'cpu' && units.reduce((sum, { size }) => sum + size, 0) > inPlaceAbove;
-  const updater = createUpdater(Math.min(rest.threads ?? processorThreads(), os.availableParallelism()));
-  let state = start, own: Readonly<Arrays> | null = null;
+  const options = { ...rest, device, constants: frozen?.weights ?? {} };
+  let state = start, updater: Updater | null = null;
   const joined = (of: TrainerState) => ({ ...joinedArrays('w', units, of.weights), ...joinedArrays('m', units, of.m), ...joinedArrays('v', units, of.v) });
   const parted = (arrays: Readonly<Arrays>, step: number): TrainerState => ({ weights: partedArrays('w', units, arrays), m: partedArrays('m', units, arrays), v: partedArrays('v', units, arrays), step });
+
+  function updaterOf(from: Readonly<Arrays>): Updater {
+    const decays = (unit: Unit) => unit.decay && settings.weightDecay > 0;
+    const made = createUpdater(units.map((unit) => ({ name: unit.name, size: unit.size, decay: decays(unit) })), Math.min(rest.threads ?? processorThreads(), os.availableParallelism()));
+    for (const { name } of units) for (const part of ['w', 'm', 'v'] as const) made.arrays[name]![part].set(from[`${part}:${name}`] as Float32Array);
+    return made;
+  }
 
   async function together(key: string, feedTypes: Types, feeds: Readonly<Arrays>, rates: readonly number[], micro: number) {
     const executable = await compiled.get(`${key}x${rates.length}/${micro}`, () => compile(trainingProgram(parameters, feedTypes, build, settings, given, micro), { steps: rates.length, ...options }));
@@ -232,17 +237,18 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
 
   async function oneByOne(key: string, feedTypes: Types, feeds: Readonly<Arrays>, rates: readonly number[], micro: number) {
     const executable = await compiled.get(`${key}/${micro}`, () => compile(gradientProgram(parameters, feedTypes, build, settings, given, micro), options));
-    own ??= Object.fromEntries(Object.entries(joined(state)).map(([name, data]) => [name, updater.own(data)])); // `start` is its owner's
-    const array = (prefix: string, name: string) => own![`${prefix}:${name}`] as Float32Array, total: Record<string, number[]> = {};
+    updater ??= updaterOf(joined(state)); // a state of its own: `start` is its owner's
+    const own = updater.arrays, total: Record<string, number[]> = {};
+    const named = (prefix: string, part: keyof OwnState) => Object.fromEntries(units.map(({ name }) => [`${prefix}:${name}`, own[name]![part]]));
+    const weights = named('w', 'w'), slopes = named('g', 'gradient'), all = { ...weights, ...named('m', 'm'), ...named('v', 'v') };
     for (const [i, rate] of rates.entries()) {
       const fed = Object.fromEntries(Object.entries(feeds).map(([name, data]) => [name, data.subarray((data.length / rates.length) * i, (data.length / rates.length) * (i + 1))])) as Arrays;
-      const { outputs } = await executable.run({}, { ...frozen?.weights, ...own }, fed), report = reportOf(outputs, micro);
+      const { outputs } = await executable.run({}, { ...frozen?.weights, ...weights }, fed, slopes), report = reportOf(outputs, micro);
       for (const [name, values] of Object.entries(report)) (total[name] ??= []).push(...values);
       checkFinite(total, state.step - i, rates.length);
       const feed = adamFeed(settings, rate, state.step + 1), clip = (outputs.clip!.data as Float32Array)[0]!;
-      const shares = units.map(({ name, decay }) => ({ state: { w: array('w', name), m: array('m', name), v: array('v', name) }, gradient: outputs[`g:${name}`]!.data as Float32Array, decay }));
-      await updater.update(shares, { clip, feed, betas: settings.betas });
-      state = parted(own, state.step + 1);
+      await updater.update({ clip, feed, betas: settings.betas });
+      state = parted(all, state.step + 1);
     }
     return total;
   }
@@ -253,7 +259,7 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
     steps: (key, feedTypes, feeds, rates, micro = 1) => (inPlace ? oneByOne : together)(key, feedTypes, feeds, rates, micro),
     release: async () => {
       await compiled.release();
-      await updater.release();
+      await updater?.release();
     },
   };
 }

@@ -1,89 +1,103 @@
-// AdamW on arrays in place: for a state too large to hold twice.
+// AdamW on a state in place: weights, moments and gradients in one memory that two threads share, each number read once.
 //
-// One plain pass over w, m, v and g, each read once: of 135 million numbers 0.56 s, where the same update as operators of the
-// runtime takes 0.9 s even in pieces that stay in the cache, since each operator is a pass of its own; on two threads 0.3 s.
-// Arithmetic in float64, stored as float32: the numbers of the training graph up to its rounding.
+// As operators of the runtime the same update is some thirteen passes over every parameter: of 135 million numbers 0.9 s.
+// The numbers are those of the training graph, up to the rounding of their order.
 
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { TastemakerError } from '#core/errors.ts';
 import type { AdamSettings } from './adamw.ts';
+import { KERNEL, MOST_PAGES, PAGE } from './adamw-kernel.ts';
+import type { AdamKernel } from './adamw-kernel.ts';
 
-export interface OwnState {
-  w: Float32Array;
-  m: Float32Array;
-  v: Float32Array;
-}
-
-/** One parameter's part of an update. */
-export interface Share {
-  state: OwnState;
-  /** before clipping; it is given away: nobody may read it afterwards */
-  gradient: Float32Array;
-  decay: boolean;
-}
-/** What all parts have in common: the factor that clips, [a, e, keep] as from `adamFeed`, and the betas. */
+/** What all numbers of one update have in common: the factor that clips, [a, e, keep] as from `adamFeed`, and the betas. */
 export interface Update {
   clip: number;
   feed: readonly [number, number, number];
   betas: AdamSettings['betas'];
 }
 
+/** Where the numbers lie: four regions of `bytes` one after the other, w, m, v and g; in each, those that decay come first. */
+export interface Layout {
+  bytes: number;
+  /** up to here, within a region, weights decay */
+  decayed: number;
+  /** up to here there are numbers */
+  used: number;
+}
+export interface Part {
+  from: number;
+  to: number;
+}
+
 /**
- * Changes w, m and v as `adamStep` would:  m ← β1 m + (1-β1) c g    v ← β2 v + (1-β2) c² g²    w ← keep w - a m / (√v + e),
- * with c the clipping factor; keep counts where `decay` says so.
+ * The kernel on a memory:  m ← β1 m + (1-β1) c g    v ← β2 v + (1-β2) c² g²    w ← keep w - a m / (√v + e), with c the clipping
+ * factor, for the bytes `from` .. `to` of each region; `keep` counts where weights decay.
  */
-export function updateInPlace({ state: { w, m, v }, gradient, decay }: Share, { clip, feed: [a, e, keep], betas: [beta1, beta2] }: Update): void {
-  const intoM = (1 - beta1) * clip, intoV = (1 - beta2) * clip * clip, kept = decay ? keep : 1;
-  for (let i = 0; i < w.length; i++) {
-    const g = gradient[i]!, first = beta1 * m[i]! + intoM * g, second = beta2 * v[i]! + intoV * g * g;
-    m[i] = first;
-    v[i] = second;
-    w[i] = kept * w[i]! - (a * first) / (Math.sqrt(second) + e);
-  }
+export function updateOn(memory: WebAssembly.Memory, { bytes, decayed }: Layout): (part: Part, update: Update) => void {
+  const { adamw } = new WebAssembly.Instance(new WebAssembly.Module(KERNEL), { state: { memory } }).exports as { adamw: AdamKernel };
+  return ({ from, to }, { clip, feed: [a, e, keep], betas: [beta1, beta2] }) => {
+    for (const [start, end, kept] of [[from, Math.min(to, decayed), keep], [Math.max(from, decayed), to, 1]] as const) {
+      const [w, m, v, g] = [0, 1, 2, 3].map((region) => BigInt(region * bytes + start)) as [bigint, bigint, bigint, bigint];
+      if (start < end) adamw(w, m, v, g, BigInt(end), beta1, (1 - beta1) * clip, beta2, (1 - beta2) * clip * clip, a, e, kept);
+    }
+  };
 }
 
-/** Updates all of `shares` and gives back the memory of their gradients now, not when the collector comes by. */
-export function updateShares(shares: readonly Share[], update: Update): void {
-  for (const share of shares) {
-    updateInPlace(share, update);
-    (share.gradient.buffer as ArrayBuffer).transfer(0);
-  }
+export interface OwnState {
+  w: Float32Array;
+  m: Float32Array;
+  v: Float32Array;
+  /** before clipping; whoever computes a gradient writes it here */
+  gradient: Float32Array;
 }
-
 export interface Updater {
-  /** an array that the other thread can change too, with the numbers of `data` */
-  own(data: Float32Array): Float32Array;
-  update(shares: readonly Share[], update: Update): Promise<void>;
+  /** by the unit's name; they change with every update */
+  arrays: Readonly<Record<string, OwnState>>;
+  update(update: Update): Promise<void>;
   release(): Promise<void>;
 }
 
-/** On two threads where there are that many. The second is started with the first update and ends with `release`, or with the process. */
-export function createUpdater(threads: number): Updater {
+const LINE = 64; // bytes that two threads should not both write
+const roundUp = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
+
+/** Room for `units` of numbers, updated on two threads where there are that many. The second is started with the first update and ends with `release`, or with the process. */
+export function createUpdater(units: readonly { name: string; size: number; decay: boolean }[], threads: number): Updater {
+  const inOrder = [...units.filter(({ decay }) => decay), ...units.filter(({ decay }) => !decay)];
+  const starts = new Map<string, number>();
+  let used = 0, decayed = 0;
+  for (const { name, size, decay } of inOrder) {
+    starts.set(name, used);
+    used += roundUp(4 * size, LINE);
+    if (decay) decayed = used;
+  }
+  const layout: Layout = { bytes: roundUp(used, 4096) + 17 * LINE, decayed, used }; // regions a multiple of 4096 apart would share their places in the cache
+  const memory = memoryOf(4 * layout.bytes), mine = updateOn(memory, layout);
+  const arrays = Object.fromEntries(units.map(({ name, size }) => {
+    const [w, m, v, gradient] = [0, 1, 2, 3].map((region) => new Float32Array(memory.buffer, region * layout.bytes + starts.get(name)!, size)) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    return [name, { w, m, v, gradient }];
+  }));
+  const middle = roundUp(used / 2, LINE);
   let worker: Worker | null = null;
   const started = (): Worker => {
     if (!worker) {
-      worker = new Worker(path.join(import.meta.dirname, 'update-thread.ts'));
+      worker = new Worker(path.join(import.meta.dirname, 'update-thread.ts'), { workerData: { memory, layout } });
       worker.unref();
     }
     return worker;
   };
   return {
-    own: (data) => {
-      if (threads < 2) return data.slice();
-      const array = new Float32Array(new SharedArrayBuffer(data.byteLength));
-      array.set(data);
-      return array;
-    },
-    update: async (shares, update) => {
-      if (threads < 2) return updateShares(shares, update);
-      const [mine, other] = halves(shares), thread = started();
+    arrays,
+    update: async (update) => {
+      if (threads < 2) return mine({ from: 0, to: used }, update);
+      const thread = started();
       const done = new Promise<void>((resolve, reject) => {
         thread.once('message', () => (thread.off('error', reject), resolve()));
         thread.once('error', reject);
       });
       thread.ref(); // there is something to wait for
-      thread.postMessage({ shares: other, update }, other.map(({ gradient }) => gradient.buffer as ArrayBuffer));
-      updateShares(mine, update);
+      thread.postMessage({ part: { from: middle, to: used }, update }, []);
+      mine({ from: 0, to: middle }, update);
       await done;
       thread.unref();
     },
@@ -95,13 +109,13 @@ export function createUpdater(threads: number): Updater {
   };
 }
 
-/** Two lists of about as many numbers: the largest first, each to whoever has less. */
-function halves(shares: readonly Share[]): [Share[], Share[]] {
-  const sides: [Share[], Share[]] = [[], []], sums: [number, number] = [0, 0];
-  for (const share of shares.toSorted((a, b) => b.gradient.length - a.gradient.length)) {
-    const side = sums[0] <= sums[1] ? 0 : 1;
-    sides[side].push(share);
-    sums[side] += share.gradient.length;
+function memoryOf(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / PAGE);
+  try {
+    const size = { initial: BigInt(pages), maximum: BigInt(pages), shared: true, address: 'i64' };
+    return new WebAssembly.Memory(size as never); // a browser's types know 32-bit memories only
+  } catch {
+    const gigabytes = (of: number) => `${((of * PAGE) / 1e9).toFixed(1)} GB`;
+    throw new TastemakerError('runtime', `Weights, moments and gradients take ${gigabytes(pages)}, which ${pages > MOST_PAGES ? `is more than the ${gigabytes(MOST_PAGES)} an update can hold` : 'could not be had'}.`, 'Train an adapter or the last blocks only, or a smaller model.');
   }
-  return sides;
 }

@@ -49,8 +49,8 @@ function learning(start: Checkpoint) {
 function createPpo(reference: Checkpoint, start: Checkpoint, { episodes, P, N }: Sizes, inTurn: boolean) {
   const device = chosenDevice(), { architecture } = reference, on = { device };
   const reward = withScoreHead(reference, 2), judge = withScoreHead(start, 3), learner = learning(start), critics = learning(judge);
-  const policy = createTrainer(learner.parameters, freshState(learner.weights), policyUpdateLoss(architecture, TEMPERATURE, 0.2), ADAM, { ...on, ...learner.options, inPlaceAbove: Infinity });
-  const critic = createTrainer(critics.parameters, freshState(critics.weights), criticUpdateLoss(architecture, 0.2, 0.1), ADAM, { ...on, ...critics.options, inPlaceAbove: Infinity });
+  const policy = createTrainer(learner.parameters, freshState(learner.weights), policyUpdateLoss(architecture, TEMPERATURE, 0.2), ADAM, { ...on, ...learner.options });
+  const critic = createTrainer(critics.parameters, freshState(critics.weights), criticUpdateLoss(architecture, 0.2, 0.1), ADAM, { ...on, ...critics.options });
   const sampler = createSampler({ ...architecture, stops: [] }, { ...on, adapter: start.adapter?.settings, constants: learner.options.frozen?.weights });
   const words = createEvaluator(reference, { ...on, constants: reference.weights }), scorer = createEvaluator(reward, { ...on, constants: reward.weights }), valuer = createEvaluator(judge, { ...on, constants: critics.options.frozen?.weights });
   const prompts = randomPrompts(episodes, P, architecture.vocabulary);

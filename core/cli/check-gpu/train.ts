@@ -22,7 +22,7 @@ const RUN = 1500, MOST_STEPS = 32;
 export async function train(context: Context): Promise<void> {
   const { row, note, tiny, precision } = context, { architecture, title, B, T } = SIZES.train[tiny ? 'tiny' : 'full'];
   const device = chosenDevice(), list = parameters(architecture), random = createRandom(1, 'train');
-  const trainer = createTrainer(list, freshState(tiledWeights(architecture)), languageModelLoss(architecture), ADAM, { device, inPlaceAbove: Infinity });
+  const trainer = createTrainer(list, freshState(tiledWeights(architecture)), languageModelLoss(architecture), ADAM, { device });
   let micro = 1;
   const run = async (K: number): Promise<number> => {
     const ids = Int32Array.from({ length: K * B * T }, () => random.integer(architecture.vocabulary));

@@ -26,7 +26,7 @@ import type { Sampling } from '#core/models/decoding.ts';
 import { PROMPT_STEP } from '#core/models/sampler.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss, rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/row-losses.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
-import { gradientProgram, IN_PLACE_ABOVE, trainingProgram } from '#core/training/trainer.ts';
+import { gradientProgram, trainingProgram } from '#core/training/trainer.ts';
 import type { Loss, LossBuild } from '#core/training/trainer.ts';
 
 /** A model as it is stored, without its weights: `weights` says only whether the head has a bias. */
@@ -107,9 +107,9 @@ export async function trainerBytes(where: Where, { start: given, config, steps, 
   const start = upTo(given, tokens), { parameters, still } = learningParts(start, config), { architecture } = start, learnt = numbersIn(parameters);
   if (learnt === 0) return { pool: 0, state: 0 };
   const micro = microBatches(rows, config), options = { ...(still.length ? { frozen: { parameters: still, weights: {} } } : {}), adapters: scalesOf(start) };
-  const inPlace = where.device.provider === 'cpu' && learnt > IN_PLACE_ABOVE;
+  const inPlace = where.device.provider === 'cpu';
   const { pool, outputs } = await graphOf(where, [like(start), config.tune, config.tuned_blocks, key, rows, micro, inPlace], tokens, (shorter) => (inPlace ? gradientProgram : trainingProgram)(parameters, feeds(architecture, rows / micro, shorter), build(architecture), ADAM, options, micro), inPlace ? 1 : steps);
-  return { pool: kept * pool, state: where.of === 'device' ? 0 : inPlace ? 12 * learnt + outputs : COPIES * outputs };
+  return { pool: kept * pool, state: where.of === 'device' ? 0 : inPlace ? 16 * learnt + outputs : COPIES * outputs }; // in place: w, m, v and g, and what the binding copies of g
 }
 
 type Shorter = (count: number) => number;

@@ -150,22 +150,22 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
   score: async ({ project, facts, lengths, where, text }) => sum(await Promise.all([['reward', null] as const, ['reference', 1] as const].map(async ([field, temperature]) => {
     if (!text(field)) return 0;
     const model = { ...(temperature === null ? judge : writer)(project, text(field)), adapter: undefined }, K = Math.max(1, Math.round(lengths.ranked)), tokens = Math.max(lengths.longestRanked, lengths.longestPrompt + K * lengths.completion);
-    return arrayBytes(where, () => 4 * numbersIn(checkpointParameters(model))) + await evaluatorBytes(where, model, { groups: Math.max(1, Math.min(64, facts.completions / K)), tokens, slots: temperature === null ? K : up(K * lengths.completion, 16), shared: K > 1, temperature });
+    return arrayBytes(where, () => 4 * numbersIn(checkpointParameters(model))) + await evaluatorBytes(where, model, { groups: Math.max(1, Math.min(64, facts.completions / K)), tokens, slots: temperature === null ? K : roundedLength(K * lengths.completion), shared: K > 1, temperature });
   }))),
   ppo: async ({ project, config, facts, lengths, where, number, text }) => {
     const policy = writer(project, text('policy')), reward = judge(project, text('reward')), tuning = tuningOf(config), large = inTurn(policy.architecture, where);
     const learner = startOf(policy, tuning), critic = startOf(reward, tuning), k = number('samples_per_prompt'), N = number('max_new'), temperature = number('temperature');
     const prompts = Math.max(1, Math.floor(number('episodes') / k)), rows = Math.max(1, Math.floor(prompts / number('minibatches'))), steps = number('epochs') * number('minibatches');
-    const prompt = Math.min(lengths.longestPrompt, policy.architecture.context - N), tokens = prompt + k * N, T = roundedLength(tokens), shared = k > 1, slots = (n: number) => up(n, n < 128 ? 16 : 32);
+    const prompt = Math.min(lengths.longestPrompt, policy.architecture.context - N), tokens = prompt + k * N, T = roundedLength(tokens), shared = k > 1;
     const varied = large ? 1 : 1 + variety(lengths.prompt, prompt, T < 256 ? 8 : T / 8) * (1 - 1 / number('updates')); // two shapes are kept, where so many came up
     const held = number('evaluate_every') ? Math.min(number('evaluate_prompts'), facts.prompts.validation + facts.prompts.test) : 0;
     const twice = held && !large ? 2 : varied; // the held-out prompts have graphs of their own
-    const first = await trainerBytes(where, { start: learner, config: tuning, rows, steps, kept: varied, ...policyTraining({ T, Q: slots(k * N), shared }, temperature) });
-    const second = await trainerBytes(where, { start: critic, config: tuning, rows, steps, kept: varied, ...criticTraining({ T, Q: slots(k * (N + 1)), shared }) });
+    const first = await trainerBytes(where, { start: learner, config: tuning, rows, steps, kept: varied, ...policyTraining({ T, Q: roundedLength(k * N), shared }, temperature) });
+    const second = await trainerBytes(where, { start: critic, config: tuning, rows, steps, kept: varied, ...criticTraining({ T, Q: roundedLength(k * (N + 1)), shared }) });
     const read = async (model: Known, temp: number | null, wanted: number) => twice * await evaluatorBytes(where, model, { groups: prompts, tokens, slots: wanted, shared, temperature: temp });
     const phases = [
       twice * await samplerBytes(where, learner, { prompts: Math.max(1, Math.min(prompts, Math.floor(Math.min(64, number('episodes')) / k))), each: k, prompt, written: N, choice: { temperature, topK: 0, topP: 1 }, kept: 1, adapter: learner.adapter?.settings }),
-      await read(policy, temperature, slots(k * N)) + await read(critic, null, slots(k * (N + 1))) + await read(reward, null, k),
+      await read(policy, temperature, roundedLength(k * N)) + await read(critic, null, roundedLength(k * (N + 1))) + await read(reward, null, k),
       first.pool, second.pool,
     ];
     return arrayBytes(where, () => weightBytes(project, [text('policy'), text('reward')]) + mergedBytes(policy, tuning) + mergedBytes(reward, tuning)) + first.state + second.state + (large ? Math.max(...phases) : sum(phases));
@@ -176,7 +176,7 @@ interface Texts { rows: number; steps: number; /** steps in one call of the runt
 /** Next-token training and its validation. */
 async function texts(where: Where, start: Known, config: TuningConfig, { rows, steps, perRun, T, Q, varied, validated, tokens, predicted }: Texts): Promise<number> {
   const large = inTurn(start.architecture, where), K = Math.max(1, Math.min(stepsTogether(where, perRun, start, config, rows * tokens), steps)), { pool, state } = await trainerBytes(where, { start, config, rows, steps: K, kept: Math.min(2, 1 + (steps % K ? 1 : 0) + (steps > K ? varied : 0)), ...languageTraining(T, Q) });
-  const validating = await evaluatorBytes(where, start, { groups: validated, tokens, slots: up(predicted, 16), shared: false, temperature: 1 });
+  const validating = await evaluatorBytes(where, start, { groups: validated, tokens, slots: roundedLength(predicted), shared: false, temperature: 1 });
   return state + (large ? Math.max(pool, validating) : pool + validating);
 }
 

@@ -89,11 +89,11 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
     expect(E.names().filter((name) => name.startsWith('grad/')).map((name) => name.slice(5)).toSorted(), 'every parameter has its gradient in the file').toEqual(parameters.toSorted());
   });
 
-  test.each([[1, Infinity], [5, Infinity], [5, 0]])('ten AdamW losses, %d steps a call, in place above %d numbers', async (K, inPlaceAbove) => {
+  test.each([[1, false], [5, false], [5, true]])('ten AdamW losses, %d steps a call, in place %s', async (K, inPlace) => {
     const { adamw } = settings(), { B, T, ids, targets, weights } = batch();
     const checkpoint = loadCheckpoint(folder);
     const decayed = checkpointParameters(checkpoint).map((parameter) => ({ ...parameter, decay: true })); // torch decays all it is given
-    const trainer = createTrainer(decayed, freshState(checkpoint.weights), languageModelLoss(checkpoint.architecture), { betas: adamw.betas, epsilon: adamw.eps, epsilonStyle: 'torch', weightDecay: adamw.weight_decay, clipNorm: null }, { ...ONE, inPlaceAbove });
+    const trainer = createTrainer(decayed, freshState(checkpoint.weights), languageModelLoss(checkpoint.architecture), { betas: adamw.betas, epsilon: adamw.eps, epsilonStyle: 'torch', weightDecay: adamw.weight_decay, clipNorm: null }, { ...ONE, inPlace });
     const stacked = { ids: Int32Array.from({ length: K * B * T }, (_, i) => ids[i % (B * T)]!), targets: Int32Array.from({ length: K * B * T }, (_, i) => targets[i % (B * T)]!), weights: Float32Array.from({ length: K * B * T }, (_, i) => weights[i % (B * T)]!) };
     const losses: number[] = [];
     while (losses.length < 10) losses.push(...(await trainer.steps('batch', languageModelFeeds(B, T), stacked, Array<number>(K).fill(adamw.lr))).loss!);

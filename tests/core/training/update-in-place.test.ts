@@ -16,7 +16,7 @@ import type { AdamSettings } from '#core/training/adamw.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { TrainerState } from '#core/training/trainer.ts';
-import { createUpdater, updateInPlace } from '#core/training/update-in-place.ts';
+import { createUpdater } from '#core/training/update-in-place.ts';
 import { expectClose, ONE } from './graph-values.ts';
 import { smallModel, withAdapter } from './small-models.ts';
 
@@ -33,10 +33,13 @@ test.each([['torch', 1], ['tensorflow', 29]] as const)('ε as in %s, %i numbers:
       state: { w: type, m: type, v: type }, frozen: {}, feeds: { g: type, clip: { dtype: 'float32', shape: [1] }, adam: { dtype: 'float32', shape: [ADAM_FEED] } },
       step: ({ state: { w, m, v }, feeds: { g, clip, adam } }) => ({ state: { ...adamStep([{ w: w!, m: m!, v: v!, gradient: g!, decay }], adam!, reshape(clip!, []), settings)[0]! }, outputs: {} }),
     }, ONE);
-    const state = { w: normal(size), m: normal(size), v: normal(size).map(Math.abs) }, before = { w: state.w.slice() }, g = normal(size);
+    const updater = createUpdater([{ name: 'other', size: 3, decay: !decay }, { name: 'x', size, decay }], 1), { gradient, ...state } = updater.arrays.x!, g = normal(size);
+    for (const [array, data] of [[state.w, normal(size)], [state.m, normal(size)], [state.v, normal(size).map(Math.abs)], [gradient, g]] as const) array.set(data);
+    const before = { w: state.w.slice() };
     const wanted = await whole.run(state, {}, { g, clip: Float32Array.of(clip), adam: Float32Array.from(feed) });
-    updateInPlace({ state, gradient: g, decay }, { clip, feed, betas: settings.betas });
+    await updater.update({ clip, feed, betas: settings.betas });
     for (const name of NAMES) expectClose(state[name], wanted.state[name] as Float32Array, name, ROUNDING);
+    expect(updater.arrays.other!.w, 'its neighbour had no gradient').toEqual(new Float32Array(3));
     expect(state.w).not.toEqual(before.w);
     await whole.release();
   }
@@ -47,11 +50,11 @@ const numbers = (size: number) => Int32Array.from({ length: size }, () => 2 + ra
 const feeds = () => ({ ids: numbers(K * B * T), targets: numbers(K * B * T), weights: Float32Array.from({ length: K * B * T }, (_, i) => (i % 5) / 4) });
 
 /** Everything learns, or an adapter only. */
-function trainer(like: Checkpoint, inPlaceAbove: number, from?: TrainerState) {
+function trainer(like: Checkpoint, inPlace: boolean, from?: TrainerState) {
   const learns = (name: string) => !like.adapter || isAdapterTensor(name), all = checkpointParameters(like);
   const part = (wanted: boolean) => all.filter(({ name }) => learns(name) === wanted);
   const frozen = { parameters: part(false), weights: like.weights };
-  return createTrainer(part(true), from ?? freshState(Object.fromEntries(part(true).map(({ name }) => [name, like.weights[name]!]))), languageModelLoss(like.architecture), SETTINGS, { frozen, adapters: scalesOf(like), inPlaceAbove, ...ONE });
+  return createTrainer(part(true), from ?? freshState(Object.fromEntries(part(true).map(({ name }) => [name, like.weights[name]!]))), languageModelLoss(like.architecture), SETTINGS, { frozen, adapters: scalesOf(like), inPlace, ...ONE });
 }
 
 test.each([
@@ -60,7 +63,7 @@ test.each([
 ])('%s: the losses, norms and state of the steps in one run; micro-batches too', async (_, like) => {
   const before = Object.fromEntries(Object.entries(like.weights).map(([name, data]) => [name, data.slice()]));
   for (const micro of [1, 2]) {
-    const fed = feeds(), sides = [trainer(like, Infinity), trainer(like, 0)] as const;
+    const fed = feeds(), sides = [trainer(like, false), trainer(like, true)] as const;
     const [looped, own] = [await sides[0].steps('x', languageModelFeeds(B / micro, T), fed, RATES, micro), await sides[1].steps('x', languageModelFeeds(B / micro, T), fed, RATES, micro)];
     for (const name of Object.keys(looped)) expectClose(own[name]!, looped[name]!, name, { relative: 2e-5, absolute: 1e-6 });
     expect(own.loss).toHaveLength(K);
@@ -74,7 +77,7 @@ test.each([
 });
 
 test('a step that is not finite is named, and the state is that of the step before', async () => {
-  const like = smallModel('llama'), side = trainer(like, 0), fed = feeds(), after = trainer(like, 0);
+  const like = smallModel('llama'), side = trainer(like, true), fed = feeds(), after = trainer(like, true);
   fed.weights[B * T + 3] = Number.NaN; // of the second step
   await expect(side.steps('x', languageModelFeeds(B, T), fed, RATES)).rejects.toMatchObject({ code: 'not-finite', message: 'The loss is NaN at step 2, batch 2 of the 3 in this call.' });
   await after.steps('x', languageModelFeeds(B, T), { ids: fed.ids.slice(0, B * T), targets: fed.targets.slice(0, B * T), weights: fed.weights.slice(0, B * T) }, [RATES[0]!]);
@@ -84,40 +87,52 @@ test('a step that is not finite is named, and the state is that of the step befo
 });
 
 test('the same steps again, or stopped after one and resumed from its state, end in the same bits', async () => {
-  const like = smallModel('llama'), types = languageModelFeeds(B, T), fed = feeds(), sides = [trainer(like, 0), trainer(like, 0), trainer(like, 0)] as const;
+  const like = smallModel('llama'), types = languageModelFeeds(B, T), fed = feeds(), sides = [trainer(like, true), trainer(like, true), trainer(like, true)] as const;
   const part = (from: number, to: number) => ({ ids: fed.ids.slice(from * B * T, to * B * T), targets: fed.targets.slice(from * B * T, to * B * T), weights: fed.weights.slice(from * B * T, to * B * T) });
   const [once, again] = [await sides[0].steps('x', types, fed, RATES), await sides[1].steps('x', types, fed, RATES)];
   expect(again).toEqual(once);
   expect(sides[1].state()).toEqual(sides[0].state());
   await sides[2].steps('x', types, part(0, 1), RATES.slice(0, 1));
-  const resumed = trainer(like, 0, structuredClone(sides[2].state()));
+  const resumed = trainer(like, true, structuredClone(sides[2].state()));
   await resumed.steps('x', types, part(1, K), RATES.slice(1));
   expect(resumed.state()).toEqual(sides[0].state());
   for (const side of [...sides, resumed]) await side.release();
 });
 
-test('on two threads: the bits of one, every array once, and its gradients are given away', async () => {
-  const sizes = [5, 1, 300, 42, 7], update = { clip: 0.3, feed: adamFeed(SETTINGS, 0.02, 3), betas: SETTINGS.betas };
-  const given = sizes.map((size, i) => ({ state: { w: normal(size), m: normal(size), v: normal(size).map(Math.abs) }, gradient: normal(size), decay: i % 2 === 0 }));
-  const [one, two] = [createUpdater(1), createUpdater(2)], of = (updater: typeof one) => given.map(({ state, gradient, decay }) => ({ state: { w: updater.own(state.w), m: updater.own(state.m), v: updater.own(state.v) }, gradient: gradient.slice(), decay }));
-  const single = of(one), double = of(two);
-  for (let step = 0; step < 3; step++) {
-    await one.update(single, update);
-    await two.update(double, update);
-    double.forEach(({ state, gradient }, i) => {
-      for (const name of NAMES) expect(Array.from(state[name]), `${name} ${i} after step ${step + 1}`).toEqual(Array.from(single[i]!.state[name]));
-      expect(gradient.length, 'it went with the update').toBe(0);
-    });
-    [single, double].forEach((side) => side.forEach((share, i) => (share.gradient = given[i]!.gradient.map((value) => value * (step + 2)))));
+test('on two threads: the bits of one', async () => {
+  const units = [5, 1, 300, 42, 7].map((size, i) => ({ name: `unit ${i}`, size, decay: i % 2 === 0 })), update = { clip: 0.3, feed: adamFeed(SETTINGS, 0.02, 3), betas: SETTINGS.betas };
+  const [one, two] = [createUpdater(units, 1), createUpdater(units, 2)];
+  for (const { name, size } of units) {
+    for (const [part, data] of [['w', normal(size)], ['m', normal(size)], ['v', normal(size).map(Math.abs)], ['gradient', normal(size)]] as const) for (const updater of [one, two]) updater.arrays[name]![part].set(data);
   }
-  expect(Array.from(single[2]!.state.w)).not.toEqual(Array.from(given[2]!.state.w));
-  for (const side of [one, two]) await side.release();
+  for (let step = 0; step < 3; step++) {
+    const before = one.arrays['unit 2']!.w.slice();
+    for (const updater of [one, two]) await updater.update(update);
+    for (const { name } of units) for (const part of NAMES) expect(two.arrays[name]![part], `${part} of ${name} after step ${step + 1}`).toEqual(one.arrays[name]![part]);
+    expect(one.arrays['unit 2']!.w.every((value, i) => value !== before[i]), 'every number moves').toBe(true);
+  }
+  for (const updater of [one, two]) await updater.release();
+});
+
+test('moments that have become too small for a normal number are 0, as in the graph', async () => {
+  const updater = createUpdater([{ name: 'x', size: 4, decay: false }], 1), { w, m, v, gradient } = updater.arrays.x!;
+  m.set([1.2e-38, -1.2e-38, 1, 0]);
+  v.set([1.17550e-38, 1, 1, 0]);
+  gradient.fill(0);
+  await updater.update({ clip: 1, feed: adamFeed(SETTINGS, 0.02, 3), betas: SETTINGS.betas });
+  expect([...m].map(Math.abs)).toEqual([0, 0, Math.fround(0.9), 0]);
+  expect([...v]).toEqual([0, Math.fround(0.999), Math.fround(0.999), 0]);
+  expect([...w].every(Number.isFinite)).toBe(true);
+});
+
+test('a state beyond what an update can hold is refused in a sentence', () => {
+  expect(() => createUpdater([{ name: 'x', size: 2 ** 31, decay: true }], 1)).toThrow(expect.objectContaining({ code: 'runtime', message: 'Weights, moments and gradients take 34.4 GB, which is more than the 17.2 GB an update can hold.' }));
 });
 
 test('a trainer on two threads takes the steps of one on one, and its state can be written down', async () => {
   const like = smallModel('gpt_neox'), types = languageModelFeeds(B, T), fed = feeds(), ends: TrainerState[] = [];
   for (const threads of [1, 2]) {
-    const side = createTrainer(checkpointParameters(like), freshState(like.weights), languageModelLoss(like.architecture), SETTINGS, { inPlaceAbove: 0, threads });
+    const side = createTrainer(checkpointParameters(like), freshState(like.weights), languageModelLoss(like.architecture), SETTINGS, { threads });
     await side.steps('x', types, fed, RATES);
     const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'state-')), 'state.safetensors');
     writeSafetensors(file, Object.entries(side.state().weights).map(([name, data]) => ({ name, dtype: 'F32' as const, shape: [data.length], data })));
