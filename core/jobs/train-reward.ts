@@ -3,7 +3,6 @@
 // P20 §3.4 and §B.1; algorithms.md §1.3. Every ranking of a prompt is one element of weight 1 (D14); the validation split is by
 // prompt (D12); after training the bias is set so that reference completions score 0 on average (D10).
 
-import fs from 'node:fs';
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
 import { writeJsonl } from '#core/formats/jsonl.ts';
@@ -15,6 +14,7 @@ import type { Architecture } from '#core/models/architecture.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { families } from '#core/models/families.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { madeNote, REWARD_NOTE } from '#core/models/model-notes.ts';
 import type { Evaluator } from '#core/models/evaluator.ts';
 import { packRows, rowShape } from '#core/models/rows.ts';
 import { listCompletions } from '#core/store/completions.ts';
@@ -58,8 +58,6 @@ export const REWARD_SETTINGS = {
   checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.'),
   ...TUNING_SETTINGS,
 } as const;
-/** Beside a reward model of ours: that it was trained on completions with their end-of-text. */
-export const REWARD_NOTE = 'tastemaker.json';
 type RewardConfig = Config<typeof REWARD_SETTINGS>;
 
 /** A row of data.jsonl: one ranking, or a reference completion for the zero point. */
@@ -173,8 +171,11 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
     save(steps);
   }
   writeJsonl(path.join(context.folder, 'validation.jsonl'), rows); // which prompts were held out, and how they were scored
-  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights }, { tokenizerFrom: baseFolder });
-  fs.writeFileSync(path.join(context.folder, 'model', REWARD_NOTE), `${JSON.stringify({ appends_end_of_text: true })}\n`);
+  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights }, {
+    tokenizerFrom: baseFolder,
+    // it was trained on completions with their end-of-text
+    beside: { [REWARD_NOTE]: { appends_end_of_text: true }, ...madeNote({ run: context.manifest.id, step: trainer.state().step, steps, metrics: checked }) },
+  });
   await evaluator.release();
   const accuracy = checked.validation_accuracy === undefined ? '' : `, validation accuracy ${checked.validation_accuracy.toFixed(3)} on ${validation.length} ${validation.length === 1 ? 'ranking' : 'rankings'}`;
   return { status, model: 'model', summary: `Reward model from ${training.length} rankings in ${trainer.state().step} steps${accuracy}.` };

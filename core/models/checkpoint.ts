@@ -152,11 +152,19 @@ export function loadShared(folder: string, shared: SharedWeights = new Map()): C
   return { architecture, head, weights, ...(adapter ? { adapter } : {}) };
 }
 
+export interface SaveOptions {
+  tokenizerFrom?: string | undefined;
+  dtype?: FloatDtype;
+  maxShardBytes?: number | undefined;
+  beside?: Readonly<Record<string, object>>;
+}
+
 /**
  * Writes a model folder under a temporary name and renames it into place, where it replaces all of an older one. Of an adapted
- * model only the adapter is written, as PEFT does; `mergedCheckpoint` makes a whole one of it. Weights beyond `maxShardBytes` (5 GB unless told) go to several files and an index; tokenizer files come from `tokenizerFrom`.
+ * model only the adapter is written, as PEFT does; `mergedCheckpoint` makes a whole one of it. Weights beyond `maxShardBytes` (5 GB unless told) go to several files and an index; tokenizer files come from `tokenizerFrom`,
+ * and `beside` are further JSON files by name (model-notes.ts), which appear with the weights.
  */
-export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokenizerFrom, dtype = 'F32', maxShardBytes }: { tokenizerFrom?: string | undefined; dtype?: FloatDtype; maxShardBytes?: number | undefined } = {}): void {
+export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokenizerFrom, dtype = 'F32', maxShardBytes, beside = {} }: SaveOptions = {}): void {
   const { architecture, weights, head, adapter } = checkpoint;
   const temporary = `${folder}.writing-${process.pid}`, replaced = `${folder}.replaced-${process.pid}`;
   fs.rmSync(temporary, { recursive: true, force: true });
@@ -168,6 +176,7 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokeniz
       writeWeights(temporary, checkpointParameters(checkpoint).map(({ name, shape }) => ({ name, shape, data: weights[name]! })), { dtype, metadata: { format: 'pt' }, maxShardBytes });
     }
     if (tokenizerFrom) copyTokenizer(tokenizerFrom, temporary);
+    for (const [name, note] of Object.entries(beside)) fs.writeFileSync(path.join(temporary, name), `${JSON.stringify(note)}\n`);
   } catch (error) {
     fs.rmSync(temporary, { recursive: true, force: true }); // gigabytes that no one would look for
     throw error;

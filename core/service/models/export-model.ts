@@ -8,13 +8,14 @@ import { isGguf } from '#core/formats/gguf.ts';
 import { addedTokens, namedToken } from '#core/formats/tokenizer-files.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
+import { REWARD_NOTE } from '#core/models/model-notes.ts';
 import { folderName } from './copy-model.ts';
 import { cardText } from './model-card.ts';
 import type { CardFacts, ScoringFacts } from './model-card.ts';
 import { formatNamed, tokenizerFiles } from './model-formats.ts';
 import { wholeFolder } from './whole-folder.ts';
 
-const CARD = 'README.md', FIRST_CARD = 'README.original.md', REWARD_NOTE = 'tastemaker.json';
+const CARD = 'README.md', FIRST_CARD = 'README.original.md';
 const LICENCE_FILE = /^(licen[cs]e|notice)(\.(txt|md))?$/i;
 const ROOM = 64e6; // bytes: tokenizer, card and the like
 

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { fromBfloat16, toBfloat16 } from '#core/formats/number-formats.ts';
 import { writeSafetensors } from '#core/formats/safetensors.ts';
 import { parameters } from '#core/models/architecture.ts';
@@ -61,6 +61,27 @@ describe.each(FAMILIES)('%s', (family) => {
     saveCheckpoint(folder, other, { tokenizerFrom: from });
     expect(fs.readdirSync(folder).toSorted()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
     expect(loadCheckpoint(folder)).toEqual(other);
+  });
+
+  test('notes beside the weights appear with them, or there is neither', () => {
+    const folder = fresh(), there: string[] = [], rename = fs.renameSync;
+    const watched = vi.spyOn(fs, 'renameSync').mockImplementation((from, to) => {
+      if (to === folder) there.push(...fs.readdirSync(from));
+      rename(from, to);
+    });
+    try {
+      saveCheckpoint(folder, words, { beside: { 'made.json': { step: 3 } } });
+    } finally {
+      watched.mockRestore();
+    }
+    expect(there.toSorted(), 'all in the folder before it got its name').toEqual(['config.json', 'made.json', 'model.safetensors']);
+    expect(readJson(path.join(folder, 'made.json'))).toEqual({ step: 3 });
+    saveCheckpoint(folder, words);
+    expect(fs.existsSync(path.join(folder, 'made.json')), 'no note of other weights').toBe(false);
+    const torn = fresh(), round: Record<string, unknown> = {};
+    round.self = round;
+    expect(() => saveCheckpoint(torn, words, { beside: { 'made.json': round } })).toThrow('circular');
+    expect(fs.existsSync(torn)).toBe(false);
   });
 
   test('shards hold the same model, and one file and shards replace each other without a stale file', () => {
