@@ -1,0 +1,157 @@
+// Decides whether the check of a case holds: what its commands said, how they ended, and what lies in its scratch folder.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { readLines } from './command-line.ts';
+import type { Ended } from './command-line.ts';
+
+/** A check as ../shared/cases/README.md describes it ("What a check says"); each record is one of these. */
+export type Check =
+  | { all: Check[] } | { any: Check[] }
+  | { refused: string } | { ok: string } | { stops: string }
+  | { shows: string; number: number }
+  | { says: string; pattern: string }
+  | { silent: string; pattern: string }
+  | { says_more: string; than: string; pattern?: string }
+  | { file: string; rows: number }
+  | { file: string; absent: true }
+  | { file: string; one_split_a_text: true }
+  | { file: string; prompt_holds: string }
+  | { file: string; field: string; one_of: unknown[] }
+  | { file: string; field: string; equals: string; within?: number }
+  | { file: string; field: string; values: unknown[] | Record<string, unknown>; by?: string; within?: number };
+
+/** A command of a case that has run: its words, its end, and what it said without the names it was given. */
+export interface Said extends Ended {
+  args: readonly string[];
+  /** standard output and error, folders and names of the given files taken away */
+  output: string;
+}
+
+interface Outcome {
+  work: string;
+  commands: Readonly<Record<string, Said>>;
+}
+
+type Row = Record<string, unknown>;
+/** Why the check does not hold; null where it does. */
+type Verdict = string | null;
+
+/** How far a number may be from the wanted one and still count as equal. */
+const WITHIN = 0.001;
+const STACK = /^\s+at .+:\d+:\d+\)?$/m;
+
+/** Whether two values are the same, numbers within the tolerance, lists and records piece by piece. */
+function same(got: unknown, wanted: unknown, within: number): boolean {
+  if (typeof got === 'number' && typeof wanted === 'number') return Math.abs(got - wanted) <= within;
+  if (Array.isArray(got) && Array.isArray(wanted)) return got.length === wanted.length && got.every((one, i) => same(one, wanted[i], within));
+  return JSON.stringify(got) === JSON.stringify(wanted);
+}
+
+const said = (outcome: Outcome, name: string): Said => {
+  const found = outcome.commands[name];
+  if (!found) throw new Error(`The check speaks of a command "${name}", and the case has none.`);
+  return found;
+};
+
+const quoted = (value: unknown): string => JSON.stringify(value) ?? 'nothing';
+
+/** Exit code 2, one sentence and a hint, lines about single rows at most before them, no stack trace, and nothing at `--out`. */
+function refused(outcome: Outcome, name: string): Verdict {
+  const { code, stderr, args } = said(outcome, name), lines = stderr.trimEnd().split('\n');
+  if (code !== 2) return `"${name}" ended with ${code}, not with 2`;
+  if (STACK.test(stderr)) return `"${name}" shows a stack trace`;
+  const sentences = lines.filter((line) => line.startsWith('Error: '));
+  if (sentences.length !== 1 || !/^Error: .*[.?]$/.test(lines.at(-2) ?? '')) return `"${name}" says no single sentence`;
+  if (!/^Hint: .{8,}/.test(lines.at(-1) ?? '')) return `"${name}" does not say what to do`;
+  const at = args.indexOf('--out'), out = at < 0 ? null : args[at + 1]!;
+  return out !== null && fs.existsSync(out) ? `"${name}" was refused and left ${out}` : null;
+}
+
+function stops(outcome: Outcome, name: string): Verdict {
+  const { code, stderr, stdout } = said(outcome, name);
+  if (code === 0 || code === null) return `"${name}" ended with ${code}`;
+  return STACK.test(stdout + stderr) ? `"${name}" shows a stack trace` : null;
+}
+
+function shows(outcome: Outcome, name: string, number: number): Verdict {
+  const numbers = (said(outcome, name).output.match(/-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/g) ?? []).map(Number);
+  return numbers.some((one) => Math.abs(one - number) <= Math.abs(number) / 100) ? null : `"${name}" does not show ${number}`;
+}
+
+/** The sentences of an output; numbers do not tell two of them apart. */
+const sentencesOf = (output: string): Map<string, string> =>
+  new Map(output.split(/\n|(?<=[.!?])\s+/).map((line) => line.trim()).filter(Boolean).map((line) => [line.replaceAll(/\d+(?:[.,]\d+)*/g, '#'), line]));
+
+function saysMore(outcome: Outcome, name: string, than: string, pattern = ''): Verdict {
+  const other = sentencesOf(said(outcome, than).output);
+  const more = [...sentencesOf(said(outcome, name).output)].filter(([bare]) => !other.has(bare)).map(([, line]) => line);
+  return more.some((line) => new RegExp(pattern).test(line)) ? null : `"${name}" says nothing${pattern && ` of /${pattern}/`} that "${than}" does not say; of its own it has ${quoted(more)}`;
+}
+
+const rowsOf = ({ work }: Outcome, file: string): Row[] | null => {
+  const at = path.join(work, file);
+  return fs.existsSync(at) ? readLines<Row>(at) : null;
+};
+
+function valuesAre(rows: readonly Row[], field: string, wanted: unknown[] | Record<string, unknown>, by: string | undefined, within: number): Verdict {
+  if (Array.isArray(wanted)) {
+    const got = rows.map((row) => row[field]);
+    return same(got, wanted, within) ? null : `${field} is ${quoted(got)}, not ${quoted(wanted)}`;
+  }
+  const got = Object.fromEntries(rows.map((row) => [String(row[by!]), row[field]]));
+  const names = Object.keys(wanted), right = rows.length === names.length && names.every((name) => same(got[name], wanted[name], within));
+  return right ? null : `${field} by ${by} is ${quoted(got)}, not ${quoted(wanted)}`;
+}
+
+/** The text by which spellings of one prompt are told to be the same: NFC, LF, trimmed. */
+const spelling = (prompt: unknown): string => (typeof prompt === 'string' ? prompt : JSON.stringify(prompt)).normalize('NFC').replaceAll(/\r\n?/g, '\n').trim();
+
+function oneSplitAText(rows: readonly Row[]): Verdict {
+  const splits = Map.groupBy(rows, (row) => spelling(row['prompt'] ?? row['messages']));
+  const torn = [...splits].filter(([, some]) => new Set(some.map((row) => row['split'])).size > 1).map(([text]) => text);
+  if (rows.length === 0 || rows.some((row) => row['split'] === undefined)) return 'no row names its split';
+  return torn.length === 0 ? null : `${torn.length} texts stand in several splits: ${quoted(torn.slice(0, 3))}`;
+}
+
+function fileHolds(outcome: Outcome, check: Extract<Check, { file: string }>): Verdict {
+  const at = path.join(outcome.work, check.file);
+  if ('absent' in check) return fs.existsSync(at) ? `${check.file} is there` : null;
+  if ('one_of' in check) {
+    const value = fs.existsSync(at) ? ((JSON.parse(fs.readFileSync(at, 'utf8')) as Row)[check.field] ?? null) : undefined;
+    return check.one_of.some((one) => same(value, one, 0)) ? null : `${check.field} in ${check.file} is ${quoted(value)}`;
+  }
+  const rows = rowsOf(outcome, check.file);
+  if ('rows' in check && (rows?.length ?? 0) === check.rows) return null;
+  if (rows === null) return `there is no ${check.file}`;
+  if ('rows' in check) return `${check.file} has ${rows.length} rows, not ${check.rows}`;
+  if ('one_split_a_text' in check) return oneSplitAText(rows);
+  if ('prompt_holds' in check) return JSON.stringify(rows[0]?.['prompt'] ?? rows[0]?.['messages'] ?? '').includes(JSON.stringify(check.prompt_holds).slice(1, -1)) ? null : `the first prompt of ${check.file} is ${quoted(rows[0]?.['prompt'])}`;
+  if ('equals' in check) {
+    const other = rowsOf(outcome, check.equals);
+    if (other === null || other.length === 0) return `there is nothing in ${check.equals}`;
+    return valuesAre(rows, check.field, other.map((row) => row[check.field]), undefined, check.within ?? WITHIN);
+  }
+  return valuesAre(rows, check.field, check.values, check.by, check.within ?? WITHIN);
+}
+
+/** Null where the check holds, else why it does not. */
+export function judge(outcome: Outcome, check: Check): Verdict {
+  if ('all' in check) return check.all.map((one) => judge(outcome, one)).filter((why) => why !== null).join('; ') || null;
+  if ('any' in check) {
+    const reasons = check.any.map((one) => judge(outcome, one));
+    return reasons.includes(null) ? null : `neither: ${reasons.join('; nor: ')}`;
+  }
+  if ('file' in check) return fileHolds(outcome, check);
+  if ('refused' in check) return refused(outcome, check.refused);
+  if ('ok' in check) return said(outcome, check.ok).code === 0 ? null : `"${check.ok}" ended with ${said(outcome, check.ok).code}`;
+  if ('stops' in check) return stops(outcome, check.stops);
+  if ('shows' in check) return shows(outcome, check.shows, check.number);
+  if ('says_more' in check) return saysMore(outcome, check.says_more, check.than, check.pattern);
+  if ('silent' in check) return new RegExp(check.pattern).test(said(outcome, check.silent).output) ? `"${check.silent}" speaks of /${check.pattern}/` : null;
+  return new RegExp(check.pattern).test(said(outcome, check.says).output) ? null : `"${check.says}" says nothing of /${check.pattern}/`;
+}
+
+/** Commands that ended in a fault of the program: by a signal, or with a stack trace. No case allows that. */
+export const faults = (outcome: Outcome): string[] =>
+  Object.entries(outcome.commands).filter(([, { code, stdout, stderr }]) => code === null || STACK.test(stdout + stderr)).map(([name]) => `"${name}" ended in a fault of the program`);

@@ -1,0 +1,78 @@
+// Runs the commands of a case through the real command line, one after another in a scratch folder, and judges what came of them.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { faults, judge } from './case-checks.ts';
+import type { Check, Said } from './case-checks.ts';
+import { startCli } from './command-line.ts';
+
+export interface Case {
+  /** the name of its folder */
+  name: string;
+  /** what {CASE} stands for */
+  folder: string;
+  what: string;
+  kind: string;
+  commands: Record<string, string>;
+  check: Check;
+}
+
+/** The cases below a folder, in the order of their names. */
+export const readCases = (root: string, file: string): Case[] =>
+  fs.readdirSync(root).filter((name) => fs.existsSync(path.join(root, name, file))).sort().map((name) => {
+    const folder = path.join(root, name);
+    return { ...(JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8')) as Omit<Case, 'name' | 'folder'>), name, folder };
+  });
+
+/** As many at once as there are cores; the others wait their turn. */
+function turns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let busy = 0;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (busy < most) busy++;
+    else await new Promise<void>((go) => waiting.push(go));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else busy--;
+    }
+  };
+}
+export const inTurn = turns(os.availableParallelism());
+
+const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** What a command said, without the folders and names of the files it was given: a name must not answer for the program. */
+function withoutNames(output: string, folders: readonly string[], args: readonly string[]): string {
+  const given = args.filter((word) => folders.some((folder) => word.startsWith(folder)));
+  const names = new Set(given.flatMap((word) => {
+    const name = path.basename(word);
+    return [word, path.relative(folders[1]!, word), name, name.replace(/\.\w+$/, '')];
+  }));
+  let bare = output;
+  for (const name of [...names, ...folders].filter(Boolean).toSorted((a, b) => b.length - a.length)) bare = bare.replaceAll(new RegExp(`(?<![\\w-])${escaped(name)}(?![\\w-])`, 'g'), '');
+  return bare;
+}
+
+/** Null where the case is right; else what is wrong, with everything that its commands said. */
+export async function runCase({ folder, commands, check }: Case): Promise<string | null> {
+  const work = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'case-')));
+  try {
+    const done: Record<string, Said> = {};
+    for (const [name, line] of Object.entries(commands)) {
+      const args = line.split(' ').slice(1).map((word) => word.replaceAll('{CASE}', folder).replaceAll('{WORK}', work));
+      const ended = await startCli(work, args, { TASTEMAKER_HOME: path.join(work, 'home'), NODE_COMPILE_CACHE: path.join(os.tmpdir(), 'tastemaker-tests-compiled') }).ended;
+      done[name] = { ...ended, args, output: withoutNames(`${ended.stdout}\n${ended.stderr}`, [folder, work], args) };
+    }
+    const outcome = { work, commands: done };
+    const wrong = [judge(outcome, check), ...faults(outcome)].filter((one) => one !== null);
+    if (wrong.length === 0) return null;
+    const log = Object.entries(done).map(([name, { code, stdout, stderr }]) => `${name} (${code}): ${(stdout + stderr).trim().slice(0, 1500)}`);
+    return [...wrong, '', ...log].join('\n');
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,45 @@
+// The inputs of ../shared/cases that a user's files can hold: each gives the right values, or the right refusal.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { inTurn, readCases, runCase } from './case-runner.ts';
+
+const CASES = path.resolve('..', 'shared', 'cases');
+const absent = !fs.existsSync(CASES);
+const cases = absent ? [] : readCases(CASES, 'case.json');
+
+/** The cases that are still wrong, with the rule they break. A case that has become right must leave the list. */
+const STILL_WRONG: readonly string[] = [
+  '01-pad-is-end K3',
+  '02-head-elsewhere K4',
+  '04-rope-form K5',
+  '05-other-head K4',
+  '10-first-error K7',
+  '15-begin K3',
+  '16-first-space K2',
+  '18-shown-order K9',
+  '19-no-weights K7',
+  '21-classifier-without-head K4',
+  '22-other-tokenizer K1',
+  '23-special-inside K2',
+  '24-not-finite K4',
+  '26-parquet K7',
+  '27-spelling K6',
+  '30-end-written K3',
+  '31-what-was-asked K9',
+  '33-end-unnamed K3',
+];
+
+describe.concurrent(`the cases beside the project${absent ? ' (skipped: ../shared/cases not present)' : ''}`, () => {
+  test.skipIf(absent)('are all named once', () => {
+    expect(cases.length).toBeGreaterThan(0);
+    expect(STILL_WRONG.filter((entry) => !cases.some(({ name, kind }) => entry === `${name} ${kind}`))).toEqual([]);
+  });
+
+  test.each(cases.map((one) => [one.name, one.what, one] as const))('%s: %s', async (name, _, one) => {
+    const wrong = await inTurn(() => runCase(one));
+    if (STILL_WRONG.includes(`${name} ${one.kind}`)) expect(wrong, `${name} is right now: take it off the list STILL_WRONG`).not.toBe(null);
+    else if (wrong !== null) expect.fail(wrong);
+  });
+});
