@@ -26,6 +26,26 @@ export type Extra = Record<string, string | number | boolean | null>;
  */
 export interface Prompt { id: number; text: string; messages: Message[] | null; reference: string | null; split: Split; source: string; facts: Record<string, string> | null; extra: Extra | null }
 
+/**
+ * Which judgements are learnt from, measured or written to a file. An empty list leaves nothing out. Hidden repeats, skipped
+ * items and flagged answers are never learnt from, whatever stands here.
+ */
+export interface Selection {
+  /** names of labelers */
+  labelers: string[];
+  /** names of the models whose answers count, or of the writers that a file gives */
+  policies: string[];
+  /** ids of the runs that drew the answers */
+  rounds: string[];
+  splits: Split[];
+  /** the least confidence, 1 to 9; 0 = any. A ranking without one stays */
+  confidence: number;
+  /** what a flag leaves out: the answer that bears it, or also every ranking of a flagged item */
+  flagged: 'answers' | 'items';
+  /** answers that bear a mark with one of these labels are left out */
+  marks: string[];
+}
+
 /** How a completion was drawn; temperature 0 is greedy. */
 export interface SamplingParameters { temperature: number; topK: number; topP: number; maxNew: number; seed: number }
 

@@ -145,7 +145,7 @@ export async function benchPpo(rounds = 3): Promise<Figure> {
     const ids = await tokenizer.encodeBatch([texts.join(' ')]);
     const prompts = await tokenizer.decodeBatch(Array.from({ length: 64 }, (_, i) => ids[0]!.slice(i * 64, i * 64 + 64)));
     const config = readConfig(PPO_SETTINGS, { updates: rounds + 1, episodes: 32, epochs: 4, minibatches: 1, max_new: 53, fixed_length: true, evaluate_every: 0, checkpoint_every: 1e6, missing_end: 'keep' });
-    const data = prompts.map((text, id) => ({ id, text, split: 'train', facts: null }));
+    const data = prompts.map((text, promptId) => ({ promptId, text, split: 'train', facts: null }));
     const manifest = createRunFolder(folder, '0001-ppo', 'ppo', 'bench', config, { models: { policy: path.join(folder, 'policy'), reward: path.join(folder, 'reward') }, data });
     const meter = await productMeter(architecture, 1024);
     const rates: number[] = [await meter.measure()], times: number[] = [];

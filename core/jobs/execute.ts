@@ -5,6 +5,7 @@ import path from 'node:path';
 import { chosenDevice } from '#core/autodiff/device.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { Project } from '#core/store/project.ts';
+import { listPrompts } from '#core/store/prompts.ts';
 import { readConfig } from './config.ts';
 import type { Config, Settings } from './config.ts';
 import { createPulse, isCancelled } from './control.ts';
@@ -23,7 +24,18 @@ export const isPrepared = (runFolder: string): boolean => fs.existsSync(path.joi
 export async function prepareRun(project: Project, id: string, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string): Promise<Manifest> {
   const job = RECIPES[recipe], config = readConfig(job.settings, given);
   const inputs = await job.prepare(project, config);
-  return createRunFolder(project.folder, id, recipe, name, config, inputs, await describeDevice(chosenDevice()));
+  const data = withoutTest(project, recipe, inputs.data);
+  return createRunFolder(project.folder, id, recipe, name, config, { ...inputs, data }, await describeDevice(chosenDevice()));
+}
+
+/** Passes rows on; one of a test prompt is a mistake of the recipe, and ends the run before anything is learnt. */
+function* withoutTest(project: Project, recipe: RecipeName, rows: Iterable<object>): Generator<object> {
+  const test = new Set(listPrompts(project, { split: 'test' }).map(({ id }) => id));
+  for (const row of rows) {
+    const { promptId } = row as { promptId?: number };
+    if (promptId !== undefined && test.has(promptId)) throw new Error(`The recipe ${recipe} would read prompt ${promptId}, which is kept for tests.`);
+    yield row;
+  }
 }
 
 /** Works at a prepared run, from its newest checkpoint where it has one, until status.json says how it ended. Throws what the job threw. */

@@ -24,6 +24,7 @@ import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts'
 import { runtimeVersion } from '#core/autodiff/session.ts';
 import type { Project } from '#core/store/project.ts';
 import type { Config, Settings } from './config.ts';
+import type { Frozen } from './dataset.ts';
 import type { Pulse } from './control.ts';
 import type { MetricRow } from './metrics.ts';
 
@@ -35,7 +36,7 @@ export interface Manifest {
   config: Record<string, number | string | boolean>;
   /** model folders it starts from, by role (policy, reward, ...), relative to the project where they lie inside it */
   models: Record<string, { path: string; sha256: string }>;
-  data: { rows: number; sha256: string };
+  data: { rows: number; sha256: string } & Partial<Frozen>;
   versions: Record<string, string>;
 }
 
@@ -43,7 +44,10 @@ export interface Manifest {
 export interface Inputs {
   /** role -> model folder */
   models: Record<string, string>;
-  data: Iterable<unknown>;
+  /** one a line of data.jsonl; one that is of a prompt says so as `promptId`, and none is of a test prompt */
+  data: Iterable<object>;
+  /** the selection that the rows came from, and what it left out */
+  frozen?: Frozen;
 }
 
 /** What a model says of a completion; `role` names the model as the manifest does. */
@@ -133,7 +137,7 @@ export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly 
 }
 
 /** Fills runs/<id>/ with data and manifest (`computes` says on what, beside the versions); the manifest comes last, and without it there is no run to go on with. */
-export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data }: Inputs, computes: Record<string, string> = {}): Manifest {
+export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data, frozen }: Inputs, computes: Record<string, string> = {}): Manifest {
   const folder = path.join(projectFolder, 'runs', id), hash = createHash('sha256');
   fs.mkdirSync(path.join(folder, 'checkpoints'), { recursive: true });
   let rows = 0;
@@ -142,7 +146,7 @@ export function createRunFolder(projectFolder: string, id: string, kind: RunKind
     id, kind, name, config,
     createdAt: new Date().toISOString(),
     models: Object.fromEntries(Object.entries(models).map(([role, model]) => [role, { path: inside(projectFolder, model), sha256: hashModel(model) }])),
-    data: { rows, sha256: hash.digest('hex') },
+    data: { rows, sha256: hash.digest('hex'), ...frozen },
     versions: { tastemaker: '0.1.0', node: process.version, onnxruntime: runtimeVersion(), platform: `${process.platform}-${process.arch}`, processor: os.cpus()[0]?.model ?? 'unknown', ...computes },
   };
   replaceFile(path.join(folder, 'manifest.json'), (fd) => writeFully(fd, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)));
@@ -222,7 +226,7 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
   return {
     folder, manifest,
     model: (role) => path.resolve(projectFolder, manifest.models[role]!.path),
-    data: <T>() => readJsonl(file('data.jsonl'), (row) => row as T).rows,
+    data: <T>() => readJsonl(file('data.jsonl'), (row) => named(row as { promptId?: number; id?: number }) as T).rows,
     report: (step, total, metrics) => {
       append('metrics.jsonl', step, [{ seconds: (Date.now() - started) / 1000, ...metrics }]);
       pulse?.progress(step, total);
@@ -248,6 +252,9 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
     stopping: () => asked() || (stopping?.() ?? false),
   };
 }
+
+/** Version 0.1.0 called the prompt of a row `id` in some recipes. */
+const named = <R extends { promptId?: number; id?: number }>(row: R): R => (row.promptId === undefined && row.id !== undefined ? { ...row, promptId: row.id } : row);
 
 /** Nine digits hold a float32 exactly, in half the characters that JSON would take. */
 const brief = (values: readonly number[]): number[] => values.map((value) => Number(value.toPrecision(9)));

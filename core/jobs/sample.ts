@@ -1,16 +1,16 @@
 // Samples completions of a project's prompts from one of its models, a batch of prompts at a time.
 
-import type { Message, SamplingParameters, Split } from '#core/contract.ts';
+import type { Message, SamplingParameters } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { loadArchitecture, loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { listPrompts } from '#core/store/prompts.ts';
 import { countDrawn } from '#core/store/run-completions.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
+import { learningPrompts } from './dataset.ts';
 import { need } from './job.ts';
 import type { Drawn, Inputs, Job, Outcome, RunContext } from './job.ts';
 import { encodePrompts, withStops } from './prompt-tokens.ts';
@@ -18,7 +18,7 @@ import { encodePrompts, withStops } from './prompt-tokens.ts';
 export const SAMPLE_SETTINGS = {
   policy: words('base', 'The base model or policy that writes.'),
   k: count(4, [1, 1024], 'Completions a prompt; what is there already with the same settings is not sampled again.'),
-  split: choice('', ['', 'train', 'validation', 'test'], 'Only prompts of this split; empty = all.'),
+  split: choice('', ['', 'train', 'validation'], 'Only prompts of this split; empty = both. Test prompts are kept for evaluation: no run reads them.'),
   prompts: count(0, [0, 1e9], 'At most this many prompts; 0 = all.'),
   temperature: real(0.7, [0, 100], 'Divides the logits; 0 = always the likeliest token.'),
   top_k: count(0, [0, 1e6], 'Keep the k likeliest tokens; 0 = all.'),
@@ -29,20 +29,20 @@ export const SAMPLE_SETTINGS = {
 type SampleConfig = Config<typeof SAMPLE_SETTINGS>;
 
 /** A row of data.jsonl: a prompt, how many completions it has, and the name that its random streams begin with. */
-interface Row { id: number; text: string; messages?: Message[] | null; first: number; stream: string }
+interface Row { promptId: number; text: string; messages?: Message[] | null; first: number; stream: string }
 
 const PROMPTS_A_BATCH = 64; // written together; a kill loses at most this many prompts' samples
 const parametersOf = ({ temperature, top_k: topK, top_p: topP, max_new: maxNew, seed }: SampleConfig): SamplingParameters => ({ temperature, topK, topP, maxNew, seed });
-const called = (rows: readonly Row[]) => (i: number) => `Prompt ${rows[i]!.id}`;
+const called = (rows: readonly Row[]) => (i: number) => `Prompt ${rows[i]!.promptId}`;
 const noWriter = (name: string) => new TastemakerError('bad-argument', `"${name}" is a reward model; it cannot write.`, 'Name a base model or a policy.');
 
 async function prepare(project: Project, config: SampleConfig): Promise<Inputs> {
   const policy = getPolicy(project, config.policy);
   if (policy.kind === 'reward') throw noWriter(config.policy);
-  const all = listPrompts(project, { ...(config.split ? { split: config.split as Split } : {}), ...(config.prompts ? { limit: config.prompts } : {}) });
-  need(all.length, 1, 'prompts', 'Import prompts first (`tastemaker import prompts FILE`).');
+  const all = learningPrompts(project).filter(({ split }) => !config.split || split === config.split).slice(0, config.prompts || Infinity);
+  need(all.length, 1, 'prompts outside the test split', 'Import prompts first (`tastemaker import prompts FILE`).');
   const had = countDrawn(project, policy.id, parametersOf(config));
-  const rows = all.map(({ id, text, messages }): Row => ({ id, text, messages, first: had.get(id) ?? 0, stream: `sample/${policy.id}/${id}` })).filter(({ first }) => first < config.k);
+  const rows = all.map(({ id, text, messages }): Row => ({ promptId: id, text, messages, first: had.get(id) ?? 0, stream: `sample/${policy.id}/${id}` })).filter(({ first }) => first < config.k);
   await checkRoom(policyPath(project, policy), rows, config.max_new);
   return { models: { policy: policyPath(project, policy) }, data: rows };
 }
@@ -86,7 +86,7 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
     const results = await sampler.sample(weights, requests, sampling);
     const texts = await tokenizer.decodeBatch(results.flat().map(({ tokenIds }) => tokenIds));
     let text = 0;
-    const rows = results.flatMap((completions, i) => completions.map((sampled): Drawn => ({ group: completions.length, writer: 'policy', promptId: batch[i]!.id, text: texts[text++]!, ...sampled, sampling })));
+    const rows = results.flatMap((completions, i) => completions.map((sampled): Drawn => ({ group: completions.length, writer: 'policy', promptId: batch[i]!.promptId, text: texts[text++]!, ...sampled, sampling })));
     at += batch.length;
     added += rows.length;
     tokens += rows.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);

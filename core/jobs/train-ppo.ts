@@ -6,7 +6,7 @@
 
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
-import type { Finish, Message, SamplingParameters } from '#core/contract.ts';
+import type { Finish, Message, Prompt, SamplingParameters } from '#core/contract.ts';
 import { loadShared, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler, endOf } from '#core/models/sampler.ts';
@@ -14,7 +14,6 @@ import { TastemakerError } from '#core/errors.ts';
 import { gold } from '#core/demo/gold.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { listPrompts } from '#core/store/prompts.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { adaptBeta } from '#core/training/kl-controller.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
@@ -24,6 +23,7 @@ import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { choice, count, flag, real, words } from './config.ts';
 import type { Config } from './config.ts';
+import { learningPrompts } from './dataset.ts';
 import { need } from './job.ts';
 import { releaseAfter } from './large-models.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
@@ -76,7 +76,7 @@ export const PPO_SETTINGS = {
 export type PpoConfig = Config<typeof PPO_SETTINGS>;
 
 interface PromptRow {
-  id: number;
+  promptId: number;
   text: string;
   messages: Message[] | null;
   split: string;
@@ -94,13 +94,13 @@ export interface EvaluatedSample {
 
 function prepare(project: Project, config: PpoConfig): Inputs {
   const policy = getPolicy(project, config.policy), reward = getPolicy(project, config.reward);
-  const prompts = listPrompts(project);
-  const held = prompts.filter(({ split }) => split !== 'train').slice(0, config.evaluate_prompts);
+  const prompts = learningPrompts(project);
+  const held = prompts.filter(({ split }) => split === 'validation');
   const training = prompts.filter(({ split }) => split === 'train');
   need(training.length, Math.ceil(config.episodes / config.samples_per_prompt), 'prompts in the train split', 'Import more prompts, or lower the setting episodes.');
   const perBatch = Math.floor(config.episodes / config.samples_per_prompt);
   if (perBatch < config.minibatches) throw new TastemakerError('bad-argument', `${config.episodes} episodes of ${config.samples_per_prompt} a prompt are ${perBatch} prompts, which do not make ${config.minibatches} minibatches.`, 'Raise episodes, or lower minibatches or samples_per_prompt.');
-  const row = ({ id, text, messages, split, facts }: PromptRow): PromptRow => ({ id, text, messages, split, facts });
+  const row = ({ id, text, messages, split, facts }: Prompt): PromptRow => ({ promptId: id, text, messages, split, facts });
   return { models: { policy: policyPath(project, policy), reward: policyPath(project, reward) }, data: [...training, ...held].map(row) };
 }
 
@@ -115,7 +115,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const encoded = await encodePrompts(tokenizer, rows);
   const all = rows.map((row, i) => ({ ...row, ids: encoded[i]! })), prompts = all.filter(({ ids }) => ids.length + N <= reference.architecture.context);
   if (prompts.length < all.length) context.log(`${all.length - prompts.length} of ${all.length} prompts do not fit the context of ${reference.architecture.context} tokens with ${N} new ones and are left out.`);
-  const training = prompts.filter(({ split }) => split === 'train'), held = prompts.filter(({ split }) => split !== 'train');
+  const training = prompts.filter(({ split }) => split === 'train'), held = prompts.filter(({ split }) => split !== 'train').slice(0, config.evaluate_prompts);
   const perBatch = Math.floor(config.episodes / k);
   need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
   const { stops } = withStops(reference.architecture, tokenizer);
@@ -145,15 +145,15 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   async function evaluate(update: number): Promise<void> {
     if (held.length === 0) return;
     context.phase('sampling held-out prompts');
-    const sampled = await sampler.sample(policy.weights(), held.map(({ id, ids }) => ({ prompt: ids, streams: [`evaluate/${id}`] })), sampling);
+    const sampled = await sampler.sample(policy.weights(), held.map(({ promptId, ids }) => ({ prompt: ids, streams: [`evaluate/${promptId}`] })), sampling);
     await finished(sampler);
     const groups = held.map(({ ids }, i) => ({ prompt: ids, completions: [kept(sampled[i]![0]!.tokenIds)] }));
     const scores = await scorer.scores(reward.weights, groups), under = await words.logprobs(reference.weights, groups, T);
     const plain = T === 1 ? under : await words.logprobs(reference.weights, groups), values = await valuer.values(critic.weights(), groups);
     await finished(words, scorer, valuer);
     const texts = await tokenizer.decodeBatch(groups.map(({ completions }) => [...completions[0]!]));
-    const samples: EvaluatedSample[] = held.map(({ id, facts }, i) => ({
-      promptId: id, text: texts[i]!, score: scores[i]![0]!, tokens: groups[i]!.completions[0]!.length, finish: hasEnded(groups[i]!.completions[0]!) ? 'stop' : 'length',
+    const samples: EvaluatedSample[] = held.map(({ promptId, facts }, i) => ({
+      promptId, text: texts[i]!, score: scores[i]![0]!, tokens: groups[i]!.completions[0]!.length, finish: hasEnded(groups[i]!.completions[0]!) ? 'stop' : 'length',
       kl: under[i]![0]!.reduce((sum, lp, t) => sum + sampled[i]![0]!.samplingLogprobs[t]! - lp, 0),
       ...(facts ? { gold: gold(texts[i]!.trim(), facts).overall } : {}),
     }));
@@ -187,7 +187,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     context.phase('sampling');
     // 1 sample: this update's prompts, in an order that depends only on the seed
     const batch = promptsOf(training, update, perBatch, config.seed);
-    const requests = batch.map(({ id, ids }, slot) => ({ prompt: ids, streams: Array.from({ length: k }, (_, j) => `rollout/${update}/${slot}/${id}/${j}`) }));
+    const requests = batch.map(({ promptId, ids }, slot) => ({ prompt: ids, streams: Array.from({ length: k }, (_, j) => `rollout/${update}/${slot}/${promptId}/${j}`) }));
     const sampled = await sampler.sample(policy.weights(), requests, { temperature: T, topK: 0, topP: 1, maxNew: N, seed: config.seed, rows: Math.min(64, config.episodes) });
     await finished(sampler);
     const groups = batch.map(({ ids }, i) => ({ prompt: ids, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));

@@ -8,12 +8,12 @@ import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { listPrompts } from '#core/store/prompts.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { WeightedText } from '#core/training/language-model.ts';
 import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
+import { learningPrompts } from './dataset.ts';
 import { need } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { releaseAfter } from './large-models.ts';
@@ -25,7 +25,7 @@ export const SFT_SETTINGS = {
   policy: words('base', 'The model to tune.'),
   loss_on: choice('response', ['response', 'everything'], 'Learn the completion only, or prompt and completion (N+).'),
   epochs: count(1, [1, 1000], 'Passes over the prompts that have a reference.'),
-  show_prompts: count(8, [0, 4096], 'Fixed held-out prompts that the model writes for at every validation, to be read; 0 = none.'),
+  show_prompts: count(8, [0, 4096], 'Fixed prompts of the validation split that the model writes for at every validation, to be read; 0 = none.'),
   show_temperature: real(0.7, [0, 100], 'The temperature of those.'),
   show_max_new: count(48, [1, 100000], 'Their longest length in tokens.'),
   ...LANGUAGE_MODEL_SETTINGS,
@@ -34,7 +34,7 @@ export const SFT_SETTINGS = {
 type SftConfig = Config<typeof SFT_SETTINGS>;
 
 interface Row {
-  id: number;
+  promptId: number;
   prompt: string;
   messages: Message[] | null;
   /** null: a prompt to write for, not to learn from */
@@ -44,9 +44,9 @@ interface Row {
 
 function prepare(project: Project, config: SftConfig): Inputs {
   const base = getPolicy(project, config.policy);
-  const prompts = listPrompts(project), row = ({ id, text, messages, reference, split }: Prompt): Row => ({ id, prompt: text, messages, reference, split });
-  const rows = prompts.filter(({ reference, split }) => reference !== null && split !== 'test').map(row);
-  const shown = prompts.filter(({ split }) => split !== 'train').slice(0, config.show_prompts).map((prompt): Row => ({ ...row(prompt), reference: null }));
+  const prompts = learningPrompts(project), row = ({ id, text, messages, reference, split }: Prompt): Row => ({ promptId: id, prompt: text, messages, reference, split });
+  const rows = prompts.filter(({ reference }) => reference !== null).map(row);
+  const shown = config.show_prompts ? prompts.filter(({ split }) => split === 'validation').map((prompt): Row => ({ ...row(prompt), reference: null })) : [];
   need(rows.filter(({ split }) => split === 'train').length, config.batch, 'training prompts with a reference completion', 'Import prompts with references, or lower the setting batch.');
   return { models: { policy: policyPath(project, base) }, data: [...rows, ...shown] };
 }
@@ -64,11 +64,14 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
   const texts = rows.map((_, i): WeightedText => ({ ids: [...prompts[i]!, ...answers[i]!], weights: [...prompts[i]!.map(() => (config.loss_on === 'everything' ? 1 : 0)), ...answers[i]!.map(() => 1)] }));
   const training = texts.filter((_, i) => fits[i] && rows[i]!.split === 'train');
   need(training.length, config.batch, 'training prompts that fit the context', 'Shorten the prompts, or use a model with a longer context.');
-  const perEpoch = Math.floor(training.length / config.batch);
+  const perEpoch = Math.ceil(training.length / config.batch), blank: WeightedText = { ids: [start.architecture.endOfText], weights: [0] }; // fills up an epoch's last step
   const orders = Array.from({ length: config.epochs }, (_, epoch) => createRandom(config.seed, `sft/order/${epoch}`).shuffled(training));
   const { status, steps, validationLoss } = await trainOnTexts(context, config, part, {
     steps: perEpoch * config.epochs,
-    batch: (step) => orders[Math.floor(step / perEpoch)]!.slice((step % perEpoch) * config.batch, ((step % perEpoch) + 1) * config.batch),
+    batch: (step) => {
+      const texts = orders[Math.floor(step / perEpoch)]!.slice((step % perEpoch) * config.batch, ((step % perEpoch) + 1) * config.batch);
+      return [...texts, ...Array.from({ length: config.batch - texts.length }, () => blank)];
+    },
     validation: rows.flatMap(({ split }, i) => (fits[i] && split === 'validation' ? [{ prompt: prompts[i]!, completions: [answers[i]!] }] : [])).slice(0, 256),
     ...(show ? { show: show.at } : {}),
   }, folder);
@@ -79,19 +82,19 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
 /** Writes for the fixed prompts, and asks the model that it started from how likely it finds what was written. */
 async function shower(context: RunContext, config: SftConfig, start: Checkpoint, tokenizer: Tokenizer, rows: readonly Row[]) {
   const ids = await encodePrompts(tokenizer, rows.map(({ prompt, messages }) => ({ text: prompt, messages })));
-  const fitting = rows.map((row, i) => ({ id: row.id, ids: ids[i]! })).filter((row) => row.ids.length + config.show_max_new <= start.architecture.context);
+  const fitting = rows.map((row, i) => ({ promptId: row.promptId, ids: ids[i]! })).filter((row) => row.ids.length + config.show_max_new <= start.architecture.context).slice(0, config.show_prompts);
   if (fitting.length === 0) return null;
   const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start, { constants: start.weights }), finished = releaseAfter(start.architecture);
   const sampling: SamplingParameters = { temperature: config.show_temperature, topK: 0, topP: 1, maxNew: config.show_max_new, seed: config.seed };
   return {
     at: async (step: number, weights: WeightArrays): Promise<void> => {
       context.phase('sampling held-out prompts');
-      const written = (await sampler.sample(weights, fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.id}`] })), sampling)).map((row) => row[0]!);
+      const written = (await sampler.sample(weights, fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.promptId}`] })), sampling)).map((row) => row[0]!);
       const under = await reader.logprobs(start.weights, written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, completions: [tokenIds] })));
       await finished(sampler, reader);
       const texts = await tokenizer.decodeBatch(written.map(({ tokenIds }) => tokenIds));
-      context.samples(step, written.map(({ tokenIds, logprobs, finish }, i) => ({ promptId: fitting[i]!.id, text: texts[i]!, kl: logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0), finish, tokens: tokenIds.length })));
-      context.completions(step, written.map((row, i) => ({ group: 1, writer: step === 0 ? 'policy' : 'run', promptId: fitting[i]!.id, text: texts[i]!, ...row, sampling, said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }] })));
+      context.samples(step, written.map(({ tokenIds, logprobs, finish }, i) => ({ promptId: fitting[i]!.promptId, text: texts[i]!, kl: logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0), finish, tokens: tokenIds.length })));
+      context.completions(step, written.map((row, i) => ({ group: 1, writer: step === 0 ? 'policy' : 'run', promptId: fitting[i]!.promptId, text: texts[i]!, ...row, sampling, said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }] })));
     },
     release: async () => {
       await sampler.release();
