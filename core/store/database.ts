@@ -4,10 +4,11 @@ import Database from 'better-sqlite3';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { applyMigrations } from './apply-migrations.ts';
 import { backupDatabase, syncFile } from './backups.ts';
 import { APPLICATION_ID, inspectHeader, refuseNewer, sizeOf } from './header.ts';
 import { acquireLock, isOnNetworkDrive, lockHolder } from './lock.ts';
-import { applyMigrations, MIGRATIONS } from './migrations.ts';
+import { MIGRATIONS } from './migrations.ts';
 import { explain, restoreHint } from './project.ts';
 import type { Project } from './project.ts';
 
@@ -84,8 +85,15 @@ export function openProject(folder: string, options: { write: boolean }): Projec
     }
   }
   // A reader can neither migrate nor roll back what a crash left in a journal.
-  if (version < MIGRATIONS.length || sizeOf(join(root, 'project.db-journal')) > 0) openProject(root, { write: true }).close();
-  return connect(root, false, () => {});
+  let found: string[] = [];
+  if (version < MIGRATIONS.length || sizeOf(join(root, 'project.db-journal')) > 0) {
+    const written = openProject(root, { write: true });
+    found = written.notices;
+    written.close();
+  }
+  const project = connect(root, false, () => {});
+  project.notices.unshift(...found);
+  return project;
 }
 
 function connect(root: string, write: boolean, release: () => void): Project {
@@ -107,7 +115,7 @@ function connect(root: string, write: boolean, release: () => void): Project {
       open.pragma('synchronous = FULL'); // switching the journal mode may have changed it
       if (version < MIGRATIONS.length) {
         backupDatabase(open, root);
-        applyMigrations(open);
+        notices.push(...applyMigrations(open));
         open.pragma('wal_checkpoint(TRUNCATE)'); // so that the header tells readers the new version
       }
     }

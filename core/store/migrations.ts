@@ -11,8 +11,8 @@ import { placeOf } from './items.ts';
 export interface Migration {
   name: string;
   sql: string;
-  /** what SQL alone cannot work out, after `sql` and in the same transaction */
-  fill?: (db: Database.Database) => void;
+  /** what SQL alone cannot work out, after `sql` and in the same transaction; returns what a person should know, in sentences */
+  fill?: (db: Database.Database) => string[] | void;
 }
 
 const TABLES = `
@@ -378,22 +378,3 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: 'workstation', sql: WORKSTATION, fill: fillWorkstation },
   { name: "other people's data", sql: OTHER_DATA },
 ];
-
-/** Brings an open database from its user_version to the newest (or `upTo`), one transaction a migration. */
-export function applyMigrations(db: Database.Database, upTo = MIGRATIONS.length): void {
-  db.pragma('foreign_keys = OFF'); // so that a migration may rebuild a table; every one is checked before it commits
-  try {
-    for (let version = db.pragma('user_version', { simple: true }) as number; version < upTo; version++) {
-      const migration = MIGRATIONS[version]!;
-      db.transaction(() => {
-        db.exec(migration.sql);
-        migration.fill?.(db);
-        const broken = db.pragma('foreign_key_check') as { table: string }[];
-        if (broken.length > 0) throw new Error(`migration "${migration.name}" leaves dangling rows in ${broken[0]!.table}`);
-        db.pragma(`user_version = ${version + 1}`);
-      }).immediate();
-    }
-  } finally {
-    db.pragma('foreign_keys = ON');
-  }
-}
