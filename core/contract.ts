@@ -190,7 +190,9 @@ export interface LineageStep { name: string; kind: string; sentence: string; mod
 
 export interface Field { name: string; kind: 'number' | 'whole' | 'flag' | 'choice' | 'text' | 'model'; default: number | string | boolean; range: [number, number] | null; choices: string[] | null; sentence: string }
 /** A recipe on its card: what it does, what it takes, what is missing. `defaults` are what one click starts it with here. */
-export interface RecipeCard { name: RunKind; title: string; sentence: string; makes: string; fields: Field[]; defaults: Config; needs: { ok: boolean; sentence: string }[] }
+export interface RecipeCard { name: RunKind; title: string; sentence: string; makes: string; fields: Field[]; defaults: Config; needs: Need[] }
+/** `warn`: one can start, and should know. */
+export interface Need { state: 'ok' | 'warn' | 'missing'; sentence: string }
 export type Config = Record<string, number | string | boolean>;
 export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: number; availableBytes: number; /** of the graphics card's own memory; null where the processor computes, or the card's part is counted with the machine's */ card: { bytes: number; availableBytes: number } | null; seconds: number | null; sentence: string; fixes: string[] }
 /** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
@@ -227,7 +229,7 @@ const onDesk = { labelerId: id, itemId: id };
 const span = { completionId: id, labelerId: id, start: offset, end: offset, label: short, note: v.nullable(text) };
 const sampling = v.strictObject({ temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)), topK: offset, topP: share, maxNew: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4096)), seed: offset });
 const sampleFilter = v.strictObject({
-  search: v.optional(short), policyId: v.optional(id), runId: v.optional(runId), step: v.optional(offset), promptId: v.optional(id), finish: v.optional(v.picklist(['stop', 'length'])), flagged: v.optional(v.boolean()),
+  search: v.optional(short), policyId: v.optional(id), runId: v.optional(runId), /** what this run wrote that no model has the name of yet: of the one that is coming */ comingOf: v.optional(runId), step: v.optional(offset), promptId: v.optional(id), finish: v.optional(v.picklist(['stop', 'length'])), flagged: v.optional(v.boolean()),
   /** tokens, share of repeated three-token sequences, score, KL: [lowest, highest] */
   length: v.optional(v.tuple([v.number(), v.number()])), repetition: v.optional(v.tuple([v.number(), v.number()])), score: v.optional(v.tuple([v.number(), v.number()])), kl: v.optional(v.tuple([v.number(), v.number()])),
 });

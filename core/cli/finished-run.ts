@@ -10,7 +10,7 @@ import { runFolderOf } from '#core/jobs/execute.ts';
 import { readStatus } from '#core/jobs/job.ts';
 import type { Finished } from '#core/jobs/start.ts';
 import { lockHolder } from '#core/store/lock.ts';
-import { listPolicies } from '#core/store/policies.ts';
+import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import type { Report } from './command.ts';
 
@@ -35,7 +35,7 @@ export function fateOf(project: Project, { id, status }: Run): { killed: boolean
 }
 
 export function reportRun(project: Project, { id, status, summary }: Finished): Report {
-  const model = listPolicies(project, { runId: id })[0]?.name ?? null;
+  const model = modelMadeBy(project, id)?.name ?? null;
   const last = lastMetrics(path.join(project.folder, 'runs', id));
   const end = status === 'cancelled' ? `Its files stay in runs/${id}.` : status === 'stopped' ? `Stopped and saved; \`tastemaker run resume ${id}\` goes on.` : `The run ${id} is done.`;
   return { data: { id, status, summary, model, ...last }, lines: [summary, `${end}${model ? ` Its model is "${model}".` : ''}`] };

@@ -9,7 +9,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { setMeasures } from '#core/store/measures.ts';
 import type { NewMeasure } from '#core/store/measures.ts';
-import { addPolicy, listPolicies } from '#core/store/policies.ts';
+import { addPolicy, listPolicies, modelMadeBy } from '#core/store/policies.ts';
 import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { drawnByRun, giveCompletions, knownCompletions, knownPrompts } from '#core/store/run-completions.ts';
@@ -56,7 +56,7 @@ export function openIntake(project: Project, id: string): Intake {
     const fresh = rows.filter((row) => !known!.has(keyOf(row)) && prompts.has(row.promptId));
     transaction(project, () => {
       const ids = addCompletions(project, fresh.map((row) => ({
-        promptId: row.promptId, policyId: row.writer === 'run' ? modelOf(project, id) : modelInRole(project, of, row.writer), text: row.text, tokenIds: row.tokenIds, logprobs: row.logprobs.map(Math.fround),
+        promptId: row.promptId, policyId: row.writer === 'run' ? (modelMadeBy(project, id)?.id ?? null) : modelInRole(project, of, row.writer), text: row.text, tokenIds: row.tokenIds, logprobs: row.logprobs.map(Math.fround),
         samplingLogprobs: row.samplingLogprobs.map(Math.fround), finish: row.finish, sampling: row.sampling, runId: id, step: training ? row.step : null,
       })));
       takeMeasures(fresh.flatMap(({ said = [] }, i) => said.map((one) => ({ ...one, completionId: ids[i]! }))), of);
@@ -115,8 +115,6 @@ function rowsOf<T>(file: string): { take(count: number, groupOf: (row: T) => num
   };
 }
 
-const modelOf = (project: Project, id: string): number | null => listPolicies(project, { runId: id })[0]?.id ?? null;
-
 /** The project's model that plays this role in a run; null where it is not in the project any more. */
 function modelInRole(project: Project, { models }: Manifest, role: string): number | null {
   const at = models[role] && path.resolve(project.folder, models[role].path);
@@ -133,8 +131,8 @@ export function recordRun(project: Project, id: string, intake: Intake = openInt
   while (intake.some(ROWS_AT_ONCE)); // each in a transaction of its own
   return transaction(project, () => { // a run that is done has its model, even when we are killed here
     const run = updateRun(project, id, { status: ending.status, endedAt: Date.parse(ending.endedAt), error: ending.error });
-    if (ending.outcome?.model && !listPolicies(project, { runId: id })[0]) register(project, run, readManifest(folder), path.join(folder, ending.outcome.model));
-    const model = listPolicies(project, { runId: id })[0];
+    if (ending.outcome?.model && !modelMadeBy(project, id)) register(project, run, readManifest(folder), path.join(folder, ending.outcome.model));
+    const model = modelMadeBy(project, id);
     if (model) giveCompletions(project, id, model.id);
     return { run, modelId: model?.id ?? null, name: model?.name ?? run.name };
   });

@@ -47,6 +47,11 @@ export function listPolicies(project: Project, filter: { kind?: PolicyKind; runI
   return query<Policy>(project, `SELECT ${COLUMNS} FROM policies ${sql} ORDER BY id`).all(...values);
 }
 
+/** The model that a run made at its end; its best weights, kept as a model beside it, are not meant. Null where there is none (yet). */
+export function modelMadeBy(project: Project, runId: string): Policy | null {
+  return listPolicies(project, { runId }).find(({ path }) => path === `runs/${runId}/model`) ?? null;
+}
+
 /** Where the model's files lie, as an absolute path. */
 export function policyPath(project: Project, policy: Policy): string {
   return resolve(project.folder, policy.path);

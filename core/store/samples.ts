@@ -1,8 +1,9 @@
 // Samples: completions as a list to filter and sort, with what the reward model and the reference say of them.
 
-import type { Prompt, SampleFilter, SampleRow, SampleSort } from '#core/contract.ts';
+import type { Prompt, RunStatus, SampleFilter, SampleRow, SampleSort } from '#core/contract.ts';
 import { query } from './project.ts';
 import type { Project, Value } from './project.ts';
+import { LIVING } from './runs.ts';
 import { holdsText } from './search.ts';
 
 /** Whose scores and whose log-probabilities are meant; null where the project has no such model. */
@@ -34,6 +35,10 @@ function conditionsOf(filter: SampleFilter, models: Record<Measured, number | nu
   equal('c.prompt_id', filter.promptId);
   equal('c.policy_id', filter.policyId);
   equal('c.run_id', filter.runId);
+  if (filter.comingOf !== undefined) {
+    equal('c.run_id', filter.comingOf);
+    add('column', 'c.policy_id IS NULL');
+  }
   equal('c.step', filter.step);
   equal('c.finish', filter.finish);
   within('c.tokens', filter.length);
@@ -112,20 +117,23 @@ function idsByMeasure(project: Project, conditions: readonly Condition[], name: 
   return [...ids, ...idsByColumn(project, [...conditions, ...none], 'id', direction, Math.max(0, offset - measured), limit - ids.length)];
 }
 
-type Row = Omit<SampleRow, 'flagged' | 'gold'> & { flagged: number; facts: string | null };
+type Row = Omit<SampleRow, 'flagged' | 'gold'> & { flagged: number; facts: string | null; run: string | null; status: RunStatus | null };
 
 /** A row of the list with the facts of its prompt, from which the demo world's gold score is computed. */
 export type MeasuredSample = Omit<SampleRow, 'gold'> & { facts: Prompt['facts'] };
 
+/** What a run writes while it trains is by the model that will come out of it: until then it is called by the run. '' where no run is. */
+const comingModel = (run: string | null, status: RunStatus | null): string => (run === null ? '' : `${run} (${LIVING.includes(status!) ? 'running' : status})`);
+
 /** The samples of these ids in this order; ids that do not exist are left out. `rank` is from the newest ranking. */
 export function samplesOf(project: Project, ids: readonly number[], { rewardModelId, referenceId }: SampleModels): MeasuredSample[] {
-  const rows = query<Row>(project, `SELECT c.id, c.prompt_id AS promptId, p.text AS prompt, c.text, c.policy_id AS policyId, coalesce(o.name, c.writer, '') AS policy, c.run_id AS runId, c.step, c.finish,
+  const rows = query<Row>(project, `SELECT c.id, c.prompt_id AS promptId, p.text AS prompt, c.text, c.policy_id AS policyId, coalesce(o.name, c.writer, '') AS policy, r.name AS run, r.status, c.run_id AS runId, c.step, c.finish,
       c.tokens, c.repetition, c.logprob, p.facts,
       (SELECT m.score FROM measures m WHERE m.completion_id = c.id AND m.model_id = ?) AS score, (SELECT m.kl FROM measures m WHERE m.completion_id = c.id AND m.model_id = ?) AS kl,
       EXISTS (SELECT 1 FROM flags f WHERE f.completion_id = c.id) AS flagged, (SELECT rank FROM ranking_items r WHERE r.completion_id = c.id ORDER BY r.ranking_id DESC LIMIT 1) AS rank
-    FROM json_each(?) j CROSS JOIN completions c ON c.id = j.value JOIN prompts p ON p.id = c.prompt_id LEFT JOIN policies o ON o.id = c.policy_id ORDER BY j.key`)
+    FROM json_each(?) j CROSS JOIN completions c ON c.id = j.value JOIN prompts p ON p.id = c.prompt_id LEFT JOIN policies o ON o.id = c.policy_id LEFT JOIN runs r ON r.id = c.run_id ORDER BY j.key`)
     .all(rewardModelId ?? -1, referenceId ?? -1, JSON.stringify(ids));
-  return rows.map(({ flagged, facts, ...row }) => ({ ...row, flagged: flagged === 1, facts: facts === null ? null : (JSON.parse(facts) as Record<string, string>) }));
+  return rows.map(({ flagged, facts, run, status, ...row }) => ({ ...row, policy: row.policy || comingModel(run, status), flagged: flagged === 1, facts: facts === null ? null : (JSON.parse(facts) as Record<string, string>) }));
 }
 
 /**

@@ -277,7 +277,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   const queue: RunQueue = {
     start,
     list: () => {
-      const models = new Map(listPolicies(project).map(({ id, runId }) => [runId, id]));
+      const models = new Map(listPolicies(project).flatMap(({ id, runId, path: place }) => (place === `runs/${runId}/model` ? [[runId, id] as const] : [])));
       return listRuns(project).map((run) => show(run, models.get(run.id) ?? null));
     },
     get: (id) => {

@@ -1,6 +1,6 @@
 // The recipe cards: what each recipe does, what it needs and what is missing, and what one click starts it with here.
 
-import type { Config, Field, Policy, PolicyKind, RecipeCard, RunKind } from '#core/contract.ts';
+import type { Config, Field, Need, Policy, PolicyKind, RecipeCard, RunKind } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readConfig } from '#core/jobs/config.ts';
 import type { Setting, Settings } from '#core/jobs/config.ts';
@@ -51,9 +51,9 @@ function fieldsOf(settings: Settings, policies: readonly Policy[]): Field[] {
   });
 }
 
-type Need = RecipeCard['needs'][number];
-const has = (sentence: string): Need => ({ ok: true, sentence });
-const lacks = (sentence: string): Need => ({ ok: false, sentence });
+const has = (sentence: string): Need => ({ state: 'ok', sentence });
+const warns = (sentence: string): Need => ({ state: 'warn', sentence });
+const lacks = (sentence: string): Need => ({ state: 'missing', sentence });
 
 /** What the project must have, with the settings that would be used. */
 function needsOf(recipe: RecipeName, facts: Facts, policies: readonly Policy[], config: Config): Need[] {
@@ -70,11 +70,11 @@ function needsOf(recipe: RecipeName, facts: Facts, policies: readonly Policy[], 
     case 'sft': return [writer, enough(facts.references, Math.max(FEWEST_REFERENCES, number('batch')), 'train prompt with a reference', 'train prompts with a reference', ': import references with the prompts')];
     case 'reward': return [
       writer, enough(facts.rankings, Math.max(FEWEST_RANKINGS, number('batch')), 'ranking', 'rankings', ''),
-      ...(facts.rankings >= FEWEST_RANKINGS && facts.rankings < GOOD_RANKINGS ? [has(`enough to try; with ${GOOD_RANKINGS} rankings and more it becomes trustworthy`)] : []),
+      ...(facts.rankings >= FEWEST_RANKINGS && facts.rankings < GOOD_RANKINGS ? [warns(`enough to try; with ${GOOD_RANKINGS} rankings and more it becomes trustworthy`)] : []),
     ];
     case 'ppo': return [
       writer, scorer, enough(facts.prompts.train, Math.max(FEWEST_PROMPTS, Math.ceil(number('episodes') / number('samples_per_prompt'))), 'train prompt', 'train prompts', ', or fewer episodes'),
-      facts.prompts.validation + facts.prompts.test > 0 ? has(`has ${counted(facts.prompts.validation + facts.prompts.test, 'held-out prompt')}`) : has('no held-out prompts: over-optimisation will be harder to see'),
+      facts.prompts.validation + facts.prompts.test > 0 ? has(`has ${counted(facts.prompts.validation + facts.prompts.test, 'held-out prompt')}`) : warns('no held-out prompts: over-optimisation will be harder to see'),
     ];
     case 'score': return [scorer, enough(facts.completions, 1, 'completion', 'completions', ': sample some')];
     case 'pretrain': return [has('takes a text file, a .jsonl file or a folder of them: name it in the setting texts')];
@@ -135,7 +135,7 @@ export function checkStart(project: Project, recipe: RunKind, given: Config): vo
   if (name === 'pretrain' && !config.texts) throw new TastemakerError('bad-argument', 'No texts to train on were named.', 'Name a text file or a folder in the setting texts.');
   if (listRuns(project).some(({ status }) => LIVING.includes(status))) return;
   const policies = listPolicies(project);
-  const missing = needsOf(name, factsOf(project), policies, config).find(({ ok }) => !ok);
+  const missing = needsOf(name, factsOf(project), policies, config).find(({ state }) => state === 'missing');
   if (missing) throw new TastemakerError('bad-data', `${WORDS[name].title} ${missing.sentence}.`, 'The card of the recipe lists what it needs.');
   for (const [field, kinds] of Object.entries(MODEL_FIELDS)) {
     const wanted = config[field];

@@ -1,10 +1,10 @@
 // What follows from a run by itself: a new reward model, or new completions, are scored, so that queues and lists can use it.
 
 import type { Config, Policy, Run, RunKind } from '#core/contract.ts';
-import { listPolicies } from '#core/store/policies.ts';
+import { listPolicies, modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { anyUnmeasured } from '#core/store/run-completions.ts';
-import { getRun, listRuns } from '#core/store/runs.ts';
+import { getRequest, getRun, listRuns } from '#core/store/runs.ts';
 import { currentPolicy, currentReward } from '#core/service/project.ts';
 
 /** Where the current policy stood before it was tuned with PPO: what KL is measured from, and what reward models begin as. */
@@ -15,10 +15,13 @@ export function currentReference(project: Project): Policy | null {
   return at;
 }
 
+const isAskedFor = (asked: Config | undefined, wanted: Config): boolean => asked !== undefined && Object.entries(wanted).every(([name, value]) => asked[name] === value);
+
 export async function followUp(project: Project, { id, kind, status }: Run, start: (recipe: RunKind, config: Config, name: string | null) => Promise<unknown>): Promise<void> {
   if (status !== 'done' || (kind !== 'reward' && kind !== 'sample')) return;
-  const reward = kind === 'reward' ? (listPolicies(project, { runId: id })[0] ?? null) : currentReward(project), reference = currentReference(project);
+  const reward = kind === 'reward' ? modelMadeBy(project, id) : currentReward(project), reference = currentReference(project);
   if (!reward || !anyUnmeasured(project, reward.id, reference?.id ?? null)) return;
-  const waits = listRuns(project, { kind: 'score', status: 'queued' }).some((run) => run.name.startsWith(`measures by ${reward.name}`));
-  if (!waits) await start('score', { reward: reward.name, reference: reference?.name ?? '' }, null);
+  const config: Config = { reward: reward.name, reference: reference?.name ?? '' };
+  const waits = listRuns(project, { kind: 'score', status: 'queued' }).some((run) => isAskedFor(getRequest(project, run.id)?.config, config));
+  if (!waits) await start('score', config, null);
 }

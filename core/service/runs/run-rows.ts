@@ -8,7 +8,7 @@ import type { Heartbeat } from '#core/jobs/control.ts';
 import { isPrepared, runFolderOf } from '#core/jobs/execute.ts';
 import { readManifest, readStatus } from '#core/jobs/job.ts';
 import { lastLines } from '#core/jobs/new-lines.ts';
-import { listPolicies, policyPath } from '#core/store/policies.ts';
+import { listPolicies, modelMadeBy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest } from '#core/store/runs.ts';
 
@@ -37,7 +37,7 @@ function lastStep(folder: string): number {
 }
 
 export function rowOf(project: Project, run: Run, live: Live | null, modelId?: number | null): RunRow {
-  const made = modelId === undefined ? (listPolicies(project, { runId: run.id })[0]?.id ?? null) : modelId;
+  const made = modelId === undefined ? (modelMadeBy(project, run.id)?.id ?? null) : modelId;
   const resumable = run.status === 'stopped' || run.status === 'failed';
   const base = { ...run, modelId: made, resumable };
   if (run.endedAt !== null) return { ...base, ...restOf(project, run), secondsLeft: null, phase: '' };

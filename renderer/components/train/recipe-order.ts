@@ -34,6 +34,9 @@ export const isAside = (kind: RunKind): boolean => !LOOP.includes(kind) && kind 
 export const asksFirst = ({ name, defaults }: RecipeCard): boolean => name === 'pretrain' && !defaults.texts;
 export const isMain = (kind: RunKind, field: string): boolean => MAIN[kind]?.includes(field) ?? false;
 
+/** Whether nothing is missing: a warning keeps nobody from starting. */
+export const isReady = ({ needs }: RecipeCard): boolean => needs.every(({ state }) => state !== 'missing');
+
 export function inLoopOrder(cards: readonly RecipeCard[]): RecipeCard[] {
   const place = (name: RunKind) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
   return cards.toSorted((a, b) => place(a.name) - place(b.name));
@@ -45,7 +48,7 @@ export function inLoopOrder(cards: readonly RecipeCard[]): RecipeCard[] {
  * while an earlier one could be done gives way to it.
  */
 export function nextRecipe(cards: readonly RecipeCard[], runs: readonly RunRow[], completions: number): RunKind | null {
-  const ready = (kind: RunKind) => cards.find((card) => card.name === kind)?.needs.every(({ ok }) => ok) ?? false;
+  const ready = (kind: RunKind) => cards.some((card) => card.name === kind && isReady(card));
   const living = runs.find((run) => LOOP.includes(run.kind) && ['queued', 'running', 'paused', 'stopping'].includes(run.status));
   if (living) return living.kind;
   const last = runs.filter((run) => LOOP.includes(run.kind) && (run.status === 'done' || run.status === 'stopped')).toSorted((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))[0];

@@ -28,7 +28,7 @@ import { makeTinyProject, metricsOf, runFile, temporaryProjects } from './tiny-p
 
 const fresh = temporaryProjects();
 const card = (project: Project, name: RunKind): RecipeCard => recipeCards(project).find((one) => one.name === name)!;
-const missing = (project: Project, name: RunKind): string[] => card(project, name).needs.filter(({ ok }) => !ok).map(({ sentence }) => sentence);
+const missing = (project: Project, name: RunKind): string[] => card(project, name).needs.filter(({ state }) => state === 'missing').map(({ sentence }) => sentence);
 
 describe('what is missing', () => {
   test('in an empty project, and with too few rankings', async () => {
@@ -50,7 +50,7 @@ describe('what is missing', () => {
     expect(() => checkStart(few, 'reward', {})).toThrow(`Reward model needs ${10 - prefer} more rankings.`);
     labelGold(few, { taste: 'crowd_b', labelers: 1, noise: 0, seed: 1 });
     expect(missing(few, 'reward')).toEqual([]);
-    expect(card(few, 'reward').needs.at(-1)!.sentence).toContain('enough to try');
+    expect(card(few, 'reward').needs.at(-1)).toMatchObject({ state: 'warn', sentence: expect.stringContaining('enough to try') });
     expect(() => checkStart(few, 'reward', { policy: 'nobody' })).toThrow('There is no model called "nobody".');
     few.close();
   });

@@ -15,7 +15,7 @@ import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { addPrompts } from '#core/store/prompts.ts';
 import { addRanking, replaceRanking } from '#core/store/rankings.ts';
-import { addRun } from '#core/store/runs.ts';
+import { addRun, updateRun } from '#core/store/runs.ts';
 import { pageSamples } from '#core/store/samples.ts';
 import type { MeasuredSample } from '#core/store/samples.ts';
 import { errorOf, sampling, temporaryFolder } from './temporary-folder.ts';
@@ -58,7 +58,7 @@ function naive(rows: readonly Drawn[], filter: SampleFilter, sort: SampleSort, d
   });
   const within = (range: readonly [number, number] | undefined, value: number | null) => range === undefined || (value !== null && value >= range[0] && value <= range[1]);
   const same = <T>(wanted: T | undefined, value: T | null) => wanted === undefined || wanted === value;
-  const kept = all.filter((row) => same(filter.promptId, row.prompt) && same(filter.policyId, row.policy) && same(filter.runId, row.run ? 'ppo-1' : null) && same(filter.step, row.step)
+  const kept = all.filter((row) => same(filter.promptId, row.prompt) && same(filter.policyId, row.policy) && same(filter.runId, row.run ? 'ppo-1' : null) && (filter.comingOf === undefined || (row.policy === null && same(filter.comingOf, row.run ? 'ppo-1' : null))) && same(filter.step, row.step)
     && same(filter.finish, row.stop ? 'stop' : 'length') && same(filter.flagged, row.flagged) && within(filter.length, row.length) && within(filter.repetition, row.repetition)
     && within(filter.score, row.score) && within(filter.kl, row.kl) && (filter.search ?? '').split(' ').every((word) => row.text.includes(word)));
   const sign = descending ? -1 : 1;
@@ -71,7 +71,7 @@ function naive(rows: readonly Drawn[], filter: SampleFilter, sort: SampleSort, d
 
 const range = fc.tuple(fc.constantFrom(-10, -1, 0, 0.2, 1, 3), fc.constantFrom(0, 0.5, 2, 5, 9)).map(([a, b]): [number, number] => [a, b]);
 const filters: fc.Arbitrary<SampleFilter> = fc.record({
-  search: fc.constantFrom('fox', 'red fox', 'a', '0%', 'blue', 'zebra'), policyId: fc.constantFrom(1, 2), runId: fc.constantFrom('ppo-1', 'ppo-9'), step: fc.nat(3), promptId: fc.integer({ min: 1, max: 5 }),
+  search: fc.constantFrom('fox', 'red fox', 'a', '0%', 'blue', 'zebra'), policyId: fc.constantFrom(1, 2), runId: fc.constantFrom('ppo-1', 'ppo-9'), comingOf: fc.constantFrom('ppo-1', 'ppo-9'), step: fc.nat(3), promptId: fc.integer({ min: 1, max: 5 }),
   finish: fc.constantFrom('stop' as const, 'length' as const), flagged: fc.boolean(), length: range, repetition: range, score: range, kl: range,
 }, { requiredKeys: [] });
 
@@ -112,6 +112,17 @@ test('a row shows what is known of a completion: policy, prompt, score, KL, flag
   // a total is counted anew when something changed
   addCompletions(project, [{ ...listCompletions(project, { ids: [2] })[0]!, text: 'c' }]);
   expect(pageSamples(project, {}, 'id', false, 0, 1, MODELS).total).toBe(3);
+  project.close();
+});
+
+test('what a run writes before its model is there is called by the run, and is never "imported"', () => {
+  const one: Drawn = { prompt: 1, policy: null, run: true, step: 4, stop: true, tokens: [1], text: 'x', score: null, reference: null, flagged: false };
+  const project = bigEnough([one, { ...one, policy: 1, step: 0 }, { ...one, run: false, step: null }]);
+  const names = () => pageSamples(project, {}, 'id', false, 0, 9, MODELS).rows.map(({ policy, step }) => [policy, step]);
+  expect(names()).toEqual([['ppo (running)', 4], ['base', 0], ['', null]]);
+  expect(pageSamples(project, { comingOf: 'ppo-1' }, 'id', false, 0, 9, MODELS).rows.map(({ id }) => id)).toEqual([1]);
+  updateRun(project, 'ppo-1', { status: 'cancelled' });
+  expect(names()[0]).toEqual(['ppo (cancelled)', 4]);
   project.close();
 });
 
