@@ -8,6 +8,7 @@ import { adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
 import type { FloatDtype } from '#core/formats/safetensors.ts';
+import { settingsOf } from '#core/formats/settings.ts';
 import { openWeights, writeWeights } from '#core/formats/sharded-safetensors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
 import { copyTokenizer } from '#core/formats/tokenizer-files.ts';
@@ -15,7 +16,7 @@ import { adapterParameters, adapterScales, isAdapterTensor, mergeAdapter } from 
 import type { AdapterSettings } from './adapter.ts';
 import { parameters } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
-import { modelConfig, readArchitecture, tokenIds } from './config-json.ts';
+import { modelConfig, readArchitecture } from './config-json.ts';
 import { families } from './families.ts';
 import { openGguf } from './gguf-model.ts';
 import { openAdapter, writeAdapter } from './peft.ts';
@@ -110,7 +111,8 @@ function openAdapted(folder: string): StoredCheckpoint {
 /** generation_config.json may name more tokens to end at than config.json does. */
 function withStops(architecture: Architecture, folder: string): Architecture {
   const file = path.join(folder, 'generation_config.json');
-  const more = fs.existsSync(file) ? tokenIds(readJsonObject(file).eos_token_id).filter((id) => id < architecture.vocabulary) : [];
+  const ids = fs.existsSync(file) ? settingsOf(readJsonObject(file), file, { hint: 'Take generation_config.json from the model it belongs to, or take it away.' }).ids('eos_token_id', { orNull: true }) ?? [] : [];
+  const more = ids.filter((id) => id < architecture.vocabulary);
   return more.every((id) => architecture.stops.includes(id)) ? architecture : { ...architecture, stops: [...new Set([...architecture.stops, ...more])] };
 }
 

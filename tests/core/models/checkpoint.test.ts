@@ -151,8 +151,8 @@ test('an unknown family, unsupported arithmetic and broken config files are refu
     [{ model_type: undefined }, '"model_type" is missing, a family that is not known.'],
     [{ hidden_act: 'gelu' }, '"hidden_act" is "gelu".'],
     [{ attention_bias: true }, '"attention_bias" is true.'],
-    [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, '"rope_type" is "yarn".'],
-    [{ hidden_size: 'wide' }, '"hidden_size" is missing or not a number.'],
+    [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, '"rope_type" in "rope_parameters" is "yarn".'],
+    [{ hidden_size: 'wide' }, '"hidden_size" is "wide", not a whole number above 0.'],
     [{ num_hidden_layers: 1.5 }, '"num_hidden_layers" is 1.5, not a whole number above 0.'],
     [{ num_key_value_heads: 3 }, '4 heads do not divide into 3 key-value heads.'],
   ] as const) {
@@ -190,10 +190,14 @@ test('OpenRLHF’s reward models: the head called as config.json says, scores (w
 
 test('generation_config.json may name more tokens to stop at', () => {
   const words = tinyModel('llama'), folder = saved(words), file = path.join(folder, 'generation_config.json');
-  for (const [given, stops] of [[[7, 0, 9], [0, 7, 9]], [7, [0, 7]], [0, [0]], [[], [0]], [undefined, [0]], [[3, 99999, -1, 2.5, 'x', null], [0, 3]]] as const) {
+  for (const [given, stops] of [[[7, 0, 9], [0, 7, 9]], [7, [0, 7]], [0, [0]], [[], [0]], [undefined, [0]], [null, [0]], [[3, 99999], [0, 3]]] as const) {
     fs.writeFileSync(file, JSON.stringify({ eos_token_id: given }));
     expect(loadCheckpoint(folder).architecture, String(given)).toEqual({ ...words.architecture, stops });
     expect(loadArchitecture(folder)).toEqual({ ...words.architecture, stops });
+  }
+  for (const given of ['0', -1, 2.5, true, {}, ['x'], [3, -1], [3, null]]) {
+    fs.writeFileSync(file, JSON.stringify({ eos_token_id: given }));
+    expect(refusal(folder).message, JSON.stringify(given)).toContain(`${file}: "eos_token_id" is ${JSON.stringify(given)}, not a token id or a list of them`);
   }
   fs.writeFileSync(file, '{"eos_token_id": ');
   expect(refusal(folder).message).toContain(file);
