@@ -1,6 +1,7 @@
 // Completions: sampled answers with their tokens, log-probabilities and the parameters that drew them.
 
 import type { Completion, Finish, SamplingParameters } from '#core/contract.ts';
+import { answerNumber } from './answers.ts';
 import { addItems, partsOf, removeFromItems } from './items.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
@@ -89,9 +90,9 @@ export function addCompletions(project: Project, rows: readonly NewCompletion[])
     for (const id of new Set(rows.map((row) => row.policyId))) requireRow(project, 'policies', id);
     for (const id of new Set(rows.map((row) => row.runId))) requireRow(project, 'runs', id);
     const ids = insertRows(project, 'completions',
-      ['prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer'],
+      ['prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer', 'answer'],
       rows.map((row) => [row.promptId, row.policyId, row.text, bytesOf(Uint32Array.from(row.tokenIds)), packReals(row.logprobs), packReals(row.samplingLogprobs), row.finish,
-        JSON.stringify(row.sampling), row.runId, row.step ?? null, row.tokenIds.length, row.logprobs.reduce((sum, value) => sum + value, 0), repetitionOf(row.tokenIds), row.writer ?? null]));
+        JSON.stringify(row.sampling), row.runId, row.step ?? null, row.tokenIds.length, row.logprobs.reduce((sum, value) => sum + value, 0), repetitionOf(row.tokenIds), row.writer ?? null, answerNumber(row.text)]));
     const together = Map.groupBy(rows.map((row, i) => ({ ...row, id: ids[i]! })).filter((row) => (row.step ?? null) === null), (row) => `${row.promptId}/${row.policyId}`);
     addItems(project, [...together.values()].flatMap((group) => {
       const { promptId, policyId } = group[0]!;

@@ -1,12 +1,13 @@
 // Rows as they were before a change, written down and put back exactly.
 
+import { answerNumber, answersOfCompletions, tied } from './answers.ts';
 import { insertMany, query, requireThat } from './project.ts';
 import type { Project, Value } from './project.ts';
 
 /** What an inverse may touch; column names come from here and never from the file, which somebody else may have made. */
 const TABLES = {
   prompts: { key: 'id', columns: ['id', 'text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra'] },
-  completions: { key: 'id', columns: ['id', 'prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer'] },
+  completions: { key: 'id', columns: ['id', 'prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer', 'answer'] },
   items: { key: 'id', columns: ['id', 'prompt_id', 'source', 'reason', 'policy_id', 'place', 'created_at'] },
   item_completions: { key: 'item_id', columns: ['item_id', 'completion_id'] },
   rankings: { key: 'id', columns: ['id', 'prompt_id', 'labeler_id', 'status', 'confidence', 'duration_ms', 'shown_order', 'note', 'created_at', 'item_id', 'naive', 'repeat_of', 'guidelines', 'confirmed_at', 'extra'] },
@@ -19,7 +20,7 @@ const TABLES = {
 } as const;
 type Table = keyof typeof TABLES;
 /** What events of before a column was there mean by leaving it out; of all others, null. */
-const DEFAULTS: Readonly<Record<string, Value>> = { low: 1, high: 7 };
+const DEFAULTS: Readonly<Record<string, (row: Record<string, Value>) => Value>> = { low: () => 1, high: () => 7, answer: ({ text }) => answerNumber(text as string) };
 
 /** The rows of `table` whose key (the id; of rows that belong to another row, its id) is `key`, as they were. */
 export interface Step {
@@ -96,6 +97,18 @@ function bringBack(project: Project, { table, rows }: { table: Table; rows: Reco
   const update = TABLES[table].key === 'id' ? `ON CONFLICT (id) DO UPDATE SET ${columns.slice(1).map((column) => `"${column}" = excluded."${column}"`).join(', ')}` : '';
   // The only draft that can be in the way is the empty one of a hidden repeat that was shown and not touched.
   if (table === 'drafts') for (const row of rows) query(project, 'DELETE FROM drafts WHERE item_id = ? AND labeler_id = ? AND id <> ?').run(row['item_id'] ?? null, row['labeler_id'] ?? null, row['id'] ?? null);
-  insertMany(project, table, columns.map((column) => `"${column}"`), rows.map((row) => columns.map((column) => row[column] ?? DEFAULTS[column] ?? null)), update);
+  insertMany(project, table, columns.map((column) => `"${column}"`), rows.map((row) => columns.map((column) => row[column] ?? DEFAULTS[column]?.(row) ?? null)), update);
+  if (table === 'ranking_items') tieRankings(project, rows);
   rows.length = 0;
+}
+
+/** Ranks of before equal texts were one answer come back tied. */
+function tieRankings(project: Project, rows: readonly Record<string, Value>[]): void {
+  const number = (row: Record<string, Value>, column: string) => row[column] as number;
+  const answers = answersOfCompletions(project, rows.map((row) => number(row, 'completion_id')));
+  const set = query(project, 'UPDATE ranking_items SET rank = ? WHERE ranking_id = ? AND completion_id = ?');
+  for (const own of Map.groupBy(rows, (row) => number(row, 'ranking_id')).values()) {
+    const ranks = tied(own.map((row) => number(row, 'rank')), own.map((row) => answers.get(number(row, 'completion_id'))));
+    own.forEach((row, i) => ranks[i] !== row['rank'] && set.run(ranks[i]!, number(row, 'ranking_id'), number(row, 'completion_id')));
+  }
 }

@@ -1,13 +1,15 @@
 // What reward models say of items: how close the best two answers are, and how far the scores agree with the rankings.
 //
 // Derived from `measures` and `rankings`. Triggers name the items whose figures may have changed in the table `unsettled`;
-// settling works them out anew, a few milliseconds at a time, so that a hundred thousand new scores block nobody.
+// settling works them out anew, a few milliseconds at a time, so that a hundred thousand new scores block nobody. Equal
+// texts are one answer here too.
 
+import { ANSWER } from './answers.ts';
 import { query, transaction } from './project.ts';
 import type { Project } from './project.ts';
 
-interface Score { modelId: number; completionId: number; score: number }
-interface Placed { rankingId: number; labelerId: number; completionId: number; rank: number }
+interface Score { modelId: number; answer: number; score: number }
+interface Placed { rankingId: number; labelerId: number; answer: number; rank: number }
 
 const IN_ONE_TRANSACTION = 64;
 
@@ -16,8 +18,8 @@ function agreement(placed: readonly Placed[], scores: ReadonlyMap<number, number
   let pairs = 0, same = 0;
   for (const better of placed)
     for (const worse of placed) {
-      const [a, b] = [scores.get(better.completionId), scores.get(worse.completionId)];
-      if (better.rank >= worse.rank || a === undefined || b === undefined) continue;
+      const [a, b] = [scores.get(better.answer), scores.get(worse.answer)];
+      if (better.answer === worse.answer || better.rank >= worse.rank || a === undefined || b === undefined) continue;
       pairs++;
       if (a > b) same++;
     }
@@ -27,21 +29,22 @@ function agreement(placed: readonly Placed[], scores: ReadonlyMap<number, number
 /** Works out one item; returns whether a gap is another than before. */
 function settleItem(project: Project, itemId: number): boolean {
   const before = new Map(query<{ modelId: number; gap: number }>(project, 'SELECT model_id AS modelId, gap FROM item_scores WHERE item_id = ?').all(itemId).map(({ modelId, gap }) => [modelId, gap]));
-  const scores = query<Score>(project, `SELECT m.model_id AS modelId, m.completion_id AS completionId, m.score FROM item_completions c
-    JOIN measures m ON m.completion_id = c.completion_id WHERE c.item_id = ? AND m.score IS NOT NULL`).all(itemId);
+  const scores = query<Score>(project, `SELECT m.model_id AS modelId, ${ANSWER('c')} AS answer, max(m.score) AS score FROM item_completions i
+    CROSS JOIN measures m ON m.completion_id = i.completion_id CROSS JOIN completions c INDEXED BY completions_answers ON c.id = i.completion_id
+    WHERE i.item_id = ? AND m.score IS NOT NULL GROUP BY 1, 2`).all(itemId);
   if (before.size > 0) {
     query(project, 'DELETE FROM item_scores WHERE item_id = ?').run(itemId);
     query(project, 'DELETE FROM disagreements WHERE item_id = ?').run(itemId);
   }
   query(project, 'DELETE FROM unsettled WHERE item_id = ?').run(itemId);
-  const placed = query<Placed>(project, `SELECT r.id AS rankingId, r.labeler_id AS labelerId, i.completion_id AS completionId, i.rank FROM rankings r
-    JOIN ranking_items i ON i.ranking_id = r.id WHERE r.item_id = ? AND r.status = 'ranked' AND r.repeat_of IS NULL`).all(itemId);
+  const placed = query<Placed>(project, `SELECT r.id AS rankingId, r.labeler_id AS labelerId, ${ANSWER('c')} AS answer, min(i.rank) AS rank FROM rankings r
+    JOIN ranking_items i ON i.ranking_id = r.id CROSS JOIN completions c INDEXED BY completions_answers ON c.id = i.completion_id WHERE r.item_id = ? AND r.status = 'ranked' AND r.repeat_of IS NULL GROUP BY 1, 2, 3`).all(itemId);
   const rankings = [...Map.groupBy(placed, ({ rankingId }) => rankingId).values()];
   const known = new Map<number, number>();
   for (const [modelId, own] of Map.groupBy(scores, (score) => score.modelId)) {
     const [first, second] = own.map(({ score }) => score).sort((a, b) => b - a);
     if (second === undefined || !Number.isFinite(first! - second)) continue;
-    const scoreOf = new Map(own.map(({ completionId, score }) => [completionId, score]));
+    const scoreOf = new Map(own.map(({ answer, score }) => [answer, score]));
     known.set(modelId, first! - second);
     const agreed = new Map<number, number>(); // by labeler, of several rankings the worst
     for (const ranking of rankings) {

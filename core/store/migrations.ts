@@ -7,6 +7,7 @@
 import type Database from 'better-sqlite3';
 import { repetitionOf, sumReals, unpackTokens } from './completions.ts';
 import { placeOf } from './items.ts';
+import { ANSWERS, fillAnswers } from './migration-answers.ts';
 
 export interface Migration {
   name: string;
@@ -377,4 +378,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: 'full-text search', sql: searchIndex('prompts') + searchIndex('completions') },
   { name: 'workstation', sql: WORKSTATION, fill: fillWorkstation },
   { name: "other people's data", sql: OTHER_DATA },
+  { name: 'equal texts are one answer', sql: ANSWERS, fill: fillAnswers },
 ];

@@ -1,6 +1,7 @@
 // Rankings: one labeler's ordering of the completions of one prompt, and the comparisons derived from them.
 
 import type { Comparison, Extra, Ranking, Split } from '#core/contract.ts';
+import { tieEqual } from './answers.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
 import type { Step } from './inverse.ts';
@@ -56,8 +57,9 @@ function valuesOf(project: Project, row: NewRanking, id: number | null, confirme
     row.createdAt ?? Date.now(), itemId, row.naive ?? null, row.repeatOf ?? null, row.guidelines ?? null, confirmedAt, row.extra ? JSON.stringify(row.extra) : null];
 }
 
-/** Writes a ranking, in the place of ranking `id` where one is given; the event is the caller's. Returns its id. */
-export function writeRanking(project: Project, row: NewRanking, id: number | null, confirmedAt: number | null = null): number {
+/** Writes a ranking, in the place of ranking `id` where one is given; the event is the caller's. Equal texts share the best of their ranks. Returns its id. */
+export function writeRanking(project: Project, given: NewRanking, id: number | null, confirmedAt: number | null = null): number {
+  const [row] = tieEqual(project, [given]) as [NewRanking];
   // Never deleted on the way: hidden repeats refer to it.
   const upsert = query(project, `INSERT INTO rankings (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
     ON CONFLICT (id) DO UPDATE SET ${COLUMNS.slice(1).map((column) => `${column} = excluded.${column}`).join(', ')}`);
@@ -82,10 +84,11 @@ export function addRanking(project: Project, row: NewRanking): number {
   return addRankings(project, [row])[0]!;
 }
 
-/** Adds many rankings, all or none, with one event each, or with none where the caller records one for all. */
-export function addRankings(project: Project, rows: readonly NewRanking[], { events = true }: { events?: boolean } = {}): number[] {
+/** Adds many rankings, all or none, with one event each, or with none where the caller records one for all. Equal texts share the best of their ranks. */
+export function addRankings(project: Project, given: readonly NewRanking[], { events = true }: { events?: boolean } = {}): number[] {
   return transaction(project, () => {
-    for (const row of rows) checkRanking(project, row);
+    for (const row of given) checkRanking(project, row);
+    const rows = tieEqual(project, given);
     // Many a statement: a trigger hangs on the table, and at each statement the text index is flushed.
     const first = (query<{ seq: number }>(project, "SELECT seq FROM sqlite_sequence WHERE name = 'rankings'").get()?.seq ?? 0) + 1;
     insertMany(project, 'rankings', COLUMNS, rows.map((row, i) => valuesOf(project, row, first + i, null)));

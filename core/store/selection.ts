@@ -1,6 +1,7 @@
 // What a selection leaves of the rankings: which are learnt from, with which answers, and how many were left out for what reason.
 
 import type { Completion, Prompt, Ranking, Selection } from '#core/contract.ts';
+import { tiedWhereEqual } from './answers.ts';
 import { listCompletions } from './completions.ts';
 import { listLabelers } from './labelers.ts';
 import { listPolicies } from './policies.ts';
@@ -91,13 +92,6 @@ function reasonOf({ repeatOf, status, promptId, labelerId, itemId, confidence }:
   if (selection.labelers.length && !selection.labelers.includes(labelers.get(labelerId)!)) return 'labeler';
   if (confidence !== null && confidence < selection.confidence) return 'confidence';
   return selection.flagged === 'items' && itemId !== null && items.has(itemId) ? 'item' : null;
-}
-
-/** Equal texts are one answer: they share the best of their ranks. */
-export function tiedWhereEqual(texts: readonly string[], ranks: readonly number[]): number[] {
-  const best = new Map<string, number>();
-  texts.forEach((text, i) => best.set(text.trim(), Math.min(ranks[i]!, best.get(text.trim()) ?? Infinity)));
-  return texts.map((text) => best.get(text.trim())!);
 }
 
 function flagged(project: Project): { items: Set<number>; completions: Set<number> } {

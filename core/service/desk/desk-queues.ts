@@ -31,15 +31,16 @@ export interface Queue {
 
 const OWN = 'rankings r INDEXED BY rankings_first WHERE r.labeler_id = ? AND r.item_id = i.id AND r.repeat_of IS NULL';
 const UNDONE = `NOT EXISTS (SELECT 1 FROM ${OWN})`;
-const NOT_ASKED_FOR = "i.source <> 'inspect'"; // what somebody asked for has a queue of its own
-const ASKED_FOR = "items i INDEXED BY items_requested WHERE i.source = 'inspect'";
+const ORDINARY = "i.source <> 'inspect' AND i.answers > 1"; // what somebody asked for has a queue of its own; equal answers are not asked about
+/** Items that are in none of the ordinary queues. */
+const ASIDE = "items i INDEXED BY items_aside WHERE (i.source = 'inspect' OR i.answers < 2)";
 const FIRST: Place = { segment: 0, key: -1e15, id: 0 };
 
 const count = (project: Project, sql: string, ...values: Value[]) => query<{ n: number }>(project, sql).get(...values)!.n;
 const overAll = (name: QueueName) => name === 'sequential' || name === 'shuffled' || name === 'newest';
 
 type Part = Partial<Segment> & { key: string };
-const part = (labelerId: number, given: Part): Segment => ({ from: 'items i', id: 'i.id', where: NOT_ASKED_FOR, values: [], open: UNDONE, openValues: [labelerId], ...given });
+const part = (labelerId: number, given: Part): Segment => ({ from: 'items i', id: 'i.id', where: ORDINARY, values: [], open: UNDONE, openValues: [labelerId], ...given });
 
 /** Every flagged item once, by its newest flag; a flagged answer flags its items. */
 const FLAGGED = `(SELECT coalesce(f.item_id, c.item_id) AS item_id, max(f.id) AS flag, max(f.created_at) AS at
@@ -51,13 +52,13 @@ const PARTS: Record<QueueName, (project: Project, labelerId: number, model: Poli
   sequential: () => [{ from: 'items i INDEXED BY items_in_order', key: 'i.id' }],
   shuffled: (_, labelerId) => {
     const start = createRandom(0, `desk/shuffled/${labelerId}`).word(); // one order for all, which everybody enters elsewhere
-    return [{ key: 'i.place', where: `${NOT_ASKED_FOR} AND i.place >= ?`, values: [start] }, { key: 'i.place', where: `${NOT_ASKED_FOR} AND i.place < ?`, values: [start] }];
+    return [{ key: 'i.place', where: `${ORDINARY} AND i.place >= ?`, values: [start] }, { key: 'i.place', where: `${ORDINARY} AND i.place < ?`, values: [start] }];
   },
   newest: (project) => [
-    ...query<{ id: number }>(project, "SELECT id FROM policies WHERE kind <> 'reward' ORDER BY id DESC").all().map(({ id }): Part => ({ key: 'i.id', where: `${NOT_ASKED_FOR} AND i.policy_id = ?`, values: [id] })),
-    { key: 'i.id', where: `${NOT_ASKED_FOR} AND i.policy_id IS NULL` },
+    ...query<{ id: number }>(project, "SELECT id FROM policies WHERE kind <> 'reward' ORDER BY id DESC").all().map(({ id }): Part => ({ key: 'i.id', where: `${ORDINARY} AND i.policy_id = ?`, values: [id] })),
+    { key: 'i.id', where: `${ORDINARY} AND i.policy_id IS NULL` },
   ],
-  uncertain: (_, __, model) => (model ? [{ from: 'item_scores s CROSS JOIN items i ON i.id = s.item_id', id: 's.item_id', where: `s.model_id = ? AND ${NOT_ASKED_FOR}`, values: [model.id], key: 's.gap' }] : []),
+  uncertain: (_, __, model) => (model ? [{ from: 'item_scores s CROSS JOIN items i ON i.id = s.item_id', id: 's.item_id', where: `s.model_id = ? AND ${ORDINARY}`, values: [model.id], key: 's.gap' }] : []),
   disagrees: (_, labelerId, model) => (model ? [{
     from: 'item_scores s CROSS JOIN items i ON i.id = s.item_id', id: 's.item_id', where: 's.model_id = ? AND s.agreed < 1', values: [model.id], key: 's.agreed',
     // not ranked, or ranked against the model and not looked at again since it is there
@@ -65,8 +66,8 @@ const PARTS: Record<QueueName, (project: Project, labelerId: number, model: Poli
       AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.labeler_id = ? AND r.item_id = i.id AND r.repeat_of IS NULL AND r.confirmed_at >= ?)))`,
     openValues: [labelerId, model.id, labelerId, labelerId, model.createdAt],
   }] : []),
-  flagged: () => [{ from: FLAGGED, where: '1', key: 'f.flag', open: REVIEWED('f.at') }],
-  requested: () => [{ where: "i.source = 'inspect'", key: 'i.id' }],
+  flagged: () => [{ from: FLAGGED, where: 'i.answers > 1', key: 'f.flag', open: REVIEWED('f.at') }],
+  requested: () => [{ where: "i.source = 'inspect' AND i.answers > 1", key: 'i.id' }],
 };
 const REMEMBERED: ReadonlySet<QueueName> = new Set<QueueName>(['sequential', 'shuffled', 'newest', 'uncertain', 'requested']);
 
@@ -126,9 +127,9 @@ async function passDone({ project, labelerId, end }: Queue, at: Place): Promise<
   let { id } = at;
   for (; id <= end.id; id += 2 * SLICE) {
     const block = [id, id + 2 * SLICE - 1];
-    const items = count(project, "SELECT count(*) AS n FROM items INDEXED BY items_in_order WHERE source <> 'inspect' AND id BETWEEN ? AND ?", ...block);
+    const items = count(project, "SELECT count(*) AS n FROM items INDEXED BY items_in_order WHERE source <> 'inspect' AND answers > 1 AND id BETWEEN ? AND ?", ...block);
     const done = count(project, 'SELECT count(DISTINCT item_id) AS n FROM rankings INDEXED BY rankings_first WHERE labeler_id = ? AND item_id BETWEEN ? AND ? AND repeat_of IS NULL', labelerId, ...block)
-      - count(project, `SELECT count(*) AS n FROM ${ASKED_FOR} AND i.id BETWEEN ? AND ? AND EXISTS (SELECT 1 FROM ${OWN})`, ...block, labelerId);
+      - count(project, `SELECT count(*) AS n FROM ${ASIDE} AND i.id BETWEEN ? AND ? AND EXISTS (SELECT 1 FROM ${OWN})`, ...block, labelerId);
     if (done < items) break;
     await turn();
   }
@@ -168,12 +169,12 @@ export function reopen(queue: Queue, itemId: number): void {
 /** How many items the queue holds, `open` of them open. Of those that the model contradicts, what was looked at again and stayed so counts as done. */
 export function countAll(queue: Queue, open: number): number {
   const { name, project, model, labelerId } = queue;
-  if (overAll(name)) return count(project, "SELECT count(*) AS n FROM items INDEXED BY items_in_order WHERE source <> 'inspect'");
+  if (overAll(name)) return count(project, "SELECT count(*) AS n FROM items INDEXED BY items_in_order WHERE source <> 'inspect' AND answers > 1");
   if (name === 'disagrees')
     return model ? open + count(project, `SELECT count(*) AS n FROM rankings r INDEXED BY rankings_confirmed JOIN disagreements d ON d.item_id = r.item_id AND d.model_id = ? AND d.labeler_id = r.labeler_id
       WHERE r.labeler_id = ? AND r.confirmed_at >= ? AND r.repeat_of IS NULL`, model.id, labelerId, model.createdAt) : 0;
   if (name === 'uncertain') return model ? count(project, `SELECT count(*) AS n FROM item_scores INDEXED BY item_scores_by_gap WHERE model_id = ?`, model.id)
-    - count(project, `SELECT count(*) AS n FROM ${ASKED_FOR} AND EXISTS (SELECT 1 FROM item_scores s WHERE s.item_id = i.id AND s.model_id = ?)`, model.id) : 0;
+    - count(project, `SELECT count(*) AS n FROM ${ASIDE} AND EXISTS (SELECT 1 FROM item_scores s WHERE s.item_id = i.id AND s.model_id = ?)`, model.id) : 0;
   return queue.segments.reduce((total, { from, where, values }) => total + count(project, `SELECT count(*) AS n FROM ${from} WHERE ${where}`, ...values), 0);
 }
 
@@ -182,7 +183,7 @@ export async function countOpen(queue: Queue): Promise<number> {
   const { name, project, labelerId, end } = queue;
   if (overAll(name))
     return countAll(queue, 0) - count(project, 'SELECT count(DISTINCT item_id) AS n FROM rankings INDEXED BY rankings_first WHERE labeler_id = ? AND item_id IS NOT NULL AND repeat_of IS NULL', labelerId)
-      + count(project, `SELECT count(*) AS n FROM ${ASKED_FOR} AND EXISTS (SELECT 1 FROM ${OWN})`, labelerId);
+      + count(project, `SELECT count(*) AS n FROM ${ASIDE} AND EXISTS (SELECT 1 FROM ${OWN})`, labelerId);
   let total = 0;
   const sliced = name === 'uncertain' || name === 'disagrees'; // as long as the project
   for (const { from, where, values, open, openValues } of queue.segments)
