@@ -58,6 +58,8 @@ export interface Completion {
   writer: string | null;
   text: string;
   tokenIds: number[];
+  /** hash of the tokenizer whose ids they are; null where no one knows, as of what came without ids or from an older version */
+  tokenizer: string | null;
   /** natural logarithms, one per token id, at temperature 1 */
   logprobs: number[];
   /** the same under the distribution that was sampled from (temperature, top-k, top-p) */

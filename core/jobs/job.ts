@@ -61,7 +61,7 @@ export interface Said {
   own?: true;
 }
 /** A completion as a job hands it over; those of one `group` (of one prompt, in a row) belong together. */
-export interface Drawn extends Pick<Completion, 'promptId' | 'text' | 'tokenIds' | 'logprobs' | 'samplingLogprobs' | 'finish' | 'sampling'> {
+export interface Drawn extends Pick<Completion, 'promptId' | 'text' | 'tokenIds' | 'tokenizer' | 'logprobs' | 'samplingLogprobs' | 'finish' | 'sampling'> {
   /** how many rows the group has */
   group: number;
   /** a model of the manifest by its role, or what the run itself makes */

@@ -24,6 +24,8 @@ export interface Answer {
   ended: boolean;
   /** written for the prompt rather than after it, so that a plain prompt wants a space between */
   written?: boolean;
+  /** the ids that a model wrote, with the hash of the tokenizer they are of (null: no one knows); used as they are where this tokenizer is the same, and made again from the text where it is not */
+  sampled?: { ids: readonly number[]; tokenizer: string | null };
 }
 
 /** What a prompt or answer is called in errors, by its place in the list. */
@@ -47,6 +49,26 @@ export async function encodePrompts(tokenizer: Tokenizer, prompts: readonly Aske
  * prompts, or ends them with no token.
  */
 export async function encodeAnswers(tokenizer: Tokenizer, answers: readonly Answer[], called: Called = (i) => `Answer ${i + 1}`): Promise<number[][]> {
+  const known = await Promise.all(answers.map((answer) => sampledIds(tokenizer, answer))), unknown = [...answers.keys()].filter((i) => known[i] === null);
+  const encoded = await encodeTexts(tokenizer, unknown.map((i) => answers[i]!), (at) => called(unknown[at]!));
+  unknown.forEach((i, at) => (known[i] = encoded[at]!));
+  return known as number[][];
+}
+
+/** The ids that were sampled, where they are this tokenizer's; those that no one knows the tokenizer of have to give the text. */
+async function sampledIds(tokenizer: Tokenizer, answer: Answer): Promise<number[] | null> {
+  const { sampled } = answer;
+  if (!sampled || sampled.ids.length === 0) return null;
+  const own = sampled.tokenizer === null ? await givesText(tokenizer, sampled.ids, answer) : sampled.tokenizer === tokenizer.hash;
+  return own ? [...sampled.ids] : null;
+}
+
+/** Whether these ids are tokens that older versions read as this text, with a stop at their end where the answer has ended. */
+async function givesText(tokenizer: Tokenizer, ids: readonly number[], { text, ended }: Answer): Promise<boolean> {
+  return ids.every((id) => tokenizer.isToken(id)) && (!ended || tokenizer.stops.includes(ids.at(-1)!)) && (await tokenizer.decode(ids)) === text;
+}
+
+async function encodeTexts(tokenizer: Tokenizer, answers: readonly Answer[], called: Called): Promise<number[][]> {
   const chat = answers.map((answer, i) => (isConversation(tokenizer, answer.prompt) ? naming(called(i), () => chatAnswer(tokenizer, answer)) : null));
   const plain = await tokenizer.encodeBatch(answers.map(({ text, written }, i) => chat[i]?.answer ?? (written ? asCompletion(text) : text)));
   const inChat = chat.filter((texts) => texts !== null);

@@ -56,7 +56,7 @@ export function openIntake(project: Project, id: string): Intake {
     const fresh = rows.filter((row) => !known!.has(keyOf(row)) && prompts.has(row.promptId));
     transaction(project, () => {
       const ids = addCompletions(project, fresh.map((row) => ({
-        promptId: row.promptId, policyId: row.writer === 'run' ? (modelMadeBy(project, id)?.id ?? null) : modelInRole(project, of, row.writer), text: row.text, tokenIds: row.tokenIds, logprobs: row.logprobs.map(Math.fround),
+        promptId: row.promptId, policyId: row.writer === 'run' ? (modelMadeBy(project, id)?.id ?? null) : modelInRole(project, of, row.writer), text: row.text, tokenIds: row.tokenIds, tokenizer: row.tokenizer ?? null, logprobs: row.logprobs.map(Math.fround),
         samplingLogprobs: row.samplingLogprobs.map(Math.fround), finish: row.finish, sampling: row.sampling, runId: id, step: training ? row.step : null,
       })));
       takeMeasures(fresh.flatMap(({ said = [] }, i) => said.map((one) => ({ ...one, completionId: ids[i]! }))), of);

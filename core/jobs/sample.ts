@@ -86,7 +86,7 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
     const results = await sampler.sample(weights, requests, sampling);
     const texts = await tokenizer.decodeBatch(results.flat().map(({ tokenIds }) => tokenIds));
     let text = 0;
-    const rows = results.flatMap((completions, i) => completions.map((sampled): Drawn => ({ group: completions.length, writer: 'policy', promptId: batch[i]!.promptId, text: texts[text++]!, ...sampled, sampling })));
+    const rows = results.flatMap((completions, i) => completions.map((sampled): Drawn => ({ group: completions.length, writer: 'policy', promptId: batch[i]!.promptId, text: texts[text++]!, ...sampled, tokenizer: tokenizer.hash, sampling })));
     at += batch.length;
     added += rows.length;
     tokens += rows.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);

@@ -23,7 +23,7 @@ export const SCORE_SETTINGS = {
 type ScoreConfig = Config<typeof SCORE_SETTINGS>;
 
 /** A row of data.jsonl: a prompt with those of its completions that lack something. `own`: the reference wrote it. */
-interface Row { promptId: number; prompt: string; messages?: Message[] | null; completions: { id: number; text: string; ids: number[]; ended: boolean; score: boolean; logprobs: boolean; own: boolean }[] }
+interface Row { promptId: number; prompt: string; messages?: Message[] | null; completions: { id: number; text: string; ids: number[]; tokenizer: string | null; ended: boolean; score: boolean; logprobs: boolean; own: boolean }[] }
 
 const PROMPTS_A_BATCH = 64, SAVE_EVERY = 8; // batches
 const PROMPTS_A_READING = 1000;
@@ -46,7 +46,7 @@ function* rowsOf(project: Project, all: Iterable<Unmeasured>, referenceId: numbe
     const prompts = new Map(listPrompts(project, { ids: groups.map((group) => group[0]!.promptId) }).map((prompt): [number, Prompt] => [prompt.id, prompt]));
     for (const group of groups) {
       const { id, text, messages } = prompts.get(group[0]!.promptId)!;
-      yield { promptId: id, prompt: text, messages, completions: group.map((one) => ({ id: one.id, text: one.text, ids: one.tokenIds, ended: one.finish === 'stop', score: one.lacksScore, logprobs: one.lacksLogprobs, own: one.policyId === referenceId })) };
+      yield { promptId: id, prompt: text, messages, completions: group.map((one) => ({ id: one.id, text: one.text, ids: one.tokenIds, tokenizer: one.tokenizer, ended: one.finish === 'stop', score: one.lacksScore, logprobs: one.lacksLogprobs, own: one.policyId === referenceId })) };
     }
     groups = [];
   }
@@ -68,7 +68,6 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
   const scorer = reward && createEvaluator(reward, { constants: reward.weights }), reader = reference && createEvaluator(reference, { constants: reference.weights });
   const rows = context.data<Row>(), total = rows.length;
   const room = Math.min(...[reward, reference].flatMap((model) => (model ? [model.architecture.context] : [])));
-  const vocabulary = Math.min(...[reward, reference].flatMap((model) => (model ? [model.architecture.vocabulary] : [])));
   const saved = context.saved();
   let { measured, tooLong } = (saved?.rest ?? { measured: 0, tooLong: 0 }) as { measured: number; tooLong: number };
   let at = saved?.step ?? 0, status: Outcome['status'] = 'done';
@@ -111,10 +110,10 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
   if (tooLong) context.log(`${tooLong} completions are empty or do not fit the context of ${room} tokens with their prompt and were left out.`);
   return { status, model: null, summary: `Measured ${measured} completions of ${at} prompts with ${[config.reward, config.reference].filter(Boolean).map((name) => `"${name}"`).join(' and ')}.`, counts: { measured, tooLong } };
 
-  /** As sampled where that is known and this model's vocabulary has the ids; else the text as an answer, with the token that ends one where it had ended. */
-  async function idsOf(prompt: AskedPrompt, { id, text, ids, ended }: Row['completions'][number]): Promise<{ ids: number[]; sampled: boolean }> {
-    if (ids.length > 0 && ids.every((id) => id < vocabulary)) return { ids, sampled: true };
-    return { ids: (await encodeAnswers(tokenizer, [{ prompt, text, ended }], () => `Completion ${id}`))[0]!, sampled: false };
+  /** As sampled where the ids are this tokenizer's; else the text as an answer, with the token that ends one where it had ended. */
+  async function idsOf(prompt: AskedPrompt, { id, text, ids, ended, tokenizer: of }: Row['completions'][number]): Promise<{ ids: number[]; sampled: boolean }> {
+    const [own] = (await encodeAnswers(tokenizer, [{ prompt, text, ended, sampled: { ids, tokenizer: of ?? null } }], () => `Completion ${id}`)) as [number[]];
+    return { ids: own, sampled: own.length === ids.length && own.every((one, i) => one === ids[i]) };
   }
 }
 

@@ -161,7 +161,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     context.completions(update, samples.map(({ promptId, text, finish }, i) => {
       const tokenIds = groups[i]!.completions[0]!, n = tokenIds.length, { logprobs, samplingLogprobs } = sampled[i]![0]!;
       return {
-        group: 1, writer: update === 0 ? 'policy' : 'run', promptId, text, finish, tokenIds: [...tokenIds], logprobs: logprobs.slice(0, n), samplingLogprobs: samplingLogprobs.slice(0, n), sampling,
+        group: 1, writer: update === 0 ? 'policy' : 'run', promptId, text, finish, tokenIds: [...tokenIds], tokenizer: tokenizer.hash, logprobs: logprobs.slice(0, n), samplingLogprobs: samplingLogprobs.slice(0, n), sampling,
         said: [{ role: 'reward', score: scores[i]![0]! }, { role: 'policy', tokenLogprobs: plain[i]![0]!, tokenValues: values[i]![0]!.slice(0, n) }],
       };
     }));

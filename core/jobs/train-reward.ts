@@ -36,6 +36,7 @@ import { need } from './job.ts';
 import type { MetricRow } from './metrics.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { encodeAnswers, encodePrompts } from './prompt-tokens.ts';
+import type { Answer } from './prompt-tokens.ts';
 import { STEPS_A_RUN, stepsARun } from './pace.ts';
 import { packState, unpackState } from './training-state.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from './tuning.ts';
@@ -61,7 +62,7 @@ export const REWARD_SETTINGS = {
 type RewardConfig = Config<typeof REWARD_SETTINGS>;
 
 /** A row of data.jsonl: one ranking, or a reference completion for the zero point. */
-type RewardRow = { prompt: string; messages: Message[] | null; promptId: number } & ({ completionIds: number[]; completions: string[]; ids: (number[] | null)[]; ended: boolean[]; ranks: number[] } | { reference: string });
+type RewardRow = { prompt: string; messages: Message[] | null; promptId: number } & ({ completionIds: number[]; completions: string[]; ids: (number[] | null)[]; /** absent in runs of older versions */ tokenizers?: (string | null)[]; ended: boolean[]; ranks: number[] } | { reference: string });
 interface Element {
   promptId: number;
   completionIds: number[];
@@ -80,7 +81,7 @@ function prepare(project: Project, config: RewardConfig): Inputs {
   const rows: RewardRow[] = rankings.map(({ promptId, ranks }) => {
     const found = ranks.map(({ completionId }) => completions.get(completionId)!);
     return {
-      promptId, prompt: prompts.get(promptId)!.text, messages: prompts.get(promptId)!.messages, completionIds: found.map(({ id }) => id), completions: found.map(({ text }) => text), ids: found.map(({ tokenIds }) => (tokenIds.length ? tokenIds : null)),
+      promptId, prompt: prompts.get(promptId)!.text, messages: prompts.get(promptId)!.messages, completionIds: found.map(({ id }) => id), completions: found.map(({ text }) => text), ids: found.map(({ tokenIds }) => (tokenIds.length ? tokenIds : null)), tokenizers: found.map((one) => one.tokenizer),
       ended: found.map(({ finish }) => finish === 'stop'), ranks: ranks.map(({ rank }) => rank),
     };
   });
@@ -192,12 +193,12 @@ function above(frozen: NonNullable<TrainerOptions['frozen']>, architecture: Arch
 async function readRows(tokenizerFolder: string, rows: readonly RewardRow[]): Promise<{ elements: Element[]; references: { prompt: number[]; completions: number[][] }[] }> {
   const tokenizer = await loadTokenizer(tokenizerFolder);
   const asked = rows.map(({ prompt, messages }) => ({ text: prompt, messages })), prompts = await encodePrompts(tokenizer, asked);
-  const answer = async (i: number, text: string, ended: boolean, written: boolean) => (await encodeAnswers(tokenizer, [{ prompt: asked[i]!, text, ended, written }]))[0]!;
+  const answer = async (i: number, one: Omit<Answer, 'prompt'>) => (await encodeAnswers(tokenizer, [{ prompt: asked[i]!, ...one }]))[0]!;
   const elements: Element[] = [], references: { prompt: number[]; completions: number[][] }[] = [];
   for (const [i, row] of rows.entries()) {
-    if ('reference' in row) references.push({ prompt: prompts[i]!, completions: [await answer(i, row.reference, true, true)] });
+    if ('reference' in row) references.push({ prompt: prompts[i]!, completions: [await answer(i, { text: row.reference, ended: true, written: true })] });
     else {
-      const completions = await Promise.all(row.completions.map((text, k) => row.ids[k] ?? answer(i, text, row.ended[k]!, false)));
+      const completions = await Promise.all(row.completions.map((text, k) => answer(i, { text, ended: row.ended[k]!, sampled: { ids: row.ids[k] ?? [], tokenizer: row.tokenizers?.[k] ?? null } })));
       elements.push({ promptId: row.promptId, completionIds: row.completionIds, prompt: prompts[i]!, completions, ranks: row.ranks });
     }
   }

@@ -94,7 +94,7 @@ async function shower(context: RunContext, config: SftConfig, start: Checkpoint,
       await finished(sampler, reader);
       const texts = await tokenizer.decodeBatch(written.map(({ tokenIds }) => tokenIds));
       context.samples(step, written.map(({ tokenIds, logprobs, finish }, i) => ({ promptId: fitting[i]!.promptId, text: texts[i]!, kl: logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0), finish, tokens: tokenIds.length })));
-      context.completions(step, written.map((row, i) => ({ group: 1, writer: step === 0 ? 'policy' : 'run', promptId: fitting[i]!.promptId, text: texts[i]!, ...row, sampling, said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }] })));
+      context.completions(step, written.map((row, i) => ({ group: 1, writer: step === 0 ? 'policy' : 'run', promptId: fitting[i]!.promptId, text: texts[i]!, ...row, tokenizer: tokenizer.hash, sampling, said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }] })));
     },
     release: async () => {
       await sampler.release();

@@ -6,8 +6,8 @@ import { addItems, partsOf, removeFromItems } from './items.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
-/** `step` is left out, or null, where it was not drawn during training, `writer` where no file says who wrote it. */
-export type NewCompletion = Omit<Completion, 'id' | 'step' | 'writer'> & { step?: number | null; writer?: string | null };
+/** `step` is left out, or null, where it was not drawn during training, `writer` where no file says who wrote it, `tokenizer` where no one knows whose ids they are. */
+export type NewCompletion = Omit<Completion, 'id' | 'step' | 'writer' | 'tokenizer'> & { step?: number | null; writer?: string | null; tokenizer?: string | null };
 
 interface Row {
   id: number;
@@ -16,6 +16,7 @@ interface Row {
   writer: string | null;
   text: string;
   tokenIds: Uint8Array;
+  tokenizer: string | null;
   logprobs: Uint8Array;
   samplingLogprobs: Uint8Array;
   finish: Finish;
@@ -24,7 +25,7 @@ interface Row {
   step: number | null;
 }
 
-const COLUMNS = `id, prompt_id AS promptId, policy_id AS policyId, writer, text, token_ids AS tokenIds, logprobs,
+const COLUMNS = `id, prompt_id AS promptId, policy_id AS policyId, writer, text, token_ids AS tokenIds, tokenizer, logprobs,
   sampling_logprobs AS samplingLogprobs, finish, sampling, run_id AS runId, step`;
 
 const bytesOf = (array: Uint32Array | Float32Array | Float64Array) => new Uint8Array(array.buffer);
@@ -90,9 +91,9 @@ export function addCompletions(project: Project, rows: readonly NewCompletion[])
     for (const id of new Set(rows.map((row) => row.policyId))) requireRow(project, 'policies', id);
     for (const id of new Set(rows.map((row) => row.runId))) requireRow(project, 'runs', id);
     const ids = insertRows(project, 'completions',
-      ['prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer', 'answer'],
+      ['prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer', 'tokenizer', 'answer'],
       rows.map((row) => [row.promptId, row.policyId, row.text, bytesOf(Uint32Array.from(row.tokenIds)), packReals(row.logprobs), packReals(row.samplingLogprobs), row.finish,
-        JSON.stringify(row.sampling), row.runId, row.step ?? null, row.tokenIds.length, row.logprobs.reduce((sum, value) => sum + value, 0), repetitionOf(row.tokenIds), row.writer ?? null, answerNumber(row.text)]));
+        JSON.stringify(row.sampling), row.runId, row.step ?? null, row.tokenIds.length, row.logprobs.reduce((sum, value) => sum + value, 0), repetitionOf(row.tokenIds), row.writer ?? null, row.tokenizer ?? null, answerNumber(row.text)]));
     const together = Map.groupBy(rows.map((row, i) => ({ ...row, id: ids[i]! })).filter((row) => (row.step ?? null) === null), (row) => `${row.promptId}/${row.policyId}`);
     addItems(project, [...together.values()].flatMap((group) => {
       const { promptId, policyId } = group[0]!;

@@ -7,7 +7,7 @@ import type { Project, Value } from './project.ts';
 /** What an inverse may touch; column names come from here and never from the file, which somebody else may have made. */
 const TABLES = {
   prompts: { key: 'id', columns: ['id', 'text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra'] },
-  completions: { key: 'id', columns: ['id', 'prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer', 'answer'] },
+  completions: { key: 'id', columns: ['id', 'prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer', 'tokenizer', 'answer'] },
   items: { key: 'id', columns: ['id', 'prompt_id', 'source', 'reason', 'policy_id', 'place', 'created_at'] },
   item_completions: { key: 'item_id', columns: ['item_id', 'completion_id'] },
   rankings: { key: 'id', columns: ['id', 'prompt_id', 'labeler_id', 'status', 'confidence', 'duration_ms', 'shown_order', 'note', 'created_at', 'item_id', 'naive', 'repeat_of', 'guidelines', 'confirmed_at', 'extra'] },

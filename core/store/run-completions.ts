@@ -29,7 +29,7 @@ export function giveCompletions(project: Project, runId: string, policyId: numbe
   query(project, 'UPDATE completions SET policy_id = ? WHERE run_id = ? AND step > 0 AND policy_id IS NULL').run(policyId, runId);
 }
 
-export interface Unmeasured { id: number; promptId: number; policyId: number | null; text: string; tokenIds: number[]; finish: Finish; lacksScore: boolean; lacksLogprobs: boolean }
+export interface Unmeasured { id: number; promptId: number; policyId: number | null; text: string; tokenIds: number[]; tokenizer: string | null; finish: Finish; lacksScore: boolean; lacksLogprobs: boolean }
 
 const LACKS = {
   score: 'NOT EXISTS (SELECT 1 FROM measures m WHERE m.completion_id = c.id AND m.model_id = ? AND m.score IS NOT NULL)',
@@ -39,7 +39,7 @@ const LACKS = {
 
 /** Completions that lack a score by the one model or log-probabilities by the other, by prompt; null asks for nothing. */
 export function* unmeasured(project: Project, { rewardId, referenceId }: { rewardId: number | null; referenceId: number | null }): Generator<Unmeasured> {
-  const sql = `SELECT c.id, c.prompt_id AS promptId, c.policy_id AS policyId, c.text, c.token_ids AS tokenIds, c.finish, ? AND ${LACKS.score} AS lacksScore, ? AND ${LACKS.logprobs} AS lacksLogprobs
+  const sql = `SELECT c.id, c.prompt_id AS promptId, c.policy_id AS policyId, c.text, c.token_ids AS tokenIds, c.tokenizer, c.finish, ? AND ${LACKS.score} AS lacksScore, ? AND ${LACKS.logprobs} AS lacksLogprobs
     FROM completions c ORDER BY c.prompt_id, c.id`;
   const rows = project.db.prepare(sql).iterate(Number(rewardId !== null), rewardId ?? -1, Number(referenceId !== null), referenceId ?? -1);
   for (const row of rows as Iterable<Omit<Unmeasured, 'tokenIds'> & { tokenIds: Uint8Array }>) {

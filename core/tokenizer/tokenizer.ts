@@ -7,9 +7,11 @@ import { TastemakerError } from '#core/errors.ts';
 import { tokenizerHome } from '#core/formats/adapter-base.ts';
 import { isGguf, readGguf } from '#core/formats/gguf.ts';
 import { readGgufTokenizer } from '#core/formats/gguf-tokenizer.ts';
+import { beginOf } from '#core/formats/post-processor.ts';
 import { templateOf } from '#core/formats/tokenizer-files.ts';
 import { answerShape } from './chat-template.ts';
 import type { AnswerShape } from './chat-template.ts';
+import { tokenizerHash } from './tokenizer-hash.ts';
 import { normalizedTokens, safeTokenizer } from './tokenizer-json.ts';
 
 /** A half-open range of UTF-16 offsets into the text that was encoded. */
@@ -21,6 +23,10 @@ export interface Span {
 export interface Tokenizer {
   /** the largest token id plus one; a model's embedding may have more rows (padding), never fewer */
   readonly vocabularySize: number;
+  /** the same for two tokenizers exactly when they make the same ids of every text */
+  readonly hash: string;
+  /** what the post-processor puts before every plain text; [] for nothing */
+  readonly begin: readonly number[];
   readonly endOfText: number;
   /** every token that ends what the model writes, `endOfText` first: those its configuration names, and the chat template's end of turn */
   readonly stops: readonly number[];
@@ -42,6 +48,8 @@ export interface Tokenizer {
   /** text of `ids`, without special tokens and without ids that are not in the vocabulary */
   decode(ids: readonly number[]): Promise<string>;
   decodeBatch(idLists: readonly (readonly number[])[]): Promise<string[]>;
+  /** whether there is a token of this id: a vocabulary may have holes, and a model rows beyond its end */
+  isToken(id: number): boolean;
   /** the vocabulary's own spelling of one id (`Ġship`), or `[id]` where there is none */
   token(id: number): string;
 }
@@ -102,6 +110,8 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
     const added = addedTokens(json), found = chatTemplate === null ? null : answerShape(chatTemplate, { specialTokens, name: file }, [...added.keys()]);
     return found && { ...found, endId: added.get(found.end)! };
   });
+  const begin = beginOf(json['post_processor']).map(({ id }) => id).filter((id) => isToken(native, id));
+  const hash = once(() => tokenizerHash(json, begin));
   const cannot = (what: string) => (error: unknown): never => {
     throw new TastemakerError('bad-file', `${file} could not ${what} a text: ${messageOf(error)}.`, HINT);
   };
@@ -112,6 +122,10 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
 
   return {
     vocabularySize,
+    get hash() {
+      return hash();
+    },
+    begin,
     endOfText,
     get stops() {
       return stops();
@@ -131,6 +145,7 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
     },
     decode: (ids) => native.decode([...ids], true).catch(cannot('put together')),
     decodeBatch: (idLists) => native.decodeBatch(idLists.map((ids) => [...ids]), true).catch(cannot('put together')),
+    isToken: (id) => isToken(native, id),
     token: (id) => (Number.isInteger(id) && id >= 0 ? native.idToToken(id) : null) ?? `[${id}]`,
   };
 }

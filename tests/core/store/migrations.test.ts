@@ -45,7 +45,7 @@ test.each([true, false])('a version 1 file opens (for writing: %s) with every ro
   expect(listPrompts(project).map((prompt) => [prompt.id, prompt.split, prompt.facts])).toEqual([[1, 'train', null], [2, 'test', { fruit: 'apple' }]]);
   expect(listCompletions(project)[0]).toEqual({
     id: 1, promptId: 1, policyId: 1, text: 'Ask him to stop.', tokenIds: [1, 2], logprobs: [-0.5, -1], samplingLogprobs: [-0.5, -1],
-    finish: 'stop', sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 }, runId: 'sample-1', step: null, writer: null,
+    finish: 'stop', sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 }, runId: 'sample-1', step: null, writer: null, tokenizer: null,
   });
   expect(listRankings(project)).toEqual([{
     id: 1, promptId: 1, labelerId: 1, status: 'ranked', ranks: [{ completionId: 1, rank: 1 }, { completionId: 2, rank: 2 }],

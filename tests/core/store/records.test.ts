@@ -72,7 +72,7 @@ test('any completion comes back to the last bit', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), tokens, fc.boolean(), (text, list, known) => {
     const row: NewCompletion = {
       promptId, policyId: known ? policyId : null, text, tokenIds: list.map((t) => t[0]), logprobs: list.map((t) => t[1]), samplingLogprobs: list.map((t) => t[2]),
-      finish: known ? 'stop' : 'length', sampling, runId: known ? 'sample-7' : null, step: known ? list.length : null, writer: known ? text : null,
+      finish: known ? 'stop' : 'length', sampling, runId: known ? 'sample-7' : null, step: known ? list.length : null, writer: known ? text : null, tokenizer: known ? 'a'.repeat(64) : null,
     };
     const [id] = addCompletions(project, [row]) as [number];
     const [back] = listCompletions(project, { ids: [id] });
