@@ -14,6 +14,5 @@ ALTER TABLE completions ADD COLUMN tokenizer TEXT; -- the hash of the tokenizer 
 export function fillTokenizers(db: Database.Database): string[] {
   const { n } = db.prepare('SELECT count(*) AS n FROM completions WHERE tokens > 0').get() as { n: number };
   if (n === 0) return [];
-  const [them, their, prove, fail] = n === 1 ? ['it has', 'Its', 'it proves', 'does not'] : ['they have', 'Their', 'they prove', 'do not'];
-  return [`Of ${n === 1 ? '1 sampled completion' : `${n.toLocaleString('en')} sampled completions`} it was not written down which tokenizer made the token ids that ${them}. ${their} ids are used where ${prove} to be those of the model that reads them; where they ${fail}, the text is encoded again.`];
+  return [`For ${n === 1 ? '1 sampled completion' : `${n.toLocaleString('en')} sampled completions`} it was not written down which tokenizer made the token ids. They are used where they prove to be those of the model that reads them; elsewhere the text is encoded again.`];
 }
