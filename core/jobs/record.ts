@@ -4,7 +4,7 @@
 // (a killed run draws the same again) is known by its prompt and step and passed over.
 
 import path from 'node:path';
-import type { PolicyKind, Run, RunKind } from '#core/contract.ts';
+import type { Policy, PolicyKind, Run, RunKind } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { setMeasures } from '#core/store/measures.ts';
@@ -139,8 +139,13 @@ export function recordRun(project: Project, id: string, intake: Intake = openInt
 }
 
 function register(project: Project, run: Run, manifest: Manifest, folder: string): void {
-  const makes = MAKES[run.kind];
-  if (!makes) return;
+  const origin = originOf(project, manifest);
   // another run may have taken the name meanwhile
-  addPolicy(project, { name: freeName(project, run.name, run.id), kind: makes.kind, path: folder, parentId: makes.parent === null ? null : modelInRole(project, manifest, makes.parent), runId: run.id });
+  if (origin) addPolicy(project, { name: freeName(project, run.name, run.id), path: folder, ...origin });
+}
+
+/** What weights that this run wrote are, and what they descend from; null for a run that makes no model. */
+export function originOf(project: Project, manifest: Manifest): Pick<Policy, 'kind' | 'parentId' | 'runId'> | null {
+  const makes = MAKES[manifest.kind];
+  return makes ? { kind: makes.kind, parentId: makes.parent === null ? null : modelInRole(project, manifest, makes.parent), runId: manifest.id } : null;
 }

@@ -5,13 +5,15 @@ import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
 import { adapterBase, hubName, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf } from '#core/formats/gguf.ts';
-import { chainOf, modelOfRun } from '#core/service/data/sample-models.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { lineageOf } from './lineage.ts';
 import type { CardFacts } from './model-card.ts';
+import { madeWeights } from './made-weights.ts';
+import { chainOf, modelOfRun } from './model-chain.ts';
 import { licenceOf } from './model-look.ts';
-import { lastMetrics, manifestOf, rankingsOf } from './run-folder.ts';
+import { measuredFrom } from './reference-model.ts';
+import { manifestOf, rankingsOf } from './run-folder.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');
 const version = (): string => (JSON.parse(fs.readFileSync(PROGRAM, 'utf8')) as { version: string }).version;
@@ -50,8 +52,12 @@ export async function cardFacts(project: Project, policy: Policy): Promise<CardF
   }
   if (reward) numbers.push(['Reward model', reward.name]);
   if (policy.runId !== null) {
-    const { kl, beta = manifestOf(project, policy.runId)?.config['beta'] } = lastMetrics(project, policy.runId) as { kl?: number; beta?: number };
-    if (kl !== undefined) numbers.push(['KL to the model it started from', `${Number(kl.toPrecision(4))} nats`]);
+    const weights = madeWeights(project, policy)!, { kl, score, beta = manifestOf(project, policy.runId)?.config['beta'] } = weights.metrics as Record<string, number | undefined>;
+    const where = weights.heldOut ? ' on held-out prompts' : '', reference = weights.reference ?? measuredFrom(project, policy.runId)?.name;
+    const { step, steps, best } = weights;
+    if (step !== null || best) numbers.push(['Weights', `${best ? 'the best of its run, ' : ''}${step === null ? 'step not recorded' : `step ${step}${steps === null ? '' : ` of ${steps}`}`}`]);
+    if (score !== undefined && policy.kind === 'policy') numbers.push([`Score${where}`, String(Number(score.toPrecision(4)))]);
+    if (kl !== undefined) numbers.push([`KL from ${reference ? `"${reference}"` : 'the model it started from'}${where}`, `${Number(kl.toPrecision(4))} nats`]);
     if (typeof beta === 'number') numbers.push(['β', String(Number(beta.toPrecision(4)))]);
   }
   const seeds = runs.flatMap((id) => {

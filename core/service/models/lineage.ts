@@ -4,8 +4,11 @@ import type { LineageStep, Policy } from '#core/contract.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { lastMetrics, manifestOf, rankingsOf } from './run-folder.ts';
-import { chainOf, modelOfRun } from '#core/service/data/sample-models.ts';
+import { madeWeights } from './made-weights.ts';
+import type { MadeWeights } from './made-weights.ts';
+import { chainOf, modelOfRun } from './model-chain.ts';
+import { measuredFrom } from './reference-model.ts';
+import { manifestOf, rankingsOf } from './run-folder.ts';
 
 const whole = (n: number) => n.toLocaleString('en');
 const counted = (n: number, one: string, many = `${one}s`) => `${whole(n)} ${n === 1 ? one : many}`;
@@ -21,37 +24,47 @@ function baseSentence(project: Project, policy: Policy): string {
   }
 }
 
-async function rewardSentence(project: Project, runId: string): Promise<string> {
+interface Made { project: Project; runId: string; weights: MadeWeights }
+
+async function rewardSentence({ project, runId, weights }: Made): Promise<string> {
   const { rankings, comparisons } = await rankingsOf(project, runId);
-  const { validation_accuracy: accuracy } = lastMetrics(project, runId);
+  const { validation_accuracy: accuracy } = weights.metrics;
   return `Reward model from ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${accuracy === undefined ? '' : `; validation accuracy ${number(accuracy)}`}.`;
 }
 
-/** One sentence a kind of run; the run's folder may be gone, then it says less. */
-const SENTENCES: Record<string, (project: Project, runId: string) => string | Promise<string>> = {
-  pretrain: (project, runId) => `Pretrained from scratch on ${counted(manifestOf(project, runId)?.data.rows ?? 0, 'text')}${trainedFor(project, runId)}.`,
-  sft: (project, runId) => `Fine-tuned on ${counted(manifestOf(project, runId)?.data.rows ?? 0, 'example')}${trainedFor(project, runId)}.`,
+/** "40 updates", or of weights that are not the run's last "its best weights, after 20 of 40 updates". */
+function trained({ step, steps, best }: MadeWeights, unit: string): string | null {
+  if (step === null) return best ? 'its best weights, at a step that is not recorded' : null;
+  const part = steps !== null && steps !== step;
+  const far = part ? `${whole(step)} of ${counted(steps, unit)}` : counted(step, unit);
+  return best ? `its best weights, after ${far}` : far;
+}
+
+/** One sentence a kind of run, of the very weights; the run's folder may be gone, then it says less. */
+const SENTENCES: Record<string, (made: Made) => string | Promise<string>> = {
+  pretrain: (made) => `Pretrained from scratch on ${counted(manifestOf(made.project, made.runId)?.data.rows ?? 0, 'text')}${trainedFor(made)}.`,
+  sft: (made) => `Fine-tuned on ${counted(manifestOf(made.project, made.runId)?.data.rows ?? 0, 'example')}${trainedFor(made)}.`,
   reward: rewardSentence,
-  ppo: (project, runId) => {
-    const { step, kl, score, beta } = lastMetrics(project, runId);
-    const reward = modelOfRun(project, runId, 'reward');
-    const outcome = listed([score === undefined ? null : `score ${number(score)}`, kl === undefined ? null : `KL ${number(kl)} nats`]);
-    const price = beta ?? manifestOf(project, runId)?.config['beta'];
-    return `PPO${reward ? ` against "${reward.name}"` : ''}: ${listed([step === undefined ? null : counted(step, 'update'), typeof price === 'number' ? `β ${Number(price.toPrecision(3))}` : null])}${outcome ? `; ${outcome}` : ''}.`;
+  ppo: ({ project, runId, weights }) => {
+    const { kl, score, beta = manifestOf(project, runId)?.config['beta'] } = weights.metrics as Record<string, number | undefined>;
+    const reward = modelOfRun(project, runId, 'reward'), reference = weights.reference ?? measuredFrom(project, runId)?.name;
+    const outcome = listed([score === undefined ? null : `score ${number(score)}`, kl === undefined ? null : `KL ${number(kl)} nats${reference ? ` from "${reference}"` : ''}`]);
+    const price = typeof beta === 'number' ? `β ${Number(beta.toPrecision(3))}` : null;
+    return `PPO${reward ? ` against "${reward.name}"` : ''}: ${listed([trained(weights, 'update'), price])}${outcome ? `; ${weights.heldOut ? 'on held-out prompts ' : ''}${outcome}` : ''}.`;
   },
 };
 
-function trainedFor(project: Project, runId: string): string {
-  const { step, validation_loss: loss } = lastMetrics(project, runId);
-  return step === undefined ? '' : ` for ${counted(step, 'step')}${loss === undefined ? '' : `; validation loss ${number(loss, 3)}`}`;
+function trainedFor({ weights }: Made): string {
+  const { validation_loss: loss } = weights.metrics, far = trained(weights, 'step');
+  return far === null ? '' : `${weights.best ? ', ' : ' for '}${far}${loss === undefined ? '' : `; validation loss ${number(loss, 3)}`}`;
 }
 
 async function stepOf(project: Project, policy: Policy): Promise<LineageStep> {
-  const kind = policy.runId === null ? null : manifestOf(project, policy.runId)?.kind ?? null;
-  const sentence = policy.runId === null ? baseSentence(project, policy)
-    : kind === null ? `Made by run ${policy.runId}, whose folder is gone.`
-    : await (SENTENCES[kind]?.(project, policy.runId) ?? `Made by run ${policy.runId}.`);
-  return { name: policy.name, kind: kind ?? policy.kind, sentence, modelId: policy.id, runId: policy.runId };
+  const { runId } = policy, kind = runId === null ? null : manifestOf(project, runId)?.kind ?? null;
+  const sentence = runId === null ? baseSentence(project, policy)
+    : kind === null ? `Made by run ${runId}, whose folder is gone.`
+    : await (SENTENCES[kind]?.({ project, runId, weights: madeWeights(project, policy)! }) ?? `Made by run ${runId}.`);
+  return { name: policy.name, kind: kind ?? policy.kind, sentence, modelId: policy.id, runId };
 }
 
 /** From the base to the model; before a policy that was tuned by reward stands the reward model it was tuned with. */

@@ -7,7 +7,9 @@ import { TastemakerError } from '#core/errors.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { addPolicy, completionsByPolicy, listPolicies, policyById, policyPath, removePolicy, renamePolicy } from '#core/store/policies.ts';
+import type { NewPolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
+import { originOf } from '#core/jobs/record.ts';
 import { listRuns } from '#core/store/runs.ts';
 import { onceInBackground } from '#core/service/background.ts';
 import { hasChatTemplate } from './chat-model.ts';
@@ -15,9 +17,10 @@ import { copyModel, folderName, freePlace, keepBase } from './copy-model.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { typedPath } from '#core/service/home.ts';
 import { lineageOf } from './lineage.ts';
+import { madeWeights } from './made-weights.ts';
 import { modelExportHandlers } from './model-exports.ts';
 import { changeProjectSettings, currentPolicy, currentReward, projectSettings } from '#core/service/project.ts';
-import { lastMetrics, manifestOf } from './run-folder.ts';
+import { manifestOf } from './run-folder.ts';
 
 export const modelHandlers = {
   'models.list': ({ project }) => modelRows(project),
@@ -63,9 +66,8 @@ export async function addModel(project: Project, { name, kind, folder, copy }: {
   if (listPolicies(project).some((policy) => policy.name === called)) throw new TastemakerError('bad-argument', `The project already has a model called "${called}".`, 'Choose another name.');
   const within = path.relative(project.folder, folder), isInside = !within.startsWith('..') && !path.isAbsolute(within);
   // the best or the last weights of a run of ours descend from what its own model descends from
-  const runId = isInside ? (/^runs[/\\]([^/\\]+)[/\\]/.exec(within)?.[1] ?? null) : null;
-  const made = runId === null ? undefined : listPolicies(project, { runId })[0];
-  if (made) return addPolicy(project, { name: called, kind: made.kind, path: folder, parentId: made.parentId, runId });
+  const made = isInside ? await weightsOfRun(project, within, folder, called) : null;
+  if (made) return addPolicy(project, made);
   if (!copy || isInside) return addPolicy(project, { name: called, kind, path: folder });
   const into = await freePlace(path.join(project.folder, 'models'), folderName(called));
   const copied = await copyModel(folder, into, (copy) => keepBase(folder, copy, into));
@@ -75,6 +77,24 @@ export async function addModel(project: Project, { name, kind, folder, copy }: {
     fs.rmSync(into, { recursive: true, force: true });
     throw error;
   }
+}
+
+/**
+ * What a folder runs/<id>/… of this project is as a model: it descends from what its run's own model descends from. Weights of
+ * a run that may still go on are copied, for it would put later ones in their place.
+ */
+async function weightsOfRun(project: Project, within: string, folder: string, name: string): Promise<NewPolicy | null> {
+  const runId = /^runs[/\\]([^/\\]+)[/\\]/.exec(within)?.[1], run = listRuns(project).find(({ id }) => id === runId), manifest = run && manifestOf(project, run.id);
+  const origin = manifest ? originOf(project, manifest) : null;
+  if (!run || !origin) return null;
+  if (run.status === 'done') return { name, path: folder, ...origin };
+  const into = await freePlace(path.join(project.folder, 'models'), folderName(name));
+  const { ino } = fs.statSync(folder);
+  const copied = await copyModel(folder, into, async (copy) => {
+    await keepBase(folder, copy, into);
+    if (fs.statSync(folder).ino !== ino) throw new TastemakerError('bad-file', `The run ${run.id} has just put better weights into ${folder}.`, 'Keep them once more.');
+  });
+  return { name, path: copied, ...origin };
 }
 
 /** Runs that are not over and work with this model's folder. */
@@ -129,9 +149,15 @@ export function modelRows(project: Project): ModelRow[] {
     const folder = policyPath(project, policy);
     return {
       ...policy, folder, ...modelInfo(folder), parentName: policy.parentId === null ? null : (names.get(policy.parentId) ?? null), completions: counts.get(policy.id) ?? 0,
-      current: policy.id === policyId ? 'policy' : policy.id === rewardId ? 'reward' : null, step: policy.runId === null ? null : (lastMetrics(project, policy.runId)['step'] ?? null),
+      current: policy.id === policyId ? 'policy' : policy.id === rewardId ? 'reward' : null, ...stepsOf(project, policy),
     };
   });
+}
+
+/** At which step of how many its run wrote these very weights. */
+function stepsOf(project: Project, policy: Policy): Pick<ModelRow, 'step' | 'steps' | 'best'> {
+  const { step, steps, best } = madeWeights(project, policy) ?? { step: null, steps: null, best: false };
+  return { step, steps, best };
 }
 
 const modelRow = (project: Project, id: number): ModelRow => modelRows(project).find((row) => row.id === id)!;

@@ -1,18 +1,17 @@
 // What follows from a run by itself: a new reward model, or new completions, are scored, so that queues and lists can use it.
 
 import type { Config, Policy, Run, RunKind } from '#core/contract.ts';
-import { listPolicies, modelMadeBy } from '#core/store/policies.ts';
+import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { anyUnmeasured } from '#core/store/run-completions.ts';
-import { getRequest, getRun, listRuns } from '#core/store/runs.ts';
+import { getRequest, listRuns } from '#core/store/runs.ts';
+import { referenceOf } from '#core/service/models/reference-model.ts';
 import { currentPolicy, currentReward } from '#core/service/project.ts';
 
-/** Where the current policy stood before it was tuned with PPO: what KL is measured from, and what reward models begin as. */
+/** What KL is measured from now, and what reward models begin as: the reference of the current policy. */
 export function currentReference(project: Project): Policy | null {
-  const models = new Map(listPolicies(project).map((policy) => [policy.id, policy]));
-  let at = currentPolicy(project);
-  while (at?.runId && at.parentId !== null && getRun(project, at.runId).kind === 'ppo') at = models.get(at.parentId) ?? null;
-  return at;
+  const policy = currentPolicy(project);
+  return policy && referenceOf(project, policy);
 }
 
 const isAskedFor = (asked: Config | undefined, wanted: Config): boolean => asked !== undefined && Object.entries(wanted).every(([name, value]) => asked[name] === value);

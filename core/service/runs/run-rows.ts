@@ -2,12 +2,14 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Run, RunDetail, RunRow } from '#core/contract.ts';
+import type { Policy, Run, RunDetail, RunRow } from '#core/contract.ts';
+import { isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { readHeartbeat } from '#core/jobs/control.ts';
 import type { Heartbeat } from '#core/jobs/control.ts';
 import { isPrepared, runFolderOf } from '#core/jobs/execute.ts';
 import { readManifest, readStatus } from '#core/jobs/job.ts';
 import { lastLines } from '#core/jobs/new-lines.ts';
+import { madeWeights, measuredWords, weightsIn } from '#core/service/models/made-weights.ts';
 import { listPolicies, modelMadeBy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest } from '#core/store/runs.ts';
@@ -48,14 +50,16 @@ export function rowOf(project: Project, run: Run, live: Live | null, modelId?: n
 export function detailOf(project: Project, run: RunRow, notices: string[]): RunDetail {
   const folder = runFolderOf(project.folder, run.id), request = getRequest(project, run.id);
   const asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
-  return { run, manifest: isPrepared(folder) ? { ...readManifest(folder) } : asked, checkpoints: checkpointsOf(folder), folder, best: bestOf(project, folder), notices };
+  return { run, manifest: isPrepared(folder) ? { ...readManifest(folder) } : asked, checkpoints: checkpointsOf(folder), folder, best: bestOf(project, run.id, folder), notices };
 }
 
 /** The best weights that a run kept, unless they are on the list of models already. */
-function bestOf(project: Project, folder: string): string | null {
+function bestOf(project: Project, runId: string, folder: string): RunDetail['best'] {
   const best = path.join(folder, 'best');
-  if (!fs.existsSync(path.join(best, 'config.json'))) return null;
-  return listPolicies(project).some((policy) => policyPath(project, policy) === best) ? null : best;
+  if (!fs.existsSync(path.join(best, 'config.json')) && !isAdapterFolder(best)) return null;
+  const weights = weightsIn(project, runId, best), { step, steps } = weights;
+  const isKept = (policy: Policy) => policyPath(project, policy) === best || (step !== null && policy.path !== `runs/${runId}/model` && madeWeights(project, policy)?.step === step);
+  return listPolicies(project, { runId }).some(isKept) ? null : { folder: best, step, steps, sentence: measuredWords(weights) };
 }
 
 function checkpointsOf(folder: string): number[] {

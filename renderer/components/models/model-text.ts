@@ -10,3 +10,9 @@ const step = (value: number, base: number, units: readonly string[]): string => 
 export const bytesText = (bytes: number): string => step(bytes, 1000, [' B', ' kB', ' MB', ' GB', ' TB']);
 /** 124,439,808 -> "124M". */
 export const countText = (count: number): string => step(count, 1000, ['', 'k', 'M', 'B']);
+
+/** At which step of its run a model's weights were written: "step 40", "best, step 20 of 40", "step not recorded". */
+export function stepText({ step: at, steps, best }: { step: number | null; steps: number | null; best: boolean }): string {
+  const far = at === null ? 'step not recorded' : `step ${at.toLocaleString('en')}${steps === null || steps === at ? '' : ` of ${steps.toLocaleString('en')}`}`;
+  return best ? `best, ${far}` : far;
+}

@@ -73,7 +73,11 @@ export function useRunPage(id: Ref<string>) {
       if (before) detail.value = { ...before, run };
     }),
     on('models.changed', () => void askDetail()), // its best weights may have become a model
-    on('run.samples', ({ runId }) => void (runId === id.value && askSamples())),
+    on('run.samples', ({ runId }) => {
+      if (runId !== id.value) return;
+      void askSamples();
+      void askDetail(); // better weights may have been kept
+    }),
     on('run.log', ({ runId, lines: news }) => {
       if (runId !== id.value) return;
       logHeard.value++;

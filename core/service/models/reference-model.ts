@@ -1,0 +1,28 @@
+// Which model the KL of a policy is measured from: the one that its run names, else where the chain of tuned policies began.
+
+import type { Policy, RunKind } from '#core/contract.ts';
+import { chainOf, modelOfRun } from './model-chain.ts';
+import { listPolicies } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { listRuns } from '#core/store/runs.ts';
+
+/** These learn to write as texts do; every other recipe that makes a policy tunes one, and is held to a reference. */
+const IMITATES: readonly RunKind[] = ['pretrain', 'sft'];
+
+/** The model that the KL in a run's own numbers is measured from; null where that model is gone. Without the setting `reference` it is the policy that the run began with. */
+export const measuredFrom = (project: Project, runId: string): Policy | null => modelOfRun(project, runId, 'reference') ?? modelOfRun(project, runId, 'policy');
+
+/**
+ * The reference of a policy, which survives rounds: what the newest tuning run of its line names in the setting `reference`, else
+ * the model that its first tuning run began with (an SFT model or a base). A model that was never tuned is its own reference.
+ */
+export function referenceOf(project: Project, policy: Policy): Policy {
+  const kinds = new Map(listRuns(project).map(({ id, kind }) => [id, kind])), chain = chainOf(listPolicies(project), policy);
+  const isTuned = ({ runId }: Policy): boolean => runId !== null && kinds.has(runId) && !IMITATES.includes(kinds.get(runId)!);
+  for (const one of chain.toReversed()) {
+    const named = isTuned(one) ? modelOfRun(project, one.runId!, 'reference') : null;
+    if (named) return named;
+  }
+  const first = chain.findIndex(isTuned);
+  return first > 0 ? chain[first - 1]! : policy;
+}
