@@ -160,7 +160,8 @@ export interface Draft { ranks: Rank[]; confidence: number | null; note: string 
 export interface DeskItem {
   itemId: number;
   prompt: Prompt;
-  answers: { completionId: number; text: string; spans: TokenSpan[]; marks: Mark[]; ratings: Record<string, number>; flagged: boolean }[];
+  /** each different text once; `times`: how many completions say it, of which `completionId` stands for all */
+  answers: { completionId: number; text: string; times: number; spans: TokenSpan[]; marks: Mark[]; ratings: Record<string, number>; flagged: boolean }[];
   draft: Draft;
   /** the ranking that stands, where the item was submitted before */
   ranking: Ranking | null;

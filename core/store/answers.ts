@@ -28,6 +28,12 @@ export function alike(project: Project, ids: readonly number[]): number[][] {
   return [...Map.groupBy(ids, (id) => answers.get(id) ?? -id).values()];
 }
 
+/** The completions of its prompt that say what this one says, itself first. */
+export function sayingTheSame(project: Project, completionId: number): number[] {
+  const others = query<{ id: number }>(project, `SELECT o.id FROM completions c JOIN completions o ON o.prompt_id = c.prompt_id AND o.answer = c.answer AND o.id <> c.id WHERE c.id = ? ORDER BY o.id`).all(completionId);
+  return [completionId, ...others.map(({ id }) => id)];
+}
+
 /** Ranks of answers by what says which are equal: those share the best of their ranks. */
 export function tied<K>(ranks: readonly number[], answers: readonly K[]): number[] {
   const best = new Map<K, number>();

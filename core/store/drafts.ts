@@ -1,6 +1,7 @@
 // Drafts: what a labeler has entered for an item and not submitted, every key press of it saved; and submitting.
 
 import type { Draft, Item, Rank, Ranking } from '#core/contract.ts';
+import { alike, spread } from './answers.ts';
 import { lastEventId, recordEvent } from './events.ts';
 import { currentGuidelines } from './guidelines.ts';
 import { capture } from './inverse.ts';
@@ -34,15 +35,22 @@ export function getDraft(project: Project, itemId: number, labelerId: number): D
   return row && { ranks: row.ranks, confidence: row.confidence, note: row.note, naive: row.naive, durationMs: row.durationMs };
 }
 
+/** Every completion of an answer has the answer's rank; a rank beyond the number of answers (entered when equal texts were several) closes up. */
+function ofAnswers(ranks: readonly Rank[], answers: readonly (readonly number[])[]): Rank[] {
+  const whole = spread(ranks, answers), given = [...new Set(whole.map(({ rank }) => rank))].sort((a, b) => a - b);
+  return sorted(given.every((rank) => rank <= answers.length) ? whole : whole.map(({ completionId, rank }) => ({ completionId, rank: given.indexOf(rank) + 1 })));
+}
+
 /** The draft to go on with: what was entered, else what was submitted (as itself, or as this repeat), else nothing. */
 export function openDraft(project: Project, itemId: number, labelerId: number, repeat: Repeat | null = null): OpenDraft {
   const row = stored(project, itemId, labelerId);
   const ranking = rankingOf(project, itemId, labelerId, row ? row.repeatOf : (repeat?.repeatOf ?? null));
+  const answers = alike(project, getItem(project, itemId).completionIds);
   if (row) {
     const { id, repeatOf: of, sinceEvent, ...draft } = row;
-    return { draft, id, repeat: of === null ? null : { repeatOf: of, sinceEvent: sinceEvent ?? 0 }, ranking };
+    return { draft: { ...draft, ranks: ofAnswers(draft.ranks, answers) }, id, repeat: of === null ? null : { repeatOf: of, sinceEvent: sinceEvent ?? 0 }, ranking };
   }
-  const draft = ranking ? { ranks: sorted(ranking.ranks), confidence: ranking.confidence, note: ranking.note, naive: ranking.naive, durationMs: ranking.durationMs ?? 0 } : { ...EMPTY };
+  const draft = ranking ? { ranks: ofAnswers(ranking.ranks, answers), confidence: ranking.confidence, note: ranking.note, naive: ranking.naive, durationMs: ranking.durationMs ?? 0 } : { ...EMPTY };
   return { draft, id: null, repeat, ranking };
 }
 
@@ -52,12 +60,12 @@ export function startRepeat(project: Project, ranking: Pick<Ranking, 'id' | 'lab
     .run(ranking.itemId, ranking.labelerId, '[]', ranking.id, lastEventId(project));
 }
 
-function checkRanks(item: Item, ranks: readonly Rank[]): void {
+function checkRanks(item: Item, ranks: readonly Rank[], answers: number): void {
   const seen = new Set<number>();
   for (const { completionId, rank } of ranks) {
     requireThat(item.completionIds.includes(completionId), `Item ${item.id} does not show completion ${completionId}.`, 'Rank the answers that are shown.');
     requireThat(!seen.has(completionId), `Completion ${completionId} has two ranks.`, 'Rank each answer once.');
-    requireThat(Number.isInteger(rank) && rank >= 1 && rank <= 9, `Completion ${completionId} has the rank ${rank}.`, 'Ranks go from 1 (best) to 9; equal numbers are ties.');
+    requireThat(Number.isInteger(rank) && rank >= 1 && rank <= answers, `Completion ${completionId} has the rank ${rank}.`, `Ranks go from 1 (best) to the number of different answers, which is ${answers}; equal numbers are ties.`);
     seen.add(completionId);
   }
 }
@@ -69,8 +77,9 @@ export function saveDraft(project: Project, itemId: number, labelerId: number, c
     requireRow(project, 'labelers', labelerId);
     const before = openDraft(project, itemId, labelerId, repeat);
     const after: Draft = { ...before.draft, ...changes };
-    checkRanks(item, after.ranks);
-    after.ranks = sorted(after.ranks);
+    const answers = alike(project, item.completionIds);
+    checkRanks(item, after.ranks, answers.length);
+    after.ranks = sorted(spread(after.ranks, answers));
     requireThat(after.confidence === null || (Number.isInteger(after.confidence) && after.confidence >= 1 && after.confidence <= 9), `The confidence is ${after.confidence}.`, 'Confidence goes from 1 to 9.');
     requireThat(Number.isFinite(after.durationMs) && after.durationMs >= 0, `The duration is ${after.durationMs}.`, 'Durations are milliseconds from 0.');
     const changed = (['ranks', 'confidence', 'note', 'naive'] as const).filter((name) => JSON.stringify(after[name]) !== JSON.stringify(before.draft[name]));

@@ -95,9 +95,13 @@ function reasonOf({ repeatOf, status, promptId, labelerId, itemId, confidence }:
 }
 
 function flagged(project: Project): { items: Set<number>; completions: Set<number> } {
-  const ids = (column: string) =>
-    new Set(query<{ id: number }>(project, `SELECT ${column} AS id FROM flags WHERE ${column} IS NOT NULL`).all().map(({ id }) => id));
-  return { items: ids('item_id'), completions: ids('completion_id') };
+  const ids = (sql: string) => new Set(query<{ id: number }>(project, sql).all().map(({ id }) => id));
+  return {
+    items: ids('SELECT item_id AS id FROM flags WHERE item_id IS NOT NULL'),
+    // and what says the same, which is the same answer
+    completions: ids(`SELECT coalesce(o.id, c.id) AS id FROM flags f JOIN completions c ON c.id = f.completion_id
+      LEFT JOIN completions o ON o.prompt_id = c.prompt_id AND o.answer = c.answer`),
+  };
 }
 
 /** Completions that bear a mark with one of these labels. */

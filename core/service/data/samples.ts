@@ -2,8 +2,9 @@
 
 import { TastemakerError } from '#core/errors.ts';
 import type { TokenRow } from '#core/contract.ts';
+import { sayingTheSame } from '#core/store/answers.ts';
 import { listCompletions } from '#core/store/completions.ts';
-import { setFlag } from '#core/store/flags.ts';
+import { listFlags, setFlag } from '#core/store/flags.ts';
 import { addItems, partsOf } from '#core/store/items.ts';
 import type { NewItem } from '#core/store/items.ts';
 import { listMeasures } from '#core/store/measures.ts';
@@ -39,7 +40,9 @@ export const sampleHandlers = {
   },
 
   'samples.flag': ({ project, emit }, { completionId, labelerId, flagged }) => {
-    const eventId = setFlag(project, { labelerId, completionId }, flagged);
+    // taken off one, it is off all that say the same: they are one answer on the desk
+    const others = flagged ? [] : listFlags(project, { labelerId, completionIds: sayingTheSame(project, completionId).slice(1) });
+    const eventId = transaction(project, () => [...others.map((flag) => flag.completionId!), completionId].map((id) => setFlag(project, { labelerId, completionId: id }, flagged)).at(-1)!);
     emit('labels.changed', { labelerId, itemId: null });
     return { at: Date.now(), eventId };
   },

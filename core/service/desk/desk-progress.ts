@@ -3,6 +3,7 @@
 import type { DeskProgress, QueueName } from '#core/contract.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
+import { reasonOfRepeat } from './desk-queues.ts';
 import { countsOf, labelerState, queueOf, settle } from './desk-state.ts';
 import type { Session } from './desk-state.ts';
 import { projectSettings } from '#core/service/project.ts';
@@ -15,18 +16,21 @@ const CHUNK = 500, MOST = 10_000;
 /** What is done at the desk; rankings that were imported or made by a program are no work of a session. */
 const AT_DESK = "kind IN ('ranking.submit', 'draft.change', 'flag.set', 'rating.set', 'rating.delete', 'mark.add', 'mark.replace', 'mark.delete', 'undo', 'redo')";
 
-interface Happened { id: number; at: number; kind: string; of: string | null; event: number | null }
-const COLUMNS = "id, at, kind, CASE WHEN kind IN ('undo', 'redo') THEN detail ->> 'of' END AS \"of\", CASE WHEN kind IN ('undo', 'redo') THEN detail ->> 'event' END AS event";
+interface Happened { id: number; at: number; kind: string; of: string | null; event: number | null; rankingId: number | null }
+const TAKEN = "kind IN ('undo', 'redo')";
+const COLUMNS = `id, at, kind, CASE WHEN ${TAKEN} THEN detail ->> 'of' END AS "of", CASE WHEN ${TAKEN} THEN detail ->> 'event' END AS event,
+  CASE WHEN kind = 'ranking.submit' OR ${TAKEN} THEN detail ->> 'rankingId' END AS rankingId`;
 
-/** Items submitted less those taken back, as far as they were submitted in the session. */
-function itemsIn(events: readonly Happened[], firstId: number): number {
-  let items = 0;
-  for (const { kind, of, event } of events) {
-    if (kind === 'ranking.submit') items++;
-    else if (of === 'ranking.submit' && (event ?? 0) >= firstId) items += kind === 'undo' ? -1 : 1;
+/** Adds how often rankings were submitted less how often that was taken back, as far as they were submitted in the session. */
+function countIn(submitted: Map<number, number>, events: readonly Happened[], firstId: number): Map<number, number> {
+  for (const { kind, of, event, rankingId } of events) {
+    if (rankingId === null || (kind !== 'ranking.submit' && (of !== 'ranking.submit' || (event ?? 0) < firstId))) continue;
+    submitted.set(rankingId, (submitted.get(rankingId) ?? 0) + (kind === 'undo' ? -1 : 1));
   }
-  return items;
+  return submitted;
 }
+/** What was submitted twice is one item. */
+const itemsOf = ({ submitted }: Session): number => [...submitted.values()].filter((times) => times > 0).length;
 
 /** Goes back in the log until half an hour without an event (or, without any such break, for a good day's work). */
 function findSession(project: Project, labelerId: number): Session | null {
@@ -38,7 +42,7 @@ function findSession(project: Project, labelerId: number): Session | null {
     if (end >= 0) break;
   }
   const [last, first] = [events[0], events.at(-1)];
-  return last && first ? { firstId: first.id, lastId: last.id, startedAt: first.at, lastAt: last.at, items: itemsIn(events, first.id) } : null;
+  return last && first ? { firstId: first.id, lastId: last.id, startedAt: first.at, lastAt: last.at, submitted: countIn(new Map(), events, first.id) } : null;
 }
 
 /** The session as of the newest event; read anew only from where it was read to. */
@@ -48,46 +52,58 @@ function sessionOf(project: Project, labelerId: number): Session | null {
   const { session } = state;
   const since = query<Happened>(project, `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id > ? AND ${AT_DESK} ORDER BY id`).all(labelerId, session.lastId);
   let from = since.findLastIndex((event, i) => event.at - (since[i - 1]?.at ?? session.lastAt) > BREAK_MS);
-  if (from >= 0) Object.assign(session, { firstId: since[from]!.id, startedAt: since[from]!.at, items: 0 });
+  if (from >= 0) Object.assign(session, { firstId: since[from]!.id, startedAt: since[from]!.at, submitted: new Map() });
   else from = 0;
   const own = since.slice(from);
-  if (own.length > 0) Object.assign(session, { lastId: own.at(-1)!.id, lastAt: own.at(-1)!.at, items: session.items + itemsIn(own, session.firstId) });
+  if (own.length > 0) Object.assign(session, { lastId: own.at(-1)!.id, lastAt: own.at(-1)!.at, submitted: countIn(session.submitted, own, session.firstId) });
   return session;
 }
 
 /**
- * Of all pairs that a labeler ordered and ordered again in a hidden repeat, the share that came out the same; pairs that are
- * tied either time are left out. Null where there are none.
+ * Of all pairs that a labeler ordered and ordered again in a hidden repeat before a time, the share that came out the same;
+ * pairs that are tied either time are left out. Null where there are none.
  */
-export function selfAgreement(project: Project, labelerId: number): number | null {
+export function selfAgreement(project: Project, labelerId: number, before = Infinity): number | null {
   const { pairs, same } = query<{ pairs: number; same: number | null }>(project, `SELECT count(*) AS pairs, sum(a2.rank < b2.rank) AS same
     FROM rankings r INDEXED BY rankings_repeats JOIN rankings o ON o.id = r.repeat_of AND o.status = 'ranked'
     JOIN ranking_items a ON a.ranking_id = o.id JOIN ranking_items b ON b.ranking_id = o.id AND a.rank < b.rank
     JOIN ranking_items a2 ON a2.ranking_id = r.id AND a2.completion_id = a.completion_id JOIN ranking_items b2 ON b2.ranking_id = r.id AND b2.completion_id = b.completion_id
-    WHERE r.labeler_id = ? AND r.repeat_of IS NOT NULL AND r.status = 'ranked' AND a2.rank <> b2.rank`).get(labelerId)!;
+    WHERE r.labeler_id = ? AND r.repeat_of IS NOT NULL AND r.status = 'ranked' AND r.created_at < ? AND a2.rank <> b2.rank`).get(labelerId, before)!;
   return pairs === 0 ? null : (same ?? 0) / pairs;
 }
 
 /** Remembered until a hidden repeat, or what it repeats, changes. */
-function agreementOf(project: Project, labelerId: number): number | null {
+function agreementOf(project: Project, labelerId: number, before: number): number | null {
   const state = labelerState(project, labelerId);
-  return (state.agreement ??= { share: selfAgreement(project, labelerId) }).share;
+  if (state.agreement?.before !== before) state.agreement = { share: selfAgreement(project, labelerId, before), before };
+  return state.agreement.share;
 }
 
+/** A ranking that was submitted first of all in a session is a little older than the event that begins the session. */
+const MARGIN_MS = 60_000;
+
+/**
+ * Nothing that moves here when an item is submitted says whether it was a hidden repeat: what was done in this session counts
+ * the repeats too (but never as the last of the queue), and how well they agree is told when the session or the queue is over.
+ */
 export async function deskProgress(project: Project, labelerId: number, name: QueueName, now = Date.now()): Promise<DeskProgress> {
   settle(project);
-  const count = (sql: string) => query<{ n: number }>(project, sql).get(labelerId)!.n;
+  const count = (sql: string, ...values: number[]) => query<{ n: number }>(project, sql).get(labelerId, ...values)!.n;
   const queue = queueOf(project, name, labelerId);
   const { all, open } = await countsOf(project, queue);
   const found = sessionOf(project, labelerId);
   const session = found && now - found.lastAt <= BREAK_MS ? found : null;
-  const elapsed = session ? session.lastAt - session.startedAt : 0;
+  const elapsed = session ? session.lastAt - session.startedAt : 0, items = session ? itemsOf(session) : 0;
+  const before = session && open > 0 ? session.startedAt - MARGIN_MS : Infinity;
+  const repeats = 'FROM rankings INDEXED BY rankings_repeats WHERE labeler_id = ? AND repeat_of IS NOT NULL';
+  const recent = reasonOfRepeat(name) === null || before === Infinity ? 0 : count(`SELECT count(*) AS n ${repeats} AND created_at >= ?`, before);
   return {
-    done: all - open, total: all,
-    skipped: count("SELECT count(*) AS n FROM rankings INDEXED BY rankings_skipped WHERE labeler_id = ? AND status = 'skipped' AND repeat_of IS NULL AND item_id IS NOT NULL"),
-    session: session?.items ?? 0, sessionGoal: projectSettings(project).sessionGoal, sessionStartedAt: session?.startedAt ?? null,
-    ratePerHour: session && elapsed >= RATE_AFTER_MS ? (session.items * 3_600_000) / elapsed : null,
-    repeats: count('SELECT count(*) AS n FROM rankings INDEXED BY rankings_repeats WHERE labeler_id = ? AND repeat_of IS NOT NULL'),
-    selfAgreement: agreementOf(project, labelerId),
+    done: Math.max(all - open, Math.min(all - open + recent, all - (open > 0 ? 1 : 0))), total: all,
+    skipped: count("SELECT count(*) AS n FROM rankings INDEXED BY rankings_skipped WHERE labeler_id = ? AND status = 'skipped' AND repeat_of IS NULL AND item_id IS NOT NULL")
+      + count(`SELECT count(*) AS n ${repeats} AND status = 'skipped'`),
+    session: items, sessionGoal: projectSettings(project).sessionGoal, sessionStartedAt: session?.startedAt ?? null,
+    ratePerHour: session && elapsed >= RATE_AFTER_MS ? (items * 3_600_000) / elapsed : null,
+    repeats: count(`SELECT count(*) AS n ${repeats} AND created_at < ?`, before),
+    selfAgreement: agreementOf(project, labelerId, before),
   };
 }

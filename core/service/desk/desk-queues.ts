@@ -45,8 +45,10 @@ const part = (labelerId: number, given: Part): Segment => ({ from: 'items i', id
 /** Every flagged item once, by its newest flag; a flagged answer flags its items. */
 const FLAGGED = `(SELECT coalesce(f.item_id, c.item_id) AS item_id, max(f.id) AS flag, max(f.created_at) AS at
   FROM flags f LEFT JOIN item_completions c ON c.completion_id = f.completion_id GROUP BY 1) f JOIN items i ON i.id = f.item_id`;
+/** It has come back as a hidden repeat, and is nothing else meanwhile. */
+const REPEATED = 'EXISTS (SELECT 1 FROM drafts d WHERE d.item_id = i.id AND d.labeler_id = ? AND d.repeat_of IS NOT NULL)';
 /** Submitted (again) since a time. */
-const REVIEWED = (since: string) => `NOT EXISTS (SELECT 1 FROM rankings r WHERE r.labeler_id = ? AND r.item_id = i.id AND r.repeat_of IS NULL AND coalesce(r.confirmed_at, r.created_at) >= ${since})`;
+const REVIEWED = (since: string) => `NOT EXISTS (SELECT 1 FROM rankings r WHERE r.labeler_id = ? AND r.item_id = i.id AND r.repeat_of IS NULL AND coalesce(r.confirmed_at, r.created_at) >= ${since}) AND NOT ${REPEATED}`;
 
 const PARTS: Record<QueueName, (project: Project, labelerId: number, model: Policy | null) => Part[]> = {
   sequential: () => [{ from: 'items i INDEXED BY items_in_order', key: 'i.id' }],
@@ -62,11 +64,11 @@ const PARTS: Record<QueueName, (project: Project, labelerId: number, model: Poli
   disagrees: (_, labelerId, model) => (model ? [{
     from: 'item_scores s CROSS JOIN items i ON i.id = s.item_id', id: 's.item_id', where: 's.model_id = ? AND s.agreed < 1', values: [model.id], key: 's.agreed',
     // not ranked, or ranked against the model and not looked at again since it is there
-    open: `(${UNDONE} OR (EXISTS (SELECT 1 FROM disagreements d WHERE d.item_id = i.id AND d.model_id = ? AND d.labeler_id = ?)
+    open: `NOT ${REPEATED} AND (${UNDONE} OR (EXISTS (SELECT 1 FROM disagreements d WHERE d.item_id = i.id AND d.model_id = ? AND d.labeler_id = ?)
       AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.labeler_id = ? AND r.item_id = i.id AND r.repeat_of IS NULL AND r.confirmed_at >= ?)))`,
-    openValues: [labelerId, model.id, labelerId, labelerId, model.createdAt],
+    openValues: [labelerId, labelerId, model.id, labelerId, labelerId, model.createdAt],
   }] : []),
-  flagged: () => [{ from: FLAGGED, where: 'i.answers > 1', key: 'f.flag', open: REVIEWED('f.at') }],
+  flagged: (_, labelerId) => [{ from: FLAGGED, where: 'i.answers > 1', key: 'f.flag', open: REVIEWED('f.at'), openValues: [labelerId, labelerId] }],
   requested: () => [{ where: "i.source = 'inspect' AND i.answers > 1", key: 'i.id' }],
 };
 const REMEMBERED: ReadonlySet<QueueName> = new Set<QueueName>(['sequential', 'shuffled', 'newest', 'uncertain', 'requested']);
@@ -196,6 +198,18 @@ export async function countOpen(queue: Queue): Promise<number> {
   return total;
 }
 
+/**
+ * Why an item comes, in queues where hidden repeats come too: a sentence that says the same of every item. A figure of the
+ * item's own, such as how close its scores are, would stand out where a repeat comes out of order.
+ */
+const OF_ALL: Partial<Record<QueueName, string>> = {
+  sequential: 'It is the next in the order in which the answers came into the project.',
+  shuffled: 'It is the next in an order drawn at random.',
+  newest: 'The newest answers come first.',
+  uncertain: 'The reward model is unsure which of its answers is the best; where it is least sure comes first.',
+};
+export const reasonOfRepeat = (name: QueueName): string | null => OF_ALL[name] ?? null;
+
 /** Why an item comes in this queue, in a sentence; null where it does not belong to it. */
 export function reasonOf(queue: Queue, itemId: number): string | null {
   const { project, labelerId, model } = queue;
@@ -203,13 +217,8 @@ export function reasonOf(queue: Queue, itemId: number): string | null {
   const flag = () => row<{ name: string; own: number; whole: number }>(`SELECT l.name, f.labeler_id = ? AS own, f.item_id IS NOT NULL AS whole FROM flags f JOIN labelers l ON l.id = f.labeler_id
     WHERE f.item_id = ? OR f.completion_id IN (SELECT completion_id FROM item_completions WHERE item_id = ?) ORDER BY f.id DESC LIMIT 1`, labelerId, itemId, itemId);
   switch (queue.name) {
-    case 'sequential': return 'It is the next in the order in which the answers came into the project.';
-    case 'shuffled': return 'It is the next in an order drawn at random.';
-    case 'newest': return 'The newest answers come first.';
-    case 'uncertain': {
-      const found = model && row<{ gap: number }>('SELECT gap FROM item_scores WHERE item_id = ? AND model_id = ?', itemId, model.id);
-      return found ? `The reward model is unsure: its best two scores are only ${shortOf(found.gap)} apart.` : null;
-    }
+    case 'sequential': case 'shuffled': case 'newest': return OF_ALL[queue.name]!;
+    case 'uncertain': return model && row('SELECT 1 FROM item_scores WHERE item_id = ? AND model_id = ?', itemId, model.id) ? OF_ALL.uncertain! : null;
     case 'disagrees': {
       const found = model && row<{ agreed: number; own: number | null }>(`SELECT s.agreed, (SELECT d.agreed FROM disagreements d WHERE d.item_id = s.item_id AND d.model_id = s.model_id AND d.labeler_id = ?) AS own
         FROM item_scores s WHERE s.item_id = ? AND s.model_id = ? AND s.agreed < 1`, labelerId, itemId, model.id);
@@ -225,5 +234,3 @@ export function reasonOf(queue: Queue, itemId: number): string | null {
     }
   }
 }
-
-const shortOf = (value: number) => (value === 0 ? '0' : value < 0.01 ? value.toPrecision(1) : value.toFixed(2));

@@ -6,14 +6,13 @@ import { startRepeat } from '#core/store/drafts.ts';
 import type { Repeat } from '#core/store/drafts.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
+import { reasonOfRepeat } from './desk-queues.ts';
 import type { Queue } from './desk-queues.ts';
-import { labelerState } from './desk-state.ts';
+import { changing, labelerState } from './desk-state.ts';
 import type { LabelerState } from './desk-state.ts';
 
 /** An item comes again after this many others at least. */
 const DISTANCE = 10;
-/** Elsewhere the reason of an item would give the repeat away. */
-const REPEATING: readonly string[] = ['sequential', 'shuffled', 'newest', 'uncertain'];
 
 /** The repeat that an item is shown as: by its draft, or as it was shown last. */
 export function repeatOf(project: Project, state: LabelerState, itemId: number, labelerId: number): Repeat | null {
@@ -38,6 +37,7 @@ function choose({ project, labelerId, name, model }: Queue, candidate: number): 
   const start = first + createRandom(0, `desk/repeated/${labelerId}/${candidate}`).integer(last - first + 1);
   const find = query<{ id: number; itemId: number }>(project, `SELECT r.id, r.item_id AS itemId FROM rankings r INDEXED BY rankings_by_labeler WHERE r.labeler_id = ? AND r.id BETWEEN ? AND ?
     AND r.repeat_of IS NULL AND r.status = 'ranked' AND r.item_id IS NOT NULL AND r.shown_order <> '[]'
+    AND (SELECT answers FROM items WHERE id = r.item_id) > 1
     AND NOT EXISTS (SELECT 1 FROM rankings o WHERE o.repeat_of = r.id) AND NOT EXISTS (SELECT 1 FROM drafts d WHERE d.item_id = r.item_id AND d.labeler_id = r.labeler_id)
     ${name === 'uncertain' ? `AND EXISTS (SELECT 1 FROM item_scores s WHERE s.item_id = r.item_id AND s.model_id = ${Number(model!.id)})` : ''} ORDER BY r.id LIMIT 1`);
   return find.get(labelerId, start, last) ?? find.get(labelerId, first, start) ?? null;
@@ -49,7 +49,7 @@ function choose({ project, labelerId, name, model }: Queue, candidate: number): 
  */
 export function repeatInstead(queue: Queue, candidate: number | null, from: number | null, share: number): number | null {
   const { project, labelerId } = queue;
-  if (!REPEATING.includes(queue.name)) return null;
+  if (reasonOfRepeat(queue.name) === null) return null; // its reason would give the repeat away
   const state = labelerState(project, labelerId);
   const open = begun(queue, state, from);
   if (open) return open.passed ? null : open.itemId;
@@ -58,7 +58,7 @@ export function repeatInstead(queue: Queue, candidate: number | null, from: numb
   if (!last || last.repeatOf !== null || createRandom(0, `desk/repeat/${labelerId}/${candidate}`).uniform() >= share) return null;
   const ranking = choose(queue, candidate);
   if (!ranking) return null;
-  startRepeat(project, { ...ranking, labelerId });
+  changing(project, ranking.itemId, () => startRepeat(project, { ...ranking, labelerId }));
   return ranking.itemId;
 }
 

@@ -23,10 +23,11 @@ export interface LabelerState {
   queues: Map<number, QueueName>;
   counts: Map<QueueName, Counts>;
   session: Session | null;
-  agreement: { share: number | null } | null;
+  /** how well repeats of before a time agree */
+  agreement: { share: number | null; before: number } | null;
 }
 /** Work without a break of half an hour, up to event `lastId`. */
-export interface Session { firstId: number; lastId: number; startedAt: number; lastAt: number; items: number }
+export interface Session { firstId: number; lastId: number; startedAt: number; lastAt: number; /** how often each ranking was submitted, less what was taken back */ submitted: Map<number, number> }
 interface DeskState { labelers: Map<number, LabelerState>; /** how often the order by gap has changed */ scores: number; /** how often the desk changed something */ changes: number; settling: boolean }
 
 const states = new WeakMap<Project, DeskState>();
@@ -76,10 +77,16 @@ export function visit(state: LabelerState, itemId: number): void {
   }
 }
 
-/** The item visited before (-1) or after (1) the present one, if it is still there. */
-export function neighbour(project: Project, { visited, at }: LabelerState, step: 1 | -1): number | null {
-  for (let i = at + step; i >= 0 && i < visited.length; i += step)
-    if (visited[i] !== visited[at] && query(project, 'SELECT 1 FROM items WHERE id = ?').get(visited[i]!)) return visited[i]!;
+/**
+ * The item visited before (-1) or after (1) the present one, if it is still there. One that has come back as a hidden
+ * repeat is only where it came back: what was there before would look as if it had not been ranked.
+ */
+export function neighbour(project: Project, { visited, at }: LabelerState, step: 1 | -1, isRepeat: (itemId: number) => boolean): number | null {
+  for (let i = at + step; i >= 0 && i < visited.length; i += step) {
+    const itemId = visited[i]!;
+    if (itemId === visited[at] || (visited.lastIndexOf(itemId) !== i && isRepeat(itemId))) continue;
+    if (query(project, 'SELECT 1 FROM items WHERE id = ?').get(itemId)) return itemId;
+  }
   return null;
 }
 

@@ -1,8 +1,10 @@
 // Marks on stretches of an answer, and ratings on axes.
 
 import { TastemakerError } from '#core/errors.ts';
+import { sayingTheSame } from '#core/store/answers.ts';
 import { lastEventId } from '#core/store/events.ts';
 import { addMark, deleteMark, listMarks, replaceMark } from '#core/store/marks.ts';
+import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { deleteRating, listRatings, setRating } from '#core/store/ratings.ts';
 import { atItem, changeLabels } from './desk.ts';
@@ -50,9 +52,10 @@ export const markHandlers = {
     const { project } = context;
     const at = atItem(project, labelerId, completionId);
     return changeLabels(context, labelerId, at.itemId ?? null, () => {
-      const [known] = value === null ? listRatings(project, { completionIds: [completionId], labelerId, axis }) : [];
+      // what is cleared on an answer is cleared on all completions that say it
+      const known = value === null ? listRatings(project, { completionIds: sayingTheSame(project, completionId), labelerId, axis }) : [];
       if (value !== null) setRating(project, { completionId, labelerId, axis, value }, at);
-      else if (known) deleteRating(project, known.id, at);
+      else if (known.length > 0) transaction(project, () => known.forEach(({ id }) => deleteRating(project, id, at)));
       else return null;
       return lastEventId(project);
     });

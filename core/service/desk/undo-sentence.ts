@@ -12,7 +12,7 @@ function phraseOf({ kind, detail }: Event, nameOf: (completionId: number) => str
   const answer = (id: unknown) => (typeof id === 'number' && nameOf(id) !== null ? `answer ${nameOf(id)}` : 'an answer');
   const count = (list: unknown, one: string, many: string) => (Array.isArray(list) && list.length !== 1 ? `${list.length} ${many}` : `1 ${one}`);
   switch (kind) {
-    case 'draft.change': return changePhrase(detail, answer);
+    case 'draft.change': return changePhrase(detail, answer, nameOf);
     case 'ranking.submit': return { ranked: 'the submitted ranking', 'none-acceptable': '“none acceptable”', skipped: 'the skip' }[detail['status'] as string] ?? 'the submission';
     case 'ranking.add': return 'a new ranking';
     case 'ranking.replace': return 'a changed ranking';
@@ -29,12 +29,13 @@ function phraseOf({ kind, detail }: Event, nameOf: (completionId: number) => str
   }
 }
 
-function changePhrase(detail: Record<string, unknown>, answer: (id: unknown) => string): string {
+function changePhrase(detail: Record<string, unknown>, answer: (id: unknown) => string, nameOf: (completionId: number) => string | null): string {
   const changed = detail['changed'] as string[];
   const phrases: Record<string, () => string> = {
     ranks: () => {
       const [now, was] = [detail['ranks'], detail['was']].map((ranks) => new Map((ranks as Rank[]).map(({ completionId, rank }) => [completionId, rank])));
-      const touched = [...new Set([...now!.keys(), ...was!.keys()])].filter((id) => now!.get(id) !== was!.get(id));
+      const all = [...new Set([...now!.keys(), ...was!.keys()])].filter((id) => now!.get(id) !== was!.get(id));
+      const touched = [...new Map(all.map((id) => [nameOf(id) ?? id, id])).values()]; // an answer once, however many completions say it
       if (touched.length !== 1) return touched.length === 0 ? 'the order of the ranks' : 'a changed order';
       const rank = now!.get(touched[0]!);
       return rank === undefined ? `the cleared rank of ${answer(touched[0])}` : `rank ${rank} for ${answer(touched[0])}`;

@@ -19,7 +19,7 @@ function clock(): (milliseconds: number) => void {
 
 const change = fc.record({
   kind: fc.constantFrom('ranks', 'confidence', 'note', 'naive', 'submit', 'none', 'skip', 'flag', 'flag answer', 'rate', 'mark', 'change mark', 'remove mark'),
-  labeler: fc.integer({ min: 0, max: 1 }), itemId: fc.integer({ min: 1, max: 3 }), answer: fc.nat(3), n: fc.integer({ min: 1, max: 9 }), ranks: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 4, maxLength: 4 }),
+  labeler: fc.integer({ min: 0, max: 1 }), itemId: fc.integer({ min: 1, max: 3 }), answer: fc.nat(3), n: fc.integer({ min: 1, max: 9 }), ranks: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 4, maxLength: 4 }),
 });
 type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
 
