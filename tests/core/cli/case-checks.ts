@@ -17,6 +17,9 @@ export type Check =
   | { file: string; absent: true }
   | { file: string; one_split_a_text: true }
   | { file: string; prompt_holds: string }
+  | { file: string; prompt_lacks: string }
+  | { file: string; text: string }
+  | { file: string; uniform: true; floats: string[] }
   | { file: string; field: string; one_of: unknown[] }
   | { file: string; field: string; equals: string; within?: number }
   | { file: string; field: string; values: unknown[] | Record<string, unknown>; by?: string; within?: number };
@@ -114,6 +117,19 @@ function oneSplitAText(rows: readonly Row[]): Verdict {
   return torn.length === 0 ? null : `${torn.length} texts stand in several splits: ${quoted(torn.slice(0, 3))}`;
 }
 
+/** The type under which a table's reader would file a value; a list counts by what it holds. */
+const typeOf = (value: unknown): string => (Array.isArray(value) ? `list of ${value.length > 0 ? typeOf(value[0]) : 'nothing'}` : value === null ? 'nothing' : typeof value);
+
+/** Every row has the same columns, each of one type, and `floats` are written with a point or an exponent: what readers of JSON lines infer from. */
+function uniform(rows: readonly Row[], text: string, floats: readonly string[]): Verdict {
+  const columns = rows.map((row) => Object.keys(row).toSorted().join());
+  if (new Set(columns).size > 1) return `its rows have different columns: ${quoted([...new Set(columns)])}`;
+  const mixed = Object.keys(rows[0] ?? {}).filter((name) => new Set(rows.map((row) => typeOf(row[name])).filter((type) => !type.endsWith('nothing'))).size > 1);
+  if (mixed.length > 0) return `its columns ${mixed.join(', ')} are of several types`;
+  const whole = floats.filter((name) => new RegExp(`"${name}": ?-?\\d+[,}]`).test(text));
+  return whole.length > 0 ? `it writes ${whole.join(', ')} as a whole number` : null;
+}
+
 function fileHolds(outcome: Outcome, check: Extract<Check, { file: string }>): Verdict {
   const at = path.join(outcome.work, check.file);
   if ('absent' in check) return fs.existsSync(at) ? `${check.file} is there` : null;
@@ -121,10 +137,19 @@ function fileHolds(outcome: Outcome, check: Extract<Check, { file: string }>): V
     const value = fs.existsSync(at) ? ((JSON.parse(fs.readFileSync(at, 'utf8')) as Row)[check.field] ?? null) : undefined;
     return check.one_of.some((one) => same(value, one, 0)) ? null : `${check.field} in ${check.file} is ${quoted(value)}`;
   }
+  if ('text' in check) {
+    const text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : '';
+    return new RegExp(check.text).test(text) ? null : `${check.file} has nothing of /${check.text}/: ${text.slice(0, 300)}`;
+  }
   const rows = rowsOf(outcome, check.file);
   if ('rows' in check && (rows?.length ?? 0) === check.rows) return null;
   if (rows === null) return `there is no ${check.file}`;
   if ('rows' in check) return `${check.file} has ${rows.length} rows, not ${check.rows}`;
+  if ('uniform' in check) return uniform(rows, fs.readFileSync(at, 'utf8'), check.floats);
+  if ('prompt_lacks' in check) {
+    const held = rows.filter((row) => JSON.stringify(row['prompt'] ?? row['messages']).includes(check.prompt_lacks));
+    return held.length === 0 ? null : `a prompt of ${check.file} is ${quoted(held[0]!['prompt'])}`;
+  }
   if ('one_split_a_text' in check) return oneSplitAText(rows);
   if ('prompt_holds' in check) return JSON.stringify(rows[0]?.['prompt'] ?? rows[0]?.['messages'] ?? '').includes(JSON.stringify(check.prompt_holds).slice(1, -1)) ? null : `the first prompt of ${check.file} is ${quoted(rows[0]?.['prompt'])}`;
   if ('equals' in check) {

@@ -5,25 +5,50 @@ import os from 'node:os';
 import path from 'node:path';
 import { faults, judge } from './case-checks.ts';
 import type { Check, Said } from './case-checks.ts';
-import { startCli } from './command-line.ts';
+import { buildModel, OWN_CASES } from './case-models.ts';
+import type { Made } from './case-models.ts';
+import { startCli, writeLines } from './command-line.ts';
 
 export interface Case {
-  /** the name of its folder */
   name: string;
-  /** what {CASE} stands for */
-  folder: string;
+  /** what {CASE} stands for; without it a folder is made of `made` and `files` */
+  folder?: string;
   what: string;
   kind: string;
   commands: Record<string, string>;
   check: Check;
+  /** model folders by their name */
+  made?: Record<string, Made>;
+  /** rows, a text, or the name of a file in tests/fixtures/cases/files */
+  files?: Record<string, unknown[] | string | { copy: string }>;
 }
 
-/** The cases below a folder, in the order of their names. */
-export const readCases = (root: string, file: string): Case[] =>
-  fs.readdirSync(root).filter((name) => fs.existsSync(path.join(root, name, file))).sort().map((name) => {
+const readCase = (file: string): Omit<Case, 'name'> => JSON.parse(fs.readFileSync(file, 'utf8')) as Omit<Case, 'name'>;
+
+/** The cases below a folder that holds one folder a case with its case.json, in the order of their names. */
+export const readCases = (root: string): Case[] =>
+  fs.readdirSync(root).filter((name) => fs.existsSync(path.join(root, name, 'case.json'))).sort().map((name) => {
     const folder = path.join(root, name);
-    return { ...(JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8')) as Omit<Case, 'name' | 'folder'>), name, folder };
+    return { ...readCase(path.join(folder, 'case.json')), name, folder };
   });
+
+/** Our own cases, one file each, in the order of their names. */
+export const readOwnCases = (): Case[] => {
+  const folder = path.join(OWN_CASES, 'expected');
+  return fs.readdirSync(folder).sort().map((file) => ({ ...readCase(path.join(folder, file)), name: path.basename(file, '.json') }));
+};
+
+/** Writes what the case is about into a folder of its own. */
+function writeInputs(folder: string, { made = {}, files = {} }: Case): void {
+  for (const [name, model] of Object.entries(made)) buildModel(path.join(folder, name), model);
+  for (const [name, content] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    if (Array.isArray(content)) writeLines(file, content);
+    else if (typeof content === 'string') fs.writeFileSync(file, content);
+    else fs.copyFileSync(path.join(OWN_CASES, 'files', content.copy), file);
+  }
+}
 
 /** As many at once as there are cores; the others wait their turn. */
 function turns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
@@ -58,9 +83,12 @@ function withoutNames(output: string, folders: readonly string[], args: readonly
 }
 
 /** Null where the case is right; else what is wrong, with everything that its commands said. */
-export async function runCase({ folder, commands, check }: Case): Promise<string | null> {
-  const work = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'case-')));
+export async function runCase(one: Case): Promise<string | null> {
+  const { commands, check } = one, root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'case-')));
+  const work = path.join(root, 'work'), folder = one.folder ?? path.join(root, 'given');
   try {
+    fs.mkdirSync(work);
+    if (!one.folder) writeInputs(folder, one);
     const done: Record<string, Said> = {};
     for (const [name, line] of Object.entries(commands)) {
       const args = line.split(' ').slice(1).map((word) => word.replaceAll('{CASE}', folder).replaceAll('{WORK}', work));
@@ -73,6 +101,6 @@ export async function runCase({ folder, commands, check }: Case): Promise<string
     const log = Object.entries(done).map(([name, { code, stdout, stderr }]) => `${name} (${code}): ${(stdout + stderr).trim().slice(0, 1500)}`);
     return [...wrong, '', ...log].join('\n');
   } finally {
-    fs.rmSync(work, { recursive: true, force: true });
+    fs.rmSync(root, { recursive: true, force: true });
   }
 }

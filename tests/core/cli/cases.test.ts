@@ -7,7 +7,7 @@ import { inTurn, readCases, runCase } from './case-runner.ts';
 
 const CASES = path.resolve('..', 'shared', 'cases');
 const absent = !fs.existsSync(CASES);
-const cases = absent ? [] : readCases(CASES, 'case.json');
+const cases = absent ? [] : readCases(CASES);
 
 /** The cases that are still wrong, with the rule they break. A case that has become right must leave the list. */
 const STILL_WRONG: readonly string[] = [
