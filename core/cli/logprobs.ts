@@ -3,6 +3,7 @@
 import path from 'node:path';
 import { writeJsonl } from '#core/formats/jsonl.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { sharingPrompts } from '#core/models/rows.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';
 import { checkFinite, checkOut, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
@@ -26,7 +27,7 @@ export const logprobsCommand = defineCommand({
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, () => options.eos);
     const evaluator = createEvaluator(checkpoint);
-    const logprobs = await inPortions('logprobs', groups, PORTION, async (some) => (await evaluator.logprobs(checkpoint.weights, some)).flat());
+    const logprobs = await inPortions('logprobs', groups, PORTION, async (some) => (await evaluator.logprobs(checkpoint.weights, sharingPrompts(some))).flat());
     await evaluator.release();
     rows.forEach((row, i) => checkFinite(options.in, row, logprobs[i]!));
     writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, logprob: sum(logprobs[i]!), tokens: logprobs[i]!.length, token_logprobs: logprobs[i] })));

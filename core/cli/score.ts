@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { writeJsonl } from '#core/formats/jsonl.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { sharingPrompts } from '#core/models/rows.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';
 import { checkFinite, checkOut, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
@@ -37,7 +38,7 @@ export const scoreCommand = defineCommand({
     const eos = options.eos || wantsEnd(folder);
     const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, ({ prompt }) => eos || prompt.messages != null);
     const evaluator = createEvaluator(checkpoint);
-    const scores = await inPortions('score', groups, PORTION, async (some) => (await evaluator.scores(checkpoint.weights, some)).flat());
+    const scores = await inPortions('score', groups, PORTION, async (some) => (await evaluator.scores(checkpoint.weights, sharingPrompts(some))).flat());
     await evaluator.release();
     rows.forEach((row, i) => checkFinite(options.in, row, [scores[i]!]));
     writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, score: scores[i] })));

@@ -8,7 +8,7 @@ import { TastemakerError } from '#core/errors.ts';
 import type { Architecture } from './architecture.ts';
 import { checkpointParameters, scalesOf } from './checkpoint.ts';
 import type { Checkpoint, WeightArrays } from './checkpoint.ts';
-import { packRows, roundedLength, rowShape, rowTensors, rowTypes } from './rows.ts';
+import { inRows, packRows, roundedLength, rowShape, rowTensors, rowTokens, rowTypes } from './rows.ts';
 import type { Group, RowShape, Slots } from './rows.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
 import { overLogits, scoreHead, trunk } from './transformer.ts';
@@ -52,17 +52,17 @@ export function createEvaluator(like: Checkpoint, options: SessionOptions & { co
   const { architecture } = like;
   const compiled = createExecutableCache();
 
-  /** Runs all groups in batches of like length; `read` takes each completion's slots. */
+  /** Runs all groups, cut into rows, in batches of like length; `read` takes each completion's slots. */
   async function evaluate<T>(weights: WeightArrays, groups: readonly Group[], slots: Slots, temperature: number | null, read: (y: Float32Array) => T): Promise<T[][]> {
     checkLengths(architecture, groups);
-    const results: T[][] = groups.map(() => []);
-    const tokens = (i: number) => groups[i]!.prompt.length + groups[i]!.completions.reduce((sum, completion) => sum + completion.length, 0);
-    const order = [...groups.keys()].sort((a, b) => tokens(a) - tokens(b));
+    const rows = groups.flatMap((group, g) => inRows(group).map((row) => ({ row, g }))), results: T[][] = rows.map(() => []);
+    const tokens = (i: number) => rowTokens(rows[i]!.row);
+    const order = [...rows.keys()].sort((a, b) => tokens(a) - tokens(b));
     while (order.length) {
       // rows a batch depend on the rounded length only, and the last batch is filled up: few shapes, few graphs
-      const longest = order.at(-1)!, predicted = temperature === null ? 0 : groups[longest]!.completions.reduce((sum, { length }) => sum + length, 0);
+      const longest = order.at(-1)!, predicted = temperature === null ? 0 : rows[longest]!.row.completions.reduce((sum, { length }) => sum + length, 0);
       const B = rowsAtOnce(tokens(longest), predicted, architecture, order.length);
-      const indices = order.splice(-B, B), batch = indices.map((i) => groups[i]!);
+      const indices = order.splice(-B, B), batch = indices.map((i) => rows[i]!.row);
       const shape = rowShape(batch, B, slots);
       const key = JSON.stringify([shape, slots, temperature]);
       const executable = await compiled.get(key, () => compile(evaluationProgram(like, shape, temperature), options));
@@ -76,7 +76,9 @@ export function createEvaluator(like: Checkpoint, options: SessionOptions & { co
         });
       });
     }
-    return results;
+    const whole: T[][] = groups.map(() => []);
+    rows.forEach(({ g }, i) => whole[g]!.push(...results[i]!));
+    return whole;
   }
   return {
     scores: (weights, groups) => evaluate(weights, groups, 'last', null, (y) => y[0]!),

@@ -2,7 +2,8 @@
 //
 // Completions of one prompt share its tokens: a completion sees the prompt and itself (segments), and its positions
 // restart after the prompt, so the arithmetic is that of separate rows at a fraction of the work. Rows with a single
-// completion are plain texts and need neither segments nor positions.
+// completion are plain texts and need neither segments nor positions. No row is without a limit: what attention costs grows
+// with the square of a row, so completions go on in a further row, which begins with the prompt again.
 
 import type { Arrays, Types } from '#core/autodiff/compile.ts';
 import type { Tensors } from '#core/autodiff/compile.ts';
@@ -25,9 +26,57 @@ export interface RowShape {
 }
 
 const slotCount = (completion: readonly number[], slots: Slots): number => (slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0));
-const rowTokens = ({ prompt, completions }: Group): number => prompt.length + completions.reduce((sum, completion) => sum + completion.length, 0);
+/** Tokens of a group in one row. */
+export const rowTokens = ({ prompt, completions }: Group): number => prompt.length + completions.reduce((sum, completion) => sum + completion.length, 0);
 const rowSlots = ({ completions }: Group, slots: Slots): number => completions.reduce((sum, completion) => sum + slotCount(completion, slots), 0);
 const up = (value: number, step: number): number => Math.max(step, Math.ceil(value / step) * step);
+
+/** Tokens of completions in one row, unless the prompt has more: reading a prompt twice costs more than a row twice as long. Measured: 96 completions of 40 tokens take 0.3 to 0.5 of the time and half the memory of one row for all. */
+export const SHARED_TOKENS = 640;
+
+/** Completions `from` to before `to` of a group. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/** Which completions of a group lie in which row, in order and about as many tokens in each; `completions` are their lengths. */
+export function rowSpans(prompt: number, completions: readonly number[]): Span[] {
+  const room = Math.max(SHARED_TOKENS, prompt), all = completions.reduce((sum, length) => sum + length, 0);
+  for (let rows = Math.max(1, Math.ceil(all / room)); ; rows++) {
+    const spans = evenSpans(completions, all, rows);
+    if (spans.every(({ from, to }) => to - from <= 1 || completions.slice(from, to).reduce((sum, length) => sum + length, 0) <= room)) return spans;
+  }
+}
+/** Each completion goes to the row that its middle falls into. */
+function evenSpans(completions: readonly number[], all: number, rows: number): Span[] {
+  const spans: Span[] = [];
+  let before = 0, last = -1;
+  completions.forEach((length, k) => {
+    const row = Math.min(rows - 1, Math.floor(((before + length / 2) / Math.max(1, all)) * rows));
+    if (row === last) spans.at(-1)!.to = k + 1;
+    else spans.push({ from: k, to: k + 1 });
+    [last, before] = [row, before + length];
+  });
+  return spans.length ? spans : [{ from: 0, to: 0 }];
+}
+
+/** A group as the groups that make one row each: itself where it fits into one. */
+export function inRows(group: Group): Group[] {
+  const { prompt, completions } = group, spans = rowSpans(prompt.length, completions.map(({ length }) => length));
+  return spans.length === 1 ? [group] : spans.map(({ from, to }) => ({ prompt, completions: completions.slice(from, to) }));
+}
+
+/** Neighbours with the same prompt as one group; the completions stay in their order. */
+export function sharingPrompts(groups: readonly Group[]): Group[] {
+  const shared: { prompt: readonly number[]; completions: (readonly number[])[] }[] = [];
+  for (const { prompt, completions } of groups) {
+    const before = shared.at(-1);
+    if (before && before.prompt.length === prompt.length && before.prompt.every((id, t) => id === prompt[t])) before.completions.push(...completions);
+    else shared.push({ prompt, completions: [...completions] });
+  }
+  return shared;
+}
 
 /** Lengths round up to multiples of 8, long ones of an eighth of their power of two, so that few graphs are compiled. The same goes for slots. */
 export const roundedLength = (tokens: number): number => up(tokens, tokens < 256 ? 8 : 2 ** Math.floor(Math.log2(tokens)) / 8);
@@ -54,7 +103,7 @@ export interface Packed {
   first: number[][];
 }
 
-/** Fills rows; there may be fewer groups than `count` rows (the rest is padding). */
+/** Fills rows, one a group; there may be fewer groups than `count` rows, and groups without tokens (padding). */
 export function packRows(groups: readonly Group[], { T, Q, shared }: RowShape, count: number, slots: Slots): Packed {
   const ids = new Int32Array(count * T), positions = new Int32Array(count * T), segments = new Int32Array(count * T), at = new Int32Array(count * Q);
   const first = groups.map(({ prompt, completions }, row) => {

@@ -115,7 +115,7 @@ export function block(model: Model, layer: number, x: Tensor, { B, T, positions,
     ? [...heads(linear(model, gather(h, want.flat), projection(model, layer, [0])), [H], Q), ...heads(linear(model, h, projection(model, layer, [1, 2])), [KH, KH], T)] as [Tensor, Tensor, Tensor]
     : heads(linear(model, h, projection(model, layer, [0, 1, 2])), [H, KH, KH], T) as [Tensor, Tensor, Tensor];
   const [plainQ, plainK] = names.headNorms ? [norm(model, at(names.headNorms[0]), unturnedQ), norm(model, at(names.headNorms[1]), unturnedK)] : [unturnedQ, unturnedK];
-  const turn = kind === 'rotary' ? turning(architecture, x.graph, T) : null;
+  const turn = kind === 'rotary' ? turning(architecture, x.graph, Math.max(T, Q)) : null;
   const q = turn ? turn(plainQ, want ? want.positions : positions) : plainQ, k = turn ? turn(plainK, positions) : plainK;
   const mixed = reshape(swapMiddle(attention(q, k, v)), [B * Q, H * d]);
   const x1 = add(xq, linear(model, mixed, matrix(model, at(names.attentionOut))));
@@ -287,7 +287,7 @@ function turning(architecture: Architecture, graph: Graph, T: number): (heads: T
   };
 }
 
-/** cos and sin of position · theta^(-2i/d) over the part that turns, d wide: [rows, d/2] each; llama3 stretches the slow ones. The runtime wants at least as many rows as a call has tokens. */
+/** cos and sin of position · theta^(-2i/d) over the part that turns, d wide: [rows, d/2] each; llama3 stretches the slow ones. The runtime wants at least as many rows as a call has tokens or slots. */
 export function rotaryTables({ rotaryWidth: d, context, ropeTheta, ropeScaling }: Architecture, graph: Graph, T = 1): [Tensor, Tensor] {
   const rows = Math.max(context, T), home = outermost(graph);
   const known = tables.get(home) ?? new Map<number, [Tensor, Tensor]>();

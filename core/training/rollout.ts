@@ -2,8 +2,8 @@
 // It holds sampled completions with what the reference, the reward model and the critic say of them.
 
 import type { Arrays } from '#core/autodiff/compile.ts';
-import { packRows, rowShape } from '#core/models/rows.ts';
-import type { Group, RowShape } from '#core/models/rows.ts';
+import { packRows, rowShape, rowSpans } from '#core/models/rows.ts';
+import type { Group, RowShape, Span } from '#core/models/rows.ts';
 import { targetsOf } from '#core/models/evaluator.ts';
 import { advantages, episodeRewards, whiten } from './gae.ts';
 import type { Episode, ScorePlacement } from './gae.ts';
@@ -52,7 +52,7 @@ function spread(like: readonly (readonly (readonly number[])[])[], flat: readonl
   return like.map((rows) => rows.map((row) => row.map(() => flat[at++]!)));
 }
 
-/** Stacked minibatches for the policy: each a list of groups of equal count. */
+/** Stacked minibatches for the policy: lists of groups, which take as many rows as they need; a list with fewer rows than another is filled up with empty ones. */
 export function policyArrays(minibatches: readonly (readonly Prepared[])[]): { shape: RowShape; arrays: Arrays } {
   const { all, shape, arrays, first, size } = pack(minibatches, 'tokens');
   const old = new Float32Array(size), A = new Float32Array(size), mask = new Float32Array(size);
@@ -78,8 +78,22 @@ export function criticArrays(minibatches: readonly (readonly Prepared[])[]): { s
   return { shape, arrays: { ...arrays, old, returns, mask } };
 }
 
+const NOTHING: Prepared = { prompt: [], completions: [], rewards: [], advantages: [], returns: [], episodes: [] };
+
+/** A group as one a row. */
+function rowsOf(group: Prepared): Prepared[] {
+  const spans = rowSpans(group.prompt.length, group.completions.map(({ length }) => length));
+  if (spans.length === 1) return [group];
+  const part = <T>(list: readonly T[], { from, to }: Span): T[] => list.slice(from, to);
+  return spans.map((span) => ({
+    prompt: group.prompt, completions: part(group.completions, span), episodes: part(group.episodes, span),
+    rewards: part(group.rewards, span), advantages: part(group.advantages, span), returns: part(group.returns, span),
+  }));
+}
+
 function pack(minibatches: readonly (readonly Prepared[])[], slots: 'tokens' | 'tokens-and-end') {
-  const all = minibatches.flat(), B = minibatches[0]!.length;
+  const rows = minibatches.map((groups) => groups.flatMap(rowsOf)), B = Math.max(...rows.map(({ length }) => length));
+  const all = rows.flatMap((own) => [...own, ...Array.from({ length: B - own.length }, () => NOTHING)]);
   const shape = rowShape(all, B, slots);
   return { all, shape, size: all.length * shape.Q, ...packRows(all, shape, all.length, slots) };
 }

@@ -9,7 +9,7 @@ import { sumAll } from '#core/autodiff/ops/reduction.ts';
 import { checkpointParameters, withScoreHead } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator, targetsOf } from '#core/models/evaluator.ts';
-import { packRows, rowShape, rowTensors, rowTypes } from '#core/models/rows.ts';
+import { inRows, packRows, rowShape, rowSpans, rowTensors, rowTokens, rowTypes, SHARED_TOKENS, sharingPrompts } from '#core/models/rows.ts';
 import type { Group, RowShape, Slots } from '#core/models/rows.ts';
 import { tokenLogprobs } from '#core/models/token-logprobs.ts';
 import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
@@ -149,6 +149,45 @@ describe.each(FAMILIES)('%s', (family) => {
     const first = await evaluator.logprobs(words.weights, fixed), second = await evaluator.logprobs(words.weights, fixed);
     expect(second).toEqual(first);
     await evaluator.release();
+  });
+});
+
+describe('no row is without a limit', () => {
+  test('every completion is in one row, in order; a row of several has at most so many tokens, or as many as its prompt', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 1500 }), fc.array(fc.integer({ min: 0, max: 900 }), { maxLength: 40 }), (prompt, completions) => {
+      const spans = rowSpans(prompt, completions), room = Math.max(SHARED_TOKENS, prompt), sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
+      expect(spans.flatMap(({ from, to }) => completions.slice(from, to))).toEqual(completions);
+      for (const { from, to } of spans) expect(to - from <= 1 || sum(completions.slice(from, to)) <= room).toBe(true);
+      if (sum(completions) <= room) expect(spans).toHaveLength(1);
+    }));
+  });
+
+  test('a group that fits is its own row, the very object', () => {
+    const small = tokensOf(1)({ prompt: 10, completions: [20, 30] }), long = tokensOf(2)({ prompt: 10, completions: Array<number>(96).fill(40) });
+    expect(inRows(small)[0]).toBe(small);
+    expect(inRows(long).map(({ completions }) => completions.length)).toEqual(Array<number>(6).fill(16));
+    expect(inRows(long).flatMap(inRows)).toEqual(inRows(long)); // cut once, they stay
+    expect(Math.max(...inRows(long).map(rowTokens))).toBe(10 + SHARED_TOKENS);
+  });
+
+  test('a group over several rows says what separate rows say', async () => {
+    const words = tinyModel('llama'), scorer = withScoreHead(words, 3), groups = [tokensOf(3)({ prompt: 7, completions: Array.from({ length: 60 }, (_, k) => 8 + (k % 23)) }), ...fixed];
+    expect(inRows(groups[0]!).length).toBeGreaterThan(1);
+    const [reader, judge] = [createEvaluator(words, ONE), createEvaluator(scorer, ONE)], alone = separate(groups);
+    expectClose((await reader.logprobs(words.weights, groups)).flat(2), (await reader.logprobs(words.weights, alone)).flat(2), 'log-probabilities', EXACT);
+    expectClose((await judge.values(scorer.weights, groups)).flat(2), (await judge.values(scorer.weights, alone)).flat(2), 'values', EXACT);
+    const scores = await judge.scores(scorer.weights, groups);
+    expect(scores.map(({ length }) => length)).toEqual([60, 3, 2]);
+    expectClose(scores.flat(), (await judge.scores(scorer.weights, alone)).flat(), 'scores', EXACT);
+    await reader.release();
+    await judge.release();
+  });
+
+  test('neighbours with one prompt become one group, others do not, and the order stays', () => {
+    const row = (prompt: number[], completion: number) => ({ prompt, completions: [[completion]] });
+    expect(sharingPrompts([row([1, 2], 3), row([1, 2], 4), row([1], 5), row([1, 2], 6)])).toEqual([
+      { prompt: [1, 2], completions: [[3], [4]] }, { prompt: [1], completions: [[5]] }, { prompt: [1, 2], completions: [[6]] },
+    ]);
   });
 });
 
