@@ -8,12 +8,13 @@ export type NewItem = Pick<Item, 'promptId' | 'completionIds' | 'source'> & { re
 
 type Row = Omit<Item, 'completionIds'> & { completionIds: string };
 
-const MOST = 9; // a digit a rank
+/** A digit a rank. */
+export const MOST_ANSWERS = 9;
 
-/** A list in as few parts of at most nine as will do, of even sizes; none where there is nothing to compare. */
-export function partsOf<T>(list: readonly T[]): T[][] {
-  if (list.length < 2) return [];
-  const count = Math.ceil(list.length / MOST);
+/** A list in as few parts of at most nine (or `most`) as will do, of even sizes; none where there is nothing to compare (fewer than `fewest`). */
+export function partsOf<T>(list: readonly T[], most = MOST_ANSWERS, fewest = 2): T[][] {
+  if (list.length < fewest) return [];
+  const count = Math.ceil(list.length / most);
   return [...Map.groupBy(list, (_, i) => Math.floor((i * count) / list.length)).values()];
 }
 
@@ -40,7 +41,7 @@ export function addItems(project: Project, rows: readonly NewItem[]): number[] {
     const items = rows.map((row, i) => {
       const of = `The item of prompt ${row.promptId}`;
       const completionIds = [...new Set(row.completionIds)];
-      requireThat(completionIds.length >= 2 && completionIds.length <= MOST, `${of} has ${completionIds.length} completions.`, `Put two to ${MOST} completions before a labeler.`);
+      requireThat(completionIds.length >= 2 && completionIds.length <= MOST_ANSWERS, `${of} has ${completionIds.length} completions.`, `Put two to ${MOST_ANSWERS} completions before a labeler.`);
       for (const id of completionIds) {
         const owner = promptOf.get(id)?.promptId;
         requireThat(owner === row.promptId, owner === undefined ? `${of} names completion ${id}, which does not exist.` : `${of} names completion ${id}, which belongs to prompt ${owner}.`,

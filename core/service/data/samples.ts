@@ -5,15 +5,13 @@ import type { TokenRow } from '#core/contract.ts';
 import { sayingTheSame } from '#core/store/answers.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { listFlags, setFlag } from '#core/store/flags.ts';
-import { addItems, partsOf } from '#core/store/items.ts';
-import type { NewItem } from '#core/store/items.ts';
 import { listMeasures } from '#core/store/measures.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
-import { completionTexts } from '#core/store/prompts.ts';
 import { pageSamples } from '#core/store/samples.ts';
 import type { Handlers } from '#core/service/handlers.ts';
+import { requestItems } from './request-items.ts';
 import { sampleModels, withGold } from './sample-models.ts';
 import { tokenizerOf, tokenSpans } from '#core/service/desk/token-spans.ts';
 
@@ -58,21 +56,4 @@ function completionOf(project: Project, id: number) {
   const [completion] = listCompletions(project, { ids: [id] });
   if (!completion) throw new TastemakerError('bad-data', `There is no completion ${id} in the project.`, 'It may have been removed; look at the list again.');
   return completion;
-}
-
-/**
- * Puts completions before the labelers, one item a prompt (or more, of even sizes, where they are over nine). A completion
- * that is alone is joined by the prompt's newest other answer. Returns the number of items; 'bad-data' where nothing can be compared.
- */
-function requestItems(project: Project, completionIds: readonly number[], reason: string): number {
-  const chosen = listCompletions(project, { ids: completionIds });
-  const items: NewItem[] = [];
-  for (const [promptId, completions] of Map.groupBy(chosen, (completion) => completion.promptId)) {
-    const others = completionTexts(project, promptId).filter(({ text }) => completions.length === 1 && text !== completions[0]!.text);
-    const all = [...completions, ...others.slice(-1)];
-    const policyId = all.every((one) => one.policyId === all[0]!.policyId) ? all[0]!.policyId : null;
-    for (const part of partsOf(all)) items.push({ promptId, completionIds: part.map(({ id }) => id), source: 'inspect', reason, policyId });
-  }
-  if (items.length === 0) throw new TastemakerError('bad-data', 'There is nothing to compare: none of these prompts has a second, different answer.', 'Sample more answers to them first, or choose two answers of one prompt.');
-  return addItems(project, items).length;
 }
