@@ -3,15 +3,14 @@
 import type { AsyncBuffer, ColumnChunk, FileMetaData, RowGroup } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
 import { getMaxDefinitionLevel, getMaxRepetitionLevel, getSchemaPath, isFlatColumn } from 'hyparquet/src/schema.js';
-import { unpackSnappy } from './snappy.ts';
+import { PARQUET_CODECS } from './parquet-codecs.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 /** The error for a file that is not what it says. */
 export const damaged = (file: string, why: string): TastemakerError =>
-  new TastemakerError('bad-file', `${file} is not a Parquet file that can be read: ${why.replace(/\.$/, '')}.`, 'The file is damaged or of a kind that is not read: download it again, or write it anew (pandas.DataFrame.to_parquet) with Snappy or no compression.');
+  new TastemakerError('bad-file', `${file} is not a Parquet file that can be read: ${why.replace(/\.$/, '')}.`, 'The file is damaged or of a kind that is not read: download it again, or write it anew (pandas.DataFrame.to_parquet).');
 
-/** Snappy's longest copy is 64 bytes from 3; nothing unpacks to more. */
-const SNAPPY_RATIO = 22, SLACK = 1024;
+const SLACK = 1024;
 
 const ENCODINGS = ['PLAIN', 'PLAIN_DICTIONARY', 'RLE_DICTIONARY', 'RLE', 'DELTA_BINARY_PACKED', 'DELTA_LENGTH_BYTE_ARRAY'];
 
@@ -55,7 +54,9 @@ export async function checkChunk(source: AsyncBuffer, metadata: FileMetaData, gr
   const refuse = (why: string) => damaged(file, `the column "${name.slice(0, 80)}" ${why}`);
   const start = Number(column.dictionary_page_offset || column.data_page_offset), length = Number(column.total_compressed_size);
   if (!(start >= 4 && length >= 0 && start + length <= source.byteLength)) throw refuse(`would lie at bytes ${start} to ${start + length} of ${source.byteLength}`);
-  if (column.codec !== 'UNCOMPRESSED' && column.codec !== 'SNAPPY') throw refuse(`is compressed with ${column.codec ?? 'an unknown method'}`);
+  const codec = PARQUET_CODECS[column.codec];
+  if (!codec && column.codec !== 'UNCOMPRESSED') throw refuse(`is compressed with ${column.codec ?? 'an unknown method'}, which is not read here`);
+  const largest = Number(column.total_uncompressed_size);
   const path = getSchemaPath(metadata.schema, column.path_in_schema);
   const levels = { repetition: getMaxRepetitionLevel(path), definition: getMaxDefinitionLevel(path) };
   const rows = Number(group.num_rows), isFlat = isFlatColumn(path);
@@ -66,7 +67,7 @@ export async function checkChunk(source: AsyncBuffer, metadata: FileMetaData, gr
     const header = parquetHeader(reader);
     const packed = header.compressed_page_size, unpacked = header.uncompressed_page_size;
     if (!(packed >= 0 && reader.offset + packed <= length)) throw refuse(`has a page of ${packed} bytes where ${length - reader.offset} are left`);
-    if (!(unpacked >= 0 && unpacked <= (column.codec === 'SNAPPY' ? packed * SNAPPY_RATIO + SLACK : packed))) throw refuse(`has a page of ${packed} bytes that would unpack to ${unpacked}`);
+    if (!(unpacked >= 0 && unpacked <= (codec ? Math.min(packed * codec.ratio + SLACK, largest) : packed))) throw refuse(`has a page of ${packed} bytes that would unpack to ${unpacked}`);
     const body = new Uint8Array(buffer, reader.offset, packed);
     reader.offset += packed;
     const page = pageOf(header, body, column.codec);
@@ -120,7 +121,7 @@ function runsAreBounded(bytes: Uint8Array, width: number, count: number): boolea
 
 /** A data page unpacked, with where its levels lie; null for a dictionary. */
 function pageOf(header: ReturnType<typeof parquetHeader>, body: Uint8Array, codec: string): Page | null {
-  const unpack = (bytes: Uint8Array, size: number) => (codec === 'UNCOMPRESSED' ? bytes : unpackSnappy(bytes, size));
+  const unpack = (bytes: Uint8Array, size: number) => (PARQUET_CODECS[codec]?.unpack(bytes, size) ?? bytes);
   const one = header.data_page_header, two = header.data_page_header_v2;
   if (one && header.type === 'DATA_PAGE') return { bytes: unpack(body, header.uncompressed_page_size), values: one.num_values, repetition: { at: 0, length: null }, definition: { length: null }, encoding: one.encoding };
   if (!two || header.type !== 'DATA_PAGE_V2') return null;

@@ -5,8 +5,8 @@ import { open } from 'node:fs/promises';
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { AsyncBuffer, FileMetaData } from 'hyparquet';
 import { asFileError } from './file-access.ts';
+import { PARQUET_CODECS } from './parquet-codecs.ts';
 import { checkChunk, damaged } from './parquet-pages.ts';
-import { unpackSnappy } from './snappy.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 const MAGIC = 'PAR1';
@@ -14,6 +14,7 @@ const MAGIC = 'PAR1';
 const FREE_ROWS = 100_000;
 const GROUP_LIMIT = 512_000_000; // bytes of a row group, unpacked
 const FOOTER_LIMIT = 64_000_000;
+const COMPRESSORS = Object.fromEntries(Object.entries(PARQUET_CODECS).map(([name, { unpack }]) => [name, unpack]));
 
 /** Whether a file begins as Parquet does; a missing file is left to whoever reads it. */
 export function isParquet(file: string): boolean {
@@ -87,7 +88,7 @@ export async function eachParquetRow(file: string, visit: (row: unknown, line: n
     for (const [i, group] of metadata.row_groups.entries()) {
       const rows = await understood(`row group ${i + 1}`, async () => {
         for (const column of group.columns) await checkChunk(source, metadata, group, column, file);
-        return parquetReadObjects({ file: source, metadata: { ...metadata, num_rows: group.num_rows, row_groups: [group] }, compressors: { SNAPPY: unpackSnappy } });
+        return parquetReadObjects({ file: source, metadata: { ...metadata, num_rows: group.num_rows, row_groups: [group] }, compressors: COMPRESSORS });
       });
       for (const row of rows) if (visit(plain(row), line++) === false) return;
     }
