@@ -9,7 +9,7 @@ interface Layer {
   node?: false;
 }
 
-const LEAVES = ['core/contract', 'core/errors', 'core/random'];
+const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/spelling'];
 const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation', 'core/hardware'];
 const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
 const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
@@ -19,8 +19,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/contract': { may: [], node: false },
   'core/errors': { may: [], node: false },
   'core/random': { may: [], node: false },
-  'core/store': { may: ['core/contract', 'core/errors'] },
-  'core/formats': { may: ['core/errors'] },
+  'core/spelling': { may: [], node: false },
+  'core/store': { may: ['core/contract', 'core/errors', 'core/spelling'] },
+  'core/formats': { may: ['core/errors', 'core/spelling'] },
   'core/tokenizer': { may: ['core/errors', 'core/formats'] },
   'core/demo': { may: ['core/errors', 'core/random'] },
   'core/autodiff': { may: ['core/errors', 'core/random'] },

@@ -1,32 +1,65 @@
 // Completions from other people's files: rows of a prompt, what was answered, and by whom.
-import path from 'node:path';
-import { readCsv } from './csv.ts';
-import { readJsonl } from './jsonl.ts';
-import { asRow, badRow, isText, mapRow, optionalText, requiredText, type RowError } from './rows.ts';
+import { withSystem, SYSTEM_COLUMNS, withoutPrompt } from './preferences/asked.ts';
+import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
+import type { Message } from './preferences/preference.ts';
+import { eachRow } from './row-source.ts';
+import { asRow, badRow, collect, isText, mapRow, optionalText, requiredText, type Row, type RowError, type Rows } from './rows.ts';
+import { watchColumns } from './unused-columns.ts';
 
 export interface CompletionRow {
   line: number;
+  /** of a conversation, what stands for it where only text can */
   prompt: string;
+  messages: Message[] | null;
   /** as given, leading space and all; may be empty, for a model may answer nothing */
   completion: string;
   policy: string | null;
 }
 
-/** What a completion's columns may be called, and what --map and the window let one name otherwise. */
-export const COMPLETION_FIELDS = ['prompt', 'completion', 'policy'];
-
-function readCompletion(value: unknown, line: number): CompletionRow {
-  const row = asRow(value);
-  const { completion } = row;
-  if (!isText(completion)) throw badRow(completion === undefined ? '"completion" is missing.' : '"completion" is not text.');
-  return { line, prompt: requiredText(row, 'prompt'), completion, policy: optionalText(row, 'policy') };
+export interface ReadCompletions {
+  completions: CompletionRow[];
+  errors: RowError[];
+  /** what is doubtful in rows that were taken */
+  warnings: RowError[];
+  /** what is to be said of the file as a whole */
+  notes: string[];
 }
 
-/** Reads {"prompt", "completion"} rows with an optional "policy", as JSON lines or (.csv, .tsv) a table. `map` names columns that are called otherwise. A bad row is left out and named by its line. */
-export function readCompletions(file: string, { map = {} }: { map?: Record<string, string> } = {}): { completions: CompletionRow[]; errors: RowError[] } {
-  const table = ['.csv', '.tsv'].includes(path.extname(file).toLowerCase());
+/** What a completion's columns may be called, and what --map and the window let one name otherwise. */
+export const COMPLETION_FIELDS = ['prompt', 'completion', 'policy'];
+/** What our own export writes of each completion besides, which is worked out anew. */
+const OURS = ['score', 'kl', 'logprob', 'tokens', 'finish', 'split', 'run', 'step', 'flagged', 'id'];
+
+function answerOf({ completion }: Row): string {
+  if (isMessageList(completion) && completion.length === 1) {
+    const { role, content } = messageOf(completion[0], '"completion"');
+    if (role !== 'assistant') throw badRow(`The answer in "completion" is by the ${role}, not by the assistant.`);
+    return content;
+  }
+  if (!isText(completion)) throw badRow(completion === undefined ? '"completion" is missing.' : '"completion" is not text.');
+  return completion;
+}
+
+function readCompletion(row: Row, line: number, warn: (message: string) => void): CompletionRow {
+  const completion = answerOf(row), messages = Array.isArray(row['prompt']) ? messagesOf(row['prompt'], 'prompt') : null;
+  const asked = withSystem({ prompt: messages ? conversationText(messages) : requiredText(row, 'prompt'), messages }, row);
+  const [rest] = withoutPrompt(messages?.findLast(({ role }) => role === 'user')?.content ?? asked.prompt, [completion]) ?? [];
+  if (rest !== undefined) warn('The completion begins with the prompt once more; it was taken off.');
+  return { line, ...asked, completion: rest ?? completion, policy: optionalText(row, 'policy') };
+}
+
+/**
+ * Reads {"prompt", "completion"} rows with an optional "policy", as JSON, a table or Parquet; the prompt is a text or a
+ * list of messages. `map` names columns that are called otherwise. A bad row is left out and named by its line.
+ */
+export async function readCompletions(file: string, { map = {} }: { map?: Record<string, string> } = {}): Promise<ReadCompletions> {
   mapRow(null, map, COMPLETION_FIELDS); // a wrong map is one error, not one a row
-  const check = (row: unknown, line: number) => readCompletion(mapRow(row, map, COMPLETION_FIELDS), line);
-  const { rows, errors } = table ? readCsv(file, check) : readJsonl(file, check);
-  return { completions: rows, errors };
+  const { rows, errors }: Rows<CompletionRow> = { rows: [], errors: [] }, warnings: RowError[] = [], columns = watchColumns();
+  const bad = await eachRow(file, (given, line) => collect({ rows, errors }, line, () => {
+    const row = asRow(mapRow(given, map, COMPLETION_FIELDS));
+    const read = readCompletion(row, line, (message) => warnings.push({ line, message }));
+    columns.see(row, [...COMPLETION_FIELDS, ...SYSTEM_COLUMNS, ...OURS]);
+    return read;
+  }));
+  return { completions: rows, errors: [...errors, ...bad].sort((a, b) => a.line - b.line), warnings, notes: columns.notes() };
 }

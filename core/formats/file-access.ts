@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
 import path from 'node:path';
+import { refuseForeignText } from './foreign-files.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 const PIECE = 1 << 26; // one system call moves at most 64 MiB: far below the 2 GiB that Node refuses
@@ -63,20 +64,6 @@ export function readFully(fd: number, bytes: Uint8Array, position: number, file:
   }
 }
 
-const foreignStarts: [start: number[], what: string][] = [
-  [[0xff, 0xfe], 'is UTF-16 text'],
-  [[0xfe, 0xff], 'is UTF-16 text'],
-  [[0x1f, 0x8b], 'is compressed with gzip'],
-  [[0x50, 0x4b, 3, 4], 'is a zip archive (or a spreadsheet)'],
-  [[0x50, 0x41, 0x52, 0x31], 'is a Parquet file'],
-];
-
-/** Throws 'bad-file' where the first bytes show that a file is not the UTF-8 text we expect. */
-export function refuseForeignText(start: Uint8Array, file: string): void {
-  const found = foreignStarts.find(([bytes]) => bytes.every((byte, i) => start[i] === byte));
-  if (found) throw new TastemakerError('bad-file', `${file} ${found[1]}, not UTF-8 text.`, 'Save it as UTF-8 text (JSON lines, CSV or plain lines) first.');
-}
-
 const TEXT_LIMIT = 500_000_000; // bytes; a little below the longest string Node can hold
 
 /** A whole UTF-8 file as text, without its byte order mark. Throws 'bad-file' naming the first line that is not UTF-8. */
@@ -98,7 +85,7 @@ export function readUtf8(file: string): string {
       if (!isUtf8(bytes.subarray(start, end < 0 ? bytes.length : end)) || end < 0) break;
       start = end + 1;
     }
-    throw new TastemakerError('bad-file', `Line ${line} of ${file} is not valid UTF-8.`, 'Save the file as UTF-8.');
+    throw new TastemakerError('bad-file', `Line ${line} of ${file} is not valid UTF-8 (it may be Latin-1 or Windows-1252).`, 'Save the file as UTF-8.');
   }
 }
 

@@ -1,6 +1,8 @@
 // JSON lines: one value a line, read in pieces so that the file may be larger than the longest string, with the line of every fault.
 import fs from 'node:fs';
-import { asFileError, refuseForeignText, replaceFile, withFile, writeFully } from './file-access.ts';
+import { asFileError, replaceFile, withFile, writeFully } from './file-access.ts';
+import { refuseForeignText } from './foreign-files.ts';
+import { notJson, parseJson } from './json-text.ts';
 import { badRow, collect, type Rows } from './rows.ts';
 import { TastemakerError } from '#core/errors.ts';
 
@@ -43,9 +45,29 @@ export function eachLine(file: string, visit: (line: Line) => boolean | void): v
   });
 }
 
+/** A comma after a whole value, as between the entries of a list, says nothing. */
+const withoutComma = (text: string): string => text.replace(/([}\]])\s*,\s*$/, '$1');
+
+/** Where a line stops to be UTF-8, and what it may be instead. */
+function notUtf8(bytes: Uint8Array): string {
+  let good = 0, bad = bytes.length; // the longest start that is UTF-8 but for a sequence that is cut
+  while (good < bad) {
+    const middle = (good + bad + 1) >> 1;
+    try {
+      new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
+      good = middle;
+    } catch {
+      bad = middle - 1;
+    }
+  }
+  while (good > 0 && bytes[good - 1]! >= 0xc0) good--; // the sequence that another byte should have gone on
+  return `The line is not valid UTF-8: byte ${good + 1} is 0x${bytes[Math.min(good, bytes.length - 1)]!.toString(16)} (it may be Latin-1 or Windows-1252).`;
+}
+
 /**
  * Reads every line through `check`, which returns the row or throws a TastemakerError. A bad line (not UTF-8, not JSON,
- * refused by `check`) is left out and named; blank lines and a byte order mark are passed over. Throws only 'bad-file'.
+ * refused by `check`) is left out and named; blank lines, a byte order mark and a comma after a value are passed over.
+ * Throws only 'bad-file'.
  */
 export function readJsonl<T>(file: string, check: (row: unknown, line: number) => T): Rows<T> {
   const decoder = new TextDecoder('utf-8', { fatal: true }); // it drops a byte order mark
@@ -55,17 +77,16 @@ export function readJsonl<T>(file: string, check: (row: unknown, line: number) =
     try {
       text = decoder.decode(bytes);
     } catch {
-      result.errors.push({ line, message: 'The line is not valid UTF-8.' });
+      result.errors.push({ line, message: notUtf8(bytes) });
       return;
     }
     if (text.trim() === '') return;
     collect(result, line, () => {
       let row: unknown;
       try {
-        row = JSON.parse(text);
+        row = parseJson(withoutComma(text));
       } catch (error) {
-        const why = (error as Error).message.replace(/ \(line \d+ column \d+\)$/, ''); // would be taken for a line of the file
-        throw badRow(`The line is not JSON${closed ? '' : ' (it may be cut off)'}: ${why}.`);
+        throw badRow(`The line is not JSON${closed ? '' : ' (it may be cut off)'}: ${notJson(text, error)}.`);
       }
       return check(row, line);
     });

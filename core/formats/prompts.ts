@@ -1,12 +1,16 @@
 // Prompts from other people's files: rows with a prompt, conversations, Reddit TL;DR posts, SciTLDR papers, tables, plain lines; and their truncation.
 import path from 'node:path';
-import { delimiterOf, firstLine, headerOf, readCsv } from './csv.ts';
+import { delimiterOf, firstLine, headerOf } from './csv.ts';
 import { readUtf8 } from './file-access.ts';
-import { eachLine, readJsonl } from './jsonl.ts';
+import { eachLine } from './jsonl.ts';
+import { isParquet } from './parquet.ts';
+import { checkAgrees, SYSTEM_COLUMNS, withSystem } from './preferences/asked.ts';
 import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
 import { extraOf, splitOf } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';
-import { asRow, badRow, isRow, isText, optionalText, requiredText, type Row, type RowError } from './rows.ts';
+import { eachRow } from './row-source.ts';
+import { asRow, badRow, collect, isRow, isText, optionalText, requiredText, type Row, type RowError, type Rows } from './rows.ts';
+import { watchColumns } from './unused-columns.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 export interface PromptRow {
@@ -62,6 +66,8 @@ export async function truncatePost({ subreddit, title, post }: TldrPost, limit: 
 
 interface RowFormat {
   fits: (row: Row) => boolean;
+  /** the columns that it may use */
+  uses: readonly string[];
   read: (row: Row) => { text: string; messages?: Message[]; reference: string | null };
 }
 
@@ -86,18 +92,21 @@ function readPrompt(row: Row): ReturnType<RowFormat['read']> {
   const last = all.at(-1)!, isAnswered = last.role === 'assistant';
   const messages = isAnswered ? all.slice(0, -1) : all;
   if (messages.length === 0) throw badRow('The conversation is an answer without a question.');
+  if (isText(row['prompt']) && isMessageList(row['messages'])) checkAgrees(row['prompt'], messages, 'the conversation in "messages"');
   const { completion } = row, answer = isMessageList(completion) && completion.length === 1 ? messageOf(completion[0], '"completion"').content : firstText(row, referenceColumns);
   return { text: conversationText(messages), messages, reference: isAnswered ? last.content : answer };
 }
 
 /** In the order they are tried on the first row; the name is what `readPrompts` reports. */
 const rowFormats: Record<string, RowFormat> = {
-  messages: { fits: isConversation, read: readPrompt },
+  messages: { fits: isConversation, uses: ['messages', 'prompt', ...referenceColumns], read: readPrompt },
   prompt: {
+    uses: ['messages', ...promptColumns, ...referenceColumns],
     fits: (row) => promptColumns.some((column) => column in row),
     read: readPrompt,
   },
   tldr: {
+    uses: ['subreddit', 'title', 'post', ...referenceColumns],
     fits: (row) => 'subreddit' in row && 'title' in row && 'post' in row,
     read: (row) => ({
       text: tldrPrompt({ subreddit: requiredText(row, 'subreddit'), title: optionalText(row, 'title') ?? '', post: requiredText(row, 'post') }),
@@ -105,6 +114,7 @@ const rowFormats: Record<string, RowFormat> = {
     }),
   },
   scitldr: {
+    uses: ['target'],
     fits: (row) => Array.isArray(row['source']) && 'target' in row,
     read: (row) => {
       const { source } = row;
@@ -127,19 +137,20 @@ function mappedFormat(map: Record<string, string>): RowFormat & { source: string
   if (text === undefined) throw new TastemakerError('bad-argument', 'The map names no column for the text of the prompt.', 'Add text=COLUMN.');
   return {
     fits: (row) => text in row,
+    uses: [text, reference, source].filter((column) => column !== undefined),
     read: (row) => ({ text: requiredText(row, text), reference: reference === undefined ? null : firstText(row, [reference]) }),
     source: source ?? null,
   };
 }
 
-type Container = 'jsonl' | 'csv' | 'text';
-const containers: Record<string, Container> = { '.txt': 'text', '': 'text', '.jsonl': 'jsonl', '.ndjson': 'jsonl', '.json': 'jsonl', '.csv': 'csv', '.tsv': 'csv' };
+type Container = 'rows' | 'csv' | 'text';
+const containers: Record<string, Container> = { '.txt': 'text', '': 'text', '.jsonl': 'rows', '.ndjson': 'rows', '.json': 'rows', '.csv': 'csv', '.tsv': 'csv' };
 
 /** A first line that is a JSON object decides, then the ending, then a header with a column we know; null for what is none of these. */
 function containerOf(file: string, start: string, map: Record<string, string> | undefined): Container | null {
   if (start.startsWith('{')) {
     try {
-      if (isRow(JSON.parse(start))) return 'jsonl';
+      if (isRow(JSON.parse(start))) return 'rows';
     } catch { /* text that happens to start with a brace, or a broken row: the ending decides */ }
   }
   const ending = path.extname(file).toLowerCase();
@@ -151,18 +162,14 @@ function containerOf(file: string, start: string, map: Record<string, string> | 
 }
 
 /** The columns of a file: a table's header, or the fields of the first 100 rows; none for plain lines. */
-export function readColumns(file: string): string[] {
-  const start = startOf(file);
-  const container = containerOf(file, start, undefined);
+export async function readColumns(file: string): Promise<string[]> {
+  const start = isParquet(file) ? '' : startOf(file), container = isParquet(file) ? 'rows' : containerOf(file, start, undefined);
   if (container === 'text') return [];
-  if (container !== 'jsonl') return headerOf(start);
+  if (container === 'csv') return headerOf(start);
   const columns = new Set<string>();
   let rows = 0;
-  eachLine(file, ({ bytes }) => {
-    try {
-      const row: unknown = JSON.parse(new TextDecoder().decode(bytes));
-      if (isRow(row)) for (const column of Object.keys(row)) columns.add(column);
-    } catch { /* the reader names bad lines */ }
+  await eachRow(file, (row) => {
+    if (isRow(row)) for (const column of Object.keys(row)) columns.add(column);
     return ++rows < 100;
   });
   return [...columns];
@@ -183,39 +190,59 @@ function startOf(file: string): string {
   return start;
 }
 
+export interface ReadPrompts {
+  prompts: PromptRow[];
+  errors: RowError[];
+  /** what the file was taken for */
+  format: string;
+  /** what is to be said of the file as a whole */
+  notes: string[];
+}
+
 /**
- * Reads prompts and says in `format` what it took the file for: prompt, messages, tldr, scitldr or mapped (of JSON lines or of a
- * table, named "csv prompt" and so on), or text, one prompt a line. `map` names the columns where they have other names.
- * A bad row is left out and named by its line. Throws 'bad-file' for an empty file, 'bad-data' where nothing fits.
+ * Reads prompts and says in `format` what it took the file for: prompt, messages, tldr, scitldr or mapped (of JSON, a
+ * table, named "csv prompt" and so on, or Parquet), or text, one prompt a line. `map` names the columns where they have
+ * other names. A system message in a column of its own makes a conversation. A bad row is left out and named by its
+ * line. Throws 'bad-file' for an empty file, 'bad-data' where nothing fits.
  */
-export function readPrompts(file: string, { map }: { map?: Record<string, string> } = {}): { prompts: PromptRow[]; errors: RowError[]; format: string } {
-  const mapped = map && mappedFormat(map);
-  const start = startOf(file);
-  const name = path.basename(file);
-  if (start === '') throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it one prompt a line, or rows such as {"prompt": "…"}.');
-  if (start.startsWith('[') && path.extname(file).toLowerCase() === '.json') throw new TastemakerError('bad-file', `${file} is one JSON list.`, 'Write one JSON object a line instead (jq -c ".[]" does that).');
-  const container = containerOf(file, start, map);
+export async function readPrompts(file: string, { map }: { map?: Record<string, string> } = {}): Promise<ReadPrompts> {
+  const mapped = map && mappedFormat(map), name = path.basename(file), isRows = isParquet(file);
+  const start = isRows ? '' : startOf(file);
+  if (start === '' && !isRows) throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it one prompt a line, or rows such as {"prompt": "…"}.');
+  const container = isRows ? 'rows' : containerOf(file, start, map);
   if (!container) throw nothingFits(file, `its ending is ${path.extname(file)}`);
   if (container === 'text') {
     const lines = readUtf8(file).split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
-    return { prompts: lines.map((text) => ({ text, messages: null, reference: null, source: name, split: null, extra: null })), errors: [], format: 'text' };
+    return { prompts: lines.map((text) => ({ text, messages: null, reference: null, source: name, split: null, extra: null })), errors: [], format: 'text', notes: [] };
   }
 
   let chosen: [name: string, format: RowFormat] | undefined = mapped && ['mapped', mapped];
+  const columns = watchColumns();
   const check = (value: unknown): PromptRow => {
     const row = asRow(value);
     chosen ??= Object.entries(rowFormats).find(([, format]) => format.fits(row));
     if (!chosen) throw badRow(`None of the columns ${columnList(row)} is known to hold a prompt.`);
     if (mapped && !mapped.fits(row)) throw badRow(`The column for the text is not among ${columnList(row)}.`);
-    const source = row[mapped?.source ?? 'source'];
-    return { messages: null, ...chosen[1].read(row), source: isText(source) && source !== '' ? source : name, split: splitOf(row['split']), extra: isRow(row['extra']) ? extraOf(row['extra'], []) : null };
+    const source = row[mapped?.source ?? 'source'], { text, messages = null, reference } = chosen[1].read(row);
+    const asked = withSystem({ prompt: text, messages }, row);
+    columns.see(row, [...chosen[1].uses, ...SYSTEM_COLUMNS, ...ALWAYS_USED]);
+    return {
+      text: asked.prompt, messages: asked.messages, reference, source: isText(source) && source !== '' ? source : name, split: splitOf(row['split']),
+      extra: isRow(row['extra']) ? extraOf(row['extra'], []) : null,
+    };
   };
-  const { rows, errors } = container === 'csv' ? readCsv(file, check) : readJsonl(file, check);
-  if (!chosen) {
-    const first = errors[0];
-    throw nothingFits(file, first ? `line ${first.line}: ${first.message.replace(/\.$/, '')}` : 'it has no rows');
-  }
-  return { prompts: rows, errors, format: container === 'csv' ? `csv ${chosen[0]}` : chosen[0] };
+  const { rows, errors }: Rows<PromptRow> = { rows: [], errors: [] };
+  let isTable = false;
+  const bad = await eachRow(file, (row, line, kind) => {
+    isTable = kind === 'table';
+    collect({ rows, errors }, line, () => check(row));
+  });
+  const all = [...errors, ...bad].sort((a, b) => a.line - b.line);
+  if (!chosen) throw nothingFits(file, all[0] ? `line ${all[0].line}: ${all[0].message.replace(/\.$/, '')}` : 'it has no rows');
+  return { prompts: rows, errors: all, format: isTable ? `csv ${chosen[0]}` : chosen[0], notes: columns.notes() };
 }
+
+/** Columns of every shape, and what our own exports write besides. */
+const ALWAYS_USED = ['source', 'split', 'extra', 'id'];
 
 const columnList = (row: Row) => Object.keys(row).slice(0, 12).map((column) => JSON.stringify(column.slice(0, 40))).join(', ') || '(none)';

@@ -4,6 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { readCsv } from './csv.ts';
 import { readFully, readUtf8, withFile } from './file-access.ts';
+import { refuseForeignText, refuseWebPage } from './foreign-files.ts';
+import { notJson, parseJson } from './json-text.ts';
 import { readJsonl } from './jsonl.ts';
 import { eachParquetRow, isParquet } from './parquet.ts';
 import { TastemakerError } from '#core/errors.ts';
@@ -20,6 +22,7 @@ const START = 1 << 16;
 const startOf = (file: string) => withFile(file, (fd, size) => {
   const bytes = new Uint8Array(Math.min(size, START));
   readFully(fd, bytes, 0, file);
+  refuseForeignText(bytes, file);
   return new TextDecoder().decode(bytes).replace(/^\ufeff/, '');
 });
 
@@ -48,12 +51,12 @@ function containerOf(file: string, start: string): RowContainer {
 function readList(file: string, visit: VisitRow): void {
   const { size } = fs.statSync(file);
   if (size > LIST_LIMIT) throw new TastemakerError('bad-file', `${file} is one JSON value of ${size} bytes; the limit is ${LIST_LIMIT}.`, 'Write one JSON object a line instead (jq -c ".[]" does that): lines are read one at a time.');
+  const text = readUtf8(file);
   let value: unknown;
   try {
-    value = JSON.parse(readUtf8(file));
+    value = parseJson(text);
   } catch (error) {
-    if (error instanceof TastemakerError) throw error;
-    throw new TastemakerError('bad-file', `${file} is not JSON: ${(error as Error).message.slice(0, 200)}.`, 'Write it as JSON lines (one object a line) or as one JSON list.');
+    throw new TastemakerError('bad-file', `${file} is not JSON: ${notJson(text.slice(0, START), error)}.`, 'Write it as JSON lines (one object a line) or as one JSON list.');
   }
   const rows = Array.isArray(value) ? value : [value];
   for (const [i, row] of rows.entries()) if (visit(row, i + 1, 'list') === false) return;
@@ -70,6 +73,7 @@ export async function eachRow(file: string, visit: VisitRow): Promise<RowError[]
   }
   const start = startOf(file);
   if (start.trim() === '' && start.length < START) throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it rows, such as {"prompt": "…", "chosen": "…", "rejected": "…"}, one a line.');
+  refuseWebPage(start, file);
   const container = containerOf(file, start);
   if (container === 'list') {
     readList(file, visit);

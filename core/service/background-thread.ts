@@ -52,7 +52,7 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
       read = await readAsMapped(file, kind, given, { format: wanted, decode: await decodeWith(tokenizer) });
     } catch (error) { // a file whose columns can be named is no lost cause: the person may map them
       if (!(error instanceof TastemakerError) || error.code === 'bad-file' || columns.length === 0) throw error;
-      read = { format: 'unknown', rows: [], errors: [{ line: 1, message: error.message }], warnings: [] };
+      read = { format: 'unknown', rows: [], errors: [{ line: 1, message: error.message }], warnings: [], notes: [] };
     }
     const { format, rows } = read, errors = [...read.errors];
     const project = openProject(folder, { write: false });

@@ -3,6 +3,7 @@
 import type { Message } from './preference.ts';
 import { badRow, isRow, isText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
+import { spokenText } from '#core/spelling.ts';
 
 const ROLES: Readonly<Record<string, Message['role']>> = {
   system: 'system', developer: 'system', user: 'user', human: 'user', prompter: 'user', assistant: 'assistant', gpt: 'assistant', chatgpt: 'assistant', bot: 'assistant', model: 'assistant',
@@ -35,11 +36,9 @@ export function messagesOf(value: unknown, field: string): Message[] {
   return value.map((message, i) => messageOf(message, `Message ${i + 1} of "${field}"`));
 }
 
-const SPEAKER = { system: 'System', user: 'User', assistant: 'Assistant' } as const;
-
-/** What stands for a conversation where only text can: what the user said, where that is all there is, else every message in turn with who said it. */
+/** What stands for a conversation where only text can; a prompt that says nothing is a bad row. */
 export function conversationText(messages: readonly Message[]): string {
-  const text = messages.length === 1 && messages[0]!.role === 'user' ? messages[0]!.content : messages.map(({ role, content }) => `${SPEAKER[role]}: ${content}`).join('\n\n');
+  const text = spokenText(messages);
   if (text.trim() === '') throw badRow('The prompt is empty.');
   return text;
 }

@@ -31,6 +31,14 @@ export interface Format {
   read(row: Row, line: number, context: ReadContext): PreferenceRow | PreferenceRow[];
   /** puts together what stands in several rows */
   gather?(rows: PreferenceRow[]): PreferenceRow[];
+  /** the columns that its rows use, the ones of every format (OWN_FIELDS) apart */
+  uses: readonly string[] | ((row: Row) => readonly string[]);
+  /** the part of a row that has columns of its own, and which of them are used */
+  inner?(row: Row): { row: Row; used: readonly string[] };
+  /** where the file says which answer is better by its place, so that the order in which they were shown is not in it */
+  bestFirst?: true;
+  /** its answers stay as they are, even where all of them begin with the prompt */
+  exact?: true;
   /** its texts are token ids: they are decoded after all rows are read */
   tokens?: true;
 }
@@ -69,9 +77,12 @@ export function listOf<T>(row: Row, field: string, is: (value: unknown) => value
   return value as T[];
 }
 
+/** A number that is written as text, as tables and some programs write it, is a number; all else stays what it is. */
+const numberFrom = (value: unknown): unknown => (isText(value) && /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value) ? Number(value) : value);
+
 /** A number that may be absent, null or empty, from `low` to `high`. */
 export function optionalNumber(row: Row, field: string, low = -Infinity, high = Infinity): number | null {
-  const value = row[field];
+  const value = numberFrom(row[field]);
   if (value === undefined || value === null || value === '') return null;
   if (typeof value !== 'number' || !Number.isFinite(value)) throw badRow(`"${field}" is not a number.`);
   if (value < low || value > high) throw badRow(`"${field}" is ${value}, not a number from ${low}${high === Infinity ? '' : ` to ${high}`}.`);
@@ -86,8 +97,11 @@ const isScalar = (value: unknown): value is string | number | boolean | null => 
 
 /** The plain values of a row that have no place of their own: all fields but the `used` ones, kept for the way back. */
 export function extraOf(row: Row, used: readonly string[]): Preference['extra'] {
-  return Object.fromEntries(Object.entries(row).filter((entry): entry is [string, string | number | boolean | null] => !used.includes(entry[0]) && isScalar(entry[1])));
+  const kept = Object.entries(row).filter((entry): entry is [string, string | number | boolean | null] => !used.includes(entry[0]) && isScalar(entry[1]));
+  return Object.fromEntries(kept.filter(([field, value]) => field !== MARGIN || (value !== null && value !== '')).map(([field, value]) => [field, field === MARGIN ? optionalNumber(row, MARGIN) : value]));
 }
+/** How much better the chosen answer is: a number, or the row is bad. */
+const MARGIN = 'margin';
 
 const SPLITS: Readonly<Record<string, Preference['split']>> = {
   train: 'train', training: 'train', validation: 'validation', valid: 'validation', valid1: 'validation', val: 'validation', dev: 'validation', valid2: 'test', test: 'test',
@@ -98,7 +112,7 @@ export const splitOf = (value: unknown): Preference['split'] => (isText(value) &
 /** What rows with a labeler have in every format that has no names of its own for it. */
 export const OWN_FIELDS = ['labeler', 'confidence', 'note', 'duration_ms', 'split', 'reference'] as const;
 export function ownFields(row: Row): Pick<Preference, 'labeler' | 'confidence' | 'note' | 'durationMs' | 'split' | 'reference'> {
-  const confidence = row['confidence'] ?? null;
+  const confidence = numberFrom(row['confidence']) ?? null;
   if (confidence !== null && !(isId(confidence) && confidence <= 9)) throw badRow('"confidence" is not a whole number from 1 to 9.');
   return { labeler: optionalText(row, 'labeler'), confidence, note: optionalText(row, 'note'), durationMs: optionalNumber(row, 'duration_ms', 0), split: splitOf(row['split']), reference: optionalText(row, 'reference') };
 }

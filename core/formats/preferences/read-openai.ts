@@ -71,7 +71,7 @@ function readSamples(row: Row, line: number): Preference {
 }
 
 export const OPENAI_FORMATS: readonly Format[] = [
-  { name: 'openai-comparisons', title: 'OpenAI 2020, comparisons', fits: (row) => isRow(row['info']) && Array.isArray(row['summaries']), read: readComparison },
-  { name: 'openai-axis', title: 'OpenAI 2020, ratings by axis', fits: (row) => isRow(row['info']) && isRow(row['summary']), read: readAxes },
-  { name: 'openai-samples', title: 'OpenAI 2020, samples', fits: (row) => 'context' in row && 'samples' in row, read: readSamples },
+  { name: 'openai-comparisons', title: 'OpenAI 2020, comparisons', fits: (row) => isRow(row['info']) && Array.isArray(row['summaries']), uses: ['info', 'summaries', 'choice', 'worker', 'extra'], read: readComparison },
+  { name: 'openai-axis', title: 'OpenAI 2020, ratings by axis', fits: (row) => isRow(row['info']) && isRow(row['summary']), uses: ['info', 'summary', 'worker'], read: readAxes },
+  { name: 'openai-samples', title: 'OpenAI 2020, samples', fits: (row) => 'context' in row && 'samples' in row, uses: ['context', 'samples', 'ref', 'extra_fields'], read: readSamples },
 ];

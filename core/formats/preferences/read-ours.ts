@@ -1,8 +1,9 @@
 // Our own files: several completions with ranks, by text or by number, with everything that a preference may have.
 
+import { checkAgrees } from './asked.ts';
 import { conversationText, messagesOf } from './conversation.ts';
 import { answer, cutsCharacter, extraOf, isId, listOf, optionalNumber, OWN_FIELDS, ownFields, preference, textOf } from './format.ts';
-import type { Format, NumberedRanking } from './format.ts';
+import type { Format, NumberedRanking, ReadContext } from './format.ts';
 import type { Answer, Preference } from './preference.ts';
 import { readPair } from './read-pairs.ts';
 import { badRow, isRow, isText, optionalText, requiredText } from '#core/formats/rows.ts';
@@ -70,11 +71,12 @@ function markOf(entry: Row, where: string, answers: readonly Answer[]): Preferen
 const USED = ['prompt', 'messages', 'completions', 'ranks', 'writers', 'token_ids', 'ratings', 'marks', 'extra', ...OWN_FIELDS];
 
 /** A row of ours; {"prompt", "chosen", "rejected"} may stand among them. */
-function readOurs(row: Row, line: number): Preference | NumberedRanking {
-  if ('chosen' in row || 'rejected' in row) return readPair(row, line);
+function readOurs(row: Row, line: number, context: ReadContext): Preference | NumberedRanking {
+  if ('chosen' in row || 'rejected' in row) return readPair(row, line, context);
   if ('completion_ids' in row || 'prompt_id' in row) return readNumbered(row, line);
   const messages = row['messages'] === undefined || row['messages'] === null ? null : messagesOf(row['messages'], 'messages');
-  const prompt = messages && row['prompt'] === undefined ? conversationText(messages) : requiredText(row, 'prompt');
+  const prompt = messages && (row['prompt'] === undefined || row['prompt'] === null) ? conversationText(messages) : requiredText(row, 'prompt');
+  if (messages) checkAgrees(prompt, messages, '"messages"');
   const answers = answersOf(row);
   return preference({
     line, prompt, messages, answers, ...ownFields(row),
@@ -125,7 +127,7 @@ function gatherUnpaired(rows: Preference[]): Preference[] {
 }
 
 export const OUR_FORMATS: readonly Format[] = [
-  { name: 'tastemaker', title: 'Tastemaker', fits: (row) => ('completions' in row && 'ranks' in row) || 'completion_ids' in row, read: readOurs },
-  { name: 'trl-unpaired', title: 'TRL, answers that are good or bad', fits: (row) => 'completion' in row && 'label' in row && 'prompt' in row && !('chosen' in row), read: readUnpaired, gather: (rows) => gatherUnpaired(rows as Preference[]) },
-  { name: 'trl-stepwise', title: 'TRL, steps that are right or wrong', fits: (row) => Array.isArray(row['completions']) && Array.isArray(row['labels']) && !('ranks' in row), read: readSteps },
+  { name: 'tastemaker', title: 'Tastemaker', fits: (row) => ('completions' in row && 'ranks' in row) || 'completion_ids' in row, uses: (row) => ('chosen' in row ? ['prompt', 'chosen', 'rejected'] : [...USED, 'prompt_id', 'completion_ids']), exact: true, read: readOurs },
+  { name: 'trl-unpaired', title: 'TRL, answers that are good or bad', fits: (row) => 'completion' in row && 'label' in row && 'prompt' in row && !('chosen' in row), bestFirst: true, uses: ['prompt', 'completion', 'label'], read: readUnpaired, gather: (rows) => gatherUnpaired(rows as Preference[]) },
+  { name: 'trl-stepwise', title: 'TRL, steps that are right or wrong', fits: (row) => Array.isArray(row['completions']) && Array.isArray(row['labels']) && !('ranks' in row), uses: ['prompt', 'completions', 'labels'], exact: true, read: readSteps },
 ];

@@ -1,15 +1,18 @@
 // Reading a file of preference data: which format it is in, its rows as records, and what is wrong with which row.
 
-import { isNumbered } from './format.ts';
-import type { Format, PreferenceRow } from './format.ts';
+import { SYSTEM_COLUMNS, withoutPrompt, withSystem } from './asked.ts';
+import { isNumbered, OWN_FIELDS } from './format.ts';
+import type { Format, PreferenceRow, ReadContext } from './format.ts';
 import { FORMATS } from './formats.ts';
 import { fieldsOfCells } from './table-cells.ts';
 import { decodeRows } from './read-token-ids.ts';
 import type { Decode } from './read-token-ids.ts';
+import type { Preference } from './preference.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { eachRow } from '#core/formats/row-source.ts';
-import { asRow, isRow, mapRow } from '#core/formats/rows.ts';
+import { asRow, isRow, isText, mapRow } from '#core/formats/rows.ts';
 import type { Row, RowError } from '#core/formats/rows.ts';
+import { watchColumns } from '#core/formats/unused-columns.ts';
 
 export interface ReadPreferences {
   /** the name of the format that the file was read in */
@@ -19,6 +22,8 @@ export interface ReadPreferences {
   errors: RowError[];
   /** what is doubtful in rows that were taken */
   warnings: RowError[];
+  /** what is to be said of the file as a whole */
+  notes: string[];
 }
 
 export interface ReadOptions {
@@ -55,11 +60,21 @@ export function detectFormat(rows: readonly unknown[]): Format | null {
   return best.count > 0 ? best.format : null;
 }
 
-function nothingFits(file: string, rows: readonly unknown[]): TastemakerError {
-  const row = rows.find(isRow);
-  const seen = row ? `its rows have the fields ${Object.keys(row).slice(0, 12).map((field) => JSON.stringify(field.slice(0, 40))).join(', ') || '(none)'}` : 'it has no rows that are objects';
-  return new TastemakerError('bad-data', `${file} is preference data in no format that is known: ${seen}.`, `Name the columns that hold prompt, chosen and rejected (--map prompt=COLUMN), or name its format, one of: ${namesOf()}.`);
+function nothingFits(file: string, rows: readonly { value: unknown; line: number }[]): TastemakerError {
+  const found = rows.find(({ value }) => isRow(value)), names = `Name the columns that hold prompt, chosen and rejected (--map prompt=COLUMN), or name its format, one of: ${namesOf()}.`;
+  if (!found) {
+    const first = rows[0], what = first === undefined ? 'it has no rows' : `its row ${first.line} is ${Array.isArray(first.value) ? 'a list' : first.value === null ? 'null' : `a ${isText(first.value) ? 'text' : typeof first.value}`}, not an object`;
+    return new TastemakerError('bad-data', `${file} is preference data in no format that is known: ${what}.`, 'Write one JSON object a line, such as {"prompt": "…", "chosen": "…", "rejected": "…"}.');
+  }
+  const row = found.value as Row, fields = Object.keys(row), wrapped = rows.length === 1 ? fields.find((field) => Array.isArray(row[field]) && row[field].length > 0 && row[field].every(isRow)) : undefined;
+  const seen = `its rows have the fields ${fields.slice(0, 12).map((field) => JSON.stringify(field.slice(0, 40))).join(', ') || '(none)'}`;
+  return new TastemakerError('bad-data', `${file} is preference data in no format that is known: ${seen}.`, wrapped === undefined ? names : `The rows seem to be the list "${wrapped}": write it alone (jq -c '.[${JSON.stringify(wrapped)}][]' does that).`);
 }
+
+/** No row could be read, so nothing says what the file is: the first row's own error does. */
+const nothingRead = (file: string, [first, ...others]: readonly RowError[]): TastemakerError => new TastemakerError(
+  'bad-data', `No row of ${file} can be read. Line ${first!.line}: ${first!.message.replace(/\.$/, '')}${others.length > 0 ? ` (and so on: ${others.length + 1} lines)` : ''}.`, 'Correct the file: one JSON object a line in UTF-8, a JSON list, a table with a header, or Parquet.',
+);
 
 /** Half characters cannot be stored; lengths and offsets stay as they are. */
 function wellFormed(row: PreferenceRow): PreferenceRow {
@@ -72,6 +87,60 @@ function wellFormed(row: PreferenceRow): PreferenceRow {
   };
 }
 
+const REPEATED = 'all of its answers begin with the prompt once more';
+
+/** The row with a system message of its own column as part of the conversation, and without a prompt that all its answers repeat. */
+function straightened(row: PreferenceRow, from: Row, { exact, tokens }: Format, { warn }: ReadContext): PreferenceRow {
+  if (isNumbered(row) || tokens) return row;
+  const asked = withSystem(row, SYSTEM_COLUMNS.some((column) => from[column] !== undefined) || !isRow(from['data']) ? from : from['data']);
+  const extra = Object.fromEntries(Object.entries(row.extra).filter(([field]) => !SYSTEM_COLUMNS.includes(field as never)));
+  const rests = withoutPrompt(row.messages?.findLast(({ role }) => role === 'user')?.content ?? row.prompt, row.answers.map(({ text }) => text));
+  const isKept = exact || row.marks.length > 0;
+  if (rests) warn(isKept ? `${REPEATED}; they are taken as they are.` : `${REPEATED}; it was taken off.`);
+  return { ...row, ...asked, extra, answers: rests && !isKept ? row.answers.map((answer, i) => ({ ...answer, text: rests[i]! })) : row.answers };
+}
+
+/** So many rankings in the order in which the answers were shown are no chance. */
+const TOO_MANY_SHOWN = 10;
+
+/** Says so where every ranking equals the order in which its answers stand: an order of preference that was lost on the way looks like that. */
+function shownOrderNotes(ranked: readonly (readonly number[])[]): string[] {
+  const isShown = (ranks: readonly number[]) => ranks.every((rank, i) => i === 0 || rank >= ranks[i - 1]!) && ranks.at(-1)! > ranks[0]!;
+  if (ranked.length < TOO_MANY_SHOWN || !ranked.every(isShown)) return [];
+  return [`All ${ranked.length} rankings equal the order in which the answers were shown: the first is always the best. An order of preference that was lost on the way looks like that.`];
+}
+
+/** Reads rows one by one, in a format that is decided on already. */
+function rowReader(format: Format, { rows, errors, warnings }: Pick<ReadPreferences, 'rows' | 'errors' | 'warnings'>) {
+  const ranked: (readonly number[])[] = [], columns = watchColumns();
+  const context = (line: number): ReadContext => ({ warn: (message) => warnings.push({ line, message: `${message[0]!.toUpperCase()}${message.slice(1)}` }) });
+  const see = (row: Row, found: readonly PreferenceRow[]) => {
+    const says = found.filter((one): one is Preference => !isNumbered(one)), extra: Row = Object.assign({}, ...says.map((one) => one.extra)) as Row;
+    // the column of the prompt or of an answer may be called anything
+    const isTold = (value: unknown) => isText(value) && says.some(({ prompt, answers }) => value === prompt || answers.some(({ text }) => text === value));
+    const look = (part: Row, used: readonly string[]) => columns.see(part, [...used, ...OWN_FIELDS, ...SYSTEM_COLUMNS, 'id', ...Object.keys(part).filter((field) => isTold(part[field]))], extra);
+    look(row, typeof format.uses === 'function' ? format.uses(row) : format.uses);
+    const inner = format.inner?.(row);
+    if (inner) look(inner.row, inner.used);
+    if (!format.bestFirst && !('chosen' in row)) ranked.push(...found.flatMap(({ ranks }) => (ranks && ranks.length > 1 ? [ranks] : [])));
+  };
+  return {
+    read: (value: unknown, line: number) => {
+      const before = warnings.length;
+      try {
+        const row = asRow(value), found = format.read(row, line, context(line)), all = (Array.isArray(found) ? found : [found]).map((one) => wellFormed(straightened(one, row, format, context(line))));
+        see(row, all);
+        rows.push(...all);
+      } catch (error) {
+        if (!(error instanceof TastemakerError)) throw error;
+        warnings.length = before; // a row that is left out is not doubtful
+        errors.push({ line, message: error.message });
+      }
+    },
+    notes: () => [...shownOrderNotes(ranked), ...columns.notes()],
+  };
+}
+
 /**
  * Reads JSON lines, one JSON list, a table (.csv, .tsv) or Parquet in any of `FORMATS`. A bad row is left out and named.
  * Throws 'bad-file' where the file cannot be read, 'bad-data' where no format fits, 'bad-argument' for a format or field
@@ -79,45 +148,35 @@ function wellFormed(row: PreferenceRow): PreferenceRow {
  */
 export async function readPreferences(file: string, { format: name = 'auto', map = {}, decode = null }: ReadOptions = {}): Promise<ReadPreferences> {
   mapRow(null, map, PREFERENCE_FIELDS); // a wrong map is one error, not one a row
-  let format = name === 'auto' ? null : formatNamed(name);
+  const wanted = name === 'auto' ? null : formatNamed(name);
   const rows: PreferenceRow[] = [], errors: RowError[] = [], warnings: RowError[] = [];
   const waiting: { value: unknown; line: number }[] = [];
-  const read = (value: unknown, line: number) => {
-    try {
-      const found = format!.read(asRow(value), line, { warn: (message) => warnings.push({ line, message }) });
-      rows.push(...(Array.isArray(found) ? found : [found]).map(wellFormed));
-    } catch (error) {
-      if (!(error instanceof TastemakerError)) throw error;
-      errors.push({ line, message: error.message });
-    }
-  };
+  let decided: { format: Format; reader: ReturnType<typeof rowReader> } | null = null;
   const decide = () => {
-    const seen = waiting.map(({ value }) => value);
-    format ??= detectFormat(seen);
-    if (!format) throw nothingFits(file, seen);
+    const format = wanted ?? detectFormat(waiting.map(({ value }) => value));
+    if (!format) throw nothingFits(file, waiting);
     if (format.tokens && !decode) throw new TastemakerError('bad-argument', `${file} holds token ids, and no tokenizer is given that makes texts of them.`, 'Name the folder of a model with the tokenizer that made them: `tastemaker import rankings FILE --tokenizer FOLDER` (GPT-2\'s, for OpenAI\'s files).');
-    for (const { value, line } of waiting.splice(0)) read(value, line);
+    const reader = rowReader(format, { rows, errors, warnings });
+    for (const { value, line } of waiting.splice(0)) reader.read(value, line);
+    return { format, reader };
   };
-  let isDecided = false;
   const bad = await eachRow(file, (given, line, container) => {
     const mapped = mapRow(given, map, PREFERENCE_FIELDS);
     const value = container === 'table' && isRow(mapped) ? fieldsOfCells(mapped) : mapped;
-    if (isDecided) return read(value, line);
+    if (decided) return decided.reader.read(value, line);
     waiting.push({ value, line });
-    if (waiting.length < LOOKED_AT) return;
-    decide();
-    isDecided = true;
+    if (waiting.length >= LOOKED_AT) decided = decide();
   });
+  if (!decided && waiting.length === 0 && bad.length > 0) throw nothingRead(file, bad);
+  const { format, reader } = decided ?? decide();
   errors.push(...bad);
-  if (!isDecided && (waiting.length > 0 || errors.length === 0)) decide();
-  let kept = format?.gather ? format.gather(rows) : rows;
-  if (format?.tokens) {
+  let kept = format.gather ? format.gather(rows) : rows;
+  if (format.tokens) {
     const decoded = await decodeRows(kept, decode!);
     kept = decoded.rows;
     errors.push(...decoded.errors);
   }
-  if (format === null) throw nothingFits(file, []);
-  return { format: format.name, rows: kept, errors: errors.sort((a, b) => a.line - b.line), warnings };
+  return { format: format.name, rows: kept, errors: errors.sort((a, b) => a.line - b.line), warnings, notes: reader.notes() };
 }
 
 /** The fields of the first rows, as the map would name them. */

@@ -117,5 +117,5 @@ function readPassage(row: Row, line: number): Preference[] {
 }
 
 export const SQUALITY_FORMATS: readonly Format[] = [
-  { name: 'squality', title: 'SQuALITY, human evaluation', fits: (row) => 'passage-id' in row && isRow(row['questions']), read: readPassage },
+  { name: 'squality', title: 'SQuALITY, human evaluation', fits: (row) => 'passage-id' in row && isRow(row['questions']), uses: ['passage-id', 'questions'], exact: true, read: readPassage },
 ];

@@ -44,7 +44,7 @@ function readLabel(row: Row, line: number): OfTokens {
 }
 
 export const TOKEN_FORMATS: readonly Format[] = [
-  { name: 'openai-2019', title: 'OpenAI 2019, token ids', fits: (row) => Array.isArray(row['query']) && ('sample' in row || 'sample0' in row), read: readLabel, tokens: true },
+  { name: 'openai-2019', title: 'OpenAI 2019, token ids', fits: (row) => Array.isArray(row['query']) && ('sample' in row || 'sample0' in row), uses: (row) => ['query', 'best', ...Object.keys(row).filter((field) => SAMPLE.test(field))], read: readLabel, tokens: true },
 ];
 
 const AT_ONCE = 2000;

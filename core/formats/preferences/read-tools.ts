@@ -198,10 +198,24 @@ function readArgilla1(row: Row, line: number, context: ReadContext): Preference[
   return isFull(id) || typeof id === 'number' ? read.map((one) => ({ ...one, extra: { id, ...one.extra } })) : read;
 }
 
+/** What Label Studio writes around a task's data. */
+const TASK = [
+  'id', 'data', 'annotations', 'completions', 'predictions', 'meta', 'created_at', 'updated_at', 'inner_id', 'total_annotations', 'cancelled_annotations', 'total_predictions', 'comment_count',
+  'unresolved_comment_count', 'last_comment_updated_at', 'project', 'updated_by', 'comment_authors', 'file_upload', 'drafts', 'is_labeled', 'overlap', 'avg_lead_time', 'draft_exists',
+];
+/** A task's data: the list that is ranked, the sides that are compared, and the split. */
+const innerOf = (row: Row, sides: readonly string[]) => ({ row: row['data'] as Row, used: [...sides, 'split', ...(itemsOf(row['data'] as Row)?.slice(0, 1) as string[] | undefined ?? [])] });
+/** What Argilla writes of its own, and the answers. */
+const usedByArgilla = (row: Row): string[] => {
+  const question = questionOf2(row) ?? questionOf1(row) ?? '';
+  const own = Object.keys(row).filter((field) => field === question || field.startsWith(`${question}.`) || field.startsWith(`${question}-`) || field.startsWith('metadata') || field.startsWith('vectors'));
+  return [...own, 'id', 'status', '_server_id', 'external_id', ...Object.keys(row).filter((field) => isText(row[field]) && ANSWER_FIELD.test(field))];
+};
+
 const isTask = (row: Row) => isRow(row['data']) && Array.isArray(row['annotations']);
 export const TOOL_FORMATS: readonly Format[] = [
-  { name: 'label-studio-ranker', title: 'Label Studio, ranker', fits: (row) => isTask(row) && !hasResult(row, 'pairwise') && (hasResult(row, 'ranker') || itemsOf(row['data'] as Row) !== undefined), read: readRanker },
-  { name: 'label-studio-pairwise', title: 'Label Studio, pairwise', fits: (row) => isTask(row) && (hasResult(row, 'pairwise') || (!hasResult(row, 'ranker') && itemsOf(row['data'] as Row) === undefined)), read: readPairwise },
-  { name: 'argilla-2', title: 'Argilla 2, flattened', fits: (row) => questionOf2(row) !== undefined, read: readArgilla2 },
-  { name: 'argilla-1', title: 'Argilla 1', fits: (row) => questionOf2(row) === undefined && questionOf1(row) !== undefined, read: readArgilla1 },
+  { name: 'label-studio-ranker', title: 'Label Studio, ranker', fits: (row) => isTask(row) && !hasResult(row, 'pairwise') && (hasResult(row, 'ranker') || itemsOf(row['data'] as Row) !== undefined), uses: TASK, inner: (row) => innerOf(row, []), read: readRanker },
+  { name: 'label-studio-pairwise', title: 'Label Studio, pairwise', fits: (row) => isTask(row) && (hasResult(row, 'pairwise') || (!hasResult(row, 'ranker') && itemsOf(row['data'] as Row) === undefined)), uses: TASK, inner: (row) => innerOf(row, sidesOf(taskOf(row))), read: readPairwise },
+  { name: 'argilla-2', title: 'Argilla 2, flattened', fits: (row) => questionOf2(row) !== undefined, uses: usedByArgilla, read: readArgilla2 },
+  { name: 'argilla-1', title: 'Argilla 1', fits: (row) => questionOf2(row) === undefined && questionOf1(row) !== undefined, uses: usedByArgilla, read: readArgilla1 },
 ];

@@ -48,12 +48,12 @@ interface Court { know: LookUp; options: ImportOptions; project: Project; seen: 
 
 const JUDGES: { [K in ImportKind]: (row: never, court: Court) => Judgement } = {
   prompts: ({ text, messages }: PromptRow, { know }) => ({ problem: null, known: know.prompt(text, messages) !== undefined, key: JSON.stringify([text, messages]) }),
-  completions: ({ prompt, completion, policy }: CompletionRow, { know, options: { addPrompts, anyPolicy, hints } }) => {
-    const promptId = know.prompt(prompt, null), policyId = policy === null ? null : know.policyId(policy);
+  completions: ({ prompt, messages, completion, policy }: CompletionRow, { know, options: { addPrompts, anyPolicy, hints } }) => {
+    const promptId = know.prompt(prompt, messages), policyId = policy === null ? null : know.policyId(policy);
     const problem = promptId === undefined && !addPrompts ? `The project does not have its prompt (${hints.prompt}).`
       : policyId === undefined && !anyPolicy ? `The project has no policy "${policy}" (${hints.policy}).` : null;
     const known = promptId !== undefined && know.completions(promptId).some((one) => one.text === completion && one.policyId === (policyId ?? null) && (one.policyId !== null || one.writer === policy));
-    return { problem, known, key: JSON.stringify([prompt, policy, completion]) };
+    return { problem, known, key: JSON.stringify([prompt, messages, policy, completion]) };
   },
   rankings: (row: PreferenceRow, { know, options, project, seen }) => judgeRow(row, know, options, project, seen),
 };
@@ -112,7 +112,7 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
 const WRITERS: { [K in ImportKind]: (project: Project, rows: never, know: LookUp, options: ImportOptions) => void } = {
   prompts: (project, rows: PromptRow[], _know, { split }) => importPrompts(project, rows.map((row) => ({ ...row, split: split(row.text, row.split) }))),
   completions: (project, rows: CompletionRow[], know, { split, source }) => {
-    const { ids } = importPrompts(project, rows.map(({ prompt: text }) => ({ text, split: split(text, null), source })));
+    const { ids } = importPrompts(project, rows.map(({ prompt: text, messages }) => ({ text, messages, split: split(text, null), source })));
     addCompletions(project, rows.map(({ completion, policy }, i) => importedCompletion(ids[i]!, completion, (policy === null ? null : know.policyId(policy)) ?? null, policy)));
   },
   rankings: writeRows,

@@ -22,6 +22,8 @@ export interface ReadImport<K extends ImportKind = ImportKind> {
   errors: RowError[];
   /** what is doubtful in rows that are taken all the same */
   warnings: RowError[];
+  /** what is to be said of the file as a whole */
+  notes: string[];
 }
 
 export interface ImportFormat {
@@ -37,12 +39,12 @@ const byPrompt = <T>(rows: readonly T[], promptOf: (row: T) => string | number):
 
 const READERS: { [K in ImportKind]: (file: string, map: Columns, format: ImportFormat) => Promise<ReadImport<K>> } = {
   prompts: async (file, map) => {
-    const { prompts, errors, format } = readPrompts(file, Object.keys(map).length > 0 ? { map } : {});
-    return { format, rows: prompts, errors, warnings: [] };
+    const { prompts, ...read } = await readPrompts(file, Object.keys(map).length > 0 ? { map } : {});
+    return { ...read, rows: prompts, warnings: [] };
   },
   completions: async (file, map) => {
-    const { completions, errors } = readCompletions(file, { map });
-    return { format: 'completions', rows: byPrompt(completions, (row) => row.prompt), errors, warnings: [] };
+    const { completions, ...read } = await readCompletions(file, { map });
+    return { ...read, format: 'completions', rows: byPrompt(completions, (row) => row.prompt) };
   },
   rankings: async (file, map, { format = 'auto', decode = null }) => {
     const read = await readPreferences(file, { map, format, decode });
@@ -75,7 +77,7 @@ export function guessMap(kind: ImportKind, columns: readonly string[]): Record<s
 
 /** The file's columns, and the map that is meant: the one given, or what the names of the columns say. */
 export async function columnsAndMap(file: string, kind: ImportKind, given: Columns): Promise<{ columns: string[]; map: Record<string, string>; isGuess: boolean }> {
-  const columns = kind === 'rankings' ? await preferenceColumns(file) : readColumns(file), guessed = guessMap(kind, columns);
+  const columns = kind === 'rankings' ? await preferenceColumns(file) : await readColumns(file), guessed = guessMap(kind, columns);
   const map = Object.keys(given).length > 0 ? { ...given } : guessed;
   return { columns, map, isGuess: Object.keys(map).length === Object.keys(guessed).length && Object.entries(guessed).every(([field, column]) => map[field] === column) };
 }

@@ -28,7 +28,7 @@ describe('reading', () => {
     expect(rows).toEqual([1, 4]);
     expect(errors.map(({ line }) => line)).toEqual([2, 3, 4, 6]);
     expect(errors.map(({ message }) => message)).toEqual([
-      'The line is not valid UTF-8.', expect.stringMatching(/^The line is not JSON: (?!.*\(line)/), '"a" is not a number.', expect.stringContaining('may be cut off'),
+      'The line is not valid UTF-8: byte 2 is 0xff (it may be Latin-1 or Windows-1252).', expect.stringMatching(/^The line is not JSON: (?!.*\(line)/), '"a" is not a number.', expect.stringContaining('may be cut off'),
     ]);
   });
 

@@ -9,12 +9,15 @@ import { errorOf, fileWith, shared, temporaryFolder } from './folder.ts';
 const lines = (...rows: unknown[]) => rows.map((row) => JSON.stringify(row)).join('\n') + '\n';
 const read = (content: string, name = 'p.jsonl', map?: Record<string, string>) => readPrompts(fileWith(content, name), map && { map });
 
+/** The error of a reading that is refused. */
+const refusal = (reading: Promise<unknown>) => reading.then(() => expect.fail('nothing was refused'), (thrown: unknown) => errorOf(() => { throw thrown; }));
+
 /** What a row is that says nothing but its text. */
 const plain = { messages: null, reference: null, source: 'p.jsonl', split: null, extra: null };
 
 describe('what a file is taken for', () => {
-  test('rows with a prompt, with a reference under any of its names', () => {
-    const { prompts, errors, format } = read(lines(
+  test('rows with a prompt, with a reference under any of its names', async () => {
+    const { prompts, errors, format } = await read(lines(
       { prompt: 'a' }, { prompt: 'b', reference: 'r' }, { prompt: 'c', completion: ' s' }, { prompt: 'd', target: ['t', 'u'], source: 'here' }, { prompt: '' }, { prompt: 3 }, 'text',
     ));
     expect(format).toBe('prompt');
@@ -24,9 +27,9 @@ describe('what a file is taken for', () => {
     expect(errors.map(({ line }) => line)).toEqual([5, 6, 7]);
   });
 
-  test('posts become the prompt of the paper, letter by letter', () => {
+  test('posts become the prompt of the paper, letter by letter', async () => {
     const post = { subreddit: 'tifu', title: 'Late again', post: 'My cat ate my badge.\nSo I was late.' };
-    const { prompts, format } = read(lines({ ...post, summary: 'Cat ate badge.' }, post));
+    const { prompts, format } = await read(lines({ ...post, summary: 'Cat ate badge.' }, post));
     expect(format).toBe('tldr');
     expect(prompts[0]).toEqual({
       ...plain, text: 'SUBREDDIT: r/tifu\n\nTITLE: Late again\n\nPOST: My cat ate my badge.\nSo I was late.\n\nTL;DR:', reference: 'Cat ate badge.',
@@ -34,39 +37,39 @@ describe('what a file is taken for', () => {
     expect(prompts[1]!.reference).toBeNull();
     expect(parseTldrPrompt(prompts[0]!.text)).toEqual(post);
     expect(parseTldrPrompt('What is new?')).toBeNull();
-    expect(read('subreddit,title,post\ntifu,T,"P\n\nQ"\n', 'p.csv')).toMatchObject({ format: 'csv tldr', prompts: [{ text: tldrPrompt({ subreddit: 'tifu', title: 'T', post: 'P\n\nQ' }) }] });
+    expect(await read('subreddit,title,post\ntifu,T,"P\n\nQ"\n', 'p.csv')).toMatchObject({ format: 'csv tldr', prompts: [{ text: tldrPrompt({ subreddit: 'tifu', title: 'T', post: 'P\n\nQ' }) }] });
   });
 
-  test('papers become their abstract, with the first target as reference', () => {
-    const { prompts, errors, format } = read(lines({ source: ['One.', 'Two.'], target: ['T', 'U'], paper_id: 'x' }, { source: [], target: ['T'] }, { source: 'One', target: [] }));
+  test('papers become their abstract, with the first target as reference', async () => {
+    const { prompts, errors, format } = await read(lines({ source: ['One.', 'Two.'], target: ['T', 'U'], paper_id: 'x' }, { source: [], target: ['T'] }, { source: 'One', target: [] }));
     expect([format, prompts]).toEqual(['scitldr', [{ ...plain, text: 'One. Two.\n\nTL;DR:', reference: 'T' }]]);
     expect(errors.map(({ line }) => line)).toEqual([2, 3]);
   });
 
-  test('plain lines, also where the first looks like a header or like JSON', () => {
-    expect(read('\ufeffWrite a poem.\r\n\r\nText, please\n', 'p.txt')).toEqual({
-      prompts: [{ ...plain, text: 'Write a poem.', source: 'p.txt' }, { ...plain, text: 'Text, please', source: 'p.txt' }], errors: [], format: 'text',
+  test('plain lines, also where the first looks like a header or like JSON', async () => {
+    expect(await read('\ufeffWrite a poem.\r\n\r\nText, please\n', 'p.txt')).toEqual({
+      prompts: [{ ...plain, text: 'Write a poem.', source: 'p.txt' }, { ...plain, text: 'Text, please', source: 'p.txt' }], errors: [], format: 'text', notes: [],
     });
-    expect(read('text\nmore\n', 'p.txt').prompts.length).toBe(2);
-    expect(read('{curly} braces\nmore\n', 'p.txt').prompts.length).toBe(2);
-    expect(read(lines({ prompt: 'a' }), 'p.txt').format).toBe('prompt'); // the content decides
-    expect(read('One.\nTwo.\n', 'p').format).toBe('text');
+    expect((await read('text\nmore\n', 'p.txt')).prompts.length).toBe(2);
+    expect((await read('{curly} braces\nmore\n', 'p.txt')).prompts.length).toBe(2);
+    expect((await read(lines({ prompt: 'a' }), 'p.txt')).format).toBe('prompt'); // the content decides
+    expect((await read('One.\nTwo.\n', 'p')).format).toBe('text');
   });
 
-  test('tables by their column, with or without the ending', () => {
+  test('tables by their column, with or without the ending', async () => {
     for (const name of ['p.csv', 'p']) {
-      expect(read('id,prompt,reference\n1,"a, b",r\n2,c,\n3,,r\n', name)).toEqual({
+      expect(await read('id,prompt,reference\n1,"a, b",r\n2,c,\n3,,r\n', name)).toEqual({
         format: 'csv prompt',
         prompts: [{ ...plain, text: 'a, b', reference: 'r', source: name }, { ...plain, text: 'c', source: name }],
-        errors: [{ line: 4, message: '"prompt" is empty.' }],
+        errors: [{ line: 4, message: '"prompt" is empty.' }], notes: [],
       });
     }
-    expect(read('text\tid\nhello, you\t1\n', 'p.tsv').prompts[0]!.text).toBe('hello, you');
+    expect((await read('text\tid\nhello, you\t1\n', 'p.tsv')).prompts[0]!.text).toBe('hello, you');
   });
 
-  test('conversations: the last answer is the reference', () => {
+  test('conversations: the last answer is the reference', async () => {
     const system = { role: 'system', content: 'Be brief.' }, user = { role: 'user', content: 'Why?' }, assistant = { role: 'assistant', content: 'So.' };
-    const { prompts, errors, format } = read(lines(
+    const { prompts, errors, format } = await read(lines(
       { messages: [user, assistant], split: 'valid', extra: { id: 7, tags: [] }, source: 's' }, { prompt: [system, user], reference: 'r' }, { prompt: [user], completion: [assistant] }, { conversations: [], messages: [user, assistant, { from: 'human', value: 'And?' }] },
       { messages: [assistant] }, { messages: [{ role: 'tool', content: 'x' }] }, { messages: [{ role: 'user', content: ' ' }] }, { messages: 'text' },
     ));
@@ -78,39 +81,41 @@ describe('what a file is taken for', () => {
     expect(errors).toEqual([
       { line: 5, message: 'The conversation is an answer without a question.' }, { line: 6, message: expect.stringContaining('role "tool"') }, { line: 7, message: 'The prompt is empty.' }, { line: 8, message: expect.stringContaining('"prompt" is missing') },
     ]);
-    expect(read(lines({ prompt: 'plain' }, { prompt: [user] }, { prompt: [] }), 'p.jsonl')).toMatchObject({ format: 'prompt', prompts: [{ text: 'plain', messages: null }, { text: 'Why?', messages: [user] }], errors: [{ line: 3, message: '"prompt" is not text.' }] });
+    expect(await read(lines({ prompt: 'plain' }, { prompt: [user] }, { prompt: [] }), 'p.jsonl')).toMatchObject({ format: 'prompt', prompts: [{ text: 'plain', messages: null }, { text: 'Why?', messages: [user] }], errors: [{ line: 3, message: '"prompt" is not text.' }] });
   });
 
-  test('a map names other columns', () => {
+  test('a map names other columns', async () => {
     const map = { text: 'question', reference: 'ideal', source: 'site' };
     const wanted = [{ text: 'q', reference: 'i', source: 's' }];
-    expect(read(lines({ question: 'q', ideal: 'i', site: 's', prompt: 'other' }), 'p.jsonl', map)).toMatchObject({ format: 'mapped', prompts: wanted });
-    expect(read('question,ideal,site\nq,i,s\n', 'p', map)).toMatchObject({ format: 'csv mapped', prompts: wanted });
-    expect(read(lines({ other: 'q' }), 'p.jsonl', map).errors).toMatchObject([{ line: 1, message: expect.stringContaining('"other"') }]);
-    expect(errorOf(() => read('x', 'p', { colour: 'x' })).message).toContain('"colour"');
-    expect(errorOf(() => read('x', 'p', { reference: 'x' })).code).toBe('bad-argument');
+    expect(await read(lines({ question: 'q', ideal: 'i', site: 's', prompt: 'other' }), 'p.jsonl', map)).toMatchObject({ format: 'mapped', prompts: wanted });
+    expect(await read('question,ideal,site\nq,i,s\n', 'p', map)).toMatchObject({ format: 'csv mapped', prompts: wanted });
+    expect((await read(lines({ other: 'q' }), 'p.jsonl', map)).errors).toMatchObject([{ line: 1, message: expect.stringContaining('"other"') }]);
+    expect((await refusal(read('x', 'p', { colour: 'x' }))).message).toContain('"colour"');
+    expect((await refusal(read('x', 'p', { reference: 'x' }))).code).toBe('bad-argument');
   });
 
-  test('files that hold no prompt say what was found, every shape that works, and what to do', () => {
-    const error = errorOf(() => read(lines({ question: 'q', answer: 'a' })));
+  test('files that hold no prompt say what was found, every shape that works, and what to do', async () => {
+    const error = (await refusal(read(lines({ question: 'q', answer: 'a' }))));
     expect(error.code).toBe('bad-data');
     expect(error.message).toMatch(/line 1: .*"question", "answer"/);
     expect(error.hint).toContain('--map');
     const binary = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 0xff]);
-    for (const act of [() => read(lines({ question: 'q' })), () => read('id,colour\n1,2\n', 'p.csv'), () => read('id,colour\n', 'p.csv'), () => readPrompts(fileWith(binary, 'p.png')), () => read('{\n "prompt": "a"\n}\n', 'p.json')]) {
-      for (const shape of ['{"prompt"}', '{"subreddit", "title", "post"}', '"source"', '.csv', '.txt']) expect(errorOf(act).message).toContain(shape);
+    for (const act of [() => read(lines({ question: 'q' })), () => read('id,colour\n1,2\n', 'p.csv'), () => read('id,colour\n', 'p.csv'), () => read('[]', 'p.json'), () => readPrompts(fileWith('words', 'p.doc'))]) {
+      for (const shape of ['{"prompt"}', '{"subreddit", "title", "post"}', '"source"', '.csv', '.txt']) expect((await refusal(act())).message).toContain(shape);
     }
-    expect(errorOf(() => read('id,colour\n', 'p.csv')).message).toContain('no rows');
-    expect(errorOf(() => readPrompts(fileWith(binary, 'p.png'))).message).toContain('its ending is .png');
-    expect(errorOf(() => readPrompts(fileWith(binary, 'p.txt'))).message).toContain('not valid UTF-8');
-    expect(errorOf(() => read('\n \n')).message).toContain('is empty');
-    expect(errorOf(() => read('[{"prompt": "a"}]', 'p.json')).message).toContain('one JSON list');
-    expect(errorOf(() => readPrompts(path.join(temporaryFolder(), 'none'))).message).toContain('does not exist');
+    expect((await refusal(read('id,colour\n', 'p.csv'))).message).toContain('no rows');
+    expect((await refusal(readPrompts(fileWith('words', 'p.doc')))).message).toContain('its ending is .doc');
+    expect((await refusal(readPrompts(fileWith(binary, 'p.png')))).message).toContain('is a PNG picture');
+    expect((await refusal(readPrompts(fileWith(Uint8Array.from([0x61, 0xe9, 0x62]), 'p.txt')))).message).toContain('not valid UTF-8');
+    expect((await refusal(read('\n \n'))).message).toContain('is empty');
+    expect(await read('[{"prompt": "a"}]', 'p.json')).toMatchObject({ format: 'prompt', prompts: [{ text: 'a' }] });
+    expect(await read('{\n "prompt": "a"\n}\n', 'p.json')).toMatchObject({ prompts: [{ text: 'a' }] });
+    expect((await refusal(readPrompts(path.join(temporaryFolder(), 'none')))).message).toContain('does not exist');
   });
 
   const papers = shared('data', 'scitldr', 'train.jsonl');
-  test.skipIf(!papers)('SciTLDR as it is published (skipped: data not present)', () => {
-    const { prompts, errors, format } = readPrompts(papers!);
+  test.skipIf(!papers)('SciTLDR as it is published (skipped: data not present)', async () => {
+    const { prompts, errors, format } = await readPrompts(papers!);
     expect([format, errors, prompts.length]).toEqual(['scitldr', [], 1992]);
     const published = fs.readFileSync(papers!, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as { source: string[]; target: string[] });
     for (const [i, { source, target }] of published.entries()) if (prompts[i]!.text !== `${source.join(' ')}\n\nTL;DR:` || prompts[i]!.reference !== target[0]) expect.fail(`row ${i + 1}`);
