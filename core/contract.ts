@@ -179,9 +179,9 @@ export interface PromptRow { id: number; /** of a conversation its last turn */ 
 export interface SearchHit { kind: 'prompt' | 'completion'; id: number; promptId: number; excerpt: string }
 export interface FileEntry { name: string; path: string; folder: boolean; bytes: number; /** a project, a model folder or a file we read; else null */ kind: 'project' | 'model' | 'gguf' | 'data' | null }
 export type ImportKind = 'prompts' | 'completions' | 'rankings';
-export interface ImportPreview { format: string; columns: string[]; fields: string[]; map: Record<string, string>; rows: Record<string, string>[]; total: number; duplicates: number; errors: { line: number; message: string }[]; /** what is doubtful in rows that are taken all the same */ warnings: { line: number; message: string }[]; /** formats of rankings that may be chosen in place of the one that was recognised */ formats: { name: string; title: string }[]; /** of each of `rows`, the conversation up to the answer; null for plain text */ conversations: (Message[] | null)[] }
+export interface ImportPreview { format: string; columns: string[]; fields: string[]; map: Record<string, string>; rows: Record<string, string>[]; total: number; duplicates: number; errors: { line: number; message: string }[]; /** what is doubtful in rows that are taken all the same */ warnings: { line: number; message: string }[]; /** what is to be said of the file as a whole */ notes: string[]; /** formats of rankings that may be chosen in place of the one that was recognised */ formats: { name: string; title: string }[]; /** of each of `rows`, the conversation up to the answer; null for plain text */ conversations: (Message[] | null)[] }
 /** `added` and `duplicates` are rows of the file, `made` is what they became. */
-export interface ImportResult { added: number; duplicates: number; errors: { line: number; message: string }[]; eventId: number | null; made: { prompts: number; completions: number; rankings: number; ratings: number; marks: number } }
+export interface ImportResult { added: number; duplicates: number; errors: { line: number; message: string }[]; eventId: number | null; made: { prompts: number; completions: number; rankings: number; ratings: number; marks: number }; /** what is to be said of the file as a whole */ notes: string[] }
 /** A format that data can be written in: what a file of it keeps and what it loses, in sentences. */
 export interface DataFormat { name: string; title: string; container: 'jsonl' | 'json' | 'csv' | 'parquet'; holds: string; /** what becomes of the project: pairs made of rankings, whole rankings, or rows of what there is whether ranked or not */ of: 'pairs' | 'rankings' | 'rows'; /** it holds token ids: name the model whose they are */ needsTokenizer: boolean }
 /** `beside` is a file that describes this one; `leftOut` counts by reason, `notes` says the same in sentences. */
@@ -281,6 +281,8 @@ export const CALLS = {
   'events.undo': call<Undone | null>()({ eventId: id }),
   'search.find': call<{ hits: SearchHit[] }>()({ text: short, limit }),
   /** `format` of rankings: a name of `formats`, or left out to recognise it. `modelId`: whose tokenizer makes texts of a file of token ids. */
+  /** Brings all spellings of a prompt into one split; `eventIds` undo it, in this order. */
+  'prompts.unite': call<{ moved: number; eventIds: number[] }>()({}),
   'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short), format: v.optional(short), modelId: v.optional(id) }),
   'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id) }),
   'data.formats': call<DataFormat[]>()({}),

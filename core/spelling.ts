@@ -1,7 +1,7 @@
 // When two texts are the same but for their spelling: Unicode's composed form, line ends and surrounding white space.
 
 /** One form of all spellings of a text: NFC, LF line ends, trimmed. */
-export const normalText = (text: string): string => text.normalize('NFC').replace(/\r\n?/g, '\n').trim();
+export const normalForm = (text: string): string => text.normalize('NFC').replace(/\r\n?/g, '\n').trim();
 
 interface Said { role: 'system' | 'user' | 'assistant'; content: string }
 const SPEAKER = { system: 'System', user: 'User', assistant: 'Assistant' } as const;
@@ -12,4 +12,4 @@ export const spokenText = (messages: readonly Said[]): string =>
 
 /** The one form of all spellings of a prompt: of its text, or of every message where it is a conversation. */
 export const normalPrompt = (text: string, messages: readonly Said[] | null): string =>
-  normalText(messages ? spokenText(messages.map(({ role, content }) => ({ role, content: normalText(content) }))) : text);
+  normalForm(messages ? spokenText(messages.map(({ role, content }) => ({ role, content: normalForm(content) }))) : text);

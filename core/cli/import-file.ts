@@ -9,6 +9,7 @@ import type { ImportFormat } from '#core/service/data/import-rows.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { recordImport } from '#core/store/imported-rows.ts';
 import { transaction } from '#core/store/project.ts';
+import { promptIds } from '#core/store/prompts.ts';
 import { refuseBadRows } from './bad-rows.ts';
 import { withProject } from './project-option.ts';
 
@@ -22,20 +23,40 @@ interface FileOptions extends Pick<ImportOptions, 'split' | 'addPrompts' | 'anyP
   format?: ImportFormat;
 }
 
-export interface ImportedFile { format: string; added: number; duplicates: number; skipped: number; warnings: RowError[]; made: ReturnType<Importer['made']> }
+export interface ImportedFile { format: string; added: number; duplicates: number; skipped: number; warnings: RowError[]; notes: string[]; made: ReturnType<Importer['made']> }
 
-/** Imports a file in one transaction. 'bad-data' naming the bad rows, unless they may be skipped: then nothing has been taken. */
+const HINTS = { prompt: '--add-prompts adds it', policy: '--any-policy takes the row without it' };
+
+/** What to do about rows that the project lacks something for, where that is the first fault; undefined: what is done about any bad row. */
+function wayOut([first]: readonly RowError[]): string | undefined {
+  if (first?.message.includes(HINTS.prompt)) return '`import` with --add-prompts brings the prompts of the file in too; --skip-bad leaves the rows out.';
+  return first?.message.includes(HINTS.policy) ? '`import` with --any-policy takes the rows without their policy; or add the model first (`tastemaker model add`).' : undefined;
+}
+
+/**
+ * Imports a file in one transaction; into a project without prompts those of the file come in too. 'bad-data' naming the
+ * bad rows, unless they may be skipped: then nothing has been taken.
+ */
 export async function importFile(file: string, kind: ImportKind, { project: folder, map, skipBad, check, format: wanted, ...options }: FileOptions): Promise<ImportedFile> {
-  const { format, rows, errors, warnings } = await readImport(file, kind, map, wanted);
+  const { format, rows, errors, warnings, notes } = await readImport(file, kind, map, wanted);
   check?.(format);
   return withProject(folder, { write: true }, (project) => transaction(project, () => {
-    const importer = createImporter(project, kind, {
-      ...options, source: path.basename(file), hints: { prompt: '--add-prompts adds it', policy: '--any-policy takes the row without it' },
-    });
+    const isEmpty = promptIds(project).length === 0;
+    const importer = createImporter(project, kind, { ...options, addPrompts: options.addPrompts || isEmpty, source: path.basename(file), hints: HINTS });
     importer.add(rows);
-    const bad = [...errors, ...importer.errors];
-    refuseBadRows(file, bad, skipBad); // throws out of the transaction: what was added above vanishes
+    const bad = [...errors, ...importer.errors].sort((a, b) => a.line - b.line);
+    refuseBadRows(file, bad, { skip: skipBad && bad.length < rows.length + errors.length, hint: wayOut(bad) }); // throws out of the transaction: what was added above vanishes
     if (importer.added.length > 0) recordImport(project, path.basename(file), importer.added);
-    return { format, ...importer.counts, skipped: bad.length, warnings, made: importer.made() };
+    return { format, ...importer.counts, skipped: bad.length, warnings, notes: [...notes, ...importer.notes()], made: importer.made() };
   }));
 }
+
+const SHOWN_WARNINGS = 5;
+
+/** What a person is told after the first line: rows that are doubtful, and what is to be said of the file as a whole. */
+export const furtherLines = ({ warnings, notes }: ImportedFile): string[] => [
+  ...(warnings.length > 0 ? [`${warnings.length === 1 ? '1 row is doubtful and was' : `${warnings.length} rows are doubtful and were`} taken all the same:`] : []),
+  ...warnings.slice(0, SHOWN_WARNINGS).map(({ line, message }) => `  line ${line}: ${message}`),
+  ...(warnings.length > SHOWN_WARNINGS ? [`  and ${warnings.length - SHOWN_WARNINGS} more`] : []),
+  ...notes,
+];

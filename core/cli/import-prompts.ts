@@ -2,14 +2,14 @@
 
 import { TastemakerError } from '#core/errors.ts';
 import { defineCommand, flag, list, oneOf, readPairs } from './command.ts';
-import { importFile } from './import-file.ts';
+import { furtherLines, importFile } from './import-file.ts';
 import { projectOption } from './project-option.ts';
 import { splitBy, splitOptions } from './split-option.ts';
 
 export const importPromptsCommand = defineCommand({
   name: 'import prompts',
   words: ['FILE'],
-  sentence: 'Add the prompts of a JSONL, CSV or text file.',
+  sentence: 'Add the prompts of a JSONL, CSV, Parquet or text file.',
   options: {
     format: oneOf('auto', ['auto', 'prompt', 'messages', 'tldr', 'scitldr', 'text', 'mapped'], 'What the file is; anything but auto refuses a file that turns out to be something else.'),
     map: list('field=column', 'Which column holds text, reference or source.'),
@@ -18,7 +18,7 @@ export const importPromptsCommand = defineCommand({
     project: projectOption,
   },
   run: async ({ words: [file], options }) => {
-    const { format, added, duplicates, skipped } = await importFile(file!, 'prompts', {
+    const read = await importFile(file!, 'prompts', {
       project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], split: splitBy(options), addPrompts: true, anyPolicy: false, labeler: '',
       check: (found) => {
         if (options.format !== 'auto' && found.replace(/^csv /, '') !== options.format) {
@@ -26,6 +26,7 @@ export const importPromptsCommand = defineCommand({
         }
       },
     });
-    return { data: { format, added, duplicates, skipped }, lines: [`Added ${added} prompts from ${file} (${format}); ${duplicates} were there already${skipped ? `, ${skipped} bad rows were left out` : ''}.`] };
+    const { format, added, duplicates, skipped, warnings, notes } = read;
+    return { data: { format, added, duplicates, skipped, warnings, notes }, lines: [`Added ${added} prompts from ${file} (${format}); ${duplicates} were there already${skipped ? `, ${skipped} bad rows were left out` : ''}.`, ...furtherLines(read)] };
   },
 });

@@ -2,11 +2,10 @@
 
 import { FORMATS } from '#core/formats/preferences/formats.ts';
 import { defineCommand, flag, list, oneOf, readPairs, text } from './command.ts';
-import { importFile } from './import-file.ts';
+import { furtherLines, importFile } from './import-file.ts';
 import { projectOption } from './project-option.ts';
 import { splitBy, splitOptions } from './split-option.ts';
 
-const SHOWN_WARNINGS = 5;
 const WHAT = { prompts: 'prompts', completions: 'completions', rankings: 'rankings', ratings: 'ratings', marks: 'marks' } as const;
 
 export const importRankingsCommand = defineCommand({
@@ -18,25 +17,24 @@ export const importRankingsCommand = defineCommand({
     map: list('field=column', 'Which column holds prompt, completions, ranks, chosen, rejected, labeler and so on.'),
     labeler: text('NAME', 'imported', 'Whose the rows without a labeler are.'),
     tokenizer: text('FOLDER', null, 'The model folder whose tokenizer makes texts of token ids (openai-2019).'),
-    'add-prompts': flag('Add prompts that the project does not have.'),
+    'add-prompts': flag('Add prompts that the project does not have; into a project without prompts they always come in.'),
     ...splitOptions,
     'skip-bad': flag('Leave bad rows out instead of importing nothing.'),
     project: projectOption,
   },
   run: async ({ words: [file], options }) => {
     const tokenizer = options.tokenizer === null ? null : await (await import('#core/tokenizer/tokenizer.ts')).loadTokenizer(options.tokenizer);
-    const { format, added, duplicates, skipped, warnings, made } = await importFile(file!, 'rankings', {
+    const read = await importFile(file!, 'rankings', {
       project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], split: splitBy(options), addPrompts: options['add-prompts'], anyPolicy: false, labeler: options.labeler,
       format: { format: options.format, decode: tokenizer && ((lists) => tokenizer.decodeBatch(lists)) },
     });
+    const { format, added, duplicates, skipped, warnings, notes, made } = read;
     const parts = Object.entries(WHAT).filter(([name]) => made[name as keyof typeof WHAT] > 0).map(([name, words]) => `${made[name as keyof typeof WHAT]} ${words}`);
     return {
-      data: { format, added, duplicates, skipped, warnings, made },
+      data: { format, added, duplicates, skipped, warnings, notes, made },
       lines: [
         `Added ${added} rows of ${file} (${format})${parts.length > 0 ? `: ${parts.join(', ')}` : ''}; ${duplicates} were there already${skipped ? `, ${skipped} bad rows were left out` : ''}.`,
-        ...(warnings.length > 0 ? [`${warnings.length} rows are doubtful and were taken all the same:`] : []),
-        ...warnings.slice(0, SHOWN_WARNINGS).map(({ line, message }) => `  line ${line}: ${message}`),
-        ...(warnings.length > SHOWN_WARNINGS ? [`  and ${warnings.length - SHOWN_WARNINGS} more`] : []),
+        ...furtherLines(read),
       ],
     };
   },

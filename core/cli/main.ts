@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'import prompts': async () => (await import('./import-prompts.ts')).importPromptsCommand,
   'import completions': async () => (await import('./import-completions.ts')).importCompletionsCommand,
   'import rankings': async () => (await import('./import-rankings.ts')).importRankingsCommand,
+  'prompts unite': async () => (await import('./prompts.ts')).promptsUniteCommand,
   'export data': async () => (await import('./export-data.ts')).exportDataCommand,
   'export model': async () => (await import('./export-model.ts')).exportModelCommand,
   'export adapter': async () => (await import('./export-model.ts')).exportAdapterCommand,
@@ -47,7 +48,8 @@ const print = (lines: readonly string[]): void => {
 async function main(args: readonly string[]): Promise<void> {
   const [first = '--help'] = args;
   if (first === '--version') return print([version()]);
-  if (['--help', '-h', 'help'].includes(first)) return print(args.length > 1 && first === 'help' ? helpOf(await find(args.slice(1)).load()) : await help());
+  if (['--help', '-h', 'help'].includes(first)) return print(args.length > 1 && first === 'help' ? await helpOn(args.slice(1)) : await help());
+  if (familyOf(first).length > 0 && !Object.hasOwn(COMMANDS, first) && args.length === 2 && ['--help', '-h', 'help'].includes(args[1]!)) return print(await helpOn([first]));
   const { load, rest } = find(args);
   const command = await load();
   const { words, options, json, help: wanted, device } = parseCall(command, rest);
@@ -59,6 +61,24 @@ async function main(args: readonly string[]): Promise<void> {
   process.exitCode = report.exitCode ?? 0;
 }
 
+/** The commands of two words that begin with this one. */
+const familyOf = (first: string): string[] => Object.keys(COMMANDS).filter((name) => name.startsWith(`${first} `));
+
+/** The help of a command, or of all that begin with a word. */
+async function helpOn(args: readonly string[]): Promise<string[]> {
+  const [first] = args, family = familyOf(first!);
+  if (args.length > 1 || family.length === 0 || Object.hasOwn(COMMANDS, first!)) return helpOf(await find(args).load());
+  const commands = await Promise.all(family.map((name) => COMMANDS[name]!()));
+  return [`The commands of "${first}":`, '', ...tableOf(commands), '', `\`tastemaker ${family[0]} --help\` says what one of them takes.`];
+}
+
+/** Commands with what each does. */
+function tableOf(commands: readonly Command[]): string[] {
+  const rows = commands.map((command) => ({ left: [command.name, ...command.words].join(' '), right: command.sentence }));
+  const width = Math.max(...rows.map(({ left }) => left.length));
+  return rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`);
+}
+
 /** The command of the longest name that the arguments begin with. */
 function find(args: readonly string[]): { load: () => Promise<Command>; rest: readonly string[] } {
   for (const length of [2, 1]) {
@@ -66,19 +86,17 @@ function find(args: readonly string[]): { load: () => Promise<Command>; rest: re
     if (Object.hasOwn(COMMANDS, name)) return { load: COMMANDS[name]!, rest: args.slice(length) };
   }
   const first = args[0]!, names = Object.keys(COMMANDS);
-  const family = names.filter((name) => name.startsWith(`${first} `));
+  const family = familyOf(first);
   if (family.length && args.length === 1) throw new TastemakerError('bad-argument', `"${first}" needs one more word.`, `The commands are: ${family.join(', ')}.`);
   throw new TastemakerError('bad-argument', `There is no command "${family.length ? args.slice(0, 2).join(' ') : first}".`, `The commands are: ${(family.length ? family : names).join(', ')}.`);
 }
 
 async function help(): Promise<string[]> {
   const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
-  const rows = commands.map((command) => ({ left: [command.name, ...command.words].join(' '), right: command.sentence }));
-  const width = Math.max(...rows.map(({ left }) => left.length));
   return [
     'Tastemaker: rank completions, train a reward model and a PPO policy, and see where the policy cheats.', '',
     'Usage: tastemaker COMMAND [options]', '',
-    ...rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`), '',
+    ...tableOf(commands), '',
     '`tastemaker COMMAND --help` says what a command takes; --json prints for machines; --version says which version this is.',
   ];
 }

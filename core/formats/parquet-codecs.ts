@@ -16,7 +16,7 @@ const by = (undo: (input: Uint8Array, options: { maxOutputLength: number }) => U
   try {
     out = undo(input, { maxOutputLength: length });
   } catch (error) {
-    throw new Error(`compressed data cannot be unpacked (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`);
+    throw new Error(`compressed data cannot be unpacked (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`, { cause: error });
   }
   if (out.length !== length) throw new Error(`compressed data unpacks to ${out.length} bytes instead of ${length}`);
   return out;

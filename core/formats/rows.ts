@@ -34,7 +34,8 @@ export function mapRow(value: unknown, map: Readonly<Record<string, string>>, fi
   const unknown = Object.keys(map).find((field) => !fields.includes(field));
   if (unknown !== undefined) throw new TastemakerError('bad-argument', `There is no field ${JSON.stringify(unknown)} to map.`, `The fields are: ${fields.join(', ')}.`);
   if (!isRow(value)) return value;
-  const kept = Object.entries(value).filter(([column]) => !Object.hasOwn(map, column)); // a field that is mapped comes from its column or is absent
+  const moved = new Set([...Object.keys(map), ...Object.values(map)]);
+  const kept = Object.entries(value).filter(([column]) => !moved.has(column)); // a field that is mapped comes from its column or is absent
   return Object.fromEntries([...kept, ...Object.entries(map).filter(([, column]) => Object.hasOwn(value, column)).map(([field, column]) => [field, value[column]])]);
 }
 

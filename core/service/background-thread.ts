@@ -26,7 +26,7 @@ interface FileToRead { file: string; kind: ImportKind; map: Record<string, strin
 export interface BackgroundTasks {
   preview: { args: FileToRead & { project: string }; part: ImportPreview };
   /** the rows in parts, then the errors */
-  rows: { args: FileToRead; part: { rows: ImportRow[] } | { errors: RowError[] } };
+  rows: { args: FileToRead; part: { rows: ImportRow[] } | { errors: RowError[]; notes: string[] } };
   look: { args: { place: string }; part: ModelVerdict[] };
   formats: { args: { place: string }; part: FormatChoice[] };
   /** bytes done and their total go into `progress`, shared memory of two numbers */
@@ -65,15 +65,16 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
         else if (verdict !== 'new') errors.push({ line: 'line' in row ? row.line : 0, message: verdict.problem });
       }
       errors.sort((a, b) => a.line - b.line);
-      yield { format, columns, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + read.errors.length, duplicates, errors: errors.slice(0, SHOWN_ERRORS), warnings: read.warnings.slice(0, SHOWN_ERRORS), formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [], conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn) };
+      const notes = [...read.notes, ...importer.notes()];
+      yield { format, columns, notes, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + read.errors.length, duplicates, errors: errors.slice(0, SHOWN_ERRORS), warnings: read.warnings.slice(0, SHOWN_ERRORS), formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [], conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn) };
     } finally {
       project.close();
     }
   },
   async *rows({ file, kind, map, format, tokenizer }) {
-    const { rows, errors } = await readAsMapped(file, kind, map, { format, decode: await decodeWith(tokenizer) });
+    const { rows, errors, notes } = await readAsMapped(file, kind, map, { format, decode: await decodeWith(tokenizer) });
     for (let at = 0; at < rows.length; at += ROWS_A_PART) yield { rows: rows.slice(at, at + ROWS_A_PART) };
-    yield { errors };
+    yield { errors, notes };
   },
   export: ({ project, options }) => exportData(project, options),
   async *formats({ place }) {

@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Rank } from '#core/contract.ts';
-import { normalForm } from './normal-form.ts';
+import { normalForm } from '#core/spelling.ts';
 import { query } from './project.ts';
 import type { Project } from './project.ts';
 

@@ -9,6 +9,7 @@ import { backupDatabase, syncFile } from './backups.ts';
 import { APPLICATION_ID, inspectHeader, refuseNewer, sizeOf } from './header.ts';
 import { acquireLock, isOnNetworkDrive, lockHolder } from './lock.ts';
 import { MIGRATIONS } from './migrations.ts';
+import { straddlingNotices } from './straddling.ts';
 import { explain, restoreHint } from './project.ts';
 import type { Project } from './project.ts';
 
@@ -129,7 +130,9 @@ function connect(root: string, write: boolean, release: () => void): Project {
         release();
       }
     };
-    return { folder: root, name: projectName(root), write, notices, db: open, close };
+    const project: Project = { folder: root, name: projectName(root), write, notices, db: open, close };
+    notices.push(...straddlingNotices(project));
+    return project;
   } catch (error) {
     db?.close();
     throw explain(root, error);

@@ -1,12 +1,14 @@
 // Rows as they were before a change, written down and put back exactly.
 
+import type { Message } from '#core/contract.ts';
 import { answerNumber, answersOfCompletions, tied } from './answers.ts';
 import { insertMany, query, requireThat } from './project.ts';
 import type { Project, Value } from './project.ts';
+import { spellingOf } from './spelling-key.ts';
 
 /** What an inverse may touch; column names come from here and never from the file, which somebody else may have made. */
 const TABLES = {
-  prompts: { key: 'id', columns: ['id', 'text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra'] },
+  prompts: { key: 'id', columns: ['id', 'text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra', 'spelling'] },
   completions: { key: 'id', columns: ['id', 'prompt_id', 'policy_id', 'text', 'token_ids', 'logprobs', 'sampling_logprobs', 'finish', 'sampling', 'run_id', 'step', 'tokens', 'logprob', 'repetition', 'writer', 'tokenizer', 'answer'] },
   items: { key: 'id', columns: ['id', 'prompt_id', 'source', 'reason', 'policy_id', 'place', 'created_at'] },
   item_completions: { key: 'item_id', columns: ['item_id', 'completion_id'] },
@@ -20,7 +22,10 @@ const TABLES = {
 } as const;
 type Table = keyof typeof TABLES;
 /** What events of before a column was there mean by leaving it out; of all others, null. */
-const DEFAULTS: Readonly<Record<string, (row: Record<string, Value>) => Value>> = { low: () => 1, high: () => 7, answer: ({ text }) => answerNumber(text as string) };
+const DEFAULTS: Readonly<Record<string, (row: Record<string, Value>) => Value>> = {
+  low: () => 1, high: () => 7, answer: ({ text }) => answerNumber(text as string),
+  spelling: ({ text, messages }) => spellingOf(text as string, messages === null || messages === undefined ? null : (JSON.parse(messages as string) as Message[])),
+};
 
 /** The rows of `table` whose key (the id; of rows that belong to another row, its id) is `key`, as they were. */
 export interface Step {

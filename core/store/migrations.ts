@@ -10,6 +10,7 @@ import { placeOf } from './items.ts';
 import { ANSWERS, fillAnswers } from './migration-answers.ts';
 import { OTHER_DATA } from './migration-other-data.ts';
 import { fillTokenizers, TOKENIZERS } from './migration-tokenizers.ts';
+import { fillSpelling, SPELLING } from './migration-spelling.ts';
 
 export interface Migration {
   name: string;
@@ -358,4 +359,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "other people's data", sql: OTHER_DATA },
   { name: 'equal texts are one answer', sql: ANSWERS, fill: fillAnswers },
   { name: 'tokenizers', sql: TOKENIZERS, fill: fillTokenizers },
+  { name: 'spelling', sql: SPELLING, fill: fillSpelling },
 ];

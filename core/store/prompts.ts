@@ -8,6 +8,7 @@ import { insertRows, query, requireRow, requireThat, transaction, where } from '
 import type { Project, Value } from './project.ts';
 import { countOnce } from './samples.ts';
 import { holdsText } from './search.ts';
+import { spellingOf } from './spelling-key.ts';
 
 const SPLITS: readonly string[] = ['train', 'validation', 'test'] satisfies Split[];
 
@@ -43,23 +44,36 @@ function check(row: NewPrompt, place: string): void {
   requireThat(SPLITS.includes(row.split), `${place} has the unknown split "${row.split}".`, `Use one of ${SPLITS.join(', ')}.`);
 }
 
-/** Adds prompts in one transaction. A text (with its messages) that the project already has keeps its row: its id is returned, `added` does not count it. */
-export function importPrompts(project: Project, rows: readonly NewPrompt[]): { ids: number[]; added: number } {
+/**
+ * Adds prompts in one transaction. A text (with its messages) that the project already has keeps its row: its id is
+ * returned, `added` does not count it. One whose other spelling the project has goes to that one's split; `settled`
+ * counts those that were to go to another.
+ */
+export function importPrompts(project: Project, rows: readonly NewPrompt[]): { ids: number[]; added: number; settled: number } {
   rows.forEach((row, i) => check(row, `Prompt ${i + 1} of ${rows.length}`));
   const find = query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?');
+  const findSplit = query<{ split: Split }>(project, 'SELECT split FROM prompts WHERE spelling = ? ORDER BY id LIMIT 1');
   return transaction(project, () => {
     const fresh: Value[][] = [];
     const idOf = new Map<string, number>(); // by hash; a new text has minus its place among the new, until it has an id
+    const splitOf = new Map<string, Split>(); // by spelling, of the new
+    let settled = 0;
     const places = rows.map((row) => {
       const hash = hashOf(row);
       const key = hash.toString('latin1');
       let id = idOf.get(key) ?? find.get(hash)?.id;
-      if (id === undefined) id = -fresh.push([row.text, hash, row.reference ?? null, row.split, row.source, jsonOrNull(row.facts), messagesJson(row.messages), jsonOrNull(row.extra)]);
+      if (id === undefined) {
+        const spelling = spellingOf(row.text, row.messages ?? null), own = spelling.toString('latin1');
+        const split = splitOf.get(own) ?? findSplit.get(spelling)?.split ?? row.split;
+        splitOf.set(own, split);
+        if (split !== row.split) settled++;
+        id = -fresh.push([row.text, hash, row.reference ?? null, split, row.source, jsonOrNull(row.facts), messagesJson(row.messages), jsonOrNull(row.extra), spelling]);
+      }
       idOf.set(key, id);
       return id;
     });
-    const newIds = insertRows(project, 'prompts', ['text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra'], fresh);
-    return { ids: places.map((id) => (id < 0 ? newIds[-id - 1]! : id)), added: fresh.length };
+    const newIds = insertRows(project, 'prompts', ['text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra', 'spelling'], fresh);
+    return { ids: places.map((id) => (id < 0 ? newIds[-id - 1]! : id)), added: fresh.length, settled };
   });
 }
 
@@ -98,14 +112,18 @@ export function pagePrompts(project: Project, { split, search }: { split?: Split
 /** Above this many the old splits are not written down for undo: the event would hold every text. */
 const UNDONE_SPLITS = 2000;
 
-/** Puts prompts into a split, all or none, and returns the event that undoes it; null where nothing changed or they are too many. 'bad-data' for an id that does not exist. */
+/**
+ * Puts prompts and all their other spellings into a split, all or none, and returns the event that undoes it; null where
+ * nothing changed or they are too many. 'bad-data' for an id that does not exist.
+ */
 export function setSplit(project: Project, ids: readonly number[], split: Split, { event = true } = {}): number | null {
   return transaction(project, () => {
     const list = JSON.stringify(ids);
     const missing = query<{ id: number }>(project, 'SELECT value AS id FROM json_each(?) WHERE value NOT IN (SELECT id FROM prompts) LIMIT 1').get(list);
     if (missing) requireRow(project, 'prompts', missing.id);
-    const steps = event && ids.length <= UNDONE_SPLITS ? query<{ id: number }>(project, 'SELECT id FROM prompts WHERE id IN (SELECT value FROM json_each(?)) AND split <> ? ORDER BY id').all(list, split).map(({ id }) => capture(project, 'prompts', id)) : [];
-    query(project, 'UPDATE prompts SET split = ? WHERE id IN (SELECT value FROM json_each(?)) AND split <> ?').run(split, list, split);
+    const moving = `spelling IN (SELECT spelling FROM prompts WHERE id IN (SELECT value FROM json_each(?))) AND split <> ?`;
+    const steps = event && ids.length <= UNDONE_SPLITS ? query<{ id: number }>(project, `SELECT id FROM prompts WHERE ${moving} ORDER BY id`).all(list, split).map(({ id }) => capture(project, 'prompts', id)) : [];
+    query(project, `UPDATE prompts SET split = ? WHERE ${moving}`).run(split, list, split);
     return steps.length > 0 ? recordEvent(project, null, 'prompt.split', { prompts: steps.length, split }, steps) : null;
   });
 }
@@ -122,6 +140,15 @@ export function completionTexts(project: Project, promptId: number): CompletionT
   return query<CompletionText>(project, 'SELECT id, text, policy_id AS policyId, writer FROM completions WHERE prompt_id = ? ORDER BY id').all(promptId);
 }
 
+/** How many prompts have this spelling, whatever it is exactly. */
+export const countSpelled = (project: Project, spelling: Buffer): number => query<{ n: number }>(project, 'SELECT count(*) AS n FROM prompts WHERE spelling = ?').get(spelling)!.n;
+
+/** The ids of all prompts by their spelling (as hexadecimal digits), each list in order. */
+export function idsBySpelling(project: Project): Map<string, number[]> {
+  const rows = query<{ id: number; spelling: string }>(project, 'SELECT id, hex(spelling) AS spelling FROM prompts ORDER BY id').all();
+  return new Map([...Map.groupBy(rows, ({ spelling }) => spelling)].map(([spelling, own]) => [spelling, own.map(({ id }) => id)]));
+}
+
 /** The ids of all prompts, in order. */
 export function promptIds(project: Project): number[] {
   return query<{ id: number }>(project, 'SELECT id FROM prompts INDEXED BY prompts_by_id ORDER BY id').all().map(({ id }) => id);
@@ -136,8 +163,8 @@ export function updatePrompt(project: Project, id: number, changes: Partial<NewP
     const hash = hashOf(row);
     const other = query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ? AND id <> ?').get(hash, id);
     requireThat(!other, `Prompt ${other?.id} already has this text.`, 'Use that prompt, or change the text.');
-    query(project, 'UPDATE prompts SET text = ?, text_hash = ?, reference = ?, split = ?, source = ?, facts = ?, messages = ?, extra = ? WHERE id = ?')
-      .run(row.text, hash, row.reference ?? null, row.split, row.source, jsonOrNull(row.facts), messagesJson(row.messages), jsonOrNull(row.extra), id);
+    query(project, 'UPDATE prompts SET text = ?, text_hash = ?, reference = ?, split = ?, source = ?, facts = ?, messages = ?, extra = ?, spelling = ? WHERE id = ?')
+      .run(row.text, hash, row.reference ?? null, row.split, row.source, jsonOrNull(row.facts), messagesJson(row.messages), jsonOrNull(row.extra), spellingOf(row.text, row.messages ?? null), id);
   });
 }
 

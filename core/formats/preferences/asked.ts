@@ -4,7 +4,7 @@ import { conversationText } from './conversation.ts';
 import type { Message } from './preference.ts';
 import { badRow, isText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
-import { normalText } from '#core/spelling.ts';
+import { normalForm } from '#core/spelling.ts';
 
 export interface Asked {
   /** what stands for a conversation where only text can */
@@ -21,7 +21,7 @@ function systemOf(row: Row): string | null {
   const wrong = given.find(({ value }) => !isText(value));
   if (wrong) throw badRow(`"${wrong.column}" is not text.`, 'Give the system message as text, or as the first message of the conversation.');
   const full = given.filter(({ value }) => (value as string).trim() !== '') as { column: string; value: string }[];
-  if (full.length > 1 && full.some(({ value }) => normalText(value) !== normalText(full[0]!.value))) throw badRow(`"${full[0]!.column}" and "${full[1]!.column}" are two different system messages.`);
+  if (full.length > 1 && full.some(({ value }) => normalForm(value) !== normalForm(full[0]!.value))) throw badRow(`"${full[0]!.column}" and "${full[1]!.column}" are two different system messages.`);
   return full[0]?.value ?? null;
 }
 
@@ -35,7 +35,7 @@ export function withSystem(asked: Asked, row: Row): Asked {
     const all: Message[] = [{ role: 'system', content: system }, ...messages];
     return { prompt: conversationText(all), messages: all };
   }
-  if (normalText(first.content) === normalText(system)) return asked;
+  if (normalForm(first.content) === normalForm(system)) return asked;
   throw badRow(`The system message in a column of its own is ${short(system)}, the one in the conversation is ${short(first.content)}.`, 'Leave one of the two out.');
 }
 
@@ -44,8 +44,8 @@ export const short = (text: string): string => JSON.stringify(text.length > 60 ?
 
 /** Throws for a prompt beside a conversation that asks something else: it is none of what the user says there, nor all of it. */
 export function checkAgrees(prompt: string, messages: readonly Message[], where: string): void {
-  const wanted = normalText(prompt), said = messages.filter(({ role }) => role === 'user').map(({ content }) => normalText(content));
-  if (wanted === '' || [...said, said.join('\n'), said.join('\n\n'), normalText(conversationText(messages))].includes(wanted)) return;
+  const wanted = normalForm(prompt), said = messages.filter(({ role }) => role === 'user').map(({ content }) => normalForm(content));
+  if (wanted === '' || [...said, said.join('\n'), said.join('\n\n'), normalForm(conversationText(messages))].includes(wanted)) return;
   const asks = messages.findLast(({ role }) => role === 'user')?.content;
   throw badRow(`"prompt" is ${short(prompt)}, but ${where} ${asks === undefined ? 'asks nothing' : `asks ${short(asks)}`}.`, 'Correct the prompt, or leave the column out.');
 }
@@ -61,10 +61,10 @@ function endOfPrompt(prompt: string, text: string): number {
   const from = text.length - text.trimStart().length;
   let end = text.startsWith(prompt) ? prompt.length : text.startsWith(asked, from) ? from + asked.length : 0;
   if (end === 0) {
-    const wanted = normalText(asked);
-    if (!normalText(text).startsWith(wanted)) return 0;
+    const wanted = normalForm(asked);
+    if (!normalForm(text).startsWith(wanted)) return 0;
     const longest = Math.min(text.length, from + asked.length * 4);
-    for (let at = from + Math.ceil(asked.length / 4); at <= longest && end === 0; at++) if (normalText(text.slice(0, at)) === wanted) end = at;
+    for (let at = from + Math.ceil(asked.length / 4); at <= longest && end === 0; at++) if (normalForm(text.slice(0, at)) === wanted) end = at;
     while (end > 0 && /\p{M}/u.test(text[end] ?? '')) end++; // an accent that stands alone belongs to the letter before
   }
   const isAll = asked.length >= NO_CHANCE || !isWord(asked.at(-1)) || !isWord(text[end]);

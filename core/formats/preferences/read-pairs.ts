@@ -9,7 +9,7 @@ import type { Message, Preference } from './preference.ts';
 import { sharedStart, turnEnd, withoutTurns } from './turn-markers.ts';
 import { badRow, isRow, isText, optionalText, requiredText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
-import { normalText } from '#core/spelling.ts';
+import { normalForm } from '#core/spelling.ts';
 
 const asked = (messages: Message[]): Asked => ({ prompt: conversationText(messages), messages });
 const askedText = (row: Row, field: string): Asked => (Array.isArray(row[field]) ? asked(messagesOf(row[field], field)) : { prompt: requiredText(row, field), messages: null });
@@ -71,7 +71,7 @@ function afterTranscript({ prompt, messages }: Asked, [chosen, rejected]: readon
   const end = turnEnd(sharedStart(chosen, rejected)), said = withoutTurns(chosen.slice(0, end));
   if (said === '') return [chosen, rejected]; // no transcript, or one of a turn that says nothing
   const asks = messages?.findLast(({ role }) => role === 'user')?.content ?? prompt;
-  if (!normalText(said).includes(withoutTurns(asks))) throw badRow(`"prompt" is ${short(asks)}, but "chosen" and "rejected" begin with the conversation ${short(said)}.`, 'Correct the prompt, or leave it out.');
+  if (!normalForm(said).includes(withoutTurns(asks))) throw badRow(`"prompt" is ${short(asks)}, but "chosen" and "rejected" begin with the conversation ${short(said)}.`, 'Correct the prompt, or leave it out.');
   warn('"chosen" and "rejected" begin with the prompt once more, as a conversation; it was taken off.');
   return [chosen.slice(end), rejected.slice(end)];
 }

@@ -12,6 +12,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { eachRow } from '#core/formats/row-source.ts';
 import { asRow, isRow, isText, mapRow } from '#core/formats/rows.ts';
 import type { Row, RowError } from '#core/formats/rows.ts';
+import { normalForm } from '#core/spelling.ts';
 import { watchColumns } from '#core/formats/unused-columns.ts';
 
 export interface ReadPreferences {
@@ -95,6 +96,8 @@ function straightened(row: PreferenceRow, from: Row, { exact, tokens }: Format, 
   const asked = withSystem(row, SYSTEM_COLUMNS.some((column) => from[column] !== undefined) || !isRow(from['data']) ? from : from['data']);
   const extra = Object.fromEntries(Object.entries(row.extra).filter(([field]) => !SYSTEM_COLUMNS.includes(field as never)));
   const rests = withoutPrompt(row.messages?.findLast(({ role }) => role === 'user')?.content ?? row.prompt, row.answers.map(({ text }) => text));
+  const same = row.ranks?.findIndex((rank, i) => row.answers.some(({ text }, j) => j < i && rank !== row.ranks![j] && normalForm(text) === normalForm(row.answers[i]!.text))) ?? -1;
+  if (same >= 0) warn(`Answer ${same + 1} has the text of one before it and another rank; equal texts share the best of their ranks.`);
   const isKept = exact || row.marks.length > 0;
   if (rests) warn(isKept ? `${REPEATED}; they are taken as they are.` : `${REPEATED}; it was taken off.`);
   return { ...row, ...asked, extra, answers: rests && !isKept ? row.answers.map((answer, i) => ({ ...answer, text: rests[i]! })) : row.answers };

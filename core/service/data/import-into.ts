@@ -1,7 +1,7 @@
 // Taking rows of a file into a project: which are new, which it has already, which cannot be taken, and adding them.
 
 import { createHash } from 'node:crypto';
-import type { ImportKind, ImportResult, Split } from '#core/contract.ts';
+import type { ImportKind, ImportResult, Message, Split } from '#core/contract.ts';
 import type { CompletionRow } from '#core/formats/completions.ts';
 import type { PreferenceRow } from '#core/formats/preferences/format.ts';
 import type { PromptRow } from '#core/formats/prompts.ts';
@@ -15,12 +15,13 @@ import { judgeRow, writeRows } from './import-preferences.ts';
 import type { SeenRatings } from './import-preferences.ts';
 import type { ImportRow } from './import-rows.ts';
 import { importedCompletion } from './imported-completion.ts';
+import { countSpellings, spellingNotes } from './import-spellings.ts';
 import { lookUp } from './known-rows.ts';
 import type { LookUp } from './known-rows.ts';
 
 export interface ImportOptions {
-  /** the split of a prompt that is added; `own` is what its row says */
-  split: (text: string, own: Split | null) => Split;
+  /** the split of a prompt that is added, where the project has no other spelling of it; `own` is what its row says */
+  split: (text: string, messages: Message[] | null, own: Split | null) => Split;
   /** add the prompts that completions and rankings name and the project lacks */
   addPrompts: boolean;
   /** take completions of unknown policies without their policy */
@@ -68,6 +69,8 @@ export interface Importer {
   errors: RowError[];
   /** what was added, for `takeBack` and `recordImport` */
   added: Added[];
+  /** What is to be said of the prompts that are new: how many differ only in their spelling from another. */
+  notes(): string[];
   /** how much of what was added */
   made(): NonNullable<ImportResult['made']>;
 }
@@ -76,6 +79,8 @@ export interface Importer {
 export function createImporter(project: Project, kind: ImportKind, options: ImportOptions): Importer {
   const seen = new Set<string>(), ratings: SeenRatings = new Map();
   const counts = { added: 0, duplicates: 0 };
+  const spellings = countSpellings();
+  let settled = 0;
   const errors: RowError[] = [], added: Added[] = [];
   const judgeWith = (rows: readonly ImportRow[], know: LookUp): Verdict[] => rows.map((row) => {
     const { problem, known, key } = JUDGES[kind](row as never, { know, options, project, seen: ratings });
@@ -83,11 +88,13 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
     const digest = createHash('sha256').update(key).digest('base64'); // a key holds whole texts
     if (known || seen.has(digest)) return 'duplicate';
     seen.add(digest);
+    spellings.see(row, know);
     return 'new';
   });
   const madeOf = (table: Added['table']) => added.filter((range) => range.table === table).reduce((sum, { first, last }) => sum + last - first + 1, 0);
   return {
     counts, errors, added,
+    notes: () => spellingNotes(spellings.alike(), settled),
     made: () => ({ prompts: madeOf('prompts'), completions: madeOf('completions'), rankings: madeOf('rankings'), ratings: madeOf('ratings'), marks: madeOf('marks') }),
     judge: (rows) => judgeWith(rows, lookUp(project)),
     add: (rows) => {
@@ -101,19 +108,20 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
           else errors.push({ line: 'line' in row ? row.line : 0, message: verdict.problem });
         });
         counts.added += fresh.length;
-        if (fresh.length > 0) WRITERS[kind](project, fresh as never, know, options);
+        if (fresh.length > 0) settled += WRITERS[kind](project, fresh as never, know, options);
       });
       added.push(...ranges);
     },
   };
 }
 
-/** Each adds its rows. */
-const WRITERS: { [K in ImportKind]: (project: Project, rows: never, know: LookUp, options: ImportOptions) => void } = {
-  prompts: (project, rows: PromptRow[], _know, { split }) => importPrompts(project, rows.map((row) => ({ ...row, split: split(row.text, row.split) }))),
+/** Each adds its rows, and says how many new prompts went to the split of another spelling of theirs instead of to their own. */
+const WRITERS: { [K in ImportKind]: (project: Project, rows: never, know: LookUp, options: ImportOptions) => number } = {
+  prompts: (project, rows: PromptRow[], _know, { split }) => importPrompts(project, rows.map((row) => ({ ...row, split: split(row.text, row.messages, row.split) }))).settled,
   completions: (project, rows: CompletionRow[], know, { split, source }) => {
-    const { ids } = importPrompts(project, rows.map(({ prompt: text, messages }) => ({ text, messages, split: split(text, null), source })));
+    const { ids, settled } = importPrompts(project, rows.map(({ prompt: text, messages }) => ({ text, messages, split: split(text, messages, null), source })));
     addCompletions(project, rows.map(({ completion, policy }, i) => importedCompletion(ids[i]!, completion, (policy === null ? null : know.policyId(policy)) ?? null, policy)));
+    return settled;
   },
   rankings: writeRows,
 };

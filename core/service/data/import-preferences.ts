@@ -4,6 +4,7 @@ import type { Extra, Ranking } from '#core/contract.ts';
 import { isNumbered } from '#core/formats/preferences/format.ts';
 import type { NumberedRanking, PreferenceRow } from '#core/formats/preferences/format.ts';
 import type { Preference } from '#core/formats/preferences/preference.ts';
+import { tiedWhereEqual } from '#core/store/answers.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { addItems, itemOf } from '#core/store/items.ts';
 import { ensureLabeler } from '#core/store/labelers.ts';
@@ -52,7 +53,8 @@ function problemOfNumbers({ promptId, completionIds }: NumberedRanking, know: Lo
 function judgeNumbered(row: NumberedRanking, know: LookUp, { labeler }: ImportOptions, project: Project): Judgement {
   const name = nameOr(row.labeler, labeler), labelerId = know.labeler(name)?.id;
   const problem = problemOfNumbers(row, know, project);
-  const ranks = row.completionIds.map((completionId, i) => ({ completionId, rank: row.ranks[i]! }));
+  const texts = new Map(know.completions(row.promptId).map(({ id, text }) => [id, text]));
+  const tied = tiedWhereEqual(row.completionIds.map((id) => texts.get(id) ?? `#${id}`), row.ranks), ranks = row.completionIds.map((completionId, i) => ({ completionId, rank: tied[i]! }));
   const known = problem === null && labelerId !== undefined && know.rankings(row.promptId).has(rankingKey(labelerId, 'ranked', ranks));
   return { problem, known, key: JSON.stringify([row.promptId, name, ranks.map(({ completionId, rank }) => [completionId, rank]).sort((a, b) => a[0]! - b[0]!)]) };
 }
@@ -82,7 +84,9 @@ function judgePreference(row: Preference, know: LookUp, { addPrompts, labeler, h
   return { problem: null, known: isKnown, key };
 }
 
-const ranksOf = ({ ranks }: Preference, completionIds: readonly number[]) => (ranks ?? []).map((rank, i) => ({ completionId: completionIds[i]!, rank }));
+/** Ranks as they are kept: equal texts share the best of theirs. */
+const ranksOf = ({ ranks, answers }: Preference, completionIds: readonly number[]) =>
+  tiedWhereEqual(answers.map(({ text }) => text), ranks ?? []).slice(0, ranks?.length ?? 0).map((rank, i) => ({ completionId: completionIds[i]!, rank }));
 
 /** What would become of a row. */
 export const judgeRow = (row: PreferenceRow, know: LookUp, options: ImportOptions, project: Project, seen: SeenRatings): Judgement =>
@@ -134,13 +138,13 @@ function itemsFor(project: Project, rows: readonly { promptId: number; completio
   return (completionIds) => found.get(keyOf(completionIds)) ?? null;
 }
 
-/** Adds rows; what the project has of one already is left as it is. */
-export function writeRows(project: Project, all: readonly PreferenceRow[], know: LookUp, options: ImportOptions): void {
+/** Adds rows; what the project has of one already is left as it is. Returns how many new prompts went to the split of another spelling of theirs. */
+export function writeRows(project: Project, all: readonly PreferenceRow[], know: LookUp, options: ImportOptions): number {
   const rows = all.filter((row): row is Preference => !isNumbered(row));
-  const { ids: promptIds } = importPrompts(project, rows.map((row) => {
+  const { ids: promptIds, settled } = importPrompts(project, rows.map((row) => {
     const { source, rest } = placed(row);
     // a ranking keeps what its row says besides; where there is none, the prompt does
-    return { text: row.prompt, messages: row.messages, split: options.split(row.prompt, row.split), source: source ?? options.source, reference: row.reference, extra: statusOf(row) ? null : rest };
+    return { text: row.prompt, messages: row.messages, split: options.split(row.prompt, row.messages, row.split), source: source ?? options.source, reference: row.reference, extra: statusOf(row) ? null : rest };
   }));
   const answers = completionsOf(project, rows, promptIds, know);
   const labelers = new Map<string, number>();
@@ -180,4 +184,5 @@ export function writeRows(project: Project, all: readonly PreferenceRow[], know:
   addRankings(project, [...rankings.values()], { events: false });
   addRatings(project, [...ratings.values()]);
   addMarks(project, marks);
+  return settled;
 }

@@ -25,8 +25,8 @@ export const importHandlers = {
 
   'imports.run': async ({ project, emit }, { path: given, kind, map, format, split, modelId }): Promise<ImportResult> => {
     const file = typedPath(given);
-    const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, own) => own ?? split, source: path.basename(file) });
-    const errors: RowError[] = [];
+    const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, _messages, own) => own ?? split, source: path.basename(file) });
+    const errors: RowError[] = [], notes: string[] = [];
     let eventId: number | null = null;
     let count = 32; // rows in one transaction; grows and shrinks with the time that they take
     const add = async (rows: readonly ImportRow[]) => {
@@ -43,7 +43,10 @@ export const importHandlers = {
     try {
       for await (const part of inBackground('rows', { file, kind, map, format, tokenizer: tokenizerOf(project, modelId) })) {
         if ('rows' in part) await add(part.rows);
-        else errors.push(...part.errors);
+        else {
+          errors.push(...part.errors);
+          notes.push(...part.notes);
+        }
       }
       if (importer.added.length > 0) eventId = recordImport(project, path.basename(file), importer.added);
     } catch (error) {
@@ -56,6 +59,6 @@ export const importHandlers = {
       emit('data.changed', {});
     }
     const { added, duplicates } = importer.counts;
-    return { added, duplicates, errors: [...errors, ...importer.errors].sort((a, b) => a.line - b.line).slice(0, SHOWN_ERRORS), eventId, made: importer.made() };
+    return { added, duplicates, errors: [...errors, ...importer.errors].sort((a, b) => a.line - b.line).slice(0, SHOWN_ERRORS), eventId, made: importer.made(), notes: [...notes, ...importer.notes()] };
   },
 } satisfies Partial<Handlers>;

@@ -5,7 +5,7 @@ import { listLabelers } from '#core/store/labelers.ts';
 import { listMarks } from '#core/store/marks.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { completionTexts, findPrompt } from '#core/store/prompts.ts';
+import { completionTexts, countSpelled, findPrompt } from '#core/store/prompts.ts';
 import type { CompletionText } from '#core/store/prompts.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { listRatings } from '#core/store/ratings.ts';
@@ -33,6 +33,8 @@ export function lookUp(project: Project) {
   const idsOf = (promptId: number) => completions(promptId).map(({ id }) => id);
   return {
     prompt: (text: string, messages: Message[] | null) => (messages ? conversations(JSON.stringify([text, messages])) : texts(text)),
+    /** whether the project has a prompt of this spelling */
+    spelled: (spelling: Buffer) => countSpelled(project, spelling) > 0,
     completions,
     rankings: remember((promptId: number) => new Set(listRankings(project, { promptIds: [promptId] }).map(({ labelerId, status, ranks }) => rankingKey(labelerId, status, ranks)))),
     ratings: remember((promptId: number) => new Map(listRatings(project, { completionIds: idsOf(promptId) }).map((rating) => [ratingKey(rating.completionId, rating.labelerId, rating.axis), rating.value]))),

@@ -1,16 +1,18 @@
 // Prompts in the window: pages, one prompt with all its answers, splits, removal, and searching everything.
 
+import { createHash } from 'node:crypto';
 import type { Prompt, Split } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { createRandom } from '#core/random.ts';
 import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
-import { countPrompts, listPrompts, pagePrompts, promptIds, setSplit } from '#core/store/prompts.ts';
+import { countPrompts, idsBySpelling, listPrompts, pagePrompts, setSplit } from '#core/store/prompts.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { removePrompts } from '#core/store/remove-prompts.ts';
 import { pageSamples } from '#core/store/samples.ts';
 import { search } from '#core/store/search.ts';
+import { isStraddlingNotice, uniteSpellings } from '#core/store/straddling.ts';
 import type { Handlers } from '#core/service/handlers.ts';
+import { projectChanged } from '#core/service/project.ts';
 import { sampleModels, withGold } from './sample-models.ts';
 
 const MOST_ANSWERS = 1000;
@@ -33,8 +35,17 @@ export const promptHandlers = {
   'prompts.divide': ({ project, emit }, { validation, test, seed }) => {
     if (validation + test > 1) throw new TastemakerError('bad-argument', `Validation and test together are ${Math.round((validation + test) * 100)} % of the prompts.`, 'Choose shares that are at most 100 % together; what is over goes to train.');
     transaction(project, () => divide(project, { validation, test }, seed));
+    project.notices = project.notices.filter((notice) => !isStraddlingNotice(notice));
     emit('data.changed', {});
     return countPrompts(project);
+  },
+
+  'prompts.unite': ({ project, emit }) => {
+    const united = uniteSpellings(project);
+    project.notices = project.notices.filter((notice) => !isStraddlingNotice(notice));
+    emit('data.changed', {});
+    emit('project.changed', projectChanged(project));
+    return united;
   },
 
   'prompts.remove': ({ project, emit }, { promptIds: ids }) => {
@@ -52,10 +63,20 @@ function promptOf(project: Project, id: number): Prompt {
   return prompt;
 }
 
-/** Deals all prompts out: the first of a seeded order to validation, the next to test, the rest to train. */
+/**
+ * Deals all prompts out by a hash of seed and text: the first to validation, the next to test, the rest to train, in
+ * shares that are exact. All spellings of a prompt go together; where they are too many for what a share has left, to the next.
+ */
 function divide(project: Project, shares: Record<'validation' | 'test', number>, seed: number): void {
-  const order = createRandom(seed, 'prompts/divide').shuffled(promptIds(project));
-  const first = Math.round(order.length * shares.validation), second = Math.min(order.length, first + Math.round(order.length * shares.test));
-  const parts: Record<Split, number[]> = { validation: order.slice(0, first), test: order.slice(first, second), train: order.slice(second) };
+  const bySpelling = idsBySpelling(project), all = [...bySpelling.values()].flat().length;
+  const place = (spelling: string) => createHash('sha256').update(`divide/${seed}/${spelling}`).digest('hex');
+  const order = [...bySpelling].map(([spelling, ids]) => ({ ids, at: place(spelling) })).sort((a, b) => (a.at < b.at ? -1 : 1));
+  const validation = Math.round(all * shares.validation);
+  const room = { validation, test: Math.min(all - validation, Math.round(all * shares.test)), train: Infinity }, parts: Record<Split, number[]> = { validation: [], test: [], train: [] };
+  for (const { ids } of order) {
+    const split = (['validation', 'test', 'train'] as const).find((one) => ids.length <= room[one])!;
+    parts[split].push(...ids);
+    room[split] -= ids.length;
+  }
   for (const [split, ids] of Object.entries(parts) as [Split, number[]][]) if (ids.length > 0) setSplit(project, ids, split, { event: false });
 }

@@ -142,7 +142,7 @@ describe('rows', () => {
     await refused(['import', 'prompts', 'given.jsonl'], /12 lines of given\.jsonl are bad, the first is line 2/, 11);
     fs.cpSync(at('p.tastemaker'), at('copy.tastemaker'), { recursive: true });
     const { code, stdout } = await cli(work, 'import', 'prompts', 'given.jsonl', '--skip-bad', '--project', 'copy.tastemaker', '--json');
-    expect([code, JSON.parse(stdout)]).toEqual([0, { format: 'prompt', added: 2, duplicates: 0, skipped: 12 }]);
+    expect([code, JSON.parse(stdout)]).toEqual([0, { format: 'prompt', added: 2, duplicates: 0, skipped: 12, warnings: [], notes: [] }]);
     fs.rmSync(at('copy.tastemaker'), { recursive: true });
   });
 });

@@ -39,7 +39,7 @@ function opened(project = createProject(fresh())) {
   };
   /** What imports.run does, without a thread of its own for each file. */
   const run = async (path: string, kind: ImportKind = 'rankings') => {
-    const { rows, errors } = await readAsMapped(path, kind, {}), importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, own) => own ?? 'train', source: basename(path) });
+    const { rows, errors } = await readAsMapped(path, kind, {}), importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, _messages, own) => own ?? 'train', source: basename(path) });
     importer.add(rows);
     return { ...importer.counts, errors: [...errors, ...importer.errors], made: importer.made(), eventId: importer.added.length > 0 ? recordImport(project, basename(path), importer.added) : null };
   };
@@ -82,7 +82,7 @@ test.skipIf(!existsSync(squality))('SQuALITY whole, with its six workers as peop
   expect(shown.formats).toEqual(FORMATS.map(({ name, title }) => ({ name, title })));
   expect(tablesOf(project)).toEqual(empty); // a preview changes nothing
   const { eventId, ...result } = await runInWindow(squality);
-  expect(result).toEqual({ added: 150, duplicates: 0, errors: [], made: { prompts: 50, completions: 150, rankings: 150, ratings: 2250, marks: 1523 } });
+  expect(result).toEqual({ added: 150, duplicates: 0, errors: [], made: { prompts: 50, completions: 150, rankings: 150, ratings: 2250, marks: 1523 }, notes: [] });
   expect(listLabelers(project).every(({ kind }) => kind === 'person')).toBe(true);
   expect(pageSamples(project, {}, 'id', false, 0, 3, { rewardModelId: null, referenceId: null }).rows.map(({ policy }) => policy)).toEqual(['bart', 'bart-dpr', 'human']);
   expect(listItems(project)).toHaveLength(50);
@@ -155,7 +155,7 @@ test('conversations as prompts, and a prompt that is not there is asked for', as
   const user = { role: 'user', content: 'Why?' };
   const path = fileOf({ messages: [user, { role: 'assistant', content: 'So.' }], split: 'test' }, { prompt: 'Why?' }, { messages: [user] });
   expect(await run(path, 'prompts')).toMatchObject({ added: 2, duplicates: 1 });
-  expect(listPrompts(project)).toMatchObject([{ text: 'Why?', messages: [user], reference: 'So.', split: 'test' }, { text: 'Why?', messages: null, split: 'train' }]);
+  expect(listPrompts(project)).toMatchObject([{ text: 'Why?', messages: [user], reference: 'So.', split: 'test' }, { text: 'Why?', messages: null, split: 'test' }]); // the same question goes to the same split
   expect(await run(fileOf({ prompt: [user], chosen: [{ role: 'assistant', content: 'a' }], rejected: [{ role: 'assistant', content: 'b' }] }))).toMatchObject({ made: { prompts: 0, completions: 2, rankings: 1 } });
   expect(listRankings(project)[0]!.promptId).toBe(1);
   project.close();

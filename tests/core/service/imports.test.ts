@@ -38,11 +38,11 @@ test('a table with three bad rows: three errors with their lines, and the good o
   const errors = [{ line: 3, message: 'The row has 4 values, the header 3.' }, { line: 6, message: '"prompt" is empty.' }, { line: 8, message: 'The row has 1 value, the header 3.' }];
   const preview = await call('imports.preview', { path, kind: 'prompts', map: {} });
   expect(preview).toEqual({
-    format: 'csv prompt', columns: ['prompt', 'reference', 'source'], fields: ['text', 'reference', 'source'], map: { text: 'prompt', reference: 'reference', source: 'source' }, total: 7, duplicates: 1, errors, warnings: [], formats: [], conversations: [null, null, null, null],
+    format: 'csv prompt', columns: ['prompt', 'reference', 'source'], fields: ['text', 'reference', 'source'], map: { text: 'prompt', reference: 'reference', source: 'source' }, total: 7, duplicates: 1, errors, warnings: [], notes: [], formats: [], conversations: [null, null, null, null],
     rows: [{ text: 'How do I bake bread?', reference: 'With flour.', source: 'book' }, { text: 'What is\na fox?', reference: 'An animal.', source: 'p.csv' }, { text: 'How do I bake bread?', reference: 'again', source: 'book' }, { text: 'Why is it late?', reference: '', source: 'p.csv' }],
   });
   const result = await call('imports.run', { path, kind: 'prompts', map: preview.map, split: 'validation' });
-  expect(result).toEqual({ added: 3, duplicates: 1, errors, eventId: 1, made: { ...NOTHING, prompts: 3 } });
+  expect(result).toEqual({ added: 3, duplicates: 1, errors, eventId: 1, made: { ...NOTHING, prompts: 3 }, notes: [] });
   expect(events.map(({ event }) => event)).toEqual(['data.changed']);
   expect(listPrompts(project).map(({ text, reference, split, source }) => [text, reference, split, source])).toEqual([
     ['How do I bake bread?', 'With flour.', 'validation', 'book'], ['What is\na fox?', 'An animal.', 'validation', 'p.csv'], ['Why is it late?', null, 'validation', 'p.csv'],
@@ -87,7 +87,7 @@ test('completions: prompts are added, unknown policies are errors unless mapped 
   expect(preview).toMatchObject({ map: { prompt: 'prompt', completion: 'response', policy: 'model' }, total: 7, duplicates: 1, errors: [{ line: 5, message: expect.stringMatching(/no policy "gpt-9"/) }, { line: 7, message: '"completion" is missing.' }] });
   const before = query(project, 'SELECT * FROM completions').all();
   const { eventId, ...result } = await call('imports.run', { path, kind: 'completions', map: preview.map, split: 'validation' });
-  expect(result).toEqual({ added: 4, duplicates: 1, errors: preview.errors, made: { ...NOTHING, prompts: 1, completions: 4 } });
+  expect(result).toEqual({ added: 4, duplicates: 1, errors: preview.errors, made: { ...NOTHING, prompts: 1, completions: 4 }, notes: [] });
   expect(countPrompts(project)).toEqual({ train: 0, validation: 1, test: 1 });
   expect(listItems(project).map(({ promptId, completionIds, source }) => [promptId, completionIds.length, source])).toEqual([[1, 2, 'sample'], [2, 2, 'import']]);
   expect(listCompletions(project, { promptId: 1 }).map(({ text, policyId: by }) => [text, by])).toEqual([['one', policyId], ['two', policyId]]);
@@ -115,7 +115,7 @@ test('rankings by text, by id and as pairs: completions are added once, each ran
   expect(preview.rows[0]).toEqual({ prompt: 'a new one', completions: '1. x\n2. y\n3. z', ranks: '1, 2, 2', labeler: 'bob', confidence: '7', note: '' });
   expect(listRankings(project)).toEqual([]); // a preview changes nothing
   const { eventId, ...result } = await call('imports.run', { path, kind: 'rankings', map: {}, split: 'train' });
-  expect(result).toEqual({ added: 3, duplicates: 1, errors, made: { ...NOTHING, prompts: 1, completions: 3, rankings: 3 } });
+  expect(result).toEqual({ added: 3, duplicates: 1, errors, made: { ...NOTHING, prompts: 1, completions: 3, rankings: 3 }, notes: [] });
   expect(listLabelers(project).map(({ name }) => name)).toEqual(['ada', 'bob', 'imported']);
   const rankings = listRankings(project);
   expect(rankings.every(({ itemId }) => itemId !== null)).toBe(true);
@@ -144,7 +144,7 @@ test('files that are nothing: one sentence each, and the project is as it was', 
   };
   await refused(join(project.folder, 'nowhere.jsonl'), /nowhere\.jsonl does not exist/);
   await refused(file('empty.jsonl', ''), /empty\.jsonl is empty/);
-  await refused(file('table.csv', 'PAR1 parquet'), /is a Parquet file/);
+  await refused(file('table.csv', 'PAR1 parquet'), /is not a Parquet file that can be read/);
   expect(listPrompts(project)).toEqual([]);
   project.close();
 });

@@ -25,11 +25,11 @@ test('prompts come back whole; a known text gives its id and is not counted as n
     { text: 'one', split: 'train', source: 'chat.jsonl', messages: [{ content: 'one', role: 'user' }] }, // the same conversation, spelled otherwise
     { text: 'one', split: 'test', source: 'chat.jsonl', messages: [{ role: 'system', content: 'one' }] },
   ]);
-  expect(first).toEqual({ ids: [1, 2, 1, 3, 3, 4], added: 4 });
+  expect(first).toEqual({ ids: [1, 2, 1, 3, 3, 4], added: 4, settled: 1 }); // the conversation of one message is the same question, and goes to its split
   expect(findPrompt(project, 'one')).toBe(1);
   expect(findPrompt(project, 'one', [{ role: 'user', content: 'one' }])).toBe(3);
   expect(findPrompt(project, 'one', [{ role: 'assistant', content: 'one' }])).toBeUndefined();
-  expect(listPrompts(project, { ids: [3] })).toEqual([{ id: 3, text: 'one', reference: null, split: 'test', source: 'chat.jsonl', facts: null, messages: [{ role: 'user', content: 'one' }], extra: { site: 'cnn', id: 7 } }]);
+  expect(listPrompts(project, { ids: [3] })).toEqual([{ id: 3, text: 'one', reference: null, split: 'train', source: 'chat.jsonl', facts: null, messages: [{ role: 'user', content: 'one' }], extra: { site: 'cnn', id: 7 } }]);
   deletePrompts(project, [3, 4]);
   expect(addPrompts(project, [{ text: 'three', split: 'validation', source: 'b' }, { text: 'two\r\n\0 “Straße” 🙂', split: 'train', source: 'b' }])).toEqual([5, 2]);
   expect(listPrompts(project)).toEqual([
