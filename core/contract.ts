@@ -138,7 +138,10 @@ export interface ProjectSettings {
   currentPolicyId: number | null;
   rewardModelId: number | null;
 }
-export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; models: number; runs: number; isDemo: boolean; notices: string[] }
+export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; models: number; runs: number; isDemo: boolean; notices: string[]; current: CurrentModels }
+/** A model that acts where none is named: who chose it and why ("because …"). `proposal`: a newer one, which a person may take. */
+export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string } | null }
+export interface CurrentModels { policy: Current; reward: Current }
 export type ProviderName = 'cpu' | 'cuda' | 'webgpu';
 /** What a person asked to compute on: the best that passes its self-test, or one of them and no other. */
 export type WantedDevice = 'auto' | 'cpu' | 'cuda' | 'cuda:bf16' | 'webgpu';
@@ -193,7 +196,7 @@ export interface LineageStep { name: string; kind: string; sentence: string; mod
 
 export interface Field { name: string; kind: 'number' | 'whole' | 'flag' | 'choice' | 'text' | 'model'; default: number | string | boolean; range: [number, number] | null; choices: string[] | null; sentence: string }
 /** A recipe on its card: what it does, what it takes, what is missing. `defaults` are what one click starts it with here. */
-export interface RecipeCard { name: RunKind; title: string; sentence: string; makes: string; fields: Field[]; defaults: Config; needs: Need[] }
+export interface RecipeCard { name: RunKind; title: string; sentence: string; makes: string; fields: Field[]; defaults: Config; needs: Need[]; /** the models that `defaults` name: what for, why, and as which of the current ones; null for a reference */ models: { field: string; words: string; name: string; why: string; of: 'policy' | 'reward' | null }[] }
 /** `warn`: one can start, and should know. */
 export interface Need { state: 'ok' | 'warn' | 'missing'; sentence: string }
 export type Config = Record<string, number | string | boolean>;

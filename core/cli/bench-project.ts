@@ -10,7 +10,7 @@ import type { Random } from '#core/random.ts';
 import { drawRecord, writePost, writeSummary } from '#core/demo/world.ts';
 import { deskHandlers } from '#core/service/desk/desk.ts';
 import type { Context } from '#core/service/handlers.ts';
-import { projectSummary } from '#core/service/project.ts';
+import { projectSummary } from '#core/service/project-summary.ts';
 import { promptHandlers } from '#core/service/data/prompts.ts';
 import { sampleHandlers } from '#core/service/data/samples.ts';
 import { addCompletions } from '#core/store/completions.ts';

@@ -10,7 +10,8 @@ import type { Handlers } from './handlers.ts';
 import type { HardwareDesk } from '#core/service/hardware/hardware.ts';
 import { lastLines } from './log.ts';
 import type { PreferencesFile } from './preferences.ts';
-import { projectSettings, projectSummary } from './project.ts';
+import { projectSettings } from './project.ts';
+import { projectSummary } from './project-summary.ts';
 import type { Session } from './session.ts';
 
 const LOG_LINES = 60;

@@ -2,7 +2,7 @@
 
 import { ensureLabeler } from '#core/store/labelers.ts';
 import type { Handlers } from './handlers.ts';
-import { projectChanged } from './project.ts';
+import { projectChanged } from './project-summary.ts';
 
 export const labelerHandlers = {
   'labelers.add': ({ project, emit }, { name }) => {

@@ -11,7 +11,8 @@ import { runAside } from './aside.ts';
 import { followDemo, makeDemo, startDemo } from './demo.ts';
 import type { Handlers } from './handlers.ts';
 import { typedPath } from './home.ts';
-import { changeProjectSettings, projectChanged, projectSettings } from './project.ts';
+import { changeProjectSettings, projectSettings } from './project.ts';
+import { projectChanged, settleAndTell } from './project-summary.ts';
 import { openForWriting, projectFolderOf } from './session.ts';
 
 export function createProjectHandlers(services: Services) {
@@ -35,8 +36,9 @@ export function createProjectHandlers(services: Services) {
         someoneLabels(found.project);
         for (const run of found.runs.list()) followDemo(found, run, context.emit); // it may have ended while nobody watched
       });
-      const state = opened();
+      const state = opened(), { project } = session.current()!;
       context.emit('preferences.changed', { preferences: state.preferences });
+      void settleAndTell(project, context.emit).catch(() => {}); // closed meanwhile
       return state;
     },
     'project.create': async (context, { folder, demo }) => {
@@ -56,9 +58,10 @@ export function createProjectHandlers(services: Services) {
     },
     'project.check': async ({ project }) => runAside('check', project.folder),
     'project.backup': async ({ project }) => runAside('backup', project.folder),
-    'project.setSettings': ({ project, emit }, { changes }) => {
+    'project.setSettings': async ({ project, emit }, { changes }) => {
       const settings = changeProjectSettings(project, changes as Parameters<typeof changeProjectSettings>[1]);
       emit('project.changed', projectChanged(project));
+      await settleAndTell(project, emit);
       return settings;
     },
   } satisfies Partial<Handlers>;

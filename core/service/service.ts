@@ -12,7 +12,7 @@ import type { Context, Emit } from './handlers.ts';
 import { createHardware } from '#core/service/hardware/hardware.ts';
 import { openLog } from './log.ts';
 import { openPreferences } from './preferences.ts';
-import { projectChanged } from './project.ts';
+import { projectChanged } from './project-summary.ts';
 import { createSession, noProject } from './session.ts';
 import type { OpenProject } from './session.ts';
 

@@ -5,7 +5,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { openProject } from '#core/store/database.ts';
 import type { Project } from '#core/store/project.ts';
 import type { Emit } from './handlers.ts';
-import { projectChanged } from './project.ts';
+import { projectChanged } from './project-summary.ts';
 import { createRunQueue } from '#core/service/runs/queue.ts';
 import type { QueueOptions, RunQueue } from '#core/service/runs/queue.ts';
 

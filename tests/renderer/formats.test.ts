@@ -140,7 +140,7 @@ test('a conversation is shown turn by turn, anything else as its text', () => {
 test('a recipe asks only what the chosen way of learning uses, and starts with no more', async () => {
   const field = (name: string, kind: Field['kind'], value: number | string, choices: string[] | null = null): Field => ({ name, kind, default: value, range: kind === 'whole' ? [1, 100] : null, choices, sentence: '' });
   const fields = [field('epochs', 'whole', 1), field('tune', 'choice', 'full', ['full', 'lora', 'blocks']), field('lora_rank', 'whole', 8), field('tuned_blocks', 'whole', 4), field('micro_batch', 'whole', 1)];
-  const card: RecipeCard = { name: 'sft', title: 'SFT', sentence: '', makes: '', fields, defaults: Object.fromEntries(fields.map(({ name, default: value }) => [name, value])), needs: [] };
+  const card: RecipeCard = { name: 'sft', title: 'SFT', sentence: '', makes: '', fields, defaults: Object.fromEntries(fields.map(({ name, default: value }) => [name, value])), needs: [], models: [] };
   answers['recipes.estimate'] = () => ({ verdict: 'fits', bytes: 1, availableBytes: 2, card: null, seconds: 1, sentence: '', fixes: [] });
   shown = mount(RecipeForm, { attachTo: document.body, props: { card, models: [] } });
   await flushPromises();

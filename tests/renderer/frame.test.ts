@@ -1,12 +1,13 @@
 // Checks what the frame works out: the next useful step of a project, the order of the palette's finds, short counts.
 import { expect, test } from 'vitest';
-import type { PolicyKind, ProjectSummary } from '#core/contract.ts';
+import type { Current, PolicyKind, ProjectSummary } from '#core/contract.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
 import { searchCommands } from '#renderer/components/frame/command-search.ts';
 import { shortCount } from '#renderer/components/frame/screens.ts';
 import { FIRST_RANKINGS, loopOf, nextStep } from '#renderer/components/home/loop.ts';
 
-const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, models: 0, runs: 0, isDemo: false, notices: [], ...changes });
+const NONE: Current = { modelId: null, name: null, by: 'rule', reason: '', proposal: null };
+const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, models: 0, runs: 0, isDemo: false, notices: [], current: { policy: NONE, reward: NONE }, ...changes });
 
 test('the loop leads from prompts to inspecting, one useful step at a time', () => {
   const prompts = { train: 10, validation: 0, test: 2 };

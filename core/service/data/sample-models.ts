@@ -7,7 +7,7 @@ import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
 import type { MeasuredSample, SampleModels } from '#core/store/samples.ts';
-import { currentPolicy, currentReward } from '#core/service/project.ts';
+import { currentPolicy, currentReward } from '#core/service/current-models.ts';
 import { measuredFrom, referenceOf } from '#core/service/models/reference-model.ts';
 import { modelOfRun } from '#core/service/models/model-chain.ts';
 

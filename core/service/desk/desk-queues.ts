@@ -7,7 +7,7 @@ import type { Policy, QueueName } from '#core/contract.ts';
 import { createRandom } from '#core/random.ts';
 import { query } from '#core/store/project.ts';
 import type { Project, Value } from '#core/store/project.ts';
-import { currentReward } from '#core/service/project.ts';
+import { currentReward } from '#core/service/current-models.ts';
 
 /** One part of a queue: items `i` of `from`, in the order of `key` and `id` as an index has them, that are open while `open` holds. */
 interface Segment { from: string; id: string; where: string; values: Value[]; key: string; open: string; openValues: Value[] }

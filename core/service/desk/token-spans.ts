@@ -8,7 +8,7 @@ import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
-import { currentPolicy } from '#core/service/project.ts';
+import { currentPolicy } from '#core/service/current-models.ts';
 
 type Written = Pick<Completion, 'text' | 'tokenIds' | 'policyId'>;
 

@@ -6,6 +6,8 @@ import type { Policy } from '#core/contract.ts';
 import { readMade } from '#core/models/model-notes.ts';
 import type { Project } from '#core/store/project.ts';
 import { policyPath } from '#core/store/policies.ts';
+import { heldOutOf, jsonLines, mean } from './held-out.ts';
+import type { HeldOut } from './held-out.ts';
 import { lastMetrics, manifestOf, runFolder } from './run-folder.ts';
 
 export interface MadeWeights {
@@ -56,62 +58,38 @@ function askedFor(project: Project, runId: string): number | null {
 }
 
 type Best = Pick<MadeWeights, 'step' | 'metrics'>;
-const known = new Map<string, { stamp: string; best: Best }>();
 
 /** Which step the folder best/ of a run without notes is of: the first that did best by the rule that such a run went by. */
 function bestOf(own: string): Best {
-  const files = ['samples.jsonl', 'metrics.jsonl'].map((name) => path.join(own, name));
-  const stamp = files.map((file) => fs.statSync(file, { throwIfNoEntry: false })).map((stat) => (stat ? `${stat.size}/${stat.mtimeMs}` : '')).join();
-  const before = known.get(own);
+  const metrics = path.join(own, 'metrics.jsonl'), stat = fs.statSync(metrics, { throwIfNoEntry: false }), stamp = `${stat?.size}/${stat?.mtimeMs}`;
+  const samples = bestOfSamples(heldOutOf(own));
+  if (samples) return samples;
+  const before = known.get(metrics);
   if (before?.stamp === stamp) return before.best;
-  const best = bestOfSamples(rowsOf(files[0]!), missingEnd(own)) ?? lowestLoss(rowsOf(files[1]!)) ?? { step: null, metrics: {} };
-  known.set(own, { stamp, best });
+  const best = lowestLoss(jsonLines(metrics)) ?? { step: null, metrics: {} };
+  known.set(metrics, { stamp, best });
   return best;
 }
-
-type Row = Record<string, unknown> & { step?: unknown };
-function rowsOf(file: string): Row[] {
-  if (!fs.existsSync(file)) return [];
-  return fs.readFileSync(file, 'utf8').split('\n').flatMap((line) => {
-    try {
-      return line === '' ? [] : [JSON.parse(line) as Row];
-    } catch {
-      return []; // a line that was being written
-    }
-  });
-}
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
-const numbers = (rows: readonly Row[], name: string): number[] => rows.map((row) => row[name]).filter((value) => typeof value === 'number');
-
-/** What a score counts as where the completion did not end, as `missing_end` says. */
-type Penalty = (score: number, finish: unknown) => number;
-function missingEnd(own: string): Penalty {
-  let config: Record<string, unknown> = {};
-  try {
-    config = (JSON.parse(fs.readFileSync(path.join(own, 'manifest.json'), 'utf8')) as { config: Record<string, unknown> }).config;
-  } catch { /* then nothing is taken off */ }
-  const { missing_end: rule = 'keep', missing_end_penalty: penalty = 0 } = config as { missing_end?: string; missing_end_penalty?: number };
-  return (score, finish) => (finish === 'stop' || rule === 'keep' ? score : rule === 'replace' ? penalty : score - Math.abs(penalty));
-}
+const known = new Map<string, { stamp: string; best: Best }>();
 
 /** PPO of 0.1.0: the highest mean on the held-out prompts, of the gold score where there is one, else of the score. */
-function bestOfSamples(rows: readonly Row[], penalised: Penalty): Best | null {
+function bestOfSamples(all: readonly HeldOut[]): Best | null {
   let best: (Best & { value: number }) | null = null;
-  for (const [step, samples] of Map.groupBy(rows.filter(({ score }) => typeof score === 'number'), (row) => Number(row.step))) {
-    const golds = numbers(samples, 'gold'), kls = numbers(samples, 'kl');
-    const value = golds.length ? mean(golds) : mean(samples.map(({ score, finish }) => penalised(Number(score), finish)));
+  for (const [step, rows] of Map.groupBy(all, (row) => row.step)) {
+    const golds = rows.flatMap(({ gold }) => gold ?? []), kls = rows.flatMap(({ kl }) => kl ?? []);
+    const value = golds.length ? mean(golds) : mean(rows.map(({ penalised }) => penalised));
     if (best && value <= best.value) continue;
-    const metrics = { score: mean(numbers(samples, 'score')), ...(kls.length ? { kl: mean(kls) } : {}), ...(golds.length ? { gold: mean(golds) } : {}) };
+    const metrics = { score: mean(rows.map(({ score }) => score)), ...(kls.length ? { kl: mean(kls) } : {}), ...(golds.length ? { gold: mean(golds) } : {}) };
     best = { step, value, metrics };
   }
   return best && { step: best.step, metrics: best.metrics };
 }
 
 /** Supervised runs: the lowest validation loss. */
-function lowestLoss(rows: readonly Row[]): Best | null {
-  let best: Best | null = null;
-  for (const { step, validation_loss: loss } of rows) {
-    if (typeof loss === 'number' && (!best || loss < best.metrics['validation_loss']!)) best = { step: Number(step), metrics: { validation_loss: loss } };
+function lowestLoss(rows: readonly object[]): Best | null {
+  let best: { step: number; loss: number } | null = null;
+  for (const { step, validation_loss: loss } of rows as { step?: number; validation_loss?: number }[]) {
+    if (loss !== undefined && (!best || loss < best.loss)) best = { step: Number(step), loss };
   }
-  return best;
+  return best && { step: best.step, metrics: { validation_loss: best.loss } };
 }

@@ -19,7 +19,9 @@ import { typedPath } from '#core/service/home.ts';
 import { lineageOf } from './lineage.ts';
 import { madeWeights } from './made-weights.ts';
 import { modelExportHandlers } from './model-exports.ts';
-import { changeProjectSettings, currentPolicy, currentReward, projectSettings } from '#core/service/project.ts';
+import { currentModels } from '#core/service/current-models.ts';
+import { settleAndTell } from '#core/service/project-summary.ts';
+import { changeProjectSettings, projectSettings } from '#core/service/project.ts';
 import { manifestOf } from './run-folder.ts';
 
 export const modelHandlers = {
@@ -30,21 +32,24 @@ export const modelHandlers = {
     const { path: folder, kind } = theOne(await onceInBackground('look', { place: typedPath(place) }), typedPath(place));
     const id = await addModel(project, { name, kind: kind!, folder, copy });
     emit('models.changed', {});
+    await settleAndTell(project, emit);
     return modelRow(project, id);
   },
 
-  'models.rename': ({ project, emit }, { modelId, name }) => {
+  'models.rename': async ({ project, emit }, { modelId, name }) => {
     renamePolicy(project, modelId, name.trim());
     emit('models.changed', {});
+    await settleAndTell(project, emit);
     return modelRow(project, modelId);
   },
 
-  'models.remove': ({ project, emit }, { modelId }) => {
+  'models.remove': async ({ project, emit }, { modelId }) => {
     removePolicy(project, modelId, unfinishedRunsOf(project, policyById(project, modelId)));
     const { currentPolicyId, rewardModelId } = projectSettings(project);
     if (currentPolicyId === modelId) changeProjectSettings(project, { currentPolicyId: null });
     if (rewardModelId === modelId) changeProjectSettings(project, { rewardModelId: null });
     emit('models.changed', {});
+    await settleAndTell(project, emit);
     return { at: Date.now(), eventId: null };
   },
 
@@ -144,7 +149,7 @@ function modelInfo(folder: string): ModelInfo {
 export function modelRows(project: Project): ModelRow[] {
   const policies = listPolicies(project), names = new Map(policies.map(({ id, name }) => [id, name]));
   const counts = completionsByPolicy(project);
-  const policyId = currentPolicy(project)?.id, rewardId = currentReward(project)?.id;
+  const { policy: { modelId: policyId }, reward: { modelId: rewardId } } = currentModels(project);
   return policies.map((policy) => {
     const folder = policyPath(project, policy);
     return {

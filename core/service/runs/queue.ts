@@ -20,8 +20,9 @@ import { addRun, getRequest, getRun, listRuns, nextQueued, setRequest, updateRun
 import type { Emit } from '#core/service/handlers.ts';
 import { computingIn } from '#core/service/hardware/computing.ts';
 import type { Computing } from '#core/service/hardware/computing.ts';
+import { settleCurrent } from '#core/service/current-models.ts';
 import { runInteractive } from './interactive.ts';
-import { projectChanged } from '#core/service/project.ts';
+import { projectChanged } from '#core/service/project-summary.ts';
 import { followUp } from './run-follow-up.ts';
 import { detailOf, rowOf } from './run-rows.ts';
 import { launch, watchRun } from './run-watch.ts';
@@ -160,6 +161,8 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       }
       if (state.closed) return; // whoever opens the project next does it
       const { modelId } = recordRun(project, id, at.watch.intake);
+      await settleCurrent(project).catch(() => false); // what could not be compared now is compared after the next run
+      if (state.closed) return;
       active.delete(id);
       tell(id);
       if (modelId !== null) emit('models.changed', {});

@@ -14,9 +14,10 @@ import { countDrawn } from '#core/store/run-completions.ts';
 import { listRuns, LIVING } from '#core/store/runs.ts';
 import { estimateRun } from './estimate.ts';
 import type { Handlers } from '#core/service/handlers.ts';
-import { currentPolicy, currentReward } from '#core/service/project.ts';
+import { currentPolicy, currentReward } from '#core/service/current-models.ts';
 import { factsOf } from './recipe-facts.ts';
 import type { Facts } from './recipe-facts.ts';
+import { modelsOf } from './recipe-models.ts';
 import { currentReference } from './run-follow-up.ts';
 import { architectureOf, parametersOf } from './recipe-size.ts';
 
@@ -99,7 +100,7 @@ function defaultsOf(project: Project, recipe: RecipeName, facts: Facts): Config 
       return { ...own, ...known, ...(isLarge(project, base) ? { tune: 'blocks', tuned_blocks: 2, learning_rate: 1e-4 } : {}), policy: base, batch: Math.min(known.batch, powerOfTwo(facts.rankings / 8)), ...(few ? { validation: 0.15, epochs: facts.rankings < 100 ? 2 : 1 } : {}) };
     }
     case 'ppo': {
-      const config: Config = { ...own, ...(facts.isDemo ? SENSIBLE : {}), ...(isLarge(project, policy) ? { tune: 'lora', micro_batch: 1, samples_per_prompt: 4, episodes: 16 } : {}), policy, reward };
+      const config: Config = { ...own, ...(facts.isDemo ? SENSIBLE : {}), ...(isLarge(project, policy) ? { tune: 'lora', micro_batch: 1, samples_per_prompt: 4, episodes: 16 } : {}), policy, reward, ...('reference' in own ? { reference: currentReference(project)?.name ?? '' } : {}) };
       const episodes = Math.min(Number(config.episodes), powerOfTwo(facts.prompts.train));
       return { ...config, episodes, minibatches: Math.min(Number(config.minibatches), episodes), evaluate_prompts: Math.max(1, Math.min(Number(config.evaluate_prompts), held)) };
     }
@@ -122,7 +123,7 @@ export function recipeCards(project: Project): RecipeCard[] {
   const facts = factsOf(project), policies = listPolicies(project);
   return (Object.keys(RECIPES) as RecipeName[]).map((name) => {
     const defaults = defaultsOf(project, name, facts);
-    return { name, ...WORDS[name], fields: fieldsOf(RECIPES[name].settings, policies), defaults, needs: needsOf(name, facts, policies, defaults) };
+    return { name, ...WORDS[name], fields: fieldsOf(RECIPES[name].settings, policies), defaults, needs: needsOf(name, facts, policies, defaults), models: modelsOf(project, name, defaults) };
   });
 }
 

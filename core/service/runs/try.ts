@@ -3,7 +3,7 @@
 import type { Written } from '#core/jobs/sample-once.ts';
 import { policyById, policyPath } from '#core/store/policies.ts';
 import type { Handlers } from '#core/service/handlers.ts';
-import { currentReward } from '#core/service/project.ts';
+import { currentReward } from '#core/service/current-models.ts';
 
 export const tryHandlers = {
   'models.try': async ({ project, runs }, { modelId, prompt, chat = false, k, sampling }) => {

@@ -13,6 +13,7 @@ import { freshWeights, loadCheckpoint, saveCheckpoint } from '#core/models/check
 import { PROCESSOR } from '#core/autodiff/device.ts';
 import { estimateRun } from '#core/service/runs/estimate.ts';
 import type { Context } from '#core/service/handlers.ts';
+import { changeProjectSettings } from '#core/service/project.ts';
 import { checkStart, recipeCards } from '#core/service/runs/recipes.ts';
 import { runHandlers } from '#core/service/runs/runs.ts';
 import { listCompletions } from '#core/store/completions.ts';
@@ -80,7 +81,7 @@ test('one click trains a part of a large model, and all of a small one', () => {
     const folder = path.join(project.folder, 'models', name), architecture = newArchitecture({ family: 'llama', vocabulary: 1000, heads: 8, feedForward: 1536, context: 512, endOfText: 0, ...shape });
     fs.mkdirSync(folder, { recursive: true });
     fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(writeArchitecture(architecture)));
-    addPolicy(project, { name, kind: 'base', path: folder }); // the newest is current
+    changeProjectSettings(project, { currentPolicyId: addPolicy(project, { name, kind: 'base', path: folder }) });
     const isLarge = name === 'large';
     expect(card(project, 'sft').defaults).toMatchObject({ policy: name, tune: isLarge ? 'lora' : 'full', micro_batch: isLarge ? 1 : 0 });
     expect(card(project, 'reward').defaults).toMatchObject({ policy: name, tune: isLarge ? 'blocks' : 'full' });

@@ -146,13 +146,13 @@ describe('the list', () => {
     expect(there).toMatchObject({ name: 'base', kind: 'base', folder, path: folder, family: 'gpt2', current: 'policy', problem: null, completions: 0 });
     fs.writeFileSync(path.join(folder, 'pytorch_model.bin'), 'left out');
     const copied = await call('models.add', { path: folder, name: 'a / copy', copy: true });
-    expect(copied).toMatchObject({ path: 'models/a-copy', parameters: there.parameters, current: 'policy' }); // the newest
+    expect(copied).toMatchObject({ path: 'models/a-copy', parameters: there.parameters, current: null }); // the first stays
     expect(fs.readdirSync(copied.folder)).toEqual(['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'].filter((name) => fs.existsSync(path.join(folder, name))));
     await expect(call('models.add', { path: folder, name: 'base', copy: true })).rejects.toMatchObject({ message: 'The project already has a model called "base".' });
     expect(fs.readdirSync(path.join(open.folder, 'models'))).toEqual(['a-copy']);
     expect(await call('models.rename', { modelId: there.id, name: 'first' })).toMatchObject({ name: 'first', id: there.id });
     await expect(call('models.rename', { modelId: there.id, name: 'a / copy' })).rejects.toMatchObject({ code: 'bad-data' });
-    expect(events.map(({ event }) => event)).toEqual(['models.changed', 'models.changed', 'models.changed']);
+    expect(events.map(({ event }) => event)).toEqual(Array(3).fill(['models.changed', 'project.changed']).flat());
     fs.renameSync(folder, `${folder}-gone`);
     expect((await call('models.list', {}))[0]).toMatchObject({ family: null, problem: expect.stringMatching(/is missing: put it back/) });
     fs.renameSync(`${folder}-gone`, folder);
@@ -258,7 +258,7 @@ describe('the best weights of a run', () => {
     fs.writeFileSync(path.join(best, 'made.json'), JSON.stringify({ run: '0003-ppo', step: 0, steps: 100, metrics: { score: 1.2, kl: 0, reward: 1.2 }, reference: 'base' }));
     const settings = projectSettings(open);
     const added = await call('models.add', { path: best, name: 'ppo-best', copy: false });
-    expect(added).toMatchObject({ kind: 'policy', parentId: ids.sft, runId: '0003-ppo', folder: best, step: 0, steps: 100, best: true });
+    expect(added).toMatchObject({ kind: 'policy', parentId: ids.sft, runId: '0003-ppo', folder: best, step: 0, steps: 100, best: true, current: null });
     expect(projectSettings(open), 'keeping it chooses nothing').toEqual(settings);
     expect((await call('models.lineage', { modelId: added.id })).steps.map(({ name }) => name)).toEqual(['base', 'sft', 'reward', 'ppo-best']);
     expect(await sentenceOf({ call }, added.id)).toBe('PPO against "reward": its best weights, after 0 of 100 updates, β 0.05; on held-out prompts score 1.20, KL 0.00 nats from "base".');

@@ -1,0 +1,33 @@
+// What the window is told about the open project: its counts, its current models, its settings and labelers.
+
+import type { Labeler, ProjectSettings, ProjectSummary, Split } from '#core/contract.ts';
+import { countComparisons } from '#core/store/comparison-count.ts';
+import { listLabelers } from '#core/store/labelers.ts';
+import { query } from '#core/store/project.ts';
+import type { Project } from '#core/store/project.ts';
+import { currentModels, settleCurrent } from './current-models.ts';
+import type { Emit } from './handlers.ts';
+import { projectSettings } from './project.ts';
+
+/** Some counts of a project; about 10 ms with 100,000 prompts and 400,000 completions. */
+export function projectSummary(project: Project): ProjectSummary {
+  const count = (table: string) => query<{ n: number }>(project, `SELECT count(*) AS n FROM ${table}`).get()!.n;
+  const splits = query<{ split: Split; n: number }>(project, 'SELECT split, count(*) AS n FROM prompts GROUP BY split').all();
+  const first = query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get();
+  return {
+    folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
+    completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), models: count('policies'), runs: count('runs'),
+    isDemo: first?.source === 'demo', current: currentModels(project), notices: [...project.notices],
+  };
+}
+
+/** What the event 'project.changed' carries. */
+export function projectChanged(project: Project): { project: ProjectSummary; settings: ProjectSettings; labelers: Labeler[] } {
+  return { project: projectSummary(project), settings: projectSettings(project), labelers: listLabelers(project) };
+}
+
+/** Lets the rule of what is current act, and tells the windows where it did. */
+export async function settleAndTell(project: Project, emit: Emit): Promise<void> {
+  if (!(await settleCurrent(project))) return;
+  emit('project.changed', projectChanged(project));
+}

@@ -1,0 +1,27 @@
+// The models that one click starts a recipe with: which, for what, and why these and no others.
+
+import type { Config, CurrentModels, RecipeCard } from '#core/contract.ts';
+import { currentModels } from '#core/service/current-models.ts';
+import { referenceOf } from '#core/service/models/reference-model.ts';
+import { policyById } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import type { RecipeName } from '#core/jobs/recipes.ts';
+
+/** What a recipe does with the model that a setting names. */
+const WORDS: Readonly<Record<string, string>> = { policy: 'Starts from', reward: 'Scored by', reference: 'KL from' };
+const INSTEAD: Partial<Record<RecipeName, Readonly<Record<string, string>>>> = { sample: { policy: 'Sampled from' }, reward: { policy: 'Starts as a copy of' } };
+
+export function modelsOf(project: Project, recipe: RecipeName, defaults: Config): RecipeCard['models'] {
+  const current = currentModels(project), { modelId } = current.policy, reference = modelId === null ? null : referenceOf(project, policyById(project, modelId)).name;
+  return Object.keys(WORDS).flatMap((field) => {
+    const name = defaults[field];
+    if (typeof name !== 'string' || name === '') return [];
+    return [{ field, words: INSTEAD[recipe]?.[field] ?? WORDS[field]!, name, ...why(field, name, current, reference) }];
+  });
+}
+
+function why(field: string, name: string, { policy, reward }: CurrentModels, reference: string | null): Pick<RecipeCard['models'][number], 'why' | 'of'> {
+  if (field === 'reward') return { why: name === reward.name ? reward.reason : '', of: 'reward' };
+  if (field === 'policy' && name === policy.name) return { why: policy.reason, of: 'policy' };
+  return { why: name !== reference ? '' : name === policy.name ? 'it was never tuned by reward' : `the tuning of “${policy.name}” began there`, of: null };
+}
