@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { brief, readJsonObject } from './json-file.ts';
+import { settingsOf } from './settings.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 /** Beside an adapter of ours: where its base lies as seen from the folder, so that a project can be moved. */
@@ -17,11 +18,11 @@ export const tokenizerHome = (model: string): string => (isAdapterFolder(model) 
 
 /** Where the base of an adapter lies: as it is named there, looked for in the usual places. 'bad-model' where it is in none, or an adapter itself. */
 export function adapterBase(folder: string): string {
-  const file = path.join(folder, ADAPTER_CONFIG), config = readJsonObject(file);
-  const named = config.base_model_name_or_path, near = config[RELATIVE_BASE];
+  const file = path.join(folder, ADAPTER_CONFIG), config = settingsOf(readJsonObject(file), file, { hint: `Write the folder of the base model as "base_model_name_or_path" into ${ADAPTER_CONFIG}.` });
+  const named = config.text('base_model_name_or_path', { orNull: true }), near = config.text(RELATIVE_BASE, { orNull: true }), revision = config.text('revision', { orNull: true });
   const places = [
-    ...(typeof near === 'string' && near ? [path.resolve(folder, near)] : []),
-    ...(typeof named === 'string' && named ? [...(path.isAbsolute(named) ? [named] : [path.resolve(folder, named), path.resolve(folder, '..', path.basename(named))]), ...hubSnapshots(named, config.revision)] : []),
+    ...(near ? [path.resolve(folder, near)] : []),
+    ...(named ? [...(path.isAbsolute(named) ? [named] : [path.resolve(folder, named), path.resolve(folder, '..', path.basename(named))]), ...hubSnapshots(named, revision)] : []),
   ];
   const found = places.find((place) => place.endsWith('.gguf') ? fs.existsSync(place) : isAdapterFolder(place) || fs.existsSync(path.join(place, 'config.json')));
   if (found === undefined) {
@@ -36,13 +37,13 @@ export function adapterBase(folder: string): string {
 export const hubName = (place: string): string | null => /(?:^|[/\\])models--([\w.-]+?)(?:--([\w.-]+))?[/\\]snapshots[/\\]/.exec(place)?.slice(1).filter((part) => part !== undefined).join('/') ?? null;
 
 /** The folders in which the hub's cache keeps this name's versions, the one that the revision (or "main") points to first. */
-function hubSnapshots(name: string, revision: unknown): string[] {
+function hubSnapshots(name: string, revision: string | undefined): string[] {
   if (!/^[\w.-]+(\/[\w.-]+)?$/.test(name)) return [];
   const { HF_HUB_CACHE: hub, HF_HOME: home } = process.env;
   const repository = path.join(hub ?? path.join(home ?? path.join(os.homedir(), '.cache', 'huggingface'), 'hub'), `models--${name.replace('/', '--')}`), snapshots = path.join(repository, 'snapshots');
   if (!fs.existsSync(snapshots)) return [];
   const versions = fs.readdirSync(snapshots);
-  const first = (typeof revision === 'string' && /^[\w./-]{1,200}$/.test(revision) ? [revision, 'main'] : ['main']).flatMap((ref) => {
+  const first = (revision !== undefined && /^[\w./-]{1,200}$/.test(revision) ? [revision, 'main'] : ['main']).flatMap((ref) => {
     const file = path.join(repository, 'refs', ref);
     return versions.includes(ref) ? [ref] : fs.statSync(file, { throwIfNoEntry: false })?.isFile() ? [fs.readFileSync(file, 'utf8').trim()] : [];
   });

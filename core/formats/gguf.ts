@@ -8,6 +8,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { readFully, withFile } from './file-access.ts';
 import { blockFormatOf, blockFormats, formatNameOf } from './gguf-blocks.ts';
 import type { BlockFormatName } from './gguf-blocks.ts';
+import { refusePointer } from './other-checkpoints.ts';
 
 export type NumberList = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array;
 /** 64-bit whole numbers become the nearest number, lists of numbers typed arrays, a list of truths bytes of 0 and 1. */
@@ -21,6 +22,8 @@ export interface GgufTensor {
   shape: number[];
   /** float32, row-major, read from disk and unpacked at each call */
   load(): Float32Array;
+  /** the same numbers, a part at a time */
+  pieces(): Iterable<Float32Array>;
 }
 export interface GgufFile {
   metadata: GgufMetadata;
@@ -165,6 +168,9 @@ function readEntry(file: string, cursor: Cursor, alignment: number): Entry {
  */
 export function readGguf(file: string): GgufFile {
   const { metadata, entries, start } = withFile(file, (fd, size) => {
+    const first = new Uint8Array(Math.min(size, 64));
+    readFully(fd, first, 0, file);
+    refusePointer(first, file);
     const cursor = createCursor(file, fd, size);
     if (size < 24 || cursor.u32('the first bytes') !== 0x46554747) throw bad(`${file} does not begin like a GGUF file.`);
     const version = cursor.u32('the version');
@@ -199,18 +205,27 @@ export function readGguf(file: string): GgufFile {
     return { metadata, entries, start };
   });
 
-  const load = ({ name, type, numbers, begin, end }: Entry) => withFile(file, (fd, size) => {
+  /** The blocks from `from` to `to`, unpacked into `out`. */
+  const unpackInto = (out: Float32Array, { name, type, begin, end }: Entry, from: number, to: number) => withFile(file, (fd, size) => {
     if (start + end > size) throw bad(`${file} became shorter since it was opened: tensor ${quoted(name)} is cut off.`);
-    const { numbers: perBlock, bytes, unpack } = blockFormats[type];
-    const out = new Float32Array(numbers), blocks = numbers / perBlock, most = Math.floor(WINDOW / bytes);
-    const piece = new Uint8Array(Math.min(blocks, most) * bytes);
-    for (let done = 0; done < blocks; ) {
-      const now = Math.min(most, blocks - done), part = piece.subarray(0, now * bytes);
+    const { numbers: perBlock, bytes, unpack } = blockFormats[type], most = Math.floor(WINDOW / bytes);
+    const piece = new Uint8Array(Math.min(to - from, most) * bytes);
+    for (let done = from; done < to; ) {
+      const now = Math.min(most, to - done), part = piece.subarray(0, now * bytes);
       readFully(fd, part, start + begin + done * bytes, file);
-      unpack(part, now, out, done * perBlock);
+      unpack(part, now, out, (done - from) * perBlock);
       done += now;
     }
     return out;
   });
-  return { metadata, tensors: new Map([...entries].map(([name, entry]) => [name, { type: entry.type, shape: entry.shape, load: () => load(entry) }])) };
+  const blocksOf = ({ type, numbers }: Entry) => numbers / blockFormats[type].numbers;
+  const load = (entry: Entry) => unpackInto(new Float32Array(entry.numbers), entry, 0, blocksOf(entry));
+  const pieces = function* (entry: Entry): Iterable<Float32Array> {
+    const { numbers: perBlock } = blockFormats[entry.type], blocks = blocksOf(entry), most = Math.ceil(WINDOW / perBlock);
+    for (let from = 0; from < blocks; from += most) {
+      const to = Math.min(blocks, from + most);
+      yield unpackInto(new Float32Array((to - from) * perBlock), entry, from, to);
+    }
+  };
+  return { metadata, tensors: new Map([...entries].map(([name, entry]) => [name, { type: entry.type, shape: entry.shape, load: () => load(entry), pieces: () => pieces(entry) }])) };
 }

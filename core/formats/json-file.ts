@@ -2,6 +2,7 @@
 
 import fs from 'node:fs';
 import { TastemakerError } from '#core/errors.ts';
+import { refusePointer } from './other-checkpoints.ts';
 
 const LIMIT = 64e6; // bytes; a config.json has a few thousand
 const HINT = 'Copy the file again from where the model came from.';
@@ -22,6 +23,7 @@ export function readJsonObject(file: string): Record<string, unknown> {
     if (error instanceof TastemakerError) throw error;
     throw new TastemakerError('bad-file', `${file} cannot be read.`, 'A model folder holds config.json, model.safetensors and tokenizer.json.');
   }
+  refusePointer(text, file);
   try {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;

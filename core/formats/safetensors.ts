@@ -5,9 +5,12 @@
 import { floatsFromBfloat16, floatsFromHalves, halvesFromFloats, bfloat16FromFloats } from './number-formats.ts';
 import { readFully, replaceFile, withFile, writeFully } from './file-access.ts';
 import { brief } from './json-file.ts';
+import { refusePointer } from './other-checkpoints.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 const HEADER_LIMIT = 100_000_000; // bytes; the limit of the format's own library
+
+const PIECE_BYTES = 1 << 24; // a multiple of every element's size
 
 /** Bytes of one element. We know the size of all of these, and can load those of `floats` and `integers`. */
 export const elementBytes = {
@@ -49,6 +52,8 @@ export interface SafetensorsTensor {
   shape: number[];
   /** F32, F16, BF16, F64 -> float32, row-major; any other dtype throws 'bad-file' */
   load(): Float32Array;
+  /** the same in order, a part at a time, so that a large tensor is never in memory as a whole */
+  pieces(): Iterable<Float32Array>;
   /** BOOL, U8, I8, I16, I32, I64 -> int32; a value that does not fit throws 'bad-file' */
   loadIntegers(): Int32Array;
   /** F64 only, unrounded */
@@ -71,10 +76,11 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 const quoted = (name: unknown) => (typeof name === 'string' ? JSON.stringify(name.slice(0, 200)) : brief(name));
 
 function readHeader(file: string, fd: number, size: number): { header: Record<string, unknown>; start: number } {
+  const start = new Uint8Array(Math.min(size, 64));
+  readFully(fd, start, 0, file);
+  refusePointer(start, file);
   if (size < 8) throw bad(`${file} is ${size} bytes long, too short for a safetensors file.`);
-  const prefix = new Uint8Array(8);
-  readFully(fd, prefix, 0, file);
-  const length = new DataView(prefix.buffer).getBigUint64(0, true);
+  const length = new DataView(start.buffer).getBigUint64(0, true);
   if (length > BigInt(HEADER_LIMIT)) throw bad(`${file} gives its header a length of ${length} bytes; the limit is ${HEADER_LIMIT}.`);
   if (length > BigInt(size - 8)) throw bad(`${file} gives its header a length of ${length} bytes, but only ${size - 8} follow.`);
   const bytes = new Uint8Array(Number(length));
@@ -134,10 +140,10 @@ export function readSafetensors(file: string): SafetensorsFile {
     return { metadata: readMetadata(file, __metadata__), entries, start };
   });
 
-  const bytesOf = (entry: Entry) => withFile(file, (fd, size) => {
+  const bytesOf = (entry: Entry, from = 0, to = entry.end - entry.begin) => withFile(file, (fd, size) => {
     if (start + entry.end > size) throw bad(`${file} became shorter since it was opened: tensor ${quoted(entry.name)} is cut off.`);
-    const bytes = new Uint8Array(entry.end - entry.begin);
-    readFully(fd, bytes, start + entry.begin, file);
+    const bytes = new Uint8Array(to - from);
+    readFully(fd, bytes, start + entry.begin + from, file);
     return bytes.buffer;
   });
   const wrong = (entry: Entry, wanted: string) => bad(`Tensor ${quoted(entry.name)} in ${file} is ${entry.dtype}, not ${wanted}.`, `Save the tensor again as ${wanted}.`);
@@ -151,6 +157,12 @@ export function readSafetensors(file: string): SafetensorsFile {
         const decode = floats[entry.dtype];
         if (!decode) throw wrong(entry, 'F32, F16, BF16 or F64');
         return decode(bytesOf(entry));
+      },
+      pieces: function* () {
+        const decode = floats[entry.dtype];
+        if (!decode) throw wrong(entry, 'F32, F16, BF16 or F64');
+        const total = entry.end - entry.begin;
+        for (let from = 0; from < total; from += PIECE_BYTES) yield decode(bytesOf(entry, from, Math.min(total, from + PIECE_BYTES)));
       },
       loadIntegers: () => {
         const decode = integers[entry.dtype];

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { readFully, replaceFile, withFile, writeFully } from './file-access.ts';
 import { brief } from './json-file.ts';
+import { otherCheckpoint, refusePointer } from './other-checkpoints.ts';
 import { elementBytes, numbersIn, readSafetensors, writeSafetensors } from './safetensors.ts';
 import type { FloatDtype, SafetensorsFile, SafetensorsTensor, TensorToWrite } from './safetensors.ts';
 import { TastemakerError } from '#core/errors.ts';
@@ -19,6 +20,17 @@ export interface Weights {
   dtype(name: string): string;
   /** float32, row-major, read from disk at each call */
   load(name: string): Float32Array;
+  /** the same numbers, a part at a time */
+  pieces(name: string): Iterable<Float32Array>;
+}
+
+/** Several as one: a name is looked for in the order given. */
+export function joinedWeights(...parts: readonly Weights[]): Weights {
+  const from = (name: string) => parts.find((part) => part.has(name)) ?? parts[0]!;
+  return {
+    names: () => [...new Set(parts.flatMap((part) => part.names()))], has: (name) => parts.some((part) => part.has(name)),
+    shape: (name) => from(name).shape(name), dtype: (name) => from(name).dtype(name), load: (name) => from(name).load(name), pieces: (name) => from(name).pieces(name),
+  };
 }
 
 const SINGLE = 'model.safetensors';
@@ -35,6 +47,7 @@ function readIndex(index: string): Map<string, string> {
     readFully(fd, bytes, 0, index);
     return bytes;
   });
+  refusePointer(bytes, index);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -69,7 +82,8 @@ export function openWeights(folder: string): Weights {
   } else if (fs.existsSync(index)) {
     tensors = new Map();
     const files = new Map<string, SafetensorsFile>();
-    for (const [name, shard] of readIndex(index)) {
+    const listed = readIndex(index);
+    for (const [name, shard] of listed) {
       const file = path.join(folder, shard);
       if (!files.has(shard)) {
         if (!fs.existsSync(file)) throw new TastemakerError('bad-file', `The shard ${shard}, which ${index} names, is missing.`, 'Copy or download the missing shard into the folder.');
@@ -79,8 +93,14 @@ export function openWeights(folder: string): Weights {
       if (!tensor) throw new TastemakerError('bad-file', `${file} does not hold the tensor ${JSON.stringify(name)}, though ${INDEX} says so.`, 'Index and shards are from different models: copy or download the folder again.');
       tensors.set(name, tensor);
     }
+    // what the index does not list is there all the same, and read by programs that go by the shards
+    for (const [shard, { tensors: held }] of files) for (const [name, tensor] of held) {
+      const other = listed.get(name);
+      if (other !== undefined && other !== shard) throw new TastemakerError('bad-file', `The tensor ${JSON.stringify(name.slice(0, 200))} is in two shards, ${other} and ${shard}.`, 'Index and shards are from different models: copy or download the folder again.');
+      if (other === undefined) tensors.set(name, tensor);
+    }
   } else {
-    throw new TastemakerError('bad-file', `${folder} holds neither ${SINGLE} nor ${INDEX}.`, 'Name a model folder whose weights are in the safetensors format.');
+    throw otherCheckpoint(folder) ?? new TastemakerError('bad-file', `${folder} holds neither ${SINGLE} nor ${INDEX}.`, 'Name a model folder whose weights are in the safetensors format.');
   }
   const get = (name: string) => {
     const tensor = tensors.get(name);
@@ -93,7 +113,15 @@ export function openWeights(folder: string): Weights {
     shape: (name) => get(name).shape,
     dtype: (name) => get(name).dtype,
     load: (name) => get(name).load(),
+    pieces: (name) => get(name).pieces(),
   };
+}
+
+/** The files in the safetensors format that lie in a folder and that `openWeights` does not read. */
+export function unreadFiles(folder: string): string[] {
+  const there = fs.readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
+  const read = there.includes(SINGLE) ? [SINGLE] : fs.existsSync(path.join(folder, INDEX)) ? [...readIndex(path.join(folder, INDEX)).values()] : [];
+  return there.filter((name) => !read.includes(name)).sort();
 }
 
 /** Bytes of tensors in one file unless told otherwise: 5 GB, the limit of Hugging Face's own split. */

@@ -7,19 +7,24 @@ import { createRandom } from '#core/random.ts';
 import { adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
+import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
 import type { FloatDtype } from '#core/formats/safetensors.ts';
 import { settingsOf } from '#core/formats/settings.ts';
-import { openWeights, writeWeights } from '#core/formats/sharded-safetensors.ts';
+import { joinedWeights, openWeights, unreadFiles, writeWeights } from '#core/formats/sharded-safetensors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
 import { copyTokenizer } from '#core/formats/tokenizer-files.ts';
 import { adapterParameters, adapterScales, isAdapterTensor, mergeAdapter } from './adapter.ts';
 import type { AdapterSettings } from './adapter.ts';
 import { parameters } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
-import { modelConfig, readArchitecture } from './config-json.ts';
+import { configSettings, modelConfig, readArchitecture } from './config-json.ts';
 import { families } from './families.ts';
 import { openGguf } from './gguf-model.ts';
 import { openAdapter, writeAdapter } from './peft.ts';
+import { classesOf, HEAD_FILE, isClassifier, scalingOf, scoreHeadOf, withHeadFile } from './stored-head.ts';
+import type { ScoreHead } from './stored-head.ts';
+import { accountForTensors, isHeadName, quotedTensor } from './tensor-accounts.ts';
+import { largestDifference, refuseNotFinite } from './weight-numbers.ts';
 
 export type WeightArrays = Record<string, Float32Array>;
 
@@ -56,6 +61,10 @@ export interface StoredCheckpoint {
   /** every parameter with the name that the files have for it */
   parameters: { name: string; inFile: string; shape: readonly number[] }[];
   stored: Weights;
+  /** where the head was read, for a person */
+  headFrom: string;
+  /** sentences about what was found and is not as one would expect; surplus tensors among them */
+  notes: string[];
   /** scores are (w·h - mean) / deviation, where a model was saved so */
   scaling?: { mean: number; deviation: number } | undefined;
 }
@@ -66,22 +75,17 @@ export function openCheckpoint(folder: string): StoredCheckpoint {
 }
 
 function openFolder(folder: string): StoredCheckpoint {
-  const file = path.join(folder, 'config.json'), config = readJsonObject(file);
-  const architecture = withStops(readArchitecture(config, file), folder);
-  const stored = openWeights(folder);
-  // OpenRLHF calls the head as its configuration says; everybody else calls it "score"
-  const named = typeof config.value_head_prefix === 'string' ? config.value_head_prefix : 'value_head';
-  const headName = stored.has('score.weight') || !stored.has(`${named}.weight`) ? 'score' : named;
-  const head = stored.has(`${headName}.weight`) ? 'score' : 'language-model';
-  const { names } = families[architecture.family];
-  if (head === 'language-model' && !architecture.tied && !stored.has(`${names.head}.weight`)) {
-    throw new TastemakerError('bad-model', `${folder} has neither "${names.head}.weight" nor "score.weight".`, 'The folder holds only a part of a model: export it with its head.');
-  }
-  const wanted = checkpointParameters({ architecture, head, weights: stored.has(`${headName}.bias`) ? { 'score.bias': new Float32Array(1) } : {} });
+  const file = path.join(folder, 'config.json'), other = fs.existsSync(file) ? null : otherCheckpoint(folder);
+  if (other) throw other;
+  const json = readJsonObject(file), config = configSettings(json, file);
+  const described = withStops(readArchitecture(json, file), folder), { names } = families[described.family];
+  const stored = withHeadFile(folder, openWeights(folder)), scorer = scoreHeadOf(folder, config, stored), scaling = scalingOf(config);
   // the hub's own gpt2 leaves out the "transformer." prefix
   const prefix = names.embedding.slice(0, names.embedding.indexOf('.') + 1);
-  const found = wanted.map(({ name, shape }) => {
-    const inFile = name.startsWith('score.') ? name.replace('score', headName) : stored.has(name) || !name.startsWith(prefix) ? name : name.slice(prefix.length);
+  const inFileOf = (name: string) => (scorer && name.startsWith('score.') ? name.replace('score', scorer.called) : stored.has(name) || !name.startsWith(prefix) ? name : name.slice(prefix.length));
+  const own = headOf(folder, described, stored, scorer, inFileOf, classesOf(config)), { architecture } = own;
+  const found = checkpointParameters({ architecture, head: scorer ? 'score' : 'language-model', weights: scorer && stored.has(`${scorer.called}.bias`) ? { 'score.bias': new Float32Array(1) } : {} }).map(({ name, shape }) => {
+    const inFile = own.instead.get(name) ?? inFileOf(name);
     if (!stored.has(inFile)) throw new TastemakerError('bad-model', `${folder} lacks the tensor "${name}".`, `config.json describes ${architecture.layers} layers; check that it belongs to these weights.`);
     const there = stored.shape(inFile);
     if (there.join() !== shape.join()) {
@@ -89,22 +93,75 @@ function openFolder(folder: string): StoredCheckpoint {
     }
     return { name, inFile, shape };
   });
-  const { mean, std: deviation, normalize_reward: scaled } = config;
-  return { architecture, head, parameters: found, stored, ...(head === 'score' && scaled === true && typeof mean === 'number' && typeof deviation === 'number' && deviation > 0 ? { scaling: { mean, deviation } } : {}) };
+  const surplus = accountForTensors(folder, stored, architecture, new Set(found.map(({ inFile }) => inFile)), own.known);
+  return {
+    architecture, head: scorer ? 'score' : 'language-model', parameters: found, stored, headFrom: own.from, notes: [...own.notes, ...surplus, ...unreadNotes(folder)],
+    ...(scorer && scaling ? { scaling } : {}),
+  };
+}
+
+/** Files and times, so that what was found out about the numbers in them holds until one changes. */
+const stampOf = (folder: string): string => JSON.stringify([path.resolve(folder), fs.readdirSync(folder).filter((name) => name.endsWith('.safetensors')).map((name) => {
+  const { size, mtimeMs } = fs.statSync(path.join(folder, name));
+  return [name, size, mtimeMs];
+})]);
+
+/**
+ * The head that a folder's model is read with, said in words, and what follows: whether the output matrix is the embedding
+ * after all, what is read under another name, and which tensors are `known` to be left aside.
+ */
+function headOf(folder: string, described: Architecture, stored: Weights, scorer: ScoreHead | null, inFileOf: (name: string) => string, classes: readonly string[]): { architecture: Architecture; from: string; notes: string[]; known: string[]; instead: Map<string, string> } {
+  const { names } = families[described.family], output = `${names.head}.weight`, embedding = `${names.embedding}.weight`, hasOutput = stored.has(output);
+  const plain = { architecture: described, notes: [] as string[], known: [] as string[], instead: new Map<string, string>() };
+  const difference = () => (stored.has(inFileOf(embedding)) && stored.shape(output).join() === stored.shape(inFileOf(embedding)).join() ? largestDifference(stored, output, inFileOf(embedding), stampOf(folder)) : Infinity);
+  if (scorer) {
+    const named = classes.find((name) => /(ForCausalLM|LMHeadModel)$/.test(name)), isSecond = hasOutput && !(described.tied && difference() === 0);
+    if (isSecond && named !== undefined && scorer.called === 'score') throw new TastemakerError('bad-model', `${folder} holds two heads, "${output}" and "${scorer.called}.weight", and config.json says ${named}.`, 'Take the one away that does not belong to the model, or say …ForSequenceClassification where it is a reward model.');
+    const notes = isClassifier(classes) || named === undefined ? [] : [`config.json says ${named}, but the weights hold the head ${scorer.from}: it is read as a reward model.`];
+    return { ...plain, from: scorer.from, notes: [...notes, ...(isSecond ? [`"${output}" is left aside: a reward model does not use it.`] : [])], known: hasOutput ? [output] : [] };
+  }
+  if (!described.tied) {
+    if (!hasOutput) throw new TastemakerError('bad-model', `${folder} has neither "${output}" nor "score.weight".`, 'The folder holds only a part of a model: export it with its head.');
+    return { ...plain, from: `"${output}"` };
+  }
+  if (!hasOutput) return { ...plain, from: 'the embedding, to which it is tied' };
+  if (!stored.has(inFileOf(embedding))) return { ...plain, from: `"${output}", to which the embedding is tied`, instead: new Map([[embedding, output]]) };
+  const apart = difference();
+  if (apart === 0) return { ...plain, from: 'the embedding, to which it is tied', known: [output] };
+  return {
+    ...plain, architecture: { ...described, tied: false }, from: `"${output}"`,
+    notes: [`config.json ties the head to the embedding, but the weights hold another "${output}"${apart === Infinity ? '' : ` (the largest difference is ${Number(apart.toPrecision(7))})`}: that one is taken, as transformers does.`],
+  };
+}
+
+/** What lies beside the weights in the same format. A head in a file that is not read is refused. */
+function unreadNotes(folder: string): string[] {
+  const files = unreadFiles(folder).filter((name) => name !== HEAD_FILE);
+  for (const name of files) {
+    const held = openWeights(path.join(folder, name)).names();
+    if (held.length <= 4 && held.some((tensor) => isHeadName(tensor) || isHeadName(name.replace('.safetensors', '')))) {
+      throw new TastemakerError('bad-model', `${folder} holds the head ${quotedTensor(held[0] ?? name)} in ${name}, which is not read.`, `What is read beside the weights is ${HEAD_FILE}, as LlamaFactory writes it; take the file away to use the model without it.`);
+    }
+  }
+  return files.length ? [`Not read: ${files.join(', ')}.`] : [];
 }
 
 /** An adapter folder as one model: its own tensors, and the base's for all others. */
 function openAdapted(folder: string): StoredCheckpoint {
   const place = adapterBase(folder);
   const base = openCheckpoint(place);
-  const { settings, parameters: own, stored } = openAdapter(folder, base.architecture);
-  const head = own.some(({ name }) => name === 'score.weight') ? 'score' : base.head;
+  const { settings, parameters: own, stored, task, headFrom, notes } = openAdapter(folder, base.architecture);
+  const brings = own.some(({ name }) => name === 'score.weight');
+  if (!brings && task === 'SEQ_CLS' && base.head !== 'score') throw new TastemakerError('bad-model', `${folder} says that it is an adapter of the task SEQ_CLS, but it holds no head: there is no "score.weight".`, 'Save it again with modules_to_save=["score"]: save_pretrained then writes the head.');
+  if (!brings && task === 'CAUSAL_LM' && base.head === 'score') throw new TastemakerError('bad-model', `${folder} says that it is an adapter of the task CAUSAL_LM, but its base ${place} is a reward model.`, 'Name the language model that it was trained on as its base.');
+  const head = brings ? 'score' : base.head;
   const { names } = families[base.architecture.family], replaced = new Set(own.map(({ name }) => name));
-  const kept = base.parameters.filter(({ name }) => !replaced.has(name) && !(head === 'score' && name === `${names.head}.weight`));
-  const from = (name: string) => (own.some(({ inFile }) => inFile === name) ? stored : base.stored);
+  const kept = base.parameters.filter(({ name }) => !replaced.has(name) && !(head === 'score' && name === `${names.head}.weight`) && !(brings && name.startsWith('score.')));
+  const isOwn = (name: string) => own.some(({ inFile }) => inFile === name);
+  const mine: Weights = { ...stored, has: (name) => isOwn(name) && stored.has(name) };
   return {
     architecture: base.architecture, head, adapter: { settings, base: place }, parameters: [...kept, ...own], ...(base.scaling ? { scaling: base.scaling } : {}),
-    stored: { names: () => [...base.stored.names(), ...stored.names()], has: (name) => from(name).has(name), shape: (name) => from(name).shape(name), dtype: (name) => from(name).dtype(name), load: (name) => from(name).load(name) },
+    headFrom: brings ? headFrom : `${base.headFrom} of its base`, notes: [...base.notes, ...notes], stored: joinedWeights(mine, base.stored),
   };
 }
 
@@ -139,7 +196,7 @@ export type SharedWeights = Map<string, Float32Array[]>;
 
 const sameBits = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && Buffer.compare(Buffer.from(a.buffer, a.byteOffset, a.byteLength), Buffer.from(b.buffer, b.byteOffset, b.byteLength)) === 0;
 
-/** Reads a model folder. What it has in common with models that were read into `shared` before is held once: the base of adapters, the frozen blocks of a model that was tuned in part. */
+/** Reads a model folder; 'not-finite' naming the tensor where a weight is NaN or infinite. What it has in common with models that were read into `shared` before is held once: the base of adapters, the frozen blocks of a model that was tuned in part. */
 export function loadShared(folder: string, shared: SharedWeights = new Map()): Checkpoint {
   const { architecture, head, adapter, parameters: list, stored, scaling } = openCheckpoint(folder);
   const weights = Object.fromEntries(list.map(({ name, inFile }) => {
@@ -147,6 +204,7 @@ export function loadShared(folder: string, shared: SharedWeights = new Map()): C
     if (!same) shared.set(name, [...known, data]);
     return [name, same ?? data];
   }));
+  refuseNotFinite(folder, list.map(({ name, shape }) => ({ name, shape, pieces: [weights[name]!] })));
   if (scaling) {
     weights['score.weight'] = weights['score.weight']!.map((w) => w / scaling.deviation);
     weights['score.bias'] = Float32Array.of(((weights['score.bias']?.[0] ?? 0) - scaling.mean) / scaling.deviation);

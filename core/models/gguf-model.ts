@@ -190,6 +190,7 @@ export function ggufWeights({ tensors }: GgufFile, architecture: Architecture, f
       const { tensor, nameInFile } = get(name), turned = turnedHeads(architecture, nameInFile), data = tensor.load();
       return turned === null ? data : reordered(data, turned, architecture.headWidth, 'hugging-face');
     },
+    pieces: (name) => get(name).tensor.pieces(),
   };
 }
 
@@ -201,7 +202,7 @@ export function openGguf(file: string): StoredCheckpoint {
     if (there.join() !== shape.join()) throw new TastemakerError('bad-model', `${file}: the tensor for "${name}" has shape [${there.join(', ')}], its metadata ask for [${shape.join(', ')}].`, 'The file does not hold together: copy or download it again.');
     return { name, inFile: name, shape };
   });
-  return { architecture, head: 'language-model', parameters: list, stored };
+  return { architecture, head: 'language-model', parameters: list, stored, headFrom: architecture.tied ? 'the embedding, for there is no "output.weight"' : '"output.weight"', notes: [] };
 }
 
 const FILE_TYPES = { F16: 1, Q8_0: 7 } as const;

@@ -5,12 +5,17 @@ import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { ADAPTER_CONFIG, adapterBase, RELATIVE_BASE } from '#core/formats/adapter-base.ts';
 import { brief, readJsonObject } from '#core/formats/json-file.ts';
-import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
+import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
+import { writeSafetensors } from '#core/formats/safetensors.ts';
+import { settingsOf } from '#core/formats/settings.ts';
+import type { Settings } from '#core/formats/settings.ts';
+import { openWeights } from '#core/formats/sharded-safetensors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
-import { adapterParameters, isAdapterTensor, isCalled, matrixWords } from './adapter.ts';
+import { adapterParameters, chosenMatrices, isAdapterTensor, isCalled, matrixWords } from './adapter.ts';
 import type { AdapterSettings } from './adapter.ts';
 import type { Architecture, Parameter } from './architecture.ts';
 import { families } from './families.ts';
+import { HEAD_FILE, withHeadFile } from './stored-head.ts';
 
 export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 const PREFIX = 'base_model.model.';
@@ -22,47 +27,82 @@ export interface StoredAdapter {
   /** A and B of every adapted matrix, and the score head where it has one; named as in the base */
   parameters: { name: string; inFile: string; shape: readonly number[] }[];
   stored: Weights;
+  /** what it says it is for */
+  task: (typeof TASKS)[number] | null;
+  /** where its own head was read, for a person */
+  headFrom: string;
+  notes: string[];
 }
 
-/** Options that change the arithmetic, with the values that are implemented. */
+const TASKS = ['CAUSAL_LM', 'SEQ_CLS'] as const;
+/** Options that change the arithmetic, with the values that are implemented; null is how PEFT leaves one out. */
 const SUPPORTED: Record<string, readonly unknown[]> = {
-  peft_type: ['LORA'], use_dora: [false], use_qalora: [false], use_bdlora: [false], use_rslora: [true, false], bias: ['none'], lora_bias: [false], layer_replication: [], trainable_token_indices: [], target_parameters: [], alora_invocation_tokens: [],
-  init_lora_weights: [true, false, 'gaussian', 'eva', 'orthogonal'],
+  peft_type: ['LORA'], use_dora: [false], use_qalora: [false], use_bdlora: [false], use_rslora: [true, false], bias: ['none'], lora_bias: [false],
+  init_lora_weights: [true, false, 'gaussian', 'eva', 'orthogonal'], fan_in_fan_out: [true, false],
 };
+/** Options that are read only where they hold nothing. */
+const EMPTY = ['layer_replication', 'trainable_token_indices', 'target_parameters', 'alora_invocation_tokens', 'arrow_config', 'kasa_config', 'monteclora_config'];
+const MERGE = 'Adapters with this option are not read; merge it with PEFT and add the merged model.', HINT = `Take ${ADAPTER_CONFIG} from the adapter it belongs to.`;
 
 /** What rank_pattern and alpha_pattern say of a matrix: numbers by the end of its name, or all of it between ^ and $. */
-function patternOf(value: unknown, key: string, refuse: (what: string, hint: string) => never): (name: string) => number | undefined {
-  const entries = Object.entries((value ?? {}) as Record<string, unknown>).map(([pattern, number]) => {
-    const word = pattern.replaceAll('\\.', '.').replace(/^\^/, '').replace(/\$$/, '');
-    if (typeof number !== 'number' || !(number > 0) || !Number.isFinite(number) || !/^[\w.]+$/.test(word)) refuse(`"${key}" holds ${brief(pattern)}: ${brief(number)}`, 'What works: names of matrices, or the ends of names, each with a number above 0.');
+function patternOf(config: Settings, key: string): (name: string) => number | undefined {
+  const patterns = config.object(key, { orNull: true });
+  const entries = (patterns?.keys() ?? []).map((pattern) => {
+    const number = patterns!.raw(pattern), word = pattern.replaceAll('\\.', '.').replace(/^\^/, '').replace(/\$$/, '');
+    if (typeof number !== 'number' || !(number > 0) || !Number.isFinite(number) || !/^[\w.]+$/.test(word)) config.refuse(key, `holds ${brief(pattern)}: ${brief(number)}`, 'What works: names of matrices, or the ends of names, each with a number above 0.');
     return { word, whole: pattern.startsWith('^'), number: number as number };
   });
   return (name) => entries.find(({ word, whole }) => (whole ? name === word : isCalled(name, word)))?.number;
 }
 
+/** adapter_config.json, checked for what is not implemented. */
+function adapterSettings(file: string): { config: Settings; r: number; alpha: number; task: StoredAdapter['task'] } {
+  const config = settingsOf(readJsonObject(file), file, { hint: HINT });
+  for (const [key, wanted] of Object.entries(SUPPORTED)) config.oneOf(key, wanted, { orNull: true });
+  for (const key of EMPTY) {
+    const value = config.raw(key) ?? null, isEmpty = value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
+    if (!isEmpty) config.refuse(key, `is ${brief(value)}`, MERGE);
+  }
+  const r = config.whole('r', { least: 1, most: 65_536 }) ?? config.refuse('r', 'is missing'), alpha = config.number('lora_alpha') ?? config.refuse('lora_alpha', 'is missing');
+  return { config, r, alpha, task: config.oneOf('task_type', TASKS, { orNull: true }) ?? null };
+}
+
+/** A matrix that target_modules names and that has no tensors; null where it cannot be told or all are there. */
+function missingMatrix(config: Settings, architecture: Architecture, matrices: readonly string[]): string | null {
+  const given = config.raw('target_modules'), words = typeof given === 'string' ? (given === 'all-linear' ? chosenMatrices(architecture, 'all') : null) : config.texts('target_modules', { orNull: true });
+  const layers = config.raw('layers_to_transform') ?? null, some = [layers].flat(), left = config.raw('exclude_modules') ?? null;
+  if (layers !== null && !some.every((layer) => Number.isInteger(layer))) config.refuse('layers_to_transform', `is ${brief(layers)}, not a number of a layer or a list of them`);
+  if (!words || left !== null) return null;
+  const there = new Set(matrices), layerOf = (name: string) => Number(/\.(\d+)\./.exec(name)?.[1]);
+  return chosenMatrices(architecture, 'all').find((name) => words.some((word) => isCalled(name, word)) && (layers === null || some.includes(layerOf(name))) && !there.has(name)) ?? null;
+}
+
+/** The name that we have for a tensor of an adapter's file. */
+const ownName = (name: string): string => name.replace(PREFIX, '').replace(/\.lora_([AB])\.default\.weight$/, '.lora_$1.weight').replace(/^score\.modules_to_save\.default\./, 'score.').replace(/^v_head\.summary\./, 'score.');
+
 /** Reads settings and the header of the weights, and checks both against the base's architecture. */
 export function openAdapter(folder: string, architecture: Architecture): StoredAdapter {
-  const file = path.join(folder, ADAPTER_CONFIG), config = readJsonObject(file), weights = path.join(folder, ADAPTER_WEIGHTS);
-  const refuse = (what: string, hint: string): never => {
-    throw new TastemakerError('bad-model', `${file}: ${what}.`, hint);
-  };
-  for (const [key, wanted] of Object.entries(SUPPORTED)) {
-    const value = config[key];
-    if (value !== undefined && value !== null && !wanted.includes(value) && !(Array.isArray(value) && value.length === 0)) refuse(`"${key}" is ${brief(value)}`, wanted.length ? `What works: ${wanted.map((item) => JSON.stringify(item)).join(', ')}.` : 'Adapters with this option are not read; merge it with PEFT and add the merged model.');
+  const file = path.join(folder, ADAPTER_CONFIG), { config, r, alpha, task } = adapterSettings(file), weights = path.join(folder, ADAPTER_WEIGHTS);
+  const other = fs.existsSync(weights) ? null : otherCheckpoint(folder);
+  if (other) throw other;
+  const stored = withHeadFile(folder, openWeights(weights));
+  const known = new Map<string, string>();
+  for (const name of stored.names()) {
+    const own = ownName(name), before = known.get(own);
+    if (before !== undefined) throw new TastemakerError('bad-model', `${weights} holds "${own}" twice, as ${JSON.stringify(before)} and ${JSON.stringify(name.slice(0, 200))}.`, 'Save the adapter again with save_pretrained.');
+    known.set(own, name);
   }
-  const { r, lora_alpha: alpha } = config;
-  if (typeof r !== 'number' || !Number.isInteger(r) || r < 1 || r > 65536) return refuse(`"r" is ${brief(r ?? null)}, not a whole number above 0`, 'Take adapter_config.json from the adapter it belongs to.');
-  if (typeof alpha !== 'number' || !Number.isFinite(alpha)) return refuse(`"lora_alpha" is ${brief(alpha ?? null)}, not a number`, 'Take adapter_config.json from the adapter it belongs to.');
-  const { tensors } = readSafetensors(weights);
-  const known = new Map([...tensors.keys()].map((name) => [name.replace(PREFIX, '').replace(/\.lora_([AB])\.default\.weight$/, '.lora_$1.weight').replace(/^score\.modules_to_save\.default\./, 'score.'), name]));
   const matrices = [...known.keys()].filter((name) => name.endsWith('.lora_A.weight')).map((name) => name.slice(0, -'.lora_A.weight'.length));
   if (matrices.length === 0) throw new TastemakerError('bad-model', `${weights} holds no adapter: no tensor is called ….lora_A.weight.`, 'Save the adapter again with save_pretrained.');
-  const rankOf = patternOf(config.rank_pattern, 'rank_pattern', refuse), alphaOf = patternOf(config.alpha_pattern, 'alpha_pattern', refuse);
+  const rankOf = patternOf(config, 'rank_pattern'), alphaOf = patternOf(config, 'alpha_pattern');
   const ranks = Object.fromEntries(matrices.map((name) => [name, rankOf(name) ?? r]));
-  const rankStabilised = config.use_rslora === true;
   const expected: Parameter[] = adapterParameters(architecture, { rank: r, matrices, ranks });
   const rest = [...known.keys()].filter((name) => !expected.some((parameter) => parameter.name === name) && !/^score\.(weight|bias)$/.test(name));
   if (rest.length) throw new TastemakerError('bad-model', `${weights}: the tensor ${JSON.stringify(rest[0]!.slice(0, 200))} belongs to no matrix of the base model that can be adapted.`, 'Adapters of the matrices in the blocks work, and a "score" head; check that it was made for this base model.');
+  const missing = missingMatrix(config, architecture, matrices);
+  if (missing !== null) throw new TastemakerError('bad-model', `${weights} lacks the tensor "${missing}.lora_A.weight", though "target_modules" names that matrix.`, 'The adapter is not whole: save or copy it again.');
+  const whole = (config.texts('modules_to_save', { orNull: true }) ?? []).find((name) => !['score', 'classifier'].includes(name)); // PEFT names these two for every classifier
+  if (whole !== undefined) config.refuse('modules_to_save', `names ${brief(whole)}, of which the weights hold nothing`, MERGE);
   const head: Parameter[] = [
     ...(known.has('score.weight') ? [{ name: 'score.weight', shape: [1, architecture.channels], start: 'normal', decay: true } as const] : []),
     ...(known.has('score.bias') ? [{ name: 'score.bias', shape: [1], start: 'zero', decay: false } as const] : []),
@@ -70,15 +110,17 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
   const parameters = [...expected, ...head].map(({ name, shape }) => {
     const inFile = known.get(name);
     if (!inFile) throw new TastemakerError('bad-model', `${weights} lacks the tensor "${name}".`, 'Each adapted matrix needs lora_A and lora_B: save the adapter again.');
-    const there = tensors.get(inFile)!.shape;
+    const there = stored.shape(inFile);
     if (there.join() !== shape.join()) throw new TastemakerError('bad-model', `${weights}: the tensor "${name}" has shape [${there.join(', ')}], ${ADAPTER_CONFIG} and the base model ask for [${shape.join(', ')}].`, 'Check that the adapter was made for this base model, and that its configuration belongs to it.');
     return { name, inFile, shape };
   });
   const alphas = Object.fromEntries(matrices.map((name) => [name, alphaOf(name)] as const).filter((entry): entry is [string, number] => entry[1] !== undefined));
-  const get = (name: string) => tensors.get(name)!;
+  const called = known.get('score.weight'), isTrl = called !== undefined && /v_head/.test(called);
   return {
-    settings: { rank: r, alpha, rankStabilised, matrices, ...(matrices.every((name) => ranks[name] === r) ? {} : { ranks }), ...(Object.keys(alphas).length ? { alphas } : {}) }, base: adapterBase(folder), parameters,
-    stored: { names: () => [...tensors.keys()], has: (name) => tensors.has(name), shape: (name) => get(name).shape, dtype: (name) => get(name).dtype, load: (name) => get(name).load() },
+    settings: { rank: r, alpha, rankStabilised: config.flag('use_rslora', { orNull: true }) === true, matrices, ...(matrices.every((name) => ranks[name] === r) ? {} : { ranks }), ...(Object.keys(alphas).length ? { alphas } : {}) },
+    base: adapterBase(folder), parameters, stored, task,
+    headFrom: `"${called}"${isTrl && fs.existsSync(path.join(folder, HEAD_FILE)) ? ` in ${HEAD_FILE}` : ''}`,
+    notes: called !== undefined && task !== 'SEQ_CLS' ? [`${ADAPTER_CONFIG} says ${task ?? 'no task'}, but the weights hold the head "${called}": it is read as a reward model.`] : [],
   };
 }
 

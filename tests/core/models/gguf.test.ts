@@ -161,7 +161,7 @@ describe('Llama 3’s stretched frequencies, of which a file holds only the fact
     const file = path.join(temporaryFolder(), 'model.gguf'), model = tinyModel('llama', 1, { vocabulary: 320, headWidth: 16, rotaryWidth: 16 });
     save(file, model);
     const opened = readGguf(file);
-    const withFactors = (factors: number[]) => ggufArchitecture({ ...opened, tensors: new Map([...opened.tensors, ['rope_freqs.weight', { type: 'F32', shape: [factors.length], load: () => Float32Array.from(factors) }]]) }, file);
+    const withFactors = (factors: number[]) => ggufArchitecture({ ...opened, tensors: new Map([...opened.tensors, ['rope_freqs.weight', { type: 'F32', shape: [factors.length], load: () => Float32Array.from(factors), pieces: () => [Float32Array.from(factors)] }]]) }, file);
     expect(withFactors([1, 1, 1, 1, 1, 1, 1, 1]).ropeScaling).toBeNull();
     for (const factors of [[1, 2, 1, 4, 1, 8, 1, 8], [2, 2, 2, 2, 2, 2, 2, 1], [1, 1, 1, NaN, 4, 4, 4, 4], [1, 1, 1, 1, 0, 0, 0, 0]]) expect(errorOf(() => withFactors(factors)).message).toMatch(/"rope_freqs\.weight".*not known/);
     expect(errorOf(() => withFactors([1, 2])).message).toMatch(/"rope_freqs\.weight".*shape \[2\]/);

@@ -171,7 +171,8 @@ describe('where the base lies', () => {
     fs.writeFileSync(path.join(newer.refs, 'v1'), 'aaa');
     expect(adapterBase(named({ revision: 'v1' }))).toBe(older.snapshot);
     expect(adapterBase(named({ revision: 'aaa' }))).toBe(older.snapshot);
-    for (const revision of ['v2', '../../..', 'a\0b', 'x'.repeat(5000), 7, null]) expect(adapterBase(named({ revision })), String(revision).slice(0, 20)).toBe(newer.snapshot);
+    for (const revision of ['v2', '../../..', 'a\0b', 'x'.repeat(5000), null]) expect(adapterBase(named({ revision })), String(revision).slice(0, 20)).toBe(newer.snapshot);
+    expect(refusalOf(() => adapterBase(named({ revision: 7 }))).message, 'never as if it were absent').toContain('"revision" is 7, not a text.');
     expect(adapterBase(changed(adapter, { config: { ...own, base_model_name_or_path: 'base' } })), 'a name without an owner').toBe(short.snapshot);
     expect(adapterBase(named({ base_model_name_or_path: saved(words) })), 'a folder goes before the cache').not.toContain(hub);
     vi.stubEnv('HF_HUB_CACHE', undefined);
@@ -192,9 +193,13 @@ describe('where the base lies', () => {
     fs.rmSync(base, { recursive: true });
     expect(refusalOf(() => loadCheckpoint(folder))).toMatchObject({ code: 'bad-model', message: `${path.join(folder, ADAPTER_CONFIG)}: the base model ${JSON.stringify(base)} is not there.` });
     vi.stubEnv('HF_HUB_CACHE', fresh());
-    for (const name of [undefined, null, 7, '', '..', 'somebody/base', 'a/b/c', 'nul\0', 'x'.repeat(5000)]) {
+    for (const name of [undefined, null, '', '..', 'somebody/base', 'a/b/c', 'nul\0', 'x'.repeat(5000)]) {
       const lost = changed(folder, { config: { base_model_relative_path: undefined, base_model_name_or_path: name } });
       expect(refusalOf(() => loadCheckpoint(lost)).message).toContain(`${path.join(lost, ADAPTER_CONFIG)}: the base model `);
+    }
+    for (const [key, value] of [['base_model_name_or_path', 7], ['base_model_name_or_path', ['base']], ['base_model_relative_path', { a: 1 }]] as const) {
+      const odd = changed(folder, { config: { base_model_relative_path: undefined, [key]: value } });
+      expect(refusalOf(() => loadCheckpoint(odd)).message).toBe(`${path.join(odd, ADAPTER_CONFIG)}: "${key}" is ${JSON.stringify(value)}, not a text.`);
     }
   });
 });
@@ -221,13 +226,22 @@ describe('what does not fit is refused in a sentence', () => {
     [{ init_lora_weights: 'pissa' }, '"init_lora_weights" is "pissa"'],
     [{ r: 0 }, '"r" is 0, not a whole number above 0'],
     [{ r: 2.5 }, '"r" is 2.5, not a whole number above 0'],
-    [{ r: undefined }, '"r" is null, not a whole number above 0'],
-    [{ r: 1e9 }, '"r" is 1000000000, not a whole number above 0'],
+    [{ r: undefined }, '"r" is missing'],
+    [{ r: 1e9 }, '"r" is 1000000000, more than 65536'],
     [{ lora_alpha: '16' }, '"lora_alpha" is "16", not a number'],
     [{ rank_pattern: { q_proj: 'x' } }, '"rank_pattern" holds "q_proj": "x"'],
     [{ rank_pattern: { 'layers\\.(0|1)\\.(.*)_proj': 3 } }, '"rank_pattern" holds "layers\\\\.(0|1)\\\\.(.*)_proj": 3'],
     [{ alpha_pattern: { q_proj: 0 } }, '"alpha_pattern" holds "q_proj": 0'],
-    [{ alpha_pattern: 'q' }, '"alpha_pattern" holds "0": "q"'],
+    [{ rank_pattern: [] }, '"rank_pattern" is [], not an object'],
+    [{ use_dora: [] }, '"use_dora" is []'],
+    [{ use_rslora: 'false' }, '"use_rslora" is "false"'],
+    [{ fan_in_fan_out: 'yes' }, '"fan_in_fan_out" is "yes"'],
+    [{ task_type: 'TOKEN_CLS' }, '"task_type" is "TOKEN_CLS"'],
+    [{ target_modules: [1] }, '"target_modules" is [1], not a list of texts'],
+    [{ modules_to_save: 'score' }, '"modules_to_save" is "score", not a list of texts'],
+    [{ modules_to_save: ['lm_head'] }, '"modules_to_save" names "lm_head", of which the weights hold nothing'],
+    [{ layers_to_transform: 'all' }, '"layers_to_transform" is "all", not a number of a layer or a list of them'],
+    [{ alpha_pattern: 'q' }, '"alpha_pattern" is "q", not an object'],
   ])('%j', (change, said) => {
     const { folder, error } = refused({ config: change });
     expect(error).toMatchObject({ code: 'bad-model', message: `${path.join(folder, ADAPTER_CONFIG)}: ${said}.` });
