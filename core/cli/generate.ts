@@ -22,9 +22,9 @@ export const generateCommand = defineCommand({
     greedy: flag('Always take the likeliest token; temperature, top-k, top-p and seed then do nothing.'),
     ...samplingOptions,
   },
-  run: async ({ options }) => {
+  run: async ({ options, tell }) => {
     checkOut(options.out);
-    const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project);
+    const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project, tell);
     const { architecture, weights } = checkpoint;
     const rows = readTextRows(options.in, ['prompt']);
     const prompts = await tokenisePrompts(options.in, rows, tokenizer);

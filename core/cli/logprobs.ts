@@ -21,9 +21,9 @@ export const logprobsCommand = defineCommand({
     ...fileOptions,
     eos: flag('Append one end-of-text to each completion.'),
   },
-  run: async ({ options }) => {
+  run: async ({ options, tell }) => {
     checkOut(options.out);
-    const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project);
+    const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project, tell);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, () => options.eos);
     const evaluator = createEvaluator(checkpoint);

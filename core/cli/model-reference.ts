@@ -4,8 +4,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { isGguf } from '#core/formats/gguf.ts';
-import { loadCheckpoint } from '#core/models/checkpoint.ts';
-import type { Checkpoint } from '#core/models/checkpoint.ts';
+import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
+import { loadCheckpoint, openCheckpoint } from '#core/models/checkpoint.ts';
+import type { Checkpoint, StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
@@ -33,25 +34,31 @@ export async function modelFolder(nameOrPath: string, project: string | null): P
   });
 }
 
-/** Reads a model folder or GGUF file with its tokenizer. 'bad-model' where the tokenizer writes ids that the model has no embedding for. */
-export async function loadModel(folder: string): Promise<LoadedModel> {
+export interface OpenedModel {
+  folder: string;
+  opened: StoredCheckpoint;
+  tokenizer: Tokenizer;
+}
+
+/** A model folder or GGUF file with its tokenizer, none of whose weights have been read. 'bad-model' where the tokenizer writes ids that the model has no embedding for. */
+export async function openModel(folder: string): Promise<OpenedModel> {
   const found = fs.statSync(folder, { throwIfNoEntry: false });
   if (!found?.isDirectory() && !(found && isGguf(folder))) {
-    throw new TastemakerError('bad-file', `${folder} ${found ? 'is a file, not a model folder' : 'does not exist'}.`, 'Name a folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.');
+    throw otherCheckpoint(folder) ?? new TastemakerError('bad-file', `${folder} ${found ? 'is a file, not a model folder' : 'does not exist'}.`, 'Name a folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.');
   }
-  const checkpoint = loadCheckpoint(folder);
-  const tokenizer = await loadTokenizer(folder);
-  const { vocabulary } = checkpoint.architecture;
+  const opened = openCheckpoint(folder), tokenizer = await loadTokenizer(folder);
+  const { vocabulary } = opened.architecture;
   if (tokenizer.vocabularySize > vocabulary) {
     throw new TastemakerError('bad-model', `The tokenizer in ${folder} does not match the model: it has ${tokenizer.vocabularySize} tokens, the embedding has ${vocabulary} rows.`, 'Copy tokenizer.json from the model these weights belong to.');
   }
-  return { folder, checkpoint, tokenizer };
+  return { folder, opened, tokenizer };
 }
 
-/** The same for a model that must have this head. */
-export async function loadModelWith(head: Checkpoint['head'], nameOrPath: string, project: string | null): Promise<LoadedModel> {
-  const model = await loadModel(await modelFolder(nameOrPath, project));
-  if (model.checkpoint.head === head) return model;
+/** The same with its weights, for a model that must have this head; what its files hold besides is told. */
+export async function loadModelWith(head: Checkpoint['head'], nameOrPath: string, project: string | null, tell: (line: string) => void): Promise<LoadedModel> {
+  const { folder, opened, tokenizer } = await openModel(await modelFolder(nameOrPath, project));
+  opened.notes.forEach(tell);
+  if (opened.head === head) return { folder, checkpoint: loadCheckpoint(folder), tokenizer };
   throw head === 'score'
     ? new TastemakerError('bad-model', `${nameOrPath} is a language model; it gives no scores.`, 'Name a reward model: a folder with a "score.weight", or one that `tastemaker train reward` made.')
     : new TastemakerError('bad-model', `${nameOrPath} is a reward model; it cannot write or give log-probabilities.`, 'Name a base model or a policy.');

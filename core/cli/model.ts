@@ -3,12 +3,13 @@
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
+import { refuseNotFiniteIn } from '#core/models/weight-numbers.ts';
 import { memoryOf } from '#core/service/models/model-look.ts';
 import { addModel } from '#core/service/models/models.ts';
 import { gigabytes } from '#core/service/runs/estimate.ts';
 import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
 import { defineCommand, flag, oneOf, text } from './command.ts';
-import { loadModel } from './model-reference.ts';
+import { openModel } from './model-reference.ts';
 import { projectOption, withProject } from './project-option.ts';
 import { table } from './table.ts';
 
@@ -26,17 +27,21 @@ export const modelAddCommand = defineCommand({
   },
   run: ({ words: [given], options, tell }) => withProject(options.project, { write: true }, async (project) => {
     tellSize(path.resolve(given!), tell);
-    const { folder, checkpoint: { architecture, head, weights } } = await loadModel(path.resolve(given!));
+    const { folder, opened } = await openModel(path.resolve(given!)), { architecture, head, headFrom, notes } = opened;
     const kind = head === 'score' ? 'reward' : 'base';
     if (options.kind !== null && options.kind !== kind) {
       throw new TastemakerError('bad-argument', `${folder} is a ${kind === 'reward' ? 'reward model' : 'language model'}, not of the kind ${options.kind}.`, `Leave --kind out, or write --kind ${kind}.`);
     }
+    refuseNotFiniteIn(folder, opened);
     const id = await addModel(project, { name: options.name ?? path.basename(folder).replace(/\.gguf$/i, ''), kind, folder, copy: options.copy });
     const { name, path: into } = policyById(project, id);
-    const parameters = Object.values(weights).reduce((total, { length }) => total + length, 0);
+    const parameters = parameterCount(opened);
     return {
-      data: { id, name, kind, path: path.resolve(project.folder, into), family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context, memoryBytes: memoryOf(parameters) },
-      lines: [`Added the ${kind === 'reward' ? 'reward' : 'base'} model "${name}": ${architecture.family}, ${parameters.toLocaleString('en')} parameters, vocabulary ${architecture.vocabulary}, context ${architecture.context}.`],
+      data: { id, name, kind, path: path.resolve(project.folder, into), family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context, memoryBytes: memoryOf(parameters), head: headFrom, notes },
+      lines: [
+        `Added the ${kind === 'reward' ? 'reward' : 'base'} model "${name}": ${architecture.family}, ${parameters.toLocaleString('en')} parameters, vocabulary ${architecture.vocabulary}, context ${architecture.context}.`,
+        `Its head is ${headFrom}.`, ...notes,
+      ],
     };
   }),
 });

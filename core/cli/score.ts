@@ -31,9 +31,9 @@ export const scoreCommand = defineCommand({
     ...fileOptions,
     eos: flag('Append one end-of-text to each completion; to messages, and for reward models of ours, it comes without asking.'),
   },
-  run: async ({ options }) => {
+  run: async ({ options, tell }) => {
     checkOut(options.out);
-    const { folder, checkpoint, tokenizer } = await loadModelWith('score', options.reward, options.project);
+    const { folder, checkpoint, tokenizer } = await loadModelWith('score', options.reward, options.project, tell);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const eos = options.eos || wantsEnd(folder);
     const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, ({ prompt }) => eos || prompt.messages != null);

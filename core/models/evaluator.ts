@@ -47,7 +47,7 @@ export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature
   };
 }
 
-/** For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). `constants`: those weights that are the same in every call. */
+/** Throws 'not-finite' where the model gives no numbers. For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). `constants`: those weights that are the same in every call. */
 export function createEvaluator(like: Checkpoint, options: SessionOptions & { constants?: Readonly<Arrays> | undefined } = {}): Evaluator {
   const { architecture } = like;
   const compiled = createExecutableCache();
@@ -72,7 +72,7 @@ export function createEvaluator(like: Checkpoint, options: SessionOptions & { co
       indices.forEach((index, row) => {
         results[index] = batch[row]!.completions.map((completion, k) => {
           const from = first[row]![k]!, count = slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0);
-          return read(y.slice(from, from + count));
+          return read(finite(y.slice(from, from + count), index));
         });
       });
     }
@@ -93,6 +93,11 @@ export function targetsOf(groups: readonly Group[], first: readonly (readonly nu
   const targets = new Int32Array(size);
   groups.forEach(({ completions }, g) => completions.forEach((completion, k) => targets.set(completion, first[g]![k]!)));
   return targets;
+}
+
+function finite(numbers: Float32Array, index: number): Float32Array {
+  if (numbers.every(Number.isFinite)) return numbers;
+  throw new TastemakerError('not-finite', `The model's numbers for row ${index + 1} are not finite.`, 'Its weights are damaged or too large: look at it with `tastemaker model add`, or take an earlier checkpoint.');
 }
 
 function checkLengths({ context }: Architecture, groups: readonly Group[]): void {

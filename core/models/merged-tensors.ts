@@ -4,6 +4,7 @@ import type { Architecture } from './architecture.ts';
 import { adapterScales, isAdapterTensor, mergeAdapter } from './adapter.ts';
 import type { Checkpoint, StoredCheckpoint, WeightArrays } from './checkpoint.ts';
 import { families } from './families.ts';
+import { refuseNotFinite } from './weight-numbers.ts';
 
 export interface MergedTensor {
   name: string;
@@ -26,11 +27,15 @@ const MATRIX = /^(.*?)\.(?:lora_[AB]\.)?weight$/;
 export function mergedTensors({ architecture, head, adapter, parameters, stored, scaling }: StoredCheckpoint): MergedModel {
   const scales = adapter ? adapterScales(adapter.settings) : {};
   const parts = Map.groupBy(parameters, ({ name }) => MATRIX.exec(name)?.[1] ?? name);
+  const checked = (name: string, data: Float32Array): Float32Array => {
+    refuseNotFinite('The model', [{ name, shape: parameters.find((one) => one.name === name)!.shape, pieces: [data] }]);
+    return data;
+  };
   const loadPart = (name: string, inFile: string): Float32Array => {
     const matrix = MATRIX.exec(name)?.[1];
-    if (matrix === undefined || scales[matrix] === undefined) return stored.load(inFile);
+    if (matrix === undefined || scales[matrix] === undefined) return checked(name, stored.load(inFile));
     const weights = Object.fromEntries(parts.get(matrix)!.map((part) => [part.name, stored.load(part.inFile)]));
-    return mergeAdapter(architecture, weights, scales, { inPlace: true })[name]!;
+    return checked(name, mergeAdapter(architecture, weights, scales, { inPlace: true })[name]!);
   };
   const tensors = parameters.filter(({ name }) => !isAdapterTensor(name)).map(({ name, inFile, shape }): MergedTensor => ({ name, shape, load: () => loadPart(name, inFile) }));
   return { architecture, head, tensors: scaling ? scaled(tensors, scaling) : tensors };

@@ -40,7 +40,7 @@ export interface Sampled {
 }
 
 export interface Sampler {
-  /** One list of completions a request, in the order asked. Throws 'too-long' when prompt and completion exceed the context. */
+  /** One list of completions a request, in the order asked. Throws 'too-long' when prompt and completion exceed the context, 'not-finite' where the model gives no numbers. */
   sample(weights: WeightArrays, requests: readonly SampleRequest[], settings: SampleSettings): Promise<Sampled[][]>;
   release(): Promise<void>;
 }
@@ -88,7 +88,7 @@ export function createSampler(architecture: Architecture, { adapter, constants =
           });
         });
         const outputs = await (device.provider === 'webgpu' ? apart : together)(of({ prompts: Bp, each, P, N }, { temperature, topK, topP }), weights, { ids, start, uniforms });
-        indices.forEach((index, b) => results.set(index, Array.from({ length: each }, (_, j) => readRow(outputs, b * each + j, Bp * each, architecture.stops))));
+        indices.forEach((index, b) => results.set(index, Array.from({ length: each }, (_, j) => finite(readRow(outputs, b * each + j, Bp * each, architecture.stops), index))));
       }
       return requests.map((_, i) => results.get(i)!);
     },
@@ -119,6 +119,12 @@ function readRow(outputs: Outputs, row: number, B: number, stops: readonly numbe
   const end = endOf(tokens, stops);
   const length = end < 0 ? tokens.length : end + 1;
   return { tokenIds: tokens.slice(0, length), samplingLogprobs: column('samplingLogprobs').slice(0, length), logprobs: column('logprobs').slice(0, length), finish: end < 0 ? 'length' : 'stop' };
+}
+
+/** 'not-finite' where the logits of a row held no number that a token could be chosen by. */
+function finite(sampled: Sampled, index: number): Sampled {
+  if (sampled.logprobs.every(Number.isFinite) && sampled.samplingLogprobs.every(Number.isFinite)) return sampled;
+  throw new TastemakerError('not-finite', `The model's log-probabilities after prompt ${index + 1} are not finite, so no token can be chosen.`, 'Its weights are damaged or too large: look at it with `tastemaker model add`, or take an earlier checkpoint.');
 }
 
 /** Where a completion ends: the place of the first token that is one of `stops`, or -1. */

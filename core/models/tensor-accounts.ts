@@ -21,7 +21,7 @@ function meaningOf(name: string, shape: readonly number[], { channels, layers, f
   const { names } = families[family], stem = names.firstNorm.slice(names.embedding.indexOf('.') + 1, names.firstNorm.indexOf('{}'));
   const block = new RegExp(`(?:^|\\.)${stem.replaceAll('.', '\\.')}(\\d+)\\.`).exec(name)?.[1];
   if (block !== undefined && Number(block) >= layers) return `of layer ${block}, counted from 0, where config.json speaks of ${layers}`;
-  if (/bias$/.test(name)) return HEAD.test(name) && block === undefined ? 'of a head that config.json does not speak of' : 'a bias that config.json does not speak of';
+  if (name.endsWith('bias')) return HEAD.test(name) && block === undefined ? 'of a head that config.json does not speak of' : 'a bias that config.json does not speak of';
   if (block !== undefined) return NORM.test(name) ? 'a norm that config.json does not speak of' : 'a part of a block that config.json does not speak of';
   if (HEAD.test(name) || (shape.length === 2 && shape.includes(channels))) return 'a head that config.json does not speak of';
   if (NORM.test(name) || (shape.length === 1 && shape[0] === channels)) return 'a norm that config.json does not speak of';

@@ -42,7 +42,7 @@ export function refuseNotFinite(place: string, tensors: Iterable<{ name: string;
   const { name, shape, count, first: at, value } = first, others = found.length - 1;
   throw new TastemakerError(
     'not-finite',
-    `${place}: the tensor ${quotedTensor(name)} holds ${count === 1 ? 'a number that is' : `${count.toLocaleString('en')} numbers that are`} not finite, the ${count === 1 ? 'one' : 'first'} at ${indexIn(shape, at)} being ${value}${others ? `; so ${others === 1 ? 'does one other tensor' : `do ${others} other tensors`}` : ''}.`,
+    `${place}: the tensor ${quotedTensor(name)} holds ${count === 1 ? 'a number that is' : `${count.toLocaleString('en')} numbers that are`} not finite, ${count === 1 ? '' : 'the first '}${value} at ${indexIn(shape, at)}${others ? `; so ${others === 1 ? 'does one other tensor' : `do ${others} other tensors`}` : ''}.`,
     'The weights are damaged, or their training had failed before they were saved: copy or download them again, or take an earlier checkpoint.',
   );
 }

@@ -15,6 +15,7 @@ import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts
 import { cellsOf, columnsAndMap, conversationIn, FIELDS, readAsMapped } from '#core/service/data/import-rows.ts';
 import type { ImportRow, ReadImport } from '#core/service/data/import-rows.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
+import { refuseNotFiniteIn } from '#core/models/weight-numbers.ts';
 import { exportModel } from '#core/service/models/export-model.ts';
 import type { ModelExport } from '#core/service/models/export-model.ts';
 import { formatsFor } from '#core/service/models/model-formats.ts';
@@ -28,6 +29,8 @@ export interface BackgroundTasks {
   /** the rows in parts, then the errors */
   rows: { args: FileToRead; part: { rows: ImportRow[] } | { errors: RowError[]; notes: string[] } };
   look: { args: { place: string }; part: ModelVerdict[] };
+  /** reads every number of a model, and throws where one is not finite */
+  numbers: { args: { place: string }; part: true };
   formats: { args: { place: string }; part: FormatChoice[] };
   /** bytes done and their total go into `progress`, shared memory of two numbers */
   exportModel: { args: { order: ModelExport; progress: Float64Array }; part: { path: string; bytes: number } };
@@ -82,6 +85,10 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
   },
   async *exportModel({ order, progress }) {
     yield await exportModel(order, (done, total) => progress.set([done, total]));
+  },
+  async *numbers({ place }) {
+    refuseNotFiniteIn(place, openCheckpoint(place));
+    yield true as const;
   },
   async *look({ place }) {
     yield await lookAtModels(place);

@@ -7,6 +7,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { ADAPTER_CONFIG, adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf, readGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
+import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
@@ -33,7 +34,8 @@ export async function lookAtModels(place: string): Promise<ModelVerdict[]> {
   if (!stat.isDirectory()) {
     if (isGguf(at)) return [await lookAtGguf(at, stat.size)];
     if (isWeights(at) || path.basename(at) === 'config.json' || path.basename(at) === ADAPTER_CONFIG || path.basename(at) === INDEX) return [await lookAtFolder(path.dirname(at))];
-    return [refused(at, stat.size, `${path.basename(at)} is not a model.`, WHAT_WORKS)];
+    const other = otherCheckpoint(at);
+    return [refused(at, stat.size, other?.message ?? `${path.basename(at)} is not a model.`, other?.hint ?? WHAT_WORKS)];
   }
   const verdicts: ModelVerdict[] = [];
   let folders = 0;
@@ -41,7 +43,14 @@ export async function lookAtModels(place: string): Promise<ModelVerdict[]> {
     if (++folders > MOST_FOLDERS || verdicts.length >= MOST_MODELS) return;
     const entries = await fs.readdir(folder, { withFileTypes: true }).catch(() => []);
     const names = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
-    if (names.includes('config.json') || names.some((name) => isWeights(name) || name === INDEX)) verdicts.push(await lookAtFolder(folder));
+    const isModel = names.includes('config.json') || names.includes(ADAPTER_CONFIG) || names.some((name) => isWeights(name) || name === INDEX);
+    // what another program left is judged where it is found, not once more in each folder of its parts
+    const other = isModel || (names.length === 0 && depth < DEEPEST) || names.some(isGguf) ? null : otherCheckpoint(folder);
+    if (other) {
+      verdicts.push(refused(folder, 0, other.message, other.hint));
+      return;
+    }
+    if (isModel) verdicts.push(await lookAtFolder(folder));
     for (const name of names.filter(isGguf).sort()) verdicts.push(await lookAtGguf(path.join(folder, name), (await fs.stat(path.join(folder, name))).size));
     if (depth === DEEPEST) return;
     for (const { name } of entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1))) await walk(path.join(folder, name), depth + 1);
@@ -51,7 +60,7 @@ export async function lookAtModels(place: string): Promise<ModelVerdict[]> {
 }
 
 const refused = (place: string, bytes: number, sentence: string, hint: string, files: FileVerdict[] = []): ModelVerdict =>
-  ({ path: place, ok: false, sentence, hint, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: null, licence: null, licenceText: null, files });
+  ({ path: place, ok: false, sentence, hint, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: null, licence: null, licenceText: null, notes: [], files });
 
 /** What a model of so many numbers takes in memory: 4 bytes each once loaded, whatever they are packed as, and what the program itself takes. */
 export const memoryOf = (parameters: number): number => 4 * parameters + 200e6;
@@ -82,7 +91,7 @@ async function lookAtGguf(file: string, bytes: number): Promise<ModelVerdict> {
     const says = [`${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}, ${packing}`, `${vocabularySize.toLocaleString('en')} tokens${chatTemplate === null ? '' : ' and a chat template'}`];
     return {
       path: file, ok: true, sentence: `A language model of the family ${family} with ${parameters.toLocaleString('en')} parameters, packed as ${packing}.`, hint: null,
-      kind: 'base', family, parameters, bytes, memoryBytes: memoryOf(parameters), packing, base: null, licence: licenceIn(file), licenceText: null, files: [{ name, bytes, ok: true, sentence: `${says.join('; ')}.` }],
+      kind: 'base', family, parameters, bytes, memoryBytes: memoryOf(parameters), packing, base: null, licence: licenceIn(file), licenceText: null, notes: opened.notes, files: [{ name, bytes, ok: true, sentence: `${says.join('; ')}.` }],
     };
   } catch (error) {
     return refused(file, bytes, oneLine(error), hintOf(error), [{ name, bytes, ok: false, sentence: oneLine(error) }]);
@@ -97,7 +106,7 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     if (stat?.isFile()) sizes.set(name, stat.size);
   }
   const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0), isAdapter = isAdapterFolder(folder);
-  const verdict: ModelVerdict = { path: folder, ok: true, sentence: '', hint: null, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: isAdapter ? baseNamed(folder) : null, licence: await licenceOf(folder), licenceText: await licenceText(folder), files: [] };
+  const verdict: ModelVerdict = { path: folder, ok: true, sentence: '', hint: null, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: isAdapter ? baseNamed(folder) : null, licence: await licenceOf(folder), licenceText: await licenceText(folder), notes: [], files: [] };
   const fileOf = (name: string): FileVerdict => {
     const known = verdict.files.find((file) => file.name === name) ?? { name, bytes: sizes.get(name) ?? 0, ok: true, sentence: '' };
     if (!verdict.files.includes(known)) verdict.files.push(known);
@@ -124,8 +133,8 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     const opened = openCheckpoint(folder), parameters = parameterCount(opened);
     const { family, layers, context } = opened.architecture;
     vocabulary = opened.architecture.vocabulary;
-    Object.assign(verdict, { family, parameters, memoryBytes: memoryOf(parameters), packing: packingOf(opened), kind: opened.head === 'score' ? 'reward' : 'base', ...(opened.adapter ? { base: opened.adapter.base } : {}) });
-    return `${opened.adapter ? `An adapter of rank ${opened.adapter.settings.rank} over ` : ''}${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}; it fits ${opened.adapter ? 'its base' : 'the weights'}.`;
+    Object.assign(verdict, { family, parameters, memoryBytes: memoryOf(parameters), packing: packingOf(opened), notes: opened.notes, kind: opened.head === 'score' ? 'reward' : 'base', ...(opened.adapter ? { base: opened.adapter.base } : {}) });
+    return `${opened.adapter ? `An adapter of rank ${opened.adapter.settings.rank} over ` : ''}${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}; it fits ${opened.adapter ? 'its base' : 'the weights'}. Its head is ${opened.headFrom}.`;
   }, (sentence) => names.find((name) => sentence.startsWith(path.join(folder, name))) ?? (isAdapter ? config : names.includes(INDEX) ? INDEX : (names.find(isWeights) ?? 'model.safetensors')));
   if (!isAdapter || verdict.ok || sizes.has('tokenizer.json')) await judge('tokenizer.json', async () => { // the base of an adapter may have it, where there is one
     const tokenizer = await loadTokenizer(folder);

@@ -30,6 +30,7 @@ export const modelHandlers = {
 
   'models.add': async ({ project, emit }, { path: place, name, copy }) => {
     const { path: folder, kind } = theOne(await onceInBackground('look', { place: typedPath(place) }), typedPath(place));
+    await onceInBackground('numbers', { place: folder });
     const id = await addModel(project, { name, kind: kind!, folder, copy });
     emit('models.changed', {});
     await settleAndTell(project, emit);

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { resumeRun, startRun } from '#core/jobs/start.ts';
 import { loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createRandom } from '#core/random.ts';
-import { addPolicy, listPolicies } from '#core/store/policies.ts';
+import { listCompletions } from '#core/store/completions.ts';
+import { addPolicy, getPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { addPrompts, listPrompts } from '#core/store/prompts.ts';
 import { getRun, listRuns } from '#core/store/runs.ts';
@@ -46,15 +47,20 @@ test('huge weights and a learning rate of 1: not finite at step 1', async () => 
 });
 
 test('a step that fails later on names itself and leaves the last checkpoint', async () => {
-  // one prompt has a token whose embedding is infinite; it comes in the batch of a step we know
+  // one prompt has a token that alone turns a channel on which queries and keys overflow; it comes in the batch of a step we know
   const tokenizer = await loadTokenizer(base);
   const rare = (await tokenizer.encode('ǂ')).at(-1)!;
-  addChanged('planted', (weights) => weights['model.embed_tokens.weight']!.fill(Infinity, rare * 16, rare * 16 + 16));
+  addChanged('planted', (weights) => {
+    const embedding = weights['model.embed_tokens.weight']!;
+    embedding.forEach((_, i) => i % 16 === 15 && (embedding[i] = 0));
+    embedding.fill(0, rare * 16, rare * 16 + 15)[rare * 16 + 15] = 1;
+    for (const name of ['q_proj', 'k_proj']) weights[`model.layers.0.self_attn.${name}.weight`]!.forEach((_, i, matrix) => i % 16 === 15 && (matrix[i] = 3e38));
+  });
   addPrompts(project, [{ text: 'ǂ\nTL;DR:', reference: 'i eat alone.', split: 'train', source: 'test' }]);
   const { length } = listPrompts(project, { split: 'train' });
   const stepOf = (seed: number) => Math.floor(createRandom(seed, 'sft/order/0').shuffled([...Array(length).keys()]).indexOf(length - 1) / 4);
   const seed = [...Array(50).keys()].find((n) => stepOf(n) === 4)!;
-  const error = await errorFrom(() => startRun(project, 'sft', { batch: 4, steps_a_run: 1, checkpoint_every: 1, policy: 'planted', seed }, null));
+  const error = await errorFrom(() => startRun(project, 'sft', { batch: 4, steps_a_run: 1, checkpoint_every: 1, policy: 'planted', seed, tune: 'blocks', tuned_blocks: 1 }, null));
   expect(error.code).toBe('not-finite');
   expect(error.message).toMatch(/ at step 5, batch \d+ of the \d+ in this call\.$/);
   const { id, status } = listRuns(project)[0]!;
@@ -62,11 +68,21 @@ test('a step that fails later on names itself and leaves the last checkpoint', a
   expect(metricsOf(project, id).map(({ step }) => step)).toEqual([1, 2, 3, 4]);
   expect(fs.readdirSync(runFile(project, id, 'checkpoints')).sort()).toEqual(['0000003.safetensors', '0000004.safetensors']);
   for (const [name, data] of Object.entries(newestCheckpoint(project, id))) {
-    expect(data.filter((value) => !Number.isFinite(value)).length, name).toBe(name === 'model/weights/model.embed_tokens.weight' ? 16 : 0); // what was planted
+    expect(data.every(Number.isFinite), name).toBe(true);
   }
   const again = await errorFrom(() => resumeRun(project, id)); // it goes on from there, and meets the same
   expect(again.message).toBe(error.message);
   expect(metricsOf(project, id).map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+});
+
+test('a model with a weight that is no number is refused by every job before its first step, by the name of the tensor, and stores nothing', async () => {
+  addChanged('spoilt', (weights) => weights['model.layers.0.mlp.down_proj.weight']!.fill(NaN, 20, 22));
+  const before = listCompletions(project).length, folder = policyPath(project, getPolicy(project, 'spoilt')), says = `${folder}: the tensor "model.layers.0.mlp.down_proj.weight" holds 2 numbers that are not finite, the first NaN at [0, 20].`;
+  for (const [recipe, config] of [['sft', { ...QUICK_SFT, policy: 'spoilt' }], ['sample', { policy: 'spoilt', k: 2, max_new: 4 }]] as const) {
+    const error = await errorFrom(() => startRun(project, recipe, config, null));
+    expect({ code: error.code, message: error.message }, recipe).toEqual({ code: 'not-finite', message: says });
+  }
+  expect(listCompletions(project)).toHaveLength(before);
 });
 
 test('a resumed run refuses a model or rows that are not the ones it began with', async () => {

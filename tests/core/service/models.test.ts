@@ -105,7 +105,7 @@ describe('a look', () => {
     const file = await tinyGguf(), foreign = path.join(work, 'other.gguf'), name = path.basename(file), bytes = fs.statSync(file).size;
     const verdict = await verdictOn(file), numbers = Object.values(loadCheckpoint(file).weights).reduce((sum, { length }) => sum + length, 0);
     expect(verdict).toEqual({
-      path: file, ok: true, sentence: `A language model of the family llama with ${numbers.toLocaleString('en')} parameters, packed as Q8_0.`, hint: null, kind: 'base', family: 'llama', parameters: numbers, bytes, memoryBytes: 4 * numbers + 200e6, packing: 'Q8_0', base: null, licence: 'mit', licenceText: null,
+      path: file, ok: true, sentence: `A language model of the family llama with ${numbers.toLocaleString('en')} parameters, packed as Q8_0.`, hint: null, kind: 'base', family: 'llama', parameters: numbers, bytes, memoryBytes: 4 * numbers + 200e6, packing: 'Q8_0', base: null, licence: 'mit', licenceText: null, notes: [],
       files: [{ name, bytes, ok: true, sentence: 'llama, 2 layers, context 96, Q8_0; 258 tokens and a chat template.' }],
     });
     fs.writeFileSync(foreign, 'PK');
