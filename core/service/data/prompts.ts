@@ -12,7 +12,7 @@ import { pageSamples } from '#core/store/samples.ts';
 import { search } from '#core/store/search.ts';
 import { isStraddlingNotice, uniteSpellings } from '#core/store/straddling.ts';
 import type { Handlers } from '#core/service/handlers.ts';
-import { projectChanged } from '#core/service/project.ts';
+import { projectChanged } from '#core/service/project-summary.ts';
 import { sampleModels, withGold } from './sample-models.ts';
 
 const MOST_ANSWERS = 1000;
