@@ -1,4 +1,4 @@
-// A project made by version 0.1.0 (tests/fixtures/project-0.1.0) opens, says what bringing it up to date found, loses nothing, and trains.
+// A project made by version 0.1.0 (tests/fixtures/project-0-1-0) opens, says what bringing it up to date found, loses nothing, and trains.
 
 import Database from 'better-sqlite3';
 import { execFile } from 'node:child_process';
@@ -11,7 +11,7 @@ import { readJsonl } from '#core/formats/jsonl.ts';
 import { MIGRATIONS } from '#core/store/migrations.ts';
 import { openedService } from './opened-service.ts';
 
-const SOURCE = path.resolve('tests', 'fixtures', 'project-0.1.0');
+const SOURCE = path.resolve('tests', 'fixtures', 'project-0-1-0');
 const MAIN = path.resolve('core', 'cli', 'main.ts');
 const work = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'from-0.1.0-')));
 afterAll(() => fs.rmSync(work, { recursive: true, force: true }));
@@ -58,13 +58,13 @@ const versionOf = (file: string): number => {
 const only = (rows: readonly Row[], columns: readonly string[]): string[] => rows.map((row) => JSON.stringify(columns.map((name) => row[name]))).toSorted();
 const spelled = (text: string): string => text.normalize('NFC').trim();
 
-let folder: string, before: Map<string, Row[]>, notices: readonly string[];
+let folder: string, before: Map<string, Row[]>, notices: readonly string[], problems: readonly string[];
 beforeAll(async () => {
   folder = laidOut('service');
   before = new Map(KEPT.map((table) => [table, rowsOf(path.join(folder, 'project.db'), table)]));
   const service = openedService(at('home'));
   notices = (await service.call('project.open', { folder })).project!.notices;
-  await service.call('project.check', {}).then(({ problems }) => expect(problems).toEqual([]));
+  problems = (await service.call('project.check', {})).problems;
   await service.close();
 });
 
@@ -83,6 +83,7 @@ describe('opened by the service', () => {
     expect(backups.length).toBeGreaterThan(0);
     expect(backups.map(versionOf)).toContain(4);
     expect(versionOf(path.join(folder, 'project.db'))).toBe(MIGRATIONS.length);
+    expect(problems).toEqual([]);
   });
 
   test('it says what was found: prompts in two splits, ids of unknown tokenizers, equal texts', () => {
