@@ -138,7 +138,7 @@ export interface ProjectSettings {
   currentPolicyId: number | null;
   rewardModelId: number | null;
 }
-export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; models: number; runs: number; isDemo: boolean; notices: string[]; current: CurrentModels }
+export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; isDemo: boolean; notices: string[]; current: CurrentModels }
 /** A model that acts where none is named: who chose it and why ("because …"). `proposal`: a newer one, which a person may take. */
 export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string } | null }
 export interface CurrentModels { policy: Current; reward: Current }

@@ -1,7 +1,7 @@
 // What the window is told about the open project: its counts, its current models, its settings and labelers.
 
 import type { Labeler, ProjectSettings, ProjectSummary, Split } from '#core/contract.ts';
-import { countComparisons } from '#core/store/comparison-count.ts';
+import { countComparisons, countTeaching } from '#core/store/comparison-count.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
@@ -9,14 +9,22 @@ import { currentModels, settleCurrent } from './current-models.ts';
 import type { Emit } from './handlers.ts';
 import { projectSettings } from './project.ts';
 
+/** A project with more rankings than this needs no telling where the next come from. */
+const FEW = 100;
+
+/** How many items with different answers nobody has ranked, counted up to `most`. */
+const leftToRank = (project: Project, most: number): number => query<{ n: number }>(project, `SELECT count(*) AS n FROM (SELECT 1 FROM items i WHERE i.answers > 1
+  AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.item_id = i.id) ORDER BY i.id DESC LIMIT ?)`).get(most)!.n;
+
 /** Some counts of a project; about 10 ms with 100,000 prompts and 400,000 completions. */
 export function projectSummary(project: Project): ProjectSummary {
   const count = (table: string) => query<{ n: number }>(project, `SELECT count(*) AS n FROM ${table}`).get()!.n;
   const splits = query<{ split: Split; n: number }>(project, 'SELECT split, count(*) AS n FROM prompts GROUP BY split').all();
+  const teaching = countTeaching(project);
   const first = query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get();
   return {
     folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
-    completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), models: count('policies'), runs: count('runs'),
+    completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs'),
     isDemo: first?.source === 'demo', current: currentModels(project), notices: [...project.notices],
   };
 }

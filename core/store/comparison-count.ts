@@ -9,32 +9,40 @@ import type { Project } from './project.ts';
 const WATCHED = [['rankings', 'id'], ['ranking_items', 'ranking_id']] as const;
 const CHANGES = [['INSERT', 'new'], ['DELETE', 'old'], ['UPDATE', 'new']] as const;
 
-interface Count { total: number; pairs: Map<number, number> }
+interface Count { total: number; /** rankings that make a comparison */ teaching: number; pairs: Map<number, number> }
 const counts = new WeakMap<Project, Count>();
 
 /** The rows of the view `comparisons`. The first call counts everything; in a project open for reading every call does. */
-export function countComparisons(project: Project): number {
-  if (!project.write) return query<{ n: number }>(project, 'SELECT count(*) AS n FROM comparisons').get()!.n;
+export const countComparisons = (project: Project): number => countBoth(project).total;
+
+/** How many rankings make a comparison: those that teach. */
+export const countTeaching = (project: Project): number => countBoth(project).teaching;
+
+function countBoth(project: Project): Pick<Count, 'total' | 'teaching'> {
+  if (!project.write) return query<Pick<Count, 'total' | 'teaching'>>(project, 'SELECT count(*) AS total, count(DISTINCT ranking_id) AS teaching FROM comparisons').get()!;
   let count = counts.get(project);
   if (!count) {
     watch(project);
-    counts.set(project, (count = { total: 0, pairs: new Map() }));
+    counts.set(project, (count = { total: 0, teaching: 0, pairs: new Map() }));
     // three times as fast as counting the view
     const without = new Set(query<{ id: number }>(project, "SELECT id FROM rankings WHERE status <> 'ranked' OR repeat_of IS NOT NULL").all().map(({ id }) => id));
     for (const { id, ranks } of query<{ id: number; ranks: string }>(project, 'SELECT ranking_id AS id, group_concat(rank) AS ranks FROM ranking_items GROUP BY ranking_id').all()) {
       const n = without.has(id) ? 0 : pairsOf(ranks.split(','));
-      count.pairs.set(id, n);
-      count.total += n;
+      set(count, id, n);
     }
-    return count.total;
+    return count;
   }
   const changed = query<{ id: number; n: number }>(project, 'SELECT id, (SELECT count(*) FROM comparisons WHERE ranking_id = changed_rankings.id) AS n FROM changed_rankings').all();
-  for (const { id, n } of changed) {
-    count.total += n - (count.pairs.get(id) ?? 0);
-    count.pairs.set(id, n);
-  }
+  for (const { id, n } of changed) set(count, id, n);
   if (changed.length > 0) query(project, 'DELETE FROM changed_rankings').run();
-  return count.total;
+  return count;
+}
+
+function set(count: Count, id: number, n: number): void {
+  const before = count.pairs.get(id) ?? 0;
+  count.total += n - before;
+  count.teaching += Number(n > 0) - Number(before > 0);
+  count.pairs.set(id, n);
 }
 
 /** How many pairs of these ranks are no tie. */

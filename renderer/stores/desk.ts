@@ -142,6 +142,7 @@ export const useDesk = defineStore('desk', () => {
     setBoth(next, sure);
   }
   function giveRank(id: number, rank: number | null): void {
+    if ((rank ?? 1) > ids.value.length) return tell(`There ${ids.value.length === 1 ? 'is 1 answer' : `are ${ids.value.length} answers`}, so ranks go from 1 to ${ids.value.length}; the same digit twice is a tie.`);
     setRanks(rank === null ? clearRank(ranks.value, id) : setRank(ranks.value, id, rank));
   }
   function setNote(text: string): void {
@@ -177,9 +178,7 @@ export const useDesk = defineStore('desk', () => {
     write(() => call('ratings.set', args));
     said.value = value === null ? `${axis} cleared` : `${axis} ${value} of 7`;
   }
-  function setMarks(completionId: number, next: Mark[]): void {
-    marks.value = new Map(marks.value).set(completionId, next);
-  }
+  const setMarks = (completionId: number, next: Mark[]) => void (marks.value = new Map(marks.value).set(completionId, next));
   /** Shows the prompt: the naive reading is written, or is not wanted. */
   function uncover(): void {
     if (item.value) opened.value = new Set(opened.value).add(item.value.itemId);
@@ -298,6 +297,7 @@ export const useDesk = defineStore('desk', () => {
     }
     const args = { ...here(), status, durationMs: work.itemMs() };
     submitted = args.itemId;
+    opened.value = new Set([...opened.value].filter((id) => id !== args.itemId)); // if it comes back as a repeat, it is covered as any other
     write(() => call('desk.submit', args));
     keep();
     const ready = prepared?.after === args.itemId ? prepared : null;

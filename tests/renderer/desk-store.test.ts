@@ -9,6 +9,7 @@ import { useDesk } from '#renderer/stores/desk.ts';
 const service = vi.hoisted(() => ({
   asked: [] as [string, Record<string, unknown>][],
   broken: '' as string,
+  naive: false,
   listeners: new Map<string, (data: unknown) => void>(),
   items: [] as DeskItem[],
 }));
@@ -27,7 +28,7 @@ vi.mock('#renderer/api.ts', () => ({
     return { at: 1000 + service.asked.length, eventId: 1, rankingId: 1 };
   },
 }));
-vi.mock('#renderer/stores/app.ts', () => ({ useApp: () => ({ labeler: { id: 7, name: 'Ada', kind: 'person' }, settings: { breakMinutes: 0, naiveReading: false } }) }));
+vi.mock('#renderer/stores/app.ts', () => ({ useApp: () => ({ labeler: { id: 7, name: 'Ada', kind: 'person' }, settings: { breakMinutes: 0, naiveReading: service.naive } }) }));
 
 const itemOf = (itemId: number): DeskItem => ({
   itemId, prompt: { id: itemId, text: `Prompt ${itemId}`, reference: null, split: 'train', source: 'test', facts: null, messages: null, extra: null },
@@ -48,6 +49,7 @@ beforeEach(() => {
   localStorage.clear();
   service.asked = [];
   service.broken = '';
+  service.naive = false;
   service.items = [itemOf(1), itemOf(2), itemOf(3)];
 });
 
@@ -66,7 +68,7 @@ describe('the desk', () => {
 
   it('has the next item ready: it shows in the same instant as Enter, and the ranks go out dense', async () => {
     const desk = await sitDown();
-    for (const [id, rank] of [[11, 4], [12, 2], [13, 4]] as const) desk.giveRank(id, rank);
+    for (const [id, rank] of [[11, 3], [12, 2], [13, 3]] as const) desk.giveRank(id, rank);
     await quiet();
     void desk.submit('ranked');
     expect(desk.item?.itemId).toBe(2);
@@ -154,6 +156,29 @@ describe('the desk', () => {
     changed();
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect([...desk.ranks]).toEqual([[12, 5]]);
+  });
+
+  it('takes no rank beyond the number of answers', async () => {
+    const desk = await sitDown();
+    for (const rank of [4, 9]) desk.giveRank(11, rank);
+    await quiet();
+    expect([desk.ranks.size, asked('desk.draft')]).toEqual([0, []]);
+    desk.giveRank(11, 3);
+    expect(desk.ranks.get(11)).toBe(3);
+  });
+
+  it('covers the prompt of an item that comes back as a repeat, as of any other', async () => {
+    service.naive = true;
+    const desk = await sitDown();
+    expect(desk.covered).toBe(true);
+    desk.uncover();
+    expect(desk.covered).toBe(false);
+    for (const id of [11, 12, 13]) desk.giveRank(id, 1);
+    void desk.submit('ranked');
+    await quiet();
+    service.items[0]!.draft = { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 }; // a hidden repeat: as if it had not been ranked
+    await desk.load(1);
+    expect([desk.item?.itemId, desk.covered]).toEqual([1, true]);
   });
 
   it('gives two answers their nine points in one call', async () => {

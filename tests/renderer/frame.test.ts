@@ -7,7 +7,7 @@ import { shortCount } from '#renderer/components/frame/screens.ts';
 import { FIRST_RANKINGS, loopOf, nextStep } from '#renderer/components/home/loop.ts';
 
 const NONE: Current = { modelId: null, name: null, by: 'rule', reason: '', proposal: null };
-const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, models: 0, runs: 0, isDemo: false, notices: [], current: { policy: NONE, reward: NONE }, ...changes });
+const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, left: 100, models: 0, runs: 0, isDemo: false, notices: [], current: { policy: NONE, reward: NONE }, ...changes });
 
 test('the loop leads from prompts to inspecting, one useful step at a time', () => {
   const prompts = { train: 10, validation: 0, test: 2 };
@@ -16,16 +16,17 @@ test('the loop leads from prompts to inspecting, one useful step at a time', () 
     [{ prompts }, [], 'samples', '/models'], // nothing to sample from yet
     [{ prompts }, ['base'], 'samples', '/train?recipe=sample'],
     [{ prompts, completions: 48 }, ['base'], 'rankings', '/label'],
-    [{ prompts, completions: 48, rankings: FIRST_RANKINGS - 1 }, ['base'], 'rankings', '/label'],
-    [{ prompts, completions: 48, rankings: FIRST_RANKINGS }, ['base'], 'reward', '/train?recipe=reward'],
-    [{ prompts, completions: 48, rankings: 40 }, ['base', 'reward'], 'ppo', '/train?recipe=ppo'],
-    [{ prompts, completions: 48, rankings: 40 }, ['base', 'reward', 'policy'], 'inspect', '/inspect'],
+    [{ prompts, completions: 48, rankings: FIRST_RANKINGS, teaching: FIRST_RANKINGS - 1 }, ['base'], 'rankings', '/label'],
+    [{ prompts, completions: 48, rankings: 40, teaching: 8, left: 0 }, ['base'], 'rankings', '/train?recipe=sample'], // nothing left to rank
+    [{ prompts, completions: 48, rankings: FIRST_RANKINGS, teaching: FIRST_RANKINGS }, ['base'], 'reward', '/train?recipe=reward'],
+    [{ prompts, completions: 48, rankings: 40, teaching: 40 }, ['base', 'reward'], 'ppo', '/train?recipe=ppo'],
+    [{ prompts, completions: 48, rankings: 40, teaching: 40 }, ['base', 'reward', 'policy'], 'inspect', '/inspect'],
   ];
   for (const [changes, kinds, name, path] of walk) {
     const next = nextStep(loopOf(project(changes), kinds.map((kind) => ({ kind }))));
     expect([next.name, next.path]).toEqual([name, path]);
   }
-  expect(nextStep(loopOf(project({ prompts, completions: 4, rankings: FIRST_RANKINGS - 3 }), [{ kind: 'base' }])).sentence).toContain('3 more');
+  expect(nextStep(loopOf(project({ prompts, completions: 4, rankings: 90, teaching: FIRST_RANKINGS - 3 }), [{ kind: 'base' }])).sentence).toContain('3 more');
 });
 
 test('the palette finds by word beginnings before letters in order, and nothing that does not fit', () => {

@@ -1,7 +1,7 @@
 // The desk's arithmetic: dense ranks, an order that is kept, ties that stay ties, and moves that do what the hand meant.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clearRank, dense, EVEN, fromScale, inWords, isComplete, isDense, move, place, type Ranks, ranksOf, rowsOf, setRank, tieWithAbove, tiersOf, toScale, unranked } from '#renderer/components/desk/ranking.ts';
+import { clearRank, dense, EVEN, fromScale, inWords, isComplete, isDense, move, place, type Ranks, ranksOf, rowsOf, setRank, tieWithAbove, tiersOf, timesInWords, toScale, unranked } from '#renderer/components/desk/ranking.ts';
 
 const size = fc.integer({ min: 2, max: 9 });
 /** Some answers on the screen, and ranks for a part of them. */
@@ -156,3 +156,5 @@ it('reads a ranking aloud', () => {
   expect(inWords(new Map([[10, 2], [20, 1], [30, 2]]), [10, 20, 30, 40])).toBe('B, then A and C; D not ranked');
   expect(inWords(new Map(), [10, 20])).toBe('Nothing ranked');
 });
+
+it('says how often an answer was sampled', () => expect([2, 3, 9].map(timesInWords)).toEqual(['sampled twice', 'sampled 3 times', 'sampled 9 times']));

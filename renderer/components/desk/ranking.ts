@@ -102,6 +102,9 @@ export function toScale(ranks: Ranks, confidence: number | null, ids: readonly [
 
 // ---- In words
 
+/** How often an answer was sampled, where that is more than once. */
+export const timesInWords = (times: number): string => (times === 2 ? 'sampled twice' : `sampled ${times} times`);
+
 /** Answers are named by letters so that no name is taken for a rank. */
 export const letter = (index: number): string => String.fromCharCode(65 + index);
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { countComparisons } from '#core/store/comparison-count.ts';
+import { countComparisons, countTeaching } from '#core/store/comparison-count.ts';
 import { createProject, openProject } from '#core/store/database.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
@@ -46,7 +46,8 @@ test('it follows every change of rankings and their items', () => {
   fc.assert(fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
     for (const [name, a, b] of steps) STEPS[name](a, b);
     const { n } = query<{ n: number }>(project, 'SELECT count(*) AS n FROM comparisons').get()!;
-    expect([countComparisons(project), countComparisons({ ...project })]).toEqual([n, n]); // the second counts from nothing, as at an opening
+    const { teaching } = query<{ teaching: number }>(project, 'SELECT count(DISTINCT ranking_id) AS teaching FROM comparisons').get()!;
+    expect([countComparisons(project), countTeaching(project), countComparisons({ ...project }), countTeaching({ ...project })]).toEqual([n, teaching, n, teaching]); // the others count from nothing, as at an opening
   }), { numRuns: 60, seed: 1 });
 });
 
