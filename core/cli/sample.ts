@@ -5,7 +5,6 @@ import { defineCommand, oneOf, requiredText, wholeNumber } from './command.ts';
 import { withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 import { samplingOptions } from './sampling-options.ts';
-import { SPLITS } from './split-option.ts';
 
 export const sampleCommand = defineCommand({
   name: 'sample',
@@ -16,7 +15,7 @@ export const sampleCommand = defineCommand({
     policy: requiredText('NAME', 'The base model or policy that writes.'),
     k: wholeNumber(4, [1, 1024], 'Completions a prompt.'),
     prompts: wholeNumber(null, [1, 1e9], 'At most this many prompts.'),
-    split: oneOf(null, SPLITS, 'Only prompts of this split.'),
+    split: oneOf(null, ['train', 'validation'], 'Only prompts of this split; test prompts are kept for evaluation, no run reads them.'),
     ...samplingOptions,
     project: projectOption,
   },

@@ -4,7 +4,7 @@ import { TastemakerError } from '#core/errors.ts';
 import type { Settings } from '#core/jobs/config.ts';
 import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
-import { startRun } from '#core/jobs/start.ts';
+import { configOf, startRun } from '#core/jobs/start.ts';
 import { computingOn } from '#core/service/hardware/computing.ts';
 import { checkFits } from '#core/service/runs/estimate.ts';
 import { defineCommand, flag, list, readPairs, text } from './command.ts';
@@ -33,7 +33,7 @@ export const trainCommand = defineCommand({
     if (recipe === undefined) throw new TastemakerError('bad-argument', '"train" needs the name of a recipe.', `The recipes are: ${NAMES.join(', ')}; \`tastemaker train --list\` says what each does.`);
     const given = readPairs(options.set, 'set');
     return withProject(options.project, { write: true }, async (project) => {
-      if (!options.force) await checkFits(project, { memoryInUse: () => 0, computing: () => computingOn() }, recipe, given, '--force starts it all the same.');
+      if (!options.force) await checkFits(project, { memoryInUse: () => 0, computing: () => computingOn() }, recipe, configOf(project, recipe, given).config, '--force starts it all the same.');
       const finished = await withProgress(recipe, (listeners) => startRun(project, recipe, given, options.name, listeners));
       return reportRun(project, finished);
     });

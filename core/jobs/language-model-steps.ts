@@ -5,6 +5,7 @@ import { numbersIn } from '#core/models/architecture.ts';
 import { checkpointParameters, saveCheckpoint } from '#core/models/checkpoint.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { madeNote } from '#core/models/model-notes.ts';
 import { languageModelFeeds, languageModelLoss, languageModelRows, predictionsPerRow, rowLength } from '#core/training/language-model.ts';
 import type { WeightedText } from '#core/training/language-model.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
@@ -13,6 +14,7 @@ import { choice, count, real } from './config.ts';
 import type { Config } from './config.ts';
 import type { Outcome, RunContext } from './job.ts';
 import { releaseAfter } from './large-models.ts';
+import type { MetricRow } from './metrics.ts';
 import { STEPS_A_RUN, stepsARun } from './pace.ts';
 import { packState, unpackState } from './training-state.ts';
 import { microBatches, TUNING_SETTINGS } from './tuning.ts';
@@ -54,16 +56,18 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
   let best = (saved?.rest.best ?? null) as number | null, lastLoss = (saved?.rest.lastLoss ?? null) as number | null;
   let status: Outcome['status'] = 'done';
 
+  const made = (step: number, metrics: MetricRow) => madeNote({ run: context.manifest.id, step, steps: plan.steps, metrics });
   async function validate(step: number, weights: WeightArrays): Promise<number | null> {
     if (plan.validation.length === 0) return null;
     context.phase('validating');
     const logprobs = (await evaluator.logprobs(weights, plan.validation)).flat(2);
     await finished(evaluator);
     const loss = -logprobs.reduce((a, b) => a + b, 0) / logprobs.length;
-    context.report(step, plan.steps, { validation_loss: loss, perplexity: Math.exp(loss) });
+    const metrics = { validation_loss: loss, perplexity: Math.exp(loss) };
+    context.report(step, plan.steps, metrics);
     if (best === null || loss < best) {
       best = loss;
-      saveCheckpoint(path.join(context.folder, 'best'), { ...start, weights }, { tokenizerFrom });
+      saveCheckpoint(path.join(context.folder, 'best'), { ...start, weights }, { tokenizerFrom, beside: made(step, metrics) });
     }
     return loss;
   }
@@ -92,14 +96,14 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
     // before the checkpoint, so that a run killed after it does not report this validation twice
     if (crossed(config.validate_every) || step === plan.steps) {
       await finished(trainer);
-      lastLoss = await validate(step, trainer.weights());
       await plan.show?.(step, trainer.weights());
+      lastLoss = await validate(step, trainer.weights());
       context.phase('training');
     }
     if (crossed(config.checkpoint_every) || step === plan.steps) save();
   }
   if (status === 'stopped') save();
-  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights: trainer.weights() }, { tokenizerFrom });
+  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights: trainer.weights() }, { tokenizerFrom, beside: made(step, lastLoss === null ? {} : { validation_loss: lastLoss, perplexity: Math.exp(lastLoss) }) });
   await trainer.release();
   await evaluator.release();
   return { status, steps: step, validationLoss: lastLoss };

@@ -12,6 +12,7 @@ import { nextRunId, readStatus } from './job.ts';
 import type { Ending, Listeners, Outcome } from './job.ts';
 import { freeName, makesModel, recordRun } from './record.ts';
 import { RECIPES } from './recipes.ts';
+import { defaultsForModel } from './size-defaults.ts';
 import type { RecipeName } from './recipes.ts';
 
 export interface Finished extends Omit<Outcome, 'status'> {
@@ -26,15 +27,22 @@ function defaultName(project: Project, recipe: RunKind, config: Config): string 
   return recipe === 'sample' ? `samples of ${String(config.policy)}` : `measures by ${[config.reward, config.reference].filter(Boolean).join(' and ')}`;
 }
 
+/** The settings that a request stands for: the table's defaults, those of the model's size, and what was given. `bySize` names the second. */
+export function configOf(project: Project, recipe: RecipeName, given: Readonly<Record<string, unknown>>): { config: Config; bySize: Config } {
+  const asked = readConfig(RECIPES[recipe].settings, given) as Config;
+  const bySize = Object.fromEntries(Object.entries(defaultsForModel(project, recipe, String(asked.policy), given)).filter(([setting]) => !(setting in given)));
+  return { config: { ...asked, ...bySize }, bySize };
+}
+
 /** Checks a request before anything is written; returns its settings, its id and its name. */
-export function planRun(project: Project, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string | null): { id: string; config: Config; name: string } {
-  const config = readConfig(RECIPES[recipe].settings, given) as Config;
+export function planRun(project: Project, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string | null): { id: string; config: Config; bySize: Config; name: string } {
+  const { config, bySize } = configOf(project, recipe, given);
   if (name !== null && name.trim() === '') throw new TastemakerError('bad-argument', 'The name of the model is empty.', 'Give it a name, or leave it out.');
   if (name !== null && makesModel(recipe) && freeName(project, name) !== name) {
     const made = listPolicies(project).some((policy) => policy.name === name);
     throw new TastemakerError('bad-argument', made ? `The project already has a model called "${name}".` : `A run is already making a model called "${name}".`, 'Choose another name (--name).');
   }
-  return { id: nextRunId(project.folder, recipe, listRuns(project).map((run) => run.id)), config, name: name ?? defaultName(project, recipe, config) };
+  return { id: nextRunId(project.folder, recipe, listRuns(project).map((run) => run.id)), config, bySize, name: name ?? defaultName(project, recipe, config) };
 }
 
 /** Creates the run (manifest and data fixed), executes it here and registers the model under `name`. */
@@ -43,6 +51,8 @@ export async function startRun(project: Project, recipe: RecipeName, given: Read
   await prepareRun(project, plan.id, recipe, plan.config, plan.name);
   addRun(project, { id: plan.id, kind: recipe, name: plan.name });
   listeners.onLog?.(`Run ${plan.id} has begun.`);
+  const sized = Object.entries(plan.bySize).map(([setting, value]) => `${setting}=${String(value)}`);
+  if (sized.length) listeners.onLog?.(`For a model of this size: ${sized.join(', ')}; --set says otherwise.`);
   return executeHere(project, plan.id, listeners);
 }
 

@@ -2,19 +2,22 @@
 //
 //   repeat: 1 sample at T  2 reference log-probabilities, values, scores  3 penalties  4 advantages
 //           5 four epochs on policy and, separately, critic  6 report; evaluate on fixed held-out prompts
-// Policy starts as the reference; the critic starts as the reward model (D19) and shares nothing with the policy (D20).
+// KL is measured from the reference, which is the policy's start unless another is named; the critic starts as the reward
+// model (D19) and shares nothing with the policy (D20). best/ holds the weights whose held-out score − price·KL was highest.
 
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
 import type { Finish, Message, Prompt, SamplingParameters } from '#core/contract.ts';
 import { loadShared, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { madeNote } from '#core/models/model-notes.ts';
 import { createSampler, endOf } from '#core/models/sampler.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { gold } from '#core/demo/gold.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { adaptBeta } from '#core/training/kl-controller.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { RolloutGroup } from '#core/training/rollout.ts';
@@ -24,17 +27,21 @@ import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { choice, count, flag, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { learningPrompts } from './dataset.ts';
+import { describeHeldOut, heldOutStreams, samplesAPrompt } from './held-out.ts';
 import { need } from './job.ts';
 import { releaseAfter } from './large-models.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
+import type { MetricRow } from './metrics.ts';
+import { referenceOf } from './reference.ts';
 import { describeSamples, stopReason } from './sample-statistics.ts';
 import { encodePrompts, withStops } from './prompt-tokens.ts';
 import { packState, unpackState } from './training-state.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from './tuning.ts';
 
 export const PPO_SETTINGS = {
-  policy: words('base', 'The model to tune; its start is the reference that KL is measured from.'),
+  policy: words('base', 'The model to tune.'),
   reward: words('reward', 'The reward model that scores.'),
+  reference: words('', 'The model that KL is measured from. Empty = the one that the policy was tuned against before, so that it survives rounds; of a base or fine-tuned model, itself.'),
   updates: count(20, [1, 1e6], 'Rollout batches.'),
   episodes: count(64, [1, 65536], 'Completions a rollout batch (N+: 512).'),
   samples_per_prompt: count(1, [1, 64], 'Completions of one prompt; they share its work.'),
@@ -56,24 +63,30 @@ export const PPO_SETTINGS = {
   unbiased_variance: flag(false, 'TRL divides by n − 1; 2019 and N+ by n.'),
   gamma: real(1, [0, 1], 'Discount a token.'),
   lambda: real(0.95, [0, 1], 'GAE λ.'),
-  clip: real(0.2, [0, 10], 'PPO clipping range of the ratio.'),
-  value_clip: real(0.2, [0, 1e6], 'The same for values.'),
-  value_coefficient: real(0.1, [0, 100], 'Weight of the value loss.'),
+  clip: real(0.2, [0, 10], 'PPO clipping range of the ratio; 0 = no clipping.'),
+  value_clip: real(0.2, [0, 1e6], 'The same for values; 0 = no clipping.'),
+  value_coefficient: real(0.1, [0, 100], 'Weight of the value loss. The critic has weights and an Adam of its own, which rescales every gradient, so this acts only through gradient_clip and epsilon (N+: 0.1).'),
   epsilon: real(1e-5, [1e-12, 1], "Adam's ε (2019, N+: 1e-5)."),
   epsilon_style: choice('torch', ['torch', 'tensorflow'], 'Whether ε is added after (torch) or before (tensorflow) the bias correction (D26).'),
   weight_decay: real(0, [0, 1], 'Decoupled decay on matrices (2019: 0; N+ inherits torch’s 0.01; D27).'),
   gradient_clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = none (2019, N+).'),
   evaluate_every: count(5, [0, 1e6], 'Updates between samples on the fixed prompts; 0 = never.'),
-  evaluate_prompts: count(16, [1, 4096], 'How many fixed held-out prompts.'),
+  evaluate_prompts: count(64, [1, 4096], 'How many fixed prompts of the validation split; with fewer than 64 each is answered several times, so that there are 64 samples.'),
+  best_kl_price: real(0.05, [0, 1000], 'best/ holds the weights with the highest held-out score − max(β, this)·KL. Choosing has its price of KL even where training pays none, or the most over-optimised weights would win (P20: .05).'),
   stop_kl: real(0, [0, 1e9], 'Stop when KL exceeds this; 0 = off.'),
   stop_ended: real(0, [0, 1], 'Stop when fewer than this share of completions end; 0 = off.'),
   stop_distinct: real(0, [0, 1], 'Stop when the share of distinct three-token sequences falls below; 0 = off.'),
-  stop_drop: real(0, [0, 1e6], 'Stop when the held-out gold score (else score) falls this far below its best; 0 = off.'),
+  stop_drop: real(0, [0, 1e6], 'Stop when the held-out gold score (where there is none, what best/ is chosen by) falls this far below its best; 0 = off.'),
   checkpoint_every: count(5, [1, 1e6], 'Updates between checkpoints.'),
-  seed: count(1, [0, 2 ** 48], 'Seed of prompts, sampling and minibatches.'),
+  seed: count(1, [0, 2 ** 48], 'Seed of fresh adapters, and of all that has no seed of its own below.'),
+  order_seed: count(0, [0, 2 ** 48], 'Seed of the order of prompts and of the minibatches; 0 = seed.'),
+  sampling_seed: count(0, [0, 2 ** 48], 'Seed of the draws; 0 = seed.'),
   ...TUNING_SETTINGS,
 } as const;
 export type PpoConfig = Config<typeof PPO_SETTINGS>;
+
+/** Whitening over fewer is refused by the 2019 code (D22); here it is said. */
+const FEWEST_WHITENED = 8;
 
 interface PromptRow {
   promptId: number;
@@ -101,36 +114,44 @@ function prepare(project: Project, config: PpoConfig): Inputs {
   const perBatch = Math.floor(config.episodes / config.samples_per_prompt);
   if (perBatch < config.minibatches) throw new TastemakerError('bad-argument', `${config.episodes} episodes of ${config.samples_per_prompt} a prompt are ${perBatch} prompts, which do not make ${config.minibatches} minibatches.`, 'Raise episodes, or lower minibatches or samples_per_prompt.');
   const row = ({ id, text, messages, split, facts }: Prompt): PromptRow => ({ promptId: id, text, messages, split, facts });
-  return { models: { policy: policyPath(project, policy), reward: policyPath(project, reward) }, data: [...training, ...held].map(row) };
+  const reference = config.reference ? getPolicy(project, config.reference) : referenceOf(project, policy);
+  if (reference.kind === 'reward') throw new TastemakerError('bad-argument', `"${reference.name}" is a reward model; KL cannot be measured from it.`, 'Name a base model or a policy in the setting reference.');
+  config.reference = reference.name; // the manifest says which it was
+  return { models: { policy: policyPath(project, policy), reference: policyPath(project, reference), reward: policyPath(project, reward) }, data: [...training, ...held].map(row) };
 }
 
 async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const { temperature: T, max_new: N, samples_per_prompt: k } = config;
   // models that are adapters over one base hold one copy of it, and so do the adapters that learn
-  const shared = new Map<string, Float32Array[]>(), reference = loadShared(context.model('policy'), shared), reward = loadShared(context.model('reward'), shared);
+  const shared = new Map<string, Float32Array[]>(), begun = loadShared(context.model('policy'), shared), { models } = context.manifest;
+  const measuring = models.reference && models.reference.path !== models.policy!.path ? 'reference' : 'policy'; // a run of 0.1.0 names no reference
+  const reference = measuring === 'policy' ? begun : loadShared(context.model('reference'), shared), reward = loadShared(context.model('reward'), shared);
   if (reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model: train one with `tastemaker train reward`.');
-  if (reference.architecture.vocabulary !== reward.architecture.vocabulary) throw new TastemakerError('bad-model', 'Policy and reward model have different vocabularies.', 'Train the reward model on a copy of this policy.');
   const tokenizer = await loadTokenizer(context.model('policy'));
+  for (const role of new Set([measuring, 'reward'])) sameTokenizer(tokenizer, await loadTokenizer(context.model(role)), role);
   const rows = context.data<PromptRow>();
-  const encoded = await encodePrompts(tokenizer, rows);
-  const all = rows.map((row, i) => ({ ...row, ids: encoded[i]! })), prompts = all.filter(({ ids }) => ids.length + N <= reference.architecture.context);
-  if (prompts.length < all.length) context.log(`${all.length - prompts.length} of ${all.length} prompts do not fit the context of ${reference.architecture.context} tokens with ${N} new ones and are left out.`);
+  const encoded = await encodePrompts(tokenizer, rows), room = Math.min(...[begun, reference, reward].map(({ architecture }) => architecture.context));
+  const all = rows.map((row, i) => ({ ...row, ids: encoded[i]! })), prompts = all.filter(({ ids }) => ids.length + N <= room);
+  if (prompts.length < all.length) context.log(`${all.length - prompts.length} of ${all.length} prompts do not fit the context of ${room} tokens with ${N} new ones and are left out.`);
   const training = prompts.filter(({ split }) => split === 'train'), held = prompts.filter(({ split }) => split !== 'train').slice(0, config.evaluate_prompts);
+  if (config.evaluate_every && held.length === 0) context.log('There are no validation prompts: nothing is measured on prompts it does not train on, and no best weights are kept.');
+  const each = samplesAPrompt(held.length), price = Math.max(config.beta, config.best_kl_price), orderSeed = config.order_seed || config.seed, samplingSeed = config.sampling_seed || config.seed;
   const perBatch = Math.floor(config.episodes / k);
   need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
-  const { stops } = withStops(reference.architecture, tokenizer);
+  if (config.whiten_advantages && perBatch * k < FEWEST_WHITENED) context.log(`Advantages are whitened over ${perBatch * k} completions; fewer than ${FEWEST_WHITENED} say little of their mean and variance (D22).`);
+  const { stops } = withStops(begun.architecture, tokenizer);
 
   const saved = context.saved();
-  const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } | null; why?: string };
+  const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } | null; peak?: number; last?: MetricRow; why?: string };
   const adam = { betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: config.epsilon_style, weightDecay: config.weight_decay, clipNorm: config.gradient_clip || null } as const;
-  const learner = tuned(reference, context.model('policy'), config, config.seed), judge = tuned(reward, context.model('reward'), config, config.seed);
-  const policy = createTrainer(learner.parameters, saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights), policyUpdateLoss(reference.architecture, T, config.clip), adam, learner.options);
+  const learner = tuned(begun, context.model('policy'), config, config.seed), judge = tuned(reward, context.model('reward'), config, config.seed);
+  const policy = createTrainer(learner.parameters, saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights), policyUpdateLoss(begun.architecture, T, config.clip), adam, learner.options);
   const critic = createTrainer(judge.parameters, saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights), criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient), adam, judge.options);
-  const sampler = createSampler({ ...reference.architecture, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings, constants: learner.options.frozen?.weights });
+  const sampler = createSampler({ ...begun.architecture, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings, constants: learner.options.frozen?.weights });
   const words = createEvaluator(reference, { constants: reference.weights }), scorer = createEvaluator(reward, { constants: reward.weights }), valuer = createEvaluator(judge.start, { constants: judge.options.frozen?.weights });
   // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
-  const finished = releaseAfter(reference.architecture);
-  let beta = rest.beta ?? config.beta, best = rest.best ?? null;
+  const finished = releaseAfter(begun.architecture);
+  let beta = rest.beta ?? config.beta, best = rest.best ?? null, peak = rest.peak ?? -Infinity, last: MetricRow = rest.last ?? {};
   let status: Outcome['status'] = 'done', why = rest.why ?? '';
 
   const hasEnded = (ids: readonly number[]) => endOf(ids, stops) >= 0;
@@ -141,41 +162,43 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     return config.missing_end === 'replace' ? config.missing_end_penalty : score - Math.abs(config.missing_end_penalty);
   };
 
-  const sampling: SamplingParameters = { temperature: T, topK: 0, topP: 1, maxNew: N, seed: config.seed };
+  const sampling: SamplingParameters = { temperature: T, topK: 0, topP: 1, maxNew: N, seed: samplingSeed };
+  const made = (step: number, metrics: MetricRow) => madeNote({ run: context.manifest.id, step, steps: config.updates, metrics, reference: config.reference });
   async function evaluate(update: number): Promise<void> {
     if (held.length === 0) return;
     context.phase('sampling held-out prompts');
-    const sampled = await sampler.sample(policy.weights(), held.map(({ promptId, ids }) => ({ prompt: ids, streams: [`evaluate/${promptId}`] })), sampling);
+    const sampled = await sampler.sample(policy.weights(), held.map(({ promptId, ids }) => ({ prompt: ids, streams: heldOutStreams('evaluate', promptId, each) })), sampling);
     await finished(sampler);
-    const groups = held.map(({ ids }, i) => ({ prompt: ids, completions: [kept(sampled[i]![0]!.tokenIds)] }));
+    const groups = held.map(({ ids }, i) => ({ prompt: ids, completions: sampled[i]!.map(({ tokenIds }) => kept(tokenIds)) })), firsts = groups.map(({ prompt, completions }) => ({ prompt, completions: completions.slice(0, 1) }));
     const scores = await scorer.scores(reward.weights, groups), under = await words.logprobs(reference.weights, groups, T);
-    const plain = T === 1 ? under : await words.logprobs(reference.weights, groups), values = await valuer.values(critic.weights(), groups);
+    const plain = T === 1 ? under : await words.logprobs(reference.weights, firsts), values = await valuer.values(critic.weights(), firsts);
     await finished(words, scorer, valuer);
-    const texts = await tokenizer.decodeBatch(groups.map(({ completions }) => [...completions[0]!]));
-    const samples: EvaluatedSample[] = held.map(({ promptId, facts }, i) => ({
-      promptId, text: texts[i]!, score: scores[i]![0]!, tokens: groups[i]!.completions[0]!.length, finish: hasEnded(groups[i]!.completions[0]!) ? 'stop' : 'length',
-      kl: under[i]![0]!.reduce((sum, lp, t) => sum + sampled[i]![0]!.samplingLogprobs[t]! - lp, 0),
-      ...(facts ? { gold: gold(texts[i]!.trim(), facts).overall } : {}),
-    }));
-    context.samples(update, samples);
-    context.completions(update, samples.map(({ promptId, text, finish }, i) => {
-      const tokenIds = groups[i]!.completions[0]!, n = tokenIds.length, { logprobs, samplingLogprobs } = sampled[i]![0]!;
+    const texts = await tokenizer.decodeBatch(groups.flatMap(({ completions }) => completions.map((ids) => [...ids])));
+    const measured = held.flatMap(({ promptId, facts }, i) => groups[i]!.completions.map((tokenIds, j) => ({
+      promptId, tokenIds, text: texts[i * each + j]!, raw: scores[i]![j]!, score: penalised(scores[i]![j]!, tokenIds), finish: hasEnded(tokenIds) ? 'stop' as const : 'length' as const,
+      kl: under[i]![j]!.reduce((sum, lp, t) => sum + sampled[i]![j]!.samplingLogprobs[t]! - lp, 0), ...(facts ? { gold: gold(texts[i * each + j]!.trim(), facts).overall } : {}),
+    })));
+    const shown = held.map((_, i) => measured[i * each]!); // one a prompt is kept to be read
+    context.samples(update, shown.map(({ tokenIds, raw, score: _, ...sample }): EvaluatedSample => ({ ...sample, score: raw, tokens: tokenIds.length })));
+    context.completions(update, shown.map(({ promptId, text, finish, tokenIds, raw }, i) => {
+      const n = tokenIds.length, { logprobs, samplingLogprobs } = sampled[i]![0]!;
       return {
         group: 1, writer: update === 0 ? 'policy' : 'run', promptId, text, finish, tokenIds: [...tokenIds], tokenizer: tokenizer.hash, logprobs: logprobs.slice(0, n), samplingLogprobs: samplingLogprobs.slice(0, n), sampling,
-        said: [{ role: 'reward', score: scores[i]![0]! }, { role: 'policy', tokenLogprobs: plain[i]![0]!, tokenValues: values[i]![0]!.slice(0, n) }],
+        said: [{ role: 'reward', score: raw }, { role: measuring, tokenLogprobs: plain[i]![0]! }, { role: 'policy', tokenValues: values[i]![0]!.slice(0, n) }],
       };
     }));
-    const golds = samples.flatMap((sample) => sample.gold ?? []);
-    if (golds.length) context.report(update, config.updates, { gold: mean(golds) });
-    const value = golds.length ? mean(golds) : mean(groups.map(({ completions }, i) => penalised(scores[i]![0]!, completions[0]!)));
+    const row = describeHeldOut(measured, { beta, price }), value = row.held_out_value!, watched = row.gold ?? value;
+    context.report(update, config.updates, row);
+    last = { ...last, ...row };
     if (!best || value > best.value) {
       best = { value, update };
-      saveCheckpoint(path.join(context.folder, 'best'), { ...learner.start, weights: policy.weights() }, { tokenizerFrom: context.model('policy') });
+      saveCheckpoint(path.join(context.folder, 'best'), { ...learner.start, weights: policy.weights() }, { tokenizerFrom: context.model('policy'), beside: made(update, row) });
     }
-    if (config.stop_drop > 0 && best.value - value > config.stop_drop) why = `the held-out score fell from ${best.value.toFixed(2)} to ${value.toFixed(2)}`;
+    peak = Math.max(peak, watched);
+    if (config.stop_drop > 0 && peak - watched > config.stop_drop) why = `the held-out ${row.gold === undefined ? 'score less the price of KL' : 'gold score'} fell from ${peak.toFixed(2)} to ${watched.toFixed(2)}`;
   }
 
-  const save = () => context.save({ step: update, tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) }, rest: { policySteps: policy.state().step, criticSteps: critic.state().step, beta, best, why } });
+  const save = () => context.save({ step: update, tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) }, rest: { policySteps: policy.state().step, criticSteps: critic.state().step, beta, best, peak, last, why } });
   let update = saved?.step ?? 0;
   if (!saved && config.evaluate_every) await evaluate(0);
   for (; update < config.updates && !why; ) {
@@ -186,9 +209,9 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const started = performance.now();
     context.phase('sampling');
     // 1 sample: this update's prompts, in an order that depends only on the seed
-    const batch = promptsOf(training, update, perBatch, config.seed);
+    const batch = promptsOf(training, update, perBatch, orderSeed);
     const requests = batch.map(({ promptId, ids }, slot) => ({ prompt: ids, streams: Array.from({ length: k }, (_, j) => `rollout/${update}/${slot}/${promptId}/${j}`) }));
-    const sampled = await sampler.sample(policy.weights(), requests, { temperature: T, topK: 0, topP: 1, maxNew: N, seed: config.seed, rows: Math.min(64, config.episodes) });
+    const sampled = await sampler.sample(policy.weights(), requests, { temperature: T, topK: 0, topP: 1, maxNew: N, seed: samplingSeed, rows: Math.min(64, config.episodes) });
     await finished(sampler);
     const groups = batch.map(({ ids }, i) => ({ prompt: ids, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));
     context.phase('scoring');
@@ -209,7 +232,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     });
     // 5 epochs: a fresh permutation each, all steps in one run; the learning rate is constant within the update
     const minibatches = Array.from({ length: config.epochs }, (_, epoch) => {
-      const order = createRandom(config.seed, `minibatches/${update}/${epoch}`).shuffled(prepared);
+      const order = createRandom(orderSeed, `minibatches/${update}/${epoch}`).shuffled(prepared);
       const size = Math.floor(order.length / config.minibatches);
       return Array.from({ length: config.minibatches }, (_, i) => order.slice(i * size, (i + 1) * size));
     }).flat();
@@ -229,7 +252,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const kl = mean(rollout.flatMap(({ episodes }) => episodes.map(({ logprobs, referenceLogprobs }) => logprobs.reduce((sum, lp, t) => sum + lp - referenceLogprobs[t]!, 0))));
     const score = mean(scores.flat());
     const returns = prepared.flatMap((group) => group.returns.flat()), foreseen = prepared.flatMap((group) => group.episodes.flatMap(({ values: v }, j) => v.slice(0, group.returns[j]!.length)));
-    context.report(update, config.updates, {
+    context.report(update, config.updates, last = {
       kl, kl_per_token: kl / statistics.length, beta, score, reward: score - beta * kl, ...statistics, learning_rate: rate,
       policy_loss: policyReport.loss!.at(-1)!, approx_kl: policyReport.approx_kl!.at(-1)!, clip_fraction: mean(policyReport.clip_fraction!), ratio_max: Math.max(...policyReport.ratio_max!), first_ratio_max: policyReport.ratio_max![0]!, entropy: policyReport.entropy![0]!,
       value_loss: mean(criticReport.value_loss!), value_clip_fraction: mean(criticReport.value_clip_fraction!), explained_variance: explainedVariance(returns, foreseen),
@@ -242,9 +265,15 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     if (update % config.checkpoint_every === 0 || update === config.updates || why) save();
   }
   if (status === 'stopped') save();
-  saveCheckpoint(path.join(context.folder, 'model'), { ...learner.start, weights: policy.weights() }, { tokenizerFrom: context.model('policy') });
+  saveCheckpoint(path.join(context.folder, 'model'), { ...learner.start, weights: policy.weights() }, { tokenizerFrom: context.model('policy'), beside: made(update, last) });
   for (const part of [policy, critic, sampler, words, scorer, valuer]) await part.release();
   return { status, model: 'model', summary: `PPO: ${update} updates of ${config.episodes} completions${why ? `; stopped because ${why}` : ''}.` };
+}
+
+/** 'bad-model' naming both where a model of the run cuts texts into other tokens than the policy does. */
+function sameTokenizer(policy: Tokenizer, other: Tokenizer, role: string): void {
+  if (other.hash === policy.hash) return;
+  throw new TastemakerError('bad-model', `The ${role} model's tokenizer (${other.file}) is another than the policy's (${policy.file}): its token ids mean other texts.`, 'Use models with one tokenizer: train the reward model on a copy of this policy.');
 }
 
 /** The prompts of one update: the training prompts in a fresh order each time they are used up. */

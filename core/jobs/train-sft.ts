@@ -14,6 +14,7 @@ import type { WeightedText } from '#core/training/language-model.ts';
 import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { learningPrompts } from './dataset.ts';
+import { describeHeldOut } from './held-out.ts';
 import { need } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { releaseAfter } from './large-models.ts';
@@ -25,7 +26,7 @@ export const SFT_SETTINGS = {
   policy: words('base', 'The model to tune.'),
   loss_on: choice('response', ['response', 'everything'], 'Learn the completion only, or prompt and completion (N+).'),
   epochs: count(1, [1, 1000], 'Passes over the prompts that have a reference.'),
-  show_prompts: count(8, [0, 4096], 'Fixed prompts of the validation split that the model writes for at every validation, to be read; 0 = none.'),
+  show_prompts: count(8, [0, 4096], 'Fixed prompts of the validation split that the model writes for at every validation, to be read and measured (KL, length, ends); 0 = none.'),
   show_temperature: real(0.7, [0, 100], 'The temperature of those.'),
   show_max_new: count(48, [1, 100000], 'Their longest length in tokens.'),
   ...LANGUAGE_MODEL_SETTINGS,
@@ -73,7 +74,7 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
       return [...texts, ...Array.from({ length: config.batch - texts.length }, () => blank)];
     },
     validation: rows.flatMap(({ split }, i) => (fits[i] && split === 'validation' ? [{ prompt: prompts[i]!, completions: [answers[i]!] }] : [])).slice(0, 256),
-    ...(show ? { show: show.at } : {}),
+    ...(show ? { show: (step: number, weights: WeightArrays) => show.at(step, perEpoch * config.epochs, weights) } : {}),
   }, folder);
   await show?.release();
   return { status, model: 'model', summary: `SFT on ${training.length} references, ${steps} steps${validationLoss === null ? '' : `, validation loss ${validationLoss.toFixed(3)}`}.` };
@@ -87,13 +88,15 @@ async function shower(context: RunContext, config: SftConfig, start: Checkpoint,
   const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start, { constants: start.weights }), finished = releaseAfter(start.architecture);
   const sampling: SamplingParameters = { temperature: config.show_temperature, topK: 0, topP: 1, maxNew: config.show_max_new, seed: config.seed };
   return {
-    at: async (step: number, weights: WeightArrays): Promise<void> => {
+    at: async (step: number, steps: number, weights: WeightArrays): Promise<void> => {
       context.phase('sampling held-out prompts');
       const written = (await sampler.sample(weights, fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.promptId}`] })), sampling)).map((row) => row[0]!);
       const under = await reader.logprobs(start.weights, written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, completions: [tokenIds] })));
       await finished(sampler, reader);
       const texts = await tokenizer.decodeBatch(written.map(({ tokenIds }) => tokenIds));
-      context.samples(step, written.map(({ tokenIds, logprobs, finish }, i) => ({ promptId: fitting[i]!.promptId, text: texts[i]!, kl: logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0), finish, tokens: tokenIds.length })));
+      const kls = written.map(({ logprobs }, i) => logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0));
+      context.report(step, steps, describeHeldOut(written.map(({ tokenIds, finish }, i) => ({ promptId: fitting[i]!.promptId, tokenIds, finish, kl: kls[i]! })), { beta: 0, price: 0 }));
+      context.samples(step, written.map(({ tokenIds, finish }, i) => ({ promptId: fitting[i]!.promptId, text: texts[i]!, kl: kls[i]!, finish, tokens: tokenIds.length })));
       context.completions(step, written.map((row, i) => ({ group: 1, writer: step === 0 ? 'policy' : 'run', promptId: fitting[i]!.promptId, text: texts[i]!, ...row, tokenizer: tokenizer.hash, sampling, said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }] })));
     },
     release: async () => {

@@ -37,18 +37,21 @@ const LACKS = {
   logprobs: 'c.tokens > 0 AND NOT EXISTS (SELECT 1 FROM measures m WHERE m.completion_id = c.id AND m.model_id = ? AND m.logprob IS NOT NULL)',
 };
 
-/** Completions that lack a score by the one model or log-probabilities by the other, by prompt; null asks for nothing. */
+/** Test prompts are for evaluation alone: no run reads what was written for them. */
+const NOT_TEST = "(SELECT split FROM prompts WHERE id = c.prompt_id) <> 'test'";
+
+/** Completions outside the test split that lack a score by the one model or log-probabilities by the other, by prompt; null asks for nothing. */
 export function* unmeasured(project: Project, { rewardId, referenceId }: { rewardId: number | null; referenceId: number | null }): Generator<Unmeasured> {
   const sql = `SELECT c.id, c.prompt_id AS promptId, c.policy_id AS policyId, c.text, c.token_ids AS tokenIds, c.tokenizer, c.finish, ? AND ${LACKS.score} AS lacksScore, ? AND ${LACKS.logprobs} AS lacksLogprobs
-    FROM completions c ORDER BY c.prompt_id, c.id`;
+    FROM completions c WHERE ${NOT_TEST} ORDER BY c.prompt_id, c.id`;
   const rows = project.db.prepare(sql).iterate(Number(rewardId !== null), rewardId ?? -1, Number(referenceId !== null), referenceId ?? -1);
   for (const row of rows as Iterable<Omit<Unmeasured, 'tokenIds'> & { tokenIds: Uint8Array }>) {
     if (row.lacksScore || row.lacksLogprobs) yield { ...row, tokenIds: Array.from(unpackTokens(row.tokenIds)), lacksScore: !!row.lacksScore, lacksLogprobs: !!row.lacksLogprobs };
   }
 }
 
-/** Whether there is any completion that these models have not been asked about. */
+/** Whether there is any such completion that these models have not been asked about. */
 export function anyUnmeasured(project: Project, rewardId: number | null, referenceId: number | null): boolean {
-  const any = (lacks: string, id: number | null) => id !== null && !!query(project, `SELECT 1 FROM completions c WHERE ${lacks} ORDER BY c.id DESC LIMIT 1`).get(id);
+  const any = (lacks: string, id: number | null) => id !== null && !!query(project, `SELECT 1 FROM completions c WHERE ${lacks} AND ${NOT_TEST} ORDER BY c.id DESC LIMIT 1`).get(id);
   return any(LACKS.score, rewardId) || any(LACKS.logprobs, referenceId);
 }

@@ -2,6 +2,7 @@
 //
 //   ρ = exp(new - old);  Lπ = mean max(-A ρ, -A clip(ρ, 1-ε, 1+ε))
 //   Vc = Vold + clip(V - Vold, -ε, ε);  LV = ½ mean max((V - R)², (Vc - R)²)
+// ε = 0 clips nothing: ρ and V stand as they are.
 
 import { scalar } from '#core/autodiff/graph.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
@@ -10,6 +11,9 @@ import { cast } from '#core/autodiff/ops/movement.ts';
 import { reduceMax } from '#core/autodiff/ops/reduction.ts';
 import { weightedMean } from '#core/models/token-logprobs.ts';
 
+/** a range that nothing leaves */
+const NEVER = 1e30;
+
 const share = (condition: Tensor, mask: Tensor) => weightedMean(cast(condition, 'float32'), mask);
 
 /** All [N]; `mask` 1 on response tokens. Reports approx_kl = mean ½ (new - old)², the clipped share and the largest ratio. */
@@ -17,13 +21,14 @@ export function policyLoss(now: Tensor, old: Tensor, advantages: Tensor, mask: T
   const change = mul(sub(now, old), mask); // 0 on padding, so that exp stays finite there
   const ratio = exp(change);
   const minus = neg(advantages);
-  const loss = weightedMean(maximum(mul(minus, ratio), mul(minus, clip(ratio, 1 - range, 1 + range))), mask);
+  const plain = mul(minus, ratio);
+  const loss = weightedMean(range === 0 ? plain : maximum(plain, mul(minus, clip(ratio, 1 - range, 1 + range))), mask);
   const off = shift(ratio, -1);
   return {
     loss,
     report: {
       approx_kl: weightedMean(scale(mul(change, change), 0.5), mask),
-      clip_fraction: share(greater(maximum(off, neg(off)), scalar(ratio.graph, range)), mask),
+      clip_fraction: share(greater(maximum(off, neg(off)), scalar(ratio.graph, range || NEVER)), mask),
       ratio_max: reduceMax(mul(ratio, mask), [0]), // ratios are positive, so padding cannot be the largest
     },
   };
@@ -31,8 +36,8 @@ export function policyLoss(now: Tensor, old: Tensor, advantages: Tensor, mask: T
 
 /** All [N]; `mask` 1 on response tokens and the slot after the end. */
 export function valueLoss(now: Tensor, old: Tensor, returns: Tensor, mask: Tensor, range: number): { loss: Tensor; report: Record<string, Tensor> } {
-  const move = sub(now, old);
-  const clipped = add(old, clip(move, -range, range));
+  const move = sub(now, old), limit = range || NEVER;
+  const clipped = add(old, clip(move, -limit, limit));
   const square = (x: Tensor) => mul(x, x);
   const plain = square(sub(now, returns)), worse = square(sub(clipped, returns));
   return {

@@ -29,7 +29,7 @@ export function workOf(project: Project, recipe: RecipeName, config: Config, fac
       return 3 * number('steps') * number('batch') * number('context') * parametersOf(shape);
     }
     case 'sft': {
-      const size = parametersOf(model()), shown = number('show_prompts'), steps = Math.floor(facts.references / number('batch')) * number('epochs');
+      const size = parametersOf(model()), shown = number('show_prompts'), steps = Math.ceil(facts.references / number('batch')) * number('epochs');
       return size * (3 * steps * number('batch') * (P + lengths.reference) + 2 * shown * number('show_max_new') * DECODING);
     }
     case 'reward': {
@@ -37,7 +37,7 @@ export function workOf(project: Project, recipe: RecipeName, config: Config, fac
       return parametersOf(model()) * tokens * (3 * (1 - number('validation')) + number('validation'));
     }
     case 'sample': {
-      const k = number('k'), N = number('max_new'), there = config.split ? facts.prompts[config.split as 'train'] : facts.prompts.train + facts.prompts.validation + facts.prompts.test;
+      const k = number('k'), N = number('max_new'), there = config.split ? facts.prompts[config.split as 'train'] : facts.prompts.train + facts.prompts.validation;
       return parametersOf(model()) * Math.min(there, number('prompts') || there) * (P + k * Math.min(N, 1.5 * C) * DECODING);
     }
     case 'score': {

@@ -8,6 +8,7 @@ import { REWARD, SAMPLE, SENSIBLE } from '#core/jobs/demo-settings.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
 import { RECIPES } from '#core/jobs/recipes.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
+import { defaultsForModel } from '#core/jobs/size-defaults.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { countDrawn } from '#core/store/run-completions.ts';
@@ -19,7 +20,6 @@ import { factsOf } from './recipe-facts.ts';
 import type { Facts } from './recipe-facts.ts';
 import { modelsOf } from './recipe-models.ts';
 import { currentReference } from './run-follow-up.ts';
-import { architectureOf, parametersOf } from './recipe-size.ts';
 
 const WORDS: Record<RecipeName, Pick<RecipeCard, 'title' | 'sentence' | 'makes'>> = {
   sample: { title: 'Sample completions', sentence: 'A model answers each prompt several times, so that there is something to rank.', makes: 'completions on the ranking desk' },
@@ -58,7 +58,7 @@ const lacks = (sentence: string): Need => ({ state: 'missing', sentence });
 
 /** What the project must have, with the settings that would be used. */
 function needsOf(recipe: RecipeName, facts: Facts, policies: readonly Policy[], config: Config): Need[] {
-  const all = facts.prompts.train + facts.prompts.validation + facts.prompts.test;
+  const all = facts.prompts.train + facts.prompts.validation; // no run reads test prompts
   const writer = policies.some(({ kind }) => kind !== 'reward') ? has(`has a model: "${String(config.policy)}"`) : lacks('needs a base model: add one on the Models screen');
   const scorer = policies.some(({ kind }) => kind === 'reward') ? has(`has a reward model: "${String(config.reward)}"`) : lacks('needs a reward model: train one first');
   const enough = (have: number, fewest: number, one: string, many: string, how: string): Need => {
@@ -75,7 +75,7 @@ function needsOf(recipe: RecipeName, facts: Facts, policies: readonly Policy[], 
     ];
     case 'ppo': return [
       writer, scorer, enough(facts.prompts.train, Math.max(FEWEST_PROMPTS, Math.ceil(number('episodes') / number('samples_per_prompt'))), 'train prompt', 'train prompts', ', or fewer episodes'),
-      facts.prompts.validation + facts.prompts.test > 0 ? has(`has ${counted(facts.prompts.validation + facts.prompts.test, 'held-out prompt')}`) : warns('no held-out prompts: over-optimisation will be harder to see'),
+      facts.prompts.validation > 0 ? has(`has ${counted(facts.prompts.validation, 'validation prompt')}`) : warns('no validation prompts: over-optimisation will be harder to see, and no best weights are kept'),
     ];
     case 'score': return [scorer, enough(facts.completions, 1, 'completion', 'completions', ': sample some')];
     case 'pretrain': return [has('takes a text file, a .jsonl file or a folder of them: name it in the setting texts')];
@@ -85,22 +85,22 @@ function needsOf(recipe: RecipeName, facts: Facts, policies: readonly Policy[], 
 /** What one click starts a recipe with: the demo's known settings in the demo, scaled to what there is. */
 function defaultsOf(project: Project, recipe: RecipeName, facts: Facts): Config {
   const settings = RECIPES[recipe].settings, own = Object.fromEntries(Object.entries(settings).map(([name, setting]) => [name, setting.default])) as Config;
-  const policy = currentPolicy(project)?.name ?? 'base', reward = currentReward(project)?.name ?? 'reward', held = facts.prompts.validation + facts.prompts.test;
+  const policy = currentPolicy(project)?.name ?? 'base', reward = currentReward(project)?.name ?? 'reward', held = facts.prompts.validation;
   switch (recipe) {
     case 'sample': {
-      const config: Config = { ...own, ...(facts.isDemo ? SAMPLE : facts.prompts.train ? { split: 'train' } : {}), policy };
-      const writer = currentPolicy(project), there = facts.prompts.train || facts.prompts.validation + facts.prompts.test;
+      const config: Config = { ...own, ...(facts.isDemo ? SAMPLE : {}), policy };
+      const writer = currentPolicy(project), there = facts.prompts.train + facts.prompts.validation;
       const had = writer ? countDrawn(project, writer.id, { temperature: Number(config.temperature), topK: Number(config.top_k), topP: Number(config.top_p), maxNew: Number(config.max_new), seed: Number(config.seed) }).size : 0;
       return { ...config, prompts: had + PROMPTS_A_CLICK >= there ? 0 : had + PROMPTS_A_CLICK };
     }
-    case 'sft': return { ...own, policy, batch: Math.min(Number(own.batch), powerOfTwo(facts.references / 4)), ...(isLarge(project, policy) ? { tune: 'lora', micro_batch: 1, show_prompts: 4 } : {}) };
+    case 'sft': return { ...own, policy, batch: Math.min(Number(own.batch), powerOfTwo(facts.references / 4)), ...defaultsForModel(project, 'sft', policy) };
     case 'reward': {
       const known = facts.isDemo ? REWARD : { batch: Number(own.batch) };
       const few = facts.rankings < GOOD_RANKINGS, base = currentReference(project)?.name ?? policy;
-      return { ...own, ...known, ...(isLarge(project, base) ? { tune: 'blocks', tuned_blocks: 2, learning_rate: 1e-4 } : {}), policy: base, batch: Math.min(known.batch, powerOfTwo(facts.rankings / 8)), ...(few ? { validation: 0.15, epochs: facts.rankings < 100 ? 2 : 1 } : {}) };
+      return { ...own, ...known, ...defaultsForModel(project, 'reward', base), policy: base, batch: Math.min(known.batch, powerOfTwo(facts.rankings / 8)), ...(few ? { validation: 0.15, epochs: facts.rankings < 100 ? 2 : 1 } : {}) };
     }
     case 'ppo': {
-      const config: Config = { ...own, ...(facts.isDemo ? SENSIBLE : {}), ...(isLarge(project, policy) ? { tune: 'lora', micro_batch: 1, samples_per_prompt: 4, episodes: 16 } : {}), policy, reward, ...('reference' in own ? { reference: currentReference(project)?.name ?? '' } : {}) };
+      const config: Config = { ...own, ...(facts.isDemo ? SENSIBLE : {}), ...defaultsForModel(project, 'ppo', policy), policy, reward, reference: currentReference(project)?.name ?? '' };
       const episodes = Math.min(Number(config.episodes), powerOfTwo(facts.prompts.train));
       return { ...config, episodes, minibatches: Math.min(Number(config.minibatches), episodes), evaluate_prompts: Math.max(1, Math.min(Number(config.evaluate_prompts), held)) };
     }
@@ -108,16 +108,6 @@ function defaultsOf(project: Project, recipe: RecipeName, facts: Facts): Config 
     case 'pretrain': return own;
   }
 }
-
-/** Whether a model is so large that one click trains a part of it: a full step of it, and of a critic, takes gigabytes. */
-function isLarge(project: Project, name: string): boolean {
-  try {
-    return parametersOf(architectureOf(project, name)) > LARGE;
-  } catch {
-    return false; // it is not there, which the card says
-  }
-}
-const LARGE = 6e7; // numbers
 
 export function recipeCards(project: Project): RecipeCard[] {
   const facts = factsOf(project), policies = listPolicies(project);

@@ -124,11 +124,11 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
   },
   sft: async ({ project, config, facts, lengths, where, number, text }) => {
     const model = writer(project, text('policy')), tuning = tuningOf(config), start = startOf(model, tuning), { context } = model.architecture;
-    const tokens = Math.min(context, lengths.longestPrompt + lengths.longestReference), T = rowLength(tokens, 16), asked = up(lengths.longestReference, 16), shown = Math.min(number('show_prompts'), facts.prompts.validation + facts.prompts.test);
+    const tokens = Math.min(context, lengths.longestPrompt + lengths.longestReference), T = rowLength(tokens, 16), asked = up(lengths.longestReference, 16), shown = Math.min(number('show_prompts'), facts.prompts.validation);
     const show = { prompts: Math.min(DEFAULT_ROWS, shown), each: 1, prompt: lengths.longestPrompt, written: number('show_max_new'), choice: { temperature: number('show_temperature'), topK: 0, topP: 1 }, kept: 1, adapter: start.adapter?.settings };
     const showing = shown && show.prompt + show.written <= context ? await samplerBytes(where, start, show) + await evaluatorBytes(where, start, { groups: shown, tokens: show.prompt + show.written, slots: up(show.written, 16), shared: false, temperature: 1 }) : 0;
     const training = await texts(where, start, tuning, {
-      rows: number('batch'), steps: Math.floor(facts.references / number('batch')) * number('epochs'), perRun: number('steps_a_run'), T, Q: config.loss_on === 'everything' || asked > 0.75 * T ? T : asked,
+      rows: number('batch'), steps: Math.ceil(facts.references / number('batch')) * number('epochs'), perRun: number('steps_a_run'), T, Q: config.loss_on === 'everything' || asked > 0.75 * T ? T : asked,
       varied: variety(lengths.prompt + lengths.reference, tokens, 16), validated: Math.min(256, facts.prompts.validation), tokens, predicted: asked,
     });
     return arrayBytes(where, () => weightBytes(project, [text('policy')]) + mergedBytes(model, tuning)) + (inTurn(model.architecture, where) ? Math.max(training, showing) : training + showing);
@@ -143,7 +143,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
     return arrayBytes(where, () => weightBytes(project, [text('policy')]) + mergedBytes(base, tuning)) + state + Math.max(layer ? await featuresBytes(where, start, layer, facts.rankings - held, longest, K) : 0, pool + fed, scored);
   },
   sample: async ({ project, config, facts, lengths, where, number, text }) => {
-    const model = { ...writer(project, text('policy')), adapter: undefined }, k = number('k'), there = config.split ? facts.prompts[config.split as 'train'] : sum(Object.values(facts.prompts));
+    const model = { ...writer(project, text('policy')), adapter: undefined }, k = number('k'), there = config.split ? facts.prompts[config.split as 'train'] : facts.prompts.train + facts.prompts.validation;
     const asked = Math.min(there, number('prompts') || there), prompts = Math.min(asked, Math.max(1, Math.floor(DEFAULT_ROWS / k)));
     return arrayBytes(where, () => 4 * numbersIn(checkpointParameters(model))) + await samplerBytes(where, model, { prompts, each: k, prompt: lengths.longestPrompt, written: number('max_new'), choice: { temperature: number('temperature'), topK: number('top_k'), topP: number('top_p') }, kept: 1 + (asked > prompts ? variety(lengths.prompt, lengths.longestPrompt, PROMPT_STEP) : 0) });
   },
@@ -158,7 +158,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
     const prompts = Math.max(1, Math.floor(number('episodes') / k)), rows = Math.max(1, Math.floor(prompts / number('minibatches'))), steps = number('epochs') * number('minibatches');
     const prompt = Math.min(lengths.longestPrompt, policy.architecture.context - N), tokens = prompt + k * N, T = roundedLength(tokens), shared = k > 1;
     const varied = large ? 1 : 1 + variety(lengths.prompt, prompt, T < 256 ? 8 : T / 8) * (1 - 1 / number('updates')); // two shapes are kept, where so many came up
-    const held = number('evaluate_every') ? Math.min(number('evaluate_prompts'), facts.prompts.validation + facts.prompts.test) : 0;
+    const held = number('evaluate_every') ? Math.min(number('evaluate_prompts'), facts.prompts.validation) : 0;
     const twice = held && !large ? 2 : varied; // the held-out prompts have graphs of their own
     const first = await trainerBytes(where, { start: learner, config: tuning, rows, steps, kept: varied, ...policyTraining({ T, Q: roundedLength(k * N), shared }, temperature) });
     const second = await trainerBytes(where, { start: critic, config: tuning, rows, steps, kept: varied, ...criticTraining({ T, Q: roundedLength(k * (N + 1)), shared }) });
@@ -168,7 +168,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
       await read(policy, temperature, roundedLength(k * N)) + await read(critic, null, roundedLength(k * (N + 1))) + await read(reward, null, k),
       first.pool, second.pool,
     ];
-    return arrayBytes(where, () => weightBytes(project, [text('policy'), text('reward')]) + mergedBytes(policy, tuning) + mergedBytes(reward, tuning)) + first.state + second.state + (large ? Math.max(...phases) : sum(phases));
+    return arrayBytes(where, () => weightBytes(project, [text('policy'), text('reward'), ...(text('reference') ? [text('reference')] : [])]) + mergedBytes(policy, tuning) + mergedBytes(reward, tuning)) + first.state + second.state + (large ? Math.max(...phases) : sum(phases));
   },
 };
 

@@ -47,7 +47,7 @@ beforeAll(async () => {
   writeLines(at('long.jsonl'), [{ prompt: 'The ship', completion: ' left' }, '', { prompt: 'The ship left. '.repeat(40), completion: ' left' }]);
   fs.writeFileSync(at('empty.jsonl'), '');
   const project = createProject(at('p.tastemaker'));
-  const [promptId] = addPrompts(project, [{ text: 'The ship', split: 'train', source: 'test' }, { text: `${'The ship left. '.repeat(40)}`, split: 'test', source: 'test' }]) as [number];
+  const [promptId] = addPrompts(project, [{ text: 'The ship', split: 'train', source: 'test' }, { text: `${'The ship left. '.repeat(40)}`, split: 'validation', source: 'test' }]) as [number];
   addCompletions(project, [' left', ' sank'].map((text) => ({ promptId, policyId: null, text, tokenIds: [], logprobs: [], samplingLogprobs: [], finish: 'stop', sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 0, seed: 0 }, runId: null })));
   addPolicy(project, { name: 'tiny', kind: 'base', path: at('tiny') });
   project.close();
@@ -68,7 +68,7 @@ describe('commands, options and settings', () => {
     ['not a number', ['sample', '--policy', 'tiny', '--temperature', 'warm'], /--temperature is "warm"/],
     ['not whole', ['sample', '--policy', 'tiny', '--k', '2.5'], /--k is "2\.5", which is not a whole number/],
     ['negative seed', ['sample', '--policy', 'tiny', '--seed', '-1'], /--seed is "-1"/],
-    ['no such choice', ['sample', '--policy', 'tiny', '--split', 'dev'], /--split is "dev", which is none of train, validation, test/],
+    ['no such choice', ['sample', '--policy', 'tiny', '--split', 'test'], /--split is "test", which is none of train, validation/],
     ['unknown recipe', ['train', 'fly'], /There is no recipe "fly"/],
     ['unknown setting', ['train', 'sft', '--set', 'speed=3'], /There is no setting "speed"/],
     ['setting out of range', ['train', 'ppo', '--set', 'gamma=2'], /The setting gamma is "2", which is not a number from 0 to 1/],
@@ -114,7 +114,7 @@ describe('rows', () => {
   test.each<[string, string[], RegExp]>([
     ['prompt longer than the context', ['logprobs', '--policy', 'tiny', '--in', 'long.jsonl', '--out', 'out.jsonl'], /Line 3 of long\.jsonl does not fit: its prompt has \d+ tokens.*context is 48/],
     ['no room for new tokens', ['generate', '--policy', 'tiny', '--in', 'rows.jsonl', '--out', 'out.jsonl', '--max-new', '47'], /Line 1 of rows\.jsonl does not fit/],
-    ['prompts that do not fit when sampled', ['sample', '--policy', 'tiny', '--split', 'test', '--max-new', '8'], /None of the 1 prompts fits/],
+    ['prompts that do not fit when sampled', ['sample', '--policy', 'tiny', '--split', 'validation', '--max-new', '8'], /None of the 1 prompts fits/],
     ['empty file', ['logprobs', '--policy', 'tiny', '--in', 'empty.jsonl', '--out', 'out.jsonl'], /empty\.jsonl is empty/],
     ['empty file of prompts', ['import', 'prompts', 'empty.jsonl'], /empty\.jsonl is empty/],
     ['missing file', ['import', 'prompts', 'nowhere.jsonl'], /nowhere\.jsonl does not exist/],

@@ -54,16 +54,16 @@ test('sampling: stopped after a batch and resumed, the same completions as in on
   expect(listItems(project)).toHaveLength(items + 64); // labelling can begin
   for (const name of fs.readdirSync(runFile(project, stopped.id, 'checkpoints'))) fs.rmSync(runFile(project, stopped.id, path.join('checkpoints', name))); // as if killed before it had saved: it draws the batch again
   const done = await resumeRun(project, stopped.id);
-  expect(done).toMatchObject({ status: 'done', counts: { added: 300, tooLong: 0 }, summary: '300 completions of 100 prompts by "base".' });
+  expect(done).toMatchObject({ status: 'done', counts: { added: 282, tooLong: 0 }, summary: '282 completions of 94 prompts by "base".' }); // the six test prompts stay untouched
   const all = drawnBy(stopped.id);
-  expect(all).toHaveLength(300);
+  expect(all).toHaveLength(282);
   expect(new Set([...Map.groupBy(all, ({ promptId }) => promptId).values()].map((rows) => rows.length))).toEqual(new Set([3]));
   for (const row of all) expect(row).toMatchObject({ policyId: idOf('base'), step: null, sampling: { temperature: 0.8, topK: 0, topP: 1, maxNew: 8, seed: 11 } });
 
   const again = await startRun(project, 'sample', SAMPLE, null); // everything is there
   expect(again.summary).toBe('0 completions of 0 prompts by "base"; every prompt has them already.');
   const more = await startRun(project, 'sample', { ...SAMPLE, k: 4 }, null); // only the fourth of each
-  expect(more.counts).toMatchObject({ added: 100 });
+  expect(more.counts).toMatchObject({ added: 94 });
 
   const untouched = await makeTinyProject(fresh());
   addPrompts(untouched, SHORT_POSTS);
@@ -75,7 +75,7 @@ test('sampling: stopped after a batch and resumed, the same completions as in on
 test('what was taken in before is not taken in again, and a half-written group waits', () => {
   const file = runFile(project, '0003-sample', 'completions.jsonl');
   const { length } = listCompletions(project);
-  expect(openIntake(project, '0003-sample').some(1e6)).toBe(300);
+  expect(openIntake(project, '0003-sample').some(1e6)).toBe(282);
   recordRun(project, '0003-sample');
   expect(listCompletions(project)).toHaveLength(length);
   const lines = fs.readFileSync(file, 'utf8').split('\n');
@@ -84,7 +84,7 @@ test('what was taken in before is not taken in again, and a half-written group w
   expect(intake.some(1e6)).toBe(3);
   expect(intake.some(1e6)).toBe(0);
   fs.writeFileSync(file, lines.join('\n'));
-  expect(intake.some(1e6)).toBe(297);
+  expect(intake.some(1e6)).toBe(279);
 });
 
 test('PPO and SFT: the fixed prompts of every evaluation, with what every model says of them', async () => {

@@ -1,0 +1,62 @@
+// What a policy writes for held-out prompts, in numbers with their standard errors; and by which of them the best weights of a run are chosen.
+
+import type { Finish } from '#core/contract.ts';
+import type { MetricRow } from './metrics.ts';
+
+/** Fewer samples than this say too little to choose by: then each held-out prompt is answered several times. */
+const ENOUGH = 64;
+
+export const samplesAPrompt = (prompts: number): number => Math.max(1, Math.ceil(ENOUGH / Math.max(1, prompts)));
+
+/** The random streams of a held-out prompt's samples; the first is the one that is shown. */
+export const heldOutStreams = (name: string, promptId: number, samples: number): string[] =>
+  Array.from({ length: samples }, (_, j) => (j === 0 ? `${name}/${promptId}` : `${name}/${promptId}/${j}`));
+
+export interface HeldOutSample {
+  promptId: number;
+  tokenIds: readonly number[];
+  finish: Finish;
+  kl: number;
+  /** with the missing-end rule applied; absent where nothing scores */
+  score?: number;
+  gold?: number;
+}
+
+/** Mean over all samples, and its standard error with the prompts as clusters: samples of one prompt are not independent. */
+export function clusteredMean(values: readonly number[], clusters: readonly number[]): { mean: number; se: number; clusters: number } {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length, sums = new Map<number, number>();
+  values.forEach((value, i) => sums.set(clusters[i]!, (sums.get(clusters[i]!) ?? 0) + value - mean));
+  const G = sums.size, squares = [...sums.values()].reduce((sum, x) => sum + x * x, 0);
+  return { mean, se: G < 2 ? Number.NaN : Math.sqrt((G / (G - 1)) * squares) / values.length, clusters: G };
+}
+
+/**
+ * The held-out numbers of metrics.jsonl. `beta` is what the run pays for a nat of KL, `price` what choosing pays for it:
+ * held_out_value = score − price·KL, by which best/ is chosen.
+ */
+export function describeHeldOut(samples: readonly HeldOutSample[], { beta, price }: { beta: number; price: number }): MetricRow {
+  const of = (values: readonly number[]) => clusteredMean(values, samples.map(({ promptId }) => promptId));
+  const kl = of(samples.map((sample) => sample.kl));
+  const row: MetricRow = {
+    held_out_n: samples.length, held_out_kl: kl.mean,
+    held_out_length: of(samples.map(({ tokenIds }) => tokenIds.length)).mean,
+    held_out_ended: of(samples.map(({ finish }) => Number(finish === 'stop'))).mean,
+    held_out_distinct: distinct(samples.map(({ tokenIds }) => tokenIds)),
+  };
+  if (samples.every(({ score }) => score !== undefined)) {
+    const score = of(samples.map((sample) => sample.score!)), value = of(samples.map((sample) => sample.score! - price * sample.kl));
+    Object.assign(row, withError('held_out_score', score), withError('held_out_value', value), { held_out_reward: score.mean - beta * kl.mean });
+  }
+  const golds = samples.filter(({ gold }) => gold !== undefined);
+  if (golds.length) Object.assign(row, withError('gold', clusteredMean(golds.map(({ gold }) => gold!), golds.map(({ promptId }) => promptId))));
+  return row;
+}
+
+const withError = <const N extends 'held_out_score' | 'held_out_value' | 'gold'>(name: N, { mean, se }: { mean: number; se: number }): MetricRow =>
+  ({ [name]: mean, ...(Number.isFinite(se) ? { [`${name}_se`]: se } : {}) });
+
+/** The share of distinct three-token sequences among all of them. */
+function distinct(completions: readonly (readonly number[])[]): number {
+  const triples = completions.flatMap((ids) => Array.from({ length: Math.max(0, ids.length - 2) }, (_, i) => ids.slice(i, i + 3).join()));
+  return triples.length ? new Set(triples).size / triples.length : 1;
+}
