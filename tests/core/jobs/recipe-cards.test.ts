@@ -184,8 +184,8 @@ describe('one click after another, as the window does it', () => {
     expect(await runHandlers['runs.metrics'](context, { runId: id, from: 0 })).toEqual({ rows: all, total: all.length });
     expect(await runHandlers['runs.metrics'](context, { runId: id, from: all.length - 2 })).toEqual({ rows: all.slice(-2), total: all.length });
     const { samples, prompts } = await runHandlers['runs.samples'](context, { runId: id });
-    expect(samples.map(({ step }) => step)).toEqual([0, 2, 4].flatMap((step) => Array(12).fill(step)));
-    expect(prompts).toHaveLength(12);
+    expect(samples.map(({ step }) => step)).toEqual([0, 2, 4].flatMap((step) => Array(6).fill(step))); // validation prompts only
+    expect(prompts).toHaveLength(6);
     const stored = listCompletions(project, { runId: id });
     for (const { completionId, text, step, promptId, score, kl, gold } of samples) {
       expect(stored.find((one) => one.id === completionId)).toMatchObject({ text, step, promptId });
