@@ -32,7 +32,7 @@ import { need } from './job.ts';
 import { releaseAfter } from './large-models.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import type { MetricRow } from './metrics.ts';
-import { referenceOf } from './reference.ts';
+import { referenceOf } from './reference-model.ts';
 import { describeSamples, stopReason } from './sample-statistics.ts';
 import { encodePrompts, withStops } from './prompt-tokens.ts';
 import { packState, unpackState } from './training-state.ts';

@@ -10,10 +10,11 @@ import type { Project } from '#core/store/project.ts';
 import { lineageOf } from './lineage.ts';
 import type { CardFacts } from './model-card.ts';
 import { madeWeights } from './made-weights.ts';
-import { chainOf, modelOfRun } from './model-chain.ts';
+import { chainOf, modelOfRun } from '#core/jobs/model-chain.ts';
 import { licenceOf } from './model-look.ts';
-import { measuredFrom } from './reference-model.ts';
-import { manifestOf, rankingsOf } from './run-folder.ts';
+import { measuredFrom } from '#core/jobs/reference-model.ts';
+import { manifestOf } from '#core/jobs/execute.ts';
+import { rankingsOf } from './run-folder.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');
 const version = (): string => (JSON.parse(fs.readFileSync(PROGRAM, 'utf8')) as { version: string }).version;

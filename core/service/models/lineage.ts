@@ -6,9 +6,10 @@ import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
-import { chainOf, modelOfRun } from './model-chain.ts';
-import { measuredFrom } from './reference-model.ts';
-import { manifestOf, rankingsOf } from './run-folder.ts';
+import { chainOf, modelOfRun } from '#core/jobs/model-chain.ts';
+import { measuredFrom } from '#core/jobs/reference-model.ts';
+import { manifestOf } from '#core/jobs/execute.ts';
+import { rankingsOf } from './run-folder.ts';
 
 const whole = (n: number) => n.toLocaleString('en');
 const counted = (n: number, one: string, many = `${one}s`) => `${whole(n)} ${n === 1 ? one : many}`;

@@ -3,12 +3,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
+import { manifestOf } from '#core/jobs/execute.ts';
 import { readMade } from '#core/models/model-notes.ts';
 import type { Project } from '#core/store/project.ts';
 import { policyPath } from '#core/store/policies.ts';
 import { heldOutOf, jsonLines, mean } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
-import { lastMetrics, manifestOf, runFolder } from './run-folder.ts';
+import { lastMetrics, runFolder } from './run-folder.ts';
 
 export interface MadeWeights {
   run: string;

@@ -3,20 +3,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { readManifest } from '#core/jobs/job.ts';
-import type { Manifest } from '#core/jobs/job.ts';
 import type { Project } from '#core/store/project.ts';
 
 export const runFolder = (project: Project, runId: string): string => path.join(project.folder, 'runs', runId);
-
-/** The manifest, or null for a run whose folder is gone or was never made. */
-export function manifestOf(project: Project, runId: string): Manifest | null {
-  try {
-    return readManifest(runFolder(project, runId));
-  } catch {
-    return null;
-  }
-}
 
 const TAIL_BYTES = 65_536;
 

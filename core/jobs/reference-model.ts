@@ -13,7 +13,7 @@ const IMITATES: readonly RunKind[] = ['pretrain', 'sft'];
 export const measuredFrom = (project: Project, runId: string): Policy | null => modelOfRun(project, runId, 'reference') ?? modelOfRun(project, runId, 'policy');
 
 /**
- * The reference of a policy, which survives rounds: what the newest tuning run of its line names in the setting `reference`, else
+ * The reference of a policy, which survives rounds: what the newest tuning run of its line names as its reference, else
  * the model that its first tuning run began with (an SFT model or a base). A model that was never tuned is its own reference.
  */
 export function referenceOf(project: Project, policy: Policy): Policy {
