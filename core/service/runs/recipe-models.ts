@@ -2,7 +2,7 @@
 
 import type { Config, CurrentModels, RecipeCard } from '#core/contract.ts';
 import { currentModels } from '#core/service/current-models.ts';
-import { referenceOf } from '#core/service/models/reference-model.ts';
+import { referenceOf } from '#core/jobs/reference-model.ts';
 import { policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
