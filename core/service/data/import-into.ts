@@ -41,8 +41,8 @@ export const WINDOW_IMPORT = {
 } as const satisfies Partial<ImportOptions>;
 
 type Verdict = 'new' | 'duplicate' | { problem: string };
-/** `key` is the same for rows that say the same. */
-export interface Judgement { problem: string | null; known: boolean; key: string }
+/** `key` is the same for rows that say the same; `tied`: equal texts have different ranks in it, and get one. */
+export interface Judgement { problem: string | null; known: boolean; key: string; tied?: boolean }
 
 /** What judging a row depends on. */
 interface Court { know: LookUp; options: ImportOptions; project: Project; seen: SeenRatings }
@@ -69,32 +69,35 @@ export interface Importer {
   errors: RowError[];
   /** what was added, for `takeBack` and `recordImport` */
   added: Added[];
-  /** What is to be said of the prompts that are new: how many differ only in their spelling from another. */
+  /** What is to be said of what is new: prompts that differ only in their spelling from another, equal answers ranked apart. */
   notes(): string[];
   /** how much of what was added */
   made(): NonNullable<ImportResult['made']>;
 }
+
+const tieNotes = (rows: number): string[] => (rows === 0 ? [] : [`${rows === 1 ? '1 ranking gives' : `${rows.toLocaleString('en')} rankings give`} equal texts different ranks: they are one answer, and are taken as tied with the best of their ranks.`]);
 
 /** Takes rows of one kind into the project, a part at a time. */
 export function createImporter(project: Project, kind: ImportKind, options: ImportOptions): Importer {
   const seen = new Set<string>(), ratings: SeenRatings = new Map();
   const counts = { added: 0, duplicates: 0 };
   const spellings = countSpellings();
-  let settled = 0;
+  let settled = 0, ties = 0;
   const errors: RowError[] = [], added: Added[] = [];
   const judgeWith = (rows: readonly ImportRow[], know: LookUp): Verdict[] => rows.map((row) => {
-    const { problem, known, key } = JUDGES[kind](row as never, { know, options, project, seen: ratings });
+    const { problem, known, key, tied = false } = JUDGES[kind](row as never, { know, options, project, seen: ratings });
     if (problem !== null) return { problem };
     const digest = createHash('sha256').update(key).digest('base64'); // a key holds whole texts
     if (known || seen.has(digest)) return 'duplicate';
     seen.add(digest);
     spellings.see(row, know);
+    ties += Number(tied);
     return 'new';
   });
   const madeOf = (table: Added['table']) => added.filter((range) => range.table === table).reduce((sum, { first, last }) => sum + last - first + 1, 0);
   return {
     counts, errors, added,
-    notes: () => spellingNotes(spellings.alike(), settled),
+    notes: () => [...spellingNotes(spellings.alike(), settled), ...tieNotes(ties)],
     made: () => ({ prompts: madeOf('prompts'), completions: madeOf('completions'), rankings: madeOf('rankings'), ratings: madeOf('ratings'), marks: madeOf('marks') }),
     judge: (rows) => judgeWith(rows, lookUp(project)),
     add: (rows) => {

@@ -56,7 +56,7 @@ function judgeNumbered(row: NumberedRanking, know: LookUp, { labeler }: ImportOp
   const texts = new Map(know.completions(row.promptId).map(({ id, text }) => [id, text]));
   const tied = tiedWhereEqual(row.completionIds.map((id) => texts.get(id) ?? `#${id}`), row.ranks), ranks = row.completionIds.map((completionId, i) => ({ completionId, rank: tied[i]! }));
   const known = problem === null && labelerId !== undefined && know.rankings(row.promptId).has(rankingKey(labelerId, 'ranked', ranks));
-  return { problem, known, key: JSON.stringify([row.promptId, name, ranks.map(({ completionId, rank }) => [completionId, rank]).sort((a, b) => a[0]! - b[0]!)]) };
+  return { problem, known, tied: tied.some((rank, i) => rank !== row.ranks[i]), key: JSON.stringify([row.promptId, name, ranks.map(({ completionId, rank }) => [completionId, rank]).sort((a, b) => a[0]! - b[0]!)]) };
 }
 
 /** Values that rows of the same import give, by prompt, answer, labeler and axis: the same axis twice can only be the same value. */
@@ -81,7 +81,7 @@ function judgePreference(row: Preference, know: LookUp, { addPrompts, labeler, h
   }
   isKnown &&= row.marks.every(({ answer, labeler: by, ...mark }) => know.marks(promptId!).has(markKey({ ...mark, completionId: found[answer]!.id, labelerId: idOf(by) })));
   isKnown &&= status === null || know.rankings(promptId!).has(rankingKey(idOf(null), status, ranksOf(row, found.map((one) => one!.id))));
-  return { problem: null, known: isKnown, key };
+  return { problem: null, known: isKnown, key, tied: row.ranks !== null && ranksOf(row, row.answers.map((_, i) => i)).some(({ rank }, i) => rank !== row.ranks![i]) };
 }
 
 /** Ranks as they are kept: equal texts share the best of theirs. */
