@@ -8,6 +8,7 @@ import { isGguf, readGguf } from './gguf.ts';
 import { readGgufTokenizer, writeTokenizerOf } from './gguf-tokenizer.ts';
 import type { TokenizerFiles } from './gguf-tokenizer.ts';
 import { readJsonObject } from './json-file.ts';
+import { checkedTokenizerSettings } from './tokenizer-settings.ts';
 
 /** Tokenizer and generation files, as Hugging Face calls them. */
 const COMPANIONS = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json', 'vocab.json', 'merges.txt', 'chat_template.jinja'];
@@ -27,9 +28,9 @@ export function readTokenizerFiles(model: string): TokenizerFiles {
   const home = tokenizerHome(model);
   if (isGguf(home)) return readGgufTokenizer(readGguf(home).metadata, home);
   const file = (name: string) => path.join(home, name);
-  const optional = (name: string) => (fs.existsSync(file(name)) ? readJsonObject(file(name)) : {});
+  const optional = (name: string) => (fs.existsSync(file(name)) ? readJsonObject(file(name)) : {}), checked = (name: string) => checkedTokenizerSettings(optional(name), file(name));
   if (!fs.existsSync(file('tokenizer.json'))) throw new TastemakerError('bad-file', `${file('tokenizer.json')} does not exist.`, 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.');
-  const config = optional('tokenizer_config.json'), apart = file('chat_template.jinja');
+  const config = checked('tokenizer_config.json'), apart = file('chat_template.jinja');
   return { tokenizer: readJsonObject(file('tokenizer.json')), config, generation: optional('generation_config.json'), chatTemplate: fs.existsSync(apart) ? fs.readFileSync(apart, 'utf8') : templateOf(config.chat_template) };
 }
 

@@ -79,6 +79,7 @@ export function readArchitecture(config: Config, file: string): Architecture {
   const rotaryWidth = rope.share * headWidth;
   if (positions === 'rotary' && (rotaryWidth % 2 !== 0 || rotaryWidth < 2 || rotaryWidth > headWidth)) refuse(`the rotary part of a head would be ${rotaryWidth} of ${headWidth} numbers wide`, 'It is an even part of the head: check "partial_rotary_factor" (or "rotary_pct") and "head_dim".');
   const stops = read.ids('eos_token_id', { orNull: true }) ?? [], pad = read.whole('pad_token_id', { least: -1, orNull: true }) ?? -1;
+  read.whole('bos_token_id', { least: -1, orNull: true }); // in its form, though what begins a text is the tokenizer's
   return {
     family, channels, heads, keyValueHeads, headWidth, activation: ACTIVATIONS[read.text(keys.activation) ?? usual]!, rotaryWidth, // one of the options
     vocabulary: count('vocab_size'),
@@ -112,15 +113,14 @@ function checkLayerTypes(read: Settings, layers: number): void {
 const ROPE_KEYS = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor'], STRETCHED_KEYS = ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'];
 const isObject = (value: unknown): value is Config => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Of "rope_parameters" and the older "rope_scaling" the one that says something; the same by layer type where only full attention is named. */
+/** Of "rope_parameters" and the older "rope_scaling" the one that says something. */
 function ropeSettings(read: Settings): Settings | null {
   const [now, before] = ['rope_parameters', 'rope_scaling'].map((key) => ({ key, found: read.object(key, { orNull: true }) })).filter(({ found }) => found && found.keys().length > 0);
   if (now && before && JSON.stringify(read.raw(now.key)) !== JSON.stringify(read.raw(before.key))) read.refuse(before.key, `says other than "${now.key}"`, 'Keep the one that the model was trained with.');
-  if (!now) return null;
-  const rope = now.found!, kinds = rope.keys().filter((key) => isObject(rope.raw(key)));
-  if (kinds.length === 0) return rope;
-  if (rope.keys().length > 1 || kinds[0] !== 'full_attention') read.refuse(now.key, `holds settings by kind of layer (${rope.keys().map((key) => brief(key)).join(', ')})`, 'What works: one set of settings for all layers, or those of "full_attention" alone.');
-  return rope.object('full_attention')!;
+  const kinds = now?.found?.keys().filter((key) => isObject(now.found!.raw(key))) ?? [];
+  // what the file means is not what transformers makes of it, which is the default
+  if (now && kinds.length > 0) read.refuse(now.key, `holds settings by kind of layer (${kinds.map((key) => brief(key)).join(', ')})`, 'Write those that the model was trained with directly into it: all layers of these families are of one kind.');
+  return now?.found ?? null;
 }
 
 function readRope(read: Settings, keys: Keys, usual: number, partial: boolean): { theta: number; share: number; scaling: RopeScaling | null } {

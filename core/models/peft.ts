@@ -99,8 +99,6 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
   const expected: Parameter[] = adapterParameters(architecture, { rank: r, matrices, ranks });
   const rest = [...known.keys()].filter((name) => !expected.some((parameter) => parameter.name === name) && !/^score\.(weight|bias)$/.test(name));
   if (rest.length) throw new TastemakerError('bad-model', `${weights}: the tensor ${JSON.stringify(rest[0]!.slice(0, 200))} belongs to no matrix of the base model that can be adapted.`, 'Adapters of the matrices in the blocks work, and a "score" head; check that it was made for this base model.');
-  const missing = missingMatrix(config, architecture, matrices);
-  if (missing !== null) throw new TastemakerError('bad-model', `${weights} lacks the tensor "${missing}.lora_A.weight", though "target_modules" names that matrix.`, 'The adapter is not whole: save or copy it again.');
   const whole = (config.texts('modules_to_save', { orNull: true }) ?? []).find((name) => !['score', 'classifier'].includes(name)); // PEFT names these two for every classifier
   if (whole !== undefined) config.refuse('modules_to_save', `names ${brief(whole)}, of which the weights hold nothing`, MERGE);
   const head: Parameter[] = [
@@ -115,12 +113,15 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
     return { name, inFile, shape };
   });
   const alphas = Object.fromEntries(matrices.map((name) => [name, alphaOf(name)] as const).filter((entry): entry is [string, number] => entry[1] !== undefined));
-  const called = known.get('score.weight'), isTrl = called !== undefined && /v_head/.test(called);
+  const called = known.get('score.weight'), missing = missingMatrix(config, architecture, matrices), isTrl = called !== undefined && /v_head/.test(called);
   return {
     settings: { rank: r, alpha, rankStabilised: config.flag('use_rslora', { orNull: true }) === true, matrices, ...(matrices.every((name) => ranks[name] === r) ? {} : { ranks }), ...(Object.keys(alphas).length ? { alphas } : {}) },
     base: adapterBase(folder), parameters, stored, task,
     headFrom: `"${called}"${isTrl && fs.existsSync(path.join(folder, HEAD_FILE)) ? ` in ${HEAD_FILE}` : ''}`,
-    notes: called !== undefined && task !== 'SEQ_CLS' ? [`${ADAPTER_CONFIG} says ${task ?? 'no task'}, but the weights hold the head "${called}": it is read as a reward model.`] : [],
+    notes: [
+      ...(called !== undefined && task !== 'SEQ_CLS' ? [`${ADAPTER_CONFIG} says ${task ?? 'no task'}, but the weights hold the head "${called}": it is read as a reward model.`] : []),
+      ...(missing === null ? [] : [`"target_modules" names "${missing}", of which the adapter holds nothing: that matrix stays as it is in the base.`]),
+    ],
   };
 }
 

@@ -20,11 +20,11 @@ export const isHeadName = (name: string): boolean => HEAD.test(name);
 function meaningOf(name: string, shape: readonly number[], { channels, layers, family }: Architecture): string | null {
   const { names } = families[family], stem = names.firstNorm.slice(names.embedding.indexOf('.') + 1, names.firstNorm.indexOf('{}'));
   const block = new RegExp(`(?:^|\\.)${stem.replaceAll('.', '\\.')}(\\d+)\\.`).exec(name)?.[1];
-  if (block !== undefined && Number(block) >= layers) return `of layer ${block}, counted from 0, where config.json speaks of ${layers}`;
-  if (name.endsWith('bias')) return HEAD.test(name) && block === undefined ? 'of a head that config.json does not speak of' : 'a bias that config.json does not speak of';
-  if (block !== undefined) return NORM.test(name) ? 'a norm that config.json does not speak of' : 'a part of a block that config.json does not speak of';
-  if (HEAD.test(name) || (shape.length === 2 && shape.includes(channels))) return 'a head that config.json does not speak of';
-  if (NORM.test(name) || (shape.length === 1 && shape[0] === channels)) return 'a norm that config.json does not speak of';
+  if (block !== undefined && Number(block) >= layers) return `beyond the layers that config.json speaks of, which are ${layers}`;
+  if (name.endsWith('bias')) return `but config.json speaks of no such ${HEAD.test(name) && block === undefined ? 'heads' : 'biases'}`;
+  if (block !== undefined) return `but config.json speaks of no such ${NORM.test(name) ? 'norms' : 'parts of its layers'}`;
+  if (HEAD.test(name) || (shape.length === 2 && shape.includes(channels))) return 'but config.json speaks of no such heads';
+  if (NORM.test(name) || (shape.length === 1 && shape[0] === channels)) return 'but config.json speaks of no such norms';
   return null;
 }
 

@@ -8,7 +8,9 @@ import { tokenizerHome } from '#core/formats/adapter-base.ts';
 import { isGguf, readGguf } from '#core/formats/gguf.ts';
 import { readGgufTokenizer } from '#core/formats/gguf-tokenizer.ts';
 import { beginOf } from '#core/formats/post-processor.ts';
+import { refusePointer } from '#core/formats/other-checkpoints.ts';
 import { templateOf } from '#core/formats/tokenizer-files.ts';
+import { checkedTokenizerSettings } from '#core/formats/tokenizer-settings.ts';
 import { answerShape } from './chat-template.ts';
 import type { AnswerShape } from './chat-template.ts';
 import { tokenizerHash } from './tokenizer-hash.ts';
@@ -80,7 +82,7 @@ export async function loadTokenizer(given: string): Promise<Tokenizer> {
   const json = await readJson(file);
   if (json === null) throw new TastemakerError('bad-file', `${file} does not exist.`, HINT);
   const [tokenizerConfig, generationConfig, modelConfig, chatTemplate] = await Promise.all([
-    readJson(join(folder, 'tokenizer_config.json')),
+    readSettings(join(folder, 'tokenizer_config.json')),
     readJson(join(folder, 'generation_config.json')),
     readJson(join(folder, 'config.json')),
     readText(join(folder, 'chat_template.jinja')),
@@ -205,10 +207,15 @@ function spansOf(text: string, offsets: number[][]): Span[] {
   return offsets.map(([start, end]) => ({ start: at[start!]!, end: at[end!]! }));
 }
 
+const readSettings = async (file: string): Promise<Json | null> => checkedTokenizerSettings(await readJson(file), file);
+
 async function readText(file: string): Promise<string | null> {
   try {
-    return await readFile(file, 'utf8');
+    const text = await readFile(file, 'utf8');
+    refusePointer(text, file);
+    return text;
   } catch (error) {
+    if (error instanceof TastemakerError) throw error;
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
     throw new TastemakerError('bad-file', `${file} can not be read: ${messageOf(error)}.`, 'Check that it is a file and that you may read it.');
   }
