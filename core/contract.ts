@@ -138,7 +138,7 @@ export interface ProjectSettings {
   currentPolicyId: number | null;
   rewardModelId: number | null;
 }
-export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; isDemo: boolean; notices: string[]; current: CurrentModels }
+export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels }
 /** A model that acts where none is named: who chose it and why ("because …"). `proposal`: a newer one, which a person may take. */
 export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string } | null }
 export interface CurrentModels { policy: Current; reward: Current }
@@ -290,7 +290,7 @@ export const CALLS = {
   'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id) }),
   'data.formats': call<DataFormat[]>()({}),
   /** Writes the project's data to a file, whole or not at all; without `labelerIds` and `split` everybody's and everything. */
-  'data.export': call<ExportResult>()({ path: short, format: short, options: v.partial(v.strictObject({ pairs: v.picklist(['all', 'best-worst', 'neighbours']), labelerIds: ids, split, repeats: v.boolean(), modelId: id, queryLength: places, responseLength: places, responses: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(9)) })) }),
+  'data.export': call<ExportResult>()({ path: short, format: short, options: v.partial(v.strictObject({ pairs: v.picklist(['all', 'best-worst', 'neighbours']), labelerIds: ids, split, repeats: v.boolean(), flagged: v.boolean(), modelId: id, queryLength: places, responseLength: places, responses: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(9)) })) }),
 
   'models.list': call<ModelRow[]>()({}),
   'models.look': call<{ verdicts: ModelVerdict[] }>()({ path: short }),

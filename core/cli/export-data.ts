@@ -26,6 +26,7 @@ export const exportDataCommand = defineCommand({
     split: oneOf(null, SPLITS, 'Only prompts of this split.'),
     pairs: oneOf('all', PAIRS, 'Which pairs of a ranking become rows.'),
     repeats: flag('Hidden repeats too.'),
+    flagged: flag('Flagged answers too, in formats that cannot say which they are.'),
     tokenizer: text('NAME|PATH', null, 'The model whose token ids are written (openai-2019).'),
     'query-length': wholeNumber(queryLength, [1, 100_000], 'Tokens of a prompt (openai-2019): more are cut, fewer filled up.'),
     'response-length': wholeNumber(responseLength, [1, 100_000], 'Tokens of an answer (openai-2019).'),
@@ -42,7 +43,7 @@ export const exportDataCommand = defineCommand({
     const progress = createProgress('export');
     try {
       const result = await exportedData(folder, {
-        format: options.format!, file: options.out!, split: options.split, pairs: options.pairs, repeats: options.repeats, labelerIds, tokenizer,
+        format: options.format!, file: options.out!, split: options.split, pairs: options.pairs, repeats: options.repeats, flagged: options.flagged, labelerIds, tokenizer,
         queryLength: options['query-length'], responseLength: options['response-length'], responses: options.responses,
       }, (done, total) => process.stderr.isTTY && progress.onReport(done, total, {}));
       return {

@@ -6,7 +6,7 @@ import { eachLine } from './jsonl.ts';
 import { isParquet } from './parquet.ts';
 import { checkAgrees, SYSTEM_COLUMNS, withSystem } from './preferences/asked.ts';
 import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
-import { extraOf, splitOf } from './preferences/format.ts';
+import { carriedExtra, splitOf } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';
 import { eachRow } from './row-source.ts';
 import { asRow, badRow, collect, isRow, isText, optionalText, requiredText, type Row, type RowError, type Rows } from './rows.ts';
@@ -228,7 +228,7 @@ export async function readPrompts(file: string, { map }: { map?: Record<string, 
     columns.see(row, [...chosen[1].uses, ...SYSTEM_COLUMNS, ...ALWAYS_USED]);
     return {
       text: asked.prompt, messages: asked.messages, reference, source: isText(source) && source !== '' ? source : name, split: splitOf(row['split']),
-      extra: isRow(row['extra']) ? extraOf(row['extra'], []) : null,
+      extra: isRow(row['extra']) || isText(row['extra_json']) ? carriedExtra(row) : null,
     };
   };
   const { rows, errors }: Rows<PromptRow> = { rows: [], errors: [] };
@@ -243,6 +243,6 @@ export async function readPrompts(file: string, { map }: { map?: Record<string, 
 }
 
 /** Columns of every shape, and what our own exports write besides. */
-const ALWAYS_USED = ['source', 'split', 'extra', 'id'];
+const ALWAYS_USED = ['source', 'split', 'extra', 'extra_json', 'id'];
 
 const columnList = (row: Row) => Object.keys(row).slice(0, 12).map((column) => JSON.stringify(column.slice(0, 40))).join(', ') || '(none)';

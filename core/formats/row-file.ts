@@ -6,6 +6,9 @@ import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { SchemaElement } from 'hyparquet-writer';
 import Papa from 'papaparse';
 import { asFileError, writeFully } from './file-access.ts';
+import { eachLine } from './jsonl.ts';
+import { jsonOf, rowOfLine, watchShape } from './row-shape.ts';
+import type { RowShape } from './row-shape.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 export type RowFileContainer = 'jsonl' | 'json' | 'csv' | 'parquet';
@@ -15,8 +18,8 @@ type Row = Record<string, unknown>;
 
 export interface RowFile {
   add(rows: readonly Row[]): void;
-  /** Puts the file in its place and returns its size in bytes. */
-  finish(): number;
+  /** Puts the file in its place and returns its size in bytes, and what there is to say of its rows. */
+  finish(): { bytes: number; notes: string[] };
   /** Leaves what stood there before as it is; after `finish` it does nothing. */
   abandon(): void;
 }
@@ -25,15 +28,16 @@ interface Encoder {
   add(rows: readonly Row[]): void;
   end(): void;
 }
+type MakeEncoder = (put: (bytes: Uint8Array) => void, columns: RowColumns, json: (row: Row) => string) => Encoder;
 
 /** Every way to turn rows into bytes, which go out through `put`. */
-const ENCODERS: Record<RowFileContainer, (put: (bytes: Uint8Array) => void, columns: RowColumns) => Encoder> = {
-  jsonl: (put) => ({ add: (rows) => put(utf8(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))), end: () => {} }),
-  json: (put) => {
+const ENCODERS: Record<RowFileContainer, MakeEncoder> = {
+  jsonl: (put, _columns, json) => ({ add: (rows) => put(utf8(rows.map((row) => `${json(row)}\n`).join(''))), end: () => {} }),
+  json: (put, _columns, json) => {
     let first = true;
     return {
       add: (rows) => {
-        put(utf8(rows.map((row, i) => `${first && i === 0 ? '[\n' : ',\n'}${JSON.stringify(row)}`).join('')));
+        put(utf8(rows.map((row, i) => `${first && i === 0 ? '[\n' : ',\n'}${json(row)}`).join('')));
         if (rows.length > 0) first = false;
       },
       end: () => put(utf8(first ? '[]\n' : '\n]\n')),
@@ -91,23 +95,35 @@ function schemaOf(columns: RowColumns): SchemaElement[] {
 
 let opened = 0; // makes temporary names of one process differ
 
+/** A file under a temporary name beside its place. */
+interface Part { file: string; fd: number; encoder: Encoder; bytes: () => number }
+
 /**
  * Opens a file to be written: under a temporary name in the same folder, which takes the file's place at `finish`, after
- * everything has reached the disk. 'bad-file' or 'disk' where that cannot be, and then nothing is left behind.
+ * everything has reached the disk. Rows of JSON are of one shape then (`RowShape`): where they were not, they are written
+ * once more. 'bad-file' or 'disk' where that cannot be, and then nothing is left behind.
  */
-export function createRowFile(file: string, container: RowFileContainer, columns: RowColumns = {}): RowFile {
+export function createRowFile(file: string, container: RowFileContainer, columns: RowColumns = {}, shape: RowShape = {}): RowFile {
   const place = path.resolve(file), folder = path.dirname(place);
-  const temporary = path.join(folder, `.${path.basename(place)}.${process.pid}-${opened++}.part`);
-  let fd: number | null = null;
-  let bytes = 0;
+  const floats = new Set(shape.floats), watch = watchShape(shape), isJson = container === 'json' || container === 'jsonl';
+  const parts: Part[] = [];
   let isDone = false;
-  const close = () => {
-    if (fd !== null) fs.closeSync(fd);
-    fd = null;
+  const open = (): Part => {
+    const temporary = path.join(folder, `.${path.basename(place)}.${process.pid}-${opened++}.part`), fd = fs.openSync(temporary, 'wx');
+    let bytes = 0;
+    const put = (piece: Uint8Array) => {
+      writeFully(fd, piece);
+      bytes += piece.length;
+    };
+    const part = { file: temporary, fd, encoder: ENCODERS[container](put, columns, (row) => jsonOf(row, floats)), bytes: () => bytes };
+    parts.push(part);
+    return part;
   };
   const abandon = () => {
-    close();
-    if (!isDone) fs.rmSync(temporary, { force: true });
+    for (const { file: temporary, fd } of parts.splice(0)) {
+      fs.closeSync(fd);
+      if (!isDone) fs.rmSync(temporary, { force: true });
+    }
   };
   const guarded = <T>(work: () => T): T => {
     try {
@@ -117,26 +133,39 @@ export function createRowFile(file: string, container: RowFileContainer, columns
       throw error instanceof Error && 'syscall' in error ? asFileError(error, file) : error;
     }
   };
+  /** The same rows once more, all of one shape. */
+  const evened = (uneven: Part): Part => {
+    const part = open();
+    eachLine(uneven.file, ({ bytes }) => {
+      const line = new TextDecoder().decode(bytes).replace(/,$/, '');
+      if (line.startsWith('{')) part.encoder.add([watch.even(rowOfLine(line))]);
+    });
+    part.encoder.end();
+    return part;
+  };
   return guarded(() => {
     if (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-file', `${file} is a folder.`, 'Name a file in it.');
     if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-file', `${file} cannot be written: there is no folder ${folder}.`, 'Make the folder first, or name another.');
     removeLeftovers(folder, path.basename(place));
-    fd = fs.openSync(temporary, 'wx');
-    const encoder = ENCODERS[container]((piece) => {
-      writeFully(fd!, piece);
-      bytes += piece.length;
-    }, columns);
+    const first = open();
     return {
       abandon,
-      add: (rows) => guarded(() => encoder.add(rows)),
+      add: (rows) => guarded(() => {
+        if (isJson) rows.forEach(watch.see);
+        first.encoder.add(rows);
+      }),
       finish: () => guarded(() => {
-        encoder.end();
-        fs.fsyncSync(fd!);
-        close();
-        fs.renameSync(temporary, place);
+        first.encoder.end();
+        const last = isJson && watch.isUneven() ? evened(first) : first, bytes = last.bytes();
+        fs.fsyncSync(last.fd);
+        for (const { file: temporary, fd } of parts.splice(0)) {
+          fs.closeSync(fd);
+          if (temporary !== last.file) fs.rmSync(temporary, { force: true });
+        }
+        fs.renameSync(last.file, place);
         isDone = true;
         syncFolder(folder);
-        return bytes;
+        return { bytes, notes: isJson ? watch.notes() : [] };
       }),
     };
   });

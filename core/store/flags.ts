@@ -33,3 +33,9 @@ export function listFlags(project: Project, filter: { labelerId?: number; itemId
   const { sql, values } = where({ labeler_id: filter.labelerId, item_id: filter.itemId, completion_id: filter.completionIds });
   return query<Flag>(project, `SELECT id, labeler_id AS labelerId, item_id AS itemId, completion_id AS completionId, created_at AS createdAt FROM flags ${sql} ORDER BY id`).all(...values);
 }
+
+/** Which of these completions somebody has flagged, or one of the same prompt that says the same. */
+export function flaggedAmong(project: Project, ids: readonly number[]): Set<number> {
+  return new Set(query<{ id: number }>(project, `SELECT c.id FROM completions c WHERE c.id IN (SELECT value FROM json_each(?)) AND (c.id IN (SELECT completion_id FROM flags)
+    OR EXISTS (SELECT 1 FROM flags f JOIN completions o ON o.id = f.completion_id WHERE o.prompt_id = c.prompt_id AND o.answer = c.answer))`).all(JSON.stringify(ids)).map(({ id }) => id));
+}

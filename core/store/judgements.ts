@@ -92,7 +92,7 @@ export function judgedOutsideRankings(project: Project, filter: JudgementFilter)
 }
 
 /** A completion as a row of a table, with what a reward model and the reference say of it. */
-export interface ScoredCompletion { id: number; promptId: number; prompt: string; split: Split; text: string; writer: string | null; finish: 'stop' | 'length'; tokens: number; logprob: number; score: number | null; kl: number | null; runId: string | null; step: number | null }
+export interface ScoredCompletion { id: number; promptId: number; prompt: string; split: Split; text: string; writer: string | null; finish: 'stop' | 'length'; tokens: number; logprob: number; score: number | null; kl: number | null; runId: string | null; step: number | null; /** 1 where somebody has flagged it as broken (D37) */ flagged: number }
 
 /** The highest number of a completion; 0 where there is none. */
 export const lastCompletion = (project: Project): number => query<{ id: number | null }>(project, 'SELECT max(id) AS id FROM completions').get()!.id ?? 0;
@@ -101,7 +101,7 @@ export const lastCompletion = (project: Project): number => query<{ id: number |
 export function completionsAfter(project: Project, split: Split | null, models: { rewardId: number | null; referenceId: number | null }, after: number, limit: number): ScoredCompletion[] {
   const { sql, values } = both(plain('c.id > ?', after), plain(split === null ? '' : 'p.split = ?', ...(split === null ? [] : [split])));
   return query<ScoredCompletion>(project, `SELECT c.id, c.prompt_id AS promptId, p.text AS prompt, p.split, c.text, coalesce(c.writer, m.name) AS writer, c.finish, c.tokens, c.logprob,
-      s.score, k.kl, c.run_id AS runId, c.step
+      s.score, k.kl, c.run_id AS runId, c.step, EXISTS (SELECT 1 FROM flags WHERE completion_id = c.id) AS flagged
     FROM completions c CROSS JOIN prompts p ON p.id = c.prompt_id LEFT JOIN policies m ON m.id = c.policy_id
       LEFT JOIN measures s ON s.completion_id = c.id AND s.model_id = ? LEFT JOIN measures k ON k.completion_id = c.id AND k.model_id = ?
     WHERE ${sql} ORDER BY c.id LIMIT ?`).all(models.rewardId, models.referenceId, ...values, limit);

@@ -15,7 +15,7 @@ export function countStraddling(project: Project): number {
 export function straddlingNotices(project: Project): string[] {
   const n = countStraddling(project);
   if (n === 0) return [];
-  return [`${n.toLocaleString('en')} ${STRADDLE}: what is learnt from is tested on too. \`tastemaker prompts unite\` brings them together, as does the button on Data.`];
+  return [`${n.toLocaleString('en')} ${STRADDLE}: what is learnt from is tested on too.`];
 }
 const STRADDLE = 'prompts differ only in their spelling (accents, line ends or spaces around) and stand in different splits';
 export const isStraddlingNotice = (notice: string): boolean => notice.includes(STRADDLE);

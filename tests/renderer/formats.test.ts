@@ -26,7 +26,7 @@ vi.mock('#renderer/api.ts', () => ({
 
 const format = (name: string, of: DataFormat['of'], needsTokenizer = false): DataFormat => ({ name, title: `Title of ${name}`, container: 'jsonl', holds: `What ${name} holds.`, of, needsTokenizer });
 const FORMATS = [format('tastemaker', 'rankings'), format('tokens', 'rankings', true), format('trl', 'pairs'), format('prompts', 'rows')];
-const CHOICES: ExportChoices = { split: '', without: [], pairs: 'neighbours', repeats: true, modelId: 4, queryLength: 64, responseLength: 24, responses: 4 };
+const CHOICES: ExportChoices = { split: '', without: [], pairs: 'neighbours', repeats: true, flagged: false, modelId: 4, queryLength: 64, responseLength: 24, responses: 4 };
 
 let shown: ReturnType<typeof mount> | null = null;
 beforeEach(() => {

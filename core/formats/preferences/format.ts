@@ -1,6 +1,8 @@
 // What a reader of preference data is, and the checks of fields that several of them share.
 
 import type { Answer, Preference } from './preference.ts';
+import { parseJson } from '#core/formats/json-text.ts';
+import { FREE_JSON } from '#core/formats/row-shape.ts';
 import { badRow, isRow, isText, optionalText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
 
@@ -99,6 +101,19 @@ const isScalar = (value: unknown): value is string | number | boolean | null => 
 export function extraOf(row: Row, used: readonly string[]): Preference['extra'] {
   const kept = Object.entries(row).filter((entry): entry is [string, string | number | boolean | null] => !used.includes(entry[0]) && isScalar(entry[1]));
   return Object.fromEntries(kept.filter(([field, value]) => field !== MARGIN || (value !== null && value !== '')).map(([field, value]) => [field, field === MARGIN ? optionalNumber(row, MARGIN) : value]));
+}
+/** The fields of other files that a file of ours carries along. */
+export function carriedExtra(row: Row): Preference['extra'] {
+  const text = row[FREE_JSON], more: unknown = isText(text) && text !== '' ? parsedOrNull(text) : {};
+  if (!isRow(more)) throw badRow(`"${FREE_JSON}" is not a JSON object.`);
+  return { ...(isRow(row['extra']) ? extraOf(row['extra'], []) : {}), ...extraOf(more, []) };
+}
+function parsedOrNull(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return null;
+  }
 }
 /** How much better the chosen answer is: a number, or the row is bad. */
 const MARGIN = 'margin';

@@ -38,6 +38,8 @@ export interface Preference {
   ratings: { answer: number; axis: string; value: number; low: number; high: number; labeler: string | null }[];
   /** marked characters of answers, UTF-16, end excluded */
   marks: { answer: number; start: number; end: number; label: string; note: string | null; labeler: string | null }[];
+  /** the answers that somebody has flagged as broken (D37); absent where none is */
+  flagged?: number[];
   /** the file's own fields that have no place of their own here (id, batch, site, margin), kept for the way back */
   extra: Record<string, string | number | boolean | null>;
 }

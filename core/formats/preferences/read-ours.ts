@@ -2,8 +2,10 @@
 
 import { checkAgrees } from './asked.ts';
 import { conversationText, messagesOf } from './conversation.ts';
-import { answer, cutsCharacter, extraOf, isId, listOf, optionalNumber, OWN_FIELDS, ownFields, preference, textOf } from './format.ts';
+import { answer, carriedExtra, extraOf, isId, listOf, optionalNumber, OWN_FIELDS, ownFields, preference, textOf } from './format.ts';
 import type { Format, NumberedRanking, ReadContext } from './format.ts';
+import { quoteOf, spanOf, unitOf } from './mark-offsets.ts';
+import type { OffsetUnit } from './mark-offsets.ts';
 import type { Answer, Preference } from './preference.ts';
 import { readPair } from './read-pairs.ts';
 import { badRow, isRow, isText, optionalText, requiredText } from '#core/formats/rows.ts';
@@ -59,16 +61,19 @@ function ratingOf(entry: Row, where: string, answers: readonly Answer[]): Prefer
   if (value === null || low === high) throw badRow(`${where} has no value on its scale.`);
   return { answer: of, axis, value, low, high, labeler: optionalText(entry, 'labeler') };
 }
-function markOf(entry: Row, where: string, answers: readonly Answer[]): Preference['marks'][number] {
+const isOffset = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function markOf(entry: Row, where: string, answers: readonly Answer[], rowUnit: OffsetUnit | null, { warn }: ReadContext): Preference['marks'][number] {
   const { answer: of, start, end, label } = entry;
   if (!isIndex(of, answers.length)) throw badRow(`${where} is of no answer of the row.`);
-  if (!isIndex(start, answers[of]!.text.length) || !isIndex(end, answers[of]!.text.length + 1) || end <= start) throw badRow(`${where} does not lie in its answer.`);
-  if ([start, end].some((at) => cutsCharacter(answers[of]!.text, at))) throw badRow(`${where} cuts a character in two.`);
+  if (!isOffset(start) || !isOffset(end)) throw badRow(`${where} does not lie in its answer.`);
+  const { isGuess, ...span } = spanOf(answers[of]!.text, [start, end], unitOf(entry, where) ?? rowUnit, quoteOf(entry), where);
+  if (isGuess) warn(`${where} does not say what its offsets count, and its answer has characters that programs count differently; they are taken for UTF-16.`);
   if (!isText(label) || label.trim() === '') throw badRow(`${where} has no label.`);
-  return { answer: of, start, end, label, note: optionalText(entry, 'note'), labeler: optionalText(entry, 'labeler') };
+  return { answer: of, ...span, label, note: optionalText(entry, 'note'), labeler: optionalText(entry, 'labeler') };
 }
 
-const USED = ['prompt', 'messages', 'completions', 'ranks', 'writers', 'token_ids', 'ratings', 'marks', 'extra', ...OWN_FIELDS];
+const USED = ['prompt', 'messages', 'completions', 'ranks', 'writers', 'token_ids', 'ratings', 'marks', 'mark_offsets', 'extra', 'extra_json', ...OWN_FIELDS];
 
 /** A row of ours; {"prompt", "chosen", "rejected"} may stand among them. */
 function readOurs(row: Row, line: number, context: ReadContext): Preference | NumberedRanking {
@@ -77,13 +82,13 @@ function readOurs(row: Row, line: number, context: ReadContext): Preference | Nu
   const messages = row['messages'] === undefined || row['messages'] === null ? null : messagesOf(row['messages'], 'messages');
   const prompt = messages && (row['prompt'] === undefined || row['prompt'] === null) ? conversationText(messages) : requiredText(row, 'prompt');
   if (messages) checkAgrees(prompt, messages, '"messages"');
-  const answers = answersOf(row);
+  const answers = answersOf(row), unit = unitOf({ mark_offsets: row['mark_offsets'] }, 'The row');
   return preference({
     line, prompt, messages, answers, ...ownFields(row),
     ranks: row['ranks'] === null ? null : ranksOf(row, answers.length), // null says that nobody has ranked them; absent is a mistake
     ratings: itemsOf(row, 'ratings').map((entry, i) => ratingOf(entry, `Rating ${i + 1}`, answers)),
-    marks: itemsOf(row, 'marks').map((entry, i) => markOf(entry, `Mark ${i + 1}`, answers)),
-    extra: { ...extraOf(row, USED), ...(isRow(row['extra']) ? extraOf(row['extra'], []) : {}) },
+    marks: itemsOf(row, 'marks').map((entry, i) => markOf(entry, `Mark ${i + 1}`, answers, unit, context)),
+    extra: { ...extraOf(row, USED), ...carriedExtra(row) },
   });
 }
 

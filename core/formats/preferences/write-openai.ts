@@ -13,13 +13,16 @@ function infoOf(preference: Preference): Record<string, unknown> {
   const { prompt, extra } = preference, id = idOf(preference);
   const post = parseTldrPrompt(prompt), article = ARTICLE.exec(prompt);
   return post && post.subreddit.trim() !== '' && post.post.trim() !== '' ? { id, post: post.post, title: post.title, subreddit: post.subreddit }
-    : article && article[1]!.trim() !== '' ? { id, site: extra['site'] ?? null, title: extra['title'] ?? null, article: article[1] }
+    : article && article[1]!.trim() !== '' ? { id, site: textOrNull(extra['site']), title: textOrNull(extra['title']), article: article[1] }
     : { id, prompt };
 }
 
+/** One kind of value a column, whatever the file held that it came from. */
+const textOrNull = (value: unknown): string | null => (value === undefined || value === null ? null : String(value));
+
 const COMPARISON_SPLITS = { train: 'train', validation: 'valid1', test: 'valid2' } as const;
 const AXIS_SPLITS = { train: 'train', validation: 'valid', test: 'test' } as const;
-const common = ({ labeler, extra }: Preference) => ({ worker: labeler ?? '', batch: extra['batch'] ?? '' });
+const common = ({ labeler, extra }: Preference) => ({ worker: labeler ?? '', batch: String(extra['batch'] ?? '') });
 /** The split by their names; the one that such a file gave says more than ours, as long as it means the same. */
 function splitOf({ split, extra }: Preference, names: Readonly<Record<'train' | 'validation' | 'test', string>>): { split?: string } {
   const own = extra['split'];
@@ -38,7 +41,7 @@ function comparisons(preference: Preference, { pairs }: WriteOptions, leave: Lea
   const { answers, confidence, note, extra } = preference;
   return pairsOf(preference, pairs, leave).map(({ chosen, rejected }) => {
     const choice = chosen < rejected ? 0 : 1; // they stand in the order they were given in, so that the better one is not always first
-    const summaries = [chosen, rejected].sort((a, b) => a - b).map((i) => ({ text: answers[i]!.text, policy: answers[i]!.writer ?? '', note: extra[`note_${i}`] ?? null }));
+    const summaries = [chosen, rejected].sort((a, b) => a - b).map((i) => ({ text: answers[i]!.text, policy: answers[i]!.writer ?? '', note: textOrNull(extra[`note_${i}`]) }));
     return {
       info: infoOf(preference), summaries, choice, ...common(preference), ...splitOf(preference, COMPARISON_SPLITS),
       extra: { ...(confidence === null ? {} : { confidence: confidenceOnNinePoints(confidence, choice) }), ...(note === null ? {} : { note }) },

@@ -51,7 +51,7 @@ function alpaca(preference: Preference, { chosenText, rejectedText }: Pair): Row
   const input = typeof given === 'string' && given !== '' && said.endsWith(`\n${given}`) && said.length > given.length + 1 ? given : ''; // as it came: LF joins the two with a line break
   return {
     instruction: input === '' ? said : said.slice(0, -input.length - 1), input, chosen: chosenText, rejected: rejectedText,
-    ...(turns && turns.system !== null ? { system: turns.system } : {}), ...(turns && turns.history.length > 0 ? { history: turns.history } : {}),
+    system: turns?.system ?? '', history: turns?.history ?? [], // LF reads every column that dataset_info.json names, of every row
   };
 }
 
@@ -65,12 +65,14 @@ function sharegpt(preference: Preference, { chosenText, rejectedText }: Pair): R
 }
 
 const LOST = 'ties, who wrote and who ranked, confidence, notes, durations, splits, references, ratings and marks';
+/** Programs that learn from margins take one of every pair. */
+const MARGINS = { floats: ['margin'], complete: ['margin'] };
 const PLAIN = 'A conversation becomes plain text.';
 /** LLaMA-Factory finds a file by its entry in dataset_info.json (LF:data/README.md). */
 const datasetInfo = (more: Row) => ({ file: 'dataset_info.json', entry: (fileName: string) => ({ file_name: fileName, ranking: true, ...more }) });
 
 export const PAIR_WRITERS: readonly Writer[] = [
-  { name: 'trl-explicit', title: 'TRL, prompt, chosen and rejected', container: 'jsonl', holds: `Pairs with their prompt, and the margin of a file that gave one. Loses ${LOST}. ${PLAIN}`, write: ofPairs(explicit) },
+  { name: 'trl-explicit', title: 'TRL, prompt, chosen and rejected', container: 'jsonl', holds: `Pairs with their prompt, and the margins where every pair has one. Loses ${LOST}. ${PLAIN}`, shape: MARGINS, write: ofPairs(explicit) },
   {
     name: 'trl-implicit', title: 'TRL, prompt inside chosen and rejected', container: 'jsonl', holds: `Pairs of prompt and answer in one text. Loses where the prompt ends, ${LOST}. ${PLAIN}`,
     write: ofPairs(({ prompt }, { chosenText, rejectedText }) => ({ chosen: prompt + chosenText, rejected: prompt + rejectedText })),
@@ -80,7 +82,7 @@ export const PAIR_WRITERS: readonly Writer[] = [
     name: 'trl-unpaired', title: 'TRL, answers that are good or bad', container: 'jsonl', whole: true,
     holds: `The best answers as good, the worst as bad, and all as bad where none was acceptable. Loses the answers in between, which was better than which, ${LOST}. ${PLAIN}`, write: unpaired,
   },
-  { name: 'openrlhf', title: 'OpenRLHF', container: 'jsonl', holds: `Pairs with their prompt (give OpenRLHF --data.prompt_key prompt), and the margin of a file that gave one. Loses ${LOST}. ${PLAIN}`, write: ofPairs(explicit) },
+  { name: 'openrlhf', title: 'OpenRLHF', container: 'jsonl', holds: `Pairs with their prompt (give OpenRLHF --data.prompt_key prompt), and the margins where every pair has one. Loses ${LOST}. ${PLAIN}`, shape: MARGINS, write: ofPairs(explicit) },
   {
     name: 'llama-factory-alpaca', title: 'LLaMA-Factory, alpaca', container: 'json', holds: `Pairs with their prompt, earlier turns and system message, and an entry in dataset_info.json beside the file. Loses ${LOST}. A conversation of one message becomes a plain prompt, one that does not take turns plain text.`,
     write: ofPairs(alpaca), beside: datasetInfo({ columns: { prompt: 'instruction', query: 'input', chosen: 'chosen', rejected: 'rejected', system: 'system', history: 'history' } }),

@@ -2,6 +2,7 @@
 
 import type { Message, Preference } from './preference.ts';
 import type { RowColumns, RowFileContainer } from '#core/formats/row-file.ts';
+import type { RowShape } from '#core/formats/row-shape.ts';
 
 /** Which pairs of a ranking become rows: every one, the best against the worst, or each rank against the next. */
 export const PAIRS = ['all', 'best-worst', 'neighbours'] as const;
@@ -19,6 +20,7 @@ export const LEFT_OUT = {
   unrated: ['ranking whose answers have no ratings', 'rankings whose answers have no ratings'],
   skipped: ['skipped ranking', 'skipped rankings'],
   repeats: ['hidden repeat', 'hidden repeats'],
+  flagged: ['flagged answer', 'flagged answers'],
 } as const satisfies Record<string, readonly [one: string, many: string]>;
 export type Reason = keyof typeof LEFT_OUT;
 export type Leave = (reason: Reason) => void;
@@ -45,14 +47,27 @@ export interface Writer {
   holds: string;
   /** of a table or a Parquet file */
   columns?: RowColumns;
+  /** of rows of JSON */
+  shape?: RowShape;
   /** it takes rankings, ratings or answers as they are, and makes no pairs of them */
   whole?: true;
+  /** it says which answers are flagged, so that they need not be left out */
+  flags?: true;
   /** it writes token ids, so it needs a tokenizer */
   tokens?: true;
   /** The rows of one preference; says of each thing that has no place in the format why it is left out. */
   write(preference: Preference, options: WriteOptions, leave: Leave): Record<string, unknown>[];
   /** its entry in a file that lies beside the data and describes it */
   beside?: { file: string; entry: (fileName: string) => Record<string, unknown> };
+}
+
+/** A preference without the answers that are flagged as broken; whoever learns from it is not to learn from those. */
+export function withoutFlagged({ flagged = [], ...preference }: Preference, leave: Leave): Preference {
+  if (flagged.length === 0) return preference;
+  const { answers, ranks, ratings, marks } = preference, kept = answers.map((_, i) => i).filter((i) => !flagged.includes(i)), place = new Map(kept.map((i, at) => [i, at]));
+  for (const _ of flagged) leave('flagged');
+  const of = <T extends { answer: number }>(list: T[]): T[] => list.filter(({ answer }) => place.has(answer)).map((one) => ({ ...one, answer: place.get(one.answer)! }));
+  return { ...preference, answers: kept.map((i) => answers[i]!), ranks: ranks && kept.length > 1 ? kept.map((i) => ranks[i]!) : null, ratings: of(ratings), marks: of(marks) };
 }
 
 /** The rows of all preferences, one preference at a time. */

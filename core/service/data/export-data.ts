@@ -5,11 +5,12 @@ import path from 'node:path';
 import type { DataFormat, ExportResult, Split } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { replaceFile, writeFully } from '#core/formats/file-access.ts';
-import { LEFT_OUT, WRITE_DEFAULTS, writePreferences } from '#core/formats/preferences/writer.ts';
+import { LEFT_OUT, withoutFlagged, WRITE_DEFAULTS, writePreferences } from '#core/formats/preferences/writer.ts';
 import type { Pairs, Reason, WriteOptions, Writer } from '#core/formats/preferences/writer.ts';
 import { WRITERS } from '#core/formats/preferences/writers.ts';
 import { createRowFile } from '#core/formats/row-file.ts';
 import type { RowColumns, RowFileContainer } from '#core/formats/row-file.ts';
+import type { RowShape } from '#core/formats/row-shape.ts';
 import { openProject } from '#core/store/database.ts';
 import { completionsAfter, countJudgements, lastCompletion } from '#core/store/judgements.ts';
 import type { JudgementFilter } from '#core/store/judgements.ts';
@@ -24,6 +25,8 @@ export interface DataExport extends JudgementFilter {
   format: string;
   file: string;
   pairs: Pairs;
+  /** flagged answers too, in formats that cannot say which they are */
+  flagged: boolean;
   /** the model folder or tokenizer.json whose token ids are written; null where the format has none */
   tokenizer: string | null;
   queryLength: number;
@@ -31,13 +34,13 @@ export interface DataExport extends JudgementFilter {
   responses: number;
 }
 
-export const EXPORT_DEFAULTS = { split: null, labelerIds: null, repeats: false, pairs: WRITE_DEFAULTS.pairs, tokenizer: null, queryLength: WRITE_DEFAULTS.queryLength, responseLength: WRITE_DEFAULTS.responseLength, responses: WRITE_DEFAULTS.responses } as const satisfies Omit<DataExport, 'format' | 'file'>;
+export const EXPORT_DEFAULTS = { split: null, labelerIds: null, repeats: false, flagged: false, pairs: WRITE_DEFAULTS.pairs, tokenizer: null, queryLength: WRITE_DEFAULTS.queryLength, responseLength: WRITE_DEFAULTS.responseLength, responses: WRITE_DEFAULTS.responses } as const satisfies Omit<DataExport, 'format' | 'file'>;
 
 /** Where an export stands, in rankings (or rows) read of all there are; the last part is its result. */
 export type ExportPart = { done: number; total: number } | { result: ExportResult };
 
 type Row = Record<string, unknown>;
-interface RowFormat { name: string; title: string; container: RowFileContainer; holds: string; columns?: RowColumns; rows(project: Project, split: Split | null): Generator<{ rows: Row[]; done: number; total: number }> }
+interface RowFormat { name: string; title: string; container: RowFileContainer; holds: string; columns?: RowColumns; shape?: RowShape; rows(project: Project, split: Split | null): Generator<{ rows: Row[]; done: number; total: number }> }
 
 const PORTION = 500;
 
@@ -62,18 +65,18 @@ function* completionRows(project: Project, split: Split | null): Generator<{ row
     after = found.at(-1)!.id;
     yield {
       done: after, total, // by their numbers: counting them would read as much again
-      rows: found.map(({ prompt, text, writer, score, kl, logprob, tokens, finish, split: own, runId, step }) => ({ prompt, completion: text, policy: writer, score, kl, logprob, tokens, finish, split: own, run: runId, step })),
+      rows: found.map(({ prompt, text, writer, score, kl, logprob, tokens, finish, split: own, runId, step, flagged }) => ({ prompt, completion: text, policy: writer, score, kl, logprob, tokens, finish, split: own, run: runId, step, flagged: flagged === 1 })),
     };
   }
 }
 
 const columns = (...names: string[]): RowColumns => Object.fromEntries(names.map((name) => [name, 'text']));
-const COMPLETIONS_HOLD = 'Every completion with its prompt, who wrote it, the current reward model’s score, KL to the reference, log-probability, length in tokens, how it ended, and the run and step that drew it.';
+const COMPLETIONS_HOLD = 'Every completion with its prompt, who wrote it, the current reward model’s score, KL to the reference, log-probability, length in tokens, how it ended, the run and step that drew it, and whether it is flagged.';
 const ROW_FORMATS: readonly RowFormat[] = [
   { name: 'prompts', title: 'Prompts, JSON lines', container: 'jsonl', holds: 'Every prompt with its conversation, reference, split, source, and the fields of the file that it came from.', rows: promptRows },
   { name: 'prompts-csv', title: 'Prompts, CSV', container: 'csv', columns: columns('prompt', 'reference', 'split', 'source'), holds: 'Every prompt with its reference, split and source. A conversation becomes plain text.', rows: promptRows },
-  { name: 'completions', title: 'Completions with scores, JSON lines', container: 'jsonl', holds: COMPLETIONS_HOLD, rows: completionRows },
-  { name: 'completions-csv', title: 'Completions with scores, CSV', container: 'csv', columns: columns('prompt', 'completion', 'policy', 'score', 'kl', 'logprob', 'tokens', 'finish', 'split', 'run', 'step'), holds: COMPLETIONS_HOLD, rows: completionRows },
+  { name: 'completions', title: 'Completions with scores, JSON lines', container: 'jsonl', holds: COMPLETIONS_HOLD, shape: { floats: ['score', 'kl', 'logprob'] }, rows: completionRows },
+  { name: 'completions-csv', title: 'Completions with scores, CSV', container: 'csv', columns: columns('prompt', 'completion', 'policy', 'score', 'kl', 'logprob', 'tokens', 'finish', 'split', 'run', 'step', 'flagged'), holds: COMPLETIONS_HOLD, rows: completionRows },
 ];
 
 /** Every format there is, in words. */
@@ -103,10 +106,10 @@ export async function* exportData(projectFolder: string, options: DataExport): A
   const tokenizer = writer?.tokens ? await loadTokenizer(options.tokenizer!) : null;
   const beside = writer?.beside ? besideFile(writer, file) : null;
   const project = openProject(projectFolder, { write: false });
-  const { container, columns: named } = 'writer' in format ? format.writer : format.rows;
+  const { container, columns: named, shape } = 'writer' in format ? format.writer : format.rows;
   try {
     if (project.db.pragma('journal_mode', { simple: true }) === 'wal') project.db.exec('BEGIN'); // elsewhere a long reader would keep the writer waiting
-    const out = createRowFile(file, container, named);
+    const out = createRowFile(file, container, named, shape);
     try {
       const leftOut: Partial<Record<Reason, number>> = {};
       const leave = (reason: Reason, count = 1) => {
@@ -130,14 +133,15 @@ export async function* exportData(projectFolder: string, options: DataExport): A
           const encode = tokenizer ? await encoderOf(tokenizer, preferences.flatMap(({ prompt, answers }) => [prompt, ...answers.map(({ text }) => text)])) : () => [];
           const { pairs, queryLength, responseLength, responses } = options;
           const how: WriteOptions = { pairs, queryLength, responseLength, responses, encode, pad: tokenizer ? tokenizer.vocabularySize + 2 : 0 }; // 19:language/encodings.py pads with an id beyond the vocabulary
-          add([...writePreferences(format.writer, preferences, how, leave)]);
+          const kept = options.flagged || format.writer.flags ? preferences : preferences.map((preference) => withoutFlagged(preference, leave));
+          add([...writePreferences(format.writer, kept, how, leave)]);
           yield { done, total };
         }
       }
-      const bytes = out.finish();
+      const { bytes, notes: said } = out.finish();
       beside?.write();
       const notes = (Object.entries(leftOut) as [Reason, number][]).map(([reason, count]) => `Left out: ${count} ${LEFT_OUT[reason][count === 1 ? 0 : 1]}.`);
-      yield { result: { file, beside: beside?.file ?? null, rows, leftOut, notes, bytes } };
+      yield { result: { file, beside: beside?.file ?? null, rows, leftOut, notes: [...notes, ...said], bytes } };
     } finally {
       out.abandon();
     }

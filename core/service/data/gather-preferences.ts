@@ -2,6 +2,7 @@
 
 import type { Prompt } from '#core/contract.ts';
 import type { Preference } from '#core/formats/preferences/preference.ts';
+import { flaggedAmong } from '#core/store/flags.ts';
 import { answersOf, completionsOfItems, countJudgements, firstRankings, judgedOutsideRankings, judgementsAfter, ratingsAndMarks } from '#core/store/judgements.ts';
 import type { Answered, Judgement, JudgementFilter, NamedMark, NamedRating } from '#core/store/judgements.ts';
 import type { Project } from '#core/store/project.ts';
@@ -17,7 +18,7 @@ export interface Gathered {
   total: number;
 }
 
-interface Judged { ratings: readonly NamedRating[]; marks: readonly NamedMark[] }
+interface Judged { ratings: readonly NamedRating[]; marks: readonly NamedMark[]; flagged: ReadonlySet<number> }
 
 /** In the order they were shown, the rest by their ids: never by rank, which would put the best first. */
 function inShownOrder(ids: readonly number[], shownOrder: readonly number[]): number[] {
@@ -32,13 +33,14 @@ function judgedIds({ ranks, shownOrder, itemId }: Judgement, items: Map<number, 
 }
 
 /** The parts of a preference that come from a prompt, its answers and what was said of each. */
-function judgedPart(prompt: Prompt, ids: readonly number[], answers: Map<number, Answered>, { ratings, marks }: Judged) {
+function judgedPart(prompt: Prompt, ids: readonly number[], answers: Map<number, Answered>, { ratings, marks, flagged }: Judged) {
   const place = new Map(ids.map((id, i) => [id, i]));
   return {
     prompt: prompt.text, messages: prompt.messages, split: prompt.split, reference: prompt.reference,
     answers: ids.map((id) => ({ text: answers.get(id)!.text, writer: answers.get(id)!.writer, tokenIds: null })),
     ratings: ratings.map(({ completionId, axis, value, low, high, labeler }) => ({ answer: place.get(completionId)!, axis, value, low, high, labeler })),
     marks: marks.map(({ completionId, start, end, label, note, labeler }) => ({ answer: place.get(completionId)!, start, end, label, note, labeler })),
+    ...(ids.some((id) => flagged.has(id)) ? { flagged: ids.flatMap((id, i) => (flagged.has(id) ? [i] : [])) } : {}),
   };
 }
 
@@ -66,7 +68,7 @@ export function* gatherPreferences(project: Project, filter: JudgementFilter): G
     const items = completionsOfItems(project, rankings.flatMap(({ itemId, ranks, shownOrder }) => (itemId !== null && ranks.length === 0 && shownOrder.length === 0 ? [itemId] : [])));
     const judged = rankings.map((ranking) => ({ ranking, ids: judgedIds(ranking, items) }));
     const all = [...new Set(judged.flatMap(({ ids }) => ids))];
-    const answers = answersOf(project, all), prompts = promptsOf(project, rankings.map(({ promptId }) => promptId));
+    const answers = answersOf(project, all), flagged = flaggedAmong(project, all), prompts = promptsOf(project, rankings.map(({ promptId }) => promptId));
     const said = ratingsAndMarks(project, all, filter.labelerIds);
     const firsts = firstRankings(project, filter, [...new Set([...said.ratings, ...said.marks].map(({ completionId }) => completionId))]);
     const home = ({ completionId, labelerId }: { completionId: number; labelerId: number }): number | undefined => {
@@ -80,7 +82,7 @@ export function* gatherPreferences(project: Project, filter: JudgementFilter): G
         const { id, promptId, status, ranks, labeler, confidence, durationMs, note } = ranking, rankOf = new Map(ranks.map(({ completionId, rank }) => [completionId, rank]));
         const prompt = prompts.get(promptId)!;
         return {
-          line: ++line, ...judgedPart(prompt, ids, answers, { ratings: ratings.get(id) ?? [], marks: marks.get(id) ?? [] }),
+          line: ++line, ...judgedPart(prompt, ids, answers, { ratings: ratings.get(id) ?? [], marks: marks.get(id) ?? [], flagged }),
           ranks: status === 'ranked' && ids.length > 1 ? ids.map((completionId) => rankOf.get(completionId)!) : null, labeler, confidence, durationMs, note, extra: extraOf(prompt, ranking),
         };
       }),
@@ -89,7 +91,7 @@ export function* gatherPreferences(project: Project, filter: JudgementFilter): G
   const loose = judgedOutsideRankings(project, filter);
   for (let at = 0; at < loose.length; at += PORTION) {
     const part = loose.slice(at, at + PORTION), all = part.flatMap(({ ids }) => ids);
-    const answers = answersOf(project, all), prompts = promptsOf(project, part.map(({ promptId }) => promptId));
+    const answers = answersOf(project, all), flagged = flaggedAmong(project, all), prompts = promptsOf(project, part.map(({ promptId }) => promptId));
     const { ratings, marks } = ratingsAndMarks(project, all, filter.labelerIds);
     const promptOf = ({ completionId }: { completionId: number }) => answers.get(completionId)!.promptId;
     const ratingsOf = Map.groupBy(ratings, promptOf), marksOf = Map.groupBy(marks, promptOf);
@@ -98,7 +100,7 @@ export function* gatherPreferences(project: Project, filter: JudgementFilter): G
       preferences: part.map(({ promptId, ids }): Preference => {
         const prompt = prompts.get(promptId)!;
         return {
-          line: ++line, ...judgedPart(prompt, ids, answers, { ratings: ratingsOf.get(promptId) ?? [], marks: marksOf.get(promptId) ?? [] }),
+          line: ++line, ...judgedPart(prompt, ids, answers, { ratings: ratingsOf.get(promptId) ?? [], marks: marksOf.get(promptId) ?? [], flagged }),
           ranks: null, labeler: null, confidence: null, durationMs: null, note: null, extra: { ...prompt.extra, source: prompt.source },
         };
       }),

@@ -11,6 +11,7 @@ export interface ExportChoices {
   without: readonly number[];
   pairs: Pairs;
   repeats: boolean;
+  flagged: boolean;
   modelId: number | null;
   queryLength: number;
   responseLength: number;
@@ -42,6 +43,7 @@ export function optionsFor({ of, needsTokenizer }: Pick<DataFormat, 'of' | 'need
     ...(choices.split && { split: choices.split }),
     ...(judged && kept.length < labelerIds.length && { labelerIds: kept }),
     ...(judged && choices.repeats && { repeats: true }),
+    ...(judged && choices.flagged && { flagged: true }),
     ...(of === 'pairs' && { pairs: choices.pairs }),
     ...(needsTokenizer && { ...(choices.modelId !== null && { modelId: choices.modelId }), queryLength: choices.queryLength, responseLength: choices.responseLength, responses: choices.responses }),
   };

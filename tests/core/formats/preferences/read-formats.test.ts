@@ -73,7 +73,7 @@ test('unpaired answers of one prompt and labeler become one ranking, good before
 });
 
 test('a choice that its confidence contradicts is taken, with a warning, a note and no confidence; 5 is unsure', async () => {
-  const row = (choice: number, confidence: number | null) => ({ info: { id: 'x', post: 'p', title: 't', subreddit: 's' }, summaries: [{ text: 'a', policy: 'x' }, { text: 'a', policy: 'x' }], choice, worker: 'w', extra: { confidence } });
+  const row = (choice: number, confidence: number | null) => ({ info: { id: 'x', post: 'p', title: 't', subreddit: 's' }, summaries: [{ text: 'a', policy: 'x' }, { text: 'b', policy: 'x' }], choice, worker: 'w', extra: { confidence } });
   const { rows, warnings } = await readRows([row(1, 8), row(1, 2), row(0, 9), row(0, 5), row(1, 5), row(1, null), row(1, 9), row(0, 1)]);
   expect(preferencesOf(rows).map(({ ranks, confidence }) => [ranks, confidence])).toEqual([[[2, 1], 7], [[2, 1], null], [[1, 2], null], [[1, 2], 1], [[2, 1], null], [[2, 1], null], [[2, 1], 9], [[1, 2], 9]]);
   expect(warnings.map(({ line }) => line)).toEqual([2, 3, 5]);

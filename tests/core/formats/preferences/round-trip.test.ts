@@ -29,7 +29,7 @@ const writerNamed = (name: string): Writer => WRITERS.find((writer) => writer.na
 /** Writes the file as an export does and reads it as an import does. */
 async function thereAndBack(writer: Writer, given: readonly Preference[], options: Partial<WriteOptions> = {}, readAs?: string): Promise<{ read: Preference[]; left: Reason[]; format: string }> {
   const file = path.join(folder, `data.${writer.container}`), left: Reason[] = [];
-  const out = createRowFile(file, writer.container, writer.columns);
+  const out = createRowFile(file, writer.container, writer.columns, writer.shape);
   out.add([...writePreferences(writer, given, { ...OPTIONS, ...options }, (reason) => left.push(reason))]);
   out.finish();
   const { rows, errors, format } = await readPreferences(file, { ...(readAs === undefined ? {} : { format: readAs }), decode });
@@ -196,7 +196,7 @@ test('what such a file said in its own words comes out as it came in', async () 
   fs.writeFileSync(file, JSON.stringify(row));
   const { rows } = await readPreferences(file);
   expect([...writePreferences(writerNamed('openai-comparisons'), rows as Preference[], OPTIONS)]).toEqual([row]);
-  const alpaca = { instruction: 'Sum up.', input: 'It rained.', chosen: 'Rain.', rejected: 'Sun.', system: 'Be brief.' };
+  const alpaca = { instruction: 'Sum up.', input: 'It rained.', chosen: 'Rain.', rejected: 'Sun.', system: 'Be brief.', history: [] };
   fs.writeFileSync(file, JSON.stringify(alpaca));
   expect([...writePreferences(writerNamed('llama-factory-alpaca'), (await readPreferences(file)).rows as Preference[], OPTIONS)]).toEqual([alpaca]);
   fs.writeFileSync(file, JSON.stringify({ prompt: 'P', chosen: 'A', rejected: 'B', margin: 0.5 }));
