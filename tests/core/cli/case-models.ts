@@ -11,8 +11,8 @@ type Json = Record<string, unknown>;
 /** A number, or the name of one that JSON has not: NaN, Infinity. */
 type Value = number | string;
 
-/** How a tensor differs: away (null), a copy of another, other values altogether, or a few of them by place. */
-type Change = null | { as: string } | { shape: number[]; values: Value[] } | { put: [number, Value][] };
+/** How a tensor differs: away (null), other values altogether, or a copy (of another) with a few values by their place. */
+type Change = null | { shape: number[]; values: Value[] } | { as?: string; put?: [number, Value][] };
 
 /** How a model folder differs from weights and a tokenizer that lie in tests/fixtures/cases; materials.py there reads the same. */
 export interface Made {
@@ -39,8 +39,8 @@ const readJson = (file: string): Json => JSON.parse(fs.readFileSync(file, 'utf8'
 
 function changed(tensors: Map<string, NamedTensor>, name: string, change: NonNullable<Change>): NamedTensor {
   if ('values' in change) return { name, shape: change.shape, data: Float32Array.from(change.values, Number) };
-  const from = tensors.get('as' in change ? change.as : name)!, data = from.data.slice();
-  if ('put' in change) for (const [at, value] of change.put) data[at] = Number(value);
+  const from = tensors.get(change.as ?? name)!, data = from.data.slice();
+  for (const [at, value] of change.put ?? []) data[at] = Number(value);
   return { name, shape: from.shape, data };
 }
 

@@ -19,8 +19,8 @@ export interface Case {
   check: Check;
   /** model folders by their name */
   made?: Record<string, Made>;
-  /** rows, a text, or the name of a file in tests/fixtures/cases/files */
-  files?: Record<string, unknown[] | string | { copy: string }>;
+  /** rows, a text, or a file in tests/fixtures/cases/files, where bytes may be others: [from, how many, what stands there instead] */
+  files?: Record<string, unknown[] | string | { copy: string; splice?: [number, number, string][] }>;
 }
 
 const readCase = (file: string): Omit<Case, 'name'> => JSON.parse(fs.readFileSync(file, 'utf8')) as Omit<Case, 'name'>;
@@ -38,6 +38,9 @@ export const readOwnCases = (): Case[] => {
   return fs.readdirSync(folder).sort().map((file) => ({ ...readCase(path.join(folder, file)), name: path.basename(file, '.json') }));
 };
 
+const spliced = (bytes: Buffer, splices: readonly [number, number, string][]): Buffer =>
+  splices.reduce((whole, [at, count, hex]) => Buffer.concat([whole.subarray(0, at), Buffer.from(hex, 'hex'), whole.subarray(at + count)]), bytes);
+
 /** Writes what the case is about into a folder of its own. */
 function writeInputs(folder: string, { made = {}, files = {} }: Case): void {
   for (const [name, model] of Object.entries(made)) buildModel(path.join(folder, name), model);
@@ -46,7 +49,7 @@ function writeInputs(folder: string, { made = {}, files = {} }: Case): void {
     fs.mkdirSync(path.dirname(file), { recursive: true });
     if (Array.isArray(content)) writeLines(file, content);
     else if (typeof content === 'string') fs.writeFileSync(file, content);
-    else fs.copyFileSync(path.join(OWN_CASES, 'files', content.copy), file);
+    else fs.writeFileSync(file, spliced(fs.readFileSync(path.join(OWN_CASES, 'files', content.copy)), content.splice ?? []));
   }
 }
 
