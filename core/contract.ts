@@ -138,7 +138,7 @@ export interface ProjectSettings {
   currentPolicyId: number | null;
   rewardModelId: number | null;
 }
-export interface ProjectSummary { folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels }
+export interface ProjectSummary { /** tells it from every other project, its own copies included; the same again after the service was started anew */ id: string; folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels }
 /** A model that acts where none is named: who chose it and why ("because …"). `proposal`: a newer one, which a person may take. */
 export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string } | null }
 export interface CurrentModels { policy: Current; reward: Current }
@@ -241,19 +241,23 @@ const sampleFilter = v.strictObject({
 });
 export type SampleFilter = v.InferOutput<typeof sampleFilter>;
 
-const call = <Result>() => <const Shape extends v.ObjectEntries>(shape: Shape) => ({ schema: v.strictObject(shape), result: null as unknown as Result });
+/** `of`: a call of the project is carried out only in the one whose id its request carries; one of the program needs none. */
+const callOf = <Of extends 'project' | 'program'>(of: Of) => <Result>() => <const Shape extends v.ObjectEntries>(shape: Shape) => ({ of, schema: v.strictObject(shape), result: null as unknown as Result });
+const call = callOf('project'), programCall = callOf('program');
 
 export const CALLS = {
-  'app.state': call<AppState>()({}),
-  'app.setPreferences': call<Preferences>()({ changes: v.partial(v.strictObject({ theme: v.picklist(['system', 'light', 'dark']), keys: v.record(short, short), layout: v.picklist(['stack', 'columns']), sidebar: v.boolean(), lastFolder: v.nullable(short), recent: v.pipe(v.array(v.strictObject({ folder: short, name: short, openedAt: v.number() })), v.maxLength(100)) })) }),
-  'app.diagnostics': call<{ text: string }>()({}),
-  'files.list': call<{ folder: string; parent: string | null; entries: FileEntry[] }>()({ folder: v.nullable(short) }),
+  'app.state': programCall<AppState>()({}),
+  'app.setPreferences': programCall<Preferences>()({ changes: v.partial(v.strictObject({ theme: v.picklist(['system', 'light', 'dark']), keys: v.record(short, short), layout: v.picklist(['stack', 'columns']), sidebar: v.boolean(), lastFolder: v.nullable(short), recent: v.pipe(v.array(v.strictObject({ folder: short, name: short, openedAt: v.number() })), v.maxLength(100)) })) }),
+  'app.diagnostics': programCall<{ text: string }>()({}),
+  'files.list': programCall<{ folder: string; parent: string | null; entries: FileEntry[] }>()({ folder: v.nullable(short) }),
   /** Opens a folder (that of a file) in the system's file manager; only what lies in the project or was exported by this service. */
-  'files.reveal': call<Record<string, never>>()({ path: short }),
+  'files.reveal': programCall<Record<string, never>>()({ path: short }),
 
-  'project.open': call<AppState>()({ folder: short }),
-  'project.create': call<AppState>()({ folder: short, demo: v.boolean() }),
+  'project.open': programCall<AppState>()({ folder: short }),
+  'project.create': programCall<AppState>()({ folder: short, demo: v.boolean() }),
   'project.close': call<AppState>()({}),
+  /** A window has written what it still had of the project that is about to be closed ('project.leaving'). */
+  'project.left': call<Record<string, never>>()({}),
   'project.check': call<{ problems: string[] }>()({}),
   'project.backup': call<{ file: string }>()({}),
   'project.setSettings': call<ProjectSettings>()({ changes: v.partial(v.strictObject({ labelerId: v.nullable(id), axes: v.array(short), markLabels: v.array(short), askConfidence: v.boolean(), naiveReading: v.boolean(), repeats: v.pipe(v.number(), v.minValue(0), v.maxValue(0.1)), sessionGoal: offset, breakMinutes: offset, currentPolicyId: v.nullable(id), rewardModelId: v.nullable(id) })) }),
@@ -288,7 +292,7 @@ export const CALLS = {
   'prompts.unite': call<{ moved: number; eventIds: number[] }>()({}),
   'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short), format: v.optional(short), modelId: v.optional(id) }),
   'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id) }),
-  'data.formats': call<DataFormat[]>()({}),
+  'data.formats': programCall<DataFormat[]>()({}),
   /** Writes the project's data to a file, whole or not at all; without `labelerIds` and `split` everybody's and everything. */
   'data.export': call<ExportResult>()({ path: short, format: short, options: v.partial(v.strictObject({ pairs: v.picklist(['all', 'best-worst', 'neighbours']), labelerIds: ids, split, repeats: v.boolean(), flagged: v.boolean(), modelId: id, queryLength: places, responseLength: places, responses: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(9)) })) }),
 
@@ -327,16 +331,18 @@ export const CALLS = {
   /** Puts these completions, by prompt, before the labeler: one item a prompt. */
   'samples.request': call<{ items: number }>()({ completionIds: ids, reason: short }),
 
-  'hardware.look': call<Hardware>()({}),
+  'hardware.look': programCall<Hardware>()({}),
   /** Tests a provider now, in a process of its own: up to a minute. */
-  'hardware.test': call<ProviderReport>()({ provider: v.picklist(['cpu', 'cuda', 'webgpu']) }),
-  'hardware.choose': call<Hardware>()({ wanted: v.picklist(['auto', 'cpu', 'cuda', 'cuda:bf16', 'webgpu']) }),
+  'hardware.test': programCall<ProviderReport>()({ provider: v.picklist(['cpu', 'cuda', 'webgpu']) }),
+  'hardware.choose': programCall<Hardware>()({ wanted: v.picklist(['auto', 'cpu', 'cuda', 'cuda:bf16', 'webgpu']) }),
   /** Brings the CUDA files beside the runtime; `path` is a wheel or a folder. It tells its steps as events. */
-  'hardware.setup': call<Hardware>()({ source: v.picklist(['installer', 'wheel', 'folder']), path: v.nullable(short) }),
-  'hardware.libraries': call<Hardware>()({ folders: v.pipe(v.array(short), v.maxLength(100)) }),
+  'hardware.setup': programCall<Hardware>()({ source: v.picklist(['installer', 'wheel', 'folder']), path: v.nullable(short) }),
+  'hardware.libraries': programCall<Hardware>()({ folders: v.pipe(v.array(short), v.maxLength(100)) }),
 } as const;
 
 export type CallName = keyof typeof CALLS;
+export type ProgramCall = { [K in CallName]: (typeof CALLS)[K]['of'] extends 'program' ? K : never }[CallName];
+export type ProjectCall = Exclude<CallName, ProgramCall>;
 export type Arguments<K extends CallName> = v.InferOutput<(typeof CALLS)[K]['schema']>;
 export type Result<K extends CallName> = (typeof CALLS)[K]['result'];
 
@@ -352,9 +358,11 @@ export function checkArguments(name: string, given: unknown): { ok: true; name: 
 // ---- Events and messages
 
 export interface Events {
-  /** something the window may be showing has changed; it asks again for what it shows */
+  /** another project is open, none is, or what is said here of the open one has changed */
   'project.changed': { project: ProjectSummary | null; settings: ProjectSettings | null; labelers: Labeler[] };
   'preferences.changed': { preferences: Preferences };
+  /** it is about to be closed: windows write now what they still have of it, and say 'project.left' */
+  'project.leaving': Record<string, never>;
   'labels.changed': { labelerId: number; itemId: number | null };
   'data.changed': Record<string, never>;
   /** how far an export is, in rankings or rows read of all there are */
@@ -375,10 +383,17 @@ export interface Events {
   'service.restarted': { sentence: string };
 }
 export type EventName = keyof Events;
+/** Whose an event is: what is told of a project is for the windows that show it and for no other. */
+export const EVENT_OF: Readonly<Record<EventName, 'project' | 'program'>> = {
+  'project.changed': 'program', 'preferences.changed': 'program', 'hardware.changed': 'program', 'hardware.meter': 'program', 'hardware.setup': 'program', 'service.restarted': 'program',
+  'project.leaving': 'project', 'labels.changed': 'project', 'data.changed': 'project', 'data.exporting': 'project', 'models.changed': 'project', 'models.exporting': 'project',
+  'run.changed': 'project', 'run.metrics': 'project', 'run.samples': 'project', 'run.log': 'project',
+};
 
-/** Window → service, and its answers; `id` pairs them. The same over WebSocket, process messages and Electron's. */
-export interface Request { id: number; call: string; args: unknown }
+/** Window → service, and its answers; `id` pairs them. `project`: which one whoever asks believes to be open. The same over WebSocket, process messages and Electron's. */
+export interface Request { id: number; call: string; args: unknown; project: string | null }
 /** Host → service: how many windows look on. */
 export interface Watched { windows: number }
 export type Reply = { id: number; result: unknown } | { id: number; fault: Fault };
-export type Notice = { [K in EventName]: { event: K; data: Events[K] } }[EventName];
+/** `project`: whose it is, null where it is of the program. */
+export type Notice = { [K in EventName]: { event: K; data: Events[K]; project: string | null } }[EventName];

@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'bad-graph' // a graph built with the wrong shapes or types (a programming mistake)
   | 'too-long' // a prompt that does not fit the context
   | 'not-finite' // a loss or gradient that is NaN or infinite
+  | 'wrong-project' // a call that is meant for a project that is not the open one
   | 'locked' // another process is writing to the project
   | 'newer-version' // a file written by a later version of the program
   | 'disk' // the disk is full or read-only

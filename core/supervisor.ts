@@ -31,7 +31,7 @@ export interface Supervisor {
 /** Which calls may be asked again after a death in the middle of one: those that change nothing, or end in the same state. */
 const AGAIN: Readonly<Record<CallName, boolean>> = {
   'app.state': true, 'app.setPreferences': true, 'app.diagnostics': true, 'files.list': true, 'files.reveal': false,
-  'project.open': true, 'project.create': false, 'project.close': true, 'project.check': true, 'project.backup': false, 'project.setSettings': true, 'labelers.add': true,
+  'project.open': true, 'project.create': false, 'project.close': true, 'project.left': true, 'project.check': true, 'project.backup': false, 'project.setSettings': true, 'labelers.add': true,
   'desk.item': true, 'desk.draft': false, 'desk.submit': false, 'desk.flag': false, 'desk.progress': true, 'desk.undo': false, 'desk.redo': false,
   'marks.add': false, 'marks.change': false, 'marks.remove': false, 'ratings.set': false, 'guidelines.get': true, 'guidelines.save': false,
   'prompts.page': true, 'prompts.get': true, 'prompts.setSplit': false, 'prompts.divide': false, 'prompts.unite': false, 'prompts.remove': false, 'events.undo': false, 'search.find': true,
@@ -49,7 +49,7 @@ const FIRST_DELAY_MS = 100;
 const CLOSING_MS = 10_000;
 const KEPT_OUTPUT = 2000;
 
-interface Pending { call: string; args: unknown; deaths: number; answer(reply: Reply): void }
+interface Pending { call: string; args: unknown; project: string | null; deaths: number; answer(reply: Reply): void }
 
 /** Starts the service at once; calls made while it is down wait for it. */
 export function superviseService({ node, script, env, onNotice, onExit, log = () => {} }: SupervisorOptions): Supervisor {
@@ -70,7 +70,8 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
   function send(pending: Pending): void {
     const id = ++ids;
     sent.set(id, pending);
-    child!.send({ id, call: pending.call, args: pending.args } satisfies Request, () => {}); // a failure to send is a death, which is told below
+    const { call, args, project } = pending;
+    child!.send({ id, call, args, project } satisfies Request, () => {}); // a failure to send is a death, which is told below
   }
 
   const tellWindows = () => void (child?.connected && child.send({ windows } satisfies Watched, () => {}));
@@ -107,7 +108,7 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
     });
     if (!isRestart) goOn();
     else if (folder === null) again(null);
-    else send({ call: 'project.open', args: { folder }, deaths: 0, answer: again });
+    else send({ call: 'project.open', args: { folder }, project: null, deaths: 0, answer: again });
   }
 
   /** After a death: another one is up, and has (or has not) opened the project. */
@@ -118,7 +119,7 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
     if (problem) folder = null;
     if (!child?.connected) return; // it could not even be started
     goOn();
-    onNotice({ event: 'service.restarted', data: { sentence: `The service stopped and was started again; what was saved is saved.${problem ? ` The project could not be opened again: ${problem}` : ''}` } });
+    onNotice({ event: 'service.restarted', project: null, data: { sentence: `The service stopped and was started again; what was saved is saved.${problem ? ` The project could not be opened again: ${problem}` : ''}` } });
   }
 
   function hear(message: Reply | Notice): void {
@@ -170,8 +171,8 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
       windows = count;
       if (isUp) tellWindows();
     },
-    call: ({ id, call, args }) => new Promise<Reply>((resolve) => {
-      const pending: Pending = { call, args, deaths: 0, answer: (reply) => resolve({ ...reply, id }) };
+    call: ({ id, call, args, project }) => new Promise<Reply>((resolve) => {
+      const pending: Pending = { call, args, project, deaths: 0, answer: (reply) => resolve({ ...reply, id }) };
       if (gaveUp !== null || closing) fail(pending, gaveUp ?? 'Tastemaker is closing.');
       else if (isUp) send(pending);
       else waiting.push(pending);

@@ -10,6 +10,8 @@ const CHOICES = ['Keep running', 'Stop and save', 'Cancel'] as const;
 export interface RunWatch {
   hear(notice: Notice): void;
   going(): RunRow | null;
+  /** of which project it is */
+  project(): string | null;
   /** What to do with a going run when the last window is closed. */
   ask(window: BrowserWindow): Promise<'keep' | 'stop' | 'cancel'>;
   release(): void;
@@ -17,6 +19,7 @@ export interface RunWatch {
 
 export function watchRuns(windows: () => readonly BrowserWindow[]): RunWatch {
   let current: RunRow | null = null;
+  let project: string | null = null;
   let blocker: number | null = null;
   const keepAwake = (wanted: boolean) => {
     if (wanted && blocker === null) blocker = powerSaveBlocker.start('prevent-app-suspension');
@@ -31,7 +34,13 @@ export function watchRuns(windows: () => readonly BrowserWindow[]): RunWatch {
   };
   return {
     hear: (notice) => {
+      if (notice.event === 'project.changed' && current && notice.data.project?.id !== project) {
+        current = null; // it goes on in a project that no window shows
+        keepAwake(false);
+        show();
+      }
       if (notice.event !== 'run.changed') return;
+      project = notice.project;
       const { run } = notice.data;
       const wasGoing = current?.id === run.id;
       if (GOING.includes(run.status)) current = run;
@@ -44,6 +53,7 @@ export function watchRuns(windows: () => readonly BrowserWindow[]): RunWatch {
       show();
     },
     going: () => current,
+    project: () => project,
     ask: async (window) => {
       const { response } = await dialog.showMessageBox(window, {
         type: 'question', buttons: [...CHOICES], defaultId: 0, cancelId: 2, noLink: true,

@@ -49,7 +49,7 @@ export async function startShell(): Promise<void> {
   });
   let service = start();
   /** The shell's own calls have ids of their own, below zero. */
-  const ask = (call: string, args: unknown): Promise<Reply> => service.call({ id: --commands, call, args });
+  const ask = (call: string, args: unknown, project: string | null = null): Promise<Reply> => service.call({ id: --commands, call, args, project });
 
   const open = async (folder: string) => {
     const reply = await ask('project.open', { folder });
@@ -101,7 +101,7 @@ export async function startShell(): Promise<void> {
     const choice = run ? await runs.ask(window) : 'keep';
     if (choice === 'cancel') return;
     if (run && choice === 'stop') {
-      const reply = await ask('runs.stop', { runId: run.id });
+      const reply = await ask('runs.stop', { runId: run.id }, runs.project());
       if ('fault' in reply) return void dialog.showErrorBox('The run could not be stopped.', reply.fault.message);
     }
     quitting = true;

@@ -1,7 +1,7 @@
 // The window's only way to the service: typed calls and events, over Electron's bridge or a WebSocket to the browser host.
 
-import { ref, shallowReadonly } from 'vue';
-import type { Arguments, CallName, EventName, Events, Fault, Notice, Reply, Request, Result } from '#core/contract.ts';
+import { getCurrentScope, onScopeDispose, ref, shallowReadonly } from 'vue';
+import type { Arguments, CallName, EventName, Events, Fault, Notice, ProgramCall, Reply, Request, Result } from '#core/contract.ts';
 import { createSocketLink } from './socket-link.ts';
 
 /** What Electron's preload hands in; in a browser there is none. */
@@ -28,6 +28,11 @@ export class ServiceFault extends Error {
   }
 }
 
+/** Told by the service, or by this window itself of an answer that came when the project had been closed. */
+const OF_ANOTHER = ['wrong-project', 'project-closed'];
+/** What was asked of a project that is not shown any more: nobody waits for it. */
+export const isOfAnother = (error: unknown): boolean => error instanceof ServiceFault && OF_ANOTHER.includes(error.code);
+
 /** Anything thrown, as something FaultNote can show. */
 export function faultOf(error: unknown): Fault {
   if (error instanceof ServiceFault) return { code: error.code, message: error.message, hint: error.hint };
@@ -46,8 +51,32 @@ let link: Link | null = null;
 let lastId = Date.now() * 1000;
 const listeners = new Map<EventName, Set<(data: never) => void>>();
 
+/** The project that this window shows; an object of its own for each opening. */
+let shown: { readonly id: string | null } = { id: null };
+/** To be called with every state that is taken over; what was bound to the project before speaks for it alone. */
+export function showProject(id: string | null): void {
+  if (id !== shown.id) shown = { id };
+}
+
 function hear(notice: Notice): void {
+  if (notice.project !== null && notice.project !== shown.id) return;
+  if (notice.event === 'project.leaving') void leave();
   for (const listener of listeners.get(notice.event) ?? []) (listener as (data: unknown) => void)(notice.data);
+}
+
+const unwritten = new Set<() => Promise<unknown>>();
+/** The project is about to be closed: what is typed and not written goes to it now, while it is there. */
+async function leave(): Promise<void> {
+  const { id } = shown;
+  if (document.activeElement instanceof HTMLElement) document.activeElement.blur(); // fields are saved when they are left
+  await Promise.allSettled([...unwritten].map((write) => write()));
+  await ask('project.left', {}, id).catch(() => undefined);
+}
+
+/** After something may have been missed: hears from the service what is open. */
+async function catchUp(): Promise<void> {
+  const { project, settings, labelers } = await call('app.state', {});
+  hear({ event: 'project.changed', project: null, data: { project, settings, labelers } });
 }
 
 /** Trades the token in the address for a cookie, and takes it out of the address. False where the host refuses it. */
@@ -71,7 +100,10 @@ export async function connect(): Promise<void> {
   const socketLink = createSocketLink({
     url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/socket?client=${client}`,
     hear,
-    changed: (now) => (state.value = now),
+    changed: (now) => {
+      if (now === 'open' && state.value === 'lost') void catchUp().catch(() => undefined);
+      state.value = now;
+    },
     isRefused: async () => [401, 403].includes((await fetch('/session')).status),
     refused: () => (refused.value = true),
   });
@@ -81,19 +113,60 @@ export async function connect(): Promise<void> {
   else refused.value = true;
 }
 
-/** Asks the service; rejects with a ServiceFault. */
-export async function call<K extends CallName>(name: K, args: Arguments<K>): Promise<Result<K>> {
+async function ask<K extends CallName>(name: K, args: Arguments<K>, project: string | null): Promise<Result<K>> {
   if (!link) await connect();
-  const reply = await link!.call({ id: ++lastId, call: name, args: JSON.parse(JSON.stringify(args)) });
+  const reply = await link!.call({ id: ++lastId, call: name, args: JSON.parse(JSON.stringify(args)), project });
   if ('fault' in reply) throw new ServiceFault(reply.fault);
   return reply.result as Result<K>;
 }
 
-/** Listens to an event of the service until the returned function is called. */
+/** Asks the service something that is of no project; rejects with a ServiceFault. */
+export const call = <K extends ProgramCall>(name: K, args: Arguments<K>): Promise<Result<K>> => ask(name, args, null);
+
+/** Listens to an event of the service until the returned function is called, or whatever is being set up now ends. */
 export function on<E extends EventName>(event: E, listener: (data: Events[E]) => void): () => void {
   const set = listeners.get(event) ?? new Set();
   listeners.set(event, set.add(listener as (data: never) => void));
-  return () => void set.delete(listener as (data: never) => void);
+  const off = () => void set.delete(listener as (data: never) => void);
+  if (getCurrentScope()) onScopeDispose(off);
+  return off;
+}
+
+export interface ProjectService {
+  /** the id of the project, null where none is open */
+  project: string | null;
+  /** Asks the service in this project; rejects with a ServiceFault, also where the project has been closed meanwhile. */
+  call<K extends CallName>(name: K, args: Arguments<K>): Promise<Result<K>>;
+  /** Hears what is told of this project, and of the program as long as this project is shown. */
+  on<E extends EventName>(event: E, listener: (data: Events[E]) => void): () => void;
+  /** `write` is called before the project is closed, and waited for. */
+  beforeClosing(write: () => Promise<unknown>): void;
+}
+
+/**
+ * What stores and components speak through, asked for when they are set up: bound to the project that is shown then, so
+ * that whatever they do late (after an answer, a timer, an upload) is meant for that project and for no other.
+ */
+export function useProjectService(): ProjectService {
+  const opened = shown;
+  return {
+    project: opened.id,
+    async call(name, args) {
+      try {
+        const result = await ask(name, args, opened.id);
+        if (opened === shown) return result;
+      } catch (error) {
+        if (opened === shown && isOfAnother(error)) void catchUp().catch(() => undefined);
+        if (opened === shown || isOfAnother(error)) throw error;
+      }
+      throw new ServiceFault({ code: 'project-closed', message: 'The project was closed meanwhile.', hint: '' });
+    },
+    on: (event, listener) => on(event, (data) => opened === shown && listener(data)),
+    beforeClosing(write) {
+      unwritten.add(write);
+      if (getCurrentScope()) onScopeDispose(() => unwritten.delete(write));
+    },
+  };
 }
 
 /** Menu items of the desktop shell; nothing in a browser. */

@@ -14,6 +14,8 @@ interface ActionEntry {
   also?: string;
   /** stays alive while a text field has the focus */
   inText?: true;
+  /** what it changes, as a sentence: the palette says it, and finds the action by whole words alone */
+  changes?: string;
   /** works while a dialog is open */
   inDialog?: true;
   /** holding the key down goes on */
@@ -39,26 +41,26 @@ export const ACTIONS = table({
   'project.new': { title: 'New project…', scope: 'everywhere', key: '' },
   'project.open': { title: 'Open a project…', scope: 'everywhere', key: '$mod+o', inText: true },
   'project.demo': { title: 'Open the demo: Tiny TL;DR', scope: 'everywhere', key: '' },
-  'project.close': { title: 'Close the project', scope: 'everywhere', key: '' },
+  'project.close': { title: 'Close the project', scope: 'everywhere', key: '', changes: 'Closes it in every window; its runs go on.' },
   diagnostics: { title: 'Copy diagnostics', scope: 'everywhere', key: '' },
   theme: { title: 'Switch between light and dark', scope: 'everywhere', key: '' },
 
-  'desk.undo': { title: 'Undo the last labelling step', scope: 'everywhere', key: '$mod+z', repeats: true },
-  'desk.redo': { title: 'Redo', scope: 'everywhere', key: '$mod+Shift+z', repeats: true },
+  'desk.undo': { title: 'Undo the last labelling step', scope: 'everywhere', key: '$mod+z', changes: 'Takes back the newest ranking, note, mark or flag of the labeler.', repeats: true },
+  'desk.redo': { title: 'Redo', scope: 'everywhere', key: '$mod+Shift+z', changes: 'Does again what was undone last.', repeats: true },
   'desk.rank': { title: 'Put the focused answer at that rank (same number = tie)', scope: 'label', key: '1–9', fixed: true },
-  'desk.clear': { title: 'Take the focused answer out of the ranking', scope: 'label', key: '0', also: 'Backspace' },
+  'desk.clear': { title: 'Take the focused answer out of the ranking', scope: 'label', key: '0', changes: 'The focused answer loses its rank.', also: 'Backspace' },
   'desk.focusNext': { title: 'Next answer', scope: 'label', key: 'ArrowDown', also: 'j', repeats: true },
   'desk.focusPrevious': { title: 'Previous answer', scope: 'label', key: 'ArrowUp', also: 'k', repeats: true },
-  'desk.moveUp': { title: 'Move the answer up the ranking', scope: 'label', key: 'Alt+ArrowUp', repeats: true },
-  'desk.moveDown': { title: 'Move the answer down the ranking', scope: 'label', key: 'Alt+ArrowDown', repeats: true },
-  'desk.tie': { title: 'Tie with the answer above', scope: 'label', key: '=' },
-  'desk.submit': { title: 'Submit and go to the next item', scope: 'label', key: 'Enter' },
-  'desk.submitFromText': { title: 'Submit, also from a text box', scope: 'label', key: '$mod+Enter', inText: true },
-  'desk.none': { title: 'None is acceptable', scope: 'label', key: 'x' },
-  'desk.skip': { title: 'Skip', scope: 'label', key: 's' },
+  'desk.moveUp': { title: 'Move the answer up the ranking', scope: 'label', key: 'Alt+ArrowUp', changes: 'The focused answer gets the rank above its own.', repeats: true },
+  'desk.moveDown': { title: 'Move the answer down the ranking', scope: 'label', key: 'Alt+ArrowDown', changes: 'The focused answer gets the rank below its own.', repeats: true },
+  'desk.tie': { title: 'Tie with the answer above', scope: 'label', key: '=', changes: 'The focused answer gets the rank of the one above.' },
+  'desk.submit': { title: 'Submit and go to the next item', scope: 'label', key: 'Enter', changes: 'Saves the ranking and shows the next item.' },
+  'desk.submitFromText': { title: 'Submit, also from a text box', scope: 'label', key: '$mod+Enter', changes: 'Saves the ranking and shows the next item.', inText: true },
+  'desk.none': { title: 'None is acceptable', scope: 'label', key: 'x', changes: 'Saves that no answer is acceptable and shows the next item.' },
+  'desk.skip': { title: 'Skip', scope: 'label', key: 's', changes: 'Saves that the item was skipped and shows the next one.' },
   'desk.previousItem': { title: 'Previous item (the draft stays)', scope: 'label', key: 'ArrowLeft', repeats: true },
   'desk.nextItem': { title: 'Next item (the draft stays)', scope: 'label', key: 'ArrowRight', repeats: true },
-  'desk.flag': { title: 'Flag the item', scope: 'label', key: 'f' },
+  'desk.flag': { title: 'Flag the item', scope: 'label', key: 'f', changes: 'Flags the item on the desk, or takes its flag off.' },
   'desk.note': { title: 'Write a note', scope: 'label', key: 'n' },
   'desk.guidelines': { title: 'Guidelines', scope: 'label', key: 'g' },
   'desk.confidence': { title: 'Confidence: then 1–9', scope: 'label', key: 'c' },
@@ -68,20 +70,20 @@ export const ACTIONS = table({
   'data.search': { title: 'Search', scope: 'data', key: '/', also: '$mod+f' },
   'data.import': { title: 'Import…', scope: 'data', key: 'i' },
   'data.export': { title: 'Export…', scope: 'data', key: 'e' },
-  'data.remove': { title: 'Remove what is selected', scope: 'data', key: 'Delete' },
+  'data.remove': { title: 'Remove what is selected', scope: 'data', key: 'Delete', changes: 'Deletes the selected prompts with their completions and rankings; it can be undone.' },
 
   'models.add': { title: 'Add a model…', scope: 'models', key: 'a' },
   'models.try': { title: 'Try the model on a prompt', scope: 'models', key: 't' },
 
-  'train.start': { title: 'Start the run', scope: 'train', key: '$mod+Enter', inText: true },
-  'run.pause': { title: 'Pause the run, or go on', scope: 'train', key: 'p' },
-  'run.stop': { title: 'Stop the run and save', scope: 'train', key: '' },
+  'train.start': { title: 'Start the run', scope: 'train', key: '$mod+Enter', changes: 'Starts the recipe that is next, with the settings on its card.', inText: true },
+  'run.pause': { title: 'Pause the run, or go on', scope: 'train', key: 'p', changes: 'The run on this page rests at its next border, or goes on.' },
+  'run.stop': { title: 'Stop the run and save', scope: 'train', key: '', changes: 'The run on this page saves what it has learned and ends.' },
   'run.log': { title: 'Show the log', scope: 'train', key: 'l' },
 
   'inspect.search': { title: 'Search samples', scope: 'inspect', key: '/', also: '$mod+f' },
   'inspect.next': { title: 'Next sample', scope: 'inspect', key: 'ArrowDown', also: 'j', repeats: true },
   'inspect.previous': { title: 'Previous sample', scope: 'inspect', key: 'ArrowUp', also: 'k', repeats: true },
-  'inspect.flag': { title: 'Flag the sample', scope: 'inspect', key: 'f' },
+  'inspect.flag': { title: 'Flag the sample', scope: 'inspect', key: 'f', changes: 'Flags the sample at the cursor, or takes its flag off.' },
   'inspect.request': { title: 'Ask for a ranking of the selected samples', scope: 'inspect', key: 'r' },
   'inspect.tokens': { title: 'Show the tokens', scope: 'inspect', key: 't' },
 });

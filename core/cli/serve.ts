@@ -63,7 +63,7 @@ export const serveCommand = defineCommand({
 
 /** The project that was asked for (a failure ends the command), else the last one or the demo (a failure is told, and Home shows). */
 async function openFirst(service: Supervisor, { project, demo }: { project: string | null; demo: boolean }): Promise<void> {
-  const ask = (call: string, args: unknown) => service.call({ id: 0, call, args });
+  const ask = (call: string, args: unknown) => service.call({ id: 0, call, args, project: null });
   if (project !== null) return void resultOf(await ask('project.open', { folder: path.resolve(project) }));
   const { preferences } = resultOf<AppState>(await ask('app.state', {}));
   const last = preferences.recent[0]?.folder;
@@ -103,7 +103,11 @@ function untilAsked(): Promise<void> {
 }
 
 async function tellOfRuns(service: Supervisor): Promise<void> {
-  const reply = await Promise.race([service.call({ id: 0, call: 'runs.list', args: {} }), new Promise<null>((resolve) => setTimeout(() => resolve(null), PATIENCE_MS).unref())]);
+  const listed = async (): Promise<Reply> => {
+    const { project } = resultOf<AppState>(await service.call({ id: 0, call: 'app.state', args: {}, project: null }));
+    return service.call({ id: 0, call: 'runs.list', args: {}, project: project?.id ?? null });
+  };
+  const reply = await Promise.race([listed().catch(() => null), new Promise<null>((resolve) => setTimeout(() => resolve(null), PATIENCE_MS).unref())]);
   if (!reply || 'fault' in reply) return; // no project is open
   const going = (reply.result as RunRow[]).filter(({ status }) => GOING.includes(status));
   const [queued, running] = [going.filter(({ status }) => status === 'queued'), going.filter(({ status }) => status !== 'queued')];

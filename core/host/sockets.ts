@@ -112,6 +112,6 @@ function readRequest(text: string): Request | 'not-json' | 'not-a-call' {
     return 'not-json';
   }
   if (typeof found !== 'object' || found === null) return 'not-a-call';
-  const { id, call, args } = found as Record<string, unknown>;
-  return Number.isSafeInteger(id) && (id as number) >= 0 && typeof call === 'string' ? { id: id as number, call, args } : 'not-a-call';
+  const { id, call, args, project } = found as Record<string, unknown>;
+  return Number.isSafeInteger(id) && (id as number) >= 0 && typeof call === 'string' ? { id: id as number, call, args, project: typeof project === 'string' ? project : null } : 'not-a-call';
 }

@@ -17,7 +17,7 @@ const log = openLog(path.join(logFolder(home), 'service.log'));
 const send = (message: Reply | Notice): void => {
   if (process.connected) process.send!(message, undefined, {}, () => {}); // whoever left does not need it
 };
-const service = createService({ home, emit: (event, data) => send({ event, data } as Notice) });
+const service = createService({ home, emit: (event, data, project) => send({ event, data, project } as Notice) });
 
 let ending = false;
 async function end(): Promise<void> {

@@ -18,9 +18,9 @@ import { openForWriting, projectFolderOf } from './session.ts';
 export function createProjectHandlers(services: Services) {
   const { session, preferences } = services;
   const opened = () => {
-    const { folder, name } = session.current()!.project;
+    const project = session.current()?.project; // null where another window has closed it already
     try {
-      preferences.remember({ folder, name, openedAt: Date.now() });
+      if (project) preferences.remember({ folder: project.folder, name: project.name, openedAt: Date.now() });
     } catch {
       // that the list of recent projects cannot be written is no reason not to open one
     }
@@ -34,7 +34,7 @@ export function createProjectHandlers(services: Services) {
         return current?.folder === wanted ? current : openForWriting(wanted);
       }, (found) => {
         someoneLabels(found.project);
-        for (const run of found.runs.list()) followDemo(found, run, context.emit); // it may have ended while nobody watched
+        for (const run of found.runs.list()) followDemo(found, run, () => {}); // it may have ended while nobody watched; windows read all of it anew
       });
       const state = opened(), { project } = session.current()!;
       context.emit('preferences.changed', { preferences: state.preferences });
@@ -55,6 +55,10 @@ export function createProjectHandlers(services: Services) {
     'project.close': async () => {
       await session.close();
       return appState(services);
+    },
+    'project.left': () => {
+      session.left();
+      return {};
     },
     'project.check': async ({ project }) => runAside('check', project.folder),
     'project.backup': async ({ project }) => runAside('backup', project.folder),

@@ -3,6 +3,7 @@
 import type { Labeler, ProjectSettings, ProjectSummary, Split } from '#core/contract.ts';
 import { countComparisons, countTeaching } from '#core/store/comparison-count.ts';
 import { listLabelers } from '#core/store/labelers.ts';
+import { projectId } from '#core/store/project-id.ts';
 import { countStraddling, isStraddlingNotice } from '#core/store/straddling.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
@@ -24,7 +25,7 @@ export function projectSummary(project: Project): ProjectSummary {
   const teaching = countTeaching(project);
   const first = query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get();
   return {
-    folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
+    id: projectId(project), folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
     completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs'),
     isDemo: first?.source === 'demo', current: currentModels(project), notices: [...project.notices],
     straddling: project.notices.some(isStraddlingNotice) ? countStraddling(project) : 0, // nothing that is written makes any

@@ -1,14 +1,14 @@
-// The service: checks the arguments of every call at this one place, answers it, and turns what goes wrong into a fault.
+// The service: checks arguments and project of every call at this one place, answers it, and turns what goes wrong into a fault.
 
 import path from 'node:path';
-import { checkArguments } from '#core/contract.ts';
-import type { EventName, Events, Fault, Preferences, Reply, Request } from '#core/contract.ts';
+import { CALLS, checkArguments, EVENT_OF } from '#core/contract.ts';
+import type { EventName, Fault, Preferences, Reply, Request } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { asFileError } from '#core/formats/file-access.ts';
 import { logFolder } from './app.ts';
 import { createCallTable } from './call-table.ts';
 import { followDemo } from './demo.ts';
-import type { Context, Emit } from './handlers.ts';
+import type { Context, Emit, Reach } from './handlers.ts';
 import { createHardware } from '#core/service/hardware/hardware.ts';
 import { openLog } from './log.ts';
 import { openPreferences } from './preferences.ts';
@@ -30,23 +30,35 @@ const COUNTED: ReadonlySet<EventName> = new Set(['labels.changed', 'data.changed
 const COUNT_MS = 500;
 
 /** `home` holds preferences.json and logs/; `reach` reaches every window. */
-export function createService({ emit: reach, home }: { emit: Emit; home: string }): Service {
+export function createService({ emit: reach, home }: { emit: Reach; home: string }): Service {
   const log = openLog(path.join(logFolder(home), 'service.log'));
   const preferences = openPreferences(home);
   for (const notice of preferences.notices) log(notice);
+  const emit: Emit = (event, data) => reach(event, data, null);
+  let windows = 0;
   const hardware = createHardware({ home, preferences, emit });
-  const session = createSession(emit, hardware.environment, (opened, event, data) => {
-    if (event === 'run.changed') soon(() => followDemo(opened, (data as { run: Parameters<typeof followDemo>[1] }).run, emit));
+  const session = createSession({
+    emit: reach, environment: hardware.environment, windows: () => windows,
+    hear: (opened, event, data) => {
+      if (COUNTED.has(event)) countSoon();
+      if (event === 'run.changed') soon(() => followDemo(opened, (data as { run: Parameters<typeof followDemo>[1] }).run, emitOf(opened)));
+    },
   });
   let counting: NodeJS.Timeout | null = null;
-  function emit<K extends EventName>(event: K, data: Events[K]): void {
-    reach(event, data);
-    if (COUNTED.has(event)) counting ??= setTimeout(() => {
+  function countSoon(): void {
+    counting ??= setTimeout(() => {
       counting = null;
       const opened = session.current();
-      if (opened) reach('project.changed', projectChanged(opened.project));
+      if (opened) emit('project.changed', projectChanged(opened.project));
     }, COUNT_MS);
   }
+  /** What a call tells: with its project's id, and nothing of a project that has been closed while it was at work. */
+  const emitOf = (opened: OpenProject | null): Emit => (event, data) => {
+    const ofProject = EVENT_OF[event] === 'project';
+    if ((ofProject || event === 'project.changed') && session.current() !== opened) return;
+    if (COUNTED.has(event)) countSoon();
+    reach(event, data, ofProject ? opened!.id : null);
+  };
   const table = createCallTable({ session, preferences, home, hardware });
 
   /** After the event that caused it has been told; a failure is logged, for nobody waits for it. */
@@ -61,7 +73,7 @@ export function createService({ emit: reach, home }: { emit: Emit; home: string 
   }
 
   const contextOf = (opened: OpenProject | null): Context => ({
-    emit, home,
+    emit: emitOf(opened), home,
     get project() {
       return need(opened).project;
     },
@@ -78,11 +90,14 @@ export function createService({ emit: reach, home }: { emit: Emit; home: string 
     },
   });
 
-  async function handle({ id, call, args }: Request): Promise<Reply> {
+  async function handle({ id, call, args, project = null }: Request): Promise<Reply> {
     const checked = checkArguments(call, args);
     if (!checked.ok) return { id, fault: { code: 'bad-argument', message: checked.problem, hint: 'This is a mistake of the program that asked.' } };
+    const isOfProject = CALLS[checked.name].of === 'project';
+    if (isOfProject && (session.current()?.id ?? null) !== project) await session.settled(); // whoever is refused has been told before what is open now
     const opened = session.current();
-    const isOfProject = !/^(app|files|hardware|project)\.(?!check|backup|setSettings)/.test(call);
+    const refusal = isOfProject ? refusalOf(opened, project) : null;
+    if (refusal) return { id, fault: { code: refusal.code, message: refusal.message, hint: refusal.hint } };
     try {
       const handler = table[checked.name] as (context: Context, given: unknown) => unknown;
       const result = handler(contextOf(opened), checked.args);
@@ -106,12 +121,23 @@ export function createService({ emit: reach, home }: { emit: Emit; home: string 
 
   return {
     handle,
-    watched: hardware.watched,
+    watched: (count) => {
+      windows = count;
+      hardware.watched(count);
+    },
     close: async () => {
       clearTimeout(counting ?? undefined);
-      await Promise.all([session.close(), hardware.close()]);
+      await Promise.all([session.close({ atOnce: true }), hardware.close()]);
     },
   };
+}
+
+/** Why a call that is meant for the project of this id is not carried out now; null where it is. */
+function refusalOf(opened: OpenProject | null, meant: string | null): TastemakerError | null {
+  if ((opened?.id ?? null) === meant) return null; // also that none is open: a handler that needs one says so
+  const now = opened ? `"${opened.project.name}" is open now` : 'No project is open any more';
+  const why = !opened ? 'this was meant for one that was' : meant ? 'this was meant for another project' : 'this does not say that it is meant for it';
+  return new TastemakerError('wrong-project', `${now}, and ${why}: nothing was changed.`, 'Open the project that it was meant for, and do it again there.');
 }
 
 function need(opened: OpenProject | null): OpenProject {

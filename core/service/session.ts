@@ -1,18 +1,24 @@
 // The one project that is open: opened, exchanged and closed one after the other, with its queue of runs.
 
 import path from 'node:path';
+import { EVENT_OF } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { openProject } from '#core/store/database.ts';
+import { projectId } from '#core/store/project-id.ts';
 import type { Project } from '#core/store/project.ts';
-import type { Emit } from './handlers.ts';
+import type { Emit, Reach } from './handlers.ts';
 import { projectChanged } from './project-summary.ts';
 import { createRunQueue } from '#core/service/runs/queue.ts';
 import type { QueueOptions, RunQueue } from '#core/service/runs/queue.ts';
 
 /** How long closing waits for calls that are still at work in the project. */
 const PATIENCE_MS = 5000;
+/** How long closing waits for windows to write what they still have. */
+const LEAVING_MS = 500;
 
 export interface OpenProject {
+  /** see project-id.ts */
+  id: string;
   project: Project;
   runs: RunQueue;
   /** calls at work in it; closing waits for them */
@@ -21,9 +27,14 @@ export interface OpenProject {
 
 export interface Session {
   current(): OpenProject | null;
+  /** Resolves when what is being opened or closed now has been. */
+  settled(): Promise<void>;
+  /** A window has nothing more to write into the project that is being closed. */
+  left(): void;
   /** Opens a project in place of the one that is open, which stays open where this fails. `prepare` is what has to be done before anybody else sees it. */
   open(find: () => Project | Promise<Project>, prepare?: (opened: OpenProject) => void | Promise<void>): Promise<void>;
-  close(): Promise<void>;
+  /** `atOnce`: without waiting for windows, which are gone when the program ends. */
+  close(how?: { atOnce?: boolean }): Promise<void>;
 }
 
 /** The project folder a path means: the folder itself, or a file in it such as project.db. */
@@ -33,15 +44,39 @@ export const openForWriting = (folder: string): Project => openProject(folder, {
 
 export const noProject = (): TastemakerError => new TastemakerError('bad-argument', 'No project is open.', 'Open a project, or make a new one, on the Home screen.');
 
-/** `environment` is that of processes that compute; `hear` is told every event of the open project before the windows are. */
-export function createSession(emit: Emit, environment: NonNullable<QueueOptions['environment']>, hear: (opened: OpenProject, ...event: Parameters<Emit>) => void): Session {
+export interface SessionOptions {
+  /** reaches every window; `project` is whose event it is */
+  emit: Reach;
+  /** how many windows look on */
+  windows(): number;
+  /** that of processes that compute */
+  environment: NonNullable<QueueOptions['environment']>;
+  /** is told every event of the open project before the windows are */
+  hear(opened: OpenProject, ...event: Parameters<Emit>): void;
+}
+
+export function createSession({ emit, windows, environment, hear }: SessionOptions): Session {
   let current: OpenProject | null = null;
   let turn: Promise<unknown> = Promise.resolve();
+  let leaving: { windows: number; done(): void } | null = null;
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const done = turn.then(work);
     turn = done.catch(() => {});
     return done;
   };
+
+  const tellChanged = (project: Project | null) => emit('project.changed', project ? projectChanged(project) : { project: null, settings: null, labelers: [] }, null);
+
+  /** What was typed last in any window belongs to this project, not to the next: they write it now. */
+  async function letWindowsLeave(): Promise<void> {
+    if (!current || windows() === 0) return;
+    await new Promise<void>((done) => {
+      leaving = { windows: windows(), done };
+      setTimeout(done, LEAVING_MS);
+      emit('project.leaving', {}, current!.id);
+    });
+    leaving = null;
+  }
 
   async function closeCurrent(): Promise<void> {
     const old = current;
@@ -57,18 +92,24 @@ export function createSession(emit: Emit, environment: NonNullable<QueueOptions[
 
   return {
     current: () => current,
+    settled: async () => void (await turn),
+    left: () => {
+      if (leaving && --leaving.windows <= 0) leaving.done();
+    },
     open: (find, prepare) => inTurn(async () => {
       const project = await find();
       if (project === current?.project) return;
+      await letWindowsLeave();
       await closeCurrent();
       let runs: RunQueue | null = null;
       try {
+        const id = projectId(project);
         const opened: OpenProject = {
-          project, working: new Set(),
+          id, project, working: new Set(),
           runs: (runs = createRunQueue(project, (event, data) => {
             if (current?.project !== project) return; // closed meanwhile
             hear(current, event, data);
-            emit(event, data);
+            emit(event, data, EVENT_OF[event] === 'project' ? id : null);
           }, { environment })),
         };
         await prepare?.(opened);
@@ -76,15 +117,16 @@ export function createSession(emit: Emit, environment: NonNullable<QueueOptions[
       } catch (error) {
         await runs?.close();
         project.close();
-        emit('project.changed', { project: null, settings: null, labelers: [] });
+        tellChanged(null);
         throw error;
       }
-      emit('project.changed', projectChanged(project));
+      tellChanged(project);
     }),
-    close: () => inTurn(async () => {
+    close: ({ atOnce = false } = {}) => inTurn(async () => {
       if (!current) return;
+      if (!atOnce) await letWindowsLeave();
       await closeCurrent();
-      emit('project.changed', { project: null, settings: null, labelers: [] });
+      tellChanged(null);
     }),
   };
 }

@@ -3,9 +3,9 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
 import type { AppState, Arguments, Device, Labeler, Preferences, ProjectSettings, ProjectSummary } from '#core/contract.ts';
-import { call, on } from '#renderer/api.ts';
+import { call, on, showProject } from '#renderer/api.ts';
+import { forgetProject } from './project-store.ts';
 
-type SettingsChanges = Arguments<'project.setSettings'>['changes'];
 type PreferenceChanges = Arguments<'app.setPreferences'>['changes'];
 
 export const useApp = defineStore('app', () => {
@@ -20,18 +20,24 @@ export const useApp = defineStore('app', () => {
   /** who labels at this machine: the one chosen in the settings, else the first person */
   const labeler = computed<Labeler | null>(() => labelers.value.find(({ id }) => id === settings.value?.labelerId) ?? people.value[0] ?? null);
 
+  /** The one place where another project comes in: whatever was of the one before ends first. */
+  function show(next: AppState): void {
+    const id = next.project?.id ?? null;
+    if (id !== (project.value?.id ?? null)) forgetProject();
+    showProject(id);
+    state.value = next;
+  }
   function take(changes: Partial<AppState>): void {
-    if (state.value) state.value = { ...state.value, ...changes };
+    if (state.value) show({ ...state.value, ...changes });
   }
   on('project.changed', (data) => take(data));
   on('preferences.changed', (data) => take(data));
   on('hardware.changed', (data) => take(data));
-  on('service.restarted', () => void load());
 
   async function whole(answer: Promise<AppState>): Promise<void> {
     loading.value = true;
     try {
-      state.value = await answer;
+      show(await answer);
     } finally {
       loading.value = false;
     }
@@ -39,11 +45,7 @@ export const useApp = defineStore('app', () => {
   const load = (): Promise<void> => whole(call('app.state', {}));
   const openProject = (folder: string): Promise<void> => whole(call('project.open', { folder }));
   const createProject = (folder: string, demo = false): Promise<void> => whole(call('project.create', { folder, demo }));
-  const closeProject = (): Promise<void> => whole(call('project.close', {}));
 
-  async function setSettings(changes: SettingsChanges): Promise<void> {
-    take({ settings: await call('project.setSettings', { changes }) });
-  }
   /** Shown at once; put right by the answer. */
   async function setPreferences(changes: PreferenceChanges): Promise<void> {
     const before = preferences.value;
@@ -55,12 +57,6 @@ export const useApp = defineStore('app', () => {
       throw error;
     }
   }
-  async function addLabeler(name: string): Promise<Labeler> {
-    const added = await call('labelers.add', { name });
-    if (!labelers.value.some(({ id }) => id === added.id)) take({ labelers: [...labelers.value, added] });
-    await setSettings({ labelerId: added.id });
-    return added;
-  }
 
-  return { state, loading, project, settings, labelers, people, labeler, preferences, device, load, openProject, createProject, closeProject, setSettings, setPreferences, addLabeler };
+  return { state, loading, project, settings, labelers, people, labeler, preferences, device, load, openProject, createProject, setPreferences };
 });

@@ -3,16 +3,16 @@
 // What is entered shows at once and is written at once, each change a transaction of its own, one after another (the write
 // line). The next item is fetched while this one is worked on, so that Enter has it ready.
 
-import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
 import type { Arguments, DeskItem, DeskProgress, Fault, Mark, QueueName } from '#core/contract.ts';
-import { call, faultOf, on } from '#renderer/api.ts';
+import { faultOf, isOfAnother, useProjectService } from '#renderer/api.ts';
 import { keepPlace, takePlace } from '#renderer/components/desk/place-kept.ts';
 import { clearRank, dense, fromScale, inWords, isDense, letter, type Ranks, rowsOf, setRank, unranked } from '#renderer/components/desk/ranking.ts';
 import { type Sheet, sheetOf } from '#renderer/components/desk/sheet.ts';
 import { createWorkTime } from '#renderer/components/desk/work-time.ts';
 import { createWriteLine, type LineState } from '#renderer/components/desk/write-line.ts';
 import { useApp } from './app.ts';
+import { defineProjectStore } from './project-store.ts';
 import { useToasts } from './toasts.ts';
 
 type Changes = Arguments<'desk.draft'>['changes'];
@@ -22,7 +22,8 @@ const QUEUE_KEY = 'tastemaker.desk.queue';
 const LOOK_AGAIN_MS = 200;
 const QUEUE_NAMES: readonly QueueName[] = ['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees', 'flagged', 'requested'];
 
-export const useDesk = defineStore('desk', () => {
+export const useDesk = defineProjectStore('desk', () => {
+  const { project, call, on, beforeClosing } = useProjectService();
   const app = useApp();
   const toasts = useToasts();
 
@@ -75,10 +76,17 @@ export const useDesk = defineStore('desk', () => {
 
   const line = createWriteLine((state) => {
     saved.value = state;
+    if (state.kind === 'failed' && isOfAnother(state.error)) return tellUnsaved();
     if (state.kind === 'failed') backToFailed(state.error);
     if (state.kind === 'saved') left = [];
     if (state.kind === 'saved') lookAgain();
   });
+
+  beforeClosing(() => line.settled());
+  /** The project was closed, by another window or the menu, between a key press and its write. */
+  function tellUnsaved(): void {
+    useToasts().show({ sentence: 'What was entered last at the desk is not saved: its project had been closed.', hint: 'Open that project again and enter it there.', tone: 'bad' });
+  }
 
   /** Puts a write of the item at hand into the line. */
   function write(make: () => Promise<{ at: number }>, key?: string): void {
@@ -210,7 +218,7 @@ export const useDesk = defineStore('desk', () => {
   function show(next: DeskItem | null): void {
     if (next) {
       work.restart(next.draft.durationMs);
-      keepPlace(app.project?.folder, labelerId.value, next.itemId);
+      keepPlace(project, labelerId.value, next.itemId);
       lay(sheetOf(next));
       prepare();
     } else {
@@ -354,11 +362,11 @@ export const useDesk = defineStore('desk', () => {
   }
   /** Back at the desk: what lay on it still does. */
   async function resume(): Promise<void> {
-    if (!item.value) return load(takePlace(app.project?.folder, labelerId.value));
+    if (!item.value) return load(takePlace(project, labelerId.value));
     prepare();
     lookAgain();
   }
-  /** Another labeler or project: nothing of this one is shown. */
+  /** Another labeler: nothing of this one is shown. */
   function forget(): void {
     turn++;
     item.value = progress.value = prepared = null;

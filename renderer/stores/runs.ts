@@ -1,11 +1,11 @@
 // All runs and what is shown of the open ones, kept by calls and events alone, so that a reload finds everything again.
 
-import { defineStore } from 'pinia';
 import { computed, markRaw, ref, shallowReactive, shallowRef, watch } from 'vue';
 import type { Arguments, MetricMeaning, MetricPoint, RecipeCard, RunRow } from '#core/contract.ts';
-import { call, connection, on } from '#renderer/api.ts';
+import { connection, useProjectService } from '#renderer/api.ts';
 import { appendRows, cutCurves, emptyCurves } from '#renderer/components/charts/curves.ts';
 import type { Curves } from '#renderer/components/charts/curves.ts';
+import { defineProjectStore } from './project-store.ts';
 import { useToasts } from './toasts.ts';
 
 /** A run whose numbers are on the screen. `tick` rises at most four times a second, when there is something to draw. */
@@ -17,7 +17,8 @@ const redrawMs = ({ curves }: OpenRun): number => Math.min(2000, Math.max(250, c
 /** not over yet: these change by themselves */
 export const LIVING: readonly RunRow['status'][] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
 
-export const useRuns = defineStore('runs', () => {
+export const useRuns = defineProjectStore('runs', () => {
+  const { call, on } = useProjectService(), toasts = useToasts();
   const runs = shallowRef<RunRow[]>([]);
   const loaded = ref(false);
   const recipes = shallowRef<RecipeCard[]>([]);
@@ -47,7 +48,7 @@ export const useRuns = defineStore('runs', () => {
     try {
       take(await call(`runs.${action}`, { runId }));
     } catch (error) {
-      useToasts().fault(error);
+      toasts.fault(error);
     }
   };
 
@@ -92,7 +93,7 @@ export const useRuns = defineStore('runs', () => {
       } while (entry.dirty && watched.get(runId) === entry);
       entry.open.loaded = true;
     } catch (error) {
-      if (entry.open.curves.rows > 0 || byId.value.has(runId)) useToasts().fault(error); // of a run that is not there the page itself says so
+      if (entry.open.curves.rows > 0 || byId.value.has(runId)) toasts.fault(error); // of a run that is not there the page itself says so
     } finally {
       entry.fetching = false;
       redrawSoon(entry.open);
@@ -126,19 +127,9 @@ export const useRuns = defineStore('runs', () => {
     if (loaded.value) load().catch(() => undefined);
     for (const runId of watched.keys()) void fetchRows(runId);
   }
-  let folder: string | null | undefined;
   on('run.changed', ({ run }) => void take(run));
   on('run.metrics', takeRows);
   on('service.restarted', again);
-  on('project.changed', ({ project }) => {
-    const changed = folder !== undefined && folder !== (project?.folder ?? null);
-    folder = project?.folder ?? null;
-    if (!changed) return;
-    runs.value = [];
-    recipes.value = [];
-    watched.clear();
-    if (loaded.value && project) load().catch(() => undefined);
-  });
   watch(connection, (now, before) => {
     if (now === 'open' && before === 'lost') again();
   });

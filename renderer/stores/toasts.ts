@@ -1,15 +1,15 @@
 // Short sentences at the window's edge: what was done, with an undo where there is one, or what went wrong.
 
-import { defineStore } from 'pinia';
 import { ref } from 'vue';
-import { faultOf } from '#renderer/api.ts';
+import { faultOf, isOfAnother } from '#renderer/api.ts';
+import { defineProjectStore } from './project-store.ts';
 
 export interface Toast { id: number; sentence: string; hint: string; tone: 'info' | 'good' | 'bad'; action: { label: string; run: () => unknown } | null; until: number }
 
 const SECONDS = { info: 5, good: 5, bad: 12 } as const;
 const MOST = 4;
 
-export const useToasts = defineStore('toasts', () => {
+export const useToasts = defineProjectStore('toasts', () => {
   const toasts = ref<Toast[]>([]);
   let last = 0;
 
@@ -22,8 +22,9 @@ export const useToasts = defineStore('toasts', () => {
     setTimeout(() => close(id), seconds * 1000);
     return id;
   }
-  /** What a call or anything else threw. */
+  /** What a call or anything else threw. Of a project that has been closed nothing is said: the window shows another. */
   function fault(error: unknown): void {
+    if (isOfAnother(error)) return;
     const { message, hint } = faultOf(error);
     show({ sentence: message, hint, tone: 'bad' });
   }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CALLS } from '#core/contract.ts';
-import type { Notice } from '#core/contract.ts';
+import type { Notice, Reply, Request } from '#core/contract.ts';
 import { superviseService } from '#core/supervisor.ts';
 import type { Supervisor } from '#core/supervisor.ts';
 
@@ -16,8 +16,8 @@ appendFileSync(starts, 'x');
 if (process.env.DIES === 'at once') { console.error('cannot start here'); process.exit(3); }
 let open = null;
 process.on('disconnect', () => { appendFileSync(log, 'end\\n'); process.exit(0); });
-process.on('message', ({ id, call, args }) => {
-  appendFileSync(log, call + ' ' + JSON.stringify(args) + '\\n');
+process.on('message', ({ id, call, args, project }) => {
+  appendFileSync(log, call + ' ' + JSON.stringify(args) + (project ? ' ' + project : '') + '\\n');
   if (call === 'project.open' && (args.folder === '/deadly' || (args.folder === '/turns deadly' && readFileSync(starts, 'utf8').length > 1))) process.kill(process.pid, 'SIGKILL');
   if (call === 'project.open' && args.folder === '/gone' && readFileSync(starts, 'utf8').length > 1) return process.send({ id, fault: { code: 'bad-file', message: 'It has gone.', hint: '' } });
   if (call === 'project.open') open = args.folder;
@@ -42,11 +42,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(env: Record<string, string> = {}, node = process.execPath): Supervisor {
-  return (supervisor = superviseService({
+type Asked = Omit<Request, 'project'> & { project?: string };
+function start(env: Record<string, string> = {}, node = process.execPath): Omit<Supervisor, 'call'> & { call(request: Asked): Promise<Reply> } {
+  const started = (supervisor = superviseService({
     node, script: join(folder, 'service.mjs'), env: { ...process.env, STARTS: join(folder, 'starts'), ASKED: join(folder, 'asked'), ...env },
     onNotice: (notice) => notices.push(notice), onExit: (sentence) => ends.push(sentence), log: (line) => lines.push(line),
   }));
+  return { ...started, call: (request) => started.call({ project: null, ...request }) };
 }
 const read = async (name: string) => (await import('node:fs')).readFileSync(join(folder, name), 'utf8');
 const dies = () => join(folder, `died-${Math.random()}`);
@@ -62,7 +64,7 @@ test('after a death reads are asked again, writes are told of, and the project i
   const { call } = start();
   await call({ id: 1, call: 'project.open', args: { folder: '/mine' } });
   const [read1, write, later] = await Promise.all([
-    call({ id: 2, call: 'prompts.page', args: { dies: dies() } }),
+    call({ id: 2, call: 'prompts.page', args: { dies: dies() }, project: 'that-of-mine' }),
     call({ id: 3, call: 'desk.submit', args: {} }),
     call({ id: 4, call: 'app.state', args: {} }),
   ]);
@@ -70,6 +72,7 @@ test('after a death reads are asked again, writes are told of, and the project i
   expect(write).toMatchObject({ id: 3, fault: { code: 'crash', message: expect.stringContaining('"desk.submit"') } });
   expect(later).toHaveProperty('result.project.folder', '/mine');
   expect((await read('asked')).trim().split('\n').map((line) => line.split(' ')[0])).toEqual(['project.open', 'prompts.page', 'project.open', 'prompts.page', 'app.state']);
+  expect((await read('asked')).match(/prompts\.page .* that-of-mine$/gm)).toHaveLength(2); // whose call it is crosses again with it
   expect(notices.filter(({ event }) => event === 'service.restarted')).toHaveLength(1);
   expect(lines).toEqual(['The service was ended by SIGKILL. It said: dying']);
 });
@@ -105,7 +108,7 @@ test('a project whose opening kills the service is not opened again for ever', a
   await call({ id: 1, call: 'project.open', args: { folder: '/turns deadly' } });
   expect(await call({ id: 2, call: 'prompts.page', args: { dies: dies() } })).toHaveProperty('result.project', null);
   expect(await read('starts')).toBe('xxxx');
-  expect(notices).toEqual([{ event: 'service.restarted', data: { sentence: expect.stringContaining('Opening /turns deadly stopped the service again.') } }]);
+  expect(notices).toEqual([{ event: 'service.restarted', project: null, data: { sentence: expect.stringContaining('Opening /turns deadly stopped the service again.') } }]);
 });
 
 test('a service that never starts is given up with a sentence, which answers every call', async () => {

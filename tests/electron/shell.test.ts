@@ -17,7 +17,8 @@ const [first, second] = ['first', 'second'].map((name) => join(folder, `${name}.
 const window = () => fake.BrowserWindow.all[0]!;
 const ours = () => ({ senderFrame: window().webContents.mainFrame, sender: window().webContents });
 let ids = 0;
-const call = async (name: string, args: unknown) => (await fake.handlers.get('call')!(ours(), { id: ++ids, call: name, args })) as Reply;
+/** As a window does, for the project that it shows. */
+const call = async (name: string, args: unknown, project: string | null = null) => (await fake.handlers.get('call')!(ours(), { id: ++ids, call: name, args, project })) as Reply;
 const state = async () => ((await call('app.state', {})) as { result: AppState }).result;
 const until = (check: () => unknown) => vi.waitFor(async () => expect(await check()).toBeTruthy(), { timeout: 20_000, interval: 50 });
 
@@ -95,8 +96,8 @@ test('a window that crashed shows the page with three ways on, and each works', 
 });
 
 test('closing while a run is going asks; cancel keeps the window, stop saves the run and leaves', async () => {
-  await call('project.open', { folder: second });
-  const started = await call('runs.start', { recipe: 'sample', config: { policy: 'base', k: 4, prompts: 0 }, name: null });
+  const opened = (await call('project.open', { folder: second })) as { result: AppState };
+  const started = await call('runs.start', { recipe: 'sample', config: { policy: 'base', k: 4, prompts: 0 }, name: null }, opened.result.project!.id);
   expect(started).toHaveProperty('result');
   const { id } = (started as { result: RunRow }).result;
   await until(() => fake.calls('blocker.start').length);

@@ -13,21 +13,24 @@ const service = vi.hoisted(() => ({
   listeners: new Map<string, (data: unknown) => void>(),
   items: [] as DeskItem[],
 }));
-vi.mock('#renderer/api.ts', () => ({
-  faultOf: (error: Error) => ({ code: 'bad-data', message: error.message, hint: '' }),
-  on: (event: string, listener: (data: unknown) => void) => void service.listeners.set(event, listener),
-  call: async (name: string, args: { itemId?: number; from?: number; step?: number; changes?: Partial<Draft>; durationMs?: number }) => {
-    service.asked.push([name, structuredClone(args)]);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    if (name === service.broken) throw new Error('The disk is full.');
-    const at = service.items.find(({ itemId }) => itemId === args.itemId);
-    if (name === 'desk.item') return structuredClone(args.itemId === undefined ? (service.items[service.items.findIndex(({ itemId }) => itemId === args.from) + (args.step ?? 1)] ?? null) : at);
-    if (name === 'desk.draft') at!.draft = { ...at!.draft, ...args.changes, durationMs: args.durationMs! };
-    if (name === 'desk.undo') return { itemId: 1, promptId: 1, sentence: 'Undid the rank.' };
-    if (name === 'desk.progress') return { done: 0, total: 3, skipped: 0, session: 0, sessionGoal: 0, sessionStartedAt: null, ratePerHour: null, repeats: 0, selfAgreement: null };
-    return { at: 1000 + service.asked.length, eventId: 1, rankingId: 1 };
-  },
-}));
+vi.mock('#renderer/api.ts', () => {
+  const api = {
+    faultOf: (error: Error) => ({ code: 'bad-data', message: error.message, hint: '' }),
+    on: (event: string, listener: (data: unknown) => void) => void service.listeners.set(event, listener),
+    call: async (name: string, args: { itemId?: number; from?: number; step?: number; changes?: Partial<Draft>; durationMs?: number }) => {
+      service.asked.push([name, structuredClone(args)]);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (name === service.broken) throw new Error('The disk is full.');
+      const at = service.items.find(({ itemId }) => itemId === args.itemId);
+      if (name === 'desk.item') return structuredClone(args.itemId === undefined ? (service.items[service.items.findIndex(({ itemId }) => itemId === args.from) + (args.step ?? 1)] ?? null) : at);
+      if (name === 'desk.draft') at!.draft = { ...at!.draft, ...args.changes, durationMs: args.durationMs! };
+      if (name === 'desk.undo') return { itemId: 1, promptId: 1, sentence: 'Undid the rank.' };
+      if (name === 'desk.progress') return { done: 0, total: 3, skipped: 0, session: 0, sessionGoal: 0, sessionStartedAt: null, ratePerHour: null, repeats: 0, selfAgreement: null };
+      return { at: 1000 + service.asked.length, eventId: 1, rankingId: 1 };
+    },
+  };
+  return { ...api, isOfAnother: () => false, showProject: () => {}, useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }) };
+});
 vi.mock('#renderer/stores/app.ts', () => ({ useApp: () => ({ labeler: { id: 7, name: 'Ada', kind: 'person' }, settings: { breakMinutes: 0, naiveReading: service.naive } }) }));
 
 const itemOf = (itemId: number): DeskItem => ({

@@ -14,19 +14,22 @@ const FOLDERS: Record<string, { parent: string | null; entries: FileEntry[] }> =
   '/h/texts': { parent: '/h', entries: [] },
 };
 const { asked } = vi.hoisted(() => ({ asked: [] as [string, unknown][] }));
-vi.mock('#renderer/api.ts', () => ({
-  on: () => () => {},
-  systemDialog: () => undefined,
-  pathOfFile: (dropped: File) => Promise.resolve(`/uploads/${dropped.name}`),
-  faultOf: (error: unknown) => error,
-  call: (name: string, args: { folder?: string | null; changes?: unknown }) => {
-    asked.push([name, name === 'files.list' ? args.folder : args.changes]);
-    if (name === 'app.setPreferences') return Promise.resolve({});
-    const path = args.folder ?? '/h';
-    const found = FOLDERS[path];
-    return found ? Promise.resolve({ folder: path, ...found }) : Promise.reject({ code: 'bad-file', message: `${path} does not exist.`, hint: 'Check the path.' });
-  },
-}));
+vi.mock('#renderer/api.ts', () => {
+  const api = {
+    on: () => () => {},
+    systemDialog: () => undefined,
+    pathOfFile: (dropped: File) => Promise.resolve(`/uploads/${dropped.name}`),
+    faultOf: (error: unknown) => error,
+    call: (name: string, args: { folder?: string | null; changes?: unknown }) => {
+      asked.push([name, name === 'files.list' ? args.folder : args.changes]);
+      if (name === 'app.setPreferences') return Promise.resolve({});
+      const path = args.folder ?? '/h';
+      const found = FOLDERS[path];
+      return found ? Promise.resolve({ folder: path, ...found }) : Promise.reject({ code: 'bad-file', message: `${path} does not exist.`, hint: 'Check the path.' });
+    },
+  };
+  return { ...api, isOfAnother: () => false, showProject: () => {}, useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }) };
+});
 
 let picker: ReturnType<typeof mount> | null = null;
 async function show(kinds: string[], lastFolder: string | null = null): Promise<void> {

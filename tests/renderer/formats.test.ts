@@ -14,15 +14,18 @@ import RecipeForm from '#renderer/components/train/RecipeForm.vue';
 import { useApp } from '#renderer/stores/app.ts';
 
 const { answers, asked } = vi.hoisted(() => ({ answers: {} as Record<string, (args: never) => unknown>, asked: [] as [string, Record<string, unknown>][] }));
-vi.mock('#renderer/api.ts', () => ({
-  on: () => () => {},
-  systemDialog: () => undefined,
-  faultOf: (error: unknown) => error,
-  call: async (name: string, args: never) => {
-    asked.push([name, args]);
-    return answers[name]!(args);
-  },
-}));
+vi.mock('#renderer/api.ts', () => {
+  const api = {
+    on: () => () => {},
+    systemDialog: () => undefined,
+    faultOf: (error: unknown) => error,
+    call: async (name: string, args: never) => {
+      asked.push([name, args]);
+      return answers[name]!(args);
+    },
+  };
+  return { ...api, isOfAnother: () => false, showProject: () => {}, useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }) };
+});
 
 const format = (name: string, of: DataFormat['of'], needsTokenizer = false): DataFormat => ({ name, title: `Title of ${name}`, container: 'jsonl', holds: `What ${name} holds.`, of, needsTokenizer });
 const FORMATS = [format('tastemaker', 'rankings'), format('tokens', 'rankings', true), format('trl', 'pairs'), format('prompts', 'rows')];

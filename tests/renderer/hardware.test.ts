@@ -93,7 +93,7 @@ test('the badge has a word for each device, follows changes, and opens with the 
   const badge = show(DeviceBadge);
   expect(text(badge.element)).toContain('CPU8 cores');
   for (const [provider, precision, word] of [['cuda', 'fp32', 'CUDA'], ['cuda', 'bf16', 'CUDA bf16'], ['webgpu', 'fp32', 'WebGPU']] as const) {
-    hear({ event: 'hardware.changed', data: { device: { ...processor, provider, precision } } });
+    hear({ event: 'hardware.changed', project: null, data: { device: { ...processor, provider, precision } } });
     await flushPromises();
     expect(text(document.querySelector('.item'))).toBe(`Device: ${word}`);
   }
@@ -171,7 +171,7 @@ test('steps of an installation appear while it works; an error shows its sentenc
   service.answers['hardware.setup'] = { fault: { code: 'bad-file', message: 'The wheel is cut short.', hint: 'Download it again.' } };
   const go = hold();
   await press(button('Download the wheel'));
-  for (const line of ['Fetching the wheel with pip …', 'Checking …']) hear({ event: 'hardware.setup', data: { line } });
+  for (const line of ['Fetching the wheel with pip …', 'Checking …']) hear({ event: 'hardware.setup', project: null, data: { line } });
   await flushPromises();
   expect([...document.querySelectorAll('[role=log] li')].map(text)).toEqual(['Fetching the wheel with pip …', 'Checking …']);
   await press(button('Download for CUDA 12')); // one at a time
@@ -223,14 +223,14 @@ test('another window that changes the device makes this one look again, but not 
   expect(argsOf('hardware.look')).toHaveLength(1);
   const go = hold();
   await press(button('Test now: CUDA'));
-  hear({ event: 'hardware.changed', data: { device: { ...processor, reason: 'CUDA is being tested.' } } });
+  hear({ event: 'hardware.changed', project: null, data: { device: { ...processor, reason: 'CUDA is being tested.' } } });
   await flushPromises();
   expect(text(region('Computed on now'))).toContain('CUDA is being tested.');
   expect(argsOf('hardware.look')).toHaveLength(1);
   service.answers['hardware.test'] = report('cuda', 'ready', [], passed());
   go();
   await flushPromises();
-  hear({ event: 'hardware.changed', data: { device: processor } });
+  hear({ event: 'hardware.changed', project: null, data: { device: processor } });
   await flushPromises();
   expect(argsOf('hardware.look')).toHaveLength(2);
 });
@@ -242,7 +242,7 @@ test('the meter shows what the driver says and nothing else, a line a card, and 
   vi.useFakeTimers();
   show(CardMeter);
   expect(document.querySelector('.meter')).toBeNull();
-  hear({ event: 'hardware.meter', data: { cards: [card, { ...card, name: 'Quiet', load: null, celsius: null, watts: null }, card, card] } });
+  hear({ event: 'hardware.meter', project: null, data: { cards: [card, { ...card, name: 'Quiet', load: null, celsius: null, watts: null }, card, card] } });
   await flushPromises();
   const [first, second, ...others] = [...document.querySelectorAll<HTMLElement>('a.item')];
   expect(text(first)).toBe('NVIDIA H100: 12.3 / 80 GB· 87 %· 61 °C· 310 W');
@@ -251,7 +251,7 @@ test('the meter shows what the driver says and nothing else, a line a card, and 
   expect(text(second)).toBe('Quiet: 12.3 / 80 GB');
   expect(others.map(text)).toEqual(['+2 more cards']);
   await vi.advanceTimersByTimeAsync(9_000);
-  hear({ event: 'hardware.meter', data: { cards: [{ ...card, load: 3 }] } });
+  hear({ event: 'hardware.meter', project: null, data: { cards: [{ ...card, load: 3 }] } });
   await vi.advanceTimersByTimeAsync(9_900);
   expect(text(document.querySelector('.load'))).toContain('3 %');
   await vi.advanceTimersByTimeAsync(200);

@@ -10,14 +10,17 @@ import type { ActionHandlers, Scope } from '#renderer/keys.ts';
 import { useApp } from '#renderer/stores/app.ts';
 
 const stored: { keys: Record<string, string> } = { keys: {} };
-vi.mock('#renderer/api.ts', () => ({
-  on: () => () => {},
-  call: (name: string, args: { changes: Partial<Preferences> }) => {
-    if (name !== 'app.setPreferences') throw new Error(`not expected: ${name}`);
-    if (args.changes.keys) stored.keys = args.changes.keys;
-    return Promise.resolve({ theme: 'system', layout: 'columns', sidebar: true, recent: [], lastFolder: null, keys: stored.keys });
-  },
-}));
+vi.mock('#renderer/api.ts', () => {
+  const api = {
+    on: () => () => {},
+    call: (name: string, args: { changes: Partial<Preferences> }) => {
+      if (name !== 'app.setPreferences') throw new Error(`not expected: ${name}`);
+      if (args.changes.keys) stored.keys = args.changes.keys;
+      return Promise.resolve({ theme: 'system', layout: 'columns', sidebar: true, recent: [], lastFolder: null, keys: stored.keys });
+    },
+  };
+  return { ...api, isOfAnother: () => false, showProject: () => {}, useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }) };
+});
 
 const mounted: { unmount(): void }[] = [];
 /** A living component that handles these actions; what was called is listed. */

@@ -32,10 +32,12 @@ window.workbench = {
   },
 };
 const { useRuns } = await import('#renderer/stores/runs.ts');
+const { showProject } = await import('#renderer/api.ts');
+showProject('one');
 
 const settle = () => new Promise((done) => setTimeout(done, 20));
 const asks = (name: string) => service.asked.filter(({ call }) => call === name).length;
-const metrics = (from: number, list: MetricPoint[]) => hear({ event: 'run.metrics', data: { runId: '0001-ppo', from, rows: list } });
+const metrics = (from: number, list: MetricPoint[]) => hear({ event: 'run.metrics', project: 'one', data: { runId: '0001-ppo', from, rows: list } });
 
 beforeEach(() => {
   setActivePinia(createPinia());
@@ -47,8 +49,8 @@ test('the list is newest first and follows events and answers', async () => {
   const store = useRuns();
   await store.load();
   expect(store.runs.map(({ id }) => id)).toEqual(['0003-ppo', '0002-ppo', '0001-ppo']);
-  hear({ event: 'run.changed', data: { run: run('0002-ppo', { step: 7 }) } });
-  hear({ event: 'run.changed', data: { run: run('0004-ppo') } });
+  hear({ event: 'run.changed', project: 'one', data: { run: run('0002-ppo', { step: 7 }) } });
+  hear({ event: 'run.changed', project: 'one', data: { run: run('0004-ppo') } });
   expect(store.runs.map(({ id }) => id)).toEqual(['0004-ppo', '0003-ppo', '0002-ppo', '0001-ppo']);
   expect(store.byId.get('0002-ppo')?.step).toBe(7);
   await store.act('pause', '0001-ppo');
@@ -91,7 +93,7 @@ test('after the service restarts, a run that went back to its checkpoint is draw
   const store = useRuns(), open = store.open('0001-ppo');
   await settle();
   service.rows = rows(0, 6);
-  hear({ event: 'service.restarted', data: { sentence: '' } });
+  hear({ event: 'service.restarted', project: null, data: { sentence: '' } });
   await settle();
   expect(open.curves.rows).toBe(6);
   metrics(6, rows(6, 8, 10));

@@ -57,7 +57,7 @@ test('answers find their calls in any order, and notices are heard', async () =>
     if (held.length === 2) for (const each of held.reverse()) echo(each, socket);
   });
   const { link, notices } = connect(port);
-  const [one, two] = await Promise.all([link.call({ id: 1, call: 'a', args: 'first' }), link.call({ id: 2, call: 'a', args: 'second' })]);
+  const [one, two] = await Promise.all([link.call({ id: 1, call: 'a', args: 'first', project: null }), link.call({ id: 2, call: 'a', args: 'second', project: null })]);
   expect([one, two]).toEqual([{ id: 1, result: 'first' }, { id: 2, result: 'second' }]);
   sockets[0]!.send(JSON.stringify({ event: 'models.changed', data: {} }));
   await vi.waitFor(() => expect(notices).toEqual([{ event: 'models.changed', data: {} }]));
@@ -68,12 +68,12 @@ test('what was not answered when the connection broke is asked again under the s
     if (request.call === 'quick') echo(request, socket);
   });
   const { link, states } = connect(port);
-  await link.call({ id: 1, call: 'quick', args: null });
-  const unanswered = link.call({ id: 2, call: 'slow', args: { ranks: [1, 2] } });
+  await link.call({ id: 1, call: 'quick', args: null, project: null });
+  const unanswered = link.call({ id: 2, call: 'slow', args: { ranks: [1, 2] }, project: null });
   await vi.waitFor(() => expect(seen).toHaveLength(2));
   await close();
   await vi.waitFor(() => expect(states).toContain('lost'));
-  const meanwhile = link.call({ id: 3, call: 'later', args: 7 });
+  const meanwhile = link.call({ id: 3, call: 'later', args: 7, project: null });
   await new Promise((resolve) => setTimeout(resolve, 150)); // several attempts find nobody
 
   const again = await serve(port, echo);

@@ -1,15 +1,16 @@
 // Marks in the making: what is selected in which answer, the caret of the keyboard mode, and the marks written with it.
 
-import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
 import type { Mark } from '#core/contract.ts';
-import { call } from '#renderer/api.ts';
+import { useProjectService } from '#renderer/api.ts';
 import { useApp } from '#renderer/stores/app.ts';
 import { useDesk } from '#renderer/stores/desk.ts';
+import { defineProjectStore } from '#renderer/stores/project-store.ts';
 import { letter } from './ranking.ts';
 import { markAt, snap, step, type Stretch, stops, trim } from './spans.ts';
 
-export const useMarking = defineStore('marking', () => {
+export const useMarking = defineProjectStore('marking', () => {
+  const { call } = useProjectService();
   const app = useApp();
   const desk = useDesk();
 

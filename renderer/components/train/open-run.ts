@@ -1,9 +1,9 @@
 // One run page's state beside its numbers: detail, samples and log, asked for by calls and kept up by events.
 
-import { onScopeDispose, reactive, ref, shallowRef, watch } from 'vue';
+import { reactive, ref, shallowRef, watch } from 'vue';
 import type { Ref } from 'vue';
 import type { Fault, Result, RunDetail, RunSample } from '#core/contract.ts';
-import { call, connection, faultOf, on } from '#renderer/api.ts';
+import { connection, faultOf, useProjectService } from '#renderer/api.ts';
 import { useRuns } from '#renderer/stores/runs.ts';
 
 /** Runs `ask` one at a time: a wish that comes while one is under way is granted by one more after it. */
@@ -28,7 +28,7 @@ function oneAtATime(ask: () => Promise<void>): () => Promise<void> {
 
 /** Everything the page of run `id` shows; it follows `id` and cleans up after itself. */
 export function useRunPage(id: Ref<string>) {
-  const runs = useRuns();
+  const { call, on } = useProjectService(), runs = useRuns();
   const detail = shallowRef<RunDetail | null>(null), fault = shallowRef<Fault | null>(null);
   const samples = shallowRef<RunSample[]>([]), prompts = shallowRef<Result<'runs.samples'>['prompts']>([]);
   const lines = shallowRef<string[]>([]);
@@ -64,27 +64,25 @@ export function useRunPage(id: Ref<string>) {
     void askLog();
   }
 
-  const stops = [
-    on('run.changed', ({ run }) => {
-      if (run.id !== id.value) return;
-      const before = detail.value;
-      if (!before || !before.manifest || before.run.status !== run.status) void askDetail();
-      if (before && before.run.status !== run.status) void askSamples();
-      if (before) detail.value = { ...before, run };
-    }),
-    on('models.changed', () => void askDetail()), // its best weights may have become a model
-    on('run.samples', ({ runId }) => {
-      if (runId !== id.value) return;
-      void askSamples();
-      void askDetail(); // better weights may have been kept
-    }),
-    on('run.log', ({ runId, lines: news }) => {
-      if (runId !== id.value) return;
-      logHeard.value++;
-      if (loaded.log) lines.value = [...lines.value, ...news];
-    }),
-    on('service.restarted', askAll),
-  ];
+  on('run.changed', ({ run }) => {
+    if (run.id !== id.value) return;
+    const before = detail.value;
+    if (!before || !before.manifest || before.run.status !== run.status) void askDetail();
+    if (before && before.run.status !== run.status) void askSamples();
+    if (before) detail.value = { ...before, run };
+  });
+  on('models.changed', () => void askDetail()); // its best weights may have become a model
+  on('run.samples', ({ runId }) => {
+    if (runId !== id.value) return;
+    void askSamples();
+    void askDetail(); // better weights may have been kept
+  });
+  on('run.log', ({ runId, lines: news }) => {
+    if (runId !== id.value) return;
+    logHeard.value++;
+    if (loaded.log) lines.value = [...lines.value, ...news];
+  });
+  on('service.restarted', askAll);
   watch(connection, (now, before) => {
     if (now === 'open' && before === 'lost') askAll();
   });
@@ -97,9 +95,6 @@ export function useRunPage(id: Ref<string>) {
     loaded.samples = loaded.log = false;
     askAll();
   }, { immediate: true });
-  onScopeDispose(() => {
-    for (const stop of stops) stop();
-  });
   if (!runs.loaded) runs.load().catch(() => undefined);
   if (!runs.recipes.length) runs.loadRecipes().catch(() => undefined);
   return { detail, fault, samples, prompts, lines, loaded };

@@ -44,16 +44,18 @@ async function windowAt(url: string): Promise<<T>(call: string, args: unknown) =
   const socket = new WebSocket(`${origin.replace('http', 'ws')}/socket?client=a-test-window`, { headers: { origin, cookie } });
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   let ids = 0;
+  let project: string | null = null;
   return <T>(call: string, args: unknown) => new Promise<T>((resolve, reject) => {
     const id = ++ids;
     socket.on('message', function hear(data: Buffer) {
       const reply = JSON.parse(String(data)) as Reply;
       if (!('id' in reply) || reply.id !== id) return;
       socket.off('message', hear);
+      if ('result' in reply) project = (reply.result as Partial<AppState> | null)?.project?.id ?? project;
       if ('result' in reply) resolve(reply.result as T);
       else reject(new Error(reply.fault.message));
     });
-    socket.send(JSON.stringify({ id, call, args }));
+    socket.send(JSON.stringify({ id, call, args, project }));
   });
 }
 const addressIn = (line: string) => /http:\/\/\S+$/.exec(line)![0];

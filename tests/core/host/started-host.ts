@@ -4,7 +4,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
-import type { Notice, Reply } from '#core/contract.ts';
+import type { AppState, Notice, Reply } from '#core/contract.ts';
 import { startHost } from '#core/host/server.ts';
 import type { Host } from '#core/host/server.ts';
 import { openLog } from '#core/service/log.ts';
@@ -79,6 +79,9 @@ export interface TestWindow {
 }
 
 let ids = 0;
+/** the project that is open, as far as any answer has told */
+let opened: string | null = null;
+export const openedProject = (): string | null => opened;
 
 export function openWindow({ host, origin }: StartedHost, cookie: string, client = `client-${++ids}-abcdef`, headers: Record<string, string> = {}): Promise<TestWindow> {
   return new Promise((resolve, reject) => {
@@ -88,6 +91,7 @@ export function openWindow({ host, origin }: StartedHost, cookie: string, client
     socket.on('message', (data: Buffer) => {
       const message = JSON.parse(data.toString()) as Reply | Notice;
       if ('event' in message) return void notices.push(message);
+      if ('result' in message) opened = (message.result as Partial<AppState> | null)?.project?.id ?? opened;
       replies.push(message);
       waiting.get(message.id)?.(message);
     });
@@ -99,7 +103,7 @@ export function openWindow({ host, origin }: StartedHost, cookie: string, client
       send: (text) => socket.send(text),
       call: (call, args, id = ++ids) => new Promise((done) => {
         waiting.set(id, done);
-        socket.send(JSON.stringify({ id, call, args }));
+        socket.send(JSON.stringify({ id, call, args, project: opened }));
       }),
     }));
   });

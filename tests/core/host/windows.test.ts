@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AppState, Labeler } from '#core/contract.ts';
-import { openWindow, signIn, startedHost, until } from './started-host.ts';
+import { openedProject, openWindow, signIn, startedHost, until } from './started-host.ts';
 import type { StartedHost, TestWindow } from './started-host.ts';
 
 let started: StartedHost;
@@ -41,8 +41,8 @@ test('a call sent again under the same id is carried out once, also over a new c
   expect(await two.call('project.setSettings', { changes: { sessionGoal: 11 } }, 5)).toEqual(first);
   expect(((await window.call('app.state', {})) as { result: AppState }).result.settings!.sessionGoal).toBe(99); // not set a second time
   // the answer was lost on the way: the connection ends before it comes
-  two.send(JSON.stringify({ id: 6, call: 'labelers.add', args: { name: 'Grace' } }));
-  two.send(JSON.stringify({ id: 6, call: 'labelers.add', args: { name: 'Grace' } }));
+  two.send(JSON.stringify({ id: 6, call: 'labelers.add', args: { name: 'Grace' }, project: openedProject() }));
+  two.send(JSON.stringify({ id: 6, call: 'labelers.add', args: { name: 'Grace' }, project: openedProject() }));
   two.socket.close();
   const three = await openWindow(started, cookie, 'the-same-client');
   expect(await three.call('labelers.add', { name: 'Grace' }, 6)).toMatchObject({ id: 6, result: { name: 'Grace' } satisfies Partial<Labeler> });

@@ -19,11 +19,15 @@ function startService(home: string) {
   const child = fork(resolve('core/service/main.ts'), [], { env: { ...process.env, TASTEMAKER_HOME: home }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const waiting = new Map<number, { done: (result: unknown) => void; failed: (error: Error) => void }>();
   let ids = 0;
+  let project: string | null = null;
   child.on('message', (message: Reply) => {
     const found = waiting.get(message.id);
     waiting.delete(message.id);
     if (found && 'fault' in message) found.failed(new Error(`fault: ${message.fault.message}`));
-    else if (found && 'result' in message) found.done(message.result);
+    else if (found && 'result' in message) {
+      project = (message.result as AppState | null)?.project?.id ?? project;
+      found.done(message.result);
+    }
   });
   const exited = new Promise<void>((done) => child.once('exit', () => {
     for (const { failed } of waiting.values()) failed(new Error('killed'));
@@ -36,7 +40,7 @@ function startService(home: string) {
     call: <T>(call: string, args: unknown) => new Promise<T>((done, failed) => {
       if (!child.connected) return failed(new Error('killed'));
       waiting.set(++ids, { done: done as (result: unknown) => void, failed });
-      child.send({ id: ids, call, args } satisfies Request, (error) => error && failed(new Error('killed')));
+      child.send({ id: ids, call, args, project } satisfies Request, (error) => error && failed(new Error('killed')));
     }),
   };
 }

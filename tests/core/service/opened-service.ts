@@ -16,7 +16,12 @@ export class CallFault extends Error {
 export interface OpenedService {
   home: string;
   events: Notice[];
-  call<K extends CallName>(name: K, args: Arguments<K>): Promise<Result<K>>;
+  /** `project`: which one it is meant for; left out, the one that is open as far as events have told. */
+  call<K extends CallName>(name: K, args: Arguments<K>, project?: string | null): Promise<Result<K>>;
+  /** How many windows look on. */
+  watched(windows: number): void;
+  /** the id of the open project, as far as events have told */
+  project(): string | null;
   /** ends it, and keeps the folder for another one */
   close(): Promise<void>;
   remove(): Promise<void>;
@@ -24,12 +29,17 @@ export interface OpenedService {
 
 export function openedService(home = mkdtempSync(join(tmpdir(), 'tastemaker-service-'))): OpenedService {
   const events: Notice[] = [];
-  const service = createService({ home, emit: (event, data) => void events.push({ event, data } as Notice) });
+  let opened: string | null = null;
+  const service = createService({ home, emit: (event, data, project) => {
+    const notice = { event, data, project } as Notice;
+    if (notice.event === 'project.changed') opened = notice.data.project?.id ?? null;
+    events.push(notice);
+  } });
   let ids = 0;
   return {
-    home, events, close: service.close,
-    call: async <K extends CallName>(name: K, args: Arguments<K>) => {
-      const reply = await service.handle({ id: ++ids, call: name, args });
+    home, events, close: service.close, watched: service.watched, project: () => opened,
+    call: async <K extends CallName>(name: K, args: Arguments<K>, project: string | null = opened) => {
+      const reply = await service.handle({ id: ++ids, call: name, args, project });
       if ('fault' in reply) throw new CallFault(reply.fault);
       return reply.result as Result<K>;
     },

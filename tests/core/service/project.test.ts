@@ -26,7 +26,7 @@ describe('a project', () => {
   test('made by name, it is open, can be labelled at once, and is among the recent ones', async () => {
     const state = await service.call('project.create', { folder: at('first'), demo: false });
     const none = { modelId: null, name: null, by: 'rule', reason: 'there is none yet', proposal: null };
-    expect(state.project).toEqual({ current: { policy: none, reward: none }, folder: at('first.tastemaker'), name: 'first', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, left: 0, models: 0, runs: 0, isDemo: false, notices: [], straddling: 0 });
+    expect(state.project).toEqual({ current: { policy: none, reward: none }, id: service.project(), folder: at('first.tastemaker'), name: 'first', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, left: 0, models: 0, runs: 0, isDemo: false, notices: [], straddling: 0 });
     expect(state.labelers).toEqual([{ id: state.settings!.labelerId, name: userInfo().username, kind: 'person' }]);
     expect(state.preferences.recent.map(({ folder }) => folder)).toEqual([at('first.tastemaker')]);
     expect(service.events.map(({ event }) => event)).toEqual(['project.changed', 'preferences.changed']);
@@ -65,7 +65,7 @@ describe('a project', () => {
   test('its settings are checked, kept, and told to every window', async () => {
     const settings = await service.call('project.setSettings', { changes: { axes: [' overall ', 'tone'], sessionGoal: 7 } });
     expect(settings).toMatchObject({ axes: ['overall', 'tone'], sessionGoal: 7, markLabels: ['good', 'bad'] });
-    expect(service.events).toEqual([{ event: 'project.changed', data: expect.objectContaining({ settings }) }]);
+    expect(service.events).toEqual([{ event: 'project.changed', project: null, data: expect.objectContaining({ settings }) }]);
     await expect(service.call('project.setSettings', { changes: { axes: ['a', 'a '] } })).rejects.toThrow('Two of the axes have the same name');
     await expect(service.call('project.setSettings', { changes: { labelerId: 99 } })).rejects.toThrow('There is no labeler 99');
     await expect(service.call('project.setSettings', { changes: { rewardModelId: 99 } })).rejects.toThrow('There is no policy 99');
