@@ -3,14 +3,15 @@
 // What is entered shows at once and is written at once, each change a transaction of its own, one after another (the write
 // line). The next item is fetched while this one is worked on, so that Enter has it ready.
 
-import { computed, ref, shallowRef } from 'vue';
-import type { Arguments, DeskItem, DeskProgress, Fault, Mark, QueueName } from '#core/contract.ts';
+import { computed, onScopeDispose, ref, shallowRef } from 'vue';
+import type { Arguments, DeskItem, DeskProgress, Fault, Mark } from '#core/contract.ts';
 import { faultOf, isOfAnother, useProjectService } from '#renderer/api.ts';
 import { keepPlace, takePlace } from '#renderer/components/desk/place-kept.ts';
+import { QUEUE_ORDER, rememberedQueue, rememberQueue } from '#renderer/components/desk/queues.ts';
 import { clearRank, dense, fromScale, inWords, isDense, letter, type Ranks, rowsOf, setRank, unranked } from '#renderer/components/desk/ranking.ts';
 import { type Sheet, sheetOf } from '#renderer/components/desk/sheet.ts';
 import { createWorkTime } from '#renderer/components/desk/work-time.ts';
-import { createWriteLine, type LineState } from '#renderer/components/desk/write-line.ts';
+import { createWriteLine, type LineState, UNSAVED } from '#renderer/components/desk/write-line.ts';
 import { useApp } from './app.ts';
 import { defineProjectStore } from './project-store.ts';
 import { useToasts } from './toasts.ts';
@@ -18,17 +19,14 @@ import { useToasts } from './toasts.ts';
 type Changes = Arguments<'desk.draft'>['changes'];
 type Status = Arguments<'desk.submit'>['status'];
 
-const QUEUE_KEY = 'tastemaker.desk.queue';
 const LOOK_AGAIN_MS = 200;
-const QUEUE_NAMES: readonly QueueName[] = ['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees', 'flagged', 'requested'];
 
 export const useDesk = defineProjectStore('desk', () => {
   const { project, call, on, beforeClosing } = useProjectService();
   const app = useApp();
   const toasts = useToasts();
 
-  const remembered = localStorage.getItem(QUEUE_KEY) as QueueName;
-  const queue = ref<QueueName>(QUEUE_NAMES.includes(remembered) ? remembered : 'shuffled');
+  const queue = ref(rememberedQueue());
   const phase = ref<'loading' | 'ready' | 'done' | 'failed'>('loading');
   const fault = shallowRef<Fault | null>(null);
   const item = shallowRef<DeskItem | null>(null);
@@ -59,11 +57,10 @@ export const useDesk = defineProjectStore('desk', () => {
   let turn = 0; // a newer wish makes an older reply worthless
   let prepared: { after: number; item: Promise<DeskItem | null>; value?: DeskItem | null } | null = null;
   let left: Sheet[] = []; // items left before their last write was committed
-  let failedItem: number | null = null;
-  let submitted: number | null = null;
-  let own = 0;
-  let heard = 0;
+  let failedItem: number | null = null, submitted: number | null = null;
+  let own = 0, heard = 0;
   let lookTimer: ReturnType<typeof setTimeout> | undefined;
+  onScopeDispose(() => clearTimeout(lookTimer));
 
   /** One sentence of the desk at a time: a second one would cover what is being read. */
   let told = 0;
@@ -76,17 +73,13 @@ export const useDesk = defineProjectStore('desk', () => {
 
   const line = createWriteLine((state) => {
     saved.value = state;
-    if (state.kind === 'failed' && isOfAnother(state.error)) return tellUnsaved();
+    if (state.kind === 'failed' && isOfAnother(state.error)) return void useToasts().show(UNSAVED);
     if (state.kind === 'failed') backToFailed(state.error);
     if (state.kind === 'saved') left = [];
     if (state.kind === 'saved') lookAgain();
   });
 
   beforeClosing(() => line.settled());
-  /** The project was closed, by another window or the menu, between a key press and its write. */
-  function tellUnsaved(): void {
-    useToasts().show({ sentence: 'What was entered last at the desk is not saved: its project had been closed.', hint: 'Open that project again and enter it there.', tone: 'bad' });
-  }
 
   /** Puts a write of the item at hand into the line. */
   function write(make: () => Promise<{ at: number }>, key?: string): void {
@@ -352,10 +345,10 @@ export const useDesk = defineProjectStore('desk', () => {
   }
 
   function setQueue(name: string): void {
-    const known = QUEUE_NAMES.find((other) => other === name);
+    const known = QUEUE_ORDER.find((other) => other === name);
     if (!known) return;
     queue.value = known;
-    localStorage.setItem(QUEUE_KEY, known);
+    rememberQueue(known);
     keep();
     item.value = null;
     void load();

@@ -15,3 +15,8 @@ export const QUEUES: Record<QueueName, QueueText> = {
 };
 
 export const QUEUE_ORDER: readonly QueueName[] = ['shuffled', 'sequential', 'newest', 'uncertain', 'disagrees', 'flagged', 'requested'];
+
+const KEPT = 'tastemaker.desk.queue';
+/** A habit of the person, for every project: the queue that was chosen last on this machine. */
+export const rememberedQueue = (): QueueName => QUEUE_ORDER.find((name) => name === localStorage.getItem(KEPT)) ?? 'shuffled';
+export const rememberQueue = (queue: QueueName): void => localStorage.setItem(KEPT, queue);
