@@ -6,19 +6,20 @@ import path from 'node:path';
 import type { AppState } from '#core/contract.ts';
 import { runtimeVersion } from '#core/autodiff/session.ts';
 import { listLabelers } from '#core/store/labelers.ts';
-import type { Handlers } from './handlers.ts';
+import type { Emit, Handlers } from './handlers.ts';
 import type { HardwareDesk } from '#core/service/hardware/hardware.ts';
 import { lastLines } from './log.ts';
 import type { PreferencesFile } from './preferences.ts';
 import { projectSettings } from './project.ts';
 import { projectSummary } from './project-summary.ts';
-import type { Session } from './session.ts';
+import type { OpenProject, Session } from './session.ts';
 
 const LOG_LINES = 60;
 const program = path.resolve(import.meta.dirname, '..', '..', 'package.json');
 const { version } = JSON.parse(fs.readFileSync(program, 'utf8')) as { version: string };
 
-export interface Services { session: Session; preferences: PreferencesFile; home: string; hardware: HardwareDesk }
+/** `emitOf`: what is told of this opened project, and of no other. */
+export interface Services { session: Session; preferences: PreferencesFile; home: string; hardware: HardwareDesk; emitOf(opened: OpenProject): Emit }
 
 export const logFolder = (home: string): string => path.join(home, 'logs');
 

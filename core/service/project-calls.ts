@@ -36,9 +36,9 @@ export function createProjectHandlers(services: Services) {
         someoneLabels(found.project);
         for (const run of found.runs.list()) followDemo(found, run, () => {}); // it may have ended while nobody watched; windows read all of it anew
       });
-      const state = opened(), { project } = session.current()!;
+      const state = opened(), now = session.current();
       context.emit('preferences.changed', { preferences: state.preferences });
-      void settleAndTell(project, context.emit).catch(() => {}); // closed meanwhile
+      if (now) void settleAndTell(now.project, services.emitOf(now)).catch(() => {}); // closed meanwhile
       return state;
     },
     'project.create': async (context, { folder, demo }) => {

@@ -59,7 +59,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     if (COUNTED.has(event)) countSoon();
     reach(event, data, ofProject ? opened!.id : null);
   };
-  const table = createCallTable({ session, preferences, home, hardware });
+  const table = createCallTable({ session, preferences, home, hardware, emitOf });
 
   /** After the event that caused it has been told; a failure is logged, for nobody waits for it. */
   function soon(work: () => void): void {
