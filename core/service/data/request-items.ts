@@ -18,8 +18,8 @@ import { importedCompletion } from './imported-completion.ts';
 
 /** Answers that an item of one chosen sample has at most. */
 const FEW = 4;
-const TEACHING = 'beside what was asked for stand answers of another making: by another policy, from before the training, or the reference';
-const ANY = 'beside it stands another answer to the same prompt';
+const TEACHING = 'among answers by another policy, from before the training, or the reference';
+const ANY = 'beside another answer to the same prompt';
 
 /** Who wrote a completion (the policy, or the run that is to make it), then what that was made from, down to the root. */
 type Lineage = readonly string[];
@@ -66,15 +66,15 @@ function answersTo(project: Project, promptId: number, withReference: boolean): 
 }
 
 /** The items of the samples that were chosen of one prompt. */
-function itemsOf(project: Project, promptId: number, given: readonly Completion[], reason: string, policies: readonly Policy[]): NewItem[] {
+function itemsOf(project: Project, promptId: number, given: readonly Completion[], reason: string | null, policies: readonly Policy[]): NewItem[] {
   const chosen = different(given);
   const ofOneMaking = new Set(chosen.map((one) => lineageOf(one, policies)[0])).size === 1;
   const { answers, reference } = ofOneMaking ? answersTo(project, promptId, true) : { answers: [], reference: null };
   const taken = new Set(chosen.map(({ text }) => answerNumber(text)));
   const others = different(answers.filter(({ text }) => !taken.has(answerNumber(text))));
-  const most = Math.max(1, FEW - chosen.length);
-  let partners = partnersOf(chosen, others, reference, policies, most), why = partners.length > 0 ? `${reason}; ${TEACHING}` : reason;
-  if (chosen.length === 1 && partners.length === 0 && others.length > 0) [partners, why] = [others.slice(-1), `${reason}; ${ANY}`];
+  const most = Math.max(1, FEW - chosen.length), own = reason === null ? [] : [reason];
+  let partners = partnersOf(chosen, others, reference, policies, most), why: string | null = partners.length > 0 ? [...own, TEACHING].join('; ') : reason;
+  if (chosen.length === 1 && partners.length === 0 && others.length > 0) [partners, why] = [others.slice(-1), [...own, ANY].join('; ')];
   const parts = partners.length > 0 ? partsOf(chosen, MOST_ANSWERS - partners.length, 1) : partsOf(chosen);
   return parts.map((part) => {
     const all = [...part, ...partners];
@@ -87,7 +87,7 @@ function itemsOf(project: Project, promptId: number, given: readonly Completion[
  * Samples of one making are joined by at most three answers that teach most. Returns the number of items; 'bad-data' where
  * nothing can be compared. Call it inside a transaction.
  */
-export function requestItems(project: Project, completionIds: readonly number[], reason: string): number {
+export function requestItems(project: Project, completionIds: readonly number[], reason: string | null): number {
   const policies = listPolicies(project);
   const byPrompt = Map.groupBy(listCompletions(project, { ids: completionIds }), ({ promptId }) => promptId);
   const items = [...byPrompt].flatMap(([promptId, given]) => itemsOf(project, promptId, given, reason, policies));

@@ -46,7 +46,7 @@ export const sampleHandlers = {
   },
 
   'samples.request': ({ project, emit }, { completionIds, reason }) => {
-    const items = transaction(project, () => requestItems(project, completionIds, reason.trim() || 'you asked for it'));
+    const items = transaction(project, () => requestItems(project, completionIds, reason.trim() || null));
     emit('data.changed', {});
     return { items };
   },

@@ -206,7 +206,7 @@ const OF_ALL: Partial<Record<QueueName, string>> = {
   sequential: 'It is the next in the order in which the answers came into the project.',
   shuffled: 'It is the next in an order drawn at random.',
   newest: 'The newest answers come first.',
-  uncertain: 'The reward model is unsure which of its answers is the best; where it is least sure comes first.',
+  uncertain: 'The reward model is unsure which answer is best; where it is least sure comes first.',
 };
 export const reasonOfRepeat = (name: QueueName): string | null => OF_ALL[name] ?? null;
 

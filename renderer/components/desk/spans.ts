@@ -42,10 +42,13 @@ export function step(text: string, places: readonly number[], at: number, direct
   return low ? Math.max(0, Math.min(text.length, next + direction)) : next;
 }
 
-/** Cuts a text at every border of marks, selection and caret. Joined, the pieces are the text again. */
+/** How much white space a text begins with: what a model puts there says nothing, and only tells who wrote it. None of a text that is nothing else. */
+export const leadOf = (text: string): number => (text.trim() === '' ? 0 : text.length - text.trimStart().length);
+
+/** Cuts a text where its words begin and at every border of marks, selection and caret. Joined, the pieces are the text again. */
 export function pieces(text: string, marks: readonly Mark[], selection: Stretch | null, caret: number | null): Piece[] {
   const inText = (offset: number) => Math.max(0, Math.min(text.length, offset));
-  const borders = new Set([0, text.length]);
+  const borders = new Set([0, leadOf(text), text.length]);
   for (const mark of marks) borders.add(inText(mark.start)).add(inText(mark.end));
   if (selection) borders.add(inText(selection.start)).add(inText(selection.end));
   if (caret !== null) borders.add(inText(caret));

@@ -94,7 +94,7 @@ test('while an item is a repeat, the queues of flags and of disagreement, whose 
     expect(total - done).toBe(items.size);
     expect((await desk.call('desk.item', { labelerId, queue, itemId }))!.reason).toBe('You came to it from elsewhere.'); // by its address
   }
-  expect((await desk.call('desk.item', { labelerId, queue: 'uncertain' }))).toMatchObject({ itemId, reason: 'The reward model is unsure which of its answers is the best; where it is least sure comes first.' });
+  expect((await desk.call('desk.item', { labelerId, queue: 'uncertain' }))).toMatchObject({ itemId, reason: 'The reward model is unsure which answer is best; where it is least sure comes first.' });
   project.close();
 });
 

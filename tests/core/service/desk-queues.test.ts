@@ -63,7 +63,7 @@ test('uncertain: the smallest gap between the best two scores first; new scores 
   expect(await progress(desk, labelerId, 'uncertain')).toEqual([0, 5]);
   const items = await walk(desk, labelerId, 'uncertain', 3);
   expect(items.map(({ itemId }) => itemId)).toEqual([5, 2, 3]);
-  expect(new Set(items.map(({ reason }) => reason))).toEqual(new Set(['The reward model is unsure which of its answers is the best; where it is least sure comes first.'])); // a figure would tell a hidden repeat
+  expect(new Set(items.map(({ reason }) => reason))).toEqual(new Set(['The reward model is unsure which answer is best; where it is least sure comes first.'])); // a figure would tell a hidden repeat
   expect(await progress(desk, labelerId, 'uncertain')).toEqual([3, 5]);
   setMeasures(project, [13, 14].map((completionId) => ({ completionId, modelId, score: completionId }))); // item 4: 1 apart
   setMeasures(project, [{ completionId: 21, modelId, score: 0.1 }]); // item 6: 0.1

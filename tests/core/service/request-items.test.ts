@@ -47,7 +47,7 @@ test('an over-optimised sample comes beside the reference, the base and another 
   expect(newest(w)).toEqual(['base one', 'careful one', 'pls pls pls', 'The reference.']);
   expect(listCompletions(w.project).at(-1)).toMatchObject({ text: 'The reference.', writer: 'reference', policyId: null, tokenIds: [] });
   const item = (await deskOf(w.project).call('desk.item', { labelerId: w.labelerId, queue: 'requested' }))!;
-  expect(item.reason).toBe('It was asked for on the Inspect screen: over-optimised; beside what was asked for stand answers of another making: by another policy, from before the training, or the reference.');
+  expect(item.reason).toBe('It was asked for on the Inspect screen: over-optimised; among answers by another policy, from before the training, or the reference.');
   expect(JSON.stringify(item)).not.toMatch(/policyId|runId|writer|careful one".*careful/);
   w.project.close();
 });
@@ -95,6 +95,8 @@ test('several of one run are joined by what teaches; several of different making
   const wild = ['pls', 'pls pls', ' pls'].map((text) => w.add(text, inRun(40, w.wild)));
   await w.call('samples.request', { completionIds: wild, reason: 'x' });
   expect(newest(w)).toEqual(['base one', 'pls', 'pls pls', 'The reference.']); // the same text once
+  await w.call('samples.request', { completionIds: [wild[0]!], reason: ' ' });
+  expect(listItems(w.project).at(-1)!.reason).toBe('among answers by another policy, from before the training, or the reference');
   await w.call('samples.request', { completionIds: [base, careful, wild[0]!], reason: 'these three' });
   expect(newest(w)).toEqual(['base one', 'careful one', 'pls']);
   expect(listItems(w.project).at(-1)!.reason).toBe('these three');
@@ -109,7 +111,7 @@ test('what is flagged is no company, and with nothing of another making any othe
   const chosen = w.add('pls', inRun(40, w.wild));
   await w.call('samples.request', { completionIds: [chosen], reason: 'x' });
   expect(newest(w)).toEqual(['wild other', 'pls']);
-  expect(listItems(w.project).at(-1)!.reason).toBe('x; beside it stands another answer to the same prompt');
+  expect(listItems(w.project).at(-1)!.reason).toBe('x; beside another answer to the same prompt');
   w.project.close();
 });
 

@@ -133,7 +133,7 @@ test('requested samples become items by prompt: at most nine each, a lonely one 
   const [company] = addCompletions(project, [{ ...completionOf(otherPromptId, 'Buy two cats.'), step: 1 }]) as [number];
   expect(await call('samples.request', { completionIds: [...many, otherId], reason: ' they look alike ' })).toEqual({ items: 3 });
   const made = listItems(project).slice(before);
-  expect(made.map((item) => [item.promptId, item.completionIds.length, item.source, item.reason])).toEqual([[otherPromptId, 2, 'inspect', 'they look alike; beside it stands another answer to the same prompt'], [promptId, 6, 'inspect', 'they look alike'], [promptId, 5, 'inspect', 'they look alike']]);
+  expect(made.map((item) => [item.promptId, item.completionIds.length, item.source, item.reason])).toEqual([[otherPromptId, 2, 'inspect', 'they look alike; beside another answer to the same prompt'], [promptId, 6, 'inspect', 'they look alike'], [promptId, 5, 'inspect', 'they look alike']]);
   expect(made.slice(1).flatMap((item) => item.completionIds).sort((a, b) => a - b)).toEqual(many);
   expect(made[0]!.completionIds).toEqual([otherId, company]);
   expect(events).toEqual([{ event: 'data.changed', data: {} }]);
