@@ -47,7 +47,9 @@ const STACK = /^\s+at .+:\d+:\d+\)?$/m;
 /** Whether two values are the same, numbers within the tolerance, lists and records piece by piece. */
 function same(got: unknown, wanted: unknown, within: number): boolean {
   if (typeof got === 'number' && typeof wanted === 'number') return Math.abs(got - wanted) <= within;
-  if (Array.isArray(got) && Array.isArray(wanted)) return got.length === wanted.length && got.every((one, i) => same(one, wanted[i], within));
+  if (Array.isArray(got) && Array.isArray(wanted)) {
+    return got.length === wanted.length && got.every((one, i) => same(one, wanted[i], within));
+  }
   return JSON.stringify(got) === JSON.stringify(wanted);
 }
 
@@ -83,21 +85,21 @@ function shows(outcome: Outcome, name: string, number: number): Verdict {
 }
 
 /** The sentences of an output; numbers do not tell two of them apart. */
-const sentencesOf = (output: string): Map<string, string> =>
-  new Map(output.split(/\n|(?<=[.!?])\s+/).map((line) => line.trim()).filter(Boolean).map((line) => [line.replaceAll(/\d+(?:[.,]\d+)*/g, '#'), line]));
+function sentencesOf(output: string): Map<string, string> {
+  const lines = output.split(/\n|(?<=[.!?])\s+/).map((line) => line.trim()).filter(Boolean);
+  return new Map(lines.map((line) => [line.replaceAll(/\d+(?:[.,]\d+)*/g, '#'), line]));
+}
 
 function saysMore(outcome: Outcome, name: string, than: string, pattern = ''): Verdict {
   const other = sentencesOf(said(outcome, than).output);
   const more = [...sentencesOf(said(outcome, name).output)].filter(([bare]) => !other.has(bare)).map(([, line]) => line);
-  return more.some((line) => new RegExp(pattern).test(line)) ? null : `"${name}" says nothing${pattern && ` of /${pattern}/`} that "${than}" does not say; of its own it has ${quoted(more)}`;
+  if (more.some((line) => new RegExp(pattern).test(line))) return null;
+  return `"${name}" says nothing${pattern && ` of /${pattern}/`} that "${than}" does not say; its own: ${quoted(more)}`;
 }
 
-const rowsOf = ({ work }: Outcome, file: string): Row[] | null => {
-  const at = path.join(work, file);
-  return fs.existsSync(at) ? readLines<Row>(at) : null;
-};
+interface Wanted { field: string; values: unknown[] | Record<string, unknown>; by?: string | undefined; within?: number | undefined }
 
-function valuesAre(rows: readonly Row[], field: string, wanted: unknown[] | Record<string, unknown>, by: string | undefined, within: number): Verdict {
+function valuesAre(rows: readonly Row[], { field, values: wanted, by, within = WITHIN }: Wanted): Verdict {
   if (Array.isArray(wanted)) {
     const got = rows.map((row) => row[field]);
     return same(got, wanted, within) ? null : `${field} is ${quoted(got)}, not ${quoted(wanted)}`;
@@ -108,7 +110,10 @@ function valuesAre(rows: readonly Row[], field: string, wanted: unknown[] | Reco
 }
 
 /** The text by which spellings of one prompt are told to be the same: NFC, LF, trimmed. */
-const spelling = (prompt: unknown): string => (typeof prompt === 'string' ? prompt : JSON.stringify(prompt)).normalize('NFC').replaceAll(/\r\n?/g, '\n').trim();
+function spelling(prompt: unknown): string {
+  const text = typeof prompt === 'string' ? prompt : JSON.stringify(prompt);
+  return text.normalize('NFC').replaceAll(/\r\n?/g, '\n').trim();
+}
 
 function oneSplitAText(rows: readonly Row[]): Verdict {
   const splits = Map.groupBy(rows, (row) => spelling(row['prompt'] ?? row['messages']));
@@ -118,50 +123,73 @@ function oneSplitAText(rows: readonly Row[]): Verdict {
 }
 
 /** The type under which a table's reader would file a value; a list counts by what it holds. */
-const typeOf = (value: unknown): string => (Array.isArray(value) ? `list of ${value.length > 0 ? typeOf(value[0]) : 'nothing'}` : value === null ? 'nothing' : typeof value);
+function typeOf(value: unknown): string {
+  if (Array.isArray(value)) return `list of ${value.length > 0 ? typeOf(value[0]) : 'nothing'}`;
+  return value === null ? 'nothing' : typeof value;
+}
 
-/** Every row has the same columns, each of one type, and `floats` are written with a point or an exponent: what readers of JSON lines infer from. */
+/** Every row has the same columns, each of one type, and `floats` are written with a point: what readers of JSON lines infer from. */
 function uniform(rows: readonly Row[], text: string, floats: readonly string[]): Verdict {
   const columns = rows.map((row) => Object.keys(row).toSorted().join());
   if (new Set(columns).size > 1) return `its rows have different columns: ${quoted([...new Set(columns)])}`;
-  const mixed = Object.keys(rows[0] ?? {}).filter((name) => new Set(rows.map((row) => typeOf(row[name])).filter((type) => !type.endsWith('nothing'))).size > 1);
+  const typesOf = (name: string) => new Set(rows.map((row) => typeOf(row[name])).filter((type) => !type.endsWith('nothing')));
+  const mixed = Object.keys(rows[0] ?? {}).filter((name) => typesOf(name).size > 1);
   if (mixed.length > 0) return `its columns ${mixed.join(', ')} are of several types`;
   const whole = floats.filter((name) => new RegExp(`"${name}": ?-?\\d+[,}]`).test(text));
   return whole.length > 0 ? `it writes ${whole.join(', ')} as a whole number` : null;
 }
 
-function fileHolds(outcome: Outcome, check: Extract<Check, { file: string }>): Verdict {
-  const at = path.join(outcome.work, check.file);
-  if ('absent' in check) return fs.existsSync(at) ? `${check.file} is there` : null;
+type FileCheck = Extract<Check, { file: string }>;
+type Column = Extract<FileCheck, { field: string }>;
+
+const promptOf = (row: Row | undefined): unknown => row?.['prompt'] ?? row?.['messages'] ?? '';
+const holds = (row: Row | undefined, text: string): boolean => JSON.stringify(promptOf(row)).includes(JSON.stringify(text).slice(1, -1));
+
+/** What is said of a file as a whole; undefined where the check is about its rows. */
+function wholeFile(at: string, check: FileCheck): Verdict | undefined {
+  const text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : null;
+  if ('absent' in check) return text === null ? null : `${check.file} is there`;
+  if ('text' in check) {
+    return new RegExp(check.text).test(text ?? '') ? null : `${check.file} has nothing of /${check.text}/: ${text?.slice(0, 300)}`;
+  }
   if ('one_of' in check) {
-    const value = fs.existsSync(at) ? ((JSON.parse(fs.readFileSync(at, 'utf8')) as Row)[check.field] ?? null) : undefined;
+    const value = text === null ? undefined : ((JSON.parse(text) as Row)[check.field] ?? null);
     return check.one_of.some((one) => same(value, one, 0)) ? null : `${check.field} in ${check.file} is ${quoted(value)}`;
   }
-  if ('text' in check) {
-    const text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : '';
-    return new RegExp(check.text).test(text) ? null : `${check.file} has nothing of /${check.text}/: ${text.slice(0, 300)}`;
+  if ('rows' in check) { // no file has no rows
+    const count = text === null ? 0 : readLines(at).length;
+    return count === check.rows ? null : `${check.file} has ${count} rows, not ${check.rows}`;
   }
-  const rows = rowsOf(outcome, check.file);
-  if ('rows' in check && (rows?.length ?? 0) === check.rows) return null;
-  if (rows === null) return `there is no ${check.file}`;
-  if ('rows' in check) return `${check.file} has ${rows.length} rows, not ${check.rows}`;
-  if ('uniform' in check) return uniform(rows, fs.readFileSync(at, 'utf8'), check.floats);
-  if ('prompt_lacks' in check) {
-    const held = rows.filter((row) => JSON.stringify(row['prompt'] ?? row['messages']).includes(check.prompt_lacks));
-    return held.length === 0 ? null : `a prompt of ${check.file} is ${quoted(held[0]!['prompt'])}`;
-  }
+  return text === null ? `there is no ${check.file}` : undefined;
+}
+
+function columnHolds(outcome: Outcome, rows: readonly Row[], check: Column): Verdict {
+  if ('values' in check) return valuesAre(rows, check);
+  if (!('equals' in check)) return null;
+  const other = path.join(outcome.work, check.equals), wanted = fs.existsSync(other) ? readLines<Row>(other) : [];
+  if (wanted.length === 0) return `there is nothing in ${check.equals}`;
+  return valuesAre(rows, { ...check, values: wanted.map((row) => row[check.field]) });
+}
+
+function fileHolds(outcome: Outcome, check: FileCheck): Verdict {
+  const at = path.join(outcome.work, check.file), whole = wholeFile(at, check);
+  if (whole !== undefined) return whole;
+  const rows = readLines<Row>(at);
   if ('one_split_a_text' in check) return oneSplitAText(rows);
-  if ('prompt_holds' in check) return JSON.stringify(rows[0]?.['prompt'] ?? rows[0]?.['messages'] ?? '').includes(JSON.stringify(check.prompt_holds).slice(1, -1)) ? null : `the first prompt of ${check.file} is ${quoted(rows[0]?.['prompt'])}`;
-  if ('equals' in check) {
-    const other = rowsOf(outcome, check.equals);
-    if (other === null || other.length === 0) return `there is nothing in ${check.equals}`;
-    return valuesAre(rows, check.field, other.map((row) => row[check.field]), undefined, check.within ?? WITHIN);
+  if ('uniform' in check) return uniform(rows, fs.readFileSync(at, 'utf8'), check.floats);
+  if ('prompt_holds' in check) {
+    return holds(rows[0], check.prompt_holds) ? null : `the first prompt of ${check.file} is ${quoted(promptOf(rows[0]))}`;
   }
-  return valuesAre(rows, check.field, check.values, check.by, check.within ?? WITHIN);
+  if ('prompt_lacks' in check) {
+    const found = rows.find((row) => holds(row, check.prompt_lacks));
+    return found === undefined ? null : `a prompt of ${check.file} is ${quoted(promptOf(found))}`;
+  }
+  return 'field' in check ? columnHolds(outcome, rows, check) : null;
 }
 
 /** Null where the check holds, else why it does not. */
 export function judge(outcome: Outcome, check: Check): Verdict {
+  const matches = (name: string, pattern: string) => new RegExp(pattern).test(said(outcome, name).output);
   if ('all' in check) return check.all.map((one) => judge(outcome, one)).filter((why) => why !== null).join('; ') || null;
   if ('any' in check) {
     const reasons = check.any.map((one) => judge(outcome, one));
@@ -169,14 +197,19 @@ export function judge(outcome: Outcome, check: Check): Verdict {
   }
   if ('file' in check) return fileHolds(outcome, check);
   if ('refused' in check) return refused(outcome, check.refused);
-  if ('ok' in check) return said(outcome, check.ok).code === 0 ? null : `"${check.ok}" ended with ${said(outcome, check.ok).code}`;
   if ('stops' in check) return stops(outcome, check.stops);
   if ('shows' in check) return shows(outcome, check.shows, check.number);
   if ('says_more' in check) return saysMore(outcome, check.says_more, check.than, check.pattern);
-  if ('silent' in check) return new RegExp(check.pattern).test(said(outcome, check.silent).output) ? `"${check.silent}" speaks of /${check.pattern}/` : null;
-  return new RegExp(check.pattern).test(said(outcome, check.says).output) ? null : `"${check.says}" says nothing of /${check.pattern}/`;
+  if ('ok' in check) {
+    const { code } = said(outcome, check.ok);
+    return code === 0 ? null : `"${check.ok}" ended with ${code}`;
+  }
+  if ('silent' in check) return matches(check.silent, check.pattern) ? `"${check.silent}" speaks of /${check.pattern}/` : null;
+  return matches(check.says, check.pattern) ? null : `"${check.says}" says nothing of /${check.pattern}/`;
 }
 
 /** Commands that ended in a fault of the program: by a signal, or with a stack trace. No case allows that. */
-export const faults = (outcome: Outcome): string[] =>
-  Object.entries(outcome.commands).filter(([, { code, stdout, stderr }]) => code === null || STACK.test(stdout + stderr)).map(([name]) => `"${name}" ended in a fault of the program`);
+export function faults({ commands }: Outcome): string[] {
+  const faulty = Object.entries(commands).filter(([, { code, stdout, stderr }]) => code === null || STACK.test(stdout + stderr));
+  return faulty.map(([name]) => `"${name}" ended in a fault of the program`);
+}

@@ -23,7 +23,8 @@ export interface Case {
   files?: Record<string, unknown[] | string | { copy: string; splice?: [number, number, string][] }>;
 }
 
-const readCase = (file: string): Omit<Case, 'name'> => JSON.parse(fs.readFileSync(file, 'utf8')) as Omit<Case, 'name'>;
+type Written = Omit<Case, 'name'>;
+const readCase = (file: string): Written => JSON.parse(fs.readFileSync(file, 'utf8')) as Written;
 
 /** The cases below a folder that holds one folder a case with its case.json, in the order of their names. */
 export const readCases = (root: string): Case[] =>
@@ -71,6 +72,9 @@ function turns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
 }
 export const inTurn = turns(os.availableParallelism());
 
+/** Where Node keeps our files compiled from one process to the next: a command then starts in a third of the time. */
+const COMPILED = path.join(os.tmpdir(), 'tastemaker-tests-compiled');
+
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** What a command said, without the folders and names of the files it was given: a name must not answer for the program. */
@@ -80,9 +84,8 @@ function withoutNames(output: string, folders: readonly string[], args: readonly
     const name = path.basename(word);
     return [word, path.relative(folders[1]!, word), name, name.replace(/\.\w+$/, '')];
   }));
-  let bare = output;
-  for (const name of [...names, ...folders].filter(Boolean).toSorted((a, b) => b.length - a.length)) bare = bare.replaceAll(new RegExp(`(?<![\\w-])${escaped(name)}(?![\\w-])`, 'g'), '');
-  return bare;
+  const longestFirst = [...names, ...folders].filter(Boolean).toSorted((a, b) => b.length - a.length);
+  return longestFirst.reduce((bare, name) => bare.replaceAll(new RegExp(`(?<![\\w-])${escaped(name)}(?![\\w-])`, 'g'), ''), output);
 }
 
 /** Null where the case is right; else what is wrong, with everything that its commands said. */
@@ -95,13 +98,13 @@ export async function runCase(one: Case): Promise<string | null> {
     const done: Record<string, Said> = {};
     for (const [name, line] of Object.entries(commands)) {
       const args = line.split(' ').slice(1).map((word) => word.replaceAll('{CASE}', folder).replaceAll('{WORK}', work));
-      const ended = await startCli(work, args, { TASTEMAKER_HOME: path.join(work, 'home'), NODE_COMPILE_CACHE: path.join(os.tmpdir(), 'tastemaker-tests-compiled') }).ended;
+      const ended = await startCli(work, args, { TASTEMAKER_HOME: path.join(root, 'home'), NODE_COMPILE_CACHE: COMPILED }).ended;
       done[name] = { ...ended, args, output: withoutNames(`${ended.stdout}\n${ended.stderr}`, [folder, work], args) };
     }
     const outcome = { work, commands: done };
     const wrong = [judge(outcome, check), ...faults(outcome)].filter((one) => one !== null);
     if (wrong.length === 0) return null;
-    const log = Object.entries(done).map(([name, { code, stdout, stderr }]) => `${name} (${code}): ${(stdout + stderr).trim().slice(0, 1500)}`);
+    const log = Object.entries(done).map(([name, ended]) => `${name} (${ended.code}): ${(ended.stdout + ended.stderr).trim().slice(0, 1500)}`);
     return [...wrong, '', ...log].join('\n');
   } finally {
     fs.rmSync(root, { recursive: true, force: true });
