@@ -76,7 +76,7 @@ async function reward(blocks: number): Promise<Measured> {
   let at = 0;
   const turn = async () => {
     const batch = [groups[at++ % groups.length]!], shape = rowShape(batch, 1, 'last'), pairs = pairWeights([1, 2, 3, 4], shape.Q);
-    const x = features.of(batch, shape), rows = layer === architecture.layers ? {} : packRows(batch, shape, 1, 'last').arrays;
+    const x = features.of(batch, shape, 1), rows = layer === architecture.layers ? {} : packRows(batch, shape, 1, 'last').arrays;
     await trainer.steps('bench', rewardFeedsAbove(architecture, layer, shape), { ...rows, x, pairs }, [1e-4]);
   };
   return { made: { features_ms }, turn };

@@ -7,7 +7,7 @@ import { agreement, utility } from '#core/demo/labelers.ts';
 import type { LabelerName } from '#core/demo/labelers.ts';
 import { readJsonl } from '#core/formats/jsonl.ts';
 import type { EvaluatedSample } from '#core/jobs/train-ppo.ts';
-import type { ValidationRow } from '#core/jobs/train-reward.ts';
+import type { ValidationRow } from '#core/jobs/reward-validation.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';

@@ -1,10 +1,12 @@
 // What a model says of given texts, without training: scores, values before each token, log-probabilities.
 
 import { compile } from '#core/autodiff/compile.ts';
-import type { Arrays, Program, Types } from '#core/autodiff/compile.ts';
+import type { Arrays, Program, Tensors, Types } from '#core/autodiff/compile.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { parametersAbove } from './architecture.ts';
 import type { Architecture } from './architecture.ts';
 import { checkpointParameters, scalesOf } from './checkpoint.ts';
 import type { Checkpoint, WeightArrays } from './checkpoint.ts';
@@ -12,6 +14,7 @@ import { inRows, packRows, roundedLength, rowShape, rowTensors, rowTokens, rowTy
 import type { Group, RowShape, Slots } from './rows.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
 import { overLogits, scoreHead, trunk } from './transformer.ts';
+import type { Model } from './transformer.ts';
 
 export interface Evaluator {
   /** reward of each completion, read at its last token (D6): [group][completion] */
@@ -32,24 +35,48 @@ export function rowsAtOnce(tokens: number, predicted: number, { vocabulary }: Pi
   return Math.min(full, 2 ** Math.ceil(Math.log2(left)));
 }
 
-/** Scores or values of the slots (`temperature` null), or log-probabilities of their targets. */
-export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature: number | null): Program {
-  const frozen: Types = Object.fromEntries(checkpointParameters(like).map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]));
+/** What the lowest `layer` blocks made of rows, kept from an earlier pass (frozen-features.ts): then only the blocks above are run. */
+export interface Below {
+  layer: number;
+  /** of `count` rows, padding after the given: [rows · T, C], or [rows · Q, C] where those are all blocks */
+  of(groups: readonly Group[], shape: RowShape, count: number): Float32Array;
+}
+
+/** What is fed above `layer` blocks: rows and what the blocks below made of them, x [B·T, C], or only that, [B·Q, C], where no block is left. */
+export function typesAbove({ channels: C, layers }: Architecture, layer: number, shape: RowShape): Types {
+  const x = (count: number): Types => ({ x: { dtype: 'float32', shape: [shape.B * count, C] } });
+  return layer === layers ? x(shape.Q) : { ...rowTypes(shape), ...x(shape.T) };
+}
+/** The hidden states that are wanted, of rows that are fed so. */
+export const hiddenAbove = (model: Model, layer: number, feeds: Tensors): Tensor =>
+  (layer === model.architecture.layers ? feeds.x! : trunk(model, rowTensors(feeds), { layer, x: feeds.x! }).hidden);
+
+/** Scores or values of the slots (`temperature` null), or log-probabilities of their targets; above the lowest `layer` blocks, whose outputs are fed. */
+export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature: number | null, layer = 0): Program {
+  const all = checkpointParameters(like), read = layer ? parametersAbove(all, like.architecture, layer) : all;
+  const frozen: Types = Object.fromEntries(read.map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]));
   return {
     state: {},
     frozen,
-    feeds: { ...rowTypes(shape), ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }) },
+    feeds: { ...(layer ? typesAbove(like.architecture, layer, shape) : rowTypes(shape)), ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }) },
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture: like.architecture, weights, adapters: scalesOf(like), graph, forward: true };
-      const { hidden } = trunk(model, rowTensors(feeds));
+      const hidden = layer ? hiddenAbove(model, layer, feeds) : trunk(model, rowTensors(feeds)).hidden;
       return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [tokenLogprobs(logits, targets!, temperature)])[0]! } };
     },
   };
 }
 
-/** Throws 'not-finite' where the model gives no numbers. For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). `constants`: those weights that are the same in every call. */
-export function createEvaluator(like: Checkpoint, options: SessionOptions & { constants?: Readonly<Arrays> | undefined } = {}): Evaluator {
-  const { architecture } = like;
+export interface EvaluatorOptions extends SessionOptions {
+  /** those weights that are the same in every call */
+  constants?: Readonly<Arrays> | undefined;
+  /** only what lies above is run; scores and values only, of groups that are one row each */
+  below?: Below | undefined;
+}
+
+/** Throws 'not-finite' where the model gives no numbers. For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
+export function createEvaluator(like: Checkpoint, { below, ...options }: EvaluatorOptions = {}): Evaluator {
+  const { architecture } = like, alone = below?.layer === architecture.layers;
   const compiled = createExecutableCache();
 
   /** Runs all groups, cut into rows, in batches of like length; `read` takes each completion's slots. */
@@ -65,8 +92,8 @@ export function createEvaluator(like: Checkpoint, options: SessionOptions & { co
       const indices = order.splice(-B, B), batch = indices.map((i) => rows[i]!.row);
       const shape = rowShape(batch, B, slots);
       const key = JSON.stringify([shape, slots, temperature]);
-      const executable = await compiled.get(key, () => compile(evaluationProgram(like, shape, temperature), options));
-      const { arrays, first } = packRows(batch, shape, B, slots);
+      const executable = await compiled.get(key, () => compile(evaluationProgram(like, shape, temperature, below?.layer), options));
+      const { arrays: packed, first } = packRows(batch, shape, B, slots), arrays: Arrays = { ...(alone ? {} : packed), ...(below ? { x: below.of(batch, shape, B) } : {}) };
       if (temperature !== null) arrays.targets = targetsOf(batch, first, B * shape.Q);
       const y = (await executable.run({}, weights, arrays)).outputs.y!.data as Float32Array;
       indices.forEach((index, row) => {

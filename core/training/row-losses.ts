@@ -3,9 +3,11 @@
 import type { Tensors, Types } from '#core/autodiff/compile.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
 import { scale } from '#core/autodiff/ops/elementwise.ts';
+import { gather } from '#core/autodiff/ops/indexing.ts';
 import { reshape } from '#core/autodiff/ops/movement.ts';
 import { sumAll } from '#core/autodiff/ops/reduction.ts';
 import type { Architecture } from '#core/models/architecture.ts';
+import { hiddenAbove, typesAbove } from '#core/models/evaluator.ts';
 import { rowTensors, rowTypes } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
 import { entropy, tokenLogprobs, weightedMean } from '#core/models/token-logprobs.ts';
@@ -14,25 +16,36 @@ import { policyLoss, valueLoss } from './ppo-loss.ts';
 import { rankingLoss } from './preference-loss.ts';
 import type { Loss, LossBuild } from './trainer.ts';
 
-const pairTypes = ({ B, Q }: RowShape): Types => ({ pairs: { dtype: 'float32', shape: [B, Q, Q] } });
+/** How many rankings of at most `most` completions some rows hold, where a ranking may lie in several of them. */
+export interface Spread {
+  rankings: number;
+  most: number;
+}
+const pairTypes = ({ B, Q }: RowShape, spread?: Spread | null): Types => {
+  const { rankings, most } = spread ?? { rankings: B, most: Q };
+  return { pairs: { dtype: 'float32', shape: [rankings, most, most] }, ...(spread ? { places: { dtype: 'int32', shape: [rankings, most] } } : {}) };
+};
 
-/** Reward model: rows with slots 'last' (Q = K completions) and pairs [B, K, K]. */
-export const rewardFeeds = (shape: RowShape): Types => ({ ...rowTypes(shape), ...pairTypes(shape) });
+/**
+ * Reward model: rows with slots 'last' and one ranking a row, pairs [B, Q, Q]; or, `spread`, over several: then `places`
+ * [rankings, most] are the slots of each ranking's completions in the flat order, and pairs [rankings, most, most].
+ */
+export const rewardFeeds = (shape: RowShape, spread?: Spread | null): Types => ({ ...rowTypes(shape), ...pairTypes(shape, spread) });
 export const rewardLoss = (architecture: Architecture) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
   const model = { architecture, weights, adapters, graph };
   return onScores(scoreHead(model, trunk(model, rowTensors(feeds)).hidden), feeds);
 };
 
-/** The same above `layer` frozen blocks, whose outputs are fed: x [B·T, C] between blocks, [B·Q, C] where no block is left. */
-export const rewardFeedsAbove = ({ channels: C, layers }: Architecture, layer: number, shape: RowShape): Types =>
-  layer === layers ? { x: { dtype: 'float32', shape: [shape.B * shape.Q, C] }, ...pairTypes(shape) } : { ...rewardFeeds(shape), x: { dtype: 'float32', shape: [shape.B * shape.T, C] } };
+/** The same above `layer` frozen blocks, whose outputs are fed. */
+export const rewardFeedsAbove = (architecture: Architecture, layer: number, shape: RowShape, spread?: Spread | null): Types => ({ ...typesAbove(architecture, layer, shape), ...pairTypes(shape, spread) });
 export const rewardLossAbove = (architecture: Architecture, layer: number) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
   const model = { architecture, weights, adapters, graph };
-  return onScores(scoreHead(model, layer === architecture.layers ? feeds.x! : trunk(model, rowTensors(feeds), { layer, x: feeds.x! }).hidden), feeds);
+  return onScores(scoreHead(model, hiddenAbove(model, layer, feeds)), feeds);
 };
 
 function onScores(scores: Tensor, feeds: Tensors): Loss {
-  const { loss, weight, accuracy } = rankingLoss(reshape(scores, feeds.pairs!.shape.slice(0, 2)), feeds.pairs!);
+  const apart = feeds.places ? gather(scores, feeds.places) : reshape(scores, feeds.pairs!.shape.slice(0, 2));
+  const { loss, weight, accuracy } = rankingLoss(apart, feeds.pairs!);
   return { loss, weight, report: { accuracy } };
 }
 

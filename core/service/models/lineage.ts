@@ -29,8 +29,9 @@ interface Made { project: Project; runId: string; weights: MadeWeights }
 
 async function rewardSentence({ project, runId, weights }: Made): Promise<string> {
   const { rankings, comparisons } = await rankingsOf(project, runId);
-  const { validation_accuracy: accuracy } = weights.metrics;
-  return `Reward model from ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${accuracy === undefined ? '' : `; validation accuracy ${number(accuracy)}`}.`;
+  const { validation_accuracy: accuracy, validation_accuracy_se: error, validation_rankings: on } = weights.metrics;
+  const measured = accuracy === undefined ? '' : `; validation accuracy ${number(accuracy)}${error === undefined ? '' : ` ± ${number(error)}`}${on === undefined ? '' : ` on ${counted(on, 'ranking')}`}`;
+  return `Reward model from ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${measured}.`;
 }
 
 /** "40 updates", or of weights that are not the run's last "its best weights, after 20 of 40 updates". */

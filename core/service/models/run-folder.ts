@@ -44,8 +44,8 @@ export async function rankingsOf(project: Project, runId: string): Promise<{ ran
   const count = { rankings: 0, comparisons: 0 };
   if (!fs.existsSync(file)) return count;
   for await (const line of createInterface({ input: fs.createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
-    const { ranks } = JSON.parse(line || '{}') as { ranks?: number[] };
-    if (!ranks) continue; // a reference for the zero point
+    const { ranks, use = 'train' } = JSON.parse(line || '{}') as { ranks?: number[]; use?: string };
+    if (!ranks || use !== 'train') continue; // a reference for the zero point, or what it is validated on
     count.rankings++;
     ranks.forEach((a, i) => ranks.slice(i + 1).forEach((b) => a !== b && count.comparisons++));
   }

@@ -19,7 +19,7 @@ import { scalesOf } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import type { ChoiceSettings } from '#core/models/choose-token.ts';
 import { evaluationProgram, rowsAtOnce } from '#core/models/evaluator.ts';
-import { roundedLength } from '#core/models/rows.ts';
+import { roundedLength, rowSpans } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
 import { promptProgram, samplingProgram, tokenProgram } from '#core/models/decoding.ts';
 import type { Sampling } from '#core/models/decoding.ts';
@@ -123,12 +123,22 @@ export const rewardTraining = (shape: Omit<RowShape, 'B'>, layer: number) => ({
 export const policyTraining = (shape: Omit<RowShape, 'B'>, temperature: number) => ({ tokens: shape.T, key: ['policy', shape, temperature === 1], build: (architecture: Architecture) => policyUpdateLoss(architecture, temperature, 0.2), feeds: (_: Architecture, B: number, shorter: Shorter) => policyFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }) });
 export const criticTraining = (shape: Omit<RowShape, 'B'>) => ({ tokens: shape.T, key: ['critic', shape], build: (architecture: Architecture) => criticUpdateLoss(architecture, 0.2, 0.1), feeds: (_: Architecture, B: number, shorter: Shorter) => criticFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }) });
 
+/** The rows of a prompt with `completions` of them, `tokens` in all: how many there are, and what the largest of them takes. */
+export function packedRows(prompt: number, completions: number, tokens: number): { rows: number; completions: number; tokens: number } {
+  const own = Math.min(prompt, tokens), each = (tokens - own) / Math.max(1, completions), spans = rowSpans(own, Array<number>(completions).fill(each));
+  const most = Math.max(...spans.map(({ from, to }) => to - from));
+  return spans.length === 1 ? { rows: 1, completions, tokens } : { rows: spans.length, completions: most, tokens: Math.ceil(own + most * each) };
+}
+
+interface Read { groups: number; tokens: number; slots: number; shared: boolean; temperature: number | null; /** so many blocks were read before */ layer?: number }
 /** Bytes of reading `groups` rows of `tokens` tokens, `slots` of them asked for; log-probabilities at a temperature, scores and values without one. */
-export async function evaluatorBytes(where: Where, given: Known, { groups, tokens, slots, shared, temperature }: { groups: number; tokens: number; slots: number; shared: boolean; temperature: number | null }): Promise<number> {
+export async function evaluatorBytes(where: Where, given: Known, { groups, tokens, slots, shared, temperature, layer = 0 }: Read): Promise<number> {
   if (groups === 0) return 0;
-  const model = upTo(given, roundedLength(tokens));
+  const model = upTo(given, roundedLength(tokens)), { layers, channels } = model.architecture;
   const B = rowsAtOnce(tokens, temperature === null ? 0 : slots, model.architecture, groups), shape: RowShape = { B, T: roundedLength(tokens), Q: slots, shared };
-  return Math.min(2, Math.ceil(groups / B)) * (await graphOf(where, ['evaluate', like(model), shape, temperature === null, temperature === 1], shape.T, (shorter) => evaluationProgram(model, { ...shape, T: shorter(shape.T), Q: slots === 1 || temperature === null ? slots : shorter(slots) }, temperature))).pool;
+  const { pool } = await graphOf(where, ['evaluate', like(model), shape, layer, temperature === null, temperature === 1], shape.T, (shorter) => evaluationProgram(model, { ...shape, T: shorter(shape.T), Q: slots === 1 || temperature === null ? slots : shorter(slots) }, temperature, layer));
+  const fed = layer && where.of === 'host' ? COPIES * 4 * B * (layer === layers ? slots : shape.T) * channels : 0;
+  return Math.min(2, Math.ceil(groups / B)) * pool + fed;
 }
 
 /** Bytes of what frozen blocks make of `groups` rows, as it is computed. */

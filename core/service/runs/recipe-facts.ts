@@ -15,6 +15,8 @@ export interface Facts {
   references: number;
   /** rankings that prefer something, on prompts that are not kept for tests */
   rankings: number;
+  /** those of them that validate: on prompts of the validation split */
+  validationRankings: number;
   completions: number;
   isDemo: boolean;
 }
@@ -26,11 +28,13 @@ export function factsOf(project: Project): Facts {
   const count = (sql: string) => countOnce(project, sql, []);
   const ranked = "rankings r WHERE r.status = 'ranked' AND r.repeat_of IS NULL";
   const about = count(`SELECT count(*) AS n FROM ${ranked}`);
-  const exact = () => count(`SELECT count(*) AS n FROM ${ranked} AND (SELECT split FROM prompts WHERE id = r.prompt_id) <> 'test' AND (SELECT max(rank) > min(rank) FROM ranking_items WHERE ranking_id = r.id)`);
+  const exact = (split: string) => count(`SELECT count(*) AS n FROM ${ranked} AND (SELECT split FROM prompts WHERE id = r.prompt_id) ${split} AND (SELECT max(rank) > min(rank) FROM ranking_items WHERE ranking_id = r.id)`);
+  const prompts = countPrompts(project), share = prompts.validation / Math.max(1, prompts.train + prompts.validation + prompts.test);
   return {
-    prompts: countPrompts(project),
+    prompts,
     references: count("SELECT count(*) AS n FROM prompts WHERE split = 'train' AND reference IS NOT NULL"),
-    rankings: about > FEW ? about : exact(),
+    rankings: about > FEW ? about : exact("<> 'test'"),
+    validationRankings: about > FEW ? Math.round(about * share) : exact("= 'validation'"),
     completions: count('SELECT count(*) AS n FROM completions'),
     isDemo: query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get()?.source === 'demo',
   };

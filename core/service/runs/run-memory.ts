@@ -14,6 +14,7 @@ import type { Manifest } from '#core/jobs/job.ts';
 import { isLarge } from '#core/jobs/large-models.ts';
 import { stepsARun } from '#core/jobs/pace.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
+import { ZERO_TEXTS } from '#core/jobs/reward-data.ts';
 import { learningParts, TUNING_SETTINGS } from '#core/jobs/tuning.ts';
 import type { TuningConfig } from '#core/jobs/tuning.ts';
 import { newArchitecture, numbersIn } from '#core/models/architecture.ts';
@@ -24,7 +25,7 @@ import { roundedLength } from '#core/models/rows.ts';
 import { rowLength } from '#core/training/language-model.ts';
 import { getPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { criticTraining, evaluatorBytes, featuresBytes, languageTraining, policyTraining, rewardTraining, samplerBytes, startOf, trainerBytes } from './graph-memory.ts';
+import { criticTraining, evaluatorBytes, featuresBytes, languageTraining, packedRows, policyTraining, rewardTraining, samplerBytes, startOf, trainerBytes } from './graph-memory.ts';
 import type { Known, Where } from './graph-memory.ts';
 import type { Facts, Lengths } from './recipe-facts.ts';
 
@@ -135,12 +136,16 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
   },
   reward: async ({ project, config, facts, lengths, where, number, text }) => {
     const base = knownModel(project, text('policy')), tuning = tuningOf(config), start = startOf(withHead(base, config.head_bias === true), tuning), { layers, channels } = base.architecture;
-    const K = Math.round(lengths.ranked), longest = lengths.longestRanked, shape = { T: roundedLength(longest), Q: K, shared: K > 1 }, layer = tuning.tune === 'blocks' ? Math.max(0, layers - tuning.tuned_blocks) : 0;
-    const held = Math.round(facts.rankings * number('validation')), rows = Math.min(number('batch'), facts.rankings - held), steps = Math.floor(((facts.rankings - held) * number('epochs')) / rows), K0 = Math.min(stepsTogether(where, number('steps_a_run'), start, tuning, rows * lengths.longestRanked), steps);
+    // what a ranking's rows take, and how many it has
+    const packed = packedRows(lengths.longestPrompt, Math.round(lengths.ranked), lengths.longestRanked), { tokens: longest, completions: K } = packed, shape = { T: roundedLength(longest), Q: K, shared: K > 1 };
+    const layer = tuning.tune === 'blocks' ? Math.max(0, layers - tuning.tuned_blocks) : 0, held = facts.validationRankings || Math.round(facts.rankings * number('validation')), learnt = Math.max(1, facts.rankings - held);
+    const rankings = Math.min(number('batch'), learnt), rows = rankings * packed.rows, steps = Math.ceil((learnt * number('epochs')) / rankings), K0 = Math.min(stepsTogether(where, number('steps_a_run'), start, tuning, rows * longest), steps);
     const { pool, state } = await trainerBytes(where, { start, config: tuning, rows, steps: K0, kept: steps > K0 ? 2 : 1, ...rewardTraining(shape, layer) });
     const fed = layer && where.of === 'host' ? 2 * 4 * K0 * rows * (layer === layers ? K : shape.T) * channels : 0;
-    const scored = Math.max(await evaluatorBytes(where, start, { groups: held, tokens: longest, slots: K, shared: K > 1, temperature: null }), config.zero === 'none' ? 0 : await evaluatorBytes(where, start, { groups: Math.min(256, facts.references), tokens: lengths.longestPrompt + lengths.longestReference, slots: 1, shared: false, temperature: null }));
-    return arrayBytes(where, () => weightBytes(project, [text('policy')]) + mergedBytes(base, tuning)) + state + Math.max(layer ? await featuresBytes(where, start, layer, facts.rankings - held, longest, K) : 0, pool + fed, scored);
+    const zero = config.zero === 'none' ? null : config.zero === 'references' && facts.references ? { groups: Math.min(ZERO_TEXTS, facts.references), tokens: lengths.longestPrompt + lengths.longestReference, slots: 1 } : { groups: Math.min(ZERO_TEXTS, learnt) * packed.rows, tokens: longest, slots: K };
+    const scored = await Promise.all([{ groups: held * packed.rows, tokens: longest, slots: K }, ...(zero ? [zero] : [])].map((read) => evaluatorBytes(where, start, { ...read, shared: read.slots > 1, temperature: null, layer })));
+    const features = layer ? await featuresBytes(where, start, layer, facts.rankings * packed.rows, longest, K) : 0;
+    return arrayBytes(where, () => weightBytes(project, [text('policy')]) + mergedBytes(base, tuning)) + state + Math.max(features, pool + fed, ...scored);
   },
   sample: async ({ project, config, facts, lengths, where, number, text }) => {
     const model = { ...writer(project, text('policy')), adapter: undefined }, k = number('k'), there = config.split ? facts.prompts[config.split as 'train'] : facts.prompts.train + facts.prompts.validation;
@@ -149,23 +154,24 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
   },
   score: async ({ project, facts, lengths, where, text }) => sum(await Promise.all([['reward', null] as const, ['reference', 1] as const].map(async ([field, temperature]) => {
     if (!text(field)) return 0;
-    const model = { ...(temperature === null ? judge : writer)(project, text(field)), adapter: undefined }, K = Math.max(1, Math.round(lengths.ranked)), tokens = Math.max(lengths.longestRanked, lengths.longestPrompt + K * lengths.completion);
-    return arrayBytes(where, () => 4 * numbersIn(checkpointParameters(model))) + await evaluatorBytes(where, model, { groups: Math.max(1, Math.min(64, facts.completions / K)), tokens, slots: temperature === null ? K : roundedLength(K * lengths.completion), shared: K > 1, temperature });
+    const model = { ...(temperature === null ? judge : writer)(project, text(field)), adapter: undefined }, all = Math.max(1, Math.round(lengths.ranked)), { tokens, completions: K, rows } = packedRows(lengths.longestPrompt, all, Math.max(lengths.longestRanked, lengths.longestPrompt + all * lengths.completion));
+    return arrayBytes(where, () => 4 * numbersIn(checkpointParameters(model))) + await evaluatorBytes(where, model, { groups: Math.max(1, rows * Math.min(64, facts.completions / all)), tokens, slots: temperature === null ? K : roundedLength(K * lengths.completion), shared: K > 1, temperature });
   }))),
   ppo: async ({ project, config, facts, lengths, where, number, text }) => {
     const policy = writer(project, text('policy')), reward = judge(project, text('reward')), tuning = tuningOf(config), large = inTurn(policy.architecture, where);
     const learner = startOf(policy, tuning), critic = startOf(reward, tuning), k = number('samples_per_prompt'), N = number('max_new'), temperature = number('temperature');
-    const prompts = Math.max(1, Math.floor(number('episodes') / k)), rows = Math.max(1, Math.floor(prompts / number('minibatches'))), steps = number('epochs') * number('minibatches');
-    const prompt = Math.min(lengths.longestPrompt, policy.architecture.context - N), tokens = prompt + k * N, T = roundedLength(tokens), shared = k > 1;
+    const prompts = Math.max(1, Math.floor(number('episodes') / k)), steps = number('epochs') * number('minibatches');
+    const prompt = Math.min(lengths.longestPrompt, policy.architecture.context - N), packed = packedRows(prompt, k, prompt + k * N), { tokens, completions: each } = packed, T = roundedLength(tokens), shared = k > 1;
+    const rows = packed.rows * Math.max(1, Math.floor(prompts / number('minibatches')));
     const varied = large ? 1 : 1 + variety(lengths.prompt, prompt, T < 256 ? 8 : T / 8) * (1 - 1 / number('updates')); // two shapes are kept, where so many came up
     const held = number('evaluate_every') ? Math.min(number('evaluate_prompts'), facts.prompts.validation) : 0;
     const twice = held && !large ? 2 : varied; // the held-out prompts have graphs of their own
-    const first = await trainerBytes(where, { start: learner, config: tuning, rows, steps, kept: varied, ...policyTraining({ T, Q: roundedLength(k * N), shared }, temperature) });
-    const second = await trainerBytes(where, { start: critic, config: tuning, rows, steps, kept: varied, ...criticTraining({ T, Q: roundedLength(k * (N + 1)), shared }) });
-    const read = async (model: Known, temp: number | null, wanted: number) => twice * await evaluatorBytes(where, model, { groups: prompts, tokens, slots: wanted, shared, temperature: temp });
+    const first = await trainerBytes(where, { start: learner, config: tuning, rows, steps, kept: varied, ...policyTraining({ T, Q: roundedLength(each * N), shared }, temperature) });
+    const second = await trainerBytes(where, { start: critic, config: tuning, rows, steps, kept: varied, ...criticTraining({ T, Q: roundedLength(each * (N + 1)), shared }) });
+    const read = async (model: Known, temp: number | null, wanted: number) => twice * await evaluatorBytes(where, model, { groups: prompts * packed.rows, tokens, slots: wanted, shared, temperature: temp });
     const phases = [
       twice * await samplerBytes(where, learner, { prompts: Math.max(1, Math.min(prompts, Math.floor(Math.min(64, number('episodes')) / k))), each: k, prompt, written: N, choice: { temperature, topK: 0, topP: 1 }, kept: 1, adapter: learner.adapter?.settings }),
-      await read(policy, temperature, roundedLength(k * N)) + await read(critic, null, roundedLength(k * (N + 1))) + await read(reward, null, k),
+      await read(policy, temperature, roundedLength(each * N)) + await read(critic, null, roundedLength(each * (N + 1))) + await read(reward, null, each),
       first.pool, second.pool,
     ];
     return arrayBytes(where, () => weightBytes(project, [text('policy'), text('reward'), ...(text('reference') ? [text('reference')] : [])]) + mergedBytes(policy, tuning) + mergedBytes(reward, tuning)) + first.state + second.state + (large ? Math.max(...phases) : sum(phases));

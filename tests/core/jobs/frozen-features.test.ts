@@ -32,7 +32,7 @@ test.each(FAMILIES.flatMap((family) => [1, 2].map((layer) => [family, layer] as 
 
   const features = await computeFeatures(folder, start, layer, groups);
   const above = createTrainer(own, state(), rewardLossAbove(architecture, layer), ADAM, { frozen, threads: 1 });
-  const found = await above.steps('above', rewardFeedsAbove(architecture, layer, shape), { ...(layer === architecture.layers ? {} : arrays), x: features.of(groups, shape), pairs }, rates);
+  const found = await above.steps('above', rewardFeedsAbove(architecture, layer, shape), { ...(layer === architecture.layers ? {} : arrays), x: features.of(groups, shape, groups.length), pairs }, rates);
   features.remove();
   expect(fs.readdirSync(folder)).toEqual([]);
   for (const name of ['loss', 'grad_norm', 'accuracy']) found[name]!.forEach((value, i) => expect(value, name).toBeCloseTo(wanted[name]![i]!, 4));

@@ -12,6 +12,8 @@ import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { addRankings, deleteRanking, listComparisons, listRankings, replaceRanking } from '#core/store/rankings.ts';
 import type { NewRanking } from '#core/store/rankings.ts';
+import { createRandom } from '#core/random.ts';
+import type { Ranking, Split } from '#core/contract.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { mean } from './first-rollout.ts';
 import { errorFrom, jsonRows, makeTinyProject, metricsOf, modelBytes, runFile, temporaryProjects } from './tiny-project.ts';
@@ -54,14 +56,14 @@ async function scored(name: string, groups: { prompt: number[]; completions: num
 
 test('D7: what was sampled is scored by its own token ids, what is only text by its tokens and one end-of-text', async () => {
   const tokenizer = await loadTokenizer(policyPath(project, getPolicy(project, 'base')));
-  const prompt = listPrompts(project, { split: 'train' })[0]!;
+  const prompt = listPrompts(project, { split: 'validation' })[0]!;
   const texts = [' my dog is missing.', ' i eat alone and'];
   const ids = addCompletions(project, texts.map((text, i) => ({
     promptId: prompt.id, policyId: null, text, tokenIds: [], logprobs: [], samplingLogprobs: [], finish: i === 0 ? ('stop' as const) : ('length' as const), sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 12, seed: 1 }, runId: null,
   })));
   const labelerId = ensureLabeler(project, 'importer', 'person').id;
   const [rankingId] = addRankings(project, [{ promptId: prompt.id, labelerId, status: 'ranked', ranks: ids.map((completionId, i) => ({ completionId, rank: i + 1 })) }]);
-  const run = await reward({ validation: 0.9, batch: 2 });
+  const run = await reward({ batch: 2 });
   const rows = validationOf(run.id);
   const known = new Map(listCompletions(project).map((completion) => [completion.id, completion]));
   const prompts = new Map(listPrompts(project).map(({ id, text }) => [id, text]));
@@ -79,12 +81,13 @@ test('D7: what was sampled is scored by its own token ids, what is only text by 
   deleteRanking(project, rankingId!);
 });
 
-const inTest = (promptId: number): boolean => listPrompts(project, { ids: [promptId] })[0]!.split === 'test';
+const splitOf = (promptId: number): Split => listPrompts(project, { ids: [promptId] })[0]!.split;
+const inTest = (promptId: number): boolean => splitOf(promptId) === 'test', inTraining = (promptId: number): boolean => splitOf(promptId) === 'train';
 
 describe('D10: the zero point', () => {
   const referenceMean = async (name: string) => {
     const tokenizer = await loadTokenizer(policyPath(project, getPolicy(project, 'base')));
-    const groups = await Promise.all(listPrompts(project).filter(({ split }) => split !== 'test').map(async ({ text, reference }) => ({ prompt: await tokenizer.encode(text), completions: [[...(await tokenizer.encode(` ${reference}`)), tokenizer.endOfText]] })));
+    const groups = await Promise.all(listPrompts(project, { split: 'train' }).map(async ({ text, reference }) => ({ prompt: await tokenizer.encode(text), completions: [[...(await tokenizer.encode(` ${reference}`)), tokenizer.endOfText]] })));
     return mean((await scored(name, groups)).flat());
   };
 
@@ -103,7 +106,7 @@ describe('D10: the zero point', () => {
   test.each(['completions', 'completions-unit'])('or the completions it was trained on, D11: in their own unit where asked (%s)', async (zero) => {
     const run = await reward({ zero, validation: 0 });
     const tokenizer = await loadTokenizer(policyPath(project, getPolicy(project, 'base')));
-    const groups = await Promise.all([...Map.groupBy(listCompletions(project).filter(({ tokenIds, promptId }) => tokenIds.length && !inTest(promptId)), ({ promptId }) => promptId)].map(async ([id, list]) => ({ prompt: await tokenizer.encode(listPrompts(project, { ids: [id] })[0]!.text), completions: list.map(({ tokenIds }) => tokenIds) })));
+    const groups = await Promise.all([...Map.groupBy(listCompletions(project).filter(({ tokenIds, promptId }) => tokenIds.length && inTraining(promptId)), ({ promptId }) => promptId)].map(async ([id, list]) => ({ prompt: await tokenizer.encode(listPrompts(project, { ids: [id] })[0]!.text), completions: list.map(({ tokenIds }) => tokenIds) })));
     const scores = (await scored(run.name, groups)).flat(), deviation = Math.sqrt(mean(scores.map((x) => x * x)));
     expect(Math.abs(mean(scores))).toBeLessThan(1e-3);
     if (zero === 'completions-unit') expect(deviation).toBeCloseTo(1, 3);
@@ -115,9 +118,7 @@ describe('D12: validation', () => {
   test('its prompts are never trained on: the opposite labels there change no weight', async () => {
     const first = await reward();
     const held = validationOf(first.id);
-    expect(held).toHaveLength(9); // a quarter of the 36 prompts outside the test split, and whole prompts
-    expect(new Set(held.map(({ promptId }) => promptId)).size).toBe(9);
-    expect(held.some(({ promptId }) => inTest(promptId))).toBe(false);
+    expect(held.map(({ promptId }) => promptId).toSorted((a, b) => a - b)).toEqual(listPrompts(project, { split: 'validation' }).map(({ id }) => id)); // the project's own, and all of them
     const flip = (of: (promptId: number) => boolean) => {
       for (const { id, promptId, labelerId, status, ranks } of listRankings(project)) {
         const worst = Math.max(...ranks.map(({ rank }) => rank)) + 1;
@@ -141,13 +142,20 @@ describe('D12: validation', () => {
     flip(inTest);
   });
 
-  test('one epoch: every training prompt once', async () => {
-    const run = await reward({ batch: 3 });
-    const usable = listRankings(project).filter(({ promptId, ranks }) => !inTest(promptId) && new Set(ranks.map(({ rank }) => rank)).size > 1).length;
-    const training = usable - validationOf(run.id).length, steps = Math.floor(training / 3);
-    expect(training).toBeGreaterThan(20);
-    expect(metricsOf(project, run.id).filter(({ loss }) => loss !== undefined).at(-1)!.step).toBe(steps);
-    expect(run.summary).toContain(`from ${training} rankings in ${steps} steps`);
+  test('one epoch: every training prompt once, those of the last step too, though they do not fill it', async () => {
+    const trained = listRankings(project).filter(({ promptId, ranks }) => inTraining(promptId) && new Set(ranks.map(({ rank }) => rank)).size > 1);
+    const batch = 9, steps = Math.ceil(trained.length / batch), rest = trained.length % batch, first = await reward({ batch });
+    expect(rest).toBeGreaterThan(0);
+    expect(metricsOf(project, first.id).filter(({ loss }) => loss !== undefined).at(-1)!.step).toBe(steps);
+    expect(first.summary).toContain(`from ${trained.length} rankings in ${steps} steps`);
+    const last = createRandom(QUICK.seed, 'reward/order/0').shuffled(trained).at(-1)!; // one of the rest: turned round, it makes another model
+    const turned = (ranks: Ranking['ranks']) => ranks.map(({ completionId, rank }) => ({ completionId, rank: 9 - rank }));
+    replaceRanking(project, last.id, { ...last, ranks: turned(last.ranks) });
+    const second = await reward({ batch });
+    expect(modelBytes(project, second.id).equals(modelBytes(project, first.id))).toBe(false);
+    replaceRanking(project, last.id, last);
+    const third = await reward({ batch });
+    expect(modelBytes(project, third.id).equals(modelBytes(project, first.id))).toBe(true);
   });
 });
 
