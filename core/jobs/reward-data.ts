@@ -4,11 +4,11 @@
 // share of the train prompts is held back, by a hash of each prompt's own text: neither seeds nor other labels move it.
 
 import { createHash } from 'node:crypto';
-import type { Message, Split } from '#core/contract.ts';
+import type { Message, Prompt } from '#core/contract.ts';
 import { createRandom } from '#core/random.ts';
+import { normalPrompt } from '#core/spelling.ts';
 import { inRows } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
-import { normalForm } from '#core/store/normal-form.ts';
 import type { Project } from '#core/store/project.ts';
 import type { SelectedRanking } from '#core/store/selection.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
@@ -43,17 +43,17 @@ export interface ReferenceRow extends Asked {
 export type RewardRow = RankingRow | ReferenceRow;
 
 /** Whether a train prompt is among the `share` that is held back where the project has none for validation. */
-export function isHeldBack(prompt: string, share: number): boolean {
-  const hash = createHash('sha256').update(`held back from reward models\n${normalForm(prompt)}`).digest();
+export function isHeldBack({ prompt, messages }: Pick<Asked, 'prompt' | 'messages'>, share: number): boolean {
+  const hash = createHash('sha256').update(`held back from reward models\n${normalPrompt(prompt, messages)}`).digest();
   return hash.readUIntBE(0, 6) / 2 ** 48 < share;
 }
 
 /** Rows of rankings; `share` of the train prompts is held back where no validation prompt is among them. */
 export function rankingRows(rankings: readonly SelectedRanking[], share: number): RankingRow[] {
   const own = rankings.some(({ prompt }) => prompt.split === 'validation');
-  const useOf = (split: Split, text: string): RankingRow['use'] => (split === 'validation' ? 'validation' : !own && isHeldBack(text, share) ? 'held back' : 'train');
+  const useOf = ({ split, text, messages }: Prompt): RankingRow['use'] => (split === 'validation' ? 'validation' : !own && isHeldBack({ prompt: text, messages }, share) ? 'held back' : 'train');
   return rankings.map(({ prompt, answers, ranks, labeler, confidence }) => ({
-    promptId: prompt.id, prompt: prompt.text, messages: prompt.messages, use: useOf(prompt.split, prompt.text), labeler, confidence,
+    promptId: prompt.id, prompt: prompt.text, messages: prompt.messages, use: useOf(prompt), labeler, confidence,
     completionIds: answers.map(({ id }) => id), policies: answers.map(({ by }) => by), completions: answers.map(({ text }) => text),
     ids: answers.map(({ tokenIds }) => (tokenIds.length ? tokenIds : null)), tokenizers: answers.map(({ tokenizer }) => tokenizer),
     ended: answers.map(({ finish }) => finish === 'stop'), ranks: [...ranks],
@@ -105,7 +105,7 @@ export async function readRows(tokenizerFolder: string, rows: readonly RewardRow
     if ('reference' in row) references.push({ prompt, completions: [answers[at++]!] });
     else {
       const completions = answers.slice(at, (at += row.completions.length));
-      const { promptId, completionIds, ranks, use = isHeldBack(row.prompt, share) ? 'held back' : 'train', labeler = null, confidence = null, policies = completionIds.map(() => null) } = row;
+      const { promptId, completionIds, ranks, use = isHeldBack(row, share) ? 'held back' : 'train', labeler = null, confidence = null, policies = completionIds.map(() => null) } = row;
       elements.push({ promptId, use, labeler, confidence, completionIds, policies, prompt, completions, ranks, rows: inRows({ prompt, completions }) });
     }
   }

@@ -99,7 +99,7 @@ export function createEvaluator(like: Checkpoint, { below, ...options }: Evaluat
       indices.forEach((index, row) => {
         results[index] = batch[row]!.completions.map((completion, k) => {
           const from = first[row]![k]!, count = slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0);
-          return read(finite(y.slice(from, from + count), index));
+          return read(finite(y.slice(from, from + count), rows[index]!.g));
         });
       });
     }

@@ -64,7 +64,7 @@ describe('no ranking of a validation prompt', () => {
   afterAll(() => copy.close());
 
   test('a share of the train prompts is held back, the same for other seeds and with other labels, and that is said', async () => {
-    const texts = new Map(listPrompts(copy, { split: 'train' }).map(({ id, text }) => [id, text])), wanted = new Set([...texts].filter(([, text]) => isHeldBack(text, 0.3)).map(([id]) => id));
+    const texts = new Map(listPrompts(copy, { split: 'train' }).map(({ id, text }) => [id, text])), wanted = new Set([...texts].filter(([, prompt]) => isHeldBack({ prompt, messages: null }, 0.3)).map(([id]) => id));
     const first = await run(), others = await run({ seed: 5 });
     expect(wanted.size).toBeGreaterThan(2);
     expect([heldOf(first.id), heldOf(others.id)]).toEqual([wanted, wanted]);
