@@ -14,10 +14,10 @@ export function checkedTokenizerSettings<T extends Json | null>(json: T, file: s
   const read = settingsOf(json, file, { code: 'bad-file', hint: 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.' });
   for (const key of read.keys().filter((name) => TOKEN_KEY.test(name))) {
     const token = read.raw(key);
-    if (FLAGS.includes(key)) read.flag(key, { orNull: true });
-    else if (!isObject(token)) read.text(key, { orNull: true });
+    if (!isObject(token)) read.text(key, { orNull: true });
     else if (read.object(key)!.text('content') === undefined) read.refuse(key, 'is an object without "content"');
   }
+  for (const key of FLAGS) read.flag(key, { orNull: true });
   if (!Array.isArray(json['chat_template'])) read.text('chat_template', { orNull: true });
   else if (!json['chat_template'].every((entry) => isObject(entry) && typeof entry['name'] === 'string' && typeof entry['template'] === 'string')) read.refuse('chat_template', 'is a list of something else than templates with their names');
   return json;

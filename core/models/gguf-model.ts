@@ -45,7 +45,7 @@ function namesInFile(architecture: Architecture, family: GgufFamily): Map<string
 
 /** Options that change the arithmetic, with the value at which they do not. */
 const MUST_BE: Readonly<Record<string, readonly unknown[]>> = {
-  'rope.scaling.type': ['none'], 'attention.causal': [true], use_parallel_residual: [false], expert_count: [0], logit_scale: [1], residual_scale: [1], embedding_scale: [1],
+  'rope.scaling.type': ['none'], 'rope.scale_linear': [0, 1], 'rope.scaling.attn_factor': [0, 1], 'rope.dimension_sections': [], nextn_predict_layers: [0], 'attention.causal': [true], use_parallel_residual: [false], expert_count: [0], logit_scale: [1], residual_scale: [1], embedding_scale: [1],
   'attention.clamp_kqv': [0], 'attention.max_alibi_bias': [0], attn_logit_softcapping: [0], final_logit_softcapping: [0],
 };
 const MOST_LAYERS = 10_000; // each is a dozen entries of a list, whether the file has them or not
@@ -64,8 +64,11 @@ export function ggufArchitecture({ metadata, tensors }: GgufFile, file: string):
   const key = (name: string) => `${family}.${name}`;
   for (const [name, values] of Object.entries(MUST_BE)) {
     const value = metadata[key(name)];
-    if (value !== undefined && !values.includes(value)) refuse(key(name), `is ${JSON.stringify(value)?.slice(0, 50)}`, `What works: ${values.join(', ')}, or nothing.`);
+    if (value !== undefined && !values.includes(value)) refuse(key(name), `is ${JSON.stringify(value)?.slice(0, 50)}`, `What works: ${[...values, 'nothing'].join(' or ')}.`);
   }
+  // without a type llama.cpp takes this for a linear stretching
+  const stretched = read.number(key('rope.scaling.factor'));
+  if (stretched !== undefined && stretched !== 0 && stretched !== 1 && metadata[key('rope.scaling.type')] !== 'none') refuse(key('rope.scaling.factor'), `is ${stretched}`, 'What works: 1 or nothing; the factors of Llama 3 are a tensor of their own.');
   const embedding = tensors.get('token_embd.weight');
   if (embedding?.shape.length !== 2) throw new TastemakerError('bad-model', `${file} has no matrix "token_embd.weight".`, 'The file holds only a part of a model: name the file of a whole one.');
   const [vocabulary] = embedding.shape as [number, number];
@@ -86,6 +89,8 @@ export function ggufArchitecture({ metadata, tensors }: GgufFile, file: string):
     const value = count(name, () => wanted);
     if (value !== wanted) refuse(key(name), `is ${value}`, `What works is the width of a head, ${wanted}.`);
   }
+  const scale = read.number(key('attention.scale'));
+  if (scale !== undefined && scale !== 0 && Math.fround(scale) !== Math.fround(1 / Math.sqrt(headWidth))) refuse(key('attention.scale'), `is ${scale}`, `What works is 1/√${headWidth}, or nothing.`);
   const window = count('attention.sliding_window', () => context);
   if (window < context) refuse(key('attention.sliding_window'), `is ${window}, less than the context`, 'Models that attend to all of their context work.');
   const said = read.whole(key('vocab_size'), 1) ?? vocabulary;

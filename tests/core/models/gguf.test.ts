@@ -184,6 +184,10 @@ describe('metadata that are not understood are refused by their key', () => {
     ['heads that do not divide', { 'llama.attention.head_count_kv': 3 }, /"llama\.attention\.head_count_kv".*3/], ['heads that differ', { 'llama.attention.head_count_kv': Int32Array.of(2, 1) }, /differs from layer to layer/],
     ['an odd head', { 'llama.attention.key_length': 15 }, /heads of 15/], ['another value width', { 'llama.attention.value_length': 8 }, /"llama\.attention\.value_length".*8/],
     ['a rotary part', { 'llama.rope.dimension_count': 8 }, /"llama\.rope\.dimension_count".*8/], ['linear scaling', { 'llama.rope.scaling.type': 'linear' }, /"llama\.rope\.scaling\.type".*"linear"/],
+    ['linear scaling without a type', { 'llama.rope.scaling.factor': 4 }, /"llama\.rope\.scaling\.factor".*4/], ['linear scaling in the older spelling', { 'llama.rope.scale_linear': 4 }, /"llama\.rope\.scale_linear".*4/],
+    ['a factor written as text', { 'llama.rope.scaling.factor': '4' }, /"llama\.rope\.scaling\.factor".*not a number/], ['another scale of attention', { 'llama.attention.scale': 0.5 }, /"llama\.attention\.scale".*0\.5/],
+    ['sections', { 'llama.rope.dimension_sections': Int32Array.of(2, 2) }, /"llama\.rope\.dimension_sections"/], ['a list for a number', { 'llama.context_length': ['96'] }, /"llama\.context_length".*not a number/], ['truth for a number', { 'llama.rope.freq_base': true }, /"llama\.rope\.freq_base".*not a number/],
+    ['a number for a text', { 'general.architecture': 3 }, /"general\.architecture".*not a text/], ['a text for zero', { 'llama.expert_count': '0' }, /"llama\.expert_count".*"0"/],
     ['experts', { 'llama.expert_count': 8 }, /"llama\.expert_count".*8/], ['a window', { 'llama.attention.sliding_window': 16 }, /"llama\.attention\.sliding_window".*16/],
     ['no epsilon', { 'llama.attention.layer_norm_rms_epsilon': undefined }, /layer_norm_rms_epsilon".*missing/], ['a negative theta', { 'llama.rope.freq_base': -1 }, /"llama\.rope\.freq_base".*-1/],
     ['another vocabulary', { 'llama.vocab_size': 10 }, /"llama\.vocab_size".*10.*320 rows/], ['an end outside', { 'tokenizer.ggml.eos_token_id': 999 }, /eos_token_id".*999.*320/],
@@ -195,7 +199,7 @@ describe('metadata that are not understood are refused by their key', () => {
   });
 
   test('what says nothing else than usual is fine, and one number a layer where all are alike', () => {
-    const usual = { 'llama.rope.scaling.type': 'none', 'llama.expert_count': 0, 'llama.logit_scale': 1, 'llama.attention.head_count_kv': Int32Array.of(2, 2), 'llama.attention.key_length': undefined, 'llama.attention.value_length': undefined, 'llama.rope.dimension_count': undefined };
+    const usual = { 'llama.rope.scaling.type': 'none', 'llama.rope.scaling.factor': 4, 'llama.rope.scale_linear': 1, 'llama.attention.scale': Math.fround(1 / Math.sqrt(tinyModel('llama', 1, wide).architecture.headWidth)), 'llama.expert_count': 0, 'llama.logit_scale': 1, 'llama.attention.head_count_kv': Int32Array.of(2, 2), 'llama.attention.key_length': undefined, 'llama.attention.value_length': undefined, 'llama.rope.dimension_count': undefined };
     expect(ggufArchitecture(opened(usual), file)).toEqual(tinyModel('llama', 1, wide).architecture);
   });
 

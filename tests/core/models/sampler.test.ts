@@ -1,7 +1,9 @@
 // The sampler: its log-probabilities are the evaluator's, its frequencies the distribution's, and neither batch nor stopping changes a sample.
 
 import { describe, expect, test } from 'vitest';
+import { withScoreHead } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { families } from '#core/models/families.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import type { Sampled, SampleRequest, SampleSettings } from '#core/models/sampler.ts';
 import { createRandom } from '#core/random.ts';
@@ -223,4 +225,15 @@ test('a prompt that leaves no room, and one without tokens, are refused by numbe
   expect(row.tokenIds, '16 + 8 tokens just fit').toHaveLength(8);
   await expect(sample(model, [ask(prompts[0]!, 'a'), ask([...prompts[1]!, 5], 'b')])).rejects.toMatchObject({ code: 'too-long', message: "Prompt 2 has 17 tokens; with 8 new ones it exceeds the model's context of 24." });
   await expect(sample(model, [ask([], 'a')])).rejects.toMatchObject({ code: 'bad-data', message: 'Prompt 1 has no tokens.' });
+});
+
+test.each(FAMILIES)('%s: weights that are finite but too large give no numbers, and that is said in place of a sample, a score or a log-probability', async (family) => {
+  const words = tinyModel(family), gain = `${families[family].names.finalNorm}.weight`, huge = { ...words, weights: { ...words.weights, [gain]: words.weights[gain]!.map(() => 3e38) } };
+  const says = { code: 'not-finite', message: expect.stringMatching(/^The model's (log-probabilities after prompt 1|numbers for row 1) are not finite/) };
+  for (const temperature of [0, 0.7]) await expect(sample(huge, [ask(prompts[0]!, 'a', 'b')], { temperature, topK: temperature ? 5 : 0 })).rejects.toMatchObject(says);
+  for (const [model, read] of [[huge, 'logprobs'], [withScoreHead(huge, 3), 'scores'], [withScoreHead(huge, 3), 'values']] as const) {
+    const weights = read === 'logprobs' ? model.weights : { ...model.weights, 'score.weight': new Float32Array(model.architecture.channels).fill(2) }, evaluator = createEvaluator(model, ONE);
+    await expect(evaluator[read](weights, [{ prompt: prompts[0]!, completions: [prompts[1]!] }]), read).rejects.toMatchObject(says);
+    await evaluator.release();
+  }
 });
