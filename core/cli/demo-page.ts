@@ -31,18 +31,20 @@ for (const { id, title, curves, key } of CHARTS) {
 }`;
 
 function seedSection({ report, curves, samples }: SeedDetail): string {
-  const { seed, reward_model, base, ppo, beta0 } = report;
+  const { seed, reward_model, base, ppo, beta0, beta0_best } = report;
   return `
 <h2>Seed ${seed}</h2>
-<p>The reward model orders ${(100 * reward_model.validation_accuracy).toFixed(1)} % of the held-out comparisons as the labeler did; the same taste without noise would reach ${(100 * reward_model.noise_ceiling).toFixed(1)} %.</p>
-<table><thead><tr><th>held-out prompts</th><th>KL, nats</th><th>reward model</th><th>gold, 1–7</th></tr></thead><tbody>
-<tr><td>before</td><td>0</td><td>${two(beta0.reward_start)}</td><td>${two(base.gold)} ± ${two(base.gold_se)}</td></tr>
+<p>The reward model orders ${(100 * reward_model.validation_accuracy).toFixed(1)} % of the validation comparisons as the labeler did; the same taste without noise would reach ${(100 * reward_model.noise_ceiling).toFixed(1)} %.</p>
+<table><thead><tr><th>test prompts, which no run has read</th><th>KL, nats</th><th>reward model</th><th>gold, 1–7</th></tr></thead><tbody>
+<tr><td>before</td><td>0</td><td>${two(base.reward)}</td><td>${two(base.gold)} ± ${two(base.gold_se)}</td></tr>
 <tr><td>PPO, β = ${ppo.beta}</td><td>${two(ppo.kl)}</td><td>${two(ppo.reward)}</td><td>${two(ppo.gold)} ± ${two(ppo.gold_se)}</td></tr>
-<tr><td>PPO, β = 0</td><td>${two(beta0.kl)}</td><td>${two(beta0.reward)}</td><td>${two(beta0.gold)} (best ${two(beta0.gold_best)} at update ${beta0.step_of_best})</td></tr>
+<tr><td>PPO, β = 0</td><td>${two(beta0.kl)}</td><td>${two(beta0.reward)}</td><td>${two(beta0.gold)} ± ${two(beta0.gold_se)}</td></tr>
+<tr><td>its best weights (update ${beta0_best.step}, chosen on validation prompts)</td><td>${two(beta0_best.kl)}</td><td>${two(beta0_best.reward)}</td><td>${two(beta0_best.gold)} ± ${two(beta0_best.gold_se)}</td></tr>
 </tbody></table>
+<p class="dim">The curves are of validation prompts; ± is one standard error over prompts.</p>
 <div class="charts"><div class="chart" id="reward-${seed}"></div><div class="chart" id="gold-${seed}"></div></div>
 <h2>The same prompts, seed ${seed}</h2>
-<p class="dim">Held-out posts the policy never trained on. Compare what the reward model says with the gold score: on the right it is paid for texts that are wrong.</p>
+<p class="dim">Test posts that no run has read. Compare what the reward model says with the gold score: on the right it is paid for texts that are wrong.</p>
 ${samples.map(({ post, texts }) => `<div class="sample"><p class="post">${escape(post)}</p><div class="texts">${texts.map(({ name, text, score, gold }) => `<div class="text"><b>${escape(name)}</b>${escape(text) || '<i>(empty)</i>'}<br><small>reward ${two(score)} · gold ${two(gold)}</small></div>`).join('')}</div></div>`).join('\n')}
 <script>CHARTS.push({ id: 'reward-${seed}', title: 'What the reward model says', key: 'reward', curves: ${inScript(curves)} }, { id: 'gold-${seed}', title: 'The true (gold) score', key: 'gold', curves: ${inScript(curves)} });</script>`;
 }

@@ -1,4 +1,4 @@
-// What the demo found, as report.json: numbers read from the runs' own files, nothing else.
+// What the demo found, as report.json: curves on validation prompts read from the runs' own files, and the table on test prompts.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -6,11 +6,14 @@ import { gold } from '#core/demo/gold.ts';
 import { agreement, utility } from '#core/demo/labelers.ts';
 import type { LabelerName } from '#core/demo/labelers.ts';
 import { readJsonl } from '#core/formats/jsonl.ts';
+import { readMade } from '#core/models/model-notes.ts';
 import type { EvaluatedSample } from '#core/jobs/train-ppo.ts';
 import type { ValidationRow } from '#core/jobs/reward-validation.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
+import { runModel } from './demo-test-split.ts';
+import type { TestPoint } from './demo-test-split.ts';
 
 /** The held-out prompts at one update of a run. */
 export interface Point {
@@ -20,12 +23,16 @@ export interface Point {
   gold: number;
   gold_se: number;
 }
+/** Of the models, on test prompts. */
+interface Measured { kl: number; reward: number; gold: number; gold_se: number }
 export interface SeedReport {
   seed: number;
   reward_model: { validation_accuracy: number; noise_ceiling: number };
-  base: { gold: number; gold_se: number };
-  ppo: { beta: number; kl: number; reward: number; gold: number; gold_se: number };
-  beta0: { kl: number; reward: number; reward_start: number; gold: number; gold_best: number; step_of_best: number };
+  base: Measured;
+  ppo: Measured & { beta: number };
+  beta0: Measured;
+  /** the weights in best/, chosen at `step` on validation prompts without the gold score; there the gold score was highest at step_of_optimum, and these are its values */
+  beta0_best: Measured & { step: number; on_validation: number; last_on_validation: number; optimum: number; step_of_optimum: number };
 }
 /** What the page shows beside the numbers. */
 export interface SeedDetail {
@@ -76,24 +83,33 @@ function orderedRows(project: Project, rows: readonly ValidationRow[]): Validati
 }
 
 /** One seed's numbers and the material of its page. */
-export function describeSeed(project: Project, seed: number, taste: LabelerName, runs: { reward: string; ppo: string; beta0: string; beta: number }): SeedDetail {
-  const tuned = samplesOf(project, runs.ppo), cheating = samplesOf(project, runs.beta0);
-  const tunedPoints = pointsOf(tuned), cheatingPoints = pointsOf(cheating);
-  const start = tunedPoints[0]!, end = tunedPoints.at(-1)!, first = cheatingPoints[0]!, last = cheatingPoints.at(-1)!;
-  const best = cheatingPoints.reduce((a, b) => (b.gold > a.gold ? b : a));
-  const at = (rows: readonly SampleRow[], step: number) => rows.filter((row) => row.step === step);
+export function describeSeed(project: Project, seed: number, taste: LabelerName, runs: { reward: string; ppo: string; beta0: string; beta: number }, test: Record<string, TestPoint>): SeedDetail {
+  const tunedPoints = pointsOf(samplesOf(project, runs.ppo)), cheatingPoints = pointsOf(samplesOf(project, runs.beta0));
+  const optimum = cheatingPoints.reduce((a, b) => (b.gold > a.gold ? b : a)), last = cheatingPoints.at(-1)!;
+  const { step } = readMade(runModel(project, runs.beta0, 'best'))!, chosen = cheatingPoints.find(({ update }) => update === step)!;
+  const numbers = (name: string): Measured => {
+    const { samples: _, ...rest } = test[name]!;
+    return rest;
+  };
   const posts = new Map(listPrompts(project, { split: 'test' }).map(({ id, text }) => [id, text]));
-  const finals = [{ name: 'before', rows: at(tuned, 0) }, { name: `after, β = ${runs.beta}`, rows: at(tuned, end.update) }, { name: 'over-optimised, β = 0', rows: at(cheating, last.update) }];
+  const finals = [['before', 'base'], [`after, β = ${runs.beta}`, 'ppo'], ['over-optimised, β = 0', 'beta0']] as const;
   return {
     report: {
       seed,
       reward_model: rewardModel(project, runs.reward, taste),
-      base: { gold: start.gold, gold_se: start.gold_se },
-      ppo: { beta: runs.beta, kl: end.kl, reward: end.reward, gold: end.gold, gold_se: end.gold_se },
-      beta0: { kl: last.kl, reward: last.reward, reward_start: first.reward, gold: last.gold, gold_best: best.gold, step_of_best: best.update },
+      base: numbers('base'),
+      ppo: { beta: runs.beta, ...numbers('ppo') },
+      beta0: numbers('beta0'),
+      beta0_best: { step, ...numbers('beta0_best'), on_validation: chosen.gold, last_on_validation: last.gold, optimum: optimum.gold, step_of_optimum: optimum.update },
     },
     curves: [{ name: `β = ${runs.beta}`, points: tunedPoints }, { name: 'β = 0', points: cheatingPoints }],
-    samples: finals[0]!.rows.slice(0, 12).map(({ promptId }, i) => ({ post: posts.get(promptId)!, texts: finals.map(({ name, rows }) => ({ name, text: rows[i]!.text.trim(), score: rows[i]!.score, gold: rows[i]!.gold! })) })),
+    samples: test.base!.samples.slice(0, 12).map(({ promptId }, i) => ({
+      post: posts.get(promptId)!,
+      texts: finals.map(([name, model]) => {
+        const { text, score, gold } = test[model]!.samples[i]!;
+        return { name, text: text.trim(), score, gold };
+      }),
+    })),
   };
 }
 

@@ -8,10 +8,12 @@ import { DEMO, FREE, REWARD, SAMPLE, SENSIBLE, TASTE } from '#core/jobs/demo-set
 import { labelGold } from '#core/jobs/label-gold.ts';
 import { startRun } from '#core/jobs/start.ts';
 import type { Listeners } from '#core/jobs/job.ts';
+import { getPolicy, policyPath } from '#core/store/policies.ts';
 import { defineCommand, text, wholeNumber } from './command.ts';
 import { demoPage } from './demo-page.ts';
 import { describeSeed, writeReport } from './demo-report.ts';
 import type { DemoReport, SeedDetail, SeedReport } from './demo-report.ts';
+import { measureOnTest, runModel } from './demo-test-split.ts';
 import { createProgress } from './progress.ts';
 
 export interface DemoOptions {
@@ -30,7 +32,7 @@ export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Pro
     const folder = path.join(out, `demo-${seed}.tastemaker`);
     if (fs.existsSync(folder)) throw new TastemakerError('bad-argument', `${folder} already exists.`, 'Choose another --out, or delete it.');
     const seconds = () => ((Date.now() - started) / 1000).toFixed(0).padStart(4);
-    const project = await createDemoProject(folder, { prompts: DEMO.prompts, heldOut: DEMO.heldOut, seed });
+    const project = await createDemoProject(folder, { prompts: DEMO.prompts, validation: DEMO.validation, heldOut: DEMO.heldOut, seed });
     try {
       tell(`${seconds()} s  seed ${seed}: sampling ${SAMPLE.k} summaries of ${DEMO.ranked} posts`);
       const sampled = await startRun(project, 'sample', { ...SAMPLE, prompts: DEMO.ranked, seed }, null, listeners('sample'));
@@ -43,7 +45,12 @@ export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Pro
       tell(`${seconds()} s  ${ppo.summary} (β = ${SENSIBLE.beta})`);
       const beta0 = await startRun(project, 'ppo', { ...FREE, seed }, 'ppo-beta-0', listeners('PPO, β = 0'));
       tell(`${seconds()} s  ${beta0.summary} (β = 0)`);
-      details.push(describeSeed(project, seed, TASTE, { reward: reward.id, ppo: ppo.id, beta0: beta0.id, beta: SENSIBLE.beta }));
+      tell(`${seconds()} s  sampling the ${DEMO.heldOut} test posts, which no run has read`);
+      const test = await measureOnTest(project, {
+        base: policyPath(project, getPolicy(project, 'base')), ppo: runModel(project, ppo.id, 'model'),
+        beta0: runModel(project, beta0.id, 'model'), beta0_best: runModel(project, beta0.id, 'best'),
+      }, seed);
+      details.push(describeSeed(project, seed, TASTE, { reward: reward.id, ppo: ppo.id, beta0: beta0.id, beta: SENSIBLE.beta }, test));
     } finally {
       project.close();
     }
@@ -63,14 +70,15 @@ function tellSeed({ report, samples }: SeedDetail, tell: (line: string) => void)
 }
 
 /** The table the terminal and the README show. */
-export function table({ seed, reward_model, base, ppo, beta0 }: SeedReport): string[] {
+export function table({ seed, reward_model, base, ppo, beta0, beta0_best }: SeedReport): string[] {
   const row = (name: string, kl: number, reward: number, gold: string) => `  ${name.padEnd(22)}${kl.toFixed(2).padStart(9)}${reward.toFixed(2).padStart(10)}   ${gold}`;
   return [
-    `\n  seed ${seed}: reward model ${reward_model.validation_accuracy.toFixed(3)} of held-out comparisons (noise ceiling ${reward_model.noise_ceiling.toFixed(3)})\n`,
-    `  ${'held-out prompts'.padEnd(22)}${'KL, nats'.padStart(9)}${'reward'.padStart(10)}   gold (1–7)`,
-    row('before', 0, beta0.reward_start, `${base.gold.toFixed(2)} ± ${base.gold_se.toFixed(2)}`),
+    `\n  seed ${seed}: reward model ${reward_model.validation_accuracy.toFixed(3)} of the validation comparisons (noise ceiling ${reward_model.noise_ceiling.toFixed(3)})\n`,
+    `  ${'test prompts'.padEnd(22)}${'KL, nats'.padStart(9)}${'reward'.padStart(10)}   gold (1–7)`,
+    row('before', 0, base.reward, `${base.gold.toFixed(2)} ± ${base.gold_se.toFixed(2)}`),
     row(`PPO, β = ${ppo.beta}`, ppo.kl, ppo.reward, `${ppo.gold.toFixed(2)} ± ${ppo.gold_se.toFixed(2)}`),
-    row('PPO, β = 0', beta0.kl, beta0.reward, `${beta0.gold.toFixed(2)}   (best ${beta0.gold_best.toFixed(2)} at update ${beta0.step_of_best})`),
+    row('PPO, β = 0', beta0.kl, beta0.reward, `${beta0.gold.toFixed(2)} ± ${beta0.gold_se.toFixed(2)}`),
+    row(`  its best, update ${beta0_best.step}`, beta0_best.kl, beta0_best.reward, `${beta0_best.gold.toFixed(2)} ± ${beta0_best.gold_se.toFixed(2)}   (highest on validation prompts: ${beta0_best.optimum.toFixed(2)} at update ${beta0_best.step_of_optimum})`),
   ];
 }
 

@@ -6,6 +6,7 @@
 
 import type { RunRow } from '#core/contract.ts';
 import { createDemoProject } from '#core/jobs/demo-project.ts';
+import { DEMO } from '#core/jobs/demo-settings.ts';
 import { labelGold } from '#core/jobs/label-gold.ts';
 import type { Project } from '#core/store/project.ts';
 import { getSetting, setSetting } from '#core/store/settings.ts';
@@ -13,9 +14,9 @@ import type { Emit } from './handlers.ts';
 import type { OpenProject } from './session.ts';
 
 /** As `tastemaker demo` makes it (demo-world.md §6). */
-const WORLD = { prompts: 2600, heldOut: 160, seed: 1 };
-const SAMPLE = { policy: 'base', k: 4, split: 'train', temperature: 0.7, top_k: 0, top_p: 1, max_new: 40, seed: 1 } as const;
-const FIRST = 60, RANKED = 1300;
+const WORLD = { prompts: DEMO.prompts, validation: DEMO.validation, heldOut: DEMO.heldOut, seed: 1 };
+const SAMPLE = { policy: 'base', k: 4, split: '', temperature: 0.7, top_k: 0, top_p: 1, max_new: 40, seed: 1 } as const;
+const FIRST = 60, RANKED = DEMO.ranked;
 const LABELERS = { taste: 'crowd_b', labelers: 3, noise: 0.25, seed: 1 } as const;
 
 /** The long run, whose end the labelers wait for; null when they have ranked. */

@@ -26,7 +26,7 @@ beforeAll(async () => {
   const { ensureWindow } = (await import(join(process.cwd(), 'build/window.mjs'))) as { ensureWindow(root: string): Promise<{ ok: boolean }> };
   if (!(await ensureWindow(process.cwd())).ok) throw new Error('the window could not be built');
   createProject(first).close();
-  (await createDemoProject(second, { prompts: 400, heldOut: 8, seed: 1 })).close();
+  (await createDemoProject(second, { prompts: 400, validation: 0, heldOut: 8, seed: 1 })).close();
   process.argv = ['electron', '.', first];
   await startShell();
 });
