@@ -31,7 +31,7 @@ describe('a project from nothing', () => {
   test('import prompts splits by the text, counts duplicates, and is the same in any order', async () => {
     writeLines(path.join(work, 'papers.jsonl'), papers);
     writeLines(path.join(work, 'texts.jsonl'), papers.map(({ source, target }) => ({ text: `${source.join(' ')}\n\nTL;DR: ${target[0]}` })));
-    expect(await inProject('import', 'prompts', 'papers.jsonl')).toEqual({ format: 'scitldr', added: papers.length, duplicates: 0, skipped: 0 });
+    expect(await inProject('import', 'prompts', 'papers.jsonl')).toEqual({ format: 'scitldr', added: papers.length, duplicates: 0, skipped: 0, notes: [], warnings: [] });
     expect(await inProject('import', 'prompts', 'papers.jsonl')).toMatchObject({ added: 0, duplicates: papers.length });
     await cliJson(work, 'new', 'other');
     writeLines(path.join(work, 'reversed.jsonl'), papers.toReversed());
@@ -70,7 +70,7 @@ describe('a project from nothing', () => {
   test('completions and rankings come from files: by text, by id, as pairs; what a ranking names and is missing is added', async () => {
     const prompts = papers.map(({ source }) => `${source.join(' ')}\n\nTL;DR:`);
     writeLines(path.join(work, 'completions.jsonl'), [{ prompt: prompts[20], answer: ' Ships, but faster.', policy: 'base' }, { prompt: prompts[20], answer: ' Ships, but faster.', policy: 'base' }]);
-    expect(await inProject('import', 'completions', 'completions.jsonl', '--map', 'completion=answer')).toEqual({ added: 1, duplicates: 1, skipped: 0 });
+    expect(await inProject('import', 'completions', 'completions.jsonl', '--map', 'completion=answer')).toEqual({ added: 1, duplicates: 1, skipped: 0, notes: [], warnings: [] });
     const open = openProject(project, { write: false });
     const { promptId } = listCompletions(open)[0]!, sampled = listCompletions(open, { promptId }).map(({ id }) => id);
     open.close();
