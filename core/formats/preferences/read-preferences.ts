@@ -74,7 +74,7 @@ function nothingFits(file: string, rows: readonly { value: unknown; line: number
 
 /** No row could be read, so nothing says what the file is: the first row's own error does. */
 const nothingRead = (file: string, [first, ...others]: readonly RowError[]): TastemakerError => new TastemakerError(
-  'bad-data', `No row of ${file} can be read. Line ${first!.line}: ${first!.message.replace(/\.$/, '')}${others.length > 0 ? ` (and so on: ${others.length + 1} lines)` : ''}.`, 'Correct the file: one JSON object a line in UTF-8, a JSON list, a table with a header, or Parquet.',
+  'bad-data', `No row of ${file} can be read. In line ${first!.line}: ${first!.message.replace(/\.$/, '')}${others.length > 0 ? ` (and so on: ${others.length + 1} lines)` : ''}.`, 'Correct the file: one JSON object a line in UTF-8, a JSON list, a table with a header, or Parquet.',
 );
 
 /** Half characters cannot be stored; lengths and offsets stay as they are. */
