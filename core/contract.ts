@@ -140,7 +140,7 @@ export interface ProjectSettings {
 }
 export interface ProjectSummary { /** tells it from every other project, its own copies included; the same again after the service was started anew */ id: string; folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels }
 /** A model that acts where none is named: who chose it and why ("because …"). `proposal`: a newer one, which a person may take. */
-export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string } | null }
+export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string; /** nothing speaks against it: it may be offered beside what acts now */ sound: boolean } | null }
 export interface CurrentModels { policy: Current; reward: Current }
 export type ProviderName = 'cpu' | 'cuda' | 'webgpu';
 /** What a person asked to compute on: the best that passes its self-test, or one of them and no other. */
@@ -211,6 +211,8 @@ export interface RunSample { completionId: number; promptId: number; step: numbe
 
 export type SampleSort = 'id' | 'score' | 'length' | 'kl' | 'repetition' | 'step' | 'logprob';
 export interface SampleRow { id: number; promptId: number; prompt: string; text: string; policyId: number | null; policy: string; runId: string | null; step: number | null; finish: Finish; tokens: number; repetition: number; score: number | null; kl: number | null; gold: number | null; logprob: number; flagged: boolean; rank: number | null }
+/** Who measured what a list of samples shows; `missing` samples have no score by that reward model, and `why` says why. */
+export interface SampleMeasures { reward: { modelId: number; name: string; /** why it is this one */ reason: string } | null; reference: { modelId: number; name: string } | null; missing: number; why: string | null; /** scoring them now would help */ canScore: boolean }
 /** One token: its characters, ln π at temperature 1, and where they were measured ln π_ref and the critic's or reward model's value. */
 export interface TokenRow { id: number; token: string; start: number; end: number; logprob: number; reference: number | null; value: number | null }
 
@@ -326,6 +328,7 @@ export const CALLS = {
   'runs.cancel': call<RunRow>()({ runId }),
 
   'samples.page': call<{ total: number; rows: SampleRow[] }>()({ filter: sampleFilter, sort: v.picklist(['id', 'score', 'length', 'kl', 'repetition', 'step', 'logprob']), descending: v.boolean(), offset, limit }),
+  'samples.measures': call<SampleMeasures>()({ filter: sampleFilter }),
   'samples.tokens': call<{ text: string; tokens: TokenRow[] }>()({ completionId: id }),
   'samples.flag': call<Saved>()({ completionId: id, labelerId: id, flagged: v.boolean() }),
   /** Puts these completions, by prompt, before the labeler: one item a prompt. */

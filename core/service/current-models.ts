@@ -17,7 +17,7 @@ import { compareRewards } from '#core/service/models/reward-comparison.ts';
 import { projectSettings } from './project.ts';
 
 /** What the rule found, for the state of the project that `stamp` stands for. */
-interface Found { modelId: number | null; reason: string; proposal: { modelId: number; clause: string } | null }
+interface Found { modelId: number | null; reason: string; proposal: { modelId: number; clause: string; sound: boolean } | null }
 interface Kept { stamp: string; policy: Found; reward: Found }
 const SETTING = 'current';
 const NOTHING: Found = { modelId: null, reason: '', proposal: null };
@@ -47,10 +47,10 @@ const findPolicy: Choice = async (project, chosen) => {
       [current, reason] = [policy, writers.length === 1 ? 'it is the only model that writes' : 'it was the first, and none that came later was measured to be better'];
       continue;
     }
-    const run = policy.runId === null ? undefined : runs.get(policy.runId), { better, clause } = run ? standingOf(project, policy, run) : { better: false, clause: 'it was added later' };
+    const run = policy.runId === null ? undefined : runs.get(policy.runId), { better, sound, clause } = run ? standingOf(project, policy, run) : { better: false, sound: true, clause: 'it was added later' };
     const isChild = current !== null && policy.parentId === current.id;
     if (better && isChild && !chosen) [current, reason, proposal] = [policy, clause, null];
-    else proposal = { modelId: policy.id, clause: better && current && !isChild ? `it was not tuned from “${current.name}”, so the two were not compared; ${clause}` : clause };
+    else proposal = { modelId: policy.id, sound, clause: better && current && !isChild ? `it was not tuned from “${current.name}”, so the two were not compared; ${clause}` : clause };
   }
   return { modelId: current?.id ?? null, reason, proposal };
 };
@@ -60,12 +60,12 @@ const findReward: Choice = async (project, chosen) => {
   const runs = runsOf(project), rewards = listPolicies(project, { kind: 'reward' }).filter((policy) => isOwn(project, policy));
   let current = chosen, reason = '', proposal: Found['proposal'] = null;
   for (const reward of rewards.filter(({ id }) => !chosen || id > chosen.id)) {
-    if (!mayBeFirst(reward, runs)) proposal = { modelId: reward.id, clause: 'its run was stopped before its end' };
+    if (!mayBeFirst(reward, runs)) proposal = { modelId: reward.id, sound: false, clause: 'its run was stopped before its end' };
     else if (!current) [current, reason] = [reward, rewards.length === 1 ? 'it is the only reward model' : 'it was the first, and none that came later was measured to be better'];
     else {
       const { verdict, clause } = await compareRewards(project, reward, current);
       if (verdict === 'better' && !chosen) [current, reason, proposal] = [reward, clause, null];
-      else proposal = { modelId: reward.id, clause };
+      else proposal = { modelId: reward.id, sound: verdict !== 'worse', clause };
     }
   }
   return { modelId: current?.id ?? null, reason, proposal };
@@ -101,7 +101,7 @@ function shown(models: readonly Policy[], chosen: Policy | null, { modelId, reas
   return {
     modelId: found?.id ?? null, name: found?.name ?? null, by: chosen ? 'person' : 'rule',
     reason: chosen ? 'you chose it' : found === null ? 'there is none yet' : found.id === modelId && reason ? reason : 'it is the first there is',
-    proposal: proposed && proposed.id !== found?.id ? { modelId: proposed.id, name: proposed.name, sentence: `“${proposed.name}” ${found ? 'is newer' : 'is there'}: ${proposal!.clause}.` } : null,
+    proposal: proposed && proposed.id !== found?.id ? { modelId: proposed.id, name: proposed.name, sound: proposal!.sound, sentence: `“${proposed.name}” ${found ? 'is newer' : 'is there'}: ${proposal!.clause}.` } : null,
   };
 }
 

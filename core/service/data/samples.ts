@@ -12,6 +12,7 @@ import type { Project } from '#core/store/project.ts';
 import { pageSamples } from '#core/store/samples.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { requestItems } from './request-items.ts';
+import { measuresOf } from './measured-by.ts';
 import { sampleModels, withGold } from './sample-models.ts';
 import { tokenizerOf, tokenSpans } from '#core/service/desk/token-spans.ts';
 
@@ -20,6 +21,8 @@ export const sampleHandlers = {
     const { total, rows } = pageSamples(project, filter, sort, descending, offset, limit, sampleModels(project, filter));
     return { total, rows: withGold(rows) };
   },
+
+  'samples.measures': ({ project }, { filter }) => measuresOf(project, filter),
 
   'samples.tokens': async ({ project }, { completionId }) => {
     const completion = completionOf(project, completionId);

@@ -63,7 +63,7 @@ export async function compareRewards(project: Project, candidate: Policy, curren
     [pairs, right, rightBefore] = [pairs + 1, right + now, rightBefore + before];
   }
   const interval = clusteredInterval([...clusters.values()]);
-  if (!interval) return { verdict: 'unclear', clause: `there are ${clusters.size} prompts that both have scored and neither was trained on, and a comparison takes ${FEWEST_CLUSTERS}` };
+  if (!interval) return { verdict: 'unclear', clause: `there ${clusters.size === 1 ? 'is 1 prompt' : `are ${clusters.size} prompts`} that both have scored and neither was trained on, and a comparison takes ${FEWEST_CLUSTERS}` };
   const share = (count: number) => `${(100 * count / pairs).toFixed(1)} %`, points = (value: number) => (100 * value).toFixed(1).replace('-', '−');
   return {
     verdict: interval.low > 0 ? 'better' : interval.high < 0 ? 'worse' : 'unclear',

@@ -16,12 +16,13 @@ export function modelsOf(project: Project, recipe: RecipeName, defaults: Config)
   return Object.keys(WORDS).flatMap((field) => {
     const name = defaults[field];
     if (typeof name !== 'string' || name === '') return [];
-    return [{ field, words: INSTEAD[recipe]?.[field] ?? WORDS[field]!, name, ...why(field, name, current, reference) }];
+    return [{ field, words: INSTEAD[recipe]?.[field] ?? WORDS[field]!, name, ...why(recipe, field, name, current, reference) }];
   });
 }
 
-function why(field: string, name: string, { policy, reward }: CurrentModels, reference: string | null): Pick<RecipeCard['models'][number], 'why' | 'of'> {
+function why(recipe: RecipeName, field: string, name: string, { policy, reward }: CurrentModels, reference: string | null): Pick<RecipeCard['models'][number], 'why' | 'of'> {
   if (field === 'reward') return { why: name === reward.name ? reward.reason : '', of: 'reward' };
+  if (recipe === 'reward') return { why: name === reference ? 'KL is measured from it' : '', of: null };
   if (field === 'policy' && name === policy.name) return { why: policy.reason, of: 'policy' };
   return { why: name !== reference ? '' : name === policy.name ? 'it was never tuned by reward' : `the tuning of “${policy.name}” began there`, of: null };
 }

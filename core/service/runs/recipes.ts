@@ -59,25 +59,25 @@ const lacks = (sentence: string): Need => ({ state: 'missing', sentence });
 /** What the project must have, with the settings that would be used. */
 function needsOf(recipe: RecipeName, facts: Facts, policies: readonly Policy[], config: Config): Need[] {
   const all = facts.prompts.train + facts.prompts.validation; // no run reads test prompts
-  const writer = policies.some(({ kind }) => kind !== 'reward') ? has(`has a model: "${String(config.policy)}"`) : lacks('needs a base model: add one on the Models screen');
-  const scorer = policies.some(({ kind }) => kind === 'reward') ? has(`has a reward model: "${String(config.reward)}"`) : lacks('needs a reward model: train one first');
+  const writer = policies.some(({ kind }) => kind !== 'reward') ? [] : [lacks('needs a base model: add one on the Models screen')]; // which there is, the card says by itself
+  const scorer = policies.some(({ kind }) => kind === 'reward') ? [] : [lacks('needs a reward model: train one first')];
   const enough = (have: number, fewest: number, one: string, many: string, how: string): Need => {
     const missing = fewest - have;
     return missing <= 0 ? has(`has ${counted(have, one, many)}`) : lacks(`needs ${counted(missing, have === 0 ? one : `more ${one}`, have === 0 ? many : `more ${many}`)}${how}`);
   };
   const number = (name: string) => Number(config[name]);
   switch (recipe) {
-    case 'sample': return [writer, enough(config.split ? facts.prompts[config.split as 'train'] : all, 1, 'prompt', 'prompts', ': import some on the Data screen')];
-    case 'sft': return [writer, enough(facts.references, Math.max(FEWEST_REFERENCES, number('batch')), 'train prompt with a reference', 'train prompts with a reference', ': import references with the prompts')];
+    case 'sample': return [...writer, enough(config.split ? facts.prompts[config.split as 'train'] : all, 1, 'prompt', 'prompts', ': import some on the Data screen')];
+    case 'sft': return [...writer, enough(facts.references, Math.max(FEWEST_REFERENCES, number('batch')), 'train prompt with a reference', 'train prompts with a reference', ': import references with the prompts')];
     case 'reward': return [
-      writer, enough(facts.rankings, Math.max(FEWEST_RANKINGS, number('batch')), 'ranking', 'rankings', ''),
+      ...writer, enough(facts.rankings, Math.max(FEWEST_RANKINGS, number('batch')), 'ranking', 'rankings', ''),
       ...(facts.rankings >= FEWEST_RANKINGS && facts.rankings < GOOD_RANKINGS ? [warns(`enough to try; with ${GOOD_RANKINGS} rankings and more it becomes trustworthy`)] : []),
     ];
     case 'ppo': return [
-      writer, scorer, enough(facts.prompts.train, Math.max(FEWEST_PROMPTS, Math.ceil(number('episodes') / number('samples_per_prompt'))), 'train prompt', 'train prompts', ', or fewer episodes'),
+      ...writer, ...scorer, enough(facts.prompts.train, Math.max(FEWEST_PROMPTS, Math.ceil(number('episodes') / number('samples_per_prompt'))), 'train prompt', 'train prompts', ', or fewer episodes'),
       facts.prompts.validation > 0 ? has(`has ${counted(facts.prompts.validation, 'validation prompt')}`) : warns('no validation prompts: over-optimisation will be harder to see, and no best weights are kept'),
     ];
-    case 'score': return [scorer, enough(facts.completions, 1, 'completion', 'completions', ': sample some')];
+    case 'score': return [...scorer, enough(facts.completions, 1, 'completion', 'completions', ': sample some')];
     case 'pretrain': return [has('takes a text file, a .jsonl file or a folder of them: name it in the setting texts')];
   }
 }

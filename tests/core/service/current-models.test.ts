@@ -62,6 +62,7 @@ test('where no person chose, it is the base, and what a stopped, ruled-off, coll
     const { policy } = currentModels(project);
     expect([policy.name, policy.by], why).toEqual(['base', 'rule']);
     expect(policy.proposal?.sentence, why).toMatch(says);
+    expect(policy.proposal?.sound, why).toBe(why.startsWith('an interval') || why.startsWith('too few'));
     project.close();
   }
 });
@@ -97,7 +98,7 @@ test('a second base, and a supervised model, are proposed', async () => {
   const { project, base } = withBase();
   const second = addPolicy(project, { name: 'larger', kind: 'base', path: 'models/larger' });
   await settleCurrent(project);
-  expect(currentModels(project).policy).toMatchObject({ name: 'base', proposal: { modelId: second, sentence: '“larger” is newer: it was added later.' } });
+  expect(currentModels(project).policy).toMatchObject({ name: 'base', proposal: { modelId: second, sound: true, sentence: '“larger” is newer: it was added later.' } });
   ran(project, 'sft', base, { kind: 'sft', config: { epochs: 1 }, made: { step: 8, steps: 8, metrics: { validation_loss: 1 } } });
   await settleCurrent(project);
   expect(currentModels(project).policy.proposal).toMatchObject({ name: 'sft', sentence: expect.stringContaining('was not measured') });

@@ -4,6 +4,7 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
+import type { RunStatus } from '#core/contract.ts';
 import { gold } from '#core/demo/gold.ts';
 import { demoBaseFolder } from '#core/jobs/demo-project.ts';
 import { sampleHandlers } from '#core/service/data/samples.ts';
@@ -17,6 +18,7 @@ import { setMeasures } from '#core/store/measures.ts';
 import { addPolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { addPrompts } from '#core/store/prompts.ts';
+import { addRun, updateRun } from '#core/store/runs.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { handled } from './handler-context.ts';
@@ -138,4 +140,28 @@ test('requested samples become items by prompt: at most nine each, a lonely one 
   expect(made[0]!.completionIds).toEqual([otherId, company]);
   expect(events).toEqual([{ event: 'data.changed', data: {} }]);
   project.close();
+});
+
+test('Inspect says whose scores it shows, why they are missing, and whether asking would help', async () => {
+  const { project, base, reward, promptId } = withModels(), { call } = handled(project, sampleHandlers);
+  const measures = () => call('samples.measures', { filter: {} });
+  const [first] = addCompletions(project, ['a', 'b'].map((text) => written(promptId, base, text, [1, 2]))) as [number];
+  const by = { reward: { modelId: reward, name: 'reward', reason: 'it is the first there is' }, reference: { modelId: base, name: 'base' } };
+  expect(await measures()).toEqual({ ...by, missing: 2, canScore: true, why: 'No sample has a score by “reward”: it was never asked.' });
+  const asked = (id: string, status: RunStatus) => addRun(project, { id, kind: 'score', name: 'x', status, request: { recipe: 'score', config: { reward: 'reward', reference: '' }, name: null, queuedAt: 1 } });
+  setMeasures(project, [{ completionId: first, modelId: reward, score: 1 }]);
+  asked('0001-score', 'cancelled');
+  expect(await measures()).toMatchObject({ missing: 1, canScore: true, why: '1 of 2 samples lack a score by “reward”: its last scoring, run 0001-score, was cancelled.' });
+  asked('0002-score', 'queued');
+  expect(await measures()).toMatchObject({ canScore: false, why: '1 of 2 samples wait for their score by “reward”: run 0002-score is waiting its turn.' });
+  addRun(project, { id: '0003-score', kind: 'score', name: 'x', status: 'running', request: { recipe: 'score', config: { reward: 'reward-2', reference: '' }, name: null, queuedAt: 1 } });
+  updateRun(project, '0002-score', { status: 'done' });
+  expect(await measures(), 'scoring by another model is no reason').toMatchObject({ canScore: true, why: expect.stringContaining('they came after its last scoring, run 0002-score') });
+  setMeasures(project, [{ completionId: first + 1, modelId: reward, score: 1 }]);
+  expect(await measures()).toEqual({ ...by, missing: 0, canScore: false, why: null });
+  project.close();
+
+  const { project: empty } = smallProject(fresh());
+  expect(await handled(empty, sampleHandlers).call('samples.measures', { filter: {} })).toMatchObject({ reward: null, missing: 5, canScore: false, why: 'There is no reward model yet, so nothing is scored.' });
+  empty.close();
 });
