@@ -53,7 +53,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
     betas: [0.9, config.beta2], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
   }, part.options);
   const evaluator = createEvaluator(start, { constants: part.options.frozen?.weights }), finished = releaseAfter(start.architecture);
-  let best = (saved?.rest.best ?? null) as number | null, lastLoss = (saved?.rest.lastLoss ?? null) as number | null;
+  let best = (saved?.rest.best ?? null) as number | null, lastLoss = (saved?.rest.lastLoss ?? null) as number | null, validatedAt = (saved?.rest.validatedAt ?? null) as number | null;
   let status: Outcome['status'] = 'done';
 
   const made = (step: number, metrics: MetricRow) => madeNote({ run: context.manifest.id, step, steps: plan.steps, metrics });
@@ -72,7 +72,7 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
     return loss;
   }
 
-  const save = () => context.save({ step, tensors: packState('model', trainer.state()), rest: { best, lastLoss } });
+  const save = () => context.save({ step, tensors: packState('model', trainer.state()), rest: { best, lastLoss, validatedAt } });
   const tokens = (plan.steps ? plan.batch(0) : []).reduce((sum, { ids }) => sum + ids.length, 0), pace = stepsARun(config.steps_a_run, { numbers: numbersIn(checkpointParameters(start)), trained: numbersIn(part.parameters), tokens });
   let step = trainer.state().step;
   if (!saved) await plan.show?.(0, trainer.weights());
@@ -98,12 +98,13 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
       await finished(trainer);
       await plan.show?.(step, trainer.weights());
       lastLoss = await validate(step, trainer.weights());
+      validatedAt = step;
       context.phase('training');
     }
     if (crossed(config.checkpoint_every) || step === plan.steps) save();
   }
   if (status === 'stopped') save();
-  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights: trainer.weights() }, { tokenizerFrom, beside: made(step, lastLoss === null ? {} : { validation_loss: lastLoss, perplexity: Math.exp(lastLoss) }) });
+  saveCheckpoint(path.join(context.folder, 'model'), { ...start, weights: trainer.weights() }, { tokenizerFrom, beside: made(step, lastLoss === null || validatedAt !== step ? {} : { validation_loss: lastLoss, perplexity: Math.exp(lastLoss) }) });
   await trainer.release();
   await evaluator.release();
   return { status, steps: step, validationLoss: lastLoss };

@@ -37,11 +37,19 @@ export function madeWeights(project: Project, policy: Policy): MadeWeights | nul
 /** The same of a folder of weights that the run made. */
 export function weightsIn(project: Project, runId: string, folder: string): MadeWeights {
   const own = runFolder(project, runId), isBest = folder === path.join(own, 'best'), note = readMade(folder);
-  if (note?.run === runId) return { ...note, heldOut: true, best: isBest || note.step < lastStep(project, runId), reference: note.reference ?? null };
+  if (note?.run === runId) return { ...note, ...preferHeldOut(note.metrics), best: isBest || note.step < lastStep(project, runId), reference: note.reference ?? null };
   const steps = askedFor(project, runId);
   if (isBest) return { run: runId, steps, heldOut: true, best: true, reference: null, ...bestOf(own) };
   const { step = null, seconds: _, ...metrics } = lastMetrics(project, runId) as { step?: number; seconds?: number } & Record<string, number>;
-  return { run: runId, step, steps, metrics, heldOut: false, best: false, reference: null };
+  return { run: runId, step, steps, ...preferHeldOut(metrics), best: false, reference: null };
+}
+
+/** Score, KL and reward on held-out prompts, where they were measured at that step: those of the training batch are of the weights before it. */
+function preferHeldOut(metrics: MadeWeights['metrics']): Pick<MadeWeights, 'metrics' | 'heldOut'> {
+  const { held_out_score: score, held_out_kl: kl, held_out_reward: reward } = metrics, found = { score, kl, reward };
+  if (kl === undefined) return { metrics, heldOut: false };
+  const held = Object.entries(found).filter((entry): entry is [string, number] => entry[1] !== undefined), { score: _, kl: __, reward: ___, ...rest } = metrics;
+  return { metrics: { ...rest, ...Object.fromEntries(held) }, heldOut: true };
 }
 
 const WORDS: readonly [name: string, word: string, digits: number][] = [['score', 'score', 2], ['kl', 'KL', 2], ['reward', 'score less β·KL', 2], ['gold', 'gold', 2], ['validation_loss', 'validation loss', 3], ['validation_accuracy', 'validation accuracy', 2]];

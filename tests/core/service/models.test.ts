@@ -255,7 +255,7 @@ describe('the best weights of a run', () => {
   test('come in with their lineage, which tells the step and the numbers of these very weights, as the card does', async () => {
     const { open, call, ids } = await lineage(), best = bestIn(open);
     await writeSmallModel(best);
-    fs.writeFileSync(path.join(best, 'made.json'), JSON.stringify({ run: '0003-ppo', step: 0, steps: 100, metrics: { score: 1.2, kl: 0, reward: 1.2 }, reference: 'base' }));
+    fs.writeFileSync(path.join(best, 'made.json'), JSON.stringify({ run: '0003-ppo', step: 0, steps: 100, metrics: { held_out_score: 1.2, held_out_kl: 0, held_out_reward: 1.2, score: 7, kl: 7 }, reference: 'base' }));
     const settings = projectSettings(open);
     const added = await call('models.add', { path: best, name: 'ppo-best', copy: false });
     expect(added).toMatchObject({ kind: 'policy', parentId: ids.sft, runId: '0003-ppo', folder: best, step: 0, steps: 100, best: true, current: null });
