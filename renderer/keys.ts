@@ -44,8 +44,8 @@ export const ACTIONS = table({
   'project.close': { title: 'Close the project', scope: 'everywhere', key: '', changes: 'Closes it in every window; its runs go on.' },
   diagnostics: { title: 'Copy diagnostics', scope: 'everywhere', key: '' },
   'current.show': { title: 'Current models: which, why, and another choice', scope: 'everywhere', key: '$mod+.', inText: true },
-  'current.policy': { title: 'Start from the newer model that is proposed', scope: 'everywhere', key: 'Alt+KeyP' },
-  'current.reward': { title: 'Score with the newer reward model that is proposed', scope: 'everywhere', key: 'Alt+KeyR' },
+  'current.policy': { title: 'Start from the newer model that is proposed', scope: 'everywhere', key: 'Alt+KeyP', changes: 'New samples and runs start from it.' },
+  'current.reward': { title: 'Score with the newer reward model that is proposed', scope: 'everywhere', key: 'Alt+KeyR', changes: 'Queues, Inspect and new runs go by its scores.' },
   theme: { title: 'Switch between light and dark', scope: 'everywhere', key: '' },
 
   'desk.undo': { title: 'Undo the last labelling step', scope: 'everywhere', key: '$mod+z', changes: 'Takes back the newest ranking, note, mark or flag of the labeler.', repeats: true },
@@ -88,7 +88,7 @@ export const ACTIONS = table({
   'inspect.previous': { title: 'Previous sample', scope: 'inspect', key: 'ArrowUp', also: 'k', repeats: true },
   'inspect.flag': { title: 'Flag the sample', scope: 'inspect', key: 'f', changes: 'Flags the sample at the cursor, or takes its flag off.' },
   'inspect.request': { title: 'Ask for a ranking of the selected samples', scope: 'inspect', key: 'r' },
-  'inspect.score': { title: 'Score what has no score yet', scope: 'inspect', key: 'm' },
+  'inspect.score': { title: 'Score what has no score yet', scope: 'inspect', key: 'm', changes: 'Starts a run that scores them.' },
   'inspect.tokens': { title: 'Show the tokens', scope: 'inspect', key: 't' },
 });
 
