@@ -95,7 +95,7 @@ test('while a run reports, what is around its numbers stands still', async () =>
 test('axe finds nothing on the screens', async () => {
   const found: Finding[] = [];
   await open('#/label');
-  await expect(answers()).toHaveCount(4, { timeout: 60_000 });
+  await expect(answers().nth(1)).toBeVisible({ timeout: 60_000 });
   found.push(...await look('label'));
   await page.keyboard.press('g');
   await page.keyboard.press('m');
@@ -257,7 +257,7 @@ test('Tab reaches every control once, in the order of the page, with a ring arou
   for (const hash of ['#/home', '#/label', '#/data', '#/models', '#/train', '#/train/0001-sample', '#/inspect', '#/settings', '#/settings?section=hardware']) {
     await open(hash);
     if (hash.endsWith('hardware')) await expect(page.getByRole('group', { name: 'Compute on' })).toBeVisible();
-    if (hash === '#/label') await expect(answers()).toHaveCount(4);
+    if (hash === '#/label') await expect(answers().nth(1)).toBeVisible();
     await page.waitForTimeout(300); // what comes after the first answer of the service
     const { stops, ...wrong } = await walk();
     expect({ hash, ...wrong }).toEqual({ hash, missed: [], backwards: [], ringless: [] });
