@@ -146,7 +146,8 @@ test('on to twenty', async () => {
     await expect(saved()).toHaveText(/^Saved/);
   }
   await expect.poll(() => mine().length).toBe(20);
-  await expect(page.getByText(/20 of \d+/)).toBeVisible();
+  await expect(page.getByText(/^20 of \d+/)).toBeVisible();
+  await expect(page.getByText(/^session 20 of/)).toBeVisible(); // an item that is submitted again is one
 });
 
 test('one click trains a reward model, and its chart moves while labelling goes on', async () => {
