@@ -50,7 +50,6 @@ const STILL_WRONG: readonly string[] = [
   'k3-sft-llama',
   'k3-sft-qwen2',
   'k3-sft-qwen3',
-  'k7-all-bad-rankings',
   'k9-repeated-one',
 ];
 
