@@ -166,11 +166,9 @@ export interface DeskItem {
   /** each different text once; `times`: how many completions say it, of which `completionId` stands for all */
   answers: { completionId: number; text: string; times: number; spans: TokenSpan[]; marks: Mark[]; ratings: Record<string, number>; flagged: boolean }[];
   draft: Draft;
-  /** the ranking that stands, where the item was submitted before */
-  ranking: Ranking | null;
+  /** the ranking that stands, where the item was submitted before */ ranking: Ranking | null;
   flagged: boolean;
-  /** why this item comes now, in a sentence */
-  reason: string;
+  /** why this item comes now, in a sentence */ reason: string;
   guidelines: number;
 }
 export interface DeskProgress { done: number; total: number; skipped: number; session: number; sessionGoal: number; sessionStartedAt: number | null; ratePerHour: number | null; repeats: number; selfAgreement: number | null }
