@@ -2,6 +2,7 @@
 
 import path from 'node:path';
 import { writeJsonl } from '#core/formats/jsonl.ts';
+import { answerTexts } from '#core/jobs/answer-text.ts';
 import { withStops } from '#core/jobs/prompt-tokens.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
@@ -15,7 +16,7 @@ export const generateCommand = defineCommand({
   name: 'generate',
   computes: true,
   words: [],
-  sentence: 'Complete rows of {"prompt"}, a text or a list of messages, or {"messages"}: adds "completion", "token_ids" and "finish" (stop or length).',
+  sentence: 'Complete rows of {"prompt"}, a text or a list of messages, or {"messages"}: adds "completion", "token_ids" with the hash of their "tokenizer", and "finish" (stop or length).',
   options: {
     policy: requiredText('NAME|PATH', 'The base model or policy.'),
     ...fileOptions,
@@ -34,8 +35,8 @@ export const generateCommand = defineCommand({
     const sampled = await inPortions('generate', prompts, PORTION, async (some, first) => (await sampler.sample(weights, some.map((prompt, i) => ({ prompt, streams: [`generate/${first + i}`] })), settings)).flat());
     await sampler.release();
     rows.forEach((row, i) => checkFinite(options.in, row, sampled[i]!.logprobs));
-    const completions = await tokenizer.decodeBatch(sampled.map(({ tokenIds }) => tokenIds));
-    writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, completion: completions[i], token_ids: sampled[i]!.tokenIds, finish: sampled[i]!.finish })));
+    const completions = await answerTexts(tokenizer, sampled.map(({ tokenIds }, i) => ({ prompt: prompts[i]!, ids: tokenIds })));
+    writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, completion: completions[i], token_ids: sampled[i]!.tokenIds, tokenizer: tokenizer.hash, finish: sampled[i]!.finish })));
     const ended = sampled.filter(({ finish }) => finish === 'stop').length;
     return { data: { rows: rows.length, ended, out: path.resolve(options.out) }, lines: [`Completed ${rows.length} ${rows.length === 1 ? 'prompt' : 'prompts'}, ${ended} of them to their end: ${options.out}`] };
   },

@@ -19,13 +19,14 @@ export const logprobsCommand = defineCommand({
   options: {
     policy: requiredText('NAME|PATH', 'The base model or policy.'),
     ...fileOptions,
-    eos: flag('Append one end-of-text to each completion.'),
+    eos: flag('Append one end-of-text to each completion that ends with none; where a row has the "finish" that generate writes, that says it.'),
   },
   run: async ({ options, tell }) => {
     checkOut(options.out);
     const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project, tell);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
-    const groups = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, () => options.eos);
+    const { prompts, completions, notes } = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, (_, finish) => options.eos || finish === 'stop');
+    const groups = rows.map((_, i) => ({ prompt: prompts[i]!, completions: [completions[i]!] }));
     const evaluator = createEvaluator(checkpoint);
     const logprobs = await inPortions('logprobs', groups, PORTION, async (some) => (await evaluator.logprobs(checkpoint.weights, sharingPrompts(some))).flat());
     await evaluator.release();
@@ -34,7 +35,7 @@ export const logprobsCommand = defineCommand({
     const tokens = sum(logprobs.map((values) => values.length)), total = sum(logprobs.flat());
     return {
       data: { rows: rows.length, tokens, logprob: total, out: path.resolve(options.out) },
-      lines: [`${rows.length} rows, ${tokens} tokens, mean ${tokens ? (total / tokens).toFixed(4) : 0} nats a token: ${options.out}`],
+      lines: [`${rows.length} rows, ${tokens} tokens, mean ${tokens ? (total / tokens).toFixed(4) : 0} nats a token: ${options.out}`, ...notes],
     };
   },
 });

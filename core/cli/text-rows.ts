@@ -2,15 +2,15 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Message } from '#core/contract.ts';
+import type { Finish, Message } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { eachLine, readJsonl } from '#core/formats/jsonl.ts';
 import { asRow, badRow, isRow, isText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
-import { encodeAnswers, encodePrompts } from '#core/jobs/prompt-tokens.ts';
-import type { AskedPrompt } from '#core/jobs/prompt-tokens.ts';
+import { answerTexts } from '#core/jobs/answer-text.ts';
+import { encodeAnswers, encodePrompts, sharedTokens } from '#core/jobs/prompt-tokens.ts';
+import type { Answer, AskedPrompt, SampledIds, SharedToken } from '#core/jobs/prompt-tokens.ts';
 import type { Architecture } from '#core/models/architecture.ts';
-import type { Group } from '#core/models/rows.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { refuseBadRows } from './bad-rows.ts';
 import { requiredText } from './command.ts';
@@ -92,12 +92,35 @@ export async function tokenisePrompts(file: string, rows: readonly TextRow[], to
   return encodePrompts(tokenizer, rows.map(({ prompt }) => prompt), (i) => `Line ${rows[i]!.line} of ${file}`);
 }
 
-/** Prompts and completions tokenised separately. `ended` says which completions get the token that ends one. 'too-long' and 'bad-data' name the line. */
-export async function tokenise(file: string, rows: readonly TextRow[], tokenizer: Tokenizer, architecture: Architecture, ended: (row: TextRow) => boolean): Promise<Group[]> {
-  const prompts = await tokenisePrompts(file, rows, tokenizer);
-  const completions = await encodeAnswers(tokenizer, rows.map((row) => ({ prompt: row.prompt, text: row.completion, ended: ended(row) })), (i) => `Line ${rows[i]!.line} of ${file}`);
+/** Rows as token ids, with what is to be said of them. */
+export interface TokenRows {
+  prompts: number[][];
+  completions: number[][];
+  notes: string[];
+}
+
+const finishOf = ({ row }: TextRow): Finish | null => (row.finish === 'stop' || row.finish === 'length' ? row.finish : null);
+
+/** The ids that `generate` wrote beside each completion, where they are this tokenizer's and still say what the completion says; null elsewhere. */
+async function sampledIn(rows: readonly TextRow[], prompts: readonly number[][], tokenizer: Tokenizer): Promise<(SampledIds | null)[]> {
+  const ids = rows.map(({ row: { token_ids: list, tokenizer: hash } }) => (hash === tokenizer.hash && Array.isArray(list) && list.length > 0 && list.every((id) => tokenizer.isToken(id as number)) ? (list as number[]) : null));
+  const known = [...rows.keys()].filter((i) => ids[i] !== null), texts = await answerTexts(tokenizer, known.map((i) => ({ prompt: prompts[i]!, ids: ids[i]! })));
+  const kept = new Set(known.filter((i, at) => texts[at] === rows[i]!.completion));
+  return rows.map((_, i) => (kept.has(i) ? { ids: ids[i]!, tokenizer: tokenizer.hash } : null));
+}
+
+/**
+ * Prompts, and completions as the ids that follow them: those that `generate` wrote where they are this tokenizer's, else those
+ * of the text. `ended` says whether a completion gets the token that ends one, given what its row says of its finish; one that
+ * was cut off gets none. 'too-long' and 'bad-data' name the line.
+ */
+export async function tokenise(file: string, rows: readonly TextRow[], tokenizer: Tokenizer, architecture: Architecture, ended: (row: TextRow, finish: Finish | null) => boolean): Promise<TokenRows> {
+  const prompts = await tokenisePrompts(file, rows, tokenizer), shared: SharedToken[] = [], called = (i: number) => `Line ${rows[i]!.line} of ${file}`;
+  const sampled = await sampledIn(rows, prompts, tokenizer);
+  const answers = rows.map((row, i): Answer => ({ prompt: row.prompt, text: row.completion, ended: finishOf(row) !== 'length' && ended(row, finishOf(row)), ...(sampled[i] ? { sampled: sampled[i] } : {}) }));
+  const completions = await encodeAnswers(tokenizer, answers, called, shared);
   rows.forEach(({ line }, i) => checkLength(file, line, prompts[i]!.length, completions[i]!.length, architecture.context));
-  return rows.map((_, i) => ({ prompt: prompts[i]!, completions: [completions[i]!] }));
+  return { prompts, completions, notes: [sharedTokens(shared, rows.length, (i) => `line ${rows[i]!.line}`)].filter((note) => note !== null) };
 }
 
 /** `more` tokens are to follow the prompt's. */

@@ -19,6 +19,7 @@ export interface TokenizerFiles {
   config: Json; // tokenizer_config.json
   generation: Json; // generation_config.json
   chatTemplate: string | null; // chat_template.jinja
+  specialTokensMap?: Json; // special_tokens_map.json
 }
 
 const bytesAlone = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };

@@ -31,7 +31,7 @@ export function readTokenizerFiles(model: string): TokenizerFiles {
   const optional = (name: string) => (fs.existsSync(file(name)) ? readJsonObject(file(name)) : {}), checked = (name: string) => checkedTokenizerSettings(optional(name), file(name));
   if (!fs.existsSync(file('tokenizer.json'))) throw new TastemakerError('bad-file', `${file('tokenizer.json')} does not exist.`, 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.');
   const config = checked('tokenizer_config.json'), apart = file('chat_template.jinja');
-  return { tokenizer: readJsonObject(file('tokenizer.json')), config, generation: optional('generation_config.json'), chatTemplate: fs.existsSync(apart) ? fs.readFileSync(apart, 'utf8') : templateOf(config.chat_template) };
+  return { tokenizer: readJsonObject(file('tokenizer.json')), config, generation: optional('generation_config.json'), specialTokensMap: optional('special_tokens_map.json'), chatTemplate: fs.existsSync(apart) ? fs.readFileSync(apart, 'utf8') : templateOf(config.chat_template) };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -52,8 +52,16 @@ export const addedTokens = ({ tokenizer }: Pick<TokenizerFiles, 'tokenizer'>): A
   (Array.isArray(tokenizer.added_tokens) ? tokenizer.added_tokens : []).filter(isObject)
     .flatMap(({ id, content, special }) => (typeof id === 'number' && typeof content === 'string' ? [{ id, content, special: special === true }] : []));
 
-/** A token as tokenizer_config.json names it: spelled out, or as an object. */
-export function namedToken({ config }: Pick<TokenizerFiles, 'config'>, key: string): string | null {
-  const value = isObject(config[key]) ? config[key].content : config[key];
-  return typeof value === 'string' ? value : null;
+/** A token as tokenizer_config.json names it, or in older folders special_tokens_map.json: spelled out, or as an object. */
+export function namedToken({ config, specialTokensMap }: Pick<TokenizerFiles, 'config' | 'specialTokensMap'>, key: string): string | null {
+  const [found] = [config, specialTokensMap ?? {}].map((source) => (isObject(source[key]) ? source[key].content : source[key])).filter((value) => typeof value === 'string');
+  return found ?? null;
+}
+
+/** The id of the token that the tokenizer itself calls its end of text, by name; null where it names none that it has. */
+export function namedEnd(files: TokenizerFiles): number | null {
+  const name = namedToken(files, 'eos_token'), model = isObject(files.tokenizer.model) ? files.tokenizer.model : {}, vocab = isObject(model.vocab) ? model.vocab : {};
+  if (name === null) return null;
+  const id = addedTokens(files).find(({ content }) => content === name)?.id ?? (Object.hasOwn(vocab, name) ? vocab[name] : null);
+  return typeof id === 'number' ? id : null;
 }

@@ -54,6 +54,8 @@ export interface Inputs {
 export interface Said {
   role: string;
   score?: number;
+  /** the sum over the model's own tokens of the text, where these are not the completion's */
+  logprob?: number;
   /** one a token */
   tokenLogprobs?: number[];
   tokenValues?: number[];

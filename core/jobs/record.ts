@@ -87,8 +87,8 @@ export function openIntake(project: Project, id: string): Intake {
   };
 }
 
-const asMeasure = ({ score, tokenLogprobs, tokenValues }: Said, own: readonly number[] | undefined): Partial<NewMeasure> => ({
-  ...(score === undefined ? {} : { score: Math.fround(score) }), ...(own ? { tokenLogprobs: own } : tokenLogprobs ? { tokenLogprobs: tokenLogprobs.map(Math.fround) } : {}),
+const asMeasure = ({ score, logprob, tokenLogprobs, tokenValues }: Said, own: readonly number[] | undefined): Partial<NewMeasure> => ({
+  ...(score === undefined ? {} : { score: Math.fround(score) }), ...(logprob === undefined ? {} : { logprob }), ...(own ? { tokenLogprobs: own } : tokenLogprobs ? { tokenLogprobs: tokenLogprobs.map(Math.fround) } : {}),
   ...(tokenValues ? { tokenValues: tokenValues.map(Math.fround) } : {}),
 });
 

@@ -13,8 +13,8 @@ import type { Project } from '#core/store/project.ts';
 import type { SelectedRanking } from '#core/store/selection.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { learningPrompts } from './dataset.ts';
-import { encodeAnswers, encodePrompts } from './prompt-tokens.ts';
-import type { Answer } from './prompt-tokens.ts';
+import { encodeAnswers, encodePrompts, sharedTokens } from './prompt-tokens.ts';
+import type { Answer, SharedToken } from './prompt-tokens.ts';
 
 interface Asked {
   promptId: number;
@@ -32,7 +32,9 @@ export interface RankingRow extends Asked {
   policies?: (string | null)[];
   completions: string[];
   ids: (number[] | null)[];
+  /** hash of the tokenizer that the ids are of; where no one knows, of the one beside the model that wrote them */
   tokenizers?: (string | null)[];
+  likely?: (string | null)[];
   ended: boolean[];
   ranks: number[];
 }
@@ -48,14 +50,14 @@ export function isHeldBack({ prompt, messages }: Pick<Asked, 'prompt' | 'message
   return hash.readUIntBE(0, 6) / 2 ** 48 < share;
 }
 
-/** Rows of rankings; `share` of the train prompts is held back where no validation prompt is among them. */
-export function rankingRows(rankings: readonly SelectedRanking[], share: number): RankingRow[] {
+/** Rows of rankings; `share` of the train prompts is held back where no validation prompt is among them. `likely` are the tokenizers beside the models, by policy. */
+export function rankingRows(rankings: readonly SelectedRanking[], share: number, likely: ReadonlyMap<number, string | null> = new Map()): RankingRow[] {
   const own = rankings.some(({ prompt }) => prompt.split === 'validation');
   const useOf = ({ split, text, messages }: Prompt): RankingRow['use'] => (split === 'validation' ? 'validation' : !own && isHeldBack({ prompt: text, messages }, share) ? 'held back' : 'train');
   return rankings.map(({ prompt, answers, ranks, labeler, confidence }) => ({
     promptId: prompt.id, prompt: prompt.text, messages: prompt.messages, use: useOf(prompt), labeler, confidence,
     completionIds: answers.map(({ id }) => id), policies: answers.map(({ by }) => by), completions: answers.map(({ text }) => text),
-    ids: answers.map(({ tokenIds }) => (tokenIds.length ? tokenIds : null)), tokenizers: answers.map(({ tokenizer }) => tokenizer),
+    ids: answers.map(({ tokenIds }) => (tokenIds.length ? tokenIds : null)), tokenizers: answers.map(({ tokenizer }) => tokenizer), likely: answers.map(({ policyId }) => likely.get(policyId ?? -1) ?? null),
     ended: answers.map(({ finish }) => finish === 'stop'), ranks: [...ranks],
   }));
 }
@@ -91,13 +93,14 @@ export interface Element extends Group {
 }
 
 /** Rows as token ids. Completions known only as text are tokenised as given, with one end-of-text where they had ended. */
-export async function readRows(tokenizerFolder: string, rows: readonly RewardRow[], share: number): Promise<{ elements: Element[]; references: Group[] }> {
+export async function readRows(tokenizerFolder: string, rows: readonly RewardRow[], share: number): Promise<{ elements: Element[]; references: Group[]; joined: string | null }> {
   const tokenizer = await loadTokenizer(tokenizerFolder), prompts = await encodePrompts(tokenizer, rows.map(asked));
-  const answers = await encodeAnswers(tokenizer, rows.flatMap((row): Answer[] => {
+  const asking = rows.flatMap((row): Answer[] => {
     const prompt = asked(row);
     if ('reference' in row) return [{ prompt, text: row.reference, ended: true, written: true }];
-    return row.completions.map((text, k) => ({ prompt, text, ended: row.ended[k]!, sampled: { ids: row.ids[k] ?? [], tokenizer: row.tokenizers?.[k] ?? null } }));
-  }));
+    return row.completions.map((text, k) => ({ prompt, text, ended: row.ended[k]!, sampled: { ids: row.ids[k] ?? [], tokenizer: row.tokenizers?.[k] ?? null, likely: row.likely?.[k] ?? null } }));
+  });
+  const shared: SharedToken[] = [], answers = await encodeAnswers(tokenizer, asking, undefined, shared);
   const elements: Element[] = [], references: Group[] = [];
   let at = 0;
   for (const [i, row] of rows.entries()) {
@@ -109,7 +112,7 @@ export async function readRows(tokenizerFolder: string, rows: readonly RewardRow
       elements.push({ promptId, use, labeler, confidence, completionIds, policies, prompt, completions, ranks, rows: inRows({ prompt, completions }) });
     }
   }
-  return { elements, references };
+  return { elements, references, joined: sharedTokens(shared, asking.length, (i) => JSON.stringify(asking[i]!.text.slice(0, 40))) };
 }
 const asked = ({ prompt, messages }: Asked) => ({ text: prompt, messages });
 

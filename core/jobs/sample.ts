@@ -8,6 +8,7 @@ import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { countDrawn } from '#core/store/run-completions.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { answerTexts } from './answer-text.ts';
 import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { learningPrompts } from './dataset.ts';
@@ -84,7 +85,7 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
     const batch = order.slice(at, at + PROMPTS_A_BATCH);
     const requests = batch.map(({ ids: prompt, first, stream }) => ({ prompt, streams: Array.from({ length: config.k - first }, (_, j) => `${stream}/${first + j}`) }));
     const results = await sampler.sample(weights, requests, sampling);
-    const texts = await tokenizer.decodeBatch(results.flat().map(({ tokenIds }) => tokenIds));
+    const texts = await answerTexts(tokenizer, results.flatMap((completions, i) => completions.map(({ tokenIds }) => ({ prompt: batch[i]!.ids, ids: tokenIds }))));
     let text = 0;
     const rows = results.flatMap((completions, i) => completions.map((sampled): Drawn => ({ group: completions.length, writer: 'policy', promptId: batch[i]!.promptId, text: texts[text++]!, ...sampled, tokenizer: tokenizer.hash, sampling })));
     at += batch.length;

@@ -39,7 +39,7 @@ const STEPS_A_RUN = 4;
 
 /** 912 thousand parameters. */
 export const demoArchitecture = (tokenizer: Tokenizer): Architecture => newArchitecture({
-  family: 'llama', vocabulary: tokenizer.vocabularySize, channels: 128, layers: 4, heads: 4, feedForward: 352, context: 192, endOfText: tokenizer.endOfText, pad: tokenizer.pad,
+  family: 'llama', vocabulary: tokenizer.vocabularySize, channels: 128, layers: 4, heads: 4, feedForward: 352, context: 192, endOfText: tokenizer.endOfText, pad: tokenizer.pad < 0 ? null : tokenizer.pad,
 });
 
 /** Posts with summaries as weighted token ids, `count` at a time. */

@@ -12,6 +12,8 @@ import { loadShared, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { madeNote } from '#core/models/model-notes.ts';
 import { createSampler, endOf } from '#core/models/sampler.ts';
+import type { Group } from '#core/models/rows.ts';
+import { readingOf, readsEnd, scoresOf } from '#core/models/score-reading.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { gold } from '#core/demo/gold.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
@@ -24,6 +26,7 @@ import type { RolloutGroup } from '#core/training/rollout.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/row-losses.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
+import { answerTexts, withoutStop } from './answer-text.ts';
 import { choice, count, flag, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { learningPrompts } from './dataset.ts';
@@ -34,7 +37,7 @@ import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import type { MetricRow } from './metrics.ts';
 import { referenceOf } from './reference-model.ts';
 import { describeSamples, stopReason } from './sample-statistics.ts';
-import { encodePrompts, withStops } from './prompt-tokens.ts';
+import { encodePrompts, isConversation, withStops } from './prompt-tokens.ts';
 import { packState, unpackState } from './training-state.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from './tuning.ts';
 
@@ -105,7 +108,7 @@ export interface EvaluatedSample {
   gold?: number;
 }
 
-function prepare(project: Project, config: PpoConfig): Inputs {
+async function prepare(project: Project, config: PpoConfig): Promise<Inputs> {
   const policy = getPolicy(project, config.policy), reward = getPolicy(project, config.reward);
   const prompts = learningPrompts(project);
   const held = prompts.filter(({ split }) => split === 'validation');
@@ -116,6 +119,8 @@ function prepare(project: Project, config: PpoConfig): Inputs {
   const row = ({ id, text, messages, split, facts }: Prompt): PromptRow => ({ promptId: id, text, messages, split, facts });
   const reference = config.reference ? getPolicy(project, config.reference) : referenceOf(project, policy);
   if (reference.kind === 'reward') throw new TastemakerError('bad-argument', `"${reference.name}" is a reward model; KL cannot be measured from it.`, 'Name a base model or a policy in the setting reference.');
+  const tokenizer = await loadTokenizer(policyPath(project, policy));
+  for (const [role, model] of [['reference', reference], ['reward', reward]] as const) if (model.id !== policy.id) sameTokenizer(tokenizer, await loadTokenizer(policyPath(project, model)), role);
   config.reference = reference.name; // the manifest says which it was
   return { models: { policy: policyPath(project, policy), reference: policyPath(project, reference), reward: policyPath(project, reward) }, data: [...training, ...held].map(row) };
 }
@@ -127,7 +132,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const measuring = models.reference && models.reference.path !== models.policy!.path ? 'reference' : 'policy'; // a run of 0.1.0 names no reference
   const reference = measuring === 'policy' ? begun : loadShared(context.model('reference'), shared), reward = loadShared(context.model('reward'), shared);
   if (reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model: train one with `tastemaker train reward`.');
-  const tokenizer = await loadTokenizer(context.model('policy'));
+  const tokenizer = await loadTokenizer(context.model('policy')), reading = readingOf(context.model('reward'));
   for (const role of new Set([measuring, 'reward'])) sameTokenizer(tokenizer, await loadTokenizer(context.model(role)), role);
   const rows = context.data<PromptRow>();
   const encoded = await encodePrompts(tokenizer, rows), room = Math.min(...[begun, reference, reward].map(({ architecture }) => architecture.context));
@@ -139,7 +144,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const perBatch = Math.floor(config.episodes / k);
   need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
   if (config.whiten_advantages && perBatch * k < FEWEST_WHITENED) context.log(`Advantages are whitened over ${perBatch * k} completions; fewer than ${FEWEST_WHITENED} say little of their mean and variance (D22).`);
-  const { stops } = withStops(begun.architecture, tokenizer);
+  const written = withStops(begun.architecture, tokenizer), { stops } = written;
 
   const saved = context.saved();
   const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } | null; peak?: number; last?: MetricRow; why?: string };
@@ -147,7 +152,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const learner = tuned(begun, context.model('policy'), config, config.seed), judge = tuned(reward, context.model('reward'), config, config.seed);
   const policy = createTrainer(learner.parameters, saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights), policyUpdateLoss(begun.architecture, T, config.clip), adam, learner.options);
   const critic = createTrainer(judge.parameters, saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights), criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient), adam, judge.options);
-  const sampler = createSampler({ ...begun.architecture, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings, constants: learner.options.frozen?.weights });
+  const sampler = createSampler({ ...written, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings, constants: learner.options.frozen?.weights });
   const words = createEvaluator(reference, { constants: reference.weights }), scorer = createEvaluator(reward, { constants: reward.weights }), valuer = createEvaluator(judge.start, { constants: judge.options.frozen?.weights });
   // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
   const finished = releaseAfter(begun.architecture);
@@ -157,6 +162,12 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const hasEnded = (ids: readonly number[]) => endOf(ids, stops) >= 0;
   /** What the reward model may see: up to and including the first end-of-text. */
   const kept = (ids: readonly number[]) => (hasEnded(ids) ? ids.slice(0, endOf(ids, stops) + 1) : ids);
+  /** Scores as the reward model's convention has them read: [group][completion] */
+  const scoresFor = async (asked: readonly PromptRow[], groups: readonly Group[]): Promise<number[][]> => {
+    const flat = groups.flatMap(({ prompt, completions }, i) => completions.map((ids) => ({ prompt, completion: readsEnd(reading, isConversation(tokenizer, asked[i]!)) ? kept(ids) : withoutStop(tokenizer, kept(ids)) })));
+    const found = (await scoresOf(scorer, reward.weights, flat, reading)).values();
+    return groups.map(({ completions }) => completions.map(() => found.next().value!));
+  };
   const penalised = (score: number, ids: readonly number[]): number => {
     if (hasEnded(ids) || config.missing_end === 'keep') return score;
     return config.missing_end === 'replace' ? config.missing_end_penalty : score - Math.abs(config.missing_end_penalty);
@@ -170,10 +181,10 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const sampled = await sampler.sample(policy.weights(), held.map(({ promptId, ids }) => ({ prompt: ids, streams: heldOutStreams('evaluate', promptId, each) })), sampling);
     await finished(sampler);
     const groups = held.map(({ ids }, i) => ({ prompt: ids, completions: sampled[i]!.map(({ tokenIds }) => kept(tokenIds)) })), firsts = groups.map(({ prompt, completions }) => ({ prompt, completions: completions.slice(0, 1) }));
-    const scores = await scorer.scores(reward.weights, groups), under = await words.logprobs(reference.weights, groups, T);
+    const scores = await scoresFor(held, groups), under = await words.logprobs(reference.weights, groups, T);
     const plain = T === 1 ? under : await words.logprobs(reference.weights, firsts), values = await valuer.values(critic.weights(), firsts);
     await finished(words, scorer, valuer);
-    const texts = await tokenizer.decodeBatch(groups.flatMap(({ completions }) => completions.map((ids) => [...ids])));
+    const texts = await answerTexts(tokenizer, groups.flatMap(({ prompt, completions }) => completions.map((ids) => ({ prompt, ids }))));
     const measured = held.flatMap(({ promptId, facts }, i) => groups[i]!.completions.map((tokenIds, j) => ({
       promptId, tokenIds, text: texts[i * each + j]!, raw: scores[i]![j]!, score: penalised(scores[i]![j]!, tokenIds), finish: hasEnded(tokenIds) ? 'stop' as const : 'length' as const,
       kl: under[i]![j]!.reduce((sum, lp, t) => sum + sampled[i]![j]!.samplingLogprobs[t]! - lp, 0), ...(facts ? { gold: gold(texts[i * each + j]!.trim(), facts).overall } : {}),
@@ -218,7 +229,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     // 2 what the reference, the critic and the reward model say
     const under = await words.logprobs(reference.weights, groups, T);
     const values = await valuer.values(critic.weights(), groups);
-    const raw = await scorer.scores(reward.weights, groups.map(({ prompt, completions }) => ({ prompt, completions: completions.map(kept) })));
+    const raw = await scoresFor(batch, groups);
     await finished(words, scorer, valuer);
     // 3 penalties, 4 advantages
     const scores = raw.map((row, i) => row.map((score, j) => penalised(score, groups[i]!.completions[j]!)));

@@ -16,6 +16,7 @@ import type { Config } from './config.ts';
 import { sha256 } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from './language-model-steps.ts';
+import { encodeDocuments } from './prompt-tokens.ts';
 import { wholly } from './tuning.ts';
 
 export const PRETRAIN_SETTINGS = {
@@ -56,13 +57,13 @@ async function run(context: RunContext, config: PretrainConfig): Promise<Outcome
   const tokenizerFolder = path.join(context.folder, 'tokenizer');
   await writeTokenizer(tokenizerFolder, trainBpe(texts.map(({ text }) => text), config.vocabulary));
   const tokenizer = await loadTokenizer(tokenizerFolder);
-  const stream = (await tokenizer.encodeBatch(texts.map(({ text }) => text))).flatMap((ids) => [...ids, tokenizer.endOfText]);
+  const stream = (await encodeDocuments(tokenizer, texts.map(({ text }) => text))).flat();
   const window = config.context, cut = Math.floor(stream.length * (1 - config.validation));
   if (cut <= window + 1) throw new TastemakerError('bad-data', `The texts have ${stream.length} tokens, fewer than the context of ${window} plus validation.`, 'Add text, or lower context or validation.');
   // 3 a model from nothing
   const architecture = newArchitecture({
     family: config.family, vocabulary: tokenizer.vocabularySize, channels: config.channels, layers: config.layers, heads: config.heads,
-    feedForward: config.family === 'gpt2' ? 4 * config.channels : Math.round((8 * config.channels) / 3 / 32) * 32 || config.channels, context: config.context, endOfText: tokenizer.endOfText, pad: tokenizer.pad,
+    feedForward: config.family === 'gpt2' ? 4 * config.channels : Math.round((8 * config.channels) / 3 / 32) * 32 || config.channels, context: config.context, endOfText: tokenizer.endOfText, pad: tokenizer.pad < 0 ? null : tokenizer.pad,
   });
   const weights = freshWeights(parameters(architecture), architecture.layers, config.seed);
   const validation = Array.from({ length: Math.min(32, Math.floor((stream.length - cut) / window)) }, (_, i) => stream.slice(cut + i * window, cut + (i + 1) * window));

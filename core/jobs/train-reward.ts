@@ -26,6 +26,7 @@ import { describeLeftOut, rankedRows, SELECTION_SETTINGS, selectionOf } from './
 import { computeFeatures } from './frozen-features.ts';
 import type { Features } from './frozen-features.ts';
 import { need } from './job.ts';
+import { likelyTokenizers } from './likely-tokenizers.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { STEPS_A_RUN, stepsARun } from './pace.ts';
 import { packRankings } from './reward-batches.ts';
@@ -59,10 +60,10 @@ export const REWARD_SETTINGS = {
 } as const;
 type RewardConfig = Config<typeof REWARD_SETTINGS>;
 
-function prepare(project: Project, config: RewardConfig): Inputs {
+async function prepare(project: Project, config: RewardConfig): Promise<Inputs> {
   const base = getPolicy(project, config.policy), { rankings, frozen } = rankedRows(project, selectionOf(config));
   need(rankings.length, config.batch, 'rankings with at least one preference', 'Rank some prompts first, on the Label screen or by importing rankings.');
-  const rows = rankingRows(rankings, config.validation);
+  const rows = rankingRows(rankings, config.validation, await likelyTokenizers(project));
   need(rows.filter(({ use }) => use === 'train').length, 1, 'rankings of train prompts left for training', 'Rank more prompts of the train split, or lower the setting validation.');
   const references = config.zero === 'references' ? referenceRows(project, config.seed) : [];
   return { models: { base: policyPath(project, base) }, data: [...rows, ...references], frozen };
@@ -83,6 +84,7 @@ async function dataOf(context: RunContext, config: RewardConfig, folder: string,
   const { words: selection, leftOut } = context.manifest.data, left = describeLeftOut(leftOut ?? {});
   if (selection) context.log(`Learns from ${selection}${left ? `; left out: ${left}` : ''}.`);
   const all = await readRows(folder, context.data<RewardRow>(), config.validation);
+  if (all.joined) context.log(all.joined);
   const fits = ({ prompt, completions }: Group) => prompt.length + Math.max(...completions.map((ids) => ids.length)) <= room;
   const elements = all.elements.filter(fits), references = all.references.filter(fits), tooLong = all.elements.length - elements.length;
   if (tooLong) context.log(`${tooLong} of ${all.elements.length} rankings do not fit the context of ${room} tokens and are left out.`);

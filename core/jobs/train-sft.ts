@@ -11,6 +11,7 @@ import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { WeightedText } from '#core/training/language-model.ts';
+import { answerTexts } from './answer-text.ts';
 import { choice, count, real, words } from './config.ts';
 import type { Config } from './config.ts';
 import { learningPrompts } from './dataset.ts';
@@ -19,7 +20,8 @@ import { need } from './job.ts';
 import type { Inputs, Job, Outcome, RunContext } from './job.ts';
 import { releaseAfter } from './large-models.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from './language-model-steps.ts';
-import { encodeAnswers, encodePrompts, withStops } from './prompt-tokens.ts';
+import { encodeAnswers, encodePrompts, sharedTokens, withStops } from './prompt-tokens.ts';
+import type { SharedToken } from './prompt-tokens.ts';
 import { tuned, TUNING_SETTINGS } from './tuning.ts';
 
 export const SFT_SETTINGS = {
@@ -58,7 +60,10 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
   const all = context.data<Row>(), rows = all.filter((row): row is Row & { reference: string } => row.reference !== null);
   const show = await shower(context, config, start, tokenizer, all.filter(({ reference }) => reference === null));
   const asked = rows.map(({ prompt, messages }) => ({ text: prompt, messages }));
-  const prompts = await encodePrompts(tokenizer, asked), answers = await encodeAnswers(tokenizer, rows.map(({ reference }, i) => ({ prompt: asked[i]!, text: reference, ended: true, written: true })));
+  const shared: SharedToken[] = [], prompts = await encodePrompts(tokenizer, asked);
+  const answers = await encodeAnswers(tokenizer, rows.map(({ reference }, i) => ({ prompt: asked[i]!, text: reference, ended: true, written: true })), undefined, shared);
+  const joined = sharedTokens(shared, rows.length, (i) => `the reference of prompt ${rows[i]!.promptId}`);
+  if (joined) context.log(joined);
   const fits = rows.map((_, i) => prompts[i]!.length + answers[i]!.length <= start.architecture.context);
   const tooLong = fits.filter((fit) => !fit).length;
   if (tooLong) context.log(`${tooLong} of ${rows.length} prompts do not fit the context of ${start.architecture.context} tokens with their reference and are left out.`);
@@ -93,7 +98,7 @@ async function shower(context: RunContext, config: SftConfig, start: Checkpoint,
       const written = (await sampler.sample(weights, fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.promptId}`] })), sampling)).map((row) => row[0]!);
       const under = await reader.logprobs(start.weights, written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, completions: [tokenIds] })));
       await finished(sampler, reader);
-      const texts = await tokenizer.decodeBatch(written.map(({ tokenIds }) => tokenIds));
+      const texts = await answerTexts(tokenizer, written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, ids: tokenIds })));
       const kls = written.map(({ logprobs }, i) => logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0));
       context.report(step, steps, describeHeldOut(written.map(({ tokenIds, finish }, i) => ({ promptId: fitting[i]!.promptId, tokenIds, finish, kl: kls[i]! })), { beta: 0, price: 0 }));
       context.samples(step, written.map(({ tokenIds, finish }, i) => ({ promptId: fitting[i]!.promptId, text: texts[i]!, kl: kls[i]!, finish, tokens: tokenIds.length })));

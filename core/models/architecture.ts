@@ -38,6 +38,10 @@ export interface Architecture {
   /** every token at which sampling ends; `endOfText` is the first */
   stops: readonly number[];
   pad: number | null;
+  /** the token that its files call the beginning of a text, where they name one; what is put before a text is the tokenizer's to say */
+  beginOfText: number | null;
+  /** rows of the embedding that stand for no token of the tokenizer, which are never written */
+  silent?: readonly number[];
 }
 
 /** The sizes that have to be said; what a family usually has fills the rest. */
@@ -49,7 +53,7 @@ export function newArchitecture(sizes: Sizes & Partial<Architecture>): Architect
   const { gated } = families[family];
   return {
     keyValueHeads: heads, headWidth, activation: gated ? 'silu' : family === 'gpt2' ? 'gelu-tanh' : 'gelu', parallel: family === 'gpt_neox', normEpsilon: 1e-5,
-    rotaryWidth: family === 'gpt_neox' ? headWidth / 4 : headWidth, ropeTheta: 10000, ropeScaling: null, tied: true, stops: [endOfText], pad: null, ...sizes,
+    rotaryWidth: family === 'gpt_neox' ? headWidth / 4 : headWidth, ropeTheta: 10000, ropeScaling: null, tied: true, stops: [endOfText], pad: null, beginOfText: endOfText, ...sizes,
   };
 }
 

@@ -12,12 +12,12 @@ import type { FloatDtype } from '#core/formats/safetensors.ts';
 import { settingsOf } from '#core/formats/settings.ts';
 import { joinedWeights, openWeights, unreadFiles, writeWeights } from '#core/formats/sharded-safetensors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
-import { copyTokenizer } from '#core/formats/tokenizer-files.ts';
+import { copyTokenizer, namedEnd, readTokenizerFiles } from '#core/formats/tokenizer-files.ts';
 import { adapterParameters, adapterScales, isAdapterTensor, mergeAdapter } from './adapter.ts';
 import type { AdapterSettings } from './adapter.ts';
 import { parameters } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
-import { configSettings, modelConfig, readArchitecture } from './config-json.ts';
+import { configSettings, modelConfig, NO_END, readArchitecture } from './config-json.ts';
 import { families } from './families.ts';
 import { openGguf } from './gguf-model.ts';
 import { openAdapter, writeAdapter } from './peft.ts';
@@ -165,12 +165,20 @@ function openAdapted(folder: string): StoredCheckpoint {
   };
 }
 
-/** generation_config.json may name more tokens to end at than config.json does. */
-function withStops(architecture: Architecture, folder: string): Architecture {
+/** Where config.json names no end, the tokenizer's is it; generation_config.json may name more tokens to end at. 'bad-model' where none of them names one. */
+function withStops(described: Architecture, folder: string): Architecture {
   const file = path.join(folder, 'generation_config.json');
   const ids = fs.existsSync(file) ? settingsOf(readJsonObject(file), file, { hint: 'Take generation_config.json from the model it belongs to, or take it away.' }).ids('eos_token_id', { orNull: true }) ?? [] : [];
-  const more = ids.filter((id) => id < architecture.vocabulary);
+  const more = ids.filter((id) => id < described.vocabulary), end = described.endOfText === NO_END ? (endNamed(folder, described) ?? more[0]) : described.endOfText;
+  if (end === undefined) throw new TastemakerError('bad-model', `${folder} does not say which token ends a text: neither config.json nor its tokenizer names one.`, 'Add "eos_token" to tokenizer_config.json, or "eos_token_id" to config.json, as the model was trained.');
+  const architecture = { ...described, endOfText: end, stops: described.stops.length ? described.stops : [end] };
   return more.every((id) => architecture.stops.includes(id)) ? architecture : { ...architecture, stops: [...new Set([...architecture.stops, ...more])] };
+}
+
+/** The end that the tokenizer in this folder names. */
+function endNamed(folder: string, { vocabulary }: Architecture): number | undefined {
+  const id = fs.existsSync(path.join(folder, 'tokenizer.json')) ? namedEnd(readTokenizerFiles(folder)) : null;
+  return id === null || id >= vocabulary ? undefined : id;
 }
 
 /** How many numbers a model has; those of its adapter are not counted, for merged they add none. */

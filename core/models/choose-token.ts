@@ -1,8 +1,8 @@
 // One sampled token a row: temperature, top-k, top-p, then the inverse of the cumulative distribution at a fed uniform.
 
-import { scalar } from '#core/autodiff/graph.ts';
+import { constant, scalar } from '#core/autodiff/graph.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
-import { greaterOrEqual, lessOrEqual, mul, scale, sub, where } from '#core/autodiff/ops/elementwise.ts';
+import { add, greaterOrEqual, lessOrEqual, mul, scale, sub, where } from '#core/autodiff/ops/elementwise.ts';
 import { gatherElements, topK } from '#core/autodiff/ops/indexing.ts';
 import { cast, reshape, slice } from '#core/autodiff/ops/movement.ts';
 import { logSumExp, softmax } from '#core/autodiff/ops/nn.ts';
@@ -19,7 +19,7 @@ export interface ChoiceSettings {
 
 export interface Choice {
   token: Tensor; // int32 [B]
-  /** under the distribution that was sampled from (greedy: the plain one) */
+  /** under the distribution that was sampled from (greedy: the plain one; rows that stand for no token count in it, though none is drawn) */
   samplingLogprob: Tensor; // [B]
   /** under softmax(logits) */
   logprob: Tensor; // [B]
@@ -27,23 +27,33 @@ export interface Choice {
 
 const REMOVED = -1e9;
 
-/** logits [B, V], uniforms [B] in [0, 1). */
-export function chooseToken(logits: Tensor, uniforms: Tensor, { temperature, topK: k, topP }: ChoiceSettings): Choice {
+/** logits [B, V], uniforms [B] in [0, 1); none of the `silent` rows of the vocabulary is chosen. */
+export function chooseToken(logits: Tensor, uniforms: Tensor, { temperature, topK: k, topP }: ChoiceSettings, silent: readonly number[] = []): Choice {
   const [B, V] = logits.shape as [number, number];
   const at = (values: Tensor, token: Tensor) => reshape(sub(gatherElements(values, reshape(token, [B, 1]), 1), logSumExp(values)), [B]);
   if (temperature === 0) {
-    const token = cast(argMax(logits, 1), 'int32');
+    const token = cast(argMax(without(logits, silent), 1), 'int32');
     const logprob = at(logits, token);
     return { token, samplingLogprob: logprob, logprob };
   }
-  let z = temperature === 1 ? logits : scale(logits, 1 / temperature);
+  const plain = temperature === 1 ? logits : scale(logits, 1 / temperature), spoken = without(plain, silent);
+  let z = spoken;
   if (k > 0 && k < V) z = keepAbove(z, slice(topK(z, k)[0], 1, k - 1, k));
   if (topP < 1) z = keepAbove(z, nucleusThreshold(z, topP));
   // u · total, so that rounding in the sum can never point past the last likely token; what was removed adds exactly 0
   const cumulative = cumulativeSum(softmax(z), 1); // [B, V]
   const target = mul(reshape(uniforms, [B, 1]), slice(cumulative, 1, V - 1, V));
   const token = cast(reduceSum(cast(lessOrEqual(cumulative, target), 'float32'), [1]), 'int32');
-  return { token, samplingLogprob: at(z, token), logprob: temperature === 1 && z === logits ? at(z, token) : at(logits, token) };
+  const samplingLogprob = at(z === spoken ? plain : z, token);
+  return { token, samplingLogprob, logprob: temperature === 1 && z === spoken ? samplingLogprob : at(logits, token) };
+}
+
+/** z [B, V] with these rows of the vocabulary out of reach. */
+function without(z: Tensor, rows: readonly number[]): Tensor {
+  if (rows.length === 0) return z;
+  const V = z.shape[1]!, mask = new Float32Array(V);
+  for (const row of rows) mask[row] = REMOVED;
+  return add(z, constant(z.graph, 'float32', [1, V], mask));
 }
 
 /** z where it reaches the row's threshold [B, 1], removed elsewhere. */

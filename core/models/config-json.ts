@@ -56,6 +56,9 @@ export const FAMILY_NAMES = Object.keys(FAMILY_CONFIGS) as FamilyName[];
 /** The settings of a config.json, each read by its key and type. */
 export const configSettings = (config: Config, file: string): Settings => settingsOf(config, file, { hint: HINT });
 
+/** What `endOfText` is of an architecture whose config.json names no end: whoever reads the folder looks for it elsewhere. */
+export const NO_END = -1;
+
 /** `file` is named in errors. An unknown family, option or size is refused with what works, and a key in an unexpected form by its name. */
 export function readArchitecture(config: Config, file: string): Architecture {
   const read = configSettings(config, file);
@@ -78,21 +81,21 @@ export function readArchitecture(config: Config, file: string): Architecture {
   const rope = positions === 'rotary' ? readRope(read, keys, rotary, family === 'gpt_neox') : { theta: 10000, share: 1, scaling: null };
   const rotaryWidth = rope.share * headWidth;
   if (positions === 'rotary' && (rotaryWidth % 2 !== 0 || rotaryWidth < 2 || rotaryWidth > headWidth)) refuse(`the rotary part of a head would be ${rotaryWidth} of ${headWidth} numbers wide`, 'It is an even part of the head: check "partial_rotary_factor" (or "rotary_pct") and "head_dim".');
-  const stops = read.ids('eos_token_id', { orNull: true }) ?? [], pad = read.whole('pad_token_id', { least: -1, orNull: true }) ?? -1;
-  read.whole('bos_token_id', { least: -1, orNull: true }); // in its form, though what begins a text is the tokenizer's
+  const vocabulary = count('vocab_size'), stops = read.ids('eos_token_id', { orNull: true }) ?? [], pad = read.whole('pad_token_id', { least: -1, orNull: true }) ?? -1, begin = read.whole('bos_token_id', { least: -1, orNull: true });
+  const beyond = stops.find((id) => id >= vocabulary);
+  if (beyond !== undefined) read.refuse('eos_token_id', `is ${beyond}, but there are only ${vocabulary} tokens`);
   return {
     family, channels, heads, keyValueHeads, headWidth, activation: ACTIVATIONS[read.text(keys.activation) ?? usual]!, rotaryWidth, // one of the options
-    vocabulary: count('vocab_size'),
-    layers,
+    vocabulary, layers,
     feedForward: count(keys.feedForward, family === 'gpt2' ? 4 * channels : undefined),
     parallel: family === 'gpt_neox' && (read.flag('use_parallel_residual') ?? true),
     context: size(keys.context),
     normEpsilon: read.number(keys.epsilon, { least: 0 }) ?? normEpsilon,
     ropeTheta: rope.theta, ropeScaling: rope.scaling,
     tied: read.flag('tie_word_embeddings') ?? tied,
-    endOfText: stops[0] ?? 0,
-    stops: stops.length ? stops : [0],
-    pad: pad < 0 ? null : pad, // -1 is how older programs write that there is none
+    endOfText: stops[0] ?? NO_END, stops,
+    pad: pad < 0 || pad >= vocabulary ? null : pad, // -1 is how older programs write that there is none
+    beginOfText: begin !== undefined && begin >= 0 && begin < vocabulary ? begin : null,
   };
 }
 
@@ -148,7 +151,7 @@ export function writeArchitecture(model: Architecture): Config {
   const { family } = model, act = WRITTEN[model.activation];
   const common = {
     model_type: family, architectures: [families[family].classes.causal], vocab_size: model.vocabulary, tie_word_embeddings: model.tied, dtype: 'float32',
-    bos_token_id: model.endOfText, eos_token_id: model.stops.length > 1 ? [...model.stops] : model.endOfText, pad_token_id: model.pad,
+    bos_token_id: model.beginOfText, eos_token_id: model.stops.length > 1 ? [...model.stops] : model.endOfText, pad_token_id: model.pad,
   };
   if (family === 'gpt2') {
     return {

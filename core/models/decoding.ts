@@ -108,7 +108,7 @@ type Chosen = Choice & { done: Tensor };
 /** The first token of each row, and the prompts' keys and values. uniforms [B] */
 function prefilled({ architecture, shape: { prompts: Bp, each }, choice }: Sampling, model: Model, ids: Tensor, start: Tensor, uniforms: Tensor): { first: Chosen; prompts: [Tensor, Tensor][] } {
   const { hidden, prompts } = prefill(model, ids, start), B = Bp * each;
-  const first = chooseToken(repeat(languageModelHead(model, hidden), each), uniforms, choice);
+  const first = chooseToken(repeat(languageModelHead(model, hidden), each), uniforms, choice, architecture.silent);
   return { first: finish(first, constant(model.graph, 'bool', [B], new Uint8Array(B)), architecture), prompts };
 }
 /** Every row of the first axis `each` times over. */
@@ -138,7 +138,7 @@ function decoded({ architecture, shape: { prompts: Bp, each, P, N }, choice }: S
       return attendDecoding(architecture, q, prompts[layer]!, [keys, values].map((y) => reshape(y, [B, KH, N - 1, d])) as [Tensor, Tensor], mask);
     });
   }
-  return { chosen: finish(chooseToken(languageModelHead(here, finalNorm(here, x)), uniforms, choice), done, architecture), caches: next };
+  return { chosen: finish(chooseToken(languageModelHead(here, finalNorm(here, x)), uniforms, choice, architecture.silent), done, architecture), caches: next };
 }
 
 /** The prompts' last hidden states [Bp, C], and each layer's keys and values [Bp, KH, P, d]. */

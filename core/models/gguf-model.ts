@@ -104,14 +104,15 @@ export function ggufArchitecture({ metadata, tensors }: GgufFile, file: string):
   if (factors && factors.shape.join() !== String(headWidth / 2)) refuse(ROPE_FACTORS, `has shape [${factors.shape.join(', ')}]`, `It holds one factor for each of the ${headWidth / 2} frequencies.`);
   const scaling = factors ? scalingOf(factors.load(), ropeTheta, headWidth) : null;
   if (scaling === undefined) refuse(ROPE_FACTORS, 'stretches the rotary frequencies in a way that is not known', 'What works is the way of Llama 3.');
-  const stops = ggufStops(metadata, file), pad = read.whole('tokenizer.ggml.padding_token_id', 0);
+  const stops = ggufStops(metadata, file), pad = read.whole('tokenizer.ggml.padding_token_id', 0), begin = read.whole('tokenizer.ggml.bos_token_id', 0);
+  if (stops.length === 0) read.refuse('tokenizer.ggml.eos_token_id', 'is missing: the file does not say which token ends a text', 'Convert the model again from a folder whose tokenizer names its end of text.');
   for (const id of stops) if (id >= vocabulary) read.refuse('tokenizer.ggml.eos_token_id', `or another end is ${id}, but there are only ${vocabulary} tokens`);
   return {
     family, vocabulary, channels, heads, keyValueHeads, headWidth, context,
     layers, feedForward: count('feed_forward_length'), activation: 'silu', parallel: false,
     normEpsilon: positive('attention.layer_norm_rms_epsilon', missing('attention.layer_norm_rms_epsilon')),
     rotaryWidth: headWidth, ropeTheta, ropeScaling: scaling ?? null,
-    tied: !tensors.has('output.weight'), endOfText: stops[0] ?? 0, stops: stops.length ? stops : [0], pad: pad !== undefined && pad < vocabulary ? pad : null,
+    tied: !tensors.has('output.weight'), endOfText: stops[0]!, stops, pad: pad !== undefined && pad < vocabulary ? pad : null, beginOfText: begin !== undefined && begin < vocabulary ? begin : null,
   };
 }
 

@@ -50,6 +50,10 @@ export function* unmeasured(project: Project, { rewardId, referenceId }: { rewar
   }
 }
 
+/** The policies that wrote completions whose ids are of a tokenizer that no one wrote down. */
+export const writersOfUnknownIds = (project: Project): number[] =>
+  query<{ id: number }>(project, 'SELECT DISTINCT policy_id AS id FROM completions WHERE tokens > 0 AND tokenizer IS NULL AND policy_id IS NOT NULL ORDER BY 1').all().map(({ id }) => id);
+
 /** Whether there is any such completion that these models have not been asked about. */
 export function anyUnmeasured(project: Project, rewardId: number | null, referenceId: number | null): boolean {
   const any = (lacks: string, id: number | null) => id !== null && !!query(project, `SELECT 1 FROM completions c WHERE ${lacks} AND ${NOT_TEST} ORDER BY c.id DESC LIMIT 1`).get(id);

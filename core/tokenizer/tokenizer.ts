@@ -47,11 +47,13 @@ export interface Tokenizer {
   encodeBatch(texts: readonly string[]): Promise<number[][]>;
   /** ids, and for each the whole characters it covers: tokens that are parts of one character share its span */
   encodeWithOffsets(text: string): Promise<{ ids: number[]; spans: Span[] }>;
-  /** text of `ids`, without special tokens and without ids that are not in the vocabulary */
-  decode(ids: readonly number[]): Promise<string>;
-  decodeBatch(idLists: readonly (readonly number[])[]): Promise<string[]>;
+  /** text of `ids`, without ids that are not in the vocabulary; special tokens are left out, or spelled out with the others */
+  decode(ids: readonly number[], special?: 'left-out' | 'spelled'): Promise<string>;
+  decodeBatch(idLists: readonly (readonly number[])[], special?: 'left-out' | 'spelled'): Promise<string[]>;
   /** whether there is a token of this id: a vocabulary may have holes, and a model rows beyond its end */
   isToken(id: number): boolean;
+  /** whether a text that spells this token has it there (as added tokens are recognised) */
+  isWritten(id: number): boolean;
   /** the vocabulary's own spelling of one id (`Ġship`), or `[id]` where there is none */
   token(id: number): string;
 }
@@ -63,6 +65,8 @@ export interface TokenizerSettings {
   generationConfig: Json | null;
   modelConfig: Json | null;
   chatTemplate: string | null;
+  /** special_tokens_map.json, where older folders name their tokens */
+  specialTokensMap?: Json | null;
 }
 
 const HINT = 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.';
@@ -81,13 +85,14 @@ export async function loadTokenizer(given: string): Promise<Tokenizer> {
   const file = isFolder ? join(folder, 'tokenizer.json') : folderOrTokenizerJson;
   const json = await readJson(file);
   if (json === null) throw new TastemakerError('bad-file', `${file} does not exist.`, HINT);
-  const [tokenizerConfig, generationConfig, modelConfig, chatTemplate] = await Promise.all([
+  const [tokenizerConfig, generationConfig, modelConfig, specialTokensMap, chatTemplate] = await Promise.all([
     readSettings(join(folder, 'tokenizer_config.json')),
     readJson(join(folder, 'generation_config.json')),
     readJson(join(folder, 'config.json')),
+    readJson(join(folder, 'special_tokens_map.json')),
     readText(join(folder, 'chat_template.jinja')),
   ]);
-  return createTokenizer(json, { tokenizerConfig, generationConfig, modelConfig, chatTemplate }, file);
+  return createTokenizer(json, { tokenizerConfig, generationConfig, modelConfig, chatTemplate, specialTokensMap }, file);
 }
 
 function ggufTokenizer(file: string): Tokenizer {
@@ -101,7 +106,7 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
   const options = { addSpecialTokens: false };
   const { tokenizerConfig, generationConfig, modelConfig } = settings;
   const sources = [generationConfig, modelConfig];
-  const endOfText = findToken(native, tokenizerConfig, 'eos_token', sources, '<|endoftext|>');
+  const endOfText = findToken(native, [tokenizerConfig, settings.specialTokensMap ?? null], 'eos_token', sources, modelConfig === null ? '<|endoftext|>' : undefined); // of a model the files say it
   if (endOfText < 0) throw new TastemakerError('bad-file', `${file} names no end-of-text token.`, 'Add "eos_token" to tokenizer_config.json beside it.');
   let vocabularySize = 0;
   for (const id of Object.values(native.getVocab(true))) vocabularySize = Math.max(vocabularySize, id + 1);
@@ -113,6 +118,7 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
     return found && { ...found, endId: added.get(found.end)! };
   });
   const begin = beginOf(json['post_processor']).map(({ id }) => id).filter((id) => isToken(native, id));
+  const added = once(() => new Set(addedTokens(json).values()));
   const hash = once(() => tokenizerHash(json, begin));
   const cannot = (what: string) => (error: unknown): never => {
     throw new TastemakerError('bad-file', `${file} could not ${what} a text: ${messageOf(error)}.`, HINT);
@@ -132,7 +138,7 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
     get stops() {
       return stops();
     },
-    pad: findToken(native, tokenizerConfig, 'pad_token', [], '<|pad|>'),
+    pad: findToken(native, [tokenizerConfig], 'pad_token', [], '<|pad|>'),
     chatTemplate,
     get answerShape() {
       return shape();
@@ -145,9 +151,10 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
       const encoding = await native.encode(text.toWellFormed(), null, options).catch(cannot('cut'));
       return { ids: encoding.getIds(), spans: spansOf(text, encoding.getOffsets()) };
     },
-    decode: (ids) => native.decode([...ids], true).catch(cannot('put together')),
-    decodeBatch: (idLists) => native.decodeBatch(idLists.map((ids) => [...ids]), true).catch(cannot('put together')),
+    decode: (ids, special = 'left-out') => native.decode([...ids], special === 'left-out').catch(cannot('put together')),
+    decodeBatch: (idLists, special = 'left-out') => native.decodeBatch(idLists.map((ids) => [...ids]), special === 'left-out').catch(cannot('put together')),
     isToken: (id) => isToken(native, id),
+    isWritten: (id) => added().has(id),
     token: (id) => (Number.isInteger(id) && id >= 0 ? native.idToToken(id) : null) ?? `[${id}]`,
   };
 }
@@ -166,18 +173,19 @@ function parse(json: Json, file: string): Native {
   return native;
 }
 
-/** The id of a special token: as named beside the tokenizer, else by id in a model's configuration, else under its usual name; -1 if none. */
-function findToken(native: Native, config: Json | null, key: 'eos_token' | 'pad_token', sources: (Json | null)[], usual: string): number {
-  const named = config?.[key];
-  const name = isObject(named) ? named['content'] : named; // an added token is written out as an object
-  const byName = typeof name === 'string' ? native.tokenToId(name) : null;
-  if (byName !== null) return byName;
+/** The id of a special token: as named beside the tokenizer, else by id in a model's configuration, else under its usual name where it has one; -1 if none. */
+function findToken(native: Native, configs: (Json | null)[], key: 'eos_token' | 'pad_token', sources: (Json | null)[], usual?: string): number {
+  for (const config of configs) {
+    const named = config?.[key], name = isObject(named) ? named['content'] : named; // an added token is written out as an object
+    const byName = typeof name === 'string' ? native.tokenToId(name) : null;
+    if (byName !== null) return byName;
+  }
   for (const source of sources) {
     const value = source?.[`${key}_id`];
     const id: unknown = Array.isArray(value) ? value[0] : value; // several ends are allowed; the first is the main one
     if (isToken(native, id)) return id;
   }
-  return native.tokenToId(usual) ?? -1;
+  return (usual === undefined ? null : native.tokenToId(usual)) ?? -1;
 }
 
 const isToken = (native: Native, id: unknown): id is number => typeof id === 'number' && Number.isInteger(id) && id >= 0 && native.idToToken(id) !== null;

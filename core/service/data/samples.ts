@@ -31,7 +31,8 @@ export const sampleHandlers = {
     const reference = measures.find(({ modelId }) => modelId === referenceId)?.tokenLogprobs;
     const values = (measures.find(({ modelId, tokenValues }) => modelId === rewardModelId && tokenValues) ?? measures.find(({ tokenValues }) => tokenValues))?.tokenValues;
     const policy = listPolicies(project).find(({ id }) => id === completion.policyId);
-    const [[spans], tokenizer] = await Promise.all([tokenSpans(project, [completion]), policy ? tokenizerOf(project, policy) : null]);
+    const [[spans], beside] = await Promise.all([tokenSpans(project, [completion]), policy ? tokenizerOf(project, policy) : null]);
+    const tokenizer = beside && (completion.tokenizer ?? beside.hash) === beside.hash ? beside : null;
     const known = spans!.length === completion.tokenIds.length; // else they are words: the tokenizer is gone
     const tokens = completion.tokenIds.map((id, i): TokenRow => {
       const { start, end } = known ? spans![i]! : { start: 0, end: 0 };

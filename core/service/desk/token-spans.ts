@@ -4,13 +4,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Completion, Policy, TokenSpan } from '#core/contract.ts';
 import { isGguf } from '#core/formats/gguf.ts';
+import { answerTexts, withoutStop } from '#core/jobs/answer-text.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { putsSpaceFirst } from '#core/tokenizer/in-the-middle.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { currentPolicy } from '#core/service/current-models.ts';
 
-type Written = Pick<Completion, 'text' | 'tokenIds' | 'policyId'>;
+type Written = Pick<Completion, 'text' | 'tokenIds' | 'policyId'> & Partial<Pick<Completion, 'tokenizer'>>;
 
 /** Tokenizers by folder, read once as long as the file stays the same. */
 const tokenizers = new Map<string, { stamp: string; loaded: Promise<Tokenizer | null> }>();
@@ -40,9 +42,12 @@ function commonLength(a: string, b: string): number {
   return n > 0 && n < b.length && b.charCodeAt(n - 1) >= 0xd800 && b.charCodeAt(n - 1) < 0xdc00 ? n - 1 : n; // never half a character
 }
 
-/** Spans of ids in the text that they decode to: where each id's prefix ends. Ids that are parts of one character share it; special ones are empty. */
-async function spansByPrefix(tokenizer: Tokenizer, ids: readonly number[], text: string): Promise<TokenSpan[] | null> {
-  const [prefixes, alone] = await Promise.all([tokenizer.decodeBatch(ids.map((_, i) => ids.slice(0, i + 1))), tokenizer.decodeBatch(ids.map((id) => [id]))]);
+/** Texts of beginnings of an answer. */
+type Read = (idLists: readonly (readonly number[])[]) => Promise<string[]>;
+
+/** Spans of ids in the text that they decode to: where each id's prefix ends. Ids that are parts of one character share it; what stands for no text is empty. */
+async function spansByPrefix(read: Read, ids: readonly number[], text: string): Promise<TokenSpan[] | null> {
+  const [prefixes, alone] = await Promise.all([read(ids.map((_, i) => ids.slice(0, i + 1))), read(ids.map((id) => [id]))]);
   if (ids.length > 0 && prefixes.at(-1) !== text) return null;
   let at = 0;
   return ids.map((_, i) => {
@@ -54,22 +59,28 @@ async function spansByPrefix(tokenizer: Tokenizer, ids: readonly number[], text:
 }
 
 async function spansWith(tokenizer: Tokenizer, { text, tokenIds }: Written): Promise<TokenSpan[] | null> {
-  const { ids, spans } = await tokenizer.encodeWithOffsets(text);
-  const ended = tokenizer.stops.includes(tokenIds.at(-1)!) ? 1 : 0;
-  if (ids.length === tokenIds.length - ended && ids.every((id, i) => id === tokenIds[i])) return ended ? [...spans, { start: text.length, end: text.length }] : spans;
-  return spansByPrefix(tokenizer, tokenIds, text); // the model need not write the way the tokenizer would cut
+  const body = withoutStop(tokenizer, tokenIds), ended = body.length < tokenIds.length ? [{ start: text.length, end: text.length }] : [];
+  if (!(await putsSpaceFirst(tokenizer))) {
+    const { ids, spans } = await tokenizer.encodeWithOffsets(text);
+    if (ids.length === body.length && ids.every((id, i) => id === body[i])) return [...spans, ...ended];
+  }
+  // the model need not write the way the tokenizer would cut; older versions left special tokens out of the text
+  const before = await tokenizer.encode('.'), spelled: Read = (lists) => answerTexts(tokenizer, lists.map((ids) => ({ prompt: before, ids, part: true })));
+  const found = (await spansByPrefix(spelled, body, text)) ?? (await spansByPrefix((lists) => tokenizer.decodeBatch(lists), body, text));
+  return found && [...found, ...ended];
 }
 
 /**
  * One span a token id, in UTF-16 offsets of the completion's text, end excluded. A completion that has no tokens here (an
- * imported one), or whose tokenizer is gone, gets one span a word instead.
+ * imported one), or whose tokenizer is gone or another now, gets one span a word instead.
  */
 export async function tokenSpans(project: Project, completions: readonly Written[]): Promise<TokenSpan[][]> {
   const policies = new Map(listPolicies(project).map((policy) => [policy.id, policy]));
   return Promise.all(completions.map(async (completion) => {
     const own = completion.policyId === null ? undefined : policies.get(completion.policyId);
     const tokenizer = completion.tokenIds.length === 0 ? null : await readTokenizer(project, own ?? currentPolicy(project));
-    return (tokenizer && (await spansWith(tokenizer, completion))) ?? wordSpans(completion.text);
+    const isOwn = tokenizer && (completion.tokenizer ?? tokenizer.hash) === tokenizer.hash;
+    return (isOwn && (await spansWith(tokenizer, completion))) || wordSpans(completion.text);
   }));
 }
 

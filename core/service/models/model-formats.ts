@@ -98,10 +98,10 @@ function writeFolder(dtype: FloatDtype, { folder, model, opened, onProgress }: F
 const biasNote = (bias: number): string => `The head’s bias is ${bias}. transformers has no place for it in this family: its scores are ${bias < 0 ? 'higher' : 'lower'} by ${Math.abs(bias)} than Tastemaker’s, for every text alike.`;
 
 /** What ends a text, where the model came without a generation_config.json. */
-function writeGenerationConfig(folder: string, { stops, endOfText, pad }: Architecture): void {
+function writeGenerationConfig(folder: string, { stops, endOfText, pad, beginOfText }: Architecture): void {
   const file = path.join(folder, 'generation_config.json');
   if (fs.existsSync(file)) return;
-  fs.writeFileSync(file, `${JSON.stringify({ bos_token_id: endOfText, eos_token_id: stops.length > 1 ? [...stops] : endOfText, ...(pad === null ? {} : { pad_token_id: pad }) }, null, 2)}\n`);
+  fs.writeFileSync(file, `${JSON.stringify({ ...(beginOfText === null ? {} : { bos_token_id: beginOfText }), eos_token_id: stops.length > 1 ? [...stops] : endOfText, ...(pad === null ? {} : { pad_token_id: pad }) }, null, 2)}\n`);
 }
 
 const folderFormat = (dtype: FloatDtype, suffix: string, sentence: string): ModelFormat => ({

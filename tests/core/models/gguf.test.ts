@@ -191,6 +191,7 @@ describe('metadata that are not understood are refused by their key', () => {
     ['experts', { 'llama.expert_count': 8 }, /"llama\.expert_count".*8/], ['a window', { 'llama.attention.sliding_window': 16 }, /"llama\.attention\.sliding_window".*16/],
     ['no epsilon', { 'llama.attention.layer_norm_rms_epsilon': undefined }, /layer_norm_rms_epsilon".*missing/], ['a negative theta', { 'llama.rope.freq_base': -1 }, /"llama\.rope\.freq_base".*-1/],
     ['another vocabulary', { 'llama.vocab_size': 10 }, /"llama\.vocab_size".*10.*320 rows/], ['an end outside', { 'tokenizer.ggml.eos_token_id': 999 }, /eos_token_id".*999.*320/],
+    ['no end', { 'tokenizer.ggml.eos_token_id': undefined }, /eos_token_id".*missing.*which token ends a text/],
   ];
   test.each(cases)('%s', (_, changed, says) => {
     const { code, message } = errorOf(() => ggufArchitecture(opened(changed), file));
@@ -207,7 +208,7 @@ describe('metadata that are not understood are refused by their key', () => {
     const place = path.join(temporaryFolder(), file);
     save(place, tinyModel('llama', 1, wide));
     const { metadata, tensors } = readGguf(place);
-    const fields = Object.fromEntries(Object.entries(metadata).filter(([key]) => !key.startsWith('tokenizer.')).map(([key, value]) => [key, typeof value === 'string' ? { type: 'text' as const, value } : { type: key.includes('epsilon') || key.includes('freq') ? 'float32' as const : 'uint32' as const, value: value as number }]));
+    const fields = Object.fromEntries(Object.entries(metadata).filter(([key]) => !key.startsWith('tokenizer.') || key === 'tokenizer.ggml.eos_token_id').map(([key, value]) => [key, typeof value === 'string' ? { type: 'text' as const, value } : { type: key.includes('epsilon') || key.includes('freq') ? 'float32' as const : 'uint32' as const, value: value as number }]));
     const all = [...tensors].map(([name, { shape, load }]) => ({ name, shape, load })), bias = { name: 'blk.0.attn_q.bias', shape: [64], load: () => new Float32Array(64) };
     const with_ = (list: typeof all) => {
       writeGguf(place, fields, list, 'F16');

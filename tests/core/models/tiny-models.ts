@@ -12,7 +12,7 @@ import type { Random } from '#core/random.ts';
 
 export const VOCABULARY = 48;
 
-const COMMON = { vocabulary: VOCABULARY, channels: 16, layers: 2, heads: 4, headWidth: 4, feedForward: 32, context: 96, normEpsilon: 1e-5, ropeTheta: 100, ropeScaling: null, endOfText: 0, stops: [0], pad: 1, parallel: false, rotaryWidth: 4, activation: 'silu' as const };
+const COMMON = { vocabulary: VOCABULARY, channels: 16, layers: 2, heads: 4, headWidth: 4, feedForward: 32, context: 96, normEpsilon: 1e-5, ropeTheta: 100, ropeScaling: null, endOfText: 0, stops: [0], pad: 1, beginOfText: 0, parallel: false, rotaryWidth: 4, activation: 'silu' as const };
 export const tinyArchitectures: Record<FamilyName, Architecture> = {
   gpt2: { ...COMMON, family: 'gpt2', keyValueHeads: 4, tied: true, ropeTheta: 10000, activation: 'gelu-tanh' },
   gpt_neox: { ...COMMON, family: 'gpt_neox', keyValueHeads: 4, tied: false, parallel: true, rotaryWidth: 2, activation: 'gelu' },

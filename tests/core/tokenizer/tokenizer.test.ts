@@ -136,7 +136,8 @@ describe('special tokens', () => {
     ['as named by an object', { tokenizerConfig: { eos_token: { content: 'c' }, pad_token: null } }, small.model.vocab['c']!, 1],
     ['by id, the generation configuration first', { generationConfig: { eos_token_id: [7, 8] }, modelConfig: { eos_token_id: 9 } }, 7, 1],
     ['by id from the model configuration', { generationConfig: {}, modelConfig: { eos_token_id: 9 } }, 9, 1],
-    ['past a name and an id that do not exist', { tokenizerConfig: { eos_token: '</nowhere>' }, modelConfig: { eos_token_id: 4000 } }, 0, 1],
+    ['past a name and an id that do not exist', { tokenizerConfig: { eos_token: '</nowhere>' }, generationConfig: { eos_token_id: 4000 } }, 0, 1],
+    ['in special_tokens_map.json, where older folders name them', { tokenizerConfig: {}, specialTokensMap: { eos_token: { content: 'd' } }, modelConfig: { eos_token_id: 9 } }, small.model.vocab['d']!, 1],
   ];
   test.each(cases)('are found %s', (_, settings, endOfText, pad) => {
     const tokenizer = plain(settings);
@@ -149,6 +150,8 @@ describe('special tokens', () => {
 
   test('no end-of-text is an error that says what to add', () => {
     expect(() => createTokenizer(byteFallback(), NOTHING, 'f.json')).toThrow('f.json names no end-of-text token.');
+    // beside a model's config.json the usual name is no guess to make
+    expect(() => plain({ modelConfig: {} })).toThrow('tokenizer.json names no end-of-text token.');
   });
 });
 
