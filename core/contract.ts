@@ -195,8 +195,7 @@ export interface LineageStep { name: string; kind: string; sentence: string; mod
 export interface Field { name: string; kind: 'number' | 'whole' | 'flag' | 'choice' | 'text' | 'model'; default: number | string | boolean; range: [number, number] | null; choices: string[] | null; sentence: string }
 /** A recipe on its card: what it does, what it takes, what is missing. `defaults` are what one click starts it with here. */
 export interface RecipeCard { name: RunKind; title: string; sentence: string; makes: string; fields: Field[]; defaults: Config; needs: Need[]; /** the models that `defaults` name: what for, why, and as which of the current ones; null for a reference */ models: { field: string; words: string; name: string; why: string; of: 'policy' | 'reward' | null }[] }
-/** `warn`: one can start, and should know. */
-export interface Need { state: 'ok' | 'warn' | 'missing'; sentence: string }
+export interface Need { /** `warn`: one can start, and should know */ state: 'ok' | 'warn' | 'missing'; sentence: string }
 export type Config = Record<string, number | string | boolean>;
 export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: number; availableBytes: number; /** of the graphics card's own memory; null where the processor computes, or the card's part is counted with the machine's */ card: { bytes: number; availableBytes: number } | null; seconds: number | null; sentence: string; fixes: string[] }
 /** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
@@ -209,8 +208,7 @@ export interface RunSample { completionId: number; promptId: number; step: numbe
 
 export type SampleSort = 'id' | 'score' | 'length' | 'kl' | 'repetition' | 'step' | 'logprob';
 export interface SampleRow { id: number; promptId: number; prompt: string; text: string; policyId: number | null; policy: string; runId: string | null; step: number | null; finish: Finish; tokens: number; repetition: number; score: number | null; kl: number | null; gold: number | null; logprob: number; flagged: boolean; rank: number | null }
-/** Who measured what a list of samples shows; `missing` samples have no score by that reward model, and `why` says why. */
-export interface SampleMeasures { reward: { modelId: number; name: string; /** why it is this one */ reason: string } | null; reference: { modelId: number; name: string } | null; missing: number; why: string | null; /** scoring them now would help */ canScore: boolean }
+export interface SampleMeasures { /** who measured what a list of samples shows; `missing` have no score by that reward model, and `why` says why */ reward: { modelId: number; name: string; /** why it is this one */ reason: string } | null; reference: { modelId: number; name: string } | null; missing: number; why: string | null; /** scoring them now would help */ canScore: boolean }
 /** One token: its characters, ln π at temperature 1, and where they were measured ln π_ref and the critic's or reward model's value. */
 export interface TokenRow { id: number; token: string; start: number; end: number; logprob: number; reference: number | null; value: number | null }
 

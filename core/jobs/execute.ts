@@ -17,14 +17,6 @@ import { isRecipe, RECIPES } from './recipes.ts';
 import type { RecipeName } from './recipes.ts';
 
 export const runFolderOf = (projectFolder: string, id: string): string => path.join(projectFolder, 'runs', id);
-/** What a run was asked for; null where its folder is gone. */
-export function manifestOf(project: Project, runId: string): Manifest | null {
-  try {
-    return readManifest(runFolderOf(project.folder, runId));
-  } catch {
-    return null;
-  }
-}
 /** Whether it was prepared: from here on nothing is asked of the project any more. */
 export const isPrepared = (runFolder: string): boolean => fs.existsSync(path.join(runFolder, 'manifest.json'));
 

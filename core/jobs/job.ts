@@ -204,6 +204,15 @@ export function readManifest(runFolder: string): Manifest {
   }
 }
 
+/** What a run was asked for; null where its folder is gone. */
+export function manifestOf(project: Project, runId: string): Manifest | null {
+  try {
+    return readManifest(path.join(project.folder, 'runs', runId));
+  } catch {
+    return null;
+  }
+}
+
 /** Opens a run folder for its job; a resumed run goes on from its newest checkpoint and forgets what came after it. */
 export function openRun(projectFolder: string, id: string, { onReport, onLog, stopping, pulse }: Listeners = {}): RunContext {
   const folder = path.join(projectFolder, 'runs', id);

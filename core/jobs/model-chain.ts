@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { manifestOf } from './execute.ts';
+import { manifestOf } from './job.ts';
 
 /** The project's model in the folder that a run calls by this role; null where the run or the model is gone. */
 export function modelOfRun(project: Project, runId: string, role: string): Policy | null {

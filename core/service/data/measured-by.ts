@@ -2,7 +2,7 @@
 
 import type { Run, SampleFilter, SampleMeasures } from '#core/contract.ts';
 import { currentModels } from '#core/service/current-models.ts';
-import { manifestOf } from '#core/jobs/execute.ts';
+import { manifestOf } from '#core/jobs/job.ts';
 import { policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest, listRuns, LIVING } from '#core/store/runs.ts';

@@ -13,7 +13,7 @@ import { madeWeights } from './made-weights.ts';
 import { chainOf, modelOfRun } from '#core/jobs/model-chain.ts';
 import { licenceOf } from './model-look.ts';
 import { measuredFrom } from '#core/jobs/reference-model.ts';
-import { manifestOf } from '#core/jobs/execute.ts';
+import { manifestOf } from '#core/jobs/job.ts';
 import { rankingsOf } from './run-folder.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');

@@ -8,7 +8,7 @@ import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
 import { chainOf, modelOfRun } from '#core/jobs/model-chain.ts';
 import { measuredFrom } from '#core/jobs/reference-model.ts';
-import { manifestOf } from '#core/jobs/execute.ts';
+import { manifestOf } from '#core/jobs/job.ts';
 import { rankingsOf } from './run-folder.ts';
 
 const whole = (n: number) => n.toLocaleString('en');

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
-import { manifestOf } from '#core/jobs/execute.ts';
+import { manifestOf } from '#core/jobs/job.ts';
 import { readMade } from '#core/models/model-notes.ts';
 import type { Project } from '#core/store/project.ts';
 import { policyPath } from '#core/store/policies.ts';

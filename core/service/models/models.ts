@@ -22,7 +22,7 @@ import { modelExportHandlers } from './model-exports.ts';
 import { currentModels } from '#core/service/current-models.ts';
 import { settleAndTell } from '#core/service/project-summary.ts';
 import { changeProjectSettings, projectSettings } from '#core/service/project.ts';
-import { manifestOf } from '#core/jobs/execute.ts';
+import { manifestOf } from '#core/jobs/job.ts';
 
 export const modelHandlers = {
   'models.list': ({ project }) => modelRows(project),

@@ -9,7 +9,7 @@ import { heldOutOf, mean } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
 import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
-import { manifestOf } from '#core/jobs/execute.ts';
+import { manifestOf } from '#core/jobs/job.ts';
 import { runFolder } from './run-folder.ts';
 
 export interface Standing {
