@@ -101,7 +101,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     try {
       const handler = table[checked.name] as (context: Context, given: unknown) => unknown;
       const result = handler(contextOf(opened), checked.args);
-      if (result instanceof Promise && opened && isOfProject) {
+      if (result instanceof Promise && opened && isOfProject && checked.name !== 'project.close') { // which would wait for itself
         opened.working.add(result);
         void result.finally(() => opened.working.delete(result)).catch(() => {}); // whoever awaits it below hears of it
       }

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import type { Current, PolicyKind, ProjectSummary } from '#core/contract.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
 import { searchCommands } from '#renderer/components/frame/command-search.ts';
+import { ACTION_NAMES, ACTIONS } from '#renderer/keys.ts';
+import type { ActionName } from '#renderer/keys.ts';
 import { shortCount } from '#renderer/components/frame/screens.ts';
 import { FIRST_RANKINGS, loopOf, nextStep } from '#renderer/components/home/loop.ts';
 
@@ -38,6 +40,19 @@ test('the palette finds by word beginnings before letters in order, and nothing 
   expect(titles('npr')).toEqual(['New project…']);
   expect(titles('zzz')).toEqual([]);
   expect(titles(' ')).toHaveLength(4);
+});
+
+test('the palette finds what changes something by whole words alone, and never before what changes nothing', () => {
+  const data = ACTION_NAMES.map((name) => ({ id: name, title: ACTIONS[name].title, group: '', key: '', ...(ACTIONS[name].changes && { changes: ACTIONS[name].changes }), run: () => {} }));
+  const found = (typed: string) => searchCommands(data, typed).map(({ id }) => id);
+  for (const part of ['tele', 'rem', 'remov', 'selec', 'sto', 'sub', 'undo th st']) expect(found(part).filter((id) => ACTIONS[id as ActionName].changes)).toEqual([]);
+  expect(found('remove')).toContain('data.remove');
+  expect(found('close project')).toContain('project.close');
+  for (const typed of ['', 'the', 'project']) {
+    const changing = found(typed).map((id) => Boolean(ACTIONS[id as ActionName].changes));
+    expect(changing.indexOf(true)).not.toBe(0);
+  }
+  for (const name of ['data.remove', 'run.stop', 'project.close', 'desk.submit', 'desk.none', 'desk.skip', 'desk.undo', 'train.start'] as const) expect(ACTIONS[name].changes).toMatch(/^[A-Z].*\.$/);
 });
 
 test('counts and sizes stay short', () => {
