@@ -17,8 +17,8 @@ const latin = (text: string) => Array.from(text, (character) => character.charCo
 
 /** By the bytes that a file of each kind begins with. */
 const SIGNATURES: readonly [start: readonly number[], kind: Kind][] = [
-  [[0xff, 0xfe], { is: 'is UTF-16 text', hint: TEXT }],
-  [[0xfe, 0xff], { is: 'is UTF-16 text', hint: TEXT }],
+  [[0xff, 0xfe], { is: 'is UTF-16 text, not UTF-8', hint: TEXT }],
+  [[0xfe, 0xff], { is: 'is UTF-16 text, not UTF-8', hint: TEXT }],
   [[0x1f, 0x8b], { is: 'is compressed with gzip', hint: 'Unpack it with gunzip first.' }],
   [[0x28, 0xb5, 0x2f, 0xfd], { is: 'is compressed with Zstandard', hint: 'Unpack it with zstd -d first.' }],
   [[...latin('BZh')], { is: 'is compressed with bzip2', hint: 'Unpack it with bunzip2 first.' }],
@@ -63,14 +63,14 @@ function kindOf(start: Uint8Array): Kind | null {
   if (at < 0) return null;
   const odd = looked.filter((byte, i) => byte === 0 && i % 2 === 1).length, even = looked.filter((byte, i) => byte === 0 && i % 2 === 0).length;
   // one half of each character is 0 in most of what people write
-  if (looked.length >= 8 && Math.max(odd, even) > looked.length / 4 && Math.min(odd, even) < looked.length / 16) return { is: 'is UTF-16 text', hint: TEXT };
+  if (looked.length >= 8 && Math.max(odd, even) > looked.length / 4 && Math.min(odd, even) < looked.length / 16) return { is: 'is UTF-16 text, not UTF-8', hint: TEXT };
   return { is: `is no text: its byte ${at} is 0`, hint: 'Name a file of rows or text.' };
 }
 
 /** Throws 'bad-file' where the first bytes show that a file is not the UTF-8 text we expect. */
 export function refuseForeignText(start: Uint8Array, file: string): void {
   const kind = kindOf(start);
-  if (kind) throw new TastemakerError('bad-file', `${file} ${kind.is}, not UTF-8 text.`, kind.hint);
+  if (kind) throw new TastemakerError('bad-file', `${file} ${kind.is}.`, kind.hint);
 }
 
 /** Throws 'bad-file' where what should be rows is a page of the web, as a download that went to the wrong address is. */

@@ -1,12 +1,12 @@
-// JSON that keeps what a number cannot hold: whole numbers that a double would round (beyond 2^53) come as text, exactly as they are spelled.
+// JSON that keeps what a number cannot hold: whole numbers beyond 2^53 come as text, exactly as they are spelled.
 
 const LONG_NUMBER = /[-:[,\s]\d{16,}/;
 
-/** JSON.parse, but a whole number that a double would round (an id of 64 bits) becomes its text. Throws a SyntaxError. */
+/** JSON.parse, but a whole number beyond 2^53 (an id of 64 bits), which a double may round, becomes its text. Throws a SyntaxError. */
 export function parseJson(text: string): unknown {
   if (!LONG_NUMBER.test(text) && !/^\d{16,}/.test(text)) return JSON.parse(text) as unknown; // a reviver makes it several times slower
   const exact = (_key: string, value: unknown, { source }: { source?: string }) =>
-    typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source) && String(value) !== source ? source : value;
+    typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source) ? source : value;
   return JSON.parse(text, exact as (key: string, value: unknown) => unknown) as unknown;
 }
 

@@ -54,12 +54,20 @@ export function checkAgrees(prompt: string, messages: readonly Message[], where:
 const NO_CHANCE = 8;
 const isWord = (character: string | undefined) => character !== undefined && /[\p{L}\p{N}]/u.test(character);
 
+/** How long the white space at the start of a text is that spells the same as another, whatever the line ends. */
+function spaceAlike(text: string, space: string): number {
+  const wanted = space.replace(/\r\n?/g, '\n'), found = /^\s*/.exec(text)![0];
+  for (let at = 1; at <= found.length; at++) if (found.slice(0, at).replace(/\r\n?/g, '\n') === wanted && found.slice(at - 1, at + 1) !== '\r\n') return at;
+  return 0;
+}
+
 /** Where a prompt ends that a text begins with, however it is spelled; 0 where it does not. */
 function endOfPrompt(prompt: string, text: string): number {
   const asked = prompt.trim();
   if (asked === '') return 0;
   const from = text.length - text.trimStart().length;
-  let end = text.startsWith(prompt) ? prompt.length : text.startsWith(asked, from) ? from + asked.length : 0;
+  const isExact = text.startsWith(prompt);
+  let end = isExact ? prompt.length : text.startsWith(asked, from) ? from + asked.length : 0;
   if (end === 0) {
     const wanted = normalForm(asked);
     if (!normalForm(text).startsWith(wanted)) return 0;
@@ -67,6 +75,7 @@ function endOfPrompt(prompt: string, text: string): number {
     for (let at = from + Math.ceil(asked.length / 4); at <= longest && end === 0; at++) if (normalForm(text.slice(0, at)) === wanted) end = at;
     while (end > 0 && /\p{M}/u.test(text[end] ?? '')) end++; // an accent that stands alone belongs to the letter before
   }
+  if (!isExact && end > 0) end += spaceAlike(text.slice(end), prompt.slice(prompt.trimEnd().length));
   const isAll = asked.length >= NO_CHANCE || !isWord(asked.at(-1)) || !isWord(text[end]);
   return isAll ? end : 0;
 }

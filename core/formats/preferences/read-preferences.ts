@@ -120,7 +120,7 @@ function rowReader(format: Format, { rows, errors, warnings }: Pick<ReadPreferen
   const see = (row: Row, found: readonly PreferenceRow[]) => {
     const says = found.filter((one): one is Preference => !isNumbered(one)), extra: Row = Object.assign({}, ...says.map((one) => one.extra)) as Row;
     // the column of the prompt or of an answer may be called anything
-    const isTold = (value: unknown) => isText(value) && says.some(({ prompt, answers }) => value === prompt || answers.some(({ text }) => text === value));
+    const isTold = (value: unknown) => isText(value) && says.some(({ prompt, messages, answers }) => value === prompt || messages?.some(({ content }) => content === value) || answers.some(({ text }) => text !== '' && value.endsWith(text)));
     const look = (part: Row, used: readonly string[]) => columns.see(part, [...used, ...OWN_FIELDS, ...SYSTEM_COLUMNS, 'id', ...Object.keys(part).filter((field) => isTold(part[field]))], extra);
     look(row, typeof format.uses === 'function' ? format.uses(row) : format.uses);
     const inner = format.inner?.(row);

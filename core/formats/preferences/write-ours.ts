@@ -26,6 +26,6 @@ function rowOf({ prompt, messages, answers, ranks, labeler, confidence, note, du
 export const OUR_WRITERS: readonly Writer[] = [{
   name: 'tastemaker', title: 'Tastemaker', container: 'jsonl', whole: true, flags: true,
   holds: 'Everything: conversations, whole rankings with ties, who wrote and who ranked, confidence, notes, durations, splits, references, ratings, marks (with what they are of, and what their offsets count), which answers are flagged, and the fields of the file that it came from.',
-  shape: { floats: ['value', 'low', 'high', 'duration_ms'] },
+  shape: { floats: ['margin', 'value', 'low', 'high', 'duration_ms'] },
   write: (preference) => [rowOf(preference)],
 }];

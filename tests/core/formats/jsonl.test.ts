@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TastemakerError } from '#core/errors.ts';
 import { appendJsonl, eachLine, readJsonl, writeJsonl } from '#core/formats/jsonl.ts';
+import { parseJson } from '#core/formats/json-text.ts';
 import { errorOf, fileWith, temporaryFolder } from './folder.ts';
 
 const asIs = (row: unknown) => row;
@@ -47,7 +48,7 @@ describe('reading', () => {
       lines.forEach(([{ text, bad: isBad }, end], i) => {
         starts.push([i + 1, offset]);
         if (isBad) bad.push(i + 1);
-        else if (text) wanted.push([i + 1, JSON.parse(text)]);
+        else if (text) wanted.push([i + 1, parseJson(text)]);
         offset += Buffer.byteLength(text + end);
       });
       const { rows, errors } = readJsonl(file, (row, at) => [at, row]);

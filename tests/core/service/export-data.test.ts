@@ -22,6 +22,7 @@ import { addPolicy } from '#core/store/policies.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { addPrompts, listPrompts } from '#core/store/prompts.ts';
+import { setFlag } from '#core/store/flags.ts';
 import { addRanking, addRankings, listComparisons, listRankings } from '#core/store/rankings.ts';
 import { listRatings, setRating } from '#core/store/ratings.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
@@ -247,4 +248,23 @@ test('a project that goes out and into a new one is the same there: comparisons,
   const texts = (one: Project) => inWords(one).comparisons.filter((row) => !row.includes('"So."'));
   expect(texts(third)).toEqual(texts(project));
   for (const one of [project, copy, third]) one.close();
+});
+
+test('flagged answers are left out for programs that learn and counted, taken along when asked, and said in our own files', async () => {
+  const { project, promptId, completionIds, ada } = judgedProject();
+  setFlag(project, { labelerId: ada, completionId: completionIds[0]! }, true);
+  const pairs = freshFile(), all = freshFile(), ours = freshFile(), rows = freshFile();
+  const text = listCompletions(project, { ids: [completionIds[0]!] })[0]!.text;
+  const { leftOut, notes } = await run(project, { format: 'trl-explicit', file: pairs });
+  expect([leftOut.flagged, notes]).toEqual([2, expect.arrayContaining(['Left out: 2 flagged answers.'])]); // in Ada's ranking and in Ben's judgement
+  expect(linesOf(pairs).some(({ chosen, rejected }) => chosen === text || rejected === text)).toBe(false);
+  expect(linesOf(pairs)).toHaveLength(3);
+  expect((await run(project, { format: 'trl-explicit', file: all, flagged: true })).leftOut.flagged).toBeUndefined();
+  expect(linesOf(all).some(({ rejected }) => rejected === text)).toBe(true);
+  await run(project, { format: 'tastemaker', file: ours });
+  const [first] = linesOf(ours) as { completions: string[]; flagged: boolean[] }[];
+  expect(first!.completions.filter((_, i) => first!.flagged[i])).toEqual([text]);
+  await run(project, { format: 'completions', file: rows });
+  expect(linesOf(rows).filter(({ flagged }) => flagged).map(({ completion, prompt }) => [completion, prompt])).toEqual([[text, listPrompts(project, { ids: [promptId] })[0]!.text]]);
+  project.close();
 });

@@ -59,3 +59,18 @@ test('removal can be taken back by its event, a change of split too', async () =
   expect((await call('search.find', { text: 'trumpet', limit: 5 })).hits).toMatchObject([{ kind: 'prompt', promptId }]);
   project.close();
 });
+
+test('dealing out keeps all spellings of a prompt together, in exact shares, and by seed alone', async () => {
+  const project = createProject(fresh()), { call } = handled(project, promptHandlers);
+  const texts = Array.from({ length: 40 }, (_, i) => `Is the café ${i} open?`);
+  addPrompts(project, [...texts, ...texts.slice(0, 10).map((text) => text.normalize('NFD'))].map((text) => ({ text, split: 'train', source: 's' })));
+  expect(await call('prompts.divide', { validation: 0.2, test: 0.3, seed: 1 })).toEqual({ train: 25, validation: 10, test: 15 });
+  const first = listPrompts(project);
+  for (const own of Map.groupBy(first, ({ text }) => text.normalize('NFC')).values()) expect(new Set(own.map(({ split }) => split)).size).toBe(1);
+  await call('prompts.divide', { validation: 0.2, test: 0.3, seed: 2 });
+  expect(listPrompts(project)).not.toEqual(first);
+  await call('prompts.divide', { validation: 0.2, test: 0.3, seed: 1 });
+  expect(listPrompts(project)).toEqual(first);
+  expect(await call('prompts.unite', {})).toEqual({ moved: 0, eventIds: [] });
+  project.close();
+});
