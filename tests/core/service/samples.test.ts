@@ -119,7 +119,7 @@ test('a flag is an event that can be taken back', async () => {
   const flagged = async () => (await call('samples.page', { filter: { flagged: true }, sort: 'id', descending: false, offset: 0, limit: 9 })).rows.map(({ id }) => id);
   const { eventId } = await call('samples.flag', { completionId: completionIds[2]!, labelerId, flagged: true });
   expect(await flagged()).toEqual([completionIds[2]]);
-  expect(events).toEqual([{ event: 'labels.changed', data: { labelerId, itemId: null } }]);
+  expect(events).toEqual([{ event: 'labels.changed', data: { labelerId, itemId: null }, project: null }]);
   undoEvent(project, eventId!);
   expect(await flagged()).toEqual([]);
   project.close();
@@ -138,7 +138,7 @@ test('requested samples become items by prompt: at most nine each, a lonely one 
   expect(made.map((item) => [item.promptId, item.completionIds.length, item.source, item.reason])).toEqual([[otherPromptId, 2, 'inspect', 'they look alike; beside another answer to the same prompt'], [promptId, 6, 'inspect', 'they look alike'], [promptId, 5, 'inspect', 'they look alike']]);
   expect(made.slice(1).flatMap((item) => item.completionIds).sort((a, b) => a - b)).toEqual(many);
   expect(made[0]!.completionIds).toEqual([otherId, company]);
-  expect(events).toEqual([{ event: 'data.changed', data: {} }]);
+  expect(events).toEqual([{ event: 'data.changed', data: {}, project: null }]);
   project.close();
 });
 
