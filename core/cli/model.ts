@@ -2,12 +2,14 @@
 
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { conventionsOf, describeConventions } from '#core/jobs/conventions.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { refuseNotFiniteIn } from '#core/models/weight-numbers.ts';
 import { memoryOf } from '#core/service/models/model-look.ts';
 import { addModel } from '#core/service/models/models.ts';
 import { gigabytes } from '#core/service/runs/estimate.ts';
 import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { defineCommand, flag, oneOf, text } from './command.ts';
 import { openModel } from './model-reference.ts';
 import { projectOption, withProject } from './project-option.ts';
@@ -35,12 +37,12 @@ export const modelAddCommand = defineCommand({
     refuseNotFiniteIn(folder, opened);
     const id = await addModel(project, { name: options.name ?? path.basename(folder).replace(/\.gguf$/i, ''), kind, folder, copy: options.copy });
     const { name, path: into } = policyById(project, id);
-    const parameters = parameterCount(opened);
+    const parameters = parameterCount(opened), conventions = conventionsOf(await loadTokenizer(folder), folder, opened);
     return {
-      data: { id, name, kind, path: path.resolve(project.folder, into), family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context, memoryBytes: memoryOf(parameters), head: headFrom, notes },
+      data: { id, name, kind, path: path.resolve(project.folder, into), family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context, memoryBytes: memoryOf(parameters), head: headFrom, conventions, notes },
       lines: [
         `Added the ${kind === 'reward' ? 'reward' : 'base'} model "${name}": ${architecture.family}, ${parameters.toLocaleString('en')} parameters, vocabulary ${architecture.vocabulary}, context ${architecture.context}.`,
-        `Its head is ${headFrom}.`, ...notes,
+        `Its head is ${headFrom}.`, ...describeConventions(conventions), ...notes,
       ],
     };
   }),

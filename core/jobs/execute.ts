@@ -9,6 +9,7 @@ import { listPrompts } from '#core/store/prompts.ts';
 import { readConfig } from './config.ts';
 import type { Config, Settings } from './config.ts';
 import { createPulse, isCancelled } from './control.ts';
+import { conventionsOfRun } from './conventions.ts';
 import { describeDevice } from './computes-on.ts';
 import { createRunFolder, openRun, readManifest, removeStatus, writeStatus } from './job.ts';
 import type { Ending, Listeners, Manifest, Outcome } from './job.ts';
@@ -25,7 +26,7 @@ export async function prepareRun(project: Project, id: string, recipe: RecipeNam
   const job = RECIPES[recipe], config = readConfig(job.settings, given);
   const inputs = await job.prepare(project, config);
   const data = withoutTest(project, recipe, inputs.data);
-  return createRunFolder(project.folder, id, recipe, name, config, { ...inputs, data }, await describeDevice(chosenDevice()));
+  return createRunFolder(project.folder, id, recipe, name, config, { ...inputs, data }, await describeDevice(chosenDevice()), await conventionsOfRun(inputs.models));
 }
 
 /** Passes rows on; one of a test prompt is a mistake of the recipe, and ends the run before anything is learnt. */

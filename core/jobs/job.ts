@@ -24,6 +24,7 @@ import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts'
 import { runtimeVersion } from '#core/autodiff/session.ts';
 import type { Project } from '#core/store/project.ts';
 import type { Config, Settings } from './config.ts';
+import type { Conventions } from './conventions.ts';
 import type { Frozen } from './dataset.ts';
 import type { Pulse } from './control.ts';
 import type { MetricRow } from './metrics.ts';
@@ -38,6 +39,8 @@ export interface Manifest {
   models: Record<string, { path: string; sha256: string }>;
   data: { rows: number; sha256: string } & Partial<Frozen>;
   versions: Record<string, string>;
+  /** how each model wants its texts, by role; absent in runs of 0.1.0 */
+  conventions?: Record<string, Conventions>;
 }
 
 /** What `prepare` hands over from the project. */
@@ -139,7 +142,7 @@ export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly 
 }
 
 /** Fills runs/<id>/ with data and manifest (`computes` says on what, beside the versions); the manifest comes last, and without it there is no run to go on with. */
-export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data, frozen }: Inputs, computes: Record<string, string> = {}): Manifest {
+export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data, frozen }: Inputs, computes: Record<string, string> = {}, conventions: Record<string, Conventions> = {}): Manifest {
   const folder = path.join(projectFolder, 'runs', id), hash = createHash('sha256');
   fs.mkdirSync(path.join(folder, 'checkpoints'), { recursive: true });
   let rows = 0;
@@ -148,6 +151,7 @@ export function createRunFolder(projectFolder: string, id: string, kind: RunKind
     id, kind, name, config,
     createdAt: new Date().toISOString(),
     models: Object.fromEntries(Object.entries(models).map(([role, model]) => [role, { path: inside(projectFolder, model), sha256: hashModel(model) }])),
+    conventions,
     data: { rows, sha256: hash.digest('hex'), ...frozen },
     versions: { tastemaker: '0.1.0', node: process.version, onnxruntime: runtimeVersion(), platform: `${process.platform}-${process.arch}`, processor: os.cpus()[0]?.model ?? 'unknown', ...computes },
   };

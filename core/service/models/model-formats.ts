@@ -18,6 +18,7 @@ import type { Architecture } from '#core/models/architecture.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { modelConfig } from '#core/models/config-json.ts';
 import { onnxBytes, onnxDefaults, saveOnnx } from '#core/models/export-onnx.ts';
+import { readingOf } from '#core/models/score-reading.ts';
 import { GGUF_FAMILIES, saveGguf } from '#core/models/gguf-model.ts';
 import { foldedBias, lazyWeights, mergedTensors } from '#core/models/merged-tensors.ts';
 import type { MergedTensor } from '#core/models/merged-tensors.ts';
@@ -82,7 +83,8 @@ const forHalves = (tensors: readonly MergedTensor[]): MergedTensor[] => tensors.
 function writeFolder(dtype: FloatDtype, { folder, model, opened, onProgress }: FormatOrder): string[] {
   const whole = mergedTensors(opened), scorer = opened.head === 'score';
   const { model: { architecture, head, tensors }, bias } = scorer ? foldedBias(whole) : { model: whole, bias: 0 };
-  const padding = scorer ? paddingOf(architecture, tokenizerFiles(model)) : null;
+  const kept = scorer ? readingOf(model, opened).passedOver : null; // what is passed over at the end of a text stays so
+  const found = scorer ? paddingOf(architecture, tokenizerFiles(model)) : null, padding = kept === null || found?.id === kept ? found : { id: kept, content: null };
   const config = { ...modelConfig(architecture, head, dtype), ...(scorer ? { pad_token_id: padding?.id ?? null } : {}), ...(bias === 0 ? {} : { tastemaker: { score_bias: bias } }) };
   fs.writeFileSync(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   writeWeights(folder, dtype === 'F16' ? forHalves(tensors) : tensors, { dtype, metadata: { format: 'pt' }, onProgress });
