@@ -161,6 +161,11 @@ test('a tokenizer that fills rows with its end-of-text is told otherwise; the on
   const folder = fresh('model'), config = path.join(folder, 'tokenizer_config.json'), own = scorer('llama');
   saved({ ...own, architecture: { ...own.architecture, pad: ids.endOfText } }, { folder });
   fs.writeFileSync(config, JSON.stringify({ ...readJson<object>(config), eos_token: '<|endoftext|>', pad_token: '<|endoftext|>' }));
+  // another program's is read at the last token that is not its padding, so that stays what it is
+  const theirs = await exported(folder, 'hf-f32');
+  expect(readJson(path.join(theirs, 'config.json'))).toMatchObject({ pad_token_id: ids.endOfText });
+  expect(readJson(path.join(theirs, 'tokenizer_config.json'))).toMatchObject({ pad_token: '<|endoftext|>' });
+  fs.writeFileSync(path.join(folder, 'tastemaker.json'), '{"appends_end_of_text":true}');
   for (const name of fs.readdirSync(folder)) fs.chmodSync(path.join(folder, name), 0o444); // as in the hub's store
   const into = await exported(folder, 'hf-f32');
   expect(readJson(path.join(into, 'tokenizer_config.json'))).toMatchObject({ eos_token: '<|endoftext|>', pad_token: '<|pad|>', padding_side: 'right' });
