@@ -142,7 +142,7 @@ test('prompts and completions come out with their scores', async () => {
   query(project, 'INSERT INTO measures (completion_id, model_id, score) VALUES (?, ?, 1.5)').run(completionIds[1]!, reward);
   const file = freshFile();
   expect(await run(project, { format: 'completions', file })).toMatchObject({ rows: 5 });
-  expect(linesOf(file)[1]).toEqual({ prompt: 'My neighbour plays the trumpet at night.', completion: 'Answer number 2.', policy: null, score: 1.5, kl: null, logprob: -0.6, tokens: 2, finish: 'stop', split: 'train', run: null, step: null });
+  expect(linesOf(file)[1]).toEqual({ prompt: 'My neighbour plays the trumpet at night.', completion: 'Answer number 2.', policy: null, score: 1.5, kl: null, logprob: -0.6, tokens: 2, finish: 'stop', flagged: false, split: 'train', run: null, step: null });
   expect(await run(project, { format: 'prompts-csv', file, split: 'test' })).toMatchObject({ rows: 1 });
   expect(fs.readFileSync(file, 'utf8')).toBe('prompt,reference,split,source\nMy cat ignores me.,,test,test\n');
   project.close();
