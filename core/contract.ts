@@ -231,6 +231,8 @@ const config = v.record(short, v.union([v.number(), v.string(), v.boolean()]));
 const recipe = v.picklist(['pretrain', 'sft', 'reward', 'ppo', 'sample', 'score']);
 const onDesk = { labelerId: id, itemId: id };
 const span = { completionId: id, labelerId: id, start: offset, end: offset, label: short, note: v.nullable(text) };
+const names = v.pipe(v.array(short), v.maxLength(1000));
+const selection = v.strictObject({ labelers: names, policies: names, rounds: names, splits: v.array(split), confidence: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(9)), flagged: v.picklist(['answers', 'items']), marks: names });
 const sampling = v.strictObject({ temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)), topK: offset, topP: share, maxNew: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4096)), seed: offset });
 const sampleFilter = v.strictObject({
   search: v.optional(short), policyId: v.optional(id), runId: v.optional(runId), /** what this run wrote that no model has the name of yet: of the one that is coming */ comingOf: v.optional(runId), step: v.optional(offset), promptId: v.optional(id), finish: v.optional(v.picklist(['stop', 'length'])), flagged: v.optional(v.boolean()),
@@ -292,7 +294,7 @@ export const CALLS = {
   'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id) }),
   'data.formats': programCall<DataFormat[]>()({}),
   /** Writes the project's data to a file, whole or not at all; without `labelerIds` and `split` everybody's and everything. */
-  'data.export': call<ExportResult>()({ path: short, format: short, options: v.partial(v.strictObject({ pairs: v.picklist(['all', 'best-worst', 'neighbours']), labelerIds: ids, split, repeats: v.boolean(), flagged: v.boolean(), modelId: id, queryLength: places, responseLength: places, responses: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(9)) })) }),
+  'data.export': call<ExportResult>()({ path: short, format: short, options: v.partial(v.strictObject({ pairs: v.picklist(['all', 'best-worst', 'neighbours']), labelerIds: ids, split, repeats: v.boolean(), flagged: v.boolean(), modelId: id, queryLength: places, responseLength: places, responses: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(9)), selection })) }),
 
   'models.list': call<ModelRow[]>()({}),
   'models.look': call<{ verdicts: ModelVerdict[] }>()({ path: short }),

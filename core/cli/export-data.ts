@@ -1,6 +1,7 @@
 // `tastemaker export data`: preferences, prompts and completions of a project in the formats of other programs.
 
 import path from 'node:path';
+import type { Selection, Split } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { PAIRS } from '#core/formats/preferences/writer.ts';
 import { DATA_FORMATS, EXPORT_DEFAULTS, exportedData } from '#core/service/data/export-data.ts';
@@ -24,6 +25,11 @@ export const exportDataCommand = defineCommand({
     list: flag('List the formats with what each keeps and loses, and write nothing.'),
     labeler: list('NAME', 'Only what this labeler said; may be given several times.'),
     split: oneOf(null, SPLITS, 'Only prompts of this split.'),
+    policy: list('NAME', 'Only answers by this model or writer; may be given several times.'),
+    run: list('ID', 'Only answers that this run drew; may be given several times.'),
+    'min-confidence': wholeNumber(0, [0, 9], 'Only rankings with at least this confidence; one without a confidence stays.'),
+    'without-mark': list('LABEL', 'Leave out answers that bear a mark with this label; may be given several times.'),
+    'without-flagged-items': flag('Leave out the rankings of flagged items.'),
     pairs: oneOf('all', PAIRS, 'Which pairs of a ranking become rows.'),
     repeats: flag('Hidden repeats too.'),
     flagged: flag('Flagged answers too, in formats that cannot say which they are.'),
@@ -44,6 +50,7 @@ export const exportDataCommand = defineCommand({
     try {
       const result = await exportedData(folder, {
         format: options.format!, file: options.out!, split: options.split, pairs: options.pairs, repeats: options.repeats, flagged: options.flagged, labelerIds, tokenizer,
+        selection: selectionOf(options),
         queryLength: options['query-length'], responseLength: options['response-length'], responses: options.responses,
       }, (done, total) => process.stderr.isTTY && progress.onReport(done, total, {}));
       return {
@@ -55,6 +62,13 @@ export const exportDataCommand = defineCommand({
     }
   },
 });
+
+/** The same selection that recipes take, where anything of it was asked for; evaluation data may be exported, so the test split too. */
+function selectionOf(options: { labeler: readonly string[]; policy: readonly string[]; run: readonly string[]; 'min-confidence': number; 'without-mark': readonly string[]; 'without-flagged-items': boolean; split: Split | null }): Selection | null {
+  const { policy, run, 'min-confidence': confidence, 'without-mark': marks, 'without-flagged-items': items } = options;
+  if (!policy.length && !run.length && !confidence && !marks.length && !items) return null;
+  return { labelers: [...options.labeler], policies: [...policy], rounds: [...run], splits: options.split ? [options.split] : [...SPLITS], confidence, flagged: items ? 'items' : 'answers', marks: [...marks] };
+}
 
 function labelerId(project: Project, name: string): number {
   const labelers = listLabelers(project), found = labelers.find((labeler) => labeler.name === name);

@@ -2,8 +2,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { DataFormat, ExportResult, Split } from '#core/contract.ts';
+import type { DataFormat, ExportResult, Selection, Split } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { describeLeftOut, describeSelection } from '#core/jobs/dataset.ts';
 import { replaceFile, writeFully } from '#core/formats/file-access.ts';
 import { LEFT_OUT, withoutFlagged, WRITE_DEFAULTS, writePreferences } from '#core/formats/preferences/writer.ts';
 import type { Pairs, Reason, WriteOptions, Writer } from '#core/formats/preferences/writer.ts';
@@ -15,6 +16,7 @@ import { openProject } from '#core/store/database.ts';
 import { completionsAfter, countJudgements, lastCompletion } from '#core/store/judgements.ts';
 import type { JudgementFilter } from '#core/store/judgements.ts';
 import type { Project } from '#core/store/project.ts';
+import { selectRankings } from '#core/store/selection.ts';
 import { listPrompts, promptIds } from '#core/store/prompts.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
@@ -32,9 +34,11 @@ export interface DataExport extends JudgementFilter {
   queryLength: number;
   responseLength: number;
   responses: number;
+  /** only the rankings and answers that it leaves; null = all that the filter above does */
+  selection: Selection | null;
 }
 
-export const EXPORT_DEFAULTS = { split: null, labelerIds: null, repeats: false, flagged: false, pairs: WRITE_DEFAULTS.pairs, tokenizer: null, queryLength: WRITE_DEFAULTS.queryLength, responseLength: WRITE_DEFAULTS.responseLength, responses: WRITE_DEFAULTS.responses } as const satisfies Omit<DataExport, 'format' | 'file'>;
+export const EXPORT_DEFAULTS = { split: null, labelerIds: null, repeats: false, flagged: false, pairs: WRITE_DEFAULTS.pairs, tokenizer: null, queryLength: WRITE_DEFAULTS.queryLength, responseLength: WRITE_DEFAULTS.responseLength, responses: WRITE_DEFAULTS.responses, selection: null } as const satisfies Omit<DataExport, 'format' | 'file'>;
 
 /** Where an export stands, in rankings (or rows) read of all there are; the last part is its result. */
 export type ExportPart = { done: number; total: number } | { result: ExportResult };
@@ -116,6 +120,7 @@ export async function* exportData(projectFolder: string, options: DataExport): A
         if (count > 0) leftOut[reason] = (leftOut[reason] ?? 0) + count;
       };
       let rows = 0;
+      const selected: string[] = [];
       const add = (some: readonly Row[]) => {
         out.add(some);
         rows += some.length;
@@ -126,10 +131,12 @@ export async function* exportData(projectFolder: string, options: DataExport): A
           yield { done, total };
         }
       } else {
-        const { skipped, repeats } = countJudgements(project, options);
+        const chosen = options.selection && selectRankings(project, options.selection);
+        const { skipped, repeats } = chosen ? { skipped: 0, repeats: 0 } : countJudgements(project, options); // a selection says itself what it leaves out
         leave('skipped', skipped);
         leave('repeats', repeats);
-        for (const { preferences, done, total } of gatherPreferences(project, options)) {
+        if (chosen) selected.push(`Selected: ${describeSelection(options.selection!)}.`, ...(Object.keys(chosen.leftOut).length ? [`Left out by the selection: ${describeLeftOut(chosen.leftOut)}.`] : []));
+        for (const { preferences, done, total } of gatherPreferences(project, options, chosen && new Map(chosen.rankings.map(({ rankingId, answers }) => [rankingId, new Set(answers.map(({ id }) => id))])))) {
           const encode = tokenizer ? await encoderOf(tokenizer, preferences.flatMap(({ prompt, answers }) => [prompt, ...answers.map(({ text }) => text)])) : () => [];
           const { pairs, queryLength, responseLength, responses } = options;
           const how: WriteOptions = { pairs, queryLength, responseLength, responses, encode, pad: tokenizer ? tokenizer.vocabularySize + 2 : 0 }; // 19:language/encodings.py pads with an id beyond the vocabulary
@@ -141,7 +148,7 @@ export async function* exportData(projectFolder: string, options: DataExport): A
       const { bytes, notes: said } = out.finish();
       beside?.write();
       const notes = (Object.entries(leftOut) as [Reason, number][]).map(([reason, count]) => `Left out: ${count} ${LEFT_OUT[reason][count === 1 ? 0 : 1]}.`);
-      yield { result: { file, beside: beside?.file ?? null, rows, leftOut, notes: [...notes, ...said], bytes } };
+      yield { result: { file, beside: beside?.file ?? null, rows, leftOut, notes: [...selected, ...notes, ...said], bytes } };
     } finally {
       out.abandon();
     }

@@ -18,6 +18,15 @@ export interface Gathered {
   total: number;
 }
 
+/** What a selection leaves: of each ranking the completions that count. */
+export type Kept = ReadonlyMap<number, ReadonlySet<number>>;
+
+/** The ranking with the answers that count, or none of it. */
+function narrowed(ranking: Judgement, only: Kept): Judgement[] {
+  const kept = only.get(ranking.id);
+  return kept ? [{ ...ranking, ranks: ranking.ranks.filter(({ completionId }) => kept.has(completionId)) }] : [];
+}
+
 interface Judged { ratings: readonly NamedRating[]; marks: readonly NamedMark[]; flagged: ReadonlySet<number> }
 
 /** In the order they were shown, the rest by their ids: never by rank, which would put the best first. */
@@ -55,16 +64,18 @@ function extraOf(prompt: Prompt, { status, naive, guidelines, repeatOf, createdA
 
 /**
  * Every ranking that fits, in id order, then the completions that have ratings or marks and no ranking. A rating or mark
- * stands once: with its own labeler's first ranking of that completion, else with the first of anybody's.
+ * stands once: with its own labeler's first ranking of that completion, else with the first of anybody's. With `only` nothing
+ * but the rankings that a selection left.
  */
-export function* gatherPreferences(project: Project, filter: JudgementFilter): Generator<Gathered> {
+export function* gatherPreferences(project: Project, filter: JudgementFilter, only: Kept | null = null): Generator<Gathered> {
   const total = countJudgements(project, filter).rankings;
   let after = 0, done = 0, line = 0;
   for (;;) {
-    const rankings = judgementsAfter(project, filter, after, PORTION);
-    if (rankings.length === 0) break;
-    after = rankings.at(-1)!.id;
-    done += rankings.length;
+    const read = judgementsAfter(project, filter, after, PORTION);
+    if (read.length === 0) break;
+    after = read.at(-1)!.id;
+    done += read.length;
+    const rankings = only ? read.flatMap((ranking) => narrowed(ranking, only)) : read;
     const items = completionsOfItems(project, rankings.flatMap(({ itemId, ranks, shownOrder }) => (itemId !== null && ranks.length === 0 && shownOrder.length === 0 ? [itemId] : [])));
     const judged = rankings.map((ranking) => ({ ranking, ids: judgedIds(ranking, items) }));
     const all = [...new Set(judged.flatMap(({ ids }) => ids))];
@@ -88,6 +99,7 @@ export function* gatherPreferences(project: Project, filter: JudgementFilter): G
       }),
     };
   }
+  if (only) return;
   const loose = judgedOutsideRankings(project, filter);
   for (let at = 0; at < loose.length; at += PORTION) {
     const part = loose.slice(at, at + PORTION), all = part.flatMap(({ ids }) => ids);

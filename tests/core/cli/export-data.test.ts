@@ -51,3 +51,17 @@ test.runIf(process.platform === 'linux')('a disk that takes no more leaves the o
   execFileSync(process.execPath, [MAIN, 'export', 'data', '--format', 'tastemaker', '--out', 'limited.jsonl'], { cwd: folder });
   expect(fs.statSync(out).size).toBeGreaterThan(100 * 1024);
 }, 30_000);
+
+test('an export takes the same selection as a recipe, and says it in words with what it left out', async () => {
+  writeLines(path.join(folder, 'sure.jsonl'), ([['ada', 9], ['ben', 2], ['cleo', undefined]] as const).map(([labeler, confidence], i) => ({ prompt: `How sure ${i}?`, completions: [' Yes.', ' No.', ' Perhaps.'], ranks: [1, 2, 3], labeler, ...(confidence ? { confidence } : {}) })));
+  await cli(folder, 'new', 'sure.tastemaker');
+  const project = ['--project', 'sure.tastemaker'];
+  await cli(folder, 'import', 'rankings', 'sure.jsonl', '--split', 'train', ...project);
+  const { stdout } = await cli(folder, 'export', 'data', '--format', 'tastemaker', '--out', 'sure-out.jsonl', '--min-confidence', '5', ...project);
+  expect(stdout).toContain('Selected: rankings of the train, validation and test prompts, with a confidence of 5 or more where one was given.');
+  expect(stdout).toContain('Left out by the selection: 1 with too little confidence.');
+  expect(readLines<{ labeler: string }>(path.join(folder, 'sure-out.jsonl')).map(({ labeler }) => labeler)).toEqual(['ada', 'cleo']);
+  const nobody = await cli(folder, 'export', 'data', '--format', 'tastemaker', '--out', 'nobody.jsonl', '--policy', 'somebody', ...project);
+  expect(nobody.stdout).toMatch(/^Wrote 0 rows/);
+  expect(nobody.stdout).toContain('9 answers by other models');
+}, 60_000);

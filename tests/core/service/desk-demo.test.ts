@@ -19,7 +19,7 @@ import { deskFolders, deskOf, walk } from './desk-world.ts';
 const fresh = deskFolders();
 
 test('with labels and scores, every queue shows different answers only, and each different one once', async () => {
-  const project = await createDemoProject(fresh(), { prompts: 80, heldOut: 4, seed: 1 });
+  const project = await createDemoProject(fresh(), { prompts: 80, validation: 0, heldOut: 4, seed: 1 });
   await startRun(project, 'sample', { ...SAMPLE, seed: 1 }, null);
   labelGold(project, { taste: TASTE, labelers: 2, noise: 0.2, seed: 1 });
   const texts = new Map(listCompletions(project).map(({ id, text }) => [id, text]));
