@@ -11,13 +11,12 @@ import type { Config, Settings } from './config.ts';
 import { createPulse, isCancelled } from './control.ts';
 import { conventionsOfRun } from './conventions.ts';
 import { describeDevice } from './computes-on.ts';
-import { createRunFolder, openRun, readManifest, removeStatus, writeStatus } from './job.ts';
+import { createRunFolder, openRun, readManifest, removeStatus, runFolderOf, writeStatus } from './job.ts';
 import type { Ending, Listeners, Manifest, Outcome } from './job.ts';
 import { withHalfTheRows } from './out-of-memory.ts';
 import { isRecipe, RECIPES } from './recipes.ts';
 import type { RecipeName } from './recipes.ts';
 
-export const runFolderOf = (projectFolder: string, id: string): string => path.join(projectFolder, 'runs', id);
 /** Whether it was prepared: from here on nothing is asked of the project any more. */
 export const isPrepared = (runFolder: string): boolean => fs.existsSync(path.join(runFolder, 'manifest.json'));
 

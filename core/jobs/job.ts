@@ -199,21 +199,23 @@ function hashRows(file: string): string {
   return hash.digest('hex');
 }
 
+export const runFolderOf = (projectFolder: string, id: string): string => path.join(projectFolder, 'runs', id);
+
+/** What a run was asked for; null where its folder is gone. */
+export function manifestOf(project: Pick<Project, 'folder'>, runId: string): Manifest | null {
+  try {
+    return readManifest(runFolderOf(project.folder, runId));
+  } catch {
+    return null;
+  }
+}
+
 export function readManifest(runFolder: string): Manifest {
   const file = path.join(runFolder, 'manifest.json');
   try {
     return JSON.parse(fs.readFileSync(file, 'utf8')) as Manifest;
   } catch {
     throw new TastemakerError('bad-file', `${file} is missing or damaged.`, 'Name a run of this project; `tastemaker runs` lists them.');
-  }
-}
-
-/** What a run was asked for; null where its folder is gone. */
-export function manifestOf(project: Project, runId: string): Manifest | null {
-  try {
-    return readManifest(path.join(project.folder, 'runs', runId));
-  } catch {
-    return null;
   }
 }
 

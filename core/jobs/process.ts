@@ -10,8 +10,8 @@ import { chosenDevice, deviceWords } from '#core/autodiff/device.ts';
 import { openProject } from '#core/store/database.ts';
 import { getRequest, getRun } from '#core/store/runs.ts';
 import { createPulse, isCancelled, livingProcess } from './control.ts';
-import { executeRun, isPrepared, prepareRun, runFolderOf } from './execute.ts';
-import { readStatus, removeStatus, writeStatus } from './job.ts';
+import { executeRun, isPrepared, prepareRun } from './execute.ts';
+import { readStatus, removeStatus, runFolderOf, writeStatus } from './job.ts';
 import { isRecipe } from './recipes.ts';
 
 const [projectFolder, id] = process.argv.slice(2) as [string, string];

@@ -14,8 +14,8 @@ import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { drawnByRun, giveCompletions, knownCompletions, knownPrompts } from '#core/store/run-completions.ts';
 import { listRuns, LIVING, updateRun } from '#core/store/runs.ts';
-import { isPrepared, runFolderOf } from './execute.ts';
-import { readManifest, readStatus } from './job.ts';
+import { isPrepared } from './execute.ts';
+import { readManifest, readStatus, runFolderOf } from './job.ts';
 import type { Drawn, Manifest, Measured, Said } from './job.ts';
 import { followLines } from './new-lines.ts';
 

@@ -9,8 +9,8 @@ import type { Config, Run, RunDetail, RunKind, RunRow } from '#core/contract.ts'
 import { TastemakerError } from '#core/errors.ts';
 import { readHeartbeat, readOrder, takeAsked, writeOrder } from '#core/jobs/control.ts';
 import type { Order } from '#core/jobs/control.ts';
-import { isPrepared, runFolderOf } from '#core/jobs/execute.ts';
-import { readManifest, readStatus, writeStatus } from '#core/jobs/job.ts';
+import { isPrepared } from '#core/jobs/execute.ts';
+import { readManifest, readStatus, runFolderOf, writeStatus } from '#core/jobs/job.ts';
 import { recordRun } from '#core/jobs/record.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { checkResumable, planRun } from '#core/jobs/start.ts';

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Finish, MetricPoint, Prompt, RunSample } from '#core/contract.ts';
-import { runFolderOf } from '#core/jobs/execute.ts';
+import { runFolderOf } from '#core/jobs/job.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { followLines, lastLines } from '#core/jobs/new-lines.ts';
 import type { Project } from '#core/store/project.ts';
