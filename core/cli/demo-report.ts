@@ -61,25 +61,21 @@ export function pointsOf(rows: readonly SampleRow[]): Point[] {
   });
 }
 
-/** Accuracy of the reward model on its held-out prompts, and that of a labeler of the same taste without noise. */
+/** Accuracy of the reward model on its validation prompts, and that of a labeler of the same taste without noise. */
 function rewardModel(project: Project, run: string, taste: LabelerName): SeedReport['reward_model'] {
-  const rows = readJsonl(path.join(project.folder, 'runs', run, 'validation.jsonl'), (row) => row as ValidationRow).rows;
-  const completions = Map.groupBy(listCompletions(project), ({ promptId }) => promptId);
+  const rows = readJsonl(path.join(project.folder, 'runs', run, 'validation.jsonl'), (row) => row as ValidationRow).rows.map(inOrder);
+  const textOf = new Map(listCompletions(project, { ids: rows.flatMap(({ completionIds }) => completionIds) }).map(({ id, text }) => [id, text]));
   const facts = new Map(listPrompts(project).map((prompt) => [prompt.id, prompt.facts!]));
-  const texts = rows.map(({ promptId }) => completions.get(promptId)!.map(({ text }) => text));
+  const texts = rows.map(({ completionIds }) => completionIds.map((id) => textOf.get(id)!));
   const noiseless = rows.map(({ promptId }, i) => texts[i]!.map((text) => utility(gold(text.trim(), facts.get(promptId)!), taste)));
-  // validation rows list completions best first; put ranks and scores back into the order of the completions
-  const ordered = orderedRows(project, rows);
-  const better = (ranks: readonly (readonly number[])[]) => ranks.map((row) => row.map((rank) => -rank));
-  return { validation_accuracy: agreement(ordered.map(({ scores }) => scores), better(ordered.map(({ ranks }) => ranks)), texts), noise_ceiling: agreement(noiseless, better(ordered.map(({ ranks }) => ranks)), texts) };
+  const better = rows.map(({ ranks }) => ranks.map((rank) => -rank));
+  return { validation_accuracy: agreement(rows.map(({ scores }) => scores), better, texts), noise_ceiling: agreement(noiseless, better, texts) };
 }
 
-function orderedRows(project: Project, rows: readonly ValidationRow[]): ValidationRow[] {
-  const completions = Map.groupBy(listCompletions(project), ({ promptId }) => promptId);
-  return rows.map((row) => {
-    const order = completions.get(row.promptId)!.map(({ id }) => row.completionIds.indexOf(id));
-    return { ...row, ranks: order.map((i) => row.ranks[i]!), scores: order.map((i) => row.scores[i]!) };
-  });
+/** Validation rows list completions best first; here they are in the order of their ids, so that ties in score favour nobody. */
+function inOrder(row: ValidationRow): ValidationRow {
+  const order = row.completionIds.map((_, i) => i).sort((a, b) => row.completionIds[a]! - row.completionIds[b]!);
+  return { ...row, completionIds: order.map((i) => row.completionIds[i]!), ranks: order.map((i) => row.ranks[i]!), scores: order.map((i) => row.scores[i]!) };
 }
 
 /** One seed's numbers and the material of its page. */
