@@ -7,6 +7,7 @@ import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { readGguf } from './gguf.ts';
 import type { GgufMetadata } from './gguf.ts';
+import { beginOf } from './post-processor.ts';
 import { metadataReader } from './gguf-metadata.ts';
 import type { MetadataReader } from './gguf-metadata.ts';
 import type { GgufFields } from './gguf-writer.ts';
@@ -138,14 +139,6 @@ function signature(step: unknown): string {
   return JSON.stringify(Object.entries({ ...(step['type'] === 'ByteLevel' ? { use_regex: true } : {}), ...rest }).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The token that a post-processor puts before a text, or null. */
-function firstAdded(step: unknown): string | null {
-  if (!isObject(step)) return null;
-  if (step['type'] === 'Sequence') return list(step['processors']).map(firstAdded).find((token) => token !== null) ?? null;
-  const [first] = list(step['single']), special = isObject(first) ? first['SpecialToken'] : null;
-  return isObject(special) ? String(special['id']) : null;
-}
-
 /**
  * The metadata of a tokenizer.json, for a model with `vocabulary` rows that ends texts at `stops`. Throws 'bad-model' where
  * GGUF has no name for what the tokenizer does; `file` is named in errors.
@@ -181,7 +174,9 @@ export function ggufTokenizerFields({ tokenizer, config, chatTemplate }: Pick<To
   const end = special('eos_token') ?? stops[0];
   const ends = [...new Set([...(end === undefined ? [] : [end]), ...stops])];
   if (ends.length > END_KEYS.length) refuse(`the model ends texts at ${ends.length} tokens; GGUF has room for ${END_KEYS.length}`, 'Export the model as a folder instead.');
-  const begin = special('bos_token');
+  const begins = beginOf(tokenizer['post_processor']);
+  if (begins.length > 1) refuse(`it puts ${begins.length} tokens before every text; GGUF has room for one`, 'Export the model as a folder instead.');
+  const begin = begins[0]?.id ?? special('bos_token'); // llama.cpp puts its bos token there, whatever the tokenizer calls its own
   return {
     'tokenizer.ggml.model': { type: 'text', value: 'gpt2' },
     'tokenizer.ggml.pre': { type: 'text', value: name },
@@ -192,7 +187,7 @@ export function ggufTokenizerFields({ tokenizer, config, chatTemplate }: Pick<To
     ...Object.assign({}, ...END_KEYS.map((key, i) => ids(key, ends[i]))) as GgufFields,
     ...ids('tokenizer.ggml.padding_token_id', special('pad_token')),
     ...ids('tokenizer.ggml.unknown_token_id', special('unk_token')),
-    'tokenizer.ggml.add_bos_token': { type: 'bool', value: begin !== undefined && firstAdded(tokenizer['post_processor']) === tokens[begin] },
+    'tokenizer.ggml.add_bos_token': { type: 'bool', value: begins.length === 1 },
     ...(chatTemplate === null ? {} : { 'tokenizer.chat_template': { type: 'text', value: chatTemplate } }),
   };
 }

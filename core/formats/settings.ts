@@ -92,7 +92,7 @@ export function settingsOf(json: Json, file: string, { code = 'bad-model', hint,
     oneOf: <T>(key: string, values: readonly T[], { orNull = false }: May = {}) => {
       const value = raw(key);
       if (value === undefined || (value === null && orNull)) return undefined;
-      const found = values.find((wanted) => JSON.stringify(wanted) === JSON.stringify(value));
+      const found = typeof value === 'object' ? undefined : values.find((wanted) => wanted === value); // what works is never an object, however deep one lies here
       return found === undefined ? refuse(key, `is ${brief(value)}`, `What works: ${values.map((wanted) => JSON.stringify(wanted)).join(', ')}.`) : found;
     },
   };

@@ -3,16 +3,19 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { tokenizerHome } from '#core/formats/adapter-base.ts';
 import { asFileError } from '#core/formats/file-access.ts';
 import { isGguf } from '#core/formats/gguf.ts';
-import { addedTokens, namedToken } from '#core/formats/tokenizer-files.ts';
+import { conventionsOf } from '#core/jobs/conventions.ts';
+import type { Conventions } from '#core/jobs/conventions.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { REWARD_NOTE } from '#core/models/model-notes.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { folderName } from './copy-model.ts';
 import { cardText } from './model-card.ts';
-import type { CardFacts, ScoringFacts } from './model-card.ts';
-import { formatNamed, tokenizerFiles } from './model-formats.ts';
+import type { CardFacts } from './model-card.ts';
+import { formatNamed } from './model-formats.ts';
 import { wholeFolder } from './whole-folder.ts';
 
 const CARD = 'README.md', FIRST_CARD = 'README.original.md';
@@ -58,11 +61,12 @@ export async function exportModel({ model, format: name, into, facts, origins, b
   const verdict = format.fits(opened, model);
   if (verdict !== true) throw new TastemakerError('bad-argument', `“${facts.name}” cannot be written as ${format.title}. ${verdict}`, 'Choose another format; they are listed with what fits.');
   checkRoom(into, format.bytes(opened));
+  const conventions = await conventionsIn(model, opened);
   let bytes = 0;
   await wholeFolder(into, (folder) => {
     const notes = format.write({ folder, model, opened, name: facts.name, licence: facts.licence, batch, tokens, onProgress });
     copyBeside(model, origins, folder);
-    fs.writeFileSync(path.join(folder, CARD), cardText(facts, opened, format, notes, scoringFacts(model, opened)));
+    fs.writeFileSync(path.join(folder, CARD), cardText(facts, opened, format, notes, conventions));
     const counted = fs.readdirSync(folder).filter((file) => !asFile || isGguf(file));
     bytes = counted.reduce((sum, file) => sum + fs.statSync(path.join(folder, file)).size, 0);
   }, asFile ? (names) => names.find(isGguf)! : undefined);
@@ -87,13 +91,8 @@ function copyBeside(model: string, origins: readonly string[], folder: string): 
   }
 }
 
-function scoringFacts(model: string, { head, architecture: { endOfText } }: StoredCheckpoint): ScoringFacts {
-  const note = path.join(model, REWARD_NOTE), files = head === 'score' ? tokenizerFiles(model) : null;
-  const end = files && (namedToken(files, 'eos_token') ?? addedTokens(files).find(({ id }) => id === endOfText)?.content ?? null);
-  if (!fs.existsSync(note)) return { end, appendsEnd: null };
-  try {
-    return { end, appendsEnd: (JSON.parse(fs.readFileSync(note, 'utf8')) as { appends_end_of_text?: unknown }).appends_end_of_text === true };
-  } catch {
-    return { end, appendsEnd: null };
-  }
+/** How the model wants its texts; null for weights that lie alone. */
+async function conventionsIn(model: string, opened: StoredCheckpoint): Promise<Conventions | null> {
+  const home = tokenizerHome(model);
+  return isGguf(home) || fs.existsSync(path.join(home, 'tokenizer.json')) ? conventionsOf(await loadTokenizer(model), model, opened) : null;
 }

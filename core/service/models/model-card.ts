@@ -1,5 +1,7 @@
 // The card of an exported model: front matter as Hugging Face reads it, where the model comes from, and how it is used.
 
+import { describeConventions } from '#core/jobs/conventions.ts';
+import type { Conventions } from '#core/jobs/conventions.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { parameterCount } from '#core/models/checkpoint.ts';
 import type { ModelFormat } from './model-formats.ts';
@@ -19,35 +21,27 @@ export interface CardFacts {
   run: { id: string; config: Record<string, number | string | boolean> } | null;
 }
 
-/** What the card says of a reward model: the token that ends a text, and whether it was trained on texts that have it; null where no one knows. */
-export interface ScoringFacts { end: string | null; appendsEnd: boolean | null }
-
-const TORCH_SCORES = ['inputs = tokenizer([text], return_tensors="pt", padding=True, add_special_tokens=False)', 'scores = model(**inputs).logits[:, 0]'];
+const torchScores = ({ begin }: Conventions) => [`inputs = tokenizer([text], return_tensors="pt", padding=True, add_special_tokens=${begin === '' ? 'False' : 'True'})`, 'scores = model(**inputs).logits[:, 0]'];
 
 /** Lines of Python that open an export lying in the working folder. */
-function usage({ library, name: format }: ModelFormat, { head }: StoredCheckpoint): string[] {
+function usage({ library, name: format }: ModelFormat, { head }: StoredCheckpoint, conventions: Conventions | null): string[] {
+  const scores = head === 'score' && conventions ? torchScores(conventions) : [];
   const kind = head === 'score' ? 'AutoModelForSequenceClassification' : 'AutoModelForCausalLM', tokenizer = 'tokenizer = AutoTokenizer.from_pretrained(".")';
-  if (library === 'transformers') return [`from transformers import ${kind}, AutoTokenizer`, '', tokenizer, `model = ${kind}.from_pretrained(".")`, ...(head === 'score' ? TORCH_SCORES : [])];
-  if (library === 'peft') return [`from peft import ${kind.replace('Auto', 'AutoPeft')}`, 'from transformers import AutoTokenizer', '', tokenizer, `model = ${kind.replace('Auto', 'AutoPeft')}.from_pretrained("."${head === 'score' ? ', num_labels=1' : ''})`, ...(head === 'score' ? TORCH_SCORES : [])];
+  if (library === 'transformers') return [`from transformers import ${kind}, AutoTokenizer`, '', tokenizer, `model = ${kind}.from_pretrained(".")`, ...scores];
+  if (library === 'peft') return [`from peft import ${kind.replace('Auto', 'AutoPeft')}`, 'from transformers import AutoTokenizer', '', tokenizer, `model = ${kind.replace('Auto', 'AutoPeft')}.from_pretrained("."${head === 'score' ? ', num_labels=1' : ''})`, ...scores];
   if (format === 'onnx') return ['import numpy, onnxruntime', '', 'session = onnxruntime.InferenceSession("model.onnx")', 'ids = numpy.zeros(session.get_inputs()[0].shape, numpy.int32)', 'ids[0, :len(tokens)] = tokens', head === 'score' ? 'scores, = session.run(None, {"ids": ids, "last": numpy.int32([len(tokens) - 1])})' : 'logits, = session.run(None, {"ids": ids})'];
   return [];
 }
 
-function scoring({ end, appendsEnd }: ScoringFacts): string[] {
-  const token = end === null ? 'end-of-text' : `end-of-text (\`${end}\`)`;
-  if (appendsEnd === null) return ['The score is read at the last token of prompt and completion.'];
-  return [`The score is read at the last token of prompt and completion. ${appendsEnd ? `It was trained on completions with their ${token}: append it to one that is complete.` : `It was trained on completions without ${token}.`}`];
-}
-
-/** `notes` are what the format has to say. */
-export function cardText(facts: CardFacts, opened: StoredCheckpoint, format: ModelFormat, notes: readonly string[], score: ScoringFacts): string {
+/** `notes` are what the format has to say, `conventions` how the model wants its texts (null where it has no tokenizer). */
+export function cardText(facts: CardFacts, opened: StoredCheckpoint, format: ModelFormat, notes: readonly string[], conventions: Conventions | null): string {
   const { name, base, licence, version, steps, numbers, run } = facts, { head, architecture, adapter } = opened, isScore = head === 'score';
   const tags = ['tastemaker', architecture.family, ...(isScore ? ['reward-model'] : []), ...(format.name === 'adapter' ? ['lora'] : [])];
   const front = [
     ...(base === null ? [] : [`base_model: ${JSON.stringify(base)}`]), ...(licence ? [`license: ${JSON.stringify(licence)}`] : []),
     `library_name: ${format.library}`, `pipeline_tag: ${isScore ? 'text-classification' : 'text-generation'}`, 'tags:', ...tags.map((tag) => `- ${tag}`),
   ];
-  const code = usage(format, opened), told = [...(isScore ? scoring(score) : []), ...notes];
+  const code = usage(format, opened, conventions), told = [...(conventions ? describeConventions(conventions) : []), ...notes];
   return [
     '---', ...front, '---', '', `# ${name}`, '',
     `${isScore ? 'A reward model' : 'A language model'} of the family ${architecture.family} with ${parameterCount(opened).toLocaleString('en')} parameters${adapter && format.name !== 'adapter' ? ', its adapter merged' : ''}, exported by Tastemaker ${version} (${format.title}).`,

@@ -181,7 +181,7 @@ test('what goes along: the first card, licences, and the note on end-of-text', a
   expect(fs.readFileSync(path.join(into, 'LICENSE'), 'utf8')).toBe('MIT License');
   expect(readJson(path.join(into, 'tastemaker.json'))).toEqual({ appends_end_of_text: true });
   expect(fs.existsSync(path.join(into, 'pytorch_model.bin'))).toBe(false);
-  for (const words of ['license: "mit"', 'pipeline_tag: text-classification', 'append it to one that is complete', '`<|endoftext|>`', '- reward-model']) expect(card(into)).toContain(words);
+  for (const words of ['license: "mit"', 'pipeline_tag: text-classification', 'a finished plain answer is given its end for that', '"<|endoftext|>"', '- reward-model']) expect(card(into)).toContain(words);
 });
 
 describe('nothing half-written', () => {
