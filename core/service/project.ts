@@ -2,12 +2,13 @@
 
 import type { ProjectSettings } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { DEFAULT_MARK_LABELS } from '#core/store/marks.ts';
 import { requireRow } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { getSetting, setSetting } from '#core/store/settings.ts';
 
 export const DEFAULT_PROJECT_SETTINGS: ProjectSettings = {
-  labelerId: null, axes: [], markLabels: ['good', 'bad'], askConfidence: true, naiveReading: false,
+  labelerId: null, axes: [], markLabels: [...DEFAULT_MARK_LABELS], askConfidence: true, naiveReading: false,
   repeats: 0.05, sessionGoal: 50, breakMinutes: 45, currentPolicyId: null, rewardModelId: null,
 };
 const SETTING = 'window';

@@ -6,6 +6,9 @@ import { capture } from './inverse.ts';
 import { insertMany, query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
+/** What spans are labelled as where nobody said otherwise. */
+export const DEFAULT_MARK_LABELS: readonly string[] = ['good', 'bad'];
+
 /** Where on the desk a change was made, so that undo can go back there. */
 export type AtItem = { itemId?: number };
 export type NewMark = Omit<Mark, 'id' | 'note'> & { note?: string | null };

@@ -9,6 +9,7 @@ import { query } from './project.ts';
 import type { Project } from './project.ts';
 import { listPrompts } from './prompts.ts';
 import { listRankings } from './rankings.ts';
+import { refuseUnknownNames } from './selection-names.ts';
 
 /** What is learnt from where nobody said otherwise: everything but the test split. */
 export const EVERYTHING: Selection = {
@@ -42,8 +43,9 @@ export const REASONS = {
 export type Reason = keyof typeof REASONS;
 export type LeftOut = Partial<Record<Reason, number>>;
 
-/** The rankings that `selection` holds, in id order, and what it leaves out: rankings by their first reason, answers by theirs. */
+/** The rankings that `selection` holds, in id order, and what it leaves out: rankings by their first reason, answers by theirs. 'bad-argument' for a name that the project does not know. */
 export function selectRankings(project: Project, selection: Selection): { rankings: SelectedRanking[]; leftOut: LeftOut } {
+  refuseUnknownNames(project, selection);
   const leftOut: LeftOut = {};
   const leave = (reason: Reason): null => {
     leftOut[reason] = (leftOut[reason] ?? 0) + 1;

@@ -80,6 +80,13 @@ function endOfPrompt(prompt: string, text: string): number {
   return isAll ? end : 0;
 }
 
+/** Which answers begin with the prompt and go on, counted from 0. */
+export const repeatingPrompt = (prompt: string, answers: readonly string[]): number[] =>
+  answers.flatMap((text, i) => {
+    const end = endOfPrompt(prompt, text);
+    return end > 0 && text.slice(end).trim() !== '' ? [i] : [];
+  });
+
 /** The answers without the prompt, where all of them begin with it and one at least goes on; else null. */
 export function withoutPrompt(prompt: string, answers: readonly string[]): string[] | null {
   const ends = answers.map((text) => endOfPrompt(prompt, text));

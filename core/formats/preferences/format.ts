@@ -99,6 +99,7 @@ const isScalar = (value: unknown): value is string | number | boolean | null => 
 
 /** The plain values of a row that have no place of their own: all fields but the `used` ones, kept for the way back. */
 export function extraOf(row: Row, used: readonly string[]): Preference['extra'] {
+  if (typeof row[MARGIN] === 'object' && row[MARGIN] !== null && !used.includes(MARGIN)) throw badRow(`"${MARGIN}" is not a number.`);
   const kept = Object.entries(row).filter((entry): entry is [string, string | number | boolean | null] => !used.includes(entry[0]) && isScalar(entry[1]));
   return Object.fromEntries(kept.filter(([field, value]) => field !== MARGIN || (value !== null && value !== '')).map(([field, value]) => [field, field === MARGIN ? optionalNumber(row, MARGIN) : value]));
 }

@@ -76,7 +76,11 @@ function afterTranscript({ prompt, messages }: Asked, [chosen, rejected]: readon
   return [chosen.slice(end), rejected.slice(end)];
 }
 
-/** "prompt", "chosen" and "rejected", each as text or as messages; without "prompt" it is what the two begin with. */
+/** What the prompt of a pair is called where it is not "prompt" (Intel's Orca pairs, Axolotl, distilabel). */
+const PROMPTS = ['question', 'query', 'input'] as const;
+const otherPrompt = (row: Row) => PROMPTS.find((field) => isText(row[field]) && row[field].trim() !== '');
+
+/** "prompt", "chosen" and "rejected", each as text or as messages; a "question", "query" or "input" is the prompt where there is none by that name, and without any it is what the two texts begin with. */
 export function readPair(row: Row, line: number, context: ReadContext): Preference {
   for (const [field, other] of [['chosen', 'rejected'], ['rejected', 'chosen']] as const)
     if (Array.isArray(row[field]) && isText(row[other])) throw badRow(`"${field}" is a list of messages, "${other}" is text.`, 'Give both as texts, or both as messages.');
@@ -85,6 +89,11 @@ export function readPair(row: Row, line: number, context: ReadContext): Preferen
   if (row['prompt'] !== undefined && row['prompt'] !== null) {
     const from = askedText(row, 'prompt');
     return pairOf(row, line, from, afterTranscript(from, [chosen, rejected], context), PAIR);
+  }
+  const other = otherPrompt(row);
+  if (other !== undefined) {
+    const from = askedText(row, other);
+    return pairOf(row, line, from, afterTranscript(from, [chosen, rejected], context), [...PAIR, other]);
   }
   const end = promptEnd(chosen, rejected), prompt = chosen.slice(0, end);
   if (prompt.trim() === '') throw badRow('"prompt" is missing, and "chosen" and "rejected" do not begin with the same words.', 'Give the prompt in a column of its own, and name it with map.');
@@ -111,11 +120,13 @@ function dialogue(text: string): Message[] {
 }
 
 /** Dialogues as Anthropic published them: the prompt is what both have before the last "\n\nAssistant:" in common. */
-function readDialogues(row: Row, line: number): Preference {
+function readDialogues(row: Row, line: number, { warn }: ReadContext): Preference {
   const chosen = textOf(row, 'chosen'), rejected = textOf(row, 'rejected');
   const at = sharedStart(chosen, rejected).lastIndexOf(ASSISTANT);
   if (at < 0) throw badRow('"chosen" and "rejected" have no dialogue up to an "\\n\\nAssistant:" in common.');
   const said = (text: string) => text.slice(at + ASSISTANT.length).replace(/^ /, '');
+  const further = (['chosen', 'rejected'] as const).filter((field) => /\n\n(?:Human|Assistant):/.test(said(row[field] as string)));
+  if (further.length > 0) warn(`The two dialogues part before their last answer: the answer in ${further.map((field) => `"${field}"`).join(' and in ')} holds further turns.`);
   return pairOf(row, line, asked(dialogue(chosen.slice(0, at))), [said(chosen), said(rejected)], PAIR);
 }
 
@@ -156,7 +167,9 @@ function readH2o(row: Row, line: number): Preference {
 }
 
 const isDialogue = (value: unknown) => isText(value) && value.startsWith(HUMAN) && value.includes(ASSISTANT);
+const isOfDialogues = (row: Row) => isDialogue(row['chosen']) && isDialogue(row['rejected']);
 const hasPrompt = (row: Row) => row['prompt'] !== undefined && row['prompt'] !== null;
+const isAsked = (row: Row) => hasPrompt(row) || otherPrompt(row) !== undefined;
 /** {"chosen", "rejected"} rows that none of the formats with more fields claims. */
 const isPair = (row: Row) => 'chosen' in row && 'rejected' in row && !('instruction' in row) && !isRow(row['chosen']);
 const isOfTexts = (row: Row) => isPair(row) && !isMessageList(row['chosen']) && !isMessageList(row['rejected']);
@@ -164,13 +177,13 @@ const isOfTexts = (row: Row) => isPair(row) && !isMessageList(row['chosen']) && 
 /** A pair says which answer is better by where it stands, so its order says nothing of how the two were shown. */
 const bestFirst = true;
 export const PAIR_FORMATS: readonly Format[] = [
-  { name: 'trl-explicit', title: 'TRL, prompt, chosen and rejected', fits: (row) => isOfTexts(row) && hasPrompt(row), bestFirst, uses: PAIR, read: readPair },
-  { name: 'trl-implicit', title: 'TRL, prompt inside chosen and rejected', fits: (row) => isOfTexts(row) && !hasPrompt(row) && !(isDialogue(row['chosen']) && isDialogue(row['rejected'])), bestFirst, uses: PAIR, read: readPair },
+  { name: 'trl-explicit', title: 'TRL, prompt, chosen and rejected', fits: (row) => isOfTexts(row) && isAsked(row) && (hasPrompt(row) || !isOfDialogues(row)), bestFirst, uses: PAIR, read: readPair },
+  { name: 'trl-implicit', title: 'TRL, prompt inside chosen and rejected', fits: (row) => isOfTexts(row) && !isAsked(row) && !isOfDialogues(row), bestFirst, uses: PAIR, read: readPair },
   { name: 'trl-conversational', title: 'TRL, conversations', fits: (row) => isPair(row) && (isMessageList(row['chosen']) || isMessageList(row['rejected'])), bestFirst, uses: PAIR, read: readPair },
   // the same columns as TRL's, which it is taken for unless it is called by its name
   { name: 'openrlhf', title: 'OpenRLHF', fits: () => false, bestFirst, uses: PAIR, read: readPair },
   { name: 'llama-factory-alpaca', title: 'LLaMA-Factory, alpaca', fits: (row) => 'instruction' in row && 'chosen' in row && 'rejected' in row && !isRow(row['chosen']), bestFirst, uses: ALPACA, read: readAlpaca },
   { name: 'llama-factory-sharegpt', title: 'LLaMA-Factory, sharegpt', fits: (row) => ('conversations' in row || 'messages' in row) && isRow(row['chosen']) && isRow(row['rejected']), bestFirst, uses: [...SHAREGPT, 'prompt'], read: readShareGpt },
   { name: 'h2o', title: 'H2O LLM Studio', fits: (row) => !('rejected' in row) && [H2O.prompt, H2O.chosen, H2O.rejected].every((names) => columnFor(row, names) !== undefined), bestFirst, uses: h2oColumns, read: readH2o },
-  { name: 'hh-rlhf', title: 'HH-RLHF dialogues', fits: (row) => isPair(row) && !hasPrompt(row) && isDialogue(row['chosen']) && isDialogue(row['rejected']), bestFirst, uses: PAIR, read: readDialogues },
+  { name: 'hh-rlhf', title: 'HH-RLHF dialogues', fits: (row) => isPair(row) && !hasPrompt(row) && isOfDialogues(row), bestFirst, uses: PAIR, read: readDialogues },
 ];

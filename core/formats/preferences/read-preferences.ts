@@ -1,6 +1,6 @@
 // Reading a file of preference data: which format it is in, its rows as records, and what is wrong with which row.
 
-import { SYSTEM_COLUMNS, withoutPrompt, withSystem } from './asked.ts';
+import { repeatingPrompt, SYSTEM_COLUMNS, withoutPrompt, withSystem } from './asked.ts';
 import { isNumbered, OWN_FIELDS } from './format.ts';
 import type { Format, PreferenceRow, ReadContext } from './format.ts';
 import { FORMATS } from './formats.ts';
@@ -95,9 +95,11 @@ function straightened(row: PreferenceRow, from: Row, { exact, tokens }: Format, 
   if (isNumbered(row) || tokens) return row;
   const asked = withSystem(row, SYSTEM_COLUMNS.some((column) => from[column] !== undefined) || !isRow(from['data']) ? from : from['data']);
   const extra = Object.fromEntries(Object.entries(row.extra).filter(([field]) => !SYSTEM_COLUMNS.includes(field as never)));
-  const rests = withoutPrompt(row.messages?.findLast(({ role }) => role === 'user')?.content ?? row.prompt, row.answers.map(({ text }) => text));
+  const question = row.messages?.findLast(({ role }) => role === 'user')?.content ?? row.prompt, texts = row.answers.map(({ text }) => text);
+  const rests = withoutPrompt(question, texts), some = rests ? [] : repeatingPrompt(question, texts);
   const same = row.ranks?.findIndex((rank, i) => row.answers.some(({ text }, j) => j < i && rank !== row.ranks![j] && normalForm(text) === normalForm(row.answers[i]!.text))) ?? -1;
   if (same >= 0) warn(`Answer ${same + 1} has the text of one before it and another rank; equal texts share the best of their ranks.`);
+  if (some.length > 0) warn(`${some.length === 1 ? `Answer ${some[0]! + 1} begins` : `Answers ${some.map((i) => i + 1).join(', ')} begin`} with the prompt once more, and others do not; they are taken as they are.`);
   const isKept = exact || row.marks.length > 0;
   if (rests) warn(isKept ? `${REPEATED}; they are taken as they are.` : `${REPEATED}; it was taken off.`);
   return { ...row, ...asked, extra, answers: rests && !isKept ? row.answers.map((answer, i) => ({ ...answer, text: rests[i]! })) : row.answers };
@@ -107,8 +109,9 @@ function straightened(row: PreferenceRow, from: Row, { exact, tokens }: Format, 
 const TOO_MANY_SHOWN = 10;
 
 /** Says so where every ranking equals the order in which its answers stand: an order of preference that was lost on the way looks like that. */
-function shownOrderNotes(ranked: readonly (readonly number[])[]): string[] {
-  const isShown = (ranks: readonly number[]) => ranks.every((rank, i) => i === 0 || rank >= ranks[i - 1]!) && ranks.at(-1)! > ranks[0]!;
+function shownOrderNotes(all: readonly (readonly number[])[]): string[] {
+  const ranked = all.filter((ranks) => new Set(ranks).size > 1); // where all are tied nothing was preferred
+  const isShown = (ranks: readonly number[]) => ranks.every((rank, i) => i === 0 || rank >= ranks[i - 1]!);
   if (ranked.length < TOO_MANY_SHOWN || !ranked.every(isShown)) return [];
   return [`All ${ranked.length} rankings equal the order in which the answers were shown: the first is always the best. An order of preference that was lost on the way looks like that.`];
 }

@@ -77,3 +77,14 @@ test('in words', () => {
   expect(describeSelection(selectionOf(readConfig(SELECTION_SETTINGS, { labelers: 'anna,ben', policies: 'base', min_confidence: 5, flagged: 'items', without_marks: 'bad,made up' }))))
     .toBe('rankings of the train and validation prompts by anna and ben, answers of base only, with a confidence of 5 or more where one was given, flagged items left out, answers marked bad or made up left out');
 });
+
+test('a name that the project does not know is refused with those that it does', () => {
+  for (const [changes, says, hint] of [
+    [{ labelers: 'anna,eve' }, 'no labeler "eve"', 'Its labelers are: anna, ben'], [{ policies: 'Base' }, 'no model or writer "Base"', 'base, tuned'],
+    [{ rounds: 'sample-9' }, 'no run "sample-9"', 'no runs yet'], [{ without_marks: 'made-up' }, 'no mark label "made-up"', 'good, bad, made up'],
+  ] as const) {
+    const error = (() => { try { return select(changes); } catch (thrown) { return thrown; } })();
+    expect(error).toMatchObject({ code: 'bad-argument', message: expect.stringContaining(says), hint: expect.stringContaining(hint) });
+  }
+  expect(ids({ without_marks: 'bad' })).toEqual(ids()); // a label that may be given, and nobody has
+});

@@ -65,8 +65,13 @@ test('a prompt that the answers repeat is taken off, however it is spelled, and 
   expect(ours.warnings).toHaveLength(1);
 });
 
-test('what merely looks like the prompt stays', async () => {
-  for (const [prompt, chosen, rejected] of [['Why wet? ', 'Why wet? Fog', 'Snow'], ['A', 'All', 'Any'], ['Q', 'Assistant: yes', 'Assistant: no']] as const) {
+test('what merely looks like the prompt stays; an answer that begins with it where others do not is named', async () => {
+  for (const [row, says] of [[{ prompt: 'Why wet? ', chosen: 'Why wet? Fog', rejected: 'Snow' }, 'Answer 1 begins with the prompt once more'], [{ prompt: 'Why wet?', completions: ['Snow', 'Why wet? Fog', 'Why wet?\nRain'], ranks: [2, 1, 3] }, 'Answers 2, 3 begin with the prompt once more']] as const) {
+    const { rows, warnings } = await readRows([row]);
+    expect(preferencesOf(rows)[0]!.answers.map(({ text }) => text).filter((text) => text.startsWith('Why wet?'))).toHaveLength(says.startsWith('Answers') ? 2 : 1);
+    expect(warnings).toEqual([{ line: 1, message: expect.stringContaining(says) }]);
+  }
+  for (const [prompt, chosen, rejected] of [['Why wet?', 'Why wet?', 'Snow'], ['A', 'All', 'Any'], ['Q', 'Assistant: yes', 'Assistant: no']] as const) {
     const { rows, warnings } = await readRows([{ prompt, chosen, rejected }]);
     expect(preferencesOf(rows)[0]!.answers[0]!.text, prompt).toBe(chosen);
     expect(warnings, prompt).toEqual([]);
@@ -76,7 +81,7 @@ test('what merely looks like the prompt stays', async () => {
 test.each([
   '<|im_start|>user\nWhy wet?<|im_end|>\n<|im_start|>assistant\n', '<|im_start|>user Why wet?<|im_end|><|im_start|>assistant', '<start_of_turn>user\nWhy wet?<end_of_turn>\n<start_of_turn>model\n', '<start_of_turn>user Why wet?<end_of_turn><start_of_turn>model',
   'A chat. USER: Why wet? ASSISTANT:', '<s>[INST] Why wet? [/INST]', '<|start_header_id|>user<|end_header_id|>\n\nWhy wet?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n', '<|start_header_id|>user<|end_header_id|>Why wet?<|eot_id|><|start_header_id|>assistant<|end_header_id|>',
-  '\n\nHuman: Why wet?\n\nHuman: Please.\n\nAssistant:', 'Human: Why wet? Assistant:', '<|user|>\nWhy wet?</s>\n<|assistant|>\n', '<|user|>Why wet?<|assistant|>', '### Instruction:\nWhy wet?\n\n### Response:\n', '### Instruction: Why wet? ### Response:', '<｜User｜>Why wet?<｜Assistant｜>', 'SUBREDDIT: r/x\n\nPOST: It rained.\n\nTL;DR:',
+  '\n\nHuman: Why wet?\n\nHuman: Please.\n\nAssistant:', 'Human: Why wet? Assistant:', '<|user|>\nWhy wet?</s>\n<|assistant|>\n', '<|user|>Why wet?<|assistant|>', '### Instruction:\nWhy wet?\n\n### Response:\n', '### Instruction: Why wet? ### Response:', '<｜User｜>Why wet?<｜Assistant｜>', '<|im_start|>user\r\nWhy wet?<|im_end|>\r\n<|im_start|>assistant\r\n', '<|turn>user\nWhy wet?<turn|>\n<|turn>model\n', '<reserved_106>Why wet?<reserved_107>', 'SUBREDDIT: r/x\n\nPOST: It rained.\n\nTL;DR:',
 ])('turns in one text end where the answer begins, though the answers begin alike: %j', async (prompt) => {
   for (const space of ['', ' ']) {
     const { rows } = await readRows([{ chosen: `${prompt}${space}The fog`, rejected: `${prompt}${space}The snow` }]), [read] = preferencesOf(rows);
@@ -90,6 +95,7 @@ test('ten or more rankings that all equal the shown order are said to; pairs, fe
   const said = async (rows: unknown[]) => (await readRows(rows)).notes.filter((note) => note.includes('shown'));
   expect(await said(ranked(10, () => [1, 2, 3]))).toEqual([expect.stringMatching(/^All 10 rankings equal the order in which the answers were shown/)]);
   expect(await said(ranked(30, (i) => (i % 2 ? [1, 1, 2] : [1, 2, 3])))).toHaveLength(1);
+  expect(await said(ranked(14, (i) => (i < 3 ? [1, 1, 1] : [1, 2, 3])))).toEqual([expect.stringMatching(/^All 11 rankings/)]); // a tie throughout says nothing against it
   for (const rows of [ranked(9, () => [1, 2, 3]), ranked(30, (i) => (i === 7 ? [2, 1, 3] : [1, 2, 3])), ranked(10, () => [1, 1, 1]), Array.from({ length: 30 }, (_, i) => ({ prompt: `P${i}`, ...PAIR }))]) expect(await said(rows)).toEqual([]);
   const comparison = (i: number) => ({ info: { id: String(i), post: 'p', title: 't', subreddit: 's' }, summaries: [{ text: `a${i}`, policy: 'x' }, { text: `b${i}`, policy: 'y' }], choice: 0, worker: 'w' });
   expect(await said(Array.from({ length: 12 }, (_, i) => comparison(i)))).toHaveLength(1);
@@ -101,7 +107,24 @@ test('margins written as text are numbers, ids stay exact, columns without a use
   ].map((row) => JSON.stringify(row).replace(/"@(\d+)@"/, '$1')));
   expect(preferencesOf(rows).map(({ extra }) => extra)).toEqual([{ id: '9007199254740993', margin: 1.5, lang: 'en', nothing: null }, { margin: 2 }, {}]);
   expect(notes).toEqual(['A column was not taken, for it has no place here: "scores".', 'Columns are kept with their rows, and nothing is learnt from them: "lang" and "margin".']);
-  expect(await errorOf({ prompt: 'P', ...PAIR, margin: 'high' })).toBe('"margin" is not a number.');
+  for (const margin of ['high', '50%', '1,5', [1], { value: 1 }, true]) expect(await errorOf({ prompt: 'P', ...PAIR, margin }), String(margin)).toBe('"margin" is not a number.');
   expect((await readPrompts(fileWith(lines({ prompt: 'P', lang: 'en', tags: ['a'] }), 'p.jsonl'))).notes).toEqual(['Columns were not taken, for they have no place here: "lang" and "tags".']);
   expect((await readCompletions(fileWith(lines({ prompt: 'P', completion: 'a', lang: 'en' }), 'c.jsonl'))).notes).toEqual(['A column was not taken, for it has no place here: "lang".']);
+});
+
+test('the prompt of a pair may be called question, query or input; it is never taken from what the answers begin with then', async () => {
+  for (const column of ['question', 'query', 'input']) {
+    const { format, rows, errors, notes } = await readRows([{ system: 'be brief', [column]: 'Why wet?', chosen: 'The fog', rejected: 'The snow' }]);
+    expect([format, errors, notes]).toEqual(['trl-explicit', [], []]);
+    expect(preferencesOf(rows)[0]).toMatchObject({ messages: [system('be brief'), ask('Why wet?')], answers: [{ text: 'The fog' }, { text: 'The snow' }], extra: {} });
+    expect((await readRows([{ [column]: 'Why wet?', ...PAIR, chosen: '\n\nHuman: Why wet?\n\nAssistant: a', rejected: '\n\nHuman: Why wet?\n\nAssistant: b' }])).format).toBe('hh-rlhf');
+    expect(await errorOf({ [column]: 'Why wet?', chosen: 'USER: Why dry? ASSISTANT: a', rejected: 'USER: Why dry? ASSISTANT: b' })).toContain('"Why wet?"');
+  }
+});
+
+test('dialogues that part before their last answer are taken and named', async () => {
+  const shared = '\n\nHuman: Why wet?\n\nAssistant:';
+  const { rows, warnings } = await readRows([{ chosen: `${shared} Fog.\n\nHuman: And now?\n\nAssistant: Sun.`, rejected: `${shared} Snow.` }, { chosen: `${shared} Fog.`, rejected: `${shared} Snow.` }]);
+  expect(preferencesOf(rows)[0]!.answers[0]!.text).toBe('Fog.\n\nHuman: And now?\n\nAssistant: Sun.');
+  expect(warnings).toEqual([{ line: 1, message: 'The two dialogues part before their last answer: the answer in "chosen" holds further turns.' }]);
 });
