@@ -168,12 +168,12 @@ describe('one click after another, as the window does it', () => {
       if (runs.queue.get(id).run.status === 'running') counts.add(listCompletions(project, { runId: id }).length);
       return runs.queue.get(id).run.endedAt !== null;
     }, 'the samples');
-    expect([...counts].filter((count) => count > 0 && count < 148 * 4)).not.toEqual([]);
+    expect([...counts].filter((count) => count > 0 && count < 154 * 4)).not.toEqual([]);
     expect([...counts].every((count) => count % 4 === 0)).toBe(true);
     await idle();
-    expect(listCompletions(project).length - before).toBe(148 * 4);
+    expect(listCompletions(project).length - before).toBe(154 * 4);
     expect(runs.queue.list().filter(({ kind }) => kind === 'score')).toHaveLength(2);
-    expect(card(project, 'sample').defaults).toMatchObject({ policy: 'base', split: 'train', prompts: 100 });
+    expect(card(project, 'sample').defaults).toMatchObject({ policy: 'base', split: '', prompts: 100 });
   });
 
   test('PPO: numbers, samples and the log can be asked for', async () => {
