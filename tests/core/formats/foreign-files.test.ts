@@ -34,9 +34,9 @@ test.each(FOREIGN)('%s is named', async (_, content, says) => {
 
 const rows = (...lines: string[]) => lines.map((line) => `${line}\n`).join('');
 test.each([
-  ['Latin-1', Buffer.from(rows('{"prompt": "é", "chosen": "a", "rejected": "b"}').repeat(3), 'latin1'), /^No row of .* can be read\. Line 1: The line is not valid UTF-8: byte 13 is 0xe9 \(it may be Latin-1/],
-  ['NaN', rows('{"prompt": "x", "margin": NaN}'), /Line 1: The line is not JSON: .*JSON has no NaN/],
-  ['Python', rows("{'prompt': 'x'}", "{'prompt': 'y'}"), /Line 1: .*looks like a Python object/],
+  ['Latin-1', Buffer.from(rows('{"prompt": "é", "chosen": "a", "rejected": "b"}').repeat(3), 'latin1'), /^No row of .* can be read\. In line 1: The line is not valid UTF-8: byte 13 is 0xe9 \(it may be Latin-1/],
+  ['NaN', rows('{"prompt": "x", "margin": NaN}'), /In line 1: The line is not JSON: .*JSON has no NaN/],
+  ['Python', rows("{'prompt': 'x'}", "{'prompt': 'y'}"), /In line 1: .*looks like a Python object/],
   ['lists', rows('[1]', '[2]'), /its row 1 is a list, not an object/],
   ['texts', rows('"a"'), /its row 1 is a text, not an object/],
 ] as const)('rows that are all bad: %s', async (_, content, says) => {
