@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { gold } from '#core/demo/gold.ts';
-import { clusteredMean } from '#core/jobs/held-out.ts';
+import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
 import { DEMO } from '#core/jobs/demo-settings.ts';
 import { encodePrompts, withStops } from '#core/jobs/prompt-tokens.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
@@ -40,8 +40,8 @@ export async function measureOnTest(project: Project, folders: Readonly<Record<s
       promptId: id, text: texts[i]!, score: scores[i]!, gold: gold(texts[i]!.trim(), facts!).overall,
       kl: drawn[i]!.samplingLogprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0),
     }));
-    const of = (key: 'kl' | 'score' | 'gold') => clusteredMean(samples.map((sample) => sample[key]), samples.map(({ promptId }) => promptId));
-    points[name] = { kl: of('kl').mean, reward: of('score').mean, gold: of('gold').mean, gold_se: of('gold').se, samples };
+    const of = (key: 'kl' | 'score' | 'gold') => clusteredMean(samples.map((sample) => ({ cluster: sample.promptId, value: sample[key], weight: 1 })));
+    points[name] = { kl: of('kl').mean, reward: of('score').mean, gold: of('gold').mean, gold_se: of('gold').standardError!, samples };
   }
   for (const part of [reader, scorer, sampler]) await part.release();
   return points;

@@ -1,5 +1,7 @@
 // How sure a mean of differences is: its 95 % interval, where what belongs to one prompt counts as one observation.
 
+import { clusteredMean } from './clustered-mean.ts';
+
 /** The differences of one prompt: their sum, and how many they are. */
 export interface Cluster { sum: number; size: number }
 export interface Interval { mean: number; low: number; high: number; clusters: number }
@@ -9,15 +11,12 @@ export const FEWEST_CLUSTERS = 8;
 
 /**
  * The mean over all differences, and its 95 % interval by Student's t with k − 1 degrees of freedom over k clusters. The mean
- * is a ratio of sums (clusters have different sizes), its variance k/(k−1) · Σ (sum − mean·size)² / (Σ size)², the
- * linearised estimator of survey sampling (Cochran 1977, §6.3). Null below FEWEST_CLUSTERS.
+ * is a ratio of sums (clusters have different sizes), its standard error that of `clusteredMean`. Null below FEWEST_CLUSTERS.
  */
 export function clusteredInterval(given: readonly Cluster[]): Interval | null {
   const clusters = given.filter(({ size }) => size > 0), k = clusters.length;
   if (k < FEWEST_CLUSTERS) return null;
-  const total = clusters.reduce((n, { size }) => n + size, 0), mean = clusters.reduce((sum, one) => sum + one.sum, 0) / total;
-  const residuals = clusters.reduce((sum, one) => sum + (one.sum - mean * one.size) ** 2, 0);
-  const half = studentT(k - 1) * Math.sqrt((k / (k - 1)) * residuals) / total;
+  const { mean, standardError } = clusteredMean(clusters.map(({ sum, size }, cluster) => ({ cluster, value: sum / size, weight: size }))), half = studentT(k - 1) * standardError!;
   return { mean, low: mean - half, high: mean + half, clusters: k };
 }
 

@@ -1,6 +1,7 @@
 // What a policy writes for held-out prompts, in numbers with their standard errors; and by which of them the best weights of a run are chosen.
 
 import type { Finish } from '#core/contract.ts';
+import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
 import type { MetricRow } from './metrics.ts';
 
 /** Fewer samples than this say too little to choose by: then each held-out prompt is answered several times. */
@@ -22,20 +23,12 @@ export interface HeldOutSample {
   gold?: number;
 }
 
-/** Mean over all samples, and its standard error with the prompts as clusters: samples of one prompt are not independent. */
-export function clusteredMean(values: readonly number[], clusters: readonly number[]): { mean: number; se: number; clusters: number } {
-  const mean = values.reduce((a, b) => a + b, 0) / values.length, sums = new Map<number, number>();
-  values.forEach((value, i) => sums.set(clusters[i]!, (sums.get(clusters[i]!) ?? 0) + value - mean));
-  const G = sums.size, squares = [...sums.values()].reduce((sum, x) => sum + x * x, 0);
-  return { mean, se: G < 2 ? Number.NaN : Math.sqrt((G / (G - 1)) * squares) / values.length, clusters: G };
-}
-
 /**
  * The held-out numbers of metrics.jsonl. `beta` is what the run pays for a nat of KL, `price` what choosing pays for it:
  * held_out_value = score − price·KL, by which best/ is chosen.
  */
 export function describeHeldOut(samples: readonly HeldOutSample[], { beta, price }: { beta: number; price: number }): MetricRow {
-  const of = (values: readonly number[]) => clusteredMean(values, samples.map(({ promptId }) => promptId));
+  const of = (values: readonly number[]) => clusteredMean(values.map((value, i) => ({ cluster: samples[i]!.promptId, value, weight: 1 })));
   const kl = of(samples.map((sample) => sample.kl));
   const row: MetricRow = {
     held_out_n: samples.length, held_out_kl: kl.mean,
@@ -48,12 +41,12 @@ export function describeHeldOut(samples: readonly HeldOutSample[], { beta, price
     Object.assign(row, withError('held_out_score', score), withError('held_out_value', value), { held_out_reward: score.mean - beta * kl.mean });
   }
   const golds = samples.filter(({ gold }) => gold !== undefined);
-  if (golds.length) Object.assign(row, withError('gold', clusteredMean(golds.map(({ gold }) => gold!), golds.map(({ promptId }) => promptId))));
+  if (golds.length) Object.assign(row, withError('gold', clusteredMean(golds.map(({ gold, promptId }) => ({ cluster: promptId, value: gold!, weight: 1 })))));
   return row;
 }
 
-const withError = <const N extends 'held_out_score' | 'held_out_value' | 'gold'>(name: N, { mean, se }: { mean: number; se: number }): MetricRow =>
-  ({ [name]: mean, ...(Number.isFinite(se) ? { [`${name}_se`]: se } : {}) });
+const withError = <const N extends 'held_out_score' | 'held_out_value' | 'gold'>(name: N, { mean, standardError }: { mean: number; standardError: number | null }): MetricRow =>
+  ({ [name]: mean, ...(standardError === null ? {} : { [`${name}_se`]: standardError }) });
 
 /** The share of distinct three-token sequences among all of them. */
 function distinct(completions: readonly (readonly number[])[]): number {

@@ -103,7 +103,7 @@ export function sharedTokens(shared: readonly SharedToken[], of: number, called:
 /** The text that stands before an answer, and the answer's own. */
 function textsOf(tokenizer: Tokenizer, answer: Answer, name: string): { prompt: string; answer: string; chat: boolean } {
   if (isConversation(tokenizer, answer.prompt)) return { ...naming(name, () => chatAnswer(tokenizer, answer)), chat: true };
-  return { prompt: answer.prompt.text, answer: answer.written ? asCompletion(answer.text) : answer.text, chat: false };
+  return { prompt: answer.prompt.text, answer: answer.written ? asCompletion(answer.prompt.text, answer.text) : answer.text, chat: false };
 }
 
 /** The ids that were sampled, where they are this tokenizer's; those that no one knows the tokenizer of have to give the text. */

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import { clusteredMean, describeHeldOut, heldOutStreams, samplesAPrompt } from '#core/jobs/held-out.ts';
+import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
+import { describeHeldOut, heldOutStreams, samplesAPrompt } from '#core/jobs/held-out.ts';
 import { createRandom } from '#core/random.ts';
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -12,17 +13,16 @@ describe('the standard error with prompts as clusters', () => {
   test('is the spread of the mean over repeated draws, where samples of one prompt are alike', () => {
     const G = 60, each = 4, draws = Array.from({ length: 400 }, (_, seed) => {
       const random = createRandom(seed, 'clusters');
-      const values: number[] = [], clusters: number[] = [];
+      const values: { cluster: number; value: number; weight: number }[] = [];
       for (let g = 0; g < G; g++) {
         const own = random.normal();
         for (let j = 0; j < each; j++) {
-          values.push(own + 0.3 * random.normal());
-          clusters.push(g);
+          values.push({ cluster: g, value: own + 0.3 * random.normal(), weight: 1 });
         }
       }
-      return clusteredMean(values, clusters);
+      return clusteredMean(values);
     });
-    const truth = deviation(draws.map((draw) => draw.mean)), told = mean(draws.map(({ se }) => se));
+    const truth = deviation(draws.map((draw) => draw.mean)), told = mean(draws.map(({ standardError }) => standardError!));
     expect(told / truth).toBeGreaterThan(0.9);
     expect(told / truth).toBeLessThan(1.1);
     // samples taken for independent ones would tell half of it
@@ -32,7 +32,7 @@ describe('the standard error with prompts as clusters', () => {
   test('with one sample a prompt it is the usual one', () => {
     fc.assert(fc.property(fc.array(fc.double({ min: -100, max: 100, noNaN: true }), { minLength: 2, maxLength: 50 }), (values) => {
       const center = mean(values), usual = Math.sqrt(values.reduce((sum, x) => sum + (x - center) ** 2, 0) / (values.length - 1) / values.length);
-      expect(clusteredMean(values, values.map((_, i) => i)).se).toBeCloseTo(usual, 8);
+      expect(clusteredMean(values.map((value, cluster) => ({ cluster, value, weight: 1 }))).standardError).toBeCloseTo(usual, 8);
     }));
   });
 });
