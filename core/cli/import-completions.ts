@@ -19,7 +19,7 @@ export const importCompletionsCommand = defineCommand({
   },
   run: async ({ words: [file], options }) => {
     const read = await importFile(file!, 'completions', {
-      project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], split: splitBy(options), addPrompts: options['add-prompts'], anyPolicy: options['any-policy'], labeler: '',
+      project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], ...splitBy(options), addPrompts: options['add-prompts'], anyPolicy: options['any-policy'], labeler: '',
     });
     const { added, duplicates, skipped, warnings, notes } = read;
     return { data: { added, duplicates, skipped, warnings, notes }, lines: [`Added ${added} completions from ${file}; ${duplicates} were there already${skipped ? `, ${skipped} bad rows were left out` : ''}.`, ...furtherLines(read)] };

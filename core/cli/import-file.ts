@@ -6,6 +6,7 @@ import { createImporter } from '#core/service/data/import-into.ts';
 import type { Importer, ImportOptions } from '#core/service/data/import-into.ts';
 import { readImport } from '#core/service/data/import-rows.ts';
 import type { ImportFormat } from '#core/service/data/import-rows.ts';
+import type { PromptRow } from '#core/formats/prompts.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { recordImport } from '#core/store/imported-rows.ts';
 import { transaction } from '#core/store/project.ts';
@@ -13,7 +14,7 @@ import { promptIds } from '#core/store/prompts.ts';
 import { refuseBadRows } from './bad-rows.ts';
 import { withProject } from './project-option.ts';
 
-interface FileOptions extends Pick<ImportOptions, 'split' | 'addPrompts' | 'anyPolicy' | 'labeler'> {
+interface FileOptions extends Pick<ImportOptions, 'split' | 'named' | 'addPrompts' | 'anyPolicy' | 'labeler'> {
   project: string | null;
   map: Record<string, string>;
   skipBad: boolean;
@@ -21,6 +22,8 @@ interface FileOptions extends Pick<ImportOptions, 'split' | 'addPrompts' | 'anyP
   check?: (format: string) => void;
   /** of rankings */
   format?: ImportFormat;
+  /** of prompts: what becomes of their texts, and what is said of it */
+  shorten?: ((rows: PromptRow[]) => Promise<{ rows: PromptRow[]; notes: string[] }>) | null;
 }
 
 export interface ImportedFile { format: string; added: number; duplicates: number; skipped: number; warnings: RowError[]; notes: string[]; made: ReturnType<Importer['made']> }
@@ -37,9 +40,10 @@ function wayOut([first]: readonly RowError[]): string | undefined {
  * Imports a file in one transaction; into a project without prompts those of the file come in too. 'bad-data' naming the
  * bad rows, unless they may be skipped: then nothing has been taken.
  */
-export async function importFile(file: string, kind: ImportKind, { project: folder, map, skipBad, check, format: wanted, ...options }: FileOptions): Promise<ImportedFile> {
-  const { format, rows, errors, warnings, notes } = await readImport(file, kind, map, wanted);
+export async function importFile(file: string, kind: ImportKind, { project: folder, map, skipBad, check, format: wanted, shorten = null, ...options }: FileOptions): Promise<ImportedFile> {
+  const { format, rows: read, errors, warnings, notes: said } = await readImport(file, kind, map, wanted);
   check?.(format);
+  const { rows, notes } = shorten ? await shorten(read as PromptRow[]).then((shortened) => ({ rows: shortened.rows as typeof read, notes: [...said, ...shortened.notes] })) : { rows: read, notes: said };
   return withProject(folder, { write: true }, (project) => transaction(project, () => {
     const isEmpty = promptIds(project).length === 0;
     const importer = createImporter(project, kind, { ...options, addPrompts: options.addPrompts || isEmpty, source: path.basename(file), hints: HINTS });

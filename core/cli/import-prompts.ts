@@ -1,9 +1,10 @@
 // `tastemaker import prompts`: prompts from other people's files, all of a file or none of it.
 
 import { TastemakerError } from '#core/errors.ts';
-import { defineCommand, flag, list, oneOf, readPairs } from './command.ts';
+import { defineCommand, flag, list, oneOf, readPairs, text, wholeNumber } from './command.ts';
 import { furtherLines, importFile } from './import-file.ts';
 import { projectOption } from './project-option.ts';
+import { shorteningOf } from './shorten-posts.ts';
 import { splitBy, splitOptions } from './split-option.ts';
 
 export const importPromptsCommand = defineCommand({
@@ -13,13 +14,15 @@ export const importPromptsCommand = defineCommand({
   options: {
     format: oneOf('auto', ['auto', 'prompt', 'messages', 'tldr', 'scitldr', 'text', 'mapped'], 'What the file is; anything but auto refuses a file that turns out to be something else.'),
     map: list('field=column', 'Which column holds text, reference or source.'),
+    'max-tokens': wholeNumber(null, [1, 1_000_000], 'Shorten Reddit posts (tldr) to so many tokens: their last lines go, subreddit, title and "TL;DR:" stay.'),
+    tokenizer: text('NAME|PATH', null, 'The model whose tokens --max-tokens counts.'),
     ...splitOptions,
     'skip-bad': flag('Leave bad rows out instead of importing nothing.'),
     project: projectOption,
   },
   run: async ({ words: [file], options }) => {
     const read = await importFile(file!, 'prompts', {
-      project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], split: splitBy(options), addPrompts: true, anyPolicy: false, labeler: '',
+      project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], ...splitBy(options), addPrompts: true, shorten: shorteningOf(options['max-tokens'], options.tokenizer, options.project), anyPolicy: false, labeler: '',
       check: (found) => {
         if (options.format !== 'auto' && found.replace(/^csv /, '') !== options.format) {
           throw new TastemakerError('bad-data', `${file} is not of the format ${options.format}: it reads as "${found}".`, 'Use --format auto, or name the columns with --map.');

@@ -25,7 +25,7 @@ export const importRankingsCommand = defineCommand({
   run: async ({ words: [file], options }) => {
     const tokenizer = options.tokenizer === null ? null : await (await import('#core/tokenizer/tokenizer.ts')).loadTokenizer(options.tokenizer);
     const read = await importFile(file!, 'rankings', {
-      project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], split: splitBy(options), addPrompts: options['add-prompts'], anyPolicy: false, labeler: options.labeler,
+      project: options.project, map: readPairs(options.map, 'map'), skipBad: options['skip-bad'], ...splitBy(options), addPrompts: options['add-prompts'], anyPolicy: false, labeler: options.labeler,
       format: { format: options.format, decode: tokenizer && ((lists) => tokenizer.decodeBatch(lists)) },
     });
     const { format, added, duplicates, skipped, warnings, notes, made } = read;

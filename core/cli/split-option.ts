@@ -13,9 +13,9 @@ export const splitOptions = {
   'validation-share': number(null, [0, 1], `Share of the prompts that go to validation, chosen by a hash of their text however it is spelled; ${DEFAULT_SHARE} where neither this nor --split is given.`),
 };
 
-/** The split of each prompt; `own` is what its row in the file says. */
-export function splitBy({ split, 'validation-share': share }: { split: Split | null; 'validation-share': number | null }): (text: string, messages: Message[] | null, own: Split | null) => Split {
+/** The split of each prompt, and the one that is named for it; `own` is what its row in the file says. */
+export function splitBy({ split, 'validation-share': share }: { split: Split | null; 'validation-share': number | null }): { split: (text: string, messages: Message[] | null, own: Split | null) => Split; named: (own: Split | null) => Split | null } {
   if (split !== null && share !== null) throw new TastemakerError('bad-argument', '--split and --validation-share exclude each other.', 'Give one of them.');
-  if (split !== null) return () => split;
-  return (text, messages, own) => own ?? splitByShare(text, messages, share ?? DEFAULT_SHARE);
+  if (split !== null) return { split: () => split, named: () => split };
+  return { split: (text, messages, own) => own ?? splitByShare(text, messages, share ?? DEFAULT_SHARE), named: (own) => own };
 }

@@ -1,7 +1,8 @@
 // Completions from other people's files: rows of a prompt, what was answered, and by whom.
 import { withSystem, SYSTEM_COLUMNS, withoutPrompt } from './preferences/asked.ts';
 import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
-import type { Message } from './preferences/preference.ts';
+import { splitOf, watchSplits } from './preferences/format.ts';
+import type { Message, Preference } from './preferences/preference.ts';
 import { eachRow } from './row-source.ts';
 import { asRow, badRow, collect, isText, mapRow, optionalText, requiredText, type Row, type RowError, type Rows } from './rows.ts';
 import { watchColumns } from './unused-columns.ts';
@@ -14,6 +15,8 @@ export interface CompletionRow {
   /** as given, leading space and all; may be empty, for a model may answer nothing */
   completion: string;
   policy: string | null;
+  /** the split of its prompt that the row names */
+  split: Preference['split'];
 }
 
 export interface ReadCompletions {
@@ -45,21 +48,22 @@ function readCompletion(row: Row, line: number, warn: (message: string) => void)
   const asked = withSystem({ prompt: messages ? conversationText(messages) : requiredText(row, 'prompt'), messages }, row);
   const [rest] = withoutPrompt(messages?.findLast(({ role }) => role === 'user')?.content ?? asked.prompt, [completion]) ?? [];
   if (rest !== undefined) warn('The completion begins with the prompt once more; it was taken off.');
-  return { line, ...asked, completion: rest ?? completion, policy: optionalText(row, 'policy') };
+  return { line, ...asked, completion: rest ?? completion, policy: optionalText(row, 'policy'), split: splitOf(row['split']) };
 }
 
 /**
- * Reads {"prompt", "completion"} rows with an optional "policy", as JSON, a table or Parquet; the prompt is a text or a
+ * Reads {"prompt", "completion"} rows with an optional "policy" and "split", as JSON, a table or Parquet; the prompt is a text or a
  * list of messages. `map` names columns that are called otherwise. A bad row is left out and named by its line.
  */
 export async function readCompletions(file: string, { map = {} }: { map?: Record<string, string> } = {}): Promise<ReadCompletions> {
   mapRow(null, map, COMPLETION_FIELDS); // a wrong map is one error, not one a row
-  const { rows, errors }: Rows<CompletionRow> = { rows: [], errors: [] }, warnings: RowError[] = [], columns = watchColumns();
+  const { rows, errors }: Rows<CompletionRow> = { rows: [], errors: [] }, warnings: RowError[] = [], columns = watchColumns(), splits = watchSplits();
   const bad = await eachRow(file, (given, line) => collect({ rows, errors }, line, () => {
     const row = asRow(mapRow(given, map, COMPLETION_FIELDS));
     const read = readCompletion(row, line, (message) => warnings.push({ line, message }));
+    splits.see(row['split']);
     columns.see(row, [...COMPLETION_FIELDS, ...SYSTEM_COLUMNS, ...OURS]);
     return read;
   }));
-  return { completions: rows, errors: [...errors, ...bad].sort((a, b) => a.line - b.line), warnings, notes: columns.notes() };
+  return { completions: rows, errors: [...errors, ...bad].sort((a, b) => a.line - b.line), warnings, notes: [...splits.notes(), ...columns.notes()] };
 }

@@ -6,7 +6,7 @@ import { eachLine } from './jsonl.ts';
 import { isParquet } from './parquet.ts';
 import { checkAgrees, SYSTEM_COLUMNS, withSystem } from './preferences/asked.ts';
 import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
-import { carriedExtra, splitOf } from './preferences/format.ts';
+import { carriedExtra, splitOf, watchSplits } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';
 import { eachRow } from './row-source.ts';
 import { asRow, badRow, collect, isRow, isText, optionalText, requiredText, type Row, type RowError, type Rows } from './rows.ts';
@@ -217,7 +217,7 @@ export async function readPrompts(file: string, { map }: { map?: Record<string, 
   }
 
   let chosen: [name: string, format: RowFormat] | undefined = mapped && ['mapped', mapped];
-  const columns = watchColumns();
+  const columns = watchColumns(), splits = watchSplits();
   const check = (value: unknown): PromptRow => {
     const row = asRow(value);
     chosen ??= Object.entries(rowFormats).find(([, format]) => format.fits(row));
@@ -226,6 +226,7 @@ export async function readPrompts(file: string, { map }: { map?: Record<string, 
     const source = row[mapped?.source ?? 'source'], { text, messages = null, reference } = chosen[1].read(row);
     const asked = withSystem({ prompt: text, messages }, row);
     columns.see(row, [...chosen[1].uses, ...SYSTEM_COLUMNS, ...ALWAYS_USED]);
+    splits.see(row['split']);
     return {
       text: asked.prompt, messages: asked.messages, reference, source: isText(source) && source !== '' ? source : name, split: splitOf(row['split']),
       extra: isRow(row['extra']) || isText(row['extra_json']) ? carriedExtra(row) : null,
@@ -239,7 +240,7 @@ export async function readPrompts(file: string, { map }: { map?: Record<string, 
   });
   const all = [...errors, ...bad].sort((a, b) => a.line - b.line);
   if (!chosen) throw nothingFits(file, all[0] ? `line ${all[0].line}: ${all[0].message.replace(/\.$/, '')}` : 'it has no rows');
-  return { prompts: rows, errors: all, format: isTable ? `csv ${chosen[0]}` : chosen[0], notes: columns.notes() };
+  return { prompts: rows, errors: all, format: isTable ? `csv ${chosen[0]}` : chosen[0], notes: [...splits.notes(), ...columns.notes()] };
 }
 
 /** Columns of every shape, and what our own exports write besides. */

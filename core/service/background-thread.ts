@@ -60,7 +60,7 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
     const { format, rows } = read, errors = [...read.errors];
     const project = openProject(folder, { write: false });
     try {
-      const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: () => 'train', source: path.basename(file) });
+      const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: () => 'train', named: () => null, source: path.basename(file) });
       let duplicates = 0;
       for (const [i, verdict] of importer.judge(rows).entries()) {
         const row = rows[i]!;

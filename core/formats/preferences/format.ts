@@ -120,10 +120,27 @@ function parsedOrNull(text: string): unknown {
 const MARGIN = 'margin';
 
 const SPLITS: Readonly<Record<string, Preference['split']>> = {
-  train: 'train', training: 'train', validation: 'validation', valid: 'validation', valid1: 'validation', val: 'validation', dev: 'validation', valid2: 'test', test: 'test',
+  train: 'train', training: 'train', validation: 'validation', valid: 'validation', valid1: 'validation', val: 'validation', dev: 'validation', development: 'validation', eval: 'validation', evaluation: 'validation',
+  valid2: 'test', test: 'test', testing: 'test',
 };
 /** What a file calls a split, in our three words; null for any other word. P20's valid2 is what nothing was chosen by, as our test. */
-export const splitOf = (value: unknown): Preference['split'] => (isText(value) && Object.hasOwn(SPLITS, value) ? SPLITS[value]! : null);
+export function splitOf(value: unknown): Preference['split'] {
+  const word = isText(value) ? value.trim().toLowerCase() : '';
+  return Object.hasOwn(SPLITS, word) ? SPLITS[word]! : null;
+}
+
+/** Watches the splits that rows name, and says which of them are none of ours: their prompts would be taken for rows that name none. */
+export function watchSplits() {
+  const unknown = new Map<string, number>();
+  return {
+    see: (value: unknown) => {
+      if (value === undefined || value === null || value === '' || splitOf(value) !== null) return;
+      const word = String(isText(value) ? value : JSON.stringify(value)).slice(0, 40);
+      unknown.set(word, (unknown.get(word) ?? 0) + 1);
+    },
+    notes: () => [...unknown].map(([word, rows]) => `${rows === 1 ? '1 row names' : `${rows} rows name`} the split ${JSON.stringify(word)}, which is none of train, validation and test: it was not taken.`),
+  };
+}
 
 /** What rows with a labeler have in every format that has no names of its own for it. */
 export const OWN_FIELDS = ['labeler', 'confidence', 'note', 'duration_ms', 'split', 'reference'] as const;

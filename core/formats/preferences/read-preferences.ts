@@ -1,7 +1,7 @@
 // Reading a file of preference data: which format it is in, its rows as records, and what is wrong with which row.
 
 import { repeatingPrompt, SYSTEM_COLUMNS, withoutPrompt, withSystem } from './asked.ts';
-import { isNumbered, OWN_FIELDS } from './format.ts';
+import { isNumbered, OWN_FIELDS, watchSplits } from './format.ts';
 import type { Format, PreferenceRow, ReadContext } from './format.ts';
 import { FORMATS } from './formats.ts';
 import { fieldsOfCells } from './table-cells.ts';
@@ -118,7 +118,7 @@ function shownOrderNotes(all: readonly (readonly number[])[]): string[] {
 
 /** Reads rows one by one, in a format that is decided on already. */
 function rowReader(format: Format, { rows, errors, warnings }: Pick<ReadPreferences, 'rows' | 'errors' | 'warnings'>) {
-  const ranked: (readonly number[])[] = [], columns = watchColumns();
+  const ranked: (readonly number[])[] = [], columns = watchColumns(), splits = watchSplits();
   const context = (line: number): ReadContext => ({ warn: (message) => warnings.push({ line, message: `${message[0]!.toUpperCase()}${message.slice(1)}` }) });
   const see = (row: Row, found: readonly PreferenceRow[]) => {
     const says = found.filter((one): one is Preference => !isNumbered(one)), extra: Row = Object.assign({}, ...says.map((one) => one.extra)) as Row;
@@ -127,6 +127,7 @@ function rowReader(format: Format, { rows, errors, warnings }: Pick<ReadPreferen
     const look = (part: Row, used: readonly string[]) => columns.see(part, [...used, ...OWN_FIELDS, ...SYSTEM_COLUMNS, 'id', ...Object.keys(part).filter((field) => isTold(part[field]))], extra);
     look(row, typeof format.uses === 'function' ? format.uses(row) : format.uses);
     const inner = format.inner?.(row);
+    splits.see(row['split'] ?? inner?.row['split'] ?? row['metadata.split']);
     if (inner) look(inner.row, inner.used);
     if (!format.bestFirst && !('chosen' in row)) ranked.push(...found.flatMap(({ ranks }) => (ranks && ranks.length > 1 ? [ranks] : [])));
   };
@@ -143,7 +144,7 @@ function rowReader(format: Format, { rows, errors, warnings }: Pick<ReadPreferen
         errors.push({ line, message: error.message });
       }
     },
-    notes: () => [...shownOrderNotes(ranked), ...columns.notes()],
+    notes: () => [...shownOrderNotes(ranked), ...splits.notes(), ...columns.notes()],
   };
 }
 

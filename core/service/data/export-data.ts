@@ -97,6 +97,12 @@ function formatNamed(name: string): { writer: Writer } | { rows: RowFormat } {
   throw new TastemakerError('bad-argument', `There is no data format ${JSON.stringify(name.slice(0, 60))}.`, `The formats are: ${DATA_FORMATS.map((one) => one.name).join(', ')}.`);
 }
 
+/** 'bad-argument' where a choice would have no effect: rows of prompts and completions are no rankings, and a selection leaves repeats and flagged answers out. */
+function refuseContradictions(format: { writer: Writer } | { rows: RowFormat }, { selection, labelerIds, repeats, flagged }: DataExport): void {
+  if ('rows' in format && (selection || labelerIds)) throw new TastemakerError('bad-argument', `The format ${format.rows.name} has every row of a split: labelers, models, runs, confidence and marks select rankings.`, 'Leave those options out, or choose a format of rankings.');
+  if (selection && (repeats || flagged)) throw new TastemakerError('bad-argument', `A selection of rankings leaves ${repeats ? 'hidden repeats' : 'flagged answers'} out.`, `Leave out either --${repeats ? 'repeats' : 'flagged'} or the options that select (--policy, --run, --min-confidence, --without-mark, --without-flagged-items).`);
+}
+
 /**
  * Writes a project's data; reads through a connection of its own, all of one moment, while others go on labelling. The file
  * is there whole at the end, or as it was before. 'bad-argument' for an unknown format, a missing tokenizer or a place where
@@ -105,6 +111,7 @@ function formatNamed(name: string): { writer: Writer } | { rows: RowFormat } {
 export async function* exportData(projectFolder: string, options: DataExport): AsyncGenerator<ExportPart> {
   const format = formatNamed(options.format), { writer } = 'writer' in format ? format : { writer: null };
   const file = path.resolve(options.file);
+  refuseContradictions(format, options);
   refusePlace(projectFolder, file);
   if (writer?.tokens && options.tokenizer === null) throw new TastemakerError('bad-argument', `The format ${writer.name} holds token ids, and no tokenizer was named.`, 'Name the model whose tokens they are to be.');
   const tokenizer = writer?.tokens ? await loadTokenizer(options.tokenizer!) : null;

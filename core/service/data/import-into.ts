@@ -16,12 +16,15 @@ import type { SeenRatings } from './import-preferences.ts';
 import type { ImportRow } from './import-rows.ts';
 import { importedCompletion } from './imported-completion.ts';
 import { countSpellings, spellingNotes } from './import-spellings.ts';
+import { watchKeptSplits } from './kept-splits.ts';
 import { lookUp } from './known-rows.ts';
 import type { LookUp } from './known-rows.ts';
 
 export interface ImportOptions {
   /** the split of a prompt that is added, where the project has no other spelling of it; `own` is what its row says */
   split: (text: string, messages: Message[] | null, own: Split | null) => Split;
+  /** the split that a person or the row itself names; null where it is left to the text's hash */
+  named: (own: Split | null) => Split | null;
   /** add the prompts that completions and rankings name and the project lacks */
   addPrompts: boolean;
   /** take completions of unknown policies without their policy */
@@ -81,7 +84,7 @@ const tieNotes = (rows: number): string[] => (rows === 0 ? [] : [`${rows === 1 ?
 export function createImporter(project: Project, kind: ImportKind, options: ImportOptions): Importer {
   const seen = new Set<string>(), ratings: SeenRatings = new Map();
   const counts = { added: 0, duplicates: 0 };
-  const spellings = countSpellings();
+  const spellings = countSpellings(), kept = watchKeptSplits(project, options.named);
   let settled = 0, ties = 0;
   const errors: RowError[] = [], added: Added[] = [];
   const judgeWith = (rows: readonly ImportRow[], know: LookUp): Verdict[] => rows.map((row) => {
@@ -97,13 +100,14 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
   const madeOf = (table: Added['table']) => added.filter((range) => range.table === table).reduce((sum, { first, last }) => sum + last - first + 1, 0);
   return {
     counts, errors, added,
-    notes: () => [...spellingNotes(spellings.alike(), settled), ...tieNotes(ties)],
+    notes: () => [...spellingNotes(spellings.alike(), settled), ...kept.notes(), ...tieNotes(ties)],
     made: () => ({ prompts: madeOf('prompts'), completions: madeOf('completions'), rankings: madeOf('rankings'), ratings: madeOf('ratings'), marks: madeOf('marks') }),
     judge: (rows) => judgeWith(rows, lookUp(project)),
     add: (rows) => {
       const ranges = noteAdded(project, () => {
         const know = lookUp(project);
         const fresh: ImportRow[] = [];
+        rows.forEach((row) => kept.see(row, know));
         judgeWith(rows, know).forEach((verdict, i) => {
           const row = rows[i]!;
           if (verdict === 'new') fresh.push(row);
@@ -122,7 +126,7 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
 const WRITERS: { [K in ImportKind]: (project: Project, rows: never, know: LookUp, options: ImportOptions) => number } = {
   prompts: (project, rows: PromptRow[], _know, { split }) => importPrompts(project, rows.map((row) => ({ ...row, split: split(row.text, row.messages, row.split) }))).settled,
   completions: (project, rows: CompletionRow[], know, { split, source }) => {
-    const { ids, settled } = importPrompts(project, rows.map(({ prompt: text, messages }) => ({ text, messages, split: split(text, messages, null), source })));
+    const { ids, settled } = importPrompts(project, rows.map(({ prompt: text, messages, split: own }) => ({ text, messages, split: split(text, messages, own), source })));
     addCompletions(project, rows.map(({ completion, policy }, i) => importedCompletion(ids[i]!, completion, (policy === null ? null : know.policyId(policy)) ?? null, policy)));
     return settled;
   },

@@ -6,7 +6,7 @@ import type { ImportRow } from './import-rows.ts';
 import type { LookUp } from './known-rows.ts';
 
 /** What a row asks; null where it names a prompt of the project by number. */
-function askedBy(row: ImportRow): { text: string; messages: Message[] | null } | null {
+export function askedBy(row: ImportRow): { text: string; messages: Message[] | null } | null {
   if ('promptId' in row) return null;
   return { text: 'prompt' in row ? row.prompt : row.text, messages: row.messages };
 }

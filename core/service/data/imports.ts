@@ -25,7 +25,7 @@ export const importHandlers = {
 
   'imports.run': async ({ project, emit }, { path: given, kind, map, format, split, modelId }): Promise<ImportResult> => {
     const file = typedPath(given);
-    const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, _messages, own) => own ?? split, source: path.basename(file) });
+    const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, _messages, own) => own ?? split, named: (own) => own ?? split, source: path.basename(file) });
     const errors: RowError[] = [], notes: string[] = [];
     let eventId: number | null = null;
     let count = 32; // rows in one transaction; grows and shrinks with the time that they take

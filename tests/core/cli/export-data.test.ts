@@ -30,6 +30,13 @@ test('the formats are listed, data goes out, and mistakes get a sentence', async
     [['--format', 'csv'], '"export data" needs --out.'],
     [['--format', 'csv', '--out', 'nowhere/x.csv'], 'there is no folder'],
     [['--format', 'csv', '--out', 'x.csv', '--labeler', 'eve'], 'The project has no labeler "eve".'],
+    [['--format', 'csv', '--out', 'x.csv', '--policy', 'nobody'], 'The project has no model or writer "nobody".'],
+    [['--format', 'csv', '--out', 'x.csv', '--run', 'sample-9'], 'The project has no run "sample-9".'],
+    [['--format', 'csv', '--out', 'x.csv', '--without-mark', 'odd'], 'The project has no mark label "odd".'],
+    [['--format', 'completions', '--out', 'x.jsonl', '--labeler', 'ada'], 'has every row of a split'],
+    [['--format', 'prompts', '--out', 'x.jsonl', '--min-confidence', '5'], 'has every row of a split'],
+    [['--format', 'csv', '--out', 'x.csv', '--min-confidence', '5', '--repeats'], 'leaves hidden repeats out'],
+    [['--format', 'csv', '--out', 'x.csv', '--without-flagged-items', '--flagged'], 'leaves flagged answers out'],
     [['--format', 'openai-2019', '--out', 'x.json'], 'no tokenizer was named'],
   ];
   for (const [args, message] of refused) {
@@ -53,7 +60,7 @@ test.runIf(process.platform === 'linux')('a disk that takes no more leaves the o
 }, 30_000);
 
 test('an export takes the same selection as a recipe, and says it in words with what it left out', async () => {
-  writeLines(path.join(folder, 'sure.jsonl'), ([['ada', 9], ['ben', 2], ['cleo', undefined]] as const).map(([labeler, confidence], i) => ({ prompt: `How sure ${i}?`, completions: [' Yes.', ' No.', ' Perhaps.'], ranks: [1, 2, 3], labeler, ...(confidence ? { confidence } : {}) })));
+  writeLines(path.join(folder, 'sure.jsonl'), ([['ada', 9], ['ben', 2], ['cleo', undefined]] as const).map(([labeler, confidence], i) => ({ prompt: `How sure ${i}?`, completions: [' Yes.', ' No.', ' Perhaps.'], ranks: [1, 2, 3], writers: ['one', 'one', i === 0 ? 'two' : 'one'], labeler, ...(confidence ? { confidence } : {}) })));
   await cli(folder, 'new', 'sure.tastemaker');
   const project = ['--project', 'sure.tastemaker'];
   await cli(folder, 'import', 'rankings', 'sure.jsonl', '--split', 'train', ...project);
@@ -61,7 +68,7 @@ test('an export takes the same selection as a recipe, and says it in words with 
   expect(stdout).toContain('Selected: rankings of the train, validation and test prompts, with a confidence of 5 or more where one was given.');
   expect(stdout).toContain('Left out by the selection: 1 with too little confidence.');
   expect(readLines<{ labeler: string }>(path.join(folder, 'sure-out.jsonl')).map(({ labeler }) => labeler)).toEqual(['ada', 'cleo']);
-  const nobody = await cli(folder, 'export', 'data', '--format', 'tastemaker', '--out', 'nobody.jsonl', '--policy', 'somebody', ...project);
-  expect(nobody.stdout).toMatch(/^Wrote 0 rows/);
-  expect(nobody.stdout).toContain('9 answers by other models');
+  const few = await cli(folder, 'export', 'data', '--format', 'tastemaker', '--out', 'few.jsonl', '--policy', 'two', ...project);
+  expect(few.stdout).toMatch(/^Wrote 0 rows/);
+  expect(few.stdout).toContain('8 answers by other models');
 }, 60_000);

@@ -39,7 +39,7 @@ function opened(project = createProject(fresh())) {
   };
   /** What imports.run does, without a thread of its own for each file. */
   const run = async (path: string, kind: ImportKind = 'rankings') => {
-    const { rows, errors } = await readAsMapped(path, kind, {}), importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, _messages, own) => own ?? 'train', source: basename(path) });
+    const { rows, errors } = await readAsMapped(path, kind, {}), importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, _messages, own) => own ?? 'train', named: (own) => own, source: basename(path) });
     importer.add(rows);
     return { ...importer.counts, errors: [...errors, ...importer.errors], made: importer.made(), eventId: importer.added.length > 0 ? recordImport(project, basename(path), importer.added) : null };
   };
