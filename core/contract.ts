@@ -189,7 +189,7 @@ export interface DataFormat { name: string; title: string; container: 'jsonl' | 
 export interface ExportResult { file: string; beside: string | null; rows: number; leftOut: Record<string, number>; notes: string[]; bytes: number }
 
 export interface ModelRow extends Policy { folder: string; parentName: string | null; family: string | null; parameters: number | null; bytes: number; completions: number; /** 'policy' to sample and tune from, 'reward' to score with */ current: 'policy' | 'reward' | null; problem: string | null; /** at which step of how many its run wrote these very weights; null where that is not known */ step: number | null; steps: number | null; /** kept on the way, because they did best */ best: boolean; /** it has a chat template */ chat: boolean }
-export interface ModelVerdict { path: string; ok: boolean; sentence: string; hint: string | null; kind: PolicyKind | null; family: string | null; parameters: number | null; bytes: number; /** what it takes once loaded: 4 bytes a parameter and what the program needs beside */ memoryBytes: number | null; /** how most of its numbers are packed: F32, BF16, Q4_K … */ packing: string | null; /** of an adapter: the model that it sits on, by its place, or by the name it gives where it is not there */ base: string | null; licence: string | null; /** the first lines of its licence file */ licenceText: string | null; /** what was found and is not as one would expect, a sentence each */ notes: string[]; files: { name: string; bytes: number; ok: boolean; sentence: string }[] }
+export interface ModelVerdict { path: string; ok: boolean; sentence: string; hint: string | null; kind: PolicyKind | null; family: string | null; parameters: number | null; bytes: number; /** what it takes once loaded: 4 bytes a parameter and what the program needs beside */ memoryBytes: number | null; /** how most of its numbers are packed: F32, BF16, Q4_K … */ packing: string | null; /** of an adapter: the model that it sits on, by its place, or by the name it gives where it is not there */ base: string | null; licence: string | null; /** the first lines of its licence file */ licenceText: string | null; /** how it wants its texts, and how a reward model is read, a sentence each */ conventions: string[]; /** what was found and is not as one would expect, a sentence each */ notes: string[]; files: { name: string; bytes: number; ok: boolean; sentence: string }[] }
 export interface LineageStep { name: string; kind: string; sentence: string; modelId: number | null; runId: string | null }
 
 export interface Field { name: string; kind: 'number' | 'whole' | 'flag' | 'choice' | 'text' | 'model'; default: number | string | boolean; range: [number, number] | null; choices: string[] | null; sentence: string }
@@ -287,9 +287,9 @@ export const CALLS = {
   'prompts.remove': call<Saved & { removed: number }>()({ promptIds: ids }),
   'events.undo': call<Undone | null>()({ eventId: id }),
   'search.find': call<{ hits: SearchHit[] }>()({ text: short, limit }),
-  /** `format` of rankings: a name of `formats`, or left out to recognise it. `modelId`: whose tokenizer makes texts of a file of token ids. */
   /** Brings all spellings of a prompt into one split; `eventIds` undo it, in this order. */
   'prompts.unite': call<{ moved: number; eventIds: number[] }>()({}),
+  /** `format` of rankings: a name of `formats`, or left out to recognise it. `modelId`: whose tokenizer makes texts of a file of token ids. */
   'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short), format: v.optional(short), modelId: v.optional(id) }),
   'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id) }),
   'data.formats': programCall<DataFormat[]>()({}),

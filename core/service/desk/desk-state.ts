@@ -65,10 +65,14 @@ export function queueOf(project: Project, name: QueueName, labelerId: number): Q
   return openQueue(project, name, labelerId, labelerState(project, labelerId).memories, deskState(project).scores);
 }
 
-/** The window is at this item now. */
-export function visit(state: LabelerState, itemId: number): void {
+/**
+ * The window is at this item now. It `leapt` there by an item's number, which may be a step back; else it stayed or went
+ * on, and an item that a queue gives a second time stands there a second time: it is no step back, from which one would
+ * come forward to the same place again.
+ */
+export function visit(state: LabelerState, itemId: number, leapt = false): void {
   const { visited, at } = state;
-  const near = [at, at + 1, at - 1].find((i) => visited[i] === itemId);
+  const near = (leapt ? [at, at + 1, at - 1] : [at, at + 1]).find((i) => visited[i] === itemId);
   if (near !== undefined) state.at = near;
   else {
     visited.push(itemId);
@@ -78,14 +82,14 @@ export function visit(state: LabelerState, itemId: number): void {
 }
 
 /**
- * The item visited before (-1) or after (1) the present one, if it is still there. One that has come back as a hidden
+ * The place of the item visited before (-1) or after (1) the present one, if it is still there. One that has come back as a hidden
  * repeat is only where it came back: what was there before would look as if it had not been ranked.
  */
 export function neighbour(project: Project, { visited, at }: LabelerState, step: 1 | -1, isRepeat: (itemId: number) => boolean): number | null {
   for (let i = at + step; i >= 0 && i < visited.length; i += step) {
     const itemId = visited[i]!;
     if (itemId === visited[at] || (visited.lastIndexOf(itemId) !== i && isRepeat(itemId))) continue;
-    if (query(project, 'SELECT 1 FROM items WHERE id = ?').get(itemId)) return itemId;
+    if (query(project, 'SELECT 1 FROM items WHERE id = ?').get(itemId)) return i;
   }
   return null;
 }

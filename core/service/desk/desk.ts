@@ -76,14 +76,15 @@ export const deskHandlers = {
     const state = labelerState(project, labelerId);
     if (itemId !== undefined) {
       requireRow(project, 'items', itemId);
-      visit(state, itemId);
+      visit(state, itemId, true);
       return deskItem(project, labelerId, queue, itemId);
     }
     const here = from !== undefined && query(project, 'SELECT 1 FROM items WHERE id = ?').get(from) ? from : null;
     if (here !== null) visit(state, here);
     const isRepeat = (id: number) => repeatOf(project, state, id, labelerId) !== null;
-    const next = towards === -1 ? neighbour(project, state, -1, isRepeat)
-      : (here !== null && towards === 1 ? neighbour(project, state, 1, isRepeat) : null) ?? (await nextItem(project, labelerId, queue, here));
+    const place = towards === -1 || (here !== null && towards === 1) ? neighbour(project, state, towards, isRepeat) : null;
+    if (towards === -1 && place !== null) state.at = place; // what comes after is asked for ahead, so a step on counts once the window is there
+    const next = place !== null ? state.visited[place]! : towards === -1 ? null : await nextItem(project, labelerId, queue, here);
     if (next === null) return null;
     state.queues.set(next, queue);
     return deskItem(project, labelerId, queue, next);

@@ -9,11 +9,13 @@ import { isGguf, readGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
 import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
+import { conventionsOf, describeConventions } from '#core/jobs/conventions.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { FAMILY_NAMES } from '#core/models/config-json.ts';
 import { GGUF_FAMILIES } from '#core/models/gguf-model.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 
 type FileVerdict = ModelVerdict['files'][number];
 
@@ -60,7 +62,7 @@ export async function lookAtModels(place: string): Promise<ModelVerdict[]> {
 }
 
 const refused = (place: string, bytes: number, sentence: string, hint: string, files: FileVerdict[] = []): ModelVerdict =>
-  ({ path: place, ok: false, sentence, hint, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: null, licence: null, licenceText: null, notes: [], files });
+  ({ path: place, ok: false, sentence, hint, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: null, licence: null, licenceText: null, conventions: [], notes: [], files });
 
 /** What a model of so many numbers takes in memory: 4 bytes each once loaded, whatever they are packed as, and what the program itself takes. */
 export const memoryOf = (parameters: number): number => 4 * parameters + 200e6;
@@ -86,12 +88,12 @@ async function lookAtGguf(file: string, bytes: number): Promise<ModelVerdict> {
   const name = path.basename(file);
   try {
     const opened = openCheckpoint(file), { family, layers, context, vocabulary } = opened.architecture, parameters = parameterCount(opened);
-    const { vocabularySize, chatTemplate } = await loadTokenizer(file), packing = packingOf(opened);
+    const tokenizer = await loadTokenizer(file), { vocabularySize, chatTemplate } = tokenizer, packing = packingOf(opened);
     if (vocabularySize > vocabulary) throw new TastemakerError('bad-model', `${file} has ${vocabularySize} tokens, but its embedding only ${vocabulary} rows.`, 'Convert the model to GGUF again.');
     const says = [`${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}, ${packing}`, `${vocabularySize.toLocaleString('en')} tokens${chatTemplate === null ? '' : ' and a chat template'}`];
     return {
       path: file, ok: true, sentence: `A language model of the family ${family} with ${parameters.toLocaleString('en')} parameters, packed as ${packing}.`, hint: null,
-      kind: 'base', family, parameters, bytes, memoryBytes: memoryOf(parameters), packing, base: null, licence: licenceIn(file), licenceText: null, notes: opened.notes, files: [{ name, bytes, ok: true, sentence: `${says.join('; ')}.` }],
+      kind: 'base', family, parameters, bytes, memoryBytes: memoryOf(parameters), packing, base: null, licence: licenceIn(file), licenceText: null, conventions: describeConventions(conventionsOf(tokenizer, file, opened)), notes: opened.notes, files: [{ name, bytes, ok: true, sentence: `${says.join('; ')}.` }],
     };
   } catch (error) {
     return refused(file, bytes, oneLine(error), hintOf(error), [{ name, bytes, ok: false, sentence: oneLine(error) }]);
@@ -106,7 +108,7 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     if (stat?.isFile()) sizes.set(name, stat.size);
   }
   const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0), isAdapter = isAdapterFolder(folder);
-  const verdict: ModelVerdict = { path: folder, ok: true, sentence: '', hint: null, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: isAdapter ? baseNamed(folder) : null, licence: await licenceOf(folder), licenceText: await licenceText(folder), notes: [], files: [] };
+  const verdict: ModelVerdict = { path: folder, ok: true, sentence: '', hint: null, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: isAdapter ? baseNamed(folder) : null, licence: await licenceOf(folder), licenceText: await licenceText(folder), conventions: [], notes: [], files: [] };
   const fileOf = (name: string): FileVerdict => {
     const known = verdict.files.find((file) => file.name === name) ?? { name, bytes: sizes.get(name) ?? 0, ok: true, sentence: '' };
     if (!verdict.files.includes(known)) verdict.files.push(known);
@@ -127,12 +129,13 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
       return `Whole: ${size} ${size === 1 ? 'tensor' : 'tensors'}.`;
     });
   // the parts together: family, shapes, missing shards
-  let vocabulary: number | null = null;
+  let vocabulary: number | null = null, conventions = (_: Tokenizer): string[] => [];
   const config = isAdapter ? ADAPTER_CONFIG : 'config.json';
   await judge(config, () => {
     const opened = openCheckpoint(folder), parameters = parameterCount(opened);
     const { family, layers, context } = opened.architecture;
     vocabulary = opened.architecture.vocabulary;
+    conventions = (tokenizer) => describeConventions(conventionsOf(tokenizer, folder, opened));
     Object.assign(verdict, { family, parameters, memoryBytes: memoryOf(parameters), packing: packingOf(opened), notes: opened.notes, kind: opened.head === 'score' ? 'reward' : 'base', ...(opened.adapter ? { base: opened.adapter.base } : {}) });
     return `${opened.adapter ? `An adapter of rank ${opened.adapter.settings.rank} over ` : ''}${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}; it fits ${opened.adapter ? 'its base' : 'the weights'}. Its head is ${opened.headFrom}.`;
   }, (sentence) => names.find((name) => sentence.startsWith(path.join(folder, name))) ?? (isAdapter ? config : names.includes(INDEX) ? INDEX : (names.find(isWeights) ?? 'model.safetensors')));
@@ -141,6 +144,7 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     if (vocabulary !== null && tokenizer.vocabularySize > vocabulary) {
       throw new TastemakerError('bad-model', `The tokenizer in ${folder} does not match the model: it has ${tokenizer.vocabularySize} tokens, the embedding has ${vocabulary} rows.`, 'Copy tokenizer.json from the model these weights belong to.');
     }
+    verdict.conventions = conventions(tokenizer);
     return `${tokenizer.vocabularySize.toLocaleString('en')} tokens${isAdapter && !sizes.has('tokenizer.json') ? ', as its base has them' : ''}.`;
   });
   if (verdict.ok) verdict.sentence = `${isAdapter ? 'An adapter that makes a' : 'A'} ${verdict.kind === 'reward' ? 'reward model' : 'language model'} of the family ${verdict.family} with ${verdict.parameters!.toLocaleString('en')} parameters.`;

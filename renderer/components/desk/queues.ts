@@ -8,8 +8,8 @@ export const QUEUES: Record<QueueName, QueueText> = {
   shuffled: { title: 'Shuffled', sentence: 'Everything not ranked yet, in a random order that stays the same.', empty: 'Everything in this project is ranked.' },
   sequential: { title: 'In order', sentence: 'Everything not ranked yet, oldest first.', empty: 'Everything in this project is ranked.' },
   newest: { title: 'Newest policy', sentence: 'Samples of the newest policy first.', empty: 'Every sample of the newest policy is ranked.' },
-  uncertain: { title: 'Reward model uncertain', sentence: 'Where the reward model scores the best two almost alike.', empty: 'Nothing here: this queue needs scores of a reward model. Train one, then score the completions.' },
-  disagrees: { title: 'Reward model disagrees', sentence: 'What you ranked and the reward model orders the other way round.', empty: 'Nothing here: the reward model agrees with your rankings, or has not scored them yet.' },
+  uncertain: { title: 'Reward model uncertain', sentence: 'Where the reward model scores the best two almost alike.', empty: 'Nothing here: what the reward model has scored is ranked, or has equal answers, or it has not scored any yet.' },
+  disagrees: { title: 'Reward model disagrees', sentence: 'What you ranked and the reward model orders the other way round.', empty: 'Nothing here: the reward model agrees with the rankings, or has not scored their answers yet.' },
   flagged: { title: 'Flagged', sentence: 'What you flagged.', empty: 'Nothing is flagged. Press F on an item to find it here again.' },
   requested: { title: 'Asked for', sentence: 'What somebody asked for in Inspect.', empty: 'Nobody has asked for anything. Pick samples in Inspect and send them here.' },
 };

@@ -16,6 +16,8 @@ export const KIND_WORDS: Record<RunKind, string> = {
 export const STEP_WORDS: Record<RunKind, string> = {
   pretrain: 'step', sft: 'step', reward: 'step', ppo: 'step', sample: 'prompt', score: 'row', demo: 'step',
 };
+/** Runs that write texts for the same prompts at several of their steps. */
+export const SHOWS_SAMPLES: readonly RunKind[] = ['sft', 'ppo'];
 export const VERDICT: Record<Estimate['verdict'], { word: string; tone: 'good' | 'warn' | 'bad' }> = {
   fits: { word: 'fits', tone: 'good' }, tight: { word: 'tight', tone: 'warn' }, 'wont-fit': { word: "won't fit", tone: 'bad' },
 };

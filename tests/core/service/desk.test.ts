@@ -6,6 +6,7 @@ import { changeProjectSettings } from '#core/service/project.ts';
 import type { DeskItem } from '#core/contract.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { openProject } from '#core/store/database.ts';
+import { addItems } from '#core/store/items.ts';
 import { listComparisons, listRankings } from '#core/store/rankings.ts';
 import { answerOf, deskFolders, deskOf, deskWorld, label, ranksOf, walk } from './desk-world.ts';
 import type { Desk } from './desk-world.ts';
@@ -114,6 +115,39 @@ test('previous and next go through what was visited, then on in the queue, and l
   desk = deskOf(again);
   expect([await go(3, -1), await go(2, 1)]).toEqual([2, 3]); // the log knows which items were worked on
   again.close();
+});
+
+test('after a look into other queues every step goes on: nobody walks to and fro between two items', async () => {
+  const { project, labelerId } = deskWorld(fresh(), { prompts: 8 });
+  const desk = deskOf(project);
+  const goThrough = async (queue: 'sequential' | 'shuffled', steps: number) => {
+    const seen = [(await desk.call('desk.item', { labelerId, queue }))!.itemId];
+    for (let i = 0; i < steps; i++) {
+      const ahead = (await desk.call('desk.item', { labelerId, queue, from: seen.at(-1)!, step: 1 }))?.itemId ?? null;
+      if (ahead === null) break;
+      seen.push(ahead);
+    }
+    return seen;
+  };
+  const shuffled = await goThrough('shuffled', 7);
+  expect(shuffled.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  for (let i = 0; i < 3; i++) { // a look, and another, each remembered; then the queue in its order
+    await goThrough('shuffled', 1);
+    expect(await goThrough('sequential', 7)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    await goThrough('sequential', 1);
+    expect(await goThrough('shuffled', 7)).toEqual(shuffled);
+  }
+  // back and forward again is the way that was come, also over an item that stands there twice
+  const [last, before] = [shuffled.at(-1)!, shuffled.at(-2)!];
+  expect((await desk.call('desk.item', { labelerId, queue: 'shuffled', from: last, step: -1 }))!.itemId).toBe(before);
+  expect((await desk.call('desk.item', { labelerId, queue: 'shuffled', from: before, step: 1 }))!.itemId).toBe(last);
+  // one item of another queue is looked at, and everything ahead is asked for, as the window does
+  addItems(project, [{ promptId: 1, completionIds: [1, 2], source: 'inspect' }]);
+  expect(await goThrough('shuffled', 1)).toEqual(shuffled.slice(0, 2));
+  const asked = (await desk.call('desk.item', { labelerId, queue: 'requested' }))!.itemId;
+  expect(await desk.call('desk.item', { labelerId, queue: 'requested', from: asked, step: 1 })).toBeNull();
+  expect(await goThrough('shuffled', 7)).toEqual(shuffled);
+  project.close();
 });
 
 describe('hidden repeats', () => {

@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
-import { loadCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import { conventionsOf, describeConventions } from '#core/jobs/conventions.ts';
+import { loadCheckpoint, openCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import { saveGguf } from '#core/models/gguf-model.ts';
 import { lookAtModels } from '#core/service/models/model-look.ts';
 import { modelHandlers } from '#core/service/models/models.ts';
@@ -50,6 +51,9 @@ describe('a look', () => {
     const numbers = Object.values(loadCheckpoint(folder).weights).reduce((sum, { length }) => sum + length, 0);
     expect(verdict).toMatchObject({ path: folder, ok: true, hint: null, kind: 'base', family: 'gpt2', parameters: numbers, licence: 'apache-2.0', sentence: `A language model of the family gpt2 with ${numbers.toLocaleString('en')} parameters.` });
     expect(verdict.bytes).toBe(fs.readdirSync(folder).reduce((sum, name) => sum + fs.statSync(path.join(folder, name)).size, 0));
+    // the words of `model add`, before it is added
+    expect(verdict.conventions).toEqual(describeConventions(conventionsOf(await loadTokenizer(folder), folder, openCheckpoint(folder))));
+    expect(verdict.conventions).toEqual([expect.stringMatching(/^Plain prompts begin with .*, plain answers end with "/)]);
     expect(verdict.files.map(({ name, ok }) => [name, ok])).toEqual([['config.json', true], ['model.safetensors', true], ['tokenizer.json', true]]);
     expect(await verdictOn(path.join(folder, 'model.safetensors'))).toEqual(verdict); // a file of it means it
   });
@@ -58,7 +62,7 @@ describe('a look', () => {
     const folder = await tiny();
     saveCheckpoint(`${folder}-reward`, withScoreHead(loadCheckpoint(folder), 1), { tokenizerFrom: folder });
     fs.writeFileSync(path.join(`${folder}-reward`, 'LICENSE'), '\n  MIT License\n\nCopyright\n');
-    expect(await verdictOn(`${folder}-reward`)).toMatchObject({ ok: true, kind: 'reward', licence: 'MIT License' });
+    expect(await verdictOn(`${folder}-reward`)).toMatchObject({ ok: true, kind: 'reward', licence: 'MIT License', conventions: [expect.any(String), expect.stringMatching(/^Its score is read at the last token/)] });
   });
 
   test('shards, with one missing, one cut short, and one of another model', async () => {
@@ -106,6 +110,7 @@ describe('a look', () => {
     const verdict = await verdictOn(file), numbers = Object.values(loadCheckpoint(file).weights).reduce((sum, { length }) => sum + length, 0);
     expect(verdict).toEqual({
       path: file, ok: true, sentence: `A language model of the family llama with ${numbers.toLocaleString('en')} parameters, packed as Q8_0.`, hint: null, kind: 'base', family: 'llama', parameters: numbers, bytes, memoryBytes: 4 * numbers + 200e6, packing: 'Q8_0', base: null, licence: 'mit', licenceText: null, notes: [],
+      conventions: describeConventions(conventionsOf(await loadTokenizer(file), file, openCheckpoint(file))),
       files: [{ name, bytes, ok: true, sentence: 'llama, 2 layers, context 96, Q8_0; 258 tokens and a chat template.' }],
     });
     fs.writeFileSync(foreign, 'PK');
