@@ -222,6 +222,7 @@ test('a model folder is looked at file by file and comes in', async () => {
   await pickFolder(model);
   const dialog = page.getByRole('dialog', { name: 'Add a model' });
   await expect(dialog.getByRole('cell', { name: 'config.json' })).toBeVisible();
+  await expect(dialog.getByText('Plain prompts begin with their own text, plain answers end with "<|endoftext|>".')).toBeVisible(); // as `model add` says it
   await dialog.getByLabel('Name in this project').fill('again');
   await dialog.getByRole('button', { name: 'Add the model' }).click();
   await expect(page.getByRole('row', { name: /again/ })).toBeVisible();

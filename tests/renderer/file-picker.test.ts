@@ -122,6 +122,14 @@ test('a typed path is shown or taken; one that does not exist is said and stays 
   expect(picked()).toEqual(['/h/texts/else.tastemaker']);
 });
 
+test('the path of a project, typed or pasted with Enter, is the project: nobody ends up within it', async () => {
+  await show(['project']);
+  await typePath('/h/old.tastemaker');
+  await act(new Event('submit', { bubbles: true, cancelable: true }), pathField().form!);
+  expect(picked()).toEqual(['/h/old.tastemaker']);
+  expect(asked.some(([name, folder]) => name === 'files.list' && folder === '/h/old.tastemaker')).toBe(false);
+});
+
 test('a dropped file is handed over first where the browser tells no path', async () => {
   await show(['data']);
   const drop = new Event('drop', { bubbles: true, cancelable: true });
