@@ -31,10 +31,10 @@ export const generateCommand = defineCommand({
     const prompts = await tokenisePrompts(options.in, rows, tokenizer);
     const settings = { temperature: options.greedy ? 0 : options.temperature, topK: options['top-k'], topP: options['top-p'], maxNew: options['max-new'], seed: options.seed };
     rows.forEach(({ line }, i) => checkLength(options.in, line, prompts[i]!.length, settings.maxNew, architecture.context));
-    const sampler = createSampler(withStops(architecture, tokenizer), { constants: weights });
+    const sampler = createSampler(withStops(architecture, tokenizer), { constants: weights, unchecked: true });
     const sampled = await inPortions('generate', prompts, PORTION, async (some, first) => (await sampler.sample(weights, some.map((prompt, i) => ({ prompt, streams: [`generate/${first + i}`] })), settings)).flat());
     await sampler.release();
-    rows.forEach((row, i) => checkFinite(options.in, row, sampled[i]!.logprobs));
+    rows.forEach((row, i) => checkFinite(options.in, row, [...sampled[i]!.logprobs, ...sampled[i]!.samplingLogprobs]));
     const completions = await answerTexts(tokenizer, sampled.map(({ tokenIds }, i) => ({ prompt: prompts[i]!, ids: tokenIds })));
     writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, completion: completions[i], token_ids: sampled[i]!.tokenIds, tokenizer: tokenizer.hash, finish: sampled[i]!.finish })));
     const ended = sampled.filter(({ finish }) => finish === 'stop').length;

@@ -27,7 +27,7 @@ export const logprobsCommand = defineCommand({
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const { prompts, completions, notes } = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, (_, finish) => options.eos || finish === 'stop');
     const groups = rows.map((_, i) => ({ prompt: prompts[i]!, completions: [completions[i]!] }));
-    const evaluator = createEvaluator(checkpoint);
+    const evaluator = createEvaluator(checkpoint, { unchecked: true });
     const logprobs = await inPortions('logprobs', groups, PORTION, async (some) => (await evaluator.logprobs(checkpoint.weights, sharingPrompts(some))).flat());
     await evaluator.release();
     rows.forEach((row, i) => checkFinite(options.in, row, logprobs[i]!));

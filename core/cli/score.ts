@@ -27,7 +27,7 @@ export const scoreCommand = defineCommand({
     const found = readingOf(folder), reading = { ...found, appendsEnd: found.appendsEnd || options.eos };
     const { prompts, completions, notes } = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, ({ prompt }) => readsEnd(reading, isConversation(tokenizer, prompt)));
     const asked = rows.map((_, i) => ({ prompt: prompts[i]!, completion: completions[i]! }));
-    const evaluator = createEvaluator(checkpoint);
+    const evaluator = createEvaluator(checkpoint, { unchecked: true });
     const scores = await inPortions('score', asked, PORTION, (some) => scoresOf(evaluator, checkpoint.weights, some, reading));
     await evaluator.release();
     rows.forEach((row, i) => checkFinite(options.in, row, [scores[i]!]));

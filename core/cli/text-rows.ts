@@ -134,7 +134,7 @@ export function checkLength(file: string, line: number, prompt: number, more: nu
 /** 'not-finite' naming the first line whose numbers cannot be written. */
 export function checkFinite(file: string, { line }: { line: number }, numbers: readonly number[]): void {
   if (numbers.every(Number.isFinite)) return;
-  throw new TastemakerError('not-finite', `The model's numbers for line ${line} of ${file} are not finite.`, 'The weights are damaged or overflow: check them with another text.');
+  throw new TastemakerError('not-finite', `The model's numbers for line ${line} of ${file} are not finite.`, 'Its weights are damaged or too large: look at it with `tastemaker model add`, or take an earlier checkpoint.');
 }
 
 /** Runs `work` on some rows at a time, so that progress can be shown. */

@@ -72,10 +72,12 @@ export interface EvaluatorOptions extends SessionOptions {
   constants?: Readonly<Arrays> | undefined;
   /** only what lies above is run; scores and values only, of groups that are one row each */
   below?: Below | undefined;
+  /** numbers that are not finite are handed back: the caller checks them, and knows better what to call the row */
+  unchecked?: boolean;
 }
 
-/** Throws 'not-finite' where the model gives no numbers. For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
-export function createEvaluator(like: Checkpoint, { below, ...options }: EvaluatorOptions = {}): Evaluator {
+/** Throws 'not-finite' where the model gives no numbers, unless `unchecked`. For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
+export function createEvaluator(like: Checkpoint, { below, unchecked = false, ...options }: EvaluatorOptions = {}): Evaluator {
   const { architecture } = like, alone = below?.layer === architecture.layers;
   const compiled = createExecutableCache();
 
@@ -99,7 +101,8 @@ export function createEvaluator(like: Checkpoint, { below, ...options }: Evaluat
       indices.forEach((index, row) => {
         results[index] = batch[row]!.completions.map((completion, k) => {
           const from = first[row]![k]!, count = slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0);
-          return read(finite(y.slice(from, from + count), rows[index]!.g));
+          const numbers = y.slice(from, from + count);
+          return read(unchecked ? numbers : finite(numbers, rows[index]!.g));
         });
       });
     }

@@ -1,8 +1,10 @@
 // Small JSON files beside a model's weights: which run wrote these very weights and what was measured of them, and how a reward model wants its texts.
 
+import fs from 'node:fs';
 import path from 'node:path';
 import { isGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
+import { settingsOf } from '#core/formats/settings.ts';
 
 /** What a reward model was taught with, for programs that score with it. */
 export const REWARD_NOTE = 'tastemaker.json';
@@ -25,15 +27,16 @@ export interface Made {
 /** What `saveCheckpoint` is to write beside the weights so that they say where they come from. */
 export const madeNote = (made: Made): Record<string, object> => ({ [MADE_NOTE]: made });
 
-/** Null where the folder has no such note (models of 0.1.0 and of other programs), or none that can be read. */
+/** Null where the folder has no such note (models of 0.1.0 and of other programs). 'bad-model' naming the key that is missing or in another form. */
 export function readMade(folder: string): Made | null {
-  if (isGguf(folder)) return null;
-  try {
-    const { run, step, steps, metrics, reference } = readJsonObject(path.join(folder, MADE_NOTE));
-    if (typeof run !== 'string' || typeof step !== 'number' || typeof steps !== 'number' || typeof metrics !== 'object' || metrics === null) return null;
-    const numbers = Object.entries(metrics).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
-    return { run, step, steps, metrics: Object.fromEntries(numbers), ...(typeof reference === 'string' && reference !== '' ? { reference } : {}) };
-  } catch {
-    return null; // the note is an extra: without it a model is still a model
-  }
+  const file = path.join(folder, MADE_NOTE);
+  if (isGguf(folder) || !fs.existsSync(file)) return null;
+  const read = settingsOf(readJsonObject(file), file, { hint: 'Take the file from the run that wrote these weights, or take it away.' });
+  const missing = (key: string) => read.refuse(key, 'is missing'), metrics = read.object('metrics') ?? missing('metrics');
+  const numbers = metrics.keys().map((key) => [key, metrics.number(key, { orNull: true })] as const).filter((entry): entry is [string, number] => entry[1] !== undefined);
+  const reference = read.text('reference', { orNull: true }) ?? '';
+  return {
+    run: read.text('run') ?? missing('run'), step: read.whole('step') ?? missing('step'), steps: read.whole('steps') ?? missing('steps'),
+    metrics: Object.fromEntries(numbers), ...(reference === '' ? {} : { reference }),
+  };
 }

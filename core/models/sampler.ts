@@ -48,8 +48,8 @@ export interface Sampler {
 export const PROMPT_STEP = 16; // prompt lengths are rounded up to this, so that few graphs are compiled
 export const DEFAULT_ROWS = 32;
 
-/** `adapter`: the weights hold its tensors too. `constants`: those of the weights that are the same in every call. */
-export function createSampler(architecture: Architecture, { adapter, constants = {}, device = chosenDevice(), ...options }: SessionOptions & { adapter?: AdapterSettings | undefined; constants?: Readonly<Arrays> | undefined } = {}): Sampler {
+/** `adapter`: the weights hold its tensors too. `constants`: those of the weights that are the same in every call. `unchecked`: numbers that are not finite are handed back, for a caller that names its prompts itself. */
+export function createSampler(architecture: Architecture, { adapter, constants = {}, unchecked = false, device = chosenDevice(), ...options }: SessionOptions & { adapter?: AdapterSettings | undefined; constants?: Readonly<Arrays> | undefined; unchecked?: boolean } = {}): Sampler {
   const compiled = createExecutableCache(device.provider === 'webgpu' ? 4 : 2), how = { ...options, device, constants };
   const of = (shape: SampleShape, choice: ChoiceSettings): Sampling => ({ architecture, adapter, shape, choice });
   type Fed = { ids: Int32Array; start: Int32Array; uniforms: Float32Array };
@@ -88,7 +88,10 @@ export function createSampler(architecture: Architecture, { adapter, constants =
           });
         });
         const outputs = await (device.provider === 'webgpu' ? apart : together)(of({ prompts: Bp, each, P, N }, { temperature, topK, topP }), weights, { ids, start, uniforms });
-        indices.forEach((index, b) => results.set(index, Array.from({ length: each }, (_, j) => finite(readRow(outputs, b * each + j, Bp * each, architecture.stops), index))));
+        indices.forEach((index, b) => results.set(index, Array.from({ length: each }, (_, j) => {
+          const row = readRow(outputs, b * each + j, Bp * each, architecture.stops);
+          return unchecked ? row : finite(row, index);
+        })));
       }
       return requests.map((_, i) => results.get(i)!);
     },

@@ -4,9 +4,11 @@
 // as it is, and is read as transformers does: at the last token that is not the padding of its config.json. What comes after a
 // token changes nothing at it, so reading there is leaving the padding at the end away.
 
+import fs from 'node:fs';
 import path from 'node:path';
 import { isGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
+import { settingsOf } from '#core/formats/settings.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import type { StoredCheckpoint, WeightArrays } from './checkpoint.ts';
 import type { Evaluator } from './evaluator.ts';
@@ -21,15 +23,11 @@ export interface Reading {
   passedOver: number | null;
 }
 
-/** Whether a note beside the model says that it was taught on answers with their end; null where there is none. */
+/** Whether a note beside the model says that it was taught on answers with their end; null where there is none, as with other people's reward models. */
 export function saidToAppendEnd(folder: string): boolean | null {
-  if (isGguf(folder)) return null;
-  try {
-    const said = readJsonObject(path.join(folder, REWARD_NOTE))['appends_end_of_text'];
-    return typeof said === 'boolean' ? said : null;
-  } catch {
-    return null; // other people's reward models have no such note
-  }
+  const file = path.join(folder, REWARD_NOTE);
+  if (isGguf(folder) || !fs.existsSync(file)) return null;
+  return settingsOf(readJsonObject(file), file, { hint: `Take ${REWARD_NOTE} from the model it belongs to; without it the model is read as another program’s.` }).flag('appends_end_of_text') ?? null;
 }
 
 /** The convention of the reward model in a folder. */

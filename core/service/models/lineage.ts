@@ -62,9 +62,10 @@ function trainedFor({ weights }: Made): string {
 }
 
 async function stepOf(project: Project, policy: Policy): Promise<LineageStep> {
-  const { runId } = policy, kind = runId === null ? null : manifestOf(project, runId)?.kind ?? null;
+  const { runId } = policy, fault = madeWeights(project, policy)?.fault ?? null, kind = runId === null ? null : manifestOf(project, runId)?.kind ?? null;
   const sentence = runId === null ? baseSentence(project, policy)
     : kind === null ? `Made by run ${runId}, whose folder is gone.`
+    : fault !== null ? `Made by run ${runId}, but what is written of it cannot be read: ${fault}`
     : await (SENTENCES[kind]?.({ project, runId, weights: madeWeights(project, policy)! }) ?? `Made by run ${runId}.`);
   return { name: policy.name, kind: kind ?? policy.kind, sentence, modelId: policy.id, runId };
 }

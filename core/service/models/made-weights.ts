@@ -3,8 +3,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
 import { manifestOf } from '#core/jobs/job.ts';
 import { readMade } from '#core/models/model-notes.ts';
+import type { Made } from '#core/models/model-notes.ts';
 import type { Project } from '#core/store/project.ts';
 import { policyPath } from '#core/store/policies.ts';
 import { heldOutOf, jsonLines, mean } from './held-out.ts';
@@ -24,6 +26,8 @@ export interface MadeWeights {
   best: boolean;
   /** the model that their KL is measured from, where the note beside them says it */
   reference: string | null;
+  /** why the note beside them cannot be read; then nothing else is known of them */
+  fault: string | null;
 }
 
 /** The setting that says how many steps a run was asked for. */
@@ -36,12 +40,23 @@ export function madeWeights(project: Project, policy: Policy): MadeWeights | nul
 
 /** The same of a folder of weights that the run made. */
 export function weightsIn(project: Project, runId: string, folder: string): MadeWeights {
-  const own = runFolder(project, runId), isBest = folder === path.join(own, 'best'), note = readMade(folder);
-  if (note?.run === runId) return { ...note, ...preferHeldOut(note.metrics), best: isBest || note.step < lastStep(project, runId), reference: note.reference ?? null };
+  const own = runFolder(project, runId), isBest = folder === path.join(own, 'best'), { note, fault } = noteOf(folder);
+  if (fault !== null) return { run: runId, step: null, steps: null, metrics: {}, heldOut: false, best: isBest, reference: null, fault };
+  if (note?.run === runId) return { ...note, ...preferHeldOut(note.metrics), best: isBest || note.step < lastStep(project, runId), reference: note.reference ?? null, fault };
   const steps = askedFor(project, runId);
-  if (isBest) return { run: runId, steps, heldOut: true, best: true, reference: null, ...bestOf(own) };
+  if (isBest) return { run: runId, steps, heldOut: true, best: true, reference: null, fault, ...bestOf(own) };
   const { step = null, seconds: _, ...metrics } = lastMetrics(project, runId) as { step?: number; seconds?: number } & Record<string, number>;
-  return { run: runId, step, steps, ...preferHeldOut(metrics), best: false, reference: null };
+  return { run: runId, step, steps, ...preferHeldOut(metrics), best: false, reference: null, fault };
+}
+
+/** The note, or what is wrong with it: a model with a broken note stays in its lists. */
+function noteOf(folder: string): { note: Made | null; fault: string | null } {
+  try {
+    return { note: readMade(folder), fault: null };
+  } catch (error) {
+    if (error instanceof TastemakerError) return { note: null, fault: error.message };
+    throw error;
+  }
 }
 
 /** Score, KL and reward on held-out prompts, where they were measured at that step: those of the training batch are of the weights before it. */

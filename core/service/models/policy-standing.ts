@@ -29,6 +29,7 @@ const UNIT: Readonly<Record<string, string>> = { ppo: 'update' };
 export function standingOf(project: Project, policy: Policy, run: Run): Standing {
   const weights = madeWeights(project, policy)!, unit = UNIT[run.kind] ?? 'step', far = `${unit} ${weights.step ?? '?'}${weights.steps === null ? '' : ` of ${weights.steps}`}`;
   const no = (clause: string): Standing => ({ better: false, sound: false, clause });
+  if (weights.fault !== null) return no(`what its run measured of it cannot be told: ${weights.fault.replace(/\.$/, '')}`);
   if (run.status !== 'done') return no(`its run was ${run.status === 'stopped' ? 'stopped' : run.status} at ${far}`);
   if (weights.step !== null && weights.steps !== null && weights.step < weights.steps) return no(`a stop rule ended its run at ${far}`);
   if (run.kind !== 'ppo') return { better: false, sound: true, clause: 'whether it writes better than its start was not measured' };

@@ -53,6 +53,7 @@ test('where no person chose, it is the base, and what a stopped, ruled-off, coll
     ['no price', { gains: clear, kl: 138, config: { beta: 0, updates: 40 } }, /no price on KL \(β = 0\)/],
     ['collapsed', { gains: clear, kl: 60 }, /its KL is 60\.0 nats, above 20/],
     ['an interval that holds 0', { gains: blurred }, /differs from its start's by 0\.15 \(95 %: −\d\.\d\d to \d\.\d\d\)/],
+    ['a note in another form', { gains: clear, made: { step: '40', steps: 40, metrics: {} } }, /cannot be told: .*made\.json: "step" is "40", not a whole number/],
     ['too few prompts', { gains: clear.slice(0, 5) }, /held out 5 prompts, and a comparison takes 8/],
   ];
   for (const [why, run, says] of cases) {
