@@ -55,7 +55,7 @@ function readIndex(index: string): Map<string, string> {
     throw fail('is not JSON');
   }
   const map = typeof json === 'object' && json !== null && 'weight_map' in json ? json.weight_map : undefined;
-  if (typeof map !== 'object' || map === null || Array.isArray(map)) throw fail('has no "weight_map"');
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) throw fail(map === undefined ? 'has no "weight_map"' : `has as "weight_map" ${brief(map)}, not an object`);
   const shards = new Map<string, string>();
   for (const [name, shard] of Object.entries(map as Record<string, unknown>)) {
     const parts = typeof shard === 'string' ? shard.split(/[/\\]/) : [];

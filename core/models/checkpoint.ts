@@ -20,6 +20,7 @@ import type { Architecture, Parameter } from './architecture.ts';
 import { configSettings, modelConfig, NO_END, readArchitecture } from './config-json.ts';
 import { families } from './families.ts';
 import { openGguf } from './gguf-model.ts';
+import { REWARD_NOTE } from './model-notes.ts';
 import { openAdapter, writeAdapter } from './peft.ts';
 import { classesOf, HEAD_FILE, isClassifier, scalingOf, scoreHeadOf, withHeadFile } from './stored-head.ts';
 import type { ScoreHead } from './stored-head.ts';
@@ -118,7 +119,7 @@ function headOf(folder: string, described: Architecture, stored: Weights, scorer
     const named = classes.find((name) => /(ForCausalLM|LMHeadModel)$/.test(name)), isSecond = hasOutput && !(described.tied && difference() === 0);
     if (isSecond && named !== undefined && scorer.called === 'score') throw new TastemakerError('bad-model', `${folder} holds two heads, "${output}" and "${scorer.called}.weight", and config.json says ${named}.`, 'Take the one away that does not belong to the model, or say …ForSequenceClassification where it is a reward model.');
     const notes = isClassifier(classes) || named === undefined ? [] : [`config.json says ${named}, but the weights hold the head ${scorer.from}: it is read as a reward model.`];
-    return { ...plain, from: scorer.from, notes: [...notes, ...(isSecond ? [`"${output}" is left aside: a reward model does not use it.`] : [])], known: hasOutput ? [output] : [] };
+    return { ...plain, from: scorer.from, notes: [...notes, ...biasNotes(folder, stored, scorer), ...(isSecond ? [`"${output}" is left aside: a reward model does not use it.`] : [])], known: hasOutput ? [output] : [] };
   }
   if (!described.tied) {
     if (!hasOutput) throw new TastemakerError('bad-model', `${folder} has neither "${output}" nor "score.weight".`, 'The folder holds only a part of a model: export it with its head.');
@@ -132,6 +133,12 @@ function headOf(folder: string, described: Architecture, stored: Weights, scorer
     ...plain, architecture: { ...described, tied: false }, from: `"${output}"`,
     notes: [`config.json ties the head to the embedding, but the weights hold another "${output}"${apart === Infinity ? '' : ` (the largest difference is ${Number(apart.toPrecision(7))})`}: that one is taken, as transformers does.`],
   };
+}
+
+/** The bias of a classifier's head, which transformers has no place for and leaves away; a model of ours has it, as its note says. */
+function biasNotes(folder: string, stored: Weights, { called }: ScoreHead): string[] {
+  const bias = called === 'score' && stored.has('score.bias') && !fs.existsSync(path.join(folder, REWARD_NOTE)) ? (stored.load('score.bias')[0] ?? 0) : 0;
+  return bias === 0 ? [] : [`"score.bias" is read: transformers leaves it away, so its scores are ${bias < 0 ? 'higher' : 'lower'} by ${Number(Math.abs(bias).toPrecision(7))}, for every text alike.`];
 }
 
 /** What lies beside the weights in the same format. A head in a file that is not read is refused. */

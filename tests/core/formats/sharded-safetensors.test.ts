@@ -138,6 +138,8 @@ describe('reading', () => {
       fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), text);
       expect(errorOf(() => openWeights(folder)).message).toContain('model.safetensors.index.json');
     }
+    fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), '{"weight_map": "one.safetensors"}');
+    expect(errorOf(() => openWeights(folder)).message, 'what is there in another form is not absent').toContain('has as "weight_map" "one.safetensors", not an object');
   });
 
   test.each(['../one.safetensors', '/etc/passwd', 'C:\\model.safetensors', '..\\one.safetensors', 'a/../../one.safetensors', '', 7, null])('an index may not lead out of its folder: %j', (shard) => {

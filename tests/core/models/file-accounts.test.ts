@@ -113,6 +113,14 @@ describe.each(FAMILIES)('%s', (family) => {
     expect(refusal(two).message).toBe(`${two} holds two heads that give scores, "score.weight" and "v_head.summary.weight".`);
   });
 
+  test('the bias of a classifier’s head is read, and that transformers leaves it away is said, unless the model is ours', () => {
+    const folder = made(judge), note = '"score.bias" is read: transformers leaves it away, so its scores are higher by 0.75, for every text alike.';
+    expect(loadCheckpoint(folder)).toEqual(judge);
+    expect(openCheckpoint(folder).notes).toContain(note);
+    fs.writeFileSync(path.join(folder, 'tastemaker.json'), '{"appends_end_of_text": true}');
+    expect(openCheckpoint(folder).notes).not.toContain(note);
+  });
+
   test('an adapter with such a head beside or inside; one of SEQ_CLS without any is refused', () => {
     const base = made(words), adapted = withAdapter(judge, {}, { folder: base }), bare = withAdapter(words, {}, { folder: base });
     const change = (model: Checkpoint, { more = [], config = {} }: Made) => {
