@@ -70,7 +70,8 @@ export function readGgufTokenizer(metadata: GgufMetadata, file: string): Tokeniz
   };
   const begin = named('tokenizer.ggml.bos_token_id'), unknown = named('tokenizer.ggml.unknown_token_id'), pad = named('tokenizer.ggml.padding_token_id');
   const ends = END_KEYS.map(named).filter((end) => end !== null);
-  const beginsText = read.flag('tokenizer.ggml.add_bos_token') ?? rule.beginsText;
+  const asked = read.flag('tokenizer.ggml.add_bos_token'), beginsText = asked ?? rule.beginsText;
+  if (asked === true && !begin) read.refuse('tokenizer.ggml.bos_token_id', 'is missing, though "tokenizer.ggml.add_bos_token" is true: which token begins a text is not known');
   const chatTemplate = read.text('tokenizer.chat_template') ?? null;
   return {
     tokenizer: {
@@ -174,7 +175,7 @@ export function ggufTokenizerFields({ tokenizer, config, chatTemplate }: Pick<To
   const end = special('eos_token') ?? stops[0];
   const ends = [...new Set([...(end === undefined ? [] : [end]), ...stops])];
   if (ends.length > END_KEYS.length) refuse(`the model ends texts at ${ends.length} tokens; GGUF has room for ${END_KEYS.length}`, 'Export the model as a folder instead.');
-  const begins = beginOf(tokenizer['post_processor']);
+  const begins = beginOf(tokenizer['post_processor'], file);
   if (begins.length > 1) refuse(`it puts ${begins.length} tokens before every text; GGUF has room for one`, 'Export the model as a folder instead.');
   const begin = begins[0]?.id ?? special('bos_token'); // llama.cpp puts its bos token there, whatever the tokenizer calls its own
   return {

@@ -31,7 +31,7 @@ export function readTokenizerFiles(model: string): TokenizerFiles {
   const optional = (name: string) => (fs.existsSync(file(name)) ? readJsonObject(file(name)) : {}), checked = (name: string) => checkedTokenizerSettings(optional(name), file(name));
   if (!fs.existsSync(file('tokenizer.json'))) throw new TastemakerError('bad-file', `${file('tokenizer.json')} does not exist.`, 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.');
   const config = checked('tokenizer_config.json'), apart = file('chat_template.jinja');
-  return { tokenizer: readJsonObject(file('tokenizer.json')), config, generation: optional('generation_config.json'), specialTokensMap: optional('special_tokens_map.json'), chatTemplate: fs.existsSync(apart) ? fs.readFileSync(apart, 'utf8') : templateOf(config.chat_template) };
+  return { tokenizer: readJsonObject(file('tokenizer.json')), config, generation: optional('generation_config.json'), specialTokensMap: checked('special_tokens_map.json'), chatTemplate: fs.existsSync(apart) ? fs.readFileSync(apart, 'utf8') : templateOf(config.chat_template) };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -89,7 +89,7 @@ export async function loadTokenizer(given: string): Promise<Tokenizer> {
     readSettings(join(folder, 'tokenizer_config.json')),
     readJson(join(folder, 'generation_config.json')),
     readJson(join(folder, 'config.json')),
-    readJson(join(folder, 'special_tokens_map.json')),
+    readSettings(join(folder, 'special_tokens_map.json')),
     readText(join(folder, 'chat_template.jinja')),
   ]);
   return createTokenizer(json, { tokenizerConfig, generationConfig, modelConfig, chatTemplate, specialTokensMap }, file);
@@ -117,7 +117,9 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
     const added = addedTokens(json), found = chatTemplate === null ? null : answerShape(chatTemplate, { specialTokens, name: file }, [...added.keys()]);
     return found && { ...found, endId: added.get(found.end)! };
   });
-  const begin = beginOf(json['post_processor']).map(({ id }) => id).filter((id) => isToken(native, id));
+  const begins = beginOf(json['post_processor'], file), lost = begins.find(({ id }) => !isToken(native, id));
+  if (lost) throw new TastemakerError('bad-file', `${file}: "post_processor" puts ${JSON.stringify(lost.token.slice(0, 50))} before every text, as id ${lost.id}, which is no token of it.`, HINT);
+  const begin = begins.map(({ id }) => id);
   const added = once(() => new Set(addedTokens(json).values()));
   const hash = once(() => tokenizerHash(json, begin));
   const cannot = (what: string) => (error: unknown): never => {

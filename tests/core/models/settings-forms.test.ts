@@ -7,8 +7,10 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { brief } from '#core/formats/json-file.ts';
 import { settingsOf } from '#core/formats/settings.ts';
 import { checkedTokenizerSettings } from '#core/formats/tokenizer-settings.ts';
+import { readTokenizerFiles } from '#core/formats/tokenizer-files.ts';
 import { loadCheckpoint, openCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import { modelConfig, readArchitecture } from '#core/models/config-json.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { noReference, readJson, REFERENCE, SKIPPED } from './reference-numbers.ts';
 import { refusalOf } from './refusal.ts';
 import { FAMILIES, tinyModel } from './tiny-models.ts';
@@ -131,6 +133,16 @@ test('tokens and templates beside a tokenizer', () => {
     const { code, message } = refusalOf(() => read({ ...fine, [key]: value }));
     expect(code).toBe('bad-file');
     expect(message, brief(value)).toContain(typeof value === 'object' && !Array.isArray(value) && 'content' in value ? '"content" in "pad_token" is 3' : `tokenizer_config.json: "${key}"`);
+  }
+});
+
+test('tokens in special_tokens_map.json, wherever a tokenizer is read', async () => {
+  const folder = fs.mkdtempSync(path.join(scratch, 'tokens-'));
+  fs.writeFileSync(path.join(folder, 'tokenizer.json'), '{}');
+  for (const value of [0, true, ['<e>'], { text: '<e>' }]) {
+    fs.writeFileSync(path.join(folder, 'special_tokens_map.json'), JSON.stringify({ eos_token: value }));
+    expect(refusalOf(() => readTokenizerFiles(folder)).message).toContain('special_tokens_map.json: "eos_token" is ');
+    await expect(loadTokenizer(folder)).rejects.toThrow('special_tokens_map.json: "eos_token" is ');
   }
 });
 

@@ -143,6 +143,10 @@ describe('special tokens', () => {
     expect(tokenizer['post_processor']).toMatchObject({ type: 'TemplateProcessing', single: [{ SpecialToken: { id: '<|end|>' } }, { Sequence: { id: 'A' } }] });
     expect(ggufTokenizerFields({ tokenizer, config, chatTemplate: null }, { vocabulary: 258, stops: [end], file: 'f' })).toMatchObject({ 'tokenizer.ggml.add_bos_token': { value: true }, 'tokenizer.ggml.bos_token_id': { value: end } });
   });
+
+  test('a beginning that is asked for and not named is refused', () => {
+    expect(() => readGgufTokenizer(metadataOf(vocabulary, { 'tokenizer.ggml.add_bos_token': true }), 'f')).toThrow('"tokenizer.ggml.bos_token_id" in f is missing, though "tokenizer.ggml.add_bos_token" is true');
+  });
 });
 
 describe('tokenizer.json and back', () => {
