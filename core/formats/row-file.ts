@@ -136,9 +136,11 @@ export function createRowFile(file: string, container: RowFileContainer, columns
   /** The same rows once more, all of one shape. */
   const evened = (uneven: Part): Part => {
     const part = open();
+    part.encoder.add([...watch.late.values()].map((row) => watch.even(row)));
+    let place = 0;
     eachLine(uneven.file, ({ bytes }) => {
       const line = new TextDecoder().decode(bytes).replace(/,$/, '');
-      if (line.startsWith('{')) part.encoder.add([watch.even(rowOfLine(line))]);
+      if (line.startsWith('{') && !watch.late.has(place++)) part.encoder.add([watch.even(rowOfLine(line))]);
     });
     part.encoder.end();
     return part;
@@ -151,7 +153,7 @@ export function createRowFile(file: string, container: RowFileContainer, columns
     return {
       abandon,
       add: (rows) => guarded(() => {
-        if (isJson) rows.forEach(watch.see);
+        if (isJson) rows.forEach((row, i) => watch.see(row, () => first.bytes() + rows.slice(0, i).reduce((sum, one) => sum + JSON.stringify(one).length, 0)));
         first.encoder.add(rows);
       }),
       finish: () => guarded(() => {

@@ -32,18 +32,30 @@ const FREE = 'extra';
 export const FREE_JSON = 'extra_json';
 const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** So much of a file at least is what a reader guesses the kinds of columns from (pyarrow: the first megabyte). */
+const GUESSED_FROM = 500_000; // bytes
+/** Whether a value has a list's or an object's inside: null and [] say nothing of it, and a reader that saw only those cannot take it later. */
+const isNested = (value: unknown) => (Array.isArray(value) ? value.some((one) => one !== null) : isObject(value));
+
 /** Sees every row on its way out, and knows at the end what is to be changed so that all rows are of one shape. */
 export function watchShape({ complete = [] }: RowShape) {
-  const columns = new Map<string, number>(), kinds = new Map<string, Set<Kind>>();
+  const columns = new Map<string, number>(), kinds = new Map<string, Set<Kind>>(), nested = new Set<string>();
+  const late = new Map<number, Row>(); // by their places: the first rows with a list or an object in a column, where they come late
   let rows = 0;
   const mixed = () => [...kinds].filter(([, seen]) => seen.size > 1);
   const missing = () => [...columns].filter(([, count]) => count < rows).map(([name]) => name);
   const isOfKinds = (name: string) => [...(kinds.get(name) ?? [])].some((kind) => kind === 'text' || kind === 'boolean') && kinds.get(name)!.size > 1;
   const number = (name: string, value: unknown) => (kinds.get(name)!.size > 1 && typeof value === 'number' ? asFloat(value) : value);
   return {
-    see: (row: Row) => {
+    /** `bytes` counts those of the file before this row. */
+    see: (row: Row, bytes: () => number) => {
       rows++;
-      for (const [name, value] of Object.entries(row)) if (value !== undefined) columns.set(name, (columns.get(name) ?? 0) + 1);
+      for (const [name, value] of Object.entries(row)) {
+        if (value !== undefined) columns.set(name, (columns.get(name) ?? 0) + 1);
+        if (nested.has(name) || !isNested(value)) continue;
+        nested.add(name);
+        if (bytes() > GUESSED_FROM) late.set(rows - 1, row);
+      }
       if (!isObject(row[FREE])) return;
       for (const [name, value] of Object.entries(row[FREE])) {
         const kind = kindOf(value);
@@ -51,7 +63,9 @@ export function watchShape({ complete = [] }: RowShape) {
         if (kind) kinds.get(name)!.add(kind);
       }
     },
-    isUneven: () => missing().length > 0 || mixed().length > 0,
+    isUneven: () => missing().length > 0 || mixed().length > 0 || late.size > 0,
+    /** The rows that are to stand first, by their places among all. */
+    late: late as ReadonlyMap<number, Row>,
     /** A row as it is to be: what some rows lack is null, or left out everywhere where null would mean nothing. */
     even: (row: Row): Row => {
       const dropped = new Set(missing().filter((name) => complete.includes(name)));
@@ -64,7 +78,8 @@ export function watchShape({ complete = [] }: RowShape) {
     notes: (): string[] => {
       const dropped = missing().filter((name) => complete.includes(name)).map((name) => `Left out: the column "${name}", which ${rows - columns.get(name)!} of ${rows} rows lack: it is in every row or in none.`);
       const texts = [...kinds.keys()].filter(isOfKinds).map((name) => `The field ${JSON.stringify(name.slice(0, 60))} holds values of several kinds: it stands in the column "${FREE_JSON}", as JSON in a text.`);
-      return [...dropped, ...texts];
+      const first = late.size === 0 ? [] : [`${late.size === 1 ? '1 row stands' : `${late.size} rows stand`} first in the file, so that a reader knows the kind of every column from its start.`];
+      return [...dropped, ...texts, ...first];
     },
   };
 }

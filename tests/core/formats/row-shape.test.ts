@@ -56,3 +56,16 @@ test('what is evened comes back as it was', async () => {
   expect(notes).toEqual([expect.stringContaining('"id" holds values of several kinds'), expect.stringContaining('"flag" holds')]);
   expect(text).toContain('"score":1.0');
 });
+
+test('a list that comes late in a large file stands first, so that no reader has guessed its kind from nulls', () => {
+  const plain = Array.from({ length: 3000 }, (_, i) => pair(`P${i} ${'long '.repeat(40)}`)), messages = [{ role: 'user' as const, content: 'U' }];
+  const late = pair('U', {}, { messages, marks: [{ answer: 0, start: 0, end: 1, label: 'good', note: null, labeler: null }] });
+  const { text, notes, file } = written('tastemaker', [...plain, late, pair('V', {}, { messages: [{ role: 'user', content: 'V' }] })]), rows = rowsOf(text);
+  expect(rows[0]).toMatchObject({ messages, marks: [{ label: 'good' }] });
+  expect(rows.map(({ prompt }) => prompt)).toEqual(['U', ...plain.map(({ prompt }) => prompt), 'V']);
+  expect(notes).toEqual([expect.stringMatching(/^1 row stands first in the file/)]);
+  expect(fs.existsSync(file)).toBe(true);
+  // where a reader sees it at the start anyway, every row stays in its place
+  const early = written('tastemaker', [...plain.slice(0, 20), late]);
+  expect([rowsOf(early.text).at(-1)!['prompt'], early.notes]).toEqual(['U', []]);
+});
