@@ -34,7 +34,7 @@ export function saidToAppendEnd(folder: string): boolean | null {
 export function readingOf(folder: string, opened: StoredCheckpoint = openCheckpoint(folder)): Reading {
   if (saidToAppendEnd(folder) === true) return { appendsEnd: true, passedOver: null };
   // a head of another name is of a program that reads the last token there is
-  const asTransformers = opened.parameters.some(({ name, inFile }) => name === 'score.weight' && inFile.endsWith('score.weight'));
+  const asTransformers = opened.parameters.some(({ name, inFile }) => name === 'score.weight' && /(^|\.)score\.(modules_to_save\.\w+\.)?weight$/.test(inFile));
   return { appendsEnd: false, passedOver: asTransformers ? opened.architecture.pad : null };
 }
 

@@ -67,6 +67,8 @@ export interface TokenizerSettings {
   chatTemplate: string | null;
   /** special_tokens_map.json, where older folders name their tokens */
   specialTokensMap?: Json | null;
+  /** added_tokens.json: ids by token */
+  addedTokens?: Json | null;
 }
 
 const HINT = 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.';
@@ -85,14 +87,15 @@ export async function loadTokenizer(given: string): Promise<Tokenizer> {
   const file = isFolder ? join(folder, 'tokenizer.json') : folderOrTokenizerJson;
   const json = await readJson(file);
   if (json === null) throw new TastemakerError('bad-file', `${file} does not exist.`, HINT);
-  const [tokenizerConfig, generationConfig, modelConfig, specialTokensMap, chatTemplate] = await Promise.all([
+  const [tokenizerConfig, generationConfig, modelConfig, specialTokensMap, addedTokens, chatTemplate] = await Promise.all([
     readSettings(join(folder, 'tokenizer_config.json')),
     readJson(join(folder, 'generation_config.json')),
     readJson(join(folder, 'config.json')),
     readSettings(join(folder, 'special_tokens_map.json')),
+    readJson(join(folder, 'added_tokens.json')),
     readText(join(folder, 'chat_template.jinja')),
   ]);
-  return createTokenizer(json, { tokenizerConfig, generationConfig, modelConfig, chatTemplate, specialTokensMap }, file);
+  return createTokenizer(json, { tokenizerConfig, generationConfig, modelConfig, chatTemplate, specialTokensMap, addedTokens }, file);
 }
 
 function ggufTokenizer(file: string): Tokenizer {
@@ -105,6 +108,7 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
   const native = parse(json, file);
   const options = { addSpecialTokens: false };
   const { tokenizerConfig, generationConfig, modelConfig } = settings;
+  refuseOtherTokens(native, settings, file);
   const sources = [generationConfig, modelConfig];
   const endOfText = findToken(native, [tokenizerConfig, settings.specialTokensMap ?? null], 'eos_token', sources, modelConfig === null ? '<|endoftext|>' : undefined); // of a model the files say it
   if (endOfText < 0) throw new TastemakerError('bad-file', `${file} names no end-of-text token.`, 'Add "eos_token" to tokenizer_config.json beside it.');
@@ -201,6 +205,24 @@ function once<T>(make: () => T): () => T {
 function namesOf(config: Json | null): Record<string, string> {
   const named = Object.entries(config ?? {}).flatMap(([key, value]): [string, unknown][] => (/^[a-z]+_token$/.test(key) ? [[key, isObject(value) ? value['content'] : value]] : []));
   return Object.fromEntries(named.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+/** 'bad-file' where a token that was added beside tokenizer.json is not in it, or under another id: transformers would add it there, and texts that spell it would have other ids. */
+function refuseOtherTokens(native: Native, { tokenizerConfig, addedTokens: beside }: TokenizerSettings, file: string): void {
+  const decoder = tokenizerConfig?.['added_tokens_decoder'] ?? {};
+  const refuse = (where: string, what: string): never => {
+    throw new TastemakerError('bad-file', `${file}: ${where} beside it ${what}.`, 'Save the tokenizer again with save_pretrained, so that tokenizer.json holds all of its tokens.');
+  };
+  if (!isObject(decoder)) return refuse('"added_tokens_decoder" in tokenizer_config.json', 'is not an object');
+  const named = [
+    ...Object.entries(decoder).map(([id, token]) => ['"added_tokens_decoder" in tokenizer_config.json', isObject(token) ? token['content'] : null, Number(id)] as const),
+    ...Object.entries(beside ?? {}).map(([token, id]) => ['added_tokens.json', token, id] as const),
+  ];
+  for (const [where, token, id] of named) {
+    if (typeof token !== 'string' || !Number.isInteger(id)) return refuse(where, 'has an entry that is no token with its id');
+    const own = native.tokenToId(token);
+    if (own !== id) refuse(where, `names ${JSON.stringify(token.slice(0, 50))} as token ${String(id)}, which is ${own === null ? 'not in it' : `token ${own} there`}`);
+  }
 }
 
 /** Tokens that are recognised wherever they are written out, and their ids. */

@@ -10,6 +10,7 @@ import { loadArchitecture, loadCheckpoint, loadShared, mergedCheckpoint, openChe
 import type { Checkpoint, SharedWeights } from '#core/models/checkpoint.ts';
 import { ADAPTER_CONFIG, adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { ADAPTER_WEIGHTS } from '#core/models/peft.ts';
+import { readingOf } from '#core/models/score-reading.ts';
 import { readJson } from './reference-numbers.ts';
 import { refusalOf } from './refusal.ts';
 import { FAMILIES, tinyModel, withAdapter } from './tiny-models.ts';
@@ -86,6 +87,9 @@ describe.each(FAMILIES)('%s', (family) => {
     const [, checkpoint] = kinds[3]!, folder = saved(checkpoint);
     const older = changed(folder, { tensor: (name) => ({ name: name.replace(/lora_([AB])\./, 'lora_$1.default.').replace('.score.', '.score.modules_to_save.default.') }) });
     expect(loadShared(older)).toEqual(checkpoint);
+    const padded = tinyModel(family, 1, { pad: 0 }), judge = saved(withAdapter(withScoreHead(padded, 3), {}, { folder: saved(padded) }));
+    const called = changed(judge, { tensor: (name) => ({ name: name.replace('.score.', '.score.modules_to_save.default.') }) });
+    expect([readingOf(judge).passedOver, readingOf(called).passedOver], 'read at the same token').toEqual([0, 0]);
     expect(loadShared(changed(folder, { tensor: (name) => ({ name: name.replace('base_model.model.', '') }) }))).toEqual(checkpoint);
     const kind = matrices[0]!.split('.').at(-1)!, isOne = (name: string) => name.endsWith(`.${kind}`);
     const uneven = withAdapter(words, { ranks: Object.fromEntries(matrices.map((name) => [name, isOne(name) ? 2 : 3])), alphas: Object.fromEntries(matrices.filter(isOne).map((name) => [name, 9])) }, { folder: base });

@@ -46,5 +46,5 @@ test('the convention is that of the note beside a model, else that of its config
   fs.writeFileSync(path.join(folder, 'tastemaker.json'), '{"appends_end_of_text": true}');
   expect(readingOf(folder)).toEqual({ appendsEnd: true, passedOver: null });
   fs.writeFileSync(path.join(folder, 'tastemaker.json'), 'not JSON');
-  expect(readingOf(folder)).toEqual({ appendsEnd: false, passedOver: 0 });
+  expect(() => readingOf(folder), 'a note that cannot be read is not the same as none').toThrow('tastemaker.json is not valid JSON');
 });
