@@ -24,11 +24,12 @@ export function projectSummary(project: Project): ProjectSummary {
   const splits = query<{ split: Split; n: number }>(project, 'SELECT split, count(*) AS n FROM prompts GROUP BY split').all();
   const teaching = countTeaching(project);
   const first = query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get();
+  const straddling = project.notices.some(isStraddlingNotice) ? countStraddling(project) : 0; // nothing that is written makes any
   return {
     id: projectId(project), folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
     completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs'),
-    isDemo: first?.source === 'demo', current: currentModels(project), notices: [...project.notices],
-    straddling: project.notices.some(isStraddlingNotice) ? countStraddling(project) : 0, // nothing that is written makes any
+    isDemo: first?.source === 'demo', current: currentModels(project), notices: project.notices.filter((notice) => straddling > 0 || !isStraddlingNotice(notice)), // brought together, they are no news any more
+    straddling,
   };
 }
 

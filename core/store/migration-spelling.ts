@@ -14,5 +14,5 @@ export function fillSpelling(db: Database.Database): string[] {
   db.function('spelling_of', { deterministic: true }, (text, messages) => spellingOf(text as string, messages === null ? null : (JSON.parse(messages as string) as Message[])));
   db.exec('UPDATE prompts SET spelling = spelling_of(text, messages)');
   const { n } = db.prepare('SELECT coalesce(sum(n - 1), 0) AS n FROM (SELECT count(*) AS n FROM prompts GROUP BY spelling HAVING count(*) > 1)').get() as { n: number };
-  return n === 0 ? [] : [`${n.toLocaleString('en')} ${n === 1 ? 'prompt differs' : 'prompts differ'} only in the spelling from another: all spellings of a prompt belong to one split now.`];
+  return n === 0 ? [] : [`${n.toLocaleString('en')} ${n === 1 ? 'prompt differs' : 'prompts differ'} only in the spelling from another: from now on all spellings of a prompt go to one split.`];
 }

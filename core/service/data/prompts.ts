@@ -10,7 +10,7 @@ import { listRankings } from '#core/store/rankings.ts';
 import { removePrompts } from '#core/store/remove-prompts.ts';
 import { pageSamples } from '#core/store/samples.ts';
 import { search } from '#core/store/search.ts';
-import { isStraddlingNotice, uniteSpellings } from '#core/store/straddling.ts';
+import { uniteSpellings } from '#core/store/straddling.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { projectChanged } from '#core/service/project-summary.ts';
 import { sampleModels, withGold } from './sample-models.ts';
@@ -35,14 +35,12 @@ export const promptHandlers = {
   'prompts.divide': ({ project, emit }, { validation, test, seed }) => {
     if (validation + test > 1) throw new TastemakerError('bad-argument', `Validation and test together are ${Math.round((validation + test) * 100)} % of the prompts.`, 'Choose shares that are at most 100 % together; what is over goes to train.');
     transaction(project, () => divide(project, { validation, test }, seed));
-    project.notices = project.notices.filter((notice) => !isStraddlingNotice(notice));
     emit('data.changed', {});
     return countPrompts(project);
   },
 
   'prompts.unite': ({ project, emit }) => {
     const united = uniteSpellings(project);
-    project.notices = project.notices.filter((notice) => !isStraddlingNotice(notice));
     emit('data.changed', {});
     emit('project.changed', projectChanged(project));
     return united;

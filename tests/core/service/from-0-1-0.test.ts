@@ -128,6 +128,20 @@ describe('opened by the service', () => {
   });
 });
 
+test('what is said of spellings in two splits is said until they are brought together, and no other notice contradicts it', async () => {
+  const service = openedService(at('home'));
+  const opened = (await service.call('project.open', { folder: laidOut('united') })).project!;
+  expect([opened.straddling, opened.notices.filter((notice) => /stand in different splits/.test(notice)).length]).toEqual([6, 1]);
+  expect(opened.notices).toContainEqual('3 prompts differ only in the spelling from another: from now on all spellings of a prompt go to one split.');
+  const { moved, eventIds } = await service.call('prompts.unite', {});
+  const united = (await service.call('app.state', {})).project!;
+  expect([moved, united.straddling]).toEqual([3, 0]);
+  expect(united.notices).toEqual(opened.notices.filter((notice) => !/stand in different splits/.test(notice)));
+  for (const eventId of eventIds) await service.call('events.undo', { eventId });
+  expect((await service.call('app.state', {})).project!).toMatchObject({ straddling: 6, notices: opened.notices });
+  await service.close();
+});
+
 describe('used by the command line', () => {
   let project: string;
   beforeAll(async () => {
