@@ -9,8 +9,8 @@ export const SPLITS = ['train', 'validation', 'test'] as const satisfies readonl
 const DEFAULT_SHARE = 0.1;
 
 export const splitOptions = {
-  split: oneOf(null, SPLITS, 'Put all prompts into this split.'),
-  'validation-share': number(null, [0, 1], `Share of the prompts that go to validation, chosen by a hash of their text however it is spelled; ${DEFAULT_SHARE} where neither this nor --split is given.`),
+  split: oneOf(null, SPLITS, 'Put all prompts into this split, whatever the file says.'),
+  'validation-share': number(null, [0, 1], `Share of the prompts that go to validation, chosen by a hash of their text however it is spelled, where their row names no split; ${DEFAULT_SHARE} where neither this nor --split is given.`),
 };
 
 /** The split of each prompt, and the one that is named for it; `own` is what its row in the file says. */
