@@ -106,11 +106,11 @@ function textsOf(tokenizer: Tokenizer, answer: Answer, name: string): { prompt: 
   return { prompt: answer.prompt.text, answer: answer.written ? asCompletion(answer.prompt.text, answer.text) : answer.text, chat: false };
 }
 
-/** The ids that were sampled, where they are this tokenizer's; those that no one knows the tokenizer of have to give the text. */
+/** The ids that were sampled, where they are this tokenizer's; those that no one knows the tokenizer of have to give the text, and to be by a model that has this tokenizer beside it. */
 async function sampledIds(tokenizer: Tokenizer, answer: Answer): Promise<number[] | null> {
   const { sampled } = answer;
   if (!sampled || sampled.ids.length === 0) return null;
-  const own = sampled.tokenizer === null ? (sampled.likely ?? tokenizer.hash) === tokenizer.hash && (await givesText(tokenizer, sampled.ids, answer)) : sampled.tokenizer === tokenizer.hash;
+  const own = sampled.tokenizer === null ? sampled.likely === tokenizer.hash && (await givesText(tokenizer, sampled.ids, answer)) : sampled.tokenizer === tokenizer.hash;
   if (!own || !sampled.ids.every((id) => tokenizer.isToken(id))) return null;
   return answer.ended || !endsItself(tokenizer, sampled.ids) ? [...sampled.ids] : sampled.ids.slice(0, -1);
 }

@@ -106,8 +106,11 @@ describe('ids that a model wrote', () => {
 
   test('of which no one knows the tokenizer are kept where they prove to be the reader’s', async () => {
     const ids = await spelledBy(own, 'the end'), again = await spelledBy(other, 'the end');
-    expect(await ask(own, 'the end', ids, null)).toEqual(ids);
-    expect(await ask(own, 'another text', ids, null)).toEqual(await spelledBy(own, 'another text'));
+    const loose = [...(await own.encode('a')), ...(await own.encode('b')), own.endOfText];
+    expect(await ask(own, 'ab', loose, null, { likely: own.hash })).toEqual(loose);
+    expect(await ask(own, 'another text', ids, null, { likely: own.hash })).toEqual(await spelledBy(own, 'another text'));
+    // of a writer whose tokenizer is gone they prove nothing: other merges may make the same text of them
+    expect(await ask(own, 'ab', loose, null)).toEqual(await spelledBy(own, 'ab'));
     expect(await ask(other, 'the end', ids, null)).toEqual(again);
     // the very ids, but the model that wrote them has another tokenizer
     expect(await ask(own, 'ab', [...(await own.encode('a')), ...(await own.encode('b')), own.endOfText], null, { likely: other.hash })).toEqual(await spelledBy(own, 'ab'));
