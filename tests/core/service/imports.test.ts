@@ -87,7 +87,7 @@ test('completions: prompts are added, unknown policies are errors unless mapped 
   expect(preview).toMatchObject({ map: { prompt: 'prompt', completion: 'response', policy: 'model' }, total: 7, duplicates: 1, errors: [{ line: 5, message: expect.stringMatching(/no policy "gpt-9"/) }, { line: 7, message: '"completion" is missing.' }] });
   const before = query(project, 'SELECT * FROM completions').all();
   const { eventId, ...result } = await call('imports.run', { path, kind: 'completions', map: preview.map, split: 'validation' });
-  expect(result).toEqual({ added: 4, duplicates: 1, errors: preview.errors, made: { ...NOTHING, prompts: 1, completions: 4 }, notes: [] });
+  expect(result).toEqual({ added: 4, duplicates: 1, errors: preview.errors, made: { ...NOTHING, prompts: 1, completions: 4 }, notes: ['1 prompt was there already, in another split than is named here: it keeps its split.'] });
   expect(countPrompts(project)).toEqual({ train: 0, validation: 1, test: 1 });
   expect(listItems(project).map(({ promptId, completionIds, source }) => [promptId, completionIds.length, source])).toEqual([[1, 2, 'sample'], [2, 2, 'import']]);
   expect(listCompletions(project, { promptId: 1 }).map(({ text, policyId: by }) => [text, by])).toEqual([['one', policyId], ['two', policyId]]);
