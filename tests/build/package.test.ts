@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, sta
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AppState, Reply, RunRow } from '#core/contract.ts';
+import type { AppState, Reply, Request, RunRow } from '#core/contract.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'package-'));
 const packed = join(place, 'out', `${process.platform}-unpacked`), resources = join(packed, 'resources'), code = join(resources, 'app.asar.unpacked');
@@ -48,20 +48,22 @@ test('only this platform’s binaries are in it, no window libraries, no tests, 
 test('the packed Node starts the packed service, which trains a small model in a packed job', async () => {
   const home = join(place, 'home');
   const service = fork(join(code, 'core/service/main.ts'), [], { execPath: join(resources, 'node/node'), cwd: place, env: { PATH: '', HOME: home, TASTEMAKER_HOME: home }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  let ids = 0;
+  let ids = 0, project: string | null = null;
   const waiting = new Map<number, (reply: Reply) => void>();
   service.on('message', (message: Reply) => waiting.get(message.id)?.(message));
   const call = async <T>(name: string, args: unknown): Promise<T> => {
     const id = ++ids;
     const reply = await new Promise<Reply>((resolve) => {
       waiting.set(id, resolve);
-      service.send({ id, call: name, args });
+      service.send({ id, call: name, args, project } satisfies Request);
     });
     if ('fault' in reply) throw new Error(`${name}: ${reply.fault.message}`);
     return reply.result as T;
   };
   try {
-    expect((await call<AppState>('project.create', { folder: join(place, 'study.tastemaker'), demo: false })).project?.name).toBe('study');
+    const opened = (await call<AppState>('project.create', { folder: join(place, 'study.tastemaker'), demo: false })).project;
+    expect(opened?.name).toBe('study');
+    project = opened!.id;
     const texts = join(place, 'texts.txt');
     writeFileSync(texts, 'The cat sat on the mat, and the dog sat on the cat.\n'.repeat(200));
     const { id } = await call<RunRow>('runs.start', { recipe: 'pretrain', config: { texts, vocabulary: 270, steps: 2, batch: 2, layers: 1, channels: 16, heads: 1, context: 32 }, name: 'tiny' });
