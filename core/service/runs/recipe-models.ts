@@ -3,7 +3,7 @@
 import type { Config, CurrentModels, RecipeCard } from '#core/contract.ts';
 import { currentModels } from '#core/service/current-models.ts';
 import { referenceOf } from '#core/jobs/reference-model.ts';
-import { policyById } from '#core/store/policies.ts';
+import { listPolicies, policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 
@@ -13,9 +13,10 @@ const INSTEAD: Partial<Record<RecipeName, Readonly<Record<string, string>>>> = {
 
 export function modelsOf(project: Project, recipe: RecipeName, defaults: Config): RecipeCard['models'] {
   const current = currentModels(project), { modelId } = current.policy, reference = modelId === null ? null : referenceOf(project, policyById(project, modelId)).name;
+  const there = new Set(listPolicies(project).map((policy) => policy.name)); // one that is still to be made is among the needs
   return Object.keys(WORDS).flatMap((field) => {
     const name = defaults[field];
-    if (typeof name !== 'string' || name === '') return [];
+    if (typeof name !== 'string' || !there.has(name)) return [];
     return [{ field, words: INSTEAD[recipe]?.[field] ?? WORDS[field]!, name, ...why(recipe, field, name, current, reference) }];
   });
 }

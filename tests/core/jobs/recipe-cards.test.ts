@@ -39,6 +39,7 @@ describe('what is missing', () => {
     expect(missing(empty, 'reward')).toContain('needs 10 rankings');
     expect(missing(empty, 'ppo')).toContain('needs a reward model: train one first');
     expect(missing(empty, 'pretrain')).toEqual([]);
+    expect(recipeCards(empty).flatMap(({ models }) => models)).toEqual([]); // no card names a model that is not there
     expect(() => checkStart(empty, 'ppo', {})).toThrow('PPO needs a base model: add one on the Models screen.');
     expect(() => checkStart(empty, 'pretrain', {})).toThrow('No texts to train on were named.');
     empty.close();
