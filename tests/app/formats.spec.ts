@@ -69,7 +69,7 @@ test('conversations come in through the dialog, by the format they are recognise
 
 test('the desk shows a conversation turn by turn, and its keys work as ever', async () => {
   const project = openProject(join(station.home, 'tiny-tldr.tastemaker'), { write: false });
-  const itemId = listRankings(project).find(({ itemId }) => itemId !== null)!.itemId!;
+  const itemId = listRankings(project).findLast(({ itemId }) => itemId !== null)!.itemId!; // the newest came in by the dialog
   project.close();
   await goTo(page, 'Label');
   await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
