@@ -5,8 +5,12 @@ import type { Settings } from '#core/jobs/config.ts';
 import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { configOf, startRun } from '#core/jobs/start.ts';
+import { currentPolicy, currentReward } from '#core/service/current-models.ts';
 import { computingOn } from '#core/service/hardware/computing.ts';
 import { checkFits } from '#core/service/runs/estimate.ts';
+import { currentReference } from '#core/service/runs/run-follow-up.ts';
+import { listPolicies } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
 import { defineCommand, flag, list, readPairs, text } from './command.ts';
 import type { Report } from './command.ts';
 import { reportRun } from './finished-run.ts';
@@ -31,14 +35,28 @@ export const trainCommand = defineCommand({
     if (recipe !== undefined && !(isRecipe(recipe) && NAMES.includes(recipe))) throw new TastemakerError('bad-argument', `There is no recipe "${recipe}".`, `The recipes are: ${NAMES.join(', ')}.`);
     if (options.list) return listRecipes(recipe ? [recipe] : NAMES);
     if (recipe === undefined) throw new TastemakerError('bad-argument', '"train" needs the name of a recipe.', `The recipes are: ${NAMES.join(', ')}; \`tastemaker train --list\` says what each does.`);
-    const given = readPairs(options.set, 'set');
+    const asked = readPairs(options.set, 'set');
     return withProject(options.project, { write: true }, async (project) => {
+      const current = currentWhereUnnamed(project, recipe, asked), given = { ...asked, ...current };
       if (!options.force) await checkFits(project, { memoryInUse: () => 0, computing: () => computingOn() }, recipe, configOf(project, recipe, given).config, '--force starts it all the same.');
-      const finished = await withProgress(recipe, (listeners) => startRun(project, recipe, given, options.name, listeners));
+      const finished = await withProgress(recipe, (listeners) => {
+        for (const [setting, name] of Object.entries(current)) listeners.onLog?.(`${setting}=${name}: the current one, for no model here is called "${(RECIPES[recipe].settings as Settings)[setting]!.default}"; --set says otherwise.`);
+        return startRun(project, recipe, given, options.name, listeners);
+      });
       return reportRun(project, finished);
     });
   },
 });
+
+/** Where a default names no model of this project, the current one stands in for it, as it does in the window. */
+function currentWhereUnnamed(project: Project, recipe: RecipeName, asked: Readonly<Record<string, unknown>>): Record<string, string> {
+  const names = new Set(listPolicies(project).map(({ name }) => name));
+  const policy = (recipe === 'reward' ? currentReference(project) : null) ?? currentPolicy(project), reward = currentReward(project);
+  return Object.fromEntries(Object.entries({ policy, reward }).flatMap(([setting, model]) => {
+    const fallback = (RECIPES[recipe].settings as Settings)[setting]?.default;
+    return !fallback || setting in asked || names.has(String(fallback)) || !model ? [] : [[setting, model.name]];
+  }));
+}
 
 function listRecipes(names: readonly RecipeName[]): Report {
   const data = names.map((name) => ({ name, sentence: RECIPES[name].sentence, settings: describeSettings(RECIPES[name].settings) }));

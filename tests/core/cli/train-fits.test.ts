@@ -1,4 +1,4 @@
-// `tastemaker train` says before it begins that a run will not fit into memory, and what would.
+// `tastemaker train` says before it begins what it starts from, and that a run will not fit into memory, and what would.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -17,4 +17,17 @@ test('what does not fit is not begun, and --force begins it all the same', async
   expect(fs.existsSync(path.join(folder, 'p.tastemaker', 'runs')) ? fs.readdirSync(path.join(folder, 'p.tastemaker', 'runs')) : []).toEqual([]);
   const small = await train('--set', 'layers=1', '--set', 'channels=8', '--set', 'heads=1', '--set', 'vocabulary=260', '--set', 'context=16', '--set', 'steps=1', '--set', 'batch=1', '--force');
   expect(small.code, small.stderr).toBe(0);
+});
+
+test('where no model is called "base", the current one is what a recipe starts from, and it says so', async () => {
+  const folder = temporaryFolder(), texts = path.join(folder, 'texts.txt'), prompts = path.join(folder, 'prompts.jsonl');
+  fs.writeFileSync(texts, 'The ship left the harbour at dawn and nobody on the quay waved. '.repeat(60));
+  fs.writeFileSync(prompts, Array.from({ length: 8 }, (_, i) => `${JSON.stringify({ prompt: `Ship ${i}`, reference: 'left at dawn', split: i < 6 ? 'train' : 'validation' })}\n`).join(''));
+  await cliJson(folder, 'new', 'p');
+  await cliJson(folder, 'import', 'prompts', prompts);
+  const sizes = Object.entries({ layers: 1, channels: 8, heads: 1, vocabulary: 260, context: 64, steps: 1, batch: 1 }).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+  await cliJson(folder, 'train', 'pretrain', '--set', `texts=${texts}`, ...sizes, '--name', 'harbour');
+  const tuned = await cli(folder, 'train', 'sft', '--set', 'batch=2');
+  expect(tuned.code, tuned.stderr).toBe(0);
+  expect(tuned.stdout + tuned.stderr).toContain('policy=harbour: the current one, for no model here is called "base"');
 });
