@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { findViolations, HOMES, LAYERS, sourceFiles } from './architecture.ts';
+import { findViolations, HOMES, LAYERS, OPENS_ITSELF, sourceFiles } from './architecture.ts';
 
 describe('this tree', () => {
   test('is found', () => {
@@ -12,6 +12,10 @@ describe('this tree', () => {
 
   test('keeps the house rules', () => {
     expect(findViolations(process.cwd())).toEqual([]);
+  });
+
+  test('every file that is said to open one itself is there', () => {
+    expect(Object.keys(OPENS_ITSELF).filter((path) => !sourceFiles(process.cwd()).includes(path))).toEqual([]);
   });
 
   test('the layers only point downward', () => {
@@ -43,6 +47,8 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
   'a package without a home': ['core/store/a.ts', "import _ from '@some/package';", 'has no home in the table'],
   'an unprefixed module of Node': ['core/store/a.ts', "import fs from 'fs';", 'has no home in the table'],
   'a folder without a row': ['core/plugins/a.ts', '', 'core/plugins has no row'],
+  'a reader that opens a file itself': ['core/formats/a.ts', "const text = fs.readFileSync(file, 'utf8');", 'core/regular-file.ts asks first'],
+  'a reader that opens a stream': ['core/service/models/a.ts', 'const lines = fs.createReadStream(file);', 'core/regular-file.ts asks first'],
   'two dots': ['core/store/a.ts', "import { x } from '../errors.ts';", 'to cross a folder'],
   'two dots in the middle': ['core/store/a.ts', "import { x } from './inner/../../errors.ts';", 'to cross a folder'],
   'two dots in a test': ['tests/core/a.test.ts', "import { x } from '../../core/errors.ts';", 'to cross a folder'],

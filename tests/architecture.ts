@@ -9,7 +9,7 @@ interface Layer {
   node?: false;
 }
 
-const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/spelling'];
+const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/regular-file', 'core/spelling'];
 const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation', 'core/hardware'];
 const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
 const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
@@ -20,13 +20,14 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/errors': { may: [], node: false },
   'core/random': { may: [], node: false },
   'core/spelling': { may: [], node: false },
-  'core/store': { may: ['core/contract', 'core/errors', 'core/spelling'] },
-  'core/formats': { may: ['core/errors', 'core/spelling'] },
-  'core/tokenizer': { may: ['core/errors', 'core/formats'] },
+  'core/regular-file': { may: ['core/errors'] },
+  'core/store': { may: ['core/contract', 'core/errors', 'core/regular-file', 'core/spelling'] },
+  'core/formats': { may: ['core/errors', 'core/regular-file', 'core/spelling'] },
+  'core/tokenizer': { may: ['core/errors', 'core/regular-file', 'core/formats'] },
   'core/demo': { may: ['core/errors', 'core/random'] },
   'core/autodiff': { may: ['core/errors', 'core/random'] },
-  'core/hardware': { may: ['core/errors'] },
-  'core/models': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/formats'] },
+  'core/hardware': { may: ['core/errors', 'core/regular-file'] },
+  'core/models': { may: ['core/errors', 'core/random', 'core/regular-file', 'core/autodiff', 'core/formats'] },
   'core/training': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/models'] },
   'core/evaluation': { may: ['core/errors', 'core/random', 'core/tokenizer', 'core/models'] },
   'core/jobs': { may: BELOW_JOBS },
@@ -64,6 +65,30 @@ export const HOMES: Readonly<Record<string, string>> = {
 /** Which files of core/jobs are jobs: no job knows another job, only the table of recipes does. */
 export const IS_JOB = /^core\/jobs\/(train-.*|sample|score|label-gold|label-rouge|demo-project)\.ts$/;
 const TABLE_OF_JOBS = 'core/jobs/recipes.ts';
+
+/** Rooms that read what other people made: they open files through core/regular-file.ts. */
+const READS_FOREIGN = /^core\/(formats|hardware|jobs|models|service|store|tokenizer)\//;
+const OPENS = /\b(?:readFileSync|readFile|copyFileSync|copyFile)\(|\bopenSync\([^)]*, 'r'|\bfs\.open\(|createReadStream\((?!'', \{ fd: openRegular)/;
+/** Files of those rooms that open one themselves, and which. */
+export const OPENS_ITSELF: Readonly<Record<string, string>> = {
+  'core/formats/file-access.ts': 'a folder, so that its names reach the disk',
+  'core/formats/row-file.ts': 'a folder, so that its names reach the disk',
+  'core/hardware/nvidia.ts': 'what the system tells of its devices',
+  'core/hardware/install-cuda-files.ts': 'what it has just written or judged',
+  'core/jobs/control.ts': 'the files by which job and service speak',
+  'core/jobs/job.ts': 'the files by which job and service speak',
+  'core/service/app.ts': 'package.json of this program',
+  'core/service/hardware/look.ts': 'package.json of this program',
+  'core/service/hardware/self-tests.ts': 'a file of the home folder',
+  'core/service/library-folders.ts': 'a file of the home folder',
+  'core/service/log.ts': 'a file of the home folder',
+  'core/service/preferences.ts': 'a file of the home folder',
+  'core/service/models/card-facts.ts': 'package.json of this program',
+  'core/service/models/copy-model.ts': 'a copy of what has been looked at',
+  'core/service/models/export-model.ts': 'a copy of what has been looked at',
+  'core/service/models/whole-folder.ts': 'what it has just written',
+  'core/store/lock.ts': 'what the system tells of processes, and a copy of its own',
+};
 
 const SOURCE_FOLDERS = ['core', 'electron', 'renderer', 'build', 'tests'];
 const MAX_LINES = 400;
@@ -167,6 +192,8 @@ function judgeFile(path: string, text: string): string[] {
   if (!SENTENCE.test(lines[lines[0]?.startsWith('#!') ? 1 : 0] ?? '')) problems.push(`${path}:1: does not open with a sentence ("// Does this and that.")`);
 
   if (path.endsWith('.css')) return problems;
+  if (READS_FOREIGN.test(path) && !Object.hasOwn(OPENS_ITSELF, path))
+    for (const [i, line] of lines.entries()) if (OPENS.test(line)) problems.push(`${path}:${i + 1}: opens a file itself: core/regular-file.ts asks first what it is`);
   const exchange = readExchange(path, text);
   for (const { specifier, line } of exchange.imports) {
     const problem = judgeImport(path, specifier);

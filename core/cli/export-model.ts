@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
-import { refusePlace } from '#core/service/data/export-data.ts';
+import { refusePlace } from '#core/service/data/export-place.ts';
 import { cardFacts, cardFactsOf, originsOf } from '#core/service/models/card-facts.ts';
 import { exportModel, exportPlace } from '#core/service/models/export-model.ts';
 import type { CardFacts } from '#core/service/models/model-card.ts';
@@ -14,19 +14,19 @@ import { defineCommand, flag, oneOf, text, wholeNumber } from './command.ts';
 import type { Report } from './command.ts';
 import { modelFolder } from './model-reference.ts';
 import { createProgress, short } from './progress.ts';
-import { projectFolder, projectOption, withProject } from './project-option.ts';
+import { projectOption, withProject } from './project-option.ts';
 
-interface Named { model: string; facts: CardFacts; origins: string[]; project: string | null }
+interface Named { model: string; facts: CardFacts; origins: string[] }
 
 /** The model by its name in a project, with what the project knows of it, or by its folder or GGUF file alone. */
 async function find(nameOrPath: string, project: string | null): Promise<Named> {
   const model = await modelFolder(nameOrPath, project);
-  if (project === null && fs.existsSync(nameOrPath)) return { model, facts: await cardFactsOf(model), origins: [model], project: null };
+  if (project === null && fs.existsSync(nameOrPath)) return { model, facts: await cardFactsOf(model), origins: [model] };
   return withProject(project, { write: false }, async (open) => {
     const known = listPolicies(open).some(({ name }) => name === nameOrPath);
-    if (!known) return { model, facts: await cardFactsOf(model), origins: [model], project: null };
+    if (!known) return { model, facts: await cardFactsOf(model), origins: [model] };
     const policy = getPolicy(open, nameOrPath);
-    return { model: policyPath(open, policy), facts: await cardFacts(open, policy), origins: originsOf(open, policy), project: projectFolder(project) };
+    return { model: policyPath(open, policy), facts: await cardFacts(open, policy), origins: originsOf(open, policy) };
   });
 }
 
@@ -35,7 +35,7 @@ interface Wanted { out: string | null; project: string | null; batch?: number | 
 async function write(command: string, nameOrPath: string | undefined, format: string, { out, project, batch = null, tokens = null }: Wanted): Promise<Report> {
   if (nameOrPath === undefined || out === null) throw new TastemakerError('bad-argument', `"${command}" needs ${nameOrPath === undefined ? 'a model' : '--out'}.`, `Write \`tastemaker ${command} NAME|PATH --out PATH\`; \`tastemaker export model --list\` prints the formats.`);
   const named = await find(nameOrPath, project), into = exportPlace(out, named.facts.name, format);
-  if (named.project !== null) refusePlace(named.project, into);
+  refusePlace(into);
   const progress = createProgress('export');
   try {
     const result = await exportModel({ ...named, format, into, batch, tokens }, (done, total) => process.stderr.isTTY && progress.onReport(done, total, {}));

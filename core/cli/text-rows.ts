@@ -5,12 +5,14 @@ import path from 'node:path';
 import type { Finish, Message } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { eachLine, readJsonl } from '#core/formats/jsonl.ts';
+import { refuseOverwriting } from '#core/formats/output-place.ts';
 import { asRow, badRow, isRow, isText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
 import { answerTexts } from '#core/jobs/answer-text.ts';
 import { encodeAnswers, encodePrompts, sharedTokens } from '#core/jobs/prompt-tokens.ts';
 import type { Answer, AskedPrompt, SampledIds, SharedToken } from '#core/jobs/prompt-tokens.ts';
 import type { Architecture } from '#core/models/architecture.ts';
+import { refusePlace } from '#core/service/data/export-place.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { refuseBadRows } from './bad-rows.ts';
 import { requiredText } from './command.ts';
@@ -77,6 +79,8 @@ export function checkOut(file: string): void {
   const folder = path.dirname(path.resolve(file));
   if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-argument', `--out ${file} cannot be written: there is no folder ${folder}.`, 'Make the folder first, or name another.');
   if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-argument', `--out ${file} is a folder.`, 'Name a file in it.');
+  refuseOverwriting(file);
+  refusePlace(file);
 }
 
 function isEmpty(file: string): boolean {

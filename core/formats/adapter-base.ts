@@ -4,12 +4,15 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { readBytes } from './file-access.ts';
 import { brief, readJsonObject } from './json-file.ts';
 import { settingsOf } from './settings.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 /** Beside an adapter of ours: where its base lies as seen from the folder, so that a project can be moved. */
 export const RELATIVE_BASE = 'base_model_relative_path';
+
+const LONGEST_REF = 1000; // bytes; the name of a commit has 40
 
 export const isAdapterFolder = (folder: string): boolean => fs.existsSync(path.join(folder, ADAPTER_CONFIG));
 
@@ -45,7 +48,7 @@ function hubSnapshots(name: string, revision: string | undefined): string[] {
   const versions = fs.readdirSync(snapshots);
   const first = (revision !== undefined && /^[\w./-]{1,200}$/.test(revision) ? [revision, 'main'] : ['main']).flatMap((ref) => {
     const file = path.join(repository, 'refs', ref);
-    return versions.includes(ref) ? [ref] : fs.statSync(file, { throwIfNoEntry: false })?.isFile() ? [fs.readFileSync(file, 'utf8').trim()] : [];
+    return versions.includes(ref) ? [ref] : fs.statSync(file, { throwIfNoEntry: false })?.isFile() ? [readBytes(file, LONGEST_REF).toString('utf8').trim()] : [];
   });
   return [...new Set([...first.filter((version) => versions.includes(version)), ...versions])].map((version) => path.join(snapshots, version));
 }

@@ -3,7 +3,9 @@ import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
 import path from 'node:path';
 import { refuseForeignText } from './foreign-files.ts';
+import { refuseOverwriting } from './output-place.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { openRegular, readRegular } from '#core/regular-file.ts';
 
 const PIECE = 1 << 26; // one system call moves at most 64 MiB: far below the 2 GiB that Node refuses
 
@@ -36,22 +38,52 @@ export function asFileError(error: unknown, file: string): TastemakerError {
   return new TastemakerError('bad-file', `${file} ${what}.`, hint);
 }
 
-/** Opens a file for reading, hands its descriptor and size in bytes to `use`, and closes it whatever happens. */
-export function withFile<T>(file: string, use: (fd: number, size: number) => T): T {
-  let fd: number;
+const opened = (file: string): { fd: number; size: number } => {
   try {
-    fd = fs.openSync(file, 'r');
+    return openRegular(file);
   } catch (error) {
     throw asFileError(error, file);
   }
+};
+const explained = (error: unknown, file: string): unknown => (error instanceof Error && 'syscall' in error ? asFileError(error, file) : error);
+
+/** Opens a regular file for reading, hands its descriptor and size in bytes to `use`, and closes it whatever happens. */
+export function withFile<T>(file: string, use: (fd: number, size: number) => T): T {
+  const { fd, size } = opened(file);
   try {
-    const stat = fs.fstatSync(fd);
-    if (!stat.isFile()) throw new TastemakerError('bad-file', `${file} is not a file.`, 'Name the file itself, not a folder or a device.');
-    return use(fd, stat.size);
+    return use(fd, size);
   } catch (error) {
-    throw error instanceof Error && 'syscall' in error ? asFileError(error, file) : error;
+    throw explained(error, file);
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+/** The same for work that waits: the file is closed when it is done. */
+export async function withFileOpen<T>(file: string, use: (fd: number, size: number) => Promise<T>): Promise<T> {
+  const { fd, size } = opened(file);
+  try {
+    return await use(fd, size);
+  } catch (error) {
+    throw explained(error, file);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** The first bytes of a file, fewer where it is shorter. */
+export const readStart = (file: string, bytes: number): Buffer => withFile(file, (fd, size) => {
+  const start = Buffer.alloc(Math.min(size, bytes));
+  readFully(fd, start, 0, file);
+  return start;
+});
+
+/** A whole file of a person's as it is, at most `limit` bytes of it; 'bad-file' for a larger one and for what is no file. */
+export function readBytes(file: string, limit: number): Buffer {
+  try {
+    return readRegular(file, limit);
+  } catch (error) {
+    throw asFileError(error, file);
   }
 }
 
@@ -99,6 +131,11 @@ let written = 0; // makes temporary names of one process differ
 /** Writes a file so that it is whole or absent: a temporary name in the same folder, fsync, rename. */
 export function replaceFile(file: string, write: (fd: number) => void): void {
   const folder = path.dirname(path.resolve(file));
+  try {
+    refuseOverwriting(file);
+  } catch (error) {
+    throw asFileError(error, file);
+  }
   const temporary = path.join(folder, `.${path.basename(file)}.${process.pid}-${written++}.tmp`);
   try {
     const fd = fs.openSync(temporary, 'w');

@@ -1,7 +1,7 @@
 // Reads the JSON files that lie in model folders; what is wrong with one is said in a sentence that names it.
 
-import fs from 'node:fs';
 import { TastemakerError } from '#core/errors.ts';
+import { readRegularText } from '#core/regular-file.ts';
 import { refusePointer } from './other-checkpoints.ts';
 
 const LIMIT = 64e6; // bytes; a config.json has a few thousand
@@ -17,8 +17,7 @@ export function brief(value: unknown): string {
 export function readJsonObject(file: string): Record<string, unknown> {
   let text: string;
   try {
-    if (fs.statSync(file).size > LIMIT) throw new TastemakerError('bad-file', `${file} is larger than ${LIMIT / 1e6} MB.`, HINT);
-    text = fs.readFileSync(file, 'utf8');
+    text = readRegularText(file, LIMIT);
   } catch (error) {
     if (error instanceof TastemakerError) throw error;
     throw new TastemakerError('bad-file', `${file} cannot be read.`, 'A model folder holds config.json, model.safetensors and tokenizer.json.');

@@ -1,13 +1,13 @@
 // Reading Parquet a row group at a time, after checking that its pages are no larger than they can be.
 
 import fs from 'node:fs';
-import { open } from 'node:fs/promises';
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { AsyncBuffer, FileMetaData } from 'hyparquet';
-import { asFileError } from './file-access.ts';
+import { readFully, withFileOpen } from './file-access.ts';
 import { PARQUET_CODECS } from './parquet-codecs.ts';
 import { checkChunk, damaged } from './parquet-pages.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { openRegular } from '#core/regular-file.ts';
 
 const MAGIC = 'PAR1';
 /** Rows beyond so many must cost bytes: a column of one value takes next to none. */
@@ -19,7 +19,7 @@ const COMPRESSORS = Object.fromEntries(Object.entries(PARQUET_CODECS).map(([name
 /** Whether a file begins as Parquet does; a missing file is left to whoever reads it. */
 export function isParquet(file: string): boolean {
   try {
-    const fd = fs.openSync(file, 'r'), bytes = new Uint8Array(4);
+    const { fd } = openRegular(file), bytes = new Uint8Array(4);
     try {
       return fs.readSync(fd, bytes, 0, 4, 0) === 4 && Buffer.from(bytes).toString('latin1') === MAGIC;
     } finally {
@@ -58,15 +58,13 @@ function checkFooter(metadata: FileMetaData, size: number, file: string): void {
 
 /** Hands every row to `visit`, numbered from 1, until it returns false. 'bad-file' naming what is wrong with a damaged file. */
 export async function eachParquetRow(file: string, visit: (row: unknown, line: number) => boolean | void): Promise<void> {
-  const handle = await open(file).catch((error: unknown) => { throw asFileError(error, file); });
-  try {
-    const { size } = await handle.stat();
+  await withFileOpen(file, async (fd, size) => {
     const source: AsyncBuffer = {
       byteLength: size,
       slice: async (start, end = size) => {
         if (!(start >= 0 && start <= end && end <= size)) throw damaged(file, `it names bytes ${start} to ${end} of ${size}`);
         const bytes = new Uint8Array(end - start);
-        await handle.read(bytes, 0, bytes.length, start);
+        readFully(fd, bytes, start, file);
         return bytes.buffer;
       },
     };
@@ -92,7 +90,5 @@ export async function eachParquetRow(file: string, visit: (row: unknown, line: n
       });
       for (const row of rows) if (visit(plain(row), line++) === false) return;
     }
-  } finally {
-    await handle.close();
-  }
+  });
 }

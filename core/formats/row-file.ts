@@ -7,6 +7,7 @@ import type { SchemaElement } from 'hyparquet-writer';
 import Papa from 'papaparse';
 import { asFileError, writeFully } from './file-access.ts';
 import { eachLine } from './jsonl.ts';
+import { refuseOverwriting } from './output-place.ts';
 import { jsonOf, rowOfLine, watchShape } from './row-shape.ts';
 import type { RowShape } from './row-shape.ts';
 import { TastemakerError } from '#core/errors.ts';
@@ -147,6 +148,7 @@ export function createRowFile(file: string, container: RowFileContainer, columns
   };
   return guarded(() => {
     if (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-file', `${file} is a folder.`, 'Name a file in it.');
+    refuseOverwriting(place);
     if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-file', `${file} cannot be written: there is no folder ${folder}.`, 'Make the folder first, or name another.');
     removeLeftovers(folder, path.basename(place));
     const first = open();

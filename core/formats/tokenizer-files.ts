@@ -4,14 +4,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { tokenizerHome } from './adapter-base.ts';
+import { readBytes, readUtf8 } from './file-access.ts';
 import { isGguf, readGguf } from './gguf.ts';
 import { readGgufTokenizer, writeTokenizerOf } from './gguf-tokenizer.ts';
 import type { TokenizerFiles } from './gguf-tokenizer.ts';
 import { readJsonObject } from './json-file.ts';
+import { refuseOutside } from './model-links.ts';
 import { checkedTokenizerSettings } from './tokenizer-settings.ts';
 
 /** Tokenizer and generation files, as Hugging Face calls them. */
-const COMPANIONS = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json', 'vocab.json', 'merges.txt', 'chat_template.jinja'];
+export const COMPANIONS = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json', 'vocab.json', 'merges.txt', 'chat_template.jinja'];
+const LARGEST = 256e6; // bytes; the largest tokenizers take some thirty million
 
 /** Puts the tokenizer of a model (a folder, an adapter or a GGUF file) into a folder, as files; what the model lacks is left out. */
 export function copyTokenizer(model: string, folder: string): void {
@@ -19,19 +22,22 @@ export function copyTokenizer(model: string, folder: string): void {
   if (isGguf(home)) writeTokenizerOf(home, folder);
   else for (const name of COMPANIONS) {
     const from = path.join(home, name);
-    if (fs.existsSync(from)) fs.writeFileSync(path.join(folder, name), fs.readFileSync(from)); // not copied: the copy of a read-only file could not be changed
+    if (!fs.existsSync(from)) continue;
+    refuseOutside(from);
+    fs.writeFileSync(path.join(folder, name), readBytes(from, LARGEST)); // not copied: the copy of a read-only file could not be changed
   }
 }
 
-/** The same, parsed. 'bad-file' where there is no tokenizer.json, or a file is not JSON. */
+/** The same, parsed, for a format that holds the tokenizer itself. 'bad-file' where there is no tokenizer.json, a file is not JSON, or one is a link to somewhere else. */
 export function readTokenizerFiles(model: string): TokenizerFiles {
   const home = tokenizerHome(model);
   if (isGguf(home)) return readGgufTokenizer(readGguf(home).metadata, home);
   const file = (name: string) => path.join(home, name);
   const optional = (name: string) => (fs.existsSync(file(name)) ? readJsonObject(file(name)) : {}), checked = (name: string) => checkedTokenizerSettings(optional(name), file(name));
   if (!fs.existsSync(file('tokenizer.json'))) throw new TastemakerError('bad-file', `${file('tokenizer.json')} does not exist.`, 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.');
+  COMPANIONS.map(file).filter((one) => fs.existsSync(one)).forEach(refuseOutside);
   const config = checked('tokenizer_config.json'), apart = file('chat_template.jinja');
-  return { tokenizer: readJsonObject(file('tokenizer.json')), config, generation: optional('generation_config.json'), specialTokensMap: checked('special_tokens_map.json'), chatTemplate: fs.existsSync(apart) ? fs.readFileSync(apart, 'utf8') : templateOf(config.chat_template) };
+  return { tokenizer: readJsonObject(file('tokenizer.json')), config, generation: optional('generation_config.json'), specialTokensMap: checked('special_tokens_map.json'), chatTemplate: fs.existsSync(apart) ? readUtf8(apart) : templateOf(config.chat_template) };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

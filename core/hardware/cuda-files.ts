@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { TastemakerError } from '#core/errors.ts';
+import { openRegular, readRegularText } from '#core/regular-file.ts';
 import { cudaMajorOf } from './cuda-libraries.ts';
 import type { CudaMajor } from './cuda-libraries.ts';
 import { readElfNeeds, readVersionStrings } from './elf-needs.ts';
@@ -134,7 +135,7 @@ export function removeCudaFiles({ env = process.env }: FilesOptions = {}): strin
 /** SHA-256 in hexadecimal, read as a stream. */
 export async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(fs.createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  await pipeline(fs.createReadStream('', { fd: openRegular(file).fd, highWaterMark: 1 << 20 }), hash);
   return hash.digest('hex');
 }
 
@@ -153,7 +154,7 @@ export function writeRecord(folder: string, record: CudaFilesRecord): void {
 
 function readRecord(folder: string): CudaFilesRecord | null {
   try {
-    const found = JSON.parse(fs.readFileSync(path.join(folder, RECORD_FILE), 'utf8')) as CudaFilesRecord;
+    const found = JSON.parse(readRegularText(path.join(folder, RECORD_FILE), 1e6)) as CudaFilesRecord;
     const sound = typeof found.installed === 'string' && typeof found.source === 'string' && PROVIDER_FILES.every((name) => typeof found.files[name]?.sha256 === 'string');
     return sound ? found : null;
   } catch {

@@ -2,6 +2,7 @@
 
 import fs from 'node:fs';
 import { TastemakerError } from '#core/errors.ts';
+import { openRegular } from '#core/regular-file.ts';
 
 /** What a shared library says of itself. */
 export interface ElfNeeds {
@@ -55,8 +56,9 @@ export const readVersionStrings = (file: string): string[] => withElf(file, (elf
 function withElf<T>(file: string, use: (elf: Elf) => T): T {
   let handle: number;
   try {
-    handle = fs.openSync(file, 'r');
+    handle = openRegular(file).fd;
   } catch (error) {
+    if (error instanceof TastemakerError) throw error;
     throw bad(file, `cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
   try {
@@ -69,9 +71,7 @@ function withElf<T>(file: string, use: (elf: Elf) => T): T {
 }
 
 function openElf(handle: number, file: string): Elf {
-  const stat = fs.fstatSync(handle);
-  if (!stat.isFile()) throw bad(file, 'is not a file');
-  const size = stat.size;
+  const { size } = fs.fstatSync(handle);
   const read = (offset: number, length: number): Buffer => {
     if (!(offset >= 0 && length >= 0 && length <= MOST_BYTES && Number.isSafeInteger(offset))) throw damaged(file);
     if (offset + length > size) throw bad(file, `is cut short: it has ${size} bytes and should have at least ${offset + length}`);

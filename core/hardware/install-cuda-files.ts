@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { readRegularText } from '#core/regular-file.ts';
 import { askProgram } from './ask-program.ts';
 import { asRefusal, judgeFiles, PROVIDER_FILES, readCudaFiles, runtimeFolder, runtimeVersion, sha256Of, whyUnsupported, writable, writeRecord } from './cuda-files.ts';
 import type { CudaFiles, CudaFilesRecord, FilesOptions } from './cuda-files.ts';
@@ -151,7 +152,7 @@ function notThere(folder: string): TastemakerError {
 /** Lines "hash  name", as sha256sum writes them; nothing where there is no such file. */
 function readSums(file: string): Map<string, string> {
   if (!fs.existsSync(file)) return new Map();
-  return new Map([...fs.readFileSync(file, 'utf8').matchAll(/^([0-9a-f]{64}) [ *](?:\.\/)?(.+?)\r?$/gim)].map(([, hash, name]) => [name!, hash!.toLowerCase()]));
+  return new Map([...readRegularText(file, 1e6).matchAll(/^([0-9a-f]{64}) [ *](?:\.\/)?(.+?)\r?$/gim)].map(([, hash, name]) => [name!, hash!.toLowerCase()]));
 }
 
 function needSpace(folder: string, bytes: number): void {

@@ -7,6 +7,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createInflateRaw, inflateRawSync } from 'node:zlib';
 import { TastemakerError } from '#core/errors.ts';
+import { openRegular } from '#core/regular-file.ts';
 
 interface Entry {
   method: number;
@@ -35,8 +36,9 @@ const bad = (file: string, what: string) => new TastemakerError('bad-file', `${f
 export function openWheel(file: string): Wheel {
   let handle: number;
   try {
-    handle = fs.openSync(file, 'r');
+    handle = openRegular(file).fd;
   } catch (error) {
+    if (error instanceof TastemakerError) throw error;
     throw bad(file, `cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
   try {
@@ -57,7 +59,7 @@ export async function extractFromWheel(wheel: Wheel, name: string, target: strin
   const entry = wheel.entries.get(name), promised = wheel.hashes.get(name);
   if (!entry) throw bad(wheel.file, `does not hold ${name}`);
   if (!promised) throw bad(wheel.file, `records no SHA-256 of ${name}`);
-  const handle = fs.openSync(wheel.file, 'r');
+  const handle = openRegular(wheel.file).fd;
   let start: number;
   try {
     start = dataStart(handle, wheel.file, entry);
@@ -74,7 +76,7 @@ export async function extractFromWheel(wheel: Wheel, name: string, target: strin
       done(size > entry.size ? bad(wheel.file, `is damaged: ${name} is longer than its table of contents says`) : null, piece);
     },
   });
-  const source = fs.createReadStream(wheel.file, { start, end: Math.max(start, start + entry.packed - 1), highWaterMark: 1 << 20 });
+  const source = fs.createReadStream('', { fd: openRegular(wheel.file).fd, start, end: Math.max(start, start + entry.packed - 1), highWaterMark: 1 << 20 });
   const out = fs.createWriteStream(target, { flush: true });
   try {
     if (entry.method === DEFLATED) await pipeline(source, createInflateRaw({ chunkSize: 1 << 18 }), measure, out);

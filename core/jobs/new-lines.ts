@@ -1,6 +1,7 @@
 // Follows a file of lines that another process appends to: what is new since the last look, whole lines only.
 
 import fs from 'node:fs';
+import { openRegular } from '#core/regular-file.ts';
 
 export interface NewLines {
   /** Lines that were completed since the last call, at least one where there is one and about `maxBytes` at most. `restarted`: the file was exchanged or cut, and these are from its start. */
@@ -16,7 +17,7 @@ export function followLines(file: string): NewLines {
   function read(maxBytes: number): { lines: string[]; restarted: boolean } {
     let fd: number;
     try {
-      fd = fs.openSync(file, 'r');
+      ({ fd } = openRegular(file, { follow: false }));
     } catch {
       return { lines: [], restarted: false };
     }
@@ -46,7 +47,7 @@ export function followLines(file: string): NewLines {
 export function lastLines(file: string, most: number): string[] {
   let fd: number;
   try {
-    fd = fs.openSync(file, 'r');
+    ({ fd } = openRegular(file, { follow: false }));
   } catch {
     return [];
   }

@@ -1,9 +1,10 @@
 // Makes, opens, checks and closes a project: the folder name.tastemaker/ with project.db, models/, runs/, exports/.
 
 import Database from 'better-sqlite3';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { readRegularText } from '#core/regular-file.ts';
 import { applyMigrations } from './apply-migrations.ts';
 import { backupDatabase, syncFile } from './backups.ts';
 import { APPLICATION_ID, inspectHeader, refuseNewer, sizeOf } from './header.ts';
@@ -155,11 +156,20 @@ function stampChecked(root: string): void {
   }
 }
 
+/** What the last closing wrote down; null where that is no file of ours. */
+function readStamp(file: string): string | null {
+  try {
+    return readRegularText(file, 1000, { follow: false });
+  } catch {
+    return null;
+  }
+}
+
 /** PRAGMA quick_check, before anything may write. 'bad-file' with the first problem found; the file stays as it was. */
 function checkPages(root: string): void {
   const file = join(root, 'project.db');
   const hasLog = sizeOf(`${file}-wal`) > 0;
-  if (!hasLog && sizeOf(file) >= ALWAYS_CHECKED && existsSync(`${file}-checked`) && readFileSync(`${file}-checked`, 'utf8') === stampOf(file)) return;
+  if (!hasLog && sizeOf(file) >= ALWAYS_CHECKED && readStamp(`${file}-checked`) === stampOf(file)) return;
   let problem: string;
   try {
     // Closing a writing connection would copy a log into the main file; without a log it tidies up after itself.

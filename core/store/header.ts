@@ -1,9 +1,10 @@
 // Looks at project.db without SQLite: whether it is ours, whole and not from the future. Changes nothing.
 // Layout of the first 100 bytes: sqlite.org/fileformat2.html §1.3.
 
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { openRegular, refuseOthers } from '#core/regular-file.ts';
 import { restoreHint } from './project.ts';
 import { MIGRATIONS } from './migrations.ts';
 
@@ -23,6 +24,14 @@ export function refuseNewer(folder: string, version: number): void {
       'Nothing was changed; open it with the newer version.');
 }
 
+/** SQLite opens these without asking what they are, and would wait for a pipe for ever. */
+function refusePipesBeside(file: string): void {
+  for (const name of [`${file}-wal`, `${file}-shm`, `${file}-journal`]) {
+    const stat = statSync(name, { throwIfNoEntry: false });
+    if (stat) refuseOthers(stat, name);
+  }
+}
+
 /**
  * The file version (user_version) in the header of `folder`/project.db.
  * 'bad-file' for a missing, damaged, truncated or foreign file, 'newer-version' for a later one.
@@ -32,22 +41,23 @@ export function inspectHeader(folder: string): number {
   const refuse = (says: string, hint = restoreHint(folder)): never => {
     throw new TastemakerError('bad-file', `${file} ${says}.`, hint);
   };
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat?.isFile()) {
+  if (!statSync(file, { throwIfNoEntry: false })) {
     throw new TastemakerError('bad-file', `There is no project at ${folder}: it holds no project.db.`,
       'Check the path, or make a project with "tastemaker new".');
   }
+  refusePipesBeside(file);
   const header = Buffer.alloc(100);
   let size = 0;
   try {
-    const handle = openSync(file, 'r');
+    const opened = openRegular(file);
+    size = opened.size;
     try {
-      size = fstatSync(handle).size;
-      readSync(handle, header, 0, 100, 0);
+      readSync(opened.fd, header, 0, 100, 0);
     } finally {
-      closeSync(handle);
+      closeSync(opened.fd);
     }
   } catch (error) {
+    if (error instanceof TastemakerError) throw error;
     throw new TastemakerError('disk', `${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`, 'Allow reading of the project folder.');
   }
   if (size < 100) refuse(size === 0 ? 'is empty' : `is truncated: it has ${size} bytes`);

@@ -4,6 +4,7 @@ import { constants, copyFileSync, linkSync, readFileSync, renameSync, rmSync, st
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { readRegularText } from '#core/regular-file.ts';
 
 /** `birth` tells two processes with the same number apart, where the system says (Linux). */
 interface Holder {
@@ -67,9 +68,11 @@ function parse(text: string | null): Holder | null {
   }
 }
 
+const LONGEST = 10_000; // bytes; ours have some hundred
+
 function readText(file: string): string | null {
   try {
-    return readFileSync(file, 'utf8');
+    return readRegularText(file, LONGEST);
   } catch {
     return null;
   }

@@ -1,9 +1,10 @@
 // Text to token ids and back, behind one small interface; the only file that knows the native package `tokenizers`.
 
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Tokenizer as Native } from 'tokenizers';
 import { TastemakerError } from '#core/errors.ts';
+import { readRegularText } from '#core/regular-file.ts';
 import { tokenizerHome } from '#core/formats/adapter-base.ts';
 import { isGguf, readGguf } from '#core/formats/gguf.ts';
 import { readGgufTokenizer } from '#core/formats/gguf-tokenizer.ts';
@@ -241,9 +242,11 @@ function spansOf(text: string, offsets: number[][]): Span[] {
 
 const readSettings = async (file: string): Promise<Json | null> => checkedTokenizerSettings(await readJson(file), file);
 
-async function readText(file: string): Promise<string | null> {
+const LARGEST = 256e6; // bytes; the largest tokenizers take some thirty million
+
+function readText(file: string): string | null {
   try {
-    const text = await readFile(file, 'utf8');
+    const text = readRegularText(file, LARGEST);
     refusePointer(text, file);
     return text;
   } catch (error) {
@@ -254,7 +257,7 @@ async function readText(file: string): Promise<string | null> {
 }
 
 async function readJson(file: string): Promise<Json | null> {
-  const text = await readText(file);
+  const text = readText(file);
   if (text === null) return null;
   let value: unknown;
   try {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { DataFormat, ExportResult, Selection, Split } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { describeLeftOut, describeSelection } from '#core/jobs/dataset.ts';
-import { replaceFile, writeFully } from '#core/formats/file-access.ts';
+import { readUtf8, replaceFile, writeFully } from '#core/formats/file-access.ts';
 import { LEFT_OUT, withoutFlagged, WRITE_DEFAULTS, writePreferences } from '#core/formats/preferences/writer.ts';
 import type { Pairs, Reason, WriteOptions, Writer } from '#core/formats/preferences/writer.ts';
 import { WRITERS } from '#core/formats/preferences/writers.ts';
@@ -20,6 +20,7 @@ import { selectRankings } from '#core/store/selection.ts';
 import { listPrompts, promptIds } from '#core/store/prompts.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
+import { refusePlace } from './export-place.ts';
 import { gatherPreferences } from './gather-preferences.ts';
 import { sampleModels } from './sample-models.ts';
 
@@ -112,7 +113,7 @@ export async function* exportData(projectFolder: string, options: DataExport): A
   const format = formatNamed(options.format), { writer } = 'writer' in format ? format : { writer: null };
   const file = path.resolve(options.file);
   refuseContradictions(format, options);
-  refusePlace(projectFolder, file);
+  refusePlace(file);
   if (writer?.tokens && options.tokenizer === null) throw new TastemakerError('bad-argument', `The format ${writer.name} holds token ids, and no tokenizer was named.`, 'Name the model whose tokens they are to be.');
   const tokenizer = writer?.tokens ? await loadTokenizer(options.tokenizer!) : null;
   const beside = writer?.beside ? besideFile(writer, file) : null;
@@ -180,13 +181,6 @@ async function encoderOf(tokenizer: Tokenizer, texts: readonly string[]): Promis
   return (text) => known.get(text)!;
 }
 
-/** A project's own files are not for other data: only its folder for exports is. */
-export function refusePlace(projectFolder: string, file: string): void {
-  const within = path.relative(path.resolve(projectFolder), file), [first] = within.split(path.sep);
-  if (first === '..' || path.isAbsolute(within) || (first === 'exports' && within !== first)) return;
-  throw new TastemakerError('bad-argument', `${file} lies among the project's own files.`, `Choose another place, or the folder ${path.join(path.resolve(projectFolder), 'exports')}.`);
-}
-
 /** The file beside the data with this data's entry added; what stands in it already is read first, and must be what it is said to be. */
 function besideFile({ beside }: Writer, file: string): { file: string; write(): void } {
   const { file: name, entry } = beside!, place = path.join(path.dirname(file), name);
@@ -194,7 +188,7 @@ function besideFile({ beside }: Writer, file: string): { file: string; write(): 
   let entries: Row = {};
   if (fs.existsSync(place)) {
     try {
-      const read: unknown = JSON.parse(fs.readFileSync(place, 'utf8'));
+      const read: unknown = JSON.parse(readUtf8(place));
       if (typeof read !== 'object' || read === null || Array.isArray(read)) throw new SyntaxError('it is not an object');
       entries = read as Row;
     } catch (error) {

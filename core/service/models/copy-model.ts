@@ -5,10 +5,13 @@ import path from 'node:path';
 import { ADAPTER_CONFIG, adapterBase, isAdapterFolder, RELATIVE_BASE } from '#core/formats/adapter-base.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
+import { leadsOutside, refuseOutside } from '#core/formats/model-links.ts';
 import { wholeFolder } from './whole-folder.ts';
 
 /** What other programs keep beside a model and no one here reads: other formats of the same weights, version control. */
 const LEFT_OUT = /^\.|\.(bin|gguf|h5|msgpack|ot|onnx|pt|pth)$/i;
+/** Without one of these it is another model, or none. */
+const NEEDED = /\.(gguf|jinja|json|safetensors)$|^merges\.txt$/i;
 
 /** A name as a folder may be called. */
 export const folderName = (name: string): string => name.replace(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[.-]+/, '') || 'model';
@@ -16,14 +19,16 @@ export const folderName = (name: string): string => name.replace(/[^\p{L}\p{N}._
 const exists = (file: string) => fs.access(file).then(() => true, () => false);
 
 /**
- * Copies the files of a model folder (not the folders in it), or a GGUF file, into the folder `into`, which must not exist;
+ * Copies the files of a model folder (not the folders in it, nor what a link outside of it leads to), or a GGUF file, into the folder `into`, which must not exist;
  * `finish` may add to the copy before it gets its name. Returns where the model now is: the folder, or the file in it.
  */
 export async function copyModel(from: string, into: string, finish: (copy: string) => Promise<void> = async () => {}): Promise<string> {
   await wholeFolder(into, async (copy) => {
     for (const name of isGguf(from) ? [path.basename(from)] : (await fs.readdir(from)).filter((one) => !LEFT_OUT.test(one))) {
       const file = isGguf(from) ? from : path.join(from, name);
-      if ((await fs.stat(file)).isFile()) await fs.copyFile(file, path.join(copy, name)); // through links: the hub's own store is made of them
+      if (!(await fs.stat(file)).isFile()) continue;
+      if (NEEDED.test(name)) refuseOutside(file);
+      if (!leadsOutside(file)) await fs.copyFile(file, path.join(copy, name)); // through links: the hub's own store is made of them
     }
     await finish(copy);
   });

@@ -6,6 +6,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { tokenizerHome } from '#core/formats/adapter-base.ts';
 import { asFileError } from '#core/formats/file-access.ts';
 import { isGguf } from '#core/formats/gguf.ts';
+import { leadsOutside } from '#core/formats/model-links.ts';
 import { conventionsOf } from '#core/jobs/conventions.ts';
 import type { Conventions } from '#core/jobs/conventions.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
@@ -78,7 +79,7 @@ function copyBeside(model: string, origins: readonly string[], folder: string): 
   const namesIn = (place: string): string[] => (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory() ? fs.readdirSync(place) : []);
   const copy = (place: string, name: string, as = name) => {
     const from = path.join(place, name);
-    if (fs.statSync(from).isFile()) fs.copyFileSync(from, path.join(folder, as)); // through links: the hub's own store is made of them
+    if (fs.statSync(from).isFile() && !leadsOutside(from)) fs.copyFileSync(from, path.join(folder, as)); // through links: the hub's own store is made of them
   };
   const own = namesIn(model);
   try {

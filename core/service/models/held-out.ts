@@ -2,6 +2,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { readRegularText } from '#core/regular-file.ts';
+
+const LARGEST = 400e6; // bytes; a little below the longest text that Node can hold
 
 export interface HeldOut {
   step: number;
@@ -34,7 +37,7 @@ export function heldOutOf(runFolder: string): HeldOut[] {
 /** The objects of a file of JSON lines; empty where it is not there. */
 export function jsonLines(file: string): object[] {
   if (!fs.existsSync(file)) return [];
-  return fs.readFileSync(file, 'utf8').split('\n').flatMap((line) => {
+  return readRegularText(file, LARGEST, { follow: false }).split('\n').flatMap((line) => {
     try {
       return line === '' ? [] : [JSON.parse(line) as object];
     } catch {
@@ -47,7 +50,7 @@ export function jsonLines(file: string): object[] {
 function missingEnd(runFolder: string): (score: number, finish: unknown) => number {
   let config: { missing_end?: unknown; missing_end_penalty?: unknown } = {};
   try {
-    ({ config } = JSON.parse(fs.readFileSync(path.join(runFolder, 'manifest.json'), 'utf8')) as { config: typeof config });
+    ({ config } = JSON.parse(readRegularText(path.join(runFolder, 'manifest.json'), LARGEST, { follow: false })) as { config: typeof config });
   } catch { /* then nothing is taken off */ }
   const { missing_end: rule = 'keep', missing_end_penalty: given } = config, penalty = Number(given ?? 0);
   return (score, finish) => (finish === 'stop' || rule === 'keep' ? score : rule === 'replace' ? penalty : score - Math.abs(penalty));

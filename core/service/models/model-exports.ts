@@ -1,7 +1,7 @@
 // Exporting a model in the window: what it can be written as, and the writing in a thread of its own that says how far it is.
 
 import { onceInBackground } from '#core/service/background.ts';
-import { refusePlace } from '#core/service/data/export-data.ts';
+import { refusePlace } from '#core/service/data/export-place.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { typedPath } from '#core/service/home.ts';
 import { wroteFile } from '#core/service/reveal.ts';
@@ -17,7 +17,7 @@ export const modelExportHandlers = {
 
   'models.export': async ({ project, emit }, { modelId, folder, format }) => {
     const policy = policyById(project, modelId), into = exportPlace(typedPath(folder), policy.name, format);
-    refusePlace(project.folder, into);
+    refusePlace(into);
     const facts = await cardFacts(project, policy);
     // the thread writes without a pause, so it tells how far it is in memory that both see
     const progress = new Float64Array(new SharedArrayBuffer(16));

@@ -7,8 +7,11 @@ import { TastemakerError } from '#core/errors.ts';
 import { ADAPTER_CONFIG, adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf, readGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
+import { readStart } from '#core/formats/file-access.ts';
+import { leadsOutside, refuseOutside } from '#core/formats/model-links.ts';
 import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
+import { COMPANIONS } from '#core/formats/tokenizer-files.ts';
 import { conventionsOf, describeConventions } from '#core/jobs/conventions.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
@@ -108,7 +111,9 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     if (stat?.isFile()) sizes.set(name, stat.size);
   }
   const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0), isAdapter = isAdapterFolder(folder);
-  const verdict: ModelVerdict = { path: folder, ok: true, sentence: '', hint: null, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: isAdapter ? baseNamed(folder) : null, licence: await licenceOf(folder), licenceText: await licenceText(folder), conventions: [], notes: [], files: [] };
+  const verdict: ModelVerdict = { path: folder, ok: true, sentence: '', hint: null, kind: null, family: null, parameters: null, bytes, memoryBytes: null, packing: null, base: isAdapter ? baseNamed(folder) : null, licence: await licenceOf(folder), licenceText: licenceText(folder, names), conventions: [], notes: [], files: [] };
+  const linked = names.filter((name) => leadsOutside(path.join(folder, name)));
+  const outside = linked.filter((name) => !COMPANIONS.includes(name)).map((name) => `${name} is a link to a file outside the model’s folder: it is neither copied nor exported.`);
   const fileOf = (name: string): FileVerdict => {
     const known = verdict.files.find((file) => file.name === name) ?? { name, bytes: sizes.get(name) ?? 0, ok: true, sentence: '' };
     if (!verdict.files.includes(known)) verdict.files.push(known);
@@ -123,6 +128,7 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
       if (verdict.ok) Object.assign(verdict, { ok: false, sentence: oneLine(error), hint: hintOf(error) });
     }
   };
+  for (const name of linked.filter((one) => COMPANIONS.includes(one))) await judge(name, () => String(refuseOutside(path.join(folder, name)))); // what is trained from it takes them along
   for (const name of names.filter((one) => isWeights(one) && sizes.has(one)))
     await judge(name, () => {
       const { size } = readSafetensors(path.join(folder, name)).tensors;
@@ -136,7 +142,7 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     const { family, layers, context } = opened.architecture;
     vocabulary = opened.architecture.vocabulary;
     conventions = (tokenizer) => describeConventions(conventionsOf(tokenizer, folder, opened));
-    Object.assign(verdict, { family, parameters, memoryBytes: memoryOf(parameters), packing: packingOf(opened), notes: opened.notes, kind: opened.head === 'score' ? 'reward' : 'base', ...(opened.adapter ? { base: opened.adapter.base } : {}) });
+    Object.assign(verdict, { family, parameters, memoryBytes: memoryOf(parameters), packing: packingOf(opened), notes: [...opened.notes, ...outside], kind: opened.head === 'score' ? 'reward' : 'base', ...(opened.adapter ? { base: opened.adapter.base } : {}) });
     return `${opened.adapter ? `An adapter of rank ${opened.adapter.settings.rank} over ` : ''}${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}; it fits ${opened.adapter ? 'its base' : 'the weights'}. Its head is ${opened.headFrom}.`;
   }, (sentence) => names.find((name) => sentence.startsWith(path.join(folder, name))) ?? (isAdapter ? config : names.includes(INDEX) ? INDEX : (names.find(isWeights) ?? 'model.safetensors')));
   if (!isAdapter || verdict.ok || sizes.has('tokenizer.json')) await judge('tokenizer.json', async () => { // the base of an adapter may have it, where there is one
@@ -157,28 +163,34 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
 export async function licenceOf(folder: string): Promise<string | null> {
   if (isGguf(folder)) return licenceIn(folder);
   const names = await fs.readdir(folder).catch(() => []);
-  const read = (name: string | undefined) => (name === undefined ? Promise.resolve('') : fs.readFile(path.join(folder, name), 'utf8').catch(() => ''));
-  const card = await read(names.find((name) => name.toLowerCase() === 'readme.md'));
-  const front = /^---\r?\n([^]*?)\r?\n---/.exec(card)?.[1] ?? '';
-  const named = /^license:\s*["']?([^"'\r\n]+)/m.exec(front)?.[1]?.trim();
+  const card = startOf(folder, names.find((name) => name.toLowerCase() === 'readme.md'), CARD_LOOKED_AT) ?? '';
+  const named = licenceNamed(card);
   if (named) return named;
-  return (await licenceText(folder))?.split('\n').map((line) => line.replace(/^#+\s*/, '').trim()).find((line) => line !== '')?.slice(0, 200) ?? null;
+  return licenceText(folder, names)?.split('\n').map((line) => line.replace(/^#+/, '').trim()).find((line) => line !== '')?.slice(0, 200) ?? null;
 }
 
-const LICENCE_SHOWN = 12_000; // characters: most licences whole
+/** "license:" in the front matter of a card. */
+function licenceNamed(card: string): string | null {
+  const lines = card.split(/\r?\n/), end = lines.indexOf('---', 1);
+  const line = lines[0] === '---' && end > 0 ? lines.slice(1, end).find((one) => one.startsWith('license:')) : undefined;
+  return line?.slice('license:'.length).trim().replaceAll(/^["']|["']$/g, '').slice(0, 200).trim() || null;
+}
+
+const CARD_LOOKED_AT = 100_000, LICENCE_SHOWN = 12_000; // bytes: most licences whole
+const LICENCE_FILE = /^licen[cs]e(\.(txt|md))?$/i;
 
 /** The first lines of the licence file, null where there is none. */
-async function licenceText(folder: string): Promise<string | null> {
-  const name = (await fs.readdir(folder).catch(() => [])).find((one) => /^licen[cs]e(\.(txt|md))?$/i.test(one));
-  const handle = name === undefined ? null : await fs.open(path.join(folder, name)).catch(() => null);
-  if (!handle) return null;
+function licenceText(folder: string, names: readonly string[]): string | null {
+  return startOf(folder, names.find((one) => LICENCE_FILE.test(one)), LICENCE_SHOWN);
+}
+
+/** The first bytes of a text beside a model; null where there is none, or none of the model's own. */
+function startOf(folder: string, name: string | undefined, bytes: number): string | null {
+  if (name === undefined || leadsOutside(path.join(folder, name))) return null;
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(LICENCE_SHOWN), 0, LICENCE_SHOWN, 0);
-    return buffer.toString('utf8', 0, bytesRead).trim() || null;
+    return readStart(path.join(folder, name), bytes).toString('utf8').trim() || null;
   } catch {
-    return null; // a folder of that name, or one that may not be read
-  } finally {
-    await handle.close();
+    return null; // a folder of that name, a pipe, or one that may not be read
   }
 }
 

@@ -2,14 +2,13 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Policy } from '#core/contract.ts';
 import { clusteredInterval, FEWEST_CLUSTERS } from '#core/evaluation/interval.ts';
 import type { Cluster } from '#core/evaluation/interval.ts';
 import { comparedPrompts, comparisonsOf, scoresBy } from '#core/store/scored-comparisons.ts';
 import type { Project } from '#core/store/project.ts';
 import { jsonLines } from './held-out.ts';
-import { runFolder } from './run-folder.ts';
+import { linesOf, runFolder } from './run-folder.ts';
 
 export interface Comparison {
   /** 'unclear': the interval holds 0, or there is too little to measure on */
@@ -30,7 +29,7 @@ async function taughtBy(project: Project, { runId }: Policy): Promise<Taught | n
   const before = known.get(file);
   if (before) return before;
   const prompts = new Set<number>(), scores = new Map<number, number>();
-  for await (const line of createInterface({ input: fs.createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
+  for await (const line of linesOf(file)) {
     const { ranks, promptId } = JSON.parse(line || '{}') as { ranks?: number[]; promptId?: number };
     if (ranks && promptId !== undefined) prompts.add(promptId); // the others are references for the zero point
   }

@@ -3,6 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Interface } from 'node:readline';
+import { openRegular } from '#core/regular-file.ts';
 import type { Project } from '#core/store/project.ts';
 
 export const runFolder = (project: Project, runId: string): string => path.join(project.folder, 'runs', runId);
@@ -14,7 +16,7 @@ export function lastMetrics(project: Project, runId: string): Record<string, num
   const file = path.join(runFolder(project, runId), 'metrics.jsonl');
   let fd: number;
   try {
-    fd = fs.openSync(file, 'r');
+    ({ fd } = openRegular(file, { follow: false }));
   } catch {
     return {};
   }
@@ -34,6 +36,9 @@ export function lastMetrics(project: Project, runId: string): Record<string, num
   }
 }
 
+/** The lines of a run's file, one at a time. 'bad-file' for what is no file. */
+export const linesOf = (file: string): Interface => createInterface({ input: fs.createReadStream('', { fd: openRegular(file, { follow: false }).fd, encoding: 'utf8' }), crlfDelay: Infinity });
+
 const counted = new Map<string, { rankings: number; comparisons: number }>();
 
 /** How many rankings a reward run learned from, and the comparisons they make. Its rows never change, so they are counted once. */
@@ -43,7 +48,7 @@ export async function rankingsOf(project: Project, runId: string): Promise<{ ran
   if (known) return known;
   const count = { rankings: 0, comparisons: 0 };
   if (!fs.existsSync(file)) return count;
-  for await (const line of createInterface({ input: fs.createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
+  for await (const line of linesOf(file)) {
     const { ranks, use = 'train' } = JSON.parse(line || '{}') as { ranks?: number[]; use?: string };
     if (!ranks || use !== 'train') continue; // a reference for the zero point, or what it is validated on
     count.rankings++;

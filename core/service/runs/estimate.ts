@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Config, Estimate, RunKind } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { readRegularText } from '#core/regular-file.ts';
 import { readConfig } from '#core/jobs/config.ts';
 import { isPrepared } from '#core/jobs/execute.ts';
 import { readManifest, runFolderOf } from '#core/jobs/job.ts';
@@ -91,7 +92,7 @@ function paceOf(project: Project, recipe: RecipeName, workOf: (config: Config) =
 
 function totalSteps(folder: string): number {
   try {
-    return (JSON.parse(fs.readFileSync(path.join(folder, 'heartbeat.json'), 'utf8')) as { total: number }).total;
+    return (JSON.parse(readRegularText(path.join(folder, 'heartbeat.json'), 100_000, { follow: false })) as { total: number }).total;
   } catch {
     return 0;
   }
@@ -102,7 +103,7 @@ let measured: number | null = null;
 async function machinePace(home: string, runs: Pick<RunQueue, 'busy' | 'interactive'>): Promise<number | null> {
   const file = path.join(home, 'speed.json');
   try {
-    measured ??= (JSON.parse(fs.readFileSync(file, 'utf8')) as { trained: number }).trained;
+    measured ??= (JSON.parse(readRegularText(file, 100_000)) as { trained: number }).trained;
   } catch {
     // not measured yet
   }

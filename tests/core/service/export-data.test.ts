@@ -1,5 +1,6 @@
 // Taking data out of a project: what is gathered, what is left out and counted, and that a file is whole or not there.
 
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -248,6 +249,29 @@ test('a project that goes out and into a new one is the same there: comparisons,
   const texts = (one: Project) => inWords(one).comparisons.filter((row) => !row.includes('"So."'));
   expect(texts(third)).toEqual(texts(project));
   for (const one of [project, copy, third]) one.close();
+});
+
+test('no database and no file of any project is written over, wherever links lead', async () => {
+  const { project } = judgedProject(), other = createProject(fresh());
+  const link = path.join(folder, 'linked'), before = fs.readFileSync(path.join(other.folder, 'project.db'));
+  fs.symlinkSync(project.folder, link);
+  fs.symlinkSync(path.join(project.folder, 'project.db'), path.join(folder, 'rows.csv'));
+  const database = path.join(folder, 'somebody.sqlite');
+  fs.copyFileSync(path.join(other.folder, 'project.db'), database);
+  const places = [path.join(link, 'project.db'), path.join(link, 'runs', 'x.csv'), path.join(link, 'models', '..', 'x.csv'), path.join(other.folder, 'project.db'), path.join(other.folder, 'new.csv'), path.join(folder, 'rows.csv')];
+  for (const file of places) expect((await refusal(run(project, { format: 'csv', file }))).message, file).toContain("among the project's own files");
+  expect((await refusal(run(project, { format: 'csv', file: database }))).message).toContain('is a database');
+  for (const name of ['-wal', '-journal']) {
+    fs.writeFileSync(`${database}${name}`, Buffer.from(name === '-wal' ? [0x37, 0x7f, 0x06, 0x82, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] : [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0, 0, 0, 0, 0, 0, 0, 0]));
+    expect((await refusal(run(project, { format: 'prompts', file: `${database}${name}` }))).message).toContain('is a database');
+  }
+  const pipe = path.join(folder, 'pipe.csv');
+  if (spawnSync('mkfifo', [pipe]).status === 0) expect((await refusal(run(project, { format: 'csv', file: pipe }))).message).toContain('is not a file but a named pipe');
+  expect(fs.readFileSync(path.join(other.folder, 'project.db')).equals(before)).toBe(true);
+  // its own folder for exports is for them, through the link too, and an earlier export is written anew
+  for (let i = 0; i < 2; i++) await run(project, { format: 'csv', file: path.join(link, 'exports', 'out.csv') });
+  expect(fs.existsSync(path.join(project.folder, 'exports', 'out.csv'))).toBe(true);
+  for (const one of [project, other]) one.close();
 });
 
 test('flagged answers are left out for programs that learn and counted, taken along when asked, and said in our own files', async () => {
