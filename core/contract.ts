@@ -5,6 +5,9 @@
 // schema at one place in the service; results come from ourselves and are not. It imports nothing but the schemas.
 
 import * as v from 'valibot';
+import { runNote, runParts, runTags, stopRules } from './contract/runs.ts';
+import type { HeldOutRanking, RunDeletion, RunFacts, RunSpace } from './contract/runs.ts';
+import { id, text, short, ids, runId, share, offset, limit, split, places, queue, rank, kind, config, recipe, onDesk, span, selection, sampling } from './contract/schemas.ts';
 
 // ---- The records of a project
 
@@ -199,10 +202,11 @@ export interface Need { /** `warn`: one can start, and should know */ state: 'ok
 export type Config = Record<string, number | string | boolean>;
 export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: number; availableBytes: number; /** of the graphics card's own memory; null where the processor computes, or the card's part is counted with the machine's */ card: { bytes: number; availableBytes: number } | null; seconds: number | null; sentence: string; fixes: string[] }
 /** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
-export interface RunRow extends Run { step: number; total: number; secondsLeft: number | null; phase: string; modelId: number | null; summary: string | null; resumable: boolean }
-export interface RunDetail { run: RunRow; manifest: Record<string, unknown> | null; checkpoints: number[]; folder: string; /** its best weights so far, where it kept them and they are no model yet */ best: { folder: string; step: number | null; steps: number | null; /** what was measured of them, in words */ sentence: string } | null; notices: string[] }
+export interface RunRow extends Run { step: number; total: number; secondsLeft: number | null; phase: string; /** how far the phase is by itself, where it counts */ part?: { done: number; total: number }; modelId: number | null; summary: string | null; resumable: boolean }
+export interface RunDetail { run: RunRow; manifest: Record<string, unknown> | null; checkpoints: number[]; folder: string; /** its best weights so far, where it kept them and they are no model yet */ best: { folder: string; step: number | null; steps: number | null; /** what was measured of them, in words */ sentence: string } | null; /** what it counted at its end ("added", "measured") */ counts: Record<string, number>; /** the rules that end it by themselves, as they are now */ rules: Record<string, number>; notices: string[] }
 export type MetricPoint = { step: number; seconds: number } & Record<string, number>;
-export interface MetricMeaning { sentence: string; unit: string; healthy: string }
+/** `evaluation`: measured now and then on what is not trained on, so never smoothed; `count` is the metric that says on how many samples. */
+export interface MetricMeaning { sentence: string; unit: string; healthy: string; better: 'high' | 'low' | null; evaluation?: boolean; count?: string }
 /** One text that a run wrote for a fixed prompt at one of its steps. */
 export interface RunSample { completionId: number; promptId: number; step: number; text: string; score: number | null; kl: number | null; gold: number | null; finish: Finish; tokens: number }
 
@@ -214,26 +218,6 @@ export interface TokenRow { id: number; token: string; start: number; end: numbe
 
 // ---- Calls
 
-const id = v.pipe(v.number(), v.integer(), v.minValue(0));
-const text = v.pipe(v.string(), v.maxLength(1_000_000));
-const short = v.pipe(v.string(), v.maxLength(4096));
-const ids = v.pipe(v.array(id), v.maxLength(100_000));
-const runId = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/));
-const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
-const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1e9));
-const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000));
-const split = v.picklist(['train', 'validation', 'test']);
-const places = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
-const queue = v.picklist(['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees', 'flagged', 'requested']);
-const rank = v.strictObject({ completionId: id, rank: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)) });
-const kind = v.picklist(['prompts', 'completions', 'rankings']);
-const config = v.record(short, v.union([v.number(), v.string(), v.boolean()]));
-const recipe = v.picklist(['pretrain', 'sft', 'reward', 'ppo', 'sample', 'score']);
-const onDesk = { labelerId: id, itemId: id };
-const span = { completionId: id, labelerId: id, start: offset, end: offset, label: short, note: v.nullable(text) };
-const names = v.pipe(v.array(short), v.maxLength(1000));
-const selection = v.strictObject({ labelers: names, policies: names, rounds: names, splits: v.array(split), confidence: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(9)), flagged: v.picklist(['answers', 'items']), marks: names });
-const sampling = v.strictObject({ temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)), topK: offset, topP: share, maxNew: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4096)), seed: offset });
 const sampleFilter = v.strictObject({
   search: v.optional(short), policyId: v.optional(id), runId: v.optional(runId), /** what this run wrote that no model has the name of yet: of the one that is coming */ comingOf: v.optional(runId), step: v.optional(offset), promptId: v.optional(id), finish: v.optional(v.picklist(['stop', 'length'])), flagged: v.optional(v.boolean()),
   /** tokens, share of repeated three-token sequences, score, KL: [lowest, highest] */
@@ -324,6 +308,20 @@ export const CALLS = {
   /** Saves a checkpoint and the model so far, then ends. */
   'runs.stop': call<RunRow>()({ runId }),
   'runs.cancel': call<RunRow>()({ runId }),
+  /** Notes, tags, results and sizes: of all runs, or of one. */
+  'runs.facts': call<RunFacts[]>()({ runId: v.optional(runId) }),
+  'runs.describe': call<RunFacts>()({ runId, note: v.optional(runNote), tags: v.optional(runTags) }),
+  /** What `runs.remove` would take and what it would leave. */
+  'runs.deletion': call<RunDeletion>()({ runIds: v.pipe(v.array(runId), v.minLength(1), v.maxLength(1000)) }),
+  /** Deletes runs with their files and the samples that nobody judged, each whole; with `models` what they made, too. */
+  'runs.remove': call<RunDeletion>()({ runIds: v.pipe(v.array(runId), v.minLength(1), v.maxLength(1000)), models: v.boolean() }),
+  'runs.space': call<RunSpace[]>()({}),
+  /** Frees what nothing needs any more, of one run or (null) of all. */
+  'runs.free': call<{ bytes: number }>()({ runId: v.nullable(runId), parts: runParts }),
+  /** Changes the rules that end a run by themselves, while it is at work. */
+  'runs.rules': call<Record<string, number>>()({ runId, rules: stopRules }),
+  /** The rankings that a reward model was validated on, those it got most wrong first. */
+  'runs.held': call<{ total: number; rows: HeldOutRanking[] }>()({ runId, offset, limit }),
 
   'samples.page': call<{ total: number; rows: SampleRow[] }>()({ filter: sampleFilter, sort: v.picklist(['id', 'score', 'length', 'kl', 'repetition', 'step', 'logprob']), descending: v.boolean(), offset, limit }),
   'samples.measures': call<SampleMeasures>()({ filter: sampleFilter }),
@@ -372,6 +370,8 @@ export interface Events {
   /** how far the export of a model is, in bytes of weights; `path` is the folder that it will be */
   'models.exporting': { modelId: number; path: string; done: number; total: number };
   'run.changed': { run: RunRow };
+  /** its note or tags, what it takes on the disk, or that it is there at all */
+  'run.facts': { runId: string; gone: boolean };
   'run.metrics': { runId: string; from: number; rows: MetricPoint[] };
   'run.samples': { runId: string; step: number };
   'run.log': { runId: string; lines: string[] };
@@ -388,7 +388,7 @@ export type EventName = keyof Events;
 export const EVENT_OF: Readonly<Record<EventName, 'project' | 'program'>> = {
   'project.changed': 'program', 'preferences.changed': 'program', 'hardware.changed': 'program', 'hardware.meter': 'program', 'hardware.setup': 'program', 'service.restarted': 'program',
   'project.leaving': 'project', 'labels.changed': 'project', 'data.changed': 'project', 'data.exporting': 'project', 'models.changed': 'project', 'models.exporting': 'project',
-  'run.changed': 'project', 'run.metrics': 'project', 'run.samples': 'project', 'run.log': 'project',
+  'run.changed': 'project', 'run.facts': 'project', 'run.metrics': 'project', 'run.samples': 'project', 'run.log': 'project',
 };
 
 /** Window → service, and its answers; `id` pairs them. `project`: which one whoever asks believes to be open. The same over WebSocket, process messages and Electron's. */

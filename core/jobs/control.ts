@@ -18,6 +18,8 @@ export interface Heartbeat {
   at: number;
   /** a word for the status line: starting, preparing, training, sampling, paused, ... */
   phase: string;
+  /** how far the phase itself is, where it counts */
+  part?: { done: number; total: number } | undefined;
   step: number;
   total: number;
   memoryBytes: number;
@@ -76,6 +78,8 @@ export const isCancelled = (error: unknown): boolean => error === cancelled;
 export interface Pulse {
   progress(step: number, total: number): void;
   phase(word: string): void;
+  /** How far the phase is by itself: 12 of 60 prompts. */
+  part(done: number, total: number): void;
   /** Between two chunks: waits here while the order is to pause, throws when it is to cancel; true when it is to stop. */
   border(): boolean;
 }
@@ -96,6 +100,7 @@ export function createPulse(runFolder: string): Pulse {
   const phase = (word: string) => {
     const changed = word !== beat.phase;
     beat.phase = word;
+    if (changed) beat.part = undefined;
     say(changed);
   };
   phase('preparing');
@@ -106,11 +111,15 @@ export function createPulse(runFolder: string): Pulse {
       Object.assign(beat, { step, total });
       say(last);
     },
+    part: (done, total) => {
+      beat.part = { done, total };
+      say(done === total);
+    },
     border: () => {
       say(false);
       let order = readOrder(runFolder);
       if (order === 'pause') {
-        const before = beat.phase;
+        const { phase: before, part } = beat;
         phase('paused');
         // the job's thread is asleep here: paused means that nothing at all is computed
         for (; order === 'pause'; order = readOrder(runFolder)) {
@@ -118,6 +127,7 @@ export function createPulse(runFolder: string): Pulse {
           if (Date.now() - written > PAUSED_BEAT_MS) say(true);
         }
         phase(before);
+        beat.part = part;
       }
       if (order === 'cancel') throw cancelled;
       if (order === 'stop') phase('saving');

@@ -54,12 +54,13 @@ interface Places {
   completions: Map<string, number>;
 }
 
-/** Passes every group through the lowest `layer` blocks. `progress` is told how many rows are done, and stops it by saying true. */
-export async function computeFeatures(folder: string, checkpoint: Checkpoint, layer: number, groups: readonly Group[], progress: (done: number) => unknown = () => false): Promise<Features> {
+/** Passes every group through the lowest `layer` blocks. `progress` is told how many rows of how many are done, and stops it by saying true. */
+export async function computeFeatures(folder: string, checkpoint: Checkpoint, layer: number, groups: readonly Group[], progress: (done: number, of: number) => unknown = () => false): Promise<Features> {
   const { architecture } = checkpoint, C = architecture.channels, all = layer === architecture.layers;
   const file = path.join(folder, FILE), fd = fs.openSync(file, 'w+'), places = new Map<string, Places>();
   const compiled = createExecutableCache();
   const order = together(groups).sort((a, b) => rowTokens(a) - rowTokens(b));
+  const of = order.length;
   const remove = () => {
     if (!fs.existsSync(file)) return;
     fs.closeSync(fd);
@@ -67,7 +68,7 @@ export async function computeFeatures(folder: string, checkpoint: Checkpoint, la
   };
   const through = async (): Promise<boolean> => {
     for (let size = 0, done = 0; order.length; ) {
-      if (progress(done) === true) return false;
+      if (progress(done, of) === true) return false;
       const B = featureRows(rowTokens(order.at(-1)!), order.length), batch = order.splice(-B, B), shape = rowShape(batch, B, 'last');
       const executable = await compiled.get(JSON.stringify(shape), () => compile(featuresProgram(checkpoint, layer, shape)));
       const y = (await executable.run({}, checkpoint.weights, packRows(batch, shape, B, 'last').arrays)).outputs.y!.data as Float32Array;
@@ -84,7 +85,7 @@ export async function computeFeatures(folder: string, checkpoint: Checkpoint, la
         size += taken * C * 4;
       });
       done += batch.length;
-      if (order.length === 0) progress(done);
+      if (order.length === 0) progress(done, of);
     }
     return true;
   };

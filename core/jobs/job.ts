@@ -28,6 +28,7 @@ import type { Conventions } from './conventions.ts';
 import type { Frozen } from './dataset.ts';
 import type { Pulse } from './control.ts';
 import type { MetricRow } from './metrics.ts';
+import { withRules } from './stop-rules.ts';
 
 export interface Manifest {
   id: string;
@@ -115,6 +116,10 @@ export interface RunContext {
   measures(step: number, rows: readonly Measured[]): void;
   /** Says in a word what comes now; a place to wait at while the run is paused. */
   phase(word: string): void;
+  /** Says how far the phase is by itself; another such place, in the middle of a long one. */
+  count(done: number, total: number): void;
+  /** The settings with the stop rules as they are now: a person may have changed them since the run began. */
+  ruled<C extends Readonly<Record<string, unknown>>>(config: C): C;
   log(line: string): void;
   /** the newest checkpoint, when the run is being resumed */
   saved(): SavedState | null;
@@ -240,6 +245,11 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
   const started = Date.now();
   const append = (name: string, step: number, rows: readonly unknown[]) => appendJsonl(file(name), rows.map((row) => ({ step, ...(row as object) })));
   const asked = () => pulse?.border() ?? false;
+  const log = (line: string) => {
+    fs.appendFileSync(file('log.txt'), `${new Date().toISOString()} ${line}\n`);
+    onLog?.(line);
+  };
+  let ruled = '';
   return {
     folder, manifest,
     model: (role) => path.resolve(projectFolder, manifest.models[role]!.path),
@@ -256,10 +266,17 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
       pulse?.phase(word);
       asked(); // to stop waits for a border where it can save
     },
-    log: (line) => {
-      fs.appendFileSync(file('log.txt'), `${new Date().toISOString()} ${line}\n`);
-      onLog?.(line);
+    count: (done, total) => {
+      pulse?.part(done, total);
+      asked();
     },
+    ruled: (config) => {
+      const now = withRules(folder, config), changed = Object.entries(now).filter(([name, value]) => config[name] !== value).map(([name, value]) => `${name} ${String(value)}`).join(', ');
+      if (changed !== ruled) log(changed ? `Stop rules as they were changed: ${changed}.` : 'Stop rules as the manifest says.');
+      ruled = changed;
+      return now;
+    },
+    log,
     saved: () => saved,
     save: ({ step, tensors, rest }) => {
       const name = `${String(step).padStart(7, '0')}.safetensors`;

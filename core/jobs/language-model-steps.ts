@@ -51,8 +51,8 @@ export async function trainOnTexts(context: RunContext, config: StepsConfig, par
   const saved = context.saved(), { start } = part;
   const trainer = createTrainer(part.parameters, saved ? unpackState('model', saved, saved.step) : freshState(part.weights), languageModelLoss(start.architecture), {
     betas: [0.9, config.beta2], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
-  }, part.options);
-  const evaluator = createEvaluator(start, { constants: part.options.frozen?.weights }), finished = releaseAfter(start.architecture);
+  }, { ...part.options, progress: context.count });
+  const evaluator = createEvaluator(start, { constants: part.options.frozen?.weights, progress: context.count }), finished = releaseAfter(start.architecture);
   let best = (saved?.rest.best ?? null) as number | null, lastLoss = (saved?.rest.lastLoss ?? null) as number | null, validatedAt = (saved?.rest.validatedAt ?? null) as number | null;
   let status: Outcome['status'] = 'done';
 

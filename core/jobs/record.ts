@@ -13,11 +13,13 @@ import { addPolicy, listPolicies, modelMadeBy } from '#core/store/policies.ts';
 import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { drawnByRun, giveCompletions, knownCompletions, knownPrompts } from '#core/store/run-completions.ts';
-import { listRuns, LIVING, updateRun } from '#core/store/runs.ts';
+import { setResults } from '#core/store/run-facts.ts';
+import { getRun, listRuns, LIVING, updateRun } from '#core/store/runs.ts';
 import { isPrepared } from './execute.ts';
 import { readManifest, readStatus, runFolderOf } from './job.ts';
 import type { Drawn, Manifest, Measured, Said } from './job.ts';
 import { followLines } from './new-lines.ts';
+import { readResults } from './results.ts';
 
 /** What kind of model a recipe makes, and the manifest role whose model it descends from. */
 const MAKES: Partial<Record<RunKind, { kind: PolicyKind; parent: string | null }>> = {
@@ -129,9 +131,11 @@ export function recordRun(project: Project, id: string, intake: Intake = openInt
   const folder = runFolderOf(project.folder, id), ending = readStatus(folder);
   if (!ending) throw new TastemakerError('bad-file', `Run ${id} has not ended: ${folder} has no status.json.`, 'Wait for its end, or resume it.');
   while (intake.some(ROWS_AT_ONCE)); // each in a transaction of its own
+  const results = readResults(folder, getRun(project, id).kind);
   return transaction(project, () => { // a run that is done has its model, even when we are killed here
     const run = updateRun(project, id, { status: ending.status, endedAt: Date.parse(ending.endedAt), error: ending.error });
     if (ending.outcome?.model && !modelMadeBy(project, id)) register(project, run, readManifest(folder), path.join(folder, ending.outcome.model));
+    setResults(project, id, results);
     const model = modelMadeBy(project, id);
     if (model) giveCompletions(project, id, model.id);
     return { run, modelId: model?.id ?? null, name: model?.name ?? run.name };

@@ -60,6 +60,7 @@ async function checkRoom(folder: string, rows: readonly Row[], maxNew: number): 
 
 async function run(context: RunContext, config: SampleConfig): Promise<Outcome> {
   const folder = context.model('policy'), sampling = parametersOf(config);
+  context.phase('loading the model');
   const { architecture, weights, head } = loadCheckpoint(folder);
   if (head !== 'language-model') throw noWriter(config.policy);
   const tokenizer = await loadTokenizer(folder);
@@ -84,7 +85,7 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
     }
     const batch = order.slice(at, at + PROMPTS_A_BATCH);
     const requests = batch.map(({ ids: prompt, first, stream }) => ({ prompt, streams: Array.from({ length: config.k - first }, (_, j) => `${stream}/${first + j}`) }));
-    const results = await sampler.sample(weights, requests, sampling);
+    const results = await sampler.sample(weights, requests, { ...sampling, progress: (done) => context.count(at + done, order.length) });
     const texts = await answerTexts(tokenizer, results.flatMap((completions, i) => completions.map(({ tokenIds }) => ({ prompt: batch[i]!.ids, ids: tokenIds }))));
     let text = 0;
     const rows = results.flatMap((completions, i) => completions.map((sampled): Drawn => ({ group: completions.length, writer: 'policy', promptId: batch[i]!.promptId, text: texts[text++]!, ...sampled, tokenizer: tokenizer.hash, sampling })));

@@ -65,13 +65,14 @@ function* rowsOf(project: Project, all: Iterable<Unmeasured>, referenceId: numbe
 }
 
 async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
+  context.phase('loading the models');
   const load = (role: string) => (context.manifest.models[role] ? loadCheckpoint(context.model(role)) : null);
   const reward = load('reward'), reference = load('reference');
   if (reward && reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model: train one with `tastemaker train reward`.');
   // each model reads the texts under its own tokenizer
   const scoring = reward && { tokenizer: await loadTokenizer(context.model('reward')), reading: readingOf(context.model('reward')), context: reward.architecture.context };
   const measuring = reference && { tokenizer: await loadTokenizer(context.model('reference')), context: reference.architecture.context };
-  const scorer = reward && createEvaluator(reward, { constants: reward.weights }), reader = reference && createEvaluator(reference, { constants: reference.weights });
+  const progress = context.count, scorer = reward && createEvaluator(reward, { constants: reward.weights, progress }), reader = reference && createEvaluator(reference, { constants: reference.weights, progress });
   const rows = context.data<Row>(), total = rows.length, shared: { id: number; token: string }[] = [];
   const room = Math.min(...[scoring, measuring].flatMap((model) => model?.context ?? []));
   const saved = context.saved();

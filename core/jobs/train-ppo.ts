@@ -127,6 +127,7 @@ async function prepare(project: Project, config: PpoConfig): Promise<Inputs> {
 
 async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const { temperature: T, max_new: N, samples_per_prompt: k } = config;
+  context.phase('loading the models');
   // models that are adapters over one base hold one copy of it, and so do the adapters that learn
   const shared = new Map<string, Float32Array[]>(), begun = loadShared(context.model('policy'), shared), { models } = context.manifest;
   const measuring = models.reference && models.reference.path !== models.policy!.path ? 'reference' : 'policy'; // a run of 0.1.0 names no reference
@@ -150,10 +151,10 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } | null; peak?: number; last?: MetricRow; why?: string };
   const adam = { betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: config.epsilon_style, weightDecay: config.weight_decay, clipNorm: config.gradient_clip || null } as const;
   const learner = tuned(begun, context.model('policy'), config, config.seed), judge = tuned(reward, context.model('reward'), config, config.seed);
-  const policy = createTrainer(learner.parameters, saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights), policyUpdateLoss(begun.architecture, T, config.clip), adam, learner.options);
-  const critic = createTrainer(judge.parameters, saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights), criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient), adam, judge.options);
+  const policy = createTrainer(learner.parameters, saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights), policyUpdateLoss(begun.architecture, T, config.clip), adam, { ...learner.options, progress: context.count });
+  const critic = createTrainer(judge.parameters, saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights), criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient), adam, { ...judge.options, progress: context.count });
   const sampler = createSampler({ ...written, stops: config.fixed_length ? [] : stops }, { adapter: learner.start.adapter?.settings, constants: learner.options.frozen?.weights });
-  const words = createEvaluator(reference, { constants: reference.weights }), scorer = createEvaluator(reward, { constants: reward.weights }), valuer = createEvaluator(judge.start, { constants: judge.options.frozen?.weights });
+  const progress = context.count, words = createEvaluator(reference, { constants: reference.weights, progress }), scorer = createEvaluator(reward, { constants: reward.weights, progress }), valuer = createEvaluator(judge.start, { constants: judge.options.frozen?.weights, progress });
   // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
   const finished = releaseAfter(begun.architecture);
   let beta = rest.beta ?? config.beta, best = rest.best ?? null, peak = rest.peak ?? -Infinity, last: MetricRow = rest.last ?? {};
@@ -178,8 +179,9 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   async function evaluate(update: number): Promise<void> {
     if (held.length === 0) return;
     context.phase('sampling held-out prompts');
-    const sampled = await sampler.sample(policy.weights(), held.map(({ promptId, ids }) => ({ prompt: ids, streams: heldOutStreams('evaluate', promptId, each) })), sampling);
+    const sampled = await sampler.sample(policy.weights(), held.map(({ promptId, ids }) => ({ prompt: ids, streams: heldOutStreams('evaluate', promptId, each) })), { ...sampling, progress });
     await finished(sampler);
+    context.phase('scoring held-out prompts');
     const groups = held.map(({ ids }, i) => ({ prompt: ids, completions: sampled[i]!.map(({ tokenIds }) => kept(tokenIds)) })), firsts = groups.map(({ prompt, completions }) => ({ prompt, completions: completions.slice(0, 1) }));
     const scores = await scoresFor(held, groups), under = await words.logprobs(reference.weights, groups, T);
     const plain = T === 1 ? under : await words.logprobs(reference.weights, firsts), values = await valuer.values(critic.weights(), firsts);
@@ -206,7 +208,8 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
       saveCheckpoint(path.join(context.folder, 'best'), { ...learner.start, weights: policy.weights() }, { tokenizerFrom: context.model('policy'), beside: made(update, row) });
     }
     peak = Math.max(peak, watched);
-    if (config.stop_drop > 0 && peak - watched > config.stop_drop) why = `the held-out ${row.gold === undefined ? 'score less the price of KL' : 'gold score'} fell from ${peak.toFixed(2)} to ${watched.toFixed(2)}`;
+    const { stop_drop: most } = context.ruled(config);
+    if (most > 0 && peak - watched > most) why = `the held-out ${row.gold === undefined ? 'score less the price of KL' : 'gold score'} fell from ${peak.toFixed(2)} to ${watched.toFixed(2)}`;
   }
 
   const save = () => context.save({ step: update, tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) }, rest: { policySteps: policy.state().step, criticSteps: critic.state().step, beta, best, peak, last, why } });
@@ -222,7 +225,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     // 1 sample: this update's prompts, in an order that depends only on the seed
     const batch = promptsOf(training, update, perBatch, orderSeed);
     const requests = batch.map(({ promptId, ids }, slot) => ({ prompt: ids, streams: Array.from({ length: k }, (_, j) => `rollout/${update}/${slot}/${promptId}/${j}`) }));
-    const sampled = await sampler.sample(policy.weights(), requests, { temperature: T, topK: 0, topP: 1, maxNew: N, seed: samplingSeed, rows: Math.min(64, config.episodes) });
+    const sampled = await sampler.sample(policy.weights(), requests, { temperature: T, topK: 0, topP: 1, maxNew: N, seed: samplingSeed, rows: Math.min(64, config.episodes), progress });
     await finished(sampler);
     const groups = batch.map(({ ids }, i) => ({ prompt: ids, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));
     context.phase('scoring');
@@ -272,7 +275,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     if (statistics.ended === 0 && update === 1 && config.missing_end !== 'keep') context.log('No completion ended: every one gets the missing-end penalty. Raise max_new, or tune the base to end its answers (D21).');
     if (config.adaptive_kl_target > 0) beta = adaptBeta(beta, kl, config.adaptive_kl_target, config.episodes, config.adaptive_kl_horizon);
     if (config.evaluate_every && (update % config.evaluate_every === 0 || update === config.updates)) await evaluate(update);
-    why ||= stopReason({ kl, ...statistics }, config) ?? '';
+    why ||= stopReason({ kl, ...statistics }, context.ruled(config)) ?? '';
     if (update % config.checkpoint_every === 0 || update === config.updates || why) save();
   }
   if (status === 'stopped') save();

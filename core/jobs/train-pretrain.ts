@@ -48,6 +48,7 @@ function prepare(_project: Project, config: PretrainConfig): Inputs {
 
 async function run(context: RunContext, config: PretrainConfig): Promise<Outcome> {
   // 1 the same texts as when the run began
+  context.phase('reading the texts');
   const texts = readTexts(config.texts);
   const known = context.data<TextRow>();
   texts.forEach(({ name, text }, i) => {

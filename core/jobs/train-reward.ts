@@ -103,6 +103,7 @@ async function dataOf(context: RunContext, config: RewardConfig, folder: string,
 }
 
 async function run(context: RunContext, config: RewardConfig): Promise<Outcome> {
+  context.phase('loading the model');
   const baseFolder = context.model('base'), base = loadShared(baseFolder), { architecture } = base;
   const part = tuned(withScoreHead(base, config.head_seed || config.seed, config.head_bias), baseFolder, config, config.seed), { start } = part;
   // 1 data: token ids as sampled where they are known, so that training, evaluation and PPO see the same ids (D7)
@@ -115,9 +116,12 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   const saved = context.saved(), layer = config.tune === 'blocks' ? Math.max(0, architecture.layers - config.tuned_blocks) : 0;
   if (layer) context.phase('reading with the frozen blocks');
   const read = [...(saved?.step === steps ? [] : training), ...validation].flatMap(({ rows }) => rows);
-  const features = layer ? await computeFeatures(context.folder, start, layer, [...read, ...data.zero], context.stopping) : null;
+  const features = layer ? await computeFeatures(context.folder, start, layer, [...read, ...data.zero], (done, of) => {
+    context.count(done, of);
+    return context.stopping();
+  }) : null;
   const unread = features?.whole === false, state = saved ? unpackState('reward', saved, saved.step) : freshState(part.weights);
-  const evaluator = createEvaluator(start, { constants: part.options.frozen?.weights, ...(features ? { below: features } : {}) });
+  const evaluator = createEvaluator(start, { constants: part.options.frozen?.weights, progress: context.count, ...(features ? { below: features } : {}) });
   try {
     // 3 one epoch, a few steps a call
     const { status, save, trained: { step, weights: learnt } } = unread ? { status: 'stopped' as const, save: () => {}, trained: state } : await learn(context, config, { part, order, B, steps, layer, features, state });
@@ -167,7 +171,7 @@ async function learn(context: RunContext, config: RewardConfig, { part, order, B
   const above = frozen && layer ? { frozen: { ...frozen, parameters: parametersAbove(frozen.parameters, architecture, layer) } } : {};
   const trainer = createTrainer(part.parameters, state, layer ? rewardLossAbove(architecture, layer) : rewardLoss(architecture), {
     betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: 'torch', weightDecay: config.weight_decay, clipNorm: config.clip || null,
-  }, { ...options, ...above });
+  }, { ...options, ...above, progress: context.count });
   const tokensOf = (rankings: readonly Element[]) => rankings.reduce((sum, { rows }) => sum + rows.reduce((inner, row) => inner + rowTokens(row), 0), 0);
   const pace = stepsARun(config.steps_a_run, { numbers: numbersIn(checkpointParameters(start)), trained: numbersIn(part.parameters), tokens: (B / order.length) * tokensOf(order) });
   const save = () => context.save({ step: trainer.state().step, tensors: packState('reward', trainer.state()), rest: {} });

@@ -55,9 +55,11 @@ function prepare(project: Project, config: SftConfig): Inputs {
 }
 
 async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
+  context.phase('loading the model');
   const folder = context.model('policy');
   const part = tuned(loadShared(folder), folder, config, config.seed), { start } = part, tokenizer = await loadTokenizer(folder);
   const all = context.data<Row>(), rows = all.filter((row): row is Row & { reference: string } => row.reference !== null);
+  context.phase('reading the references');
   const show = await shower(context, config, start, tokenizer, all.filter(({ reference }) => reference === null));
   const asked = rows.map(({ prompt, messages }) => ({ text: prompt, messages }));
   const shared: SharedToken[] = [], prompts = await encodePrompts(tokenizer, asked);
@@ -90,12 +92,12 @@ async function shower(context: RunContext, config: SftConfig, start: Checkpoint,
   const ids = await encodePrompts(tokenizer, rows.map(({ prompt, messages }) => ({ text: prompt, messages })));
   const fitting = rows.map((row, i) => ({ promptId: row.promptId, ids: ids[i]! })).filter((row) => row.ids.length + config.show_max_new <= start.architecture.context).slice(0, config.show_prompts);
   if (fitting.length === 0) return null;
-  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start, { constants: start.weights }), finished = releaseAfter(start.architecture);
+  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings }), reader = createEvaluator(start, { constants: start.weights, progress: context.count }), finished = releaseAfter(start.architecture);
   const sampling: SamplingParameters = { temperature: config.show_temperature, topK: 0, topP: 1, maxNew: config.show_max_new, seed: config.seed };
   return {
     at: async (step: number, steps: number, weights: WeightArrays): Promise<void> => {
       context.phase('sampling held-out prompts');
-      const written = (await sampler.sample(weights, fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.promptId}`] })), sampling)).map((row) => row[0]!);
+      const written = (await sampler.sample(weights, fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.promptId}`] })), { ...sampling, progress: context.count })).map((row) => row[0]!);
       const under = await reader.logprobs(start.weights, written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, completions: [tokenIds] })));
       await finished(sampler, reader);
       const texts = await answerTexts(tokenizer, written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, ids: tokenIds })));

@@ -74,10 +74,12 @@ export interface EvaluatorOptions extends SessionOptions {
   below?: Below | undefined;
   /** numbers that are not finite are handed back: the caller checks them, and knows better what to call the row */
   unchecked?: boolean;
+  /** told after every batch how many rows are done */
+  progress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** Throws 'not-finite' where the model gives no numbers, unless `unchecked`. For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
-export function createEvaluator(like: Checkpoint, { below, unchecked = false, ...options }: EvaluatorOptions = {}): Evaluator {
+export function createEvaluator(like: Checkpoint, { below, unchecked = false, progress, ...options }: EvaluatorOptions = {}): Evaluator {
   const { architecture } = like, alone = below?.layer === architecture.layers;
   const compiled = createExecutableCache();
 
@@ -105,6 +107,7 @@ export function createEvaluator(like: Checkpoint, { below, unchecked = false, ..
           return read(unchecked ? numbers : finite(numbers, rows[index]!.g));
         });
       });
+      progress?.(rows.length - order.length, rows.length);
     }
     const whole: T[][] = groups.map(() => []);
     rows.forEach(({ g }, i) => whole[g]!.push(...results[i]!));

@@ -23,6 +23,8 @@ export interface SampleSettings extends ChoiceSettings {
   seed: number;
   /** rows a batch; more is faster until memory or caches run out */
   rows?: number;
+  /** told after every batch how many requests are done */
+  progress?: (done: number, total: number) => void;
 }
 
 export interface SampleRequest {
@@ -92,6 +94,7 @@ export function createSampler(architecture: Architecture, { adapter, constants =
           const row = readRow(outputs, b * each + j, Bp * each, architecture.stops);
           return unchecked ? row : finite(row, index);
         })));
+        settings.progress?.(results.size, requests.length);
       }
       return requests.map((_, i) => results.get(i)!);
     },

@@ -27,7 +27,7 @@ export function projectSummary(project: Project): ProjectSummary {
   const straddling = project.notices.some(isStraddlingNotice) ? countStraddling(project) : 0; // nothing that is written makes any
   return {
     id: projectId(project), folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
-    completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs'),
+    completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs WHERE removed IS NULL'),
     isDemo: first?.source === 'demo', current: currentModels(project), notices: project.notices.filter((notice) => straddling > 0 || !isStraddlingNotice(notice)), // brought together, they are no news any more
     straddling,
   };

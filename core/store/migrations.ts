@@ -9,6 +9,7 @@ import { repetitionOf, sumReals, unpackTokens } from './completions.ts';
 import { placeOf } from './items.ts';
 import { ANSWERS, fillAnswers } from './migration-answers.ts';
 import { OTHER_DATA } from './migration-other-data.ts';
+import { RUN_FACTS } from './migration-run-facts.ts';
 import { fillTokenizers, TOKENIZERS } from './migration-tokenizers.ts';
 import { fillSpelling, SPELLING } from './migration-spelling.ts';
 
@@ -360,4 +361,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: 'equal texts are one answer', sql: ANSWERS, fill: fillAnswers },
   { name: 'tokenizers', sql: TOKENIZERS, fill: fillTokenizers },
   { name: 'spelling', sql: SPELLING, fill: fillSpelling },
+  { name: 'notes, tags and results of runs', sql: RUN_FACTS },
 ];

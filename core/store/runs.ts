@@ -52,20 +52,20 @@ export function setRequest(project: Project, id: string, request: RunRequest): v
 
 /** The run whose turn is next; null where none waits. */
 export function nextQueued(project: Project): Run | null {
-  return query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE status = 'queued' ORDER BY coalesce(json_extract(request, '$.queuedAt'), created_at), rowid LIMIT 1`).get() ?? null;
+  return query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE status = 'queued' AND removed IS NULL ORDER BY coalesce(json_extract(request, '$.queuedAt'), created_at), rowid LIMIT 1`).get() ?? null;
 }
 
 /** The run of this id. 'bad-argument' naming the latest ones where there is none. */
 export function getRun(project: Project, id: string): Run {
-  const found = query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE id = ?`).get(id);
+  const found = query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE id = ? AND removed IS NULL`).get(id);
   if (found) return found;
   const latest = listRuns(project).slice(0, 5).map((run) => run.id);
   throw new TastemakerError('bad-argument', `There is no run ${id} in the project "${project.name}".`,
     latest.length > 0 ? `The latest runs: ${latest.join(', ')}.` : 'The project has no runs yet.');
 }
 
-/** Runs, newest first. */
+/** Runs, newest first; those that were deleted are in no list. */
 export function listRuns(project: Project, filter: { kind?: RunKind; status?: RunStatus } = {}): Run[] {
   const { sql, values } = where({ kind: filter.kind, status: filter.status });
-  return query<Run>(project, `SELECT ${COLUMNS} FROM runs ${sql} ORDER BY created_at DESC, rowid DESC`).all(...values);
+  return query<Run>(project, `SELECT ${COLUMNS} FROM runs ${sql ? `${sql} AND` : 'WHERE'} removed IS NULL ORDER BY created_at DESC, rowid DESC`).all(...values);
 }

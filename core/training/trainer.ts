@@ -49,6 +49,8 @@ export interface TrainerOptions extends SessionOptions, Pick<CompileOptions, 'lo
   adapters?: Readonly<Record<string, number>> | undefined;
   /** whether the state changes in place; on the processor it does, elsewhere it stays on the device */
   inPlace?: boolean;
+  /** told after every step of a call how many of it are done, where the steps are taken one by one */
+  progress?: ((done: number, total: number) => void) | undefined;
 }
 
 export interface TrainerState {
@@ -212,7 +214,7 @@ function reportOf(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], mi
 }
 
 /** A trainer of `parameters`; stops with 'not-finite' before a bad step reaches the state it hands out. */
-export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, device = chosenDevice(), inPlace = device.provider === 'cpu', ...rest }: TrainerOptions = {}): Trainer {
+export function createTrainer(parameters: readonly Parameter[], start: TrainerState, build: (given: LossBuild) => Loss, settings: AdamSettings, { frozen, adapters, device = chosenDevice(), inPlace = device.provider === 'cpu', progress, ...rest }: TrainerOptions = {}): Trainer {
   const compiled = createExecutableCache(), units = unitsOf(parameters), given: Given = { ...(frozen ? { frozen } : {}), adapters };
   const options = { ...rest, device, constants: frozen?.weights ?? {} };
   let state = start, updater: Updater | null = null;
@@ -249,6 +251,7 @@ export function createTrainer(parameters: readonly Parameter[], start: TrainerSt
       const feed = adamFeed(settings, rate, state.step + 1), clip = (outputs.clip!.data as Float32Array)[0]!;
       await updater.update({ clip, feed, betas: settings.betas });
       state = parted(all, state.step + 1);
+      progress?.(i + 1, rates.length);
     }
     return total;
   }

@@ -104,7 +104,7 @@ async function weightsOfRun(project: Project, within: string, folder: string, na
 }
 
 /** Runs that are not over and work with this model's folder. */
-function unfinishedRunsOf(project: Project, policy: Policy): string[] {
+export function unfinishedRunsOf(project: Project, policy: Policy): string[] {
   const folder = policyPath(project, policy);
   return listRuns(project).filter(({ status }) => status !== 'done' && status !== 'cancelled')
     .filter(({ id }) => Object.values(manifestOf(project, id)?.models ?? {}).some((used) => path.resolve(project.folder, used.path) === folder))

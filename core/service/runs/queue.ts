@@ -24,6 +24,7 @@ import { settleCurrent } from '#core/service/current-models.ts';
 import { runInteractive } from './interactive.ts';
 import { projectChanged } from '#core/service/project-summary.ts';
 import { followUp } from './run-follow-up.ts';
+import { clearDeletedRuns } from './run-removal.ts';
 import { detailOf, rowOf } from './run-rows.ts';
 import { launch, watchRun } from './run-watch.ts';
 import type { Watch } from './run-watch.ts';
@@ -342,6 +343,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
 
   for (const run of listRuns(project)) if (AT_WORK.includes(run.status)) attach(run.id, null);
   for (const id of active.keys()) passOn(id);
+  if (project.write) void clearDeletedRuns(project).catch(() => {}); // it is tried again at the next opening
   const timer = setInterval(tick, tickMs);
   return queue;
 }

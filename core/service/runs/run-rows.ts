@@ -2,13 +2,14 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Policy, Run, RunDetail, RunRow } from '#core/contract.ts';
+import type { Config, Policy, Run, RunDetail, RunRow } from '#core/contract.ts';
 import { isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { readHeartbeat } from '#core/jobs/control.ts';
 import type { Heartbeat } from '#core/jobs/control.ts';
 import { isPrepared } from '#core/jobs/execute.ts';
 import { readManifest, readStatus, runFolderOf } from '#core/jobs/job.ts';
 import { lastLines } from '#core/jobs/new-lines.ts';
+import { isRule, withRules } from '#core/jobs/stop-rules.ts';
 import { madeWeights, measuredWords, weightsIn } from '#core/service/models/made-weights.ts';
 import { listPolicies, modelMadeBy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -44,13 +45,21 @@ export function rowOf(project: Project, run: Run, live: Live | null, modelId?: n
   const base = { ...run, modelId: made, resumable };
   if (run.endedAt !== null) return { ...base, ...restOf(project, run), secondsLeft: null, phase: '' };
   if (run.status === 'queued') return { ...base, step: 0, total: 0, summary: null, secondsLeft: null, phase: 'waiting for its turn' };
-  return { ...base, step: live?.beat?.step ?? 0, total: live?.beat?.total ?? 0, summary: null, secondsLeft: run.status === 'running' ? (live?.secondsLeft ?? null) : null, phase: live?.phase ?? live?.beat?.phase ?? 'starting' };
+  const part = live?.phase ? undefined : live?.beat?.part;
+  return { ...base, ...(part ? { part } : {}), step: live?.beat?.step ?? 0, total: live?.beat?.total ?? 0, summary: null, secondsLeft: run.status === 'running' ? (live?.secondsLeft ?? null) : null, phase: live?.phase ?? live?.beat?.phase ?? 'starting' };
 }
 
 export function detailOf(project: Project, run: RunRow, notices: string[]): RunDetail {
   const folder = runFolderOf(project.folder, run.id), request = getRequest(project, run.id);
   const asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
-  return { run, manifest: isPrepared(folder) ? { ...readManifest(folder) } : asked, checkpoints: checkpointsOf(folder), folder, best: bestOf(project, run.id, folder), notices };
+  const manifest = isPrepared(folder) ? { ...readManifest(folder) } : asked;
+  return { run, manifest, checkpoints: checkpointsOf(folder), folder, best: bestOf(project, run.id, folder), counts: readStatus(folder)?.outcome?.counts ?? {}, rules: rulesOf(folder, manifest?.config ?? {}), notices };
+}
+
+/** The rules that end a run by themselves, as they are now. */
+function rulesOf(folder: string, config: Config): Record<string, number> {
+  const rules = Object.entries(withRules(folder, config)).filter(([name]) => isRule(name));
+  return Object.fromEntries(rules.flatMap(([name, value]) => (typeof value === 'number' ? [[name, value]] : [])));
 }
 
 /** The best weights that a run kept, unless they are on the list of models already. */

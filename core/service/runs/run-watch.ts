@@ -37,6 +37,8 @@ export interface Watch {
 const ROWS = 16;
 const PIECE = 1 << 16;
 const POINTS = 40, PACE_MS = 60_000;
+/** below this nothing is said of the time left: what is late is not "0 s left" */
+const LEAST_LEFT = 0.5; // seconds
 /** how long a process may take to say its first word before it counts as dead */
 const FIRST_WORD_MS = 5000;
 
@@ -58,12 +60,30 @@ export function launch(project: Project, id: string, processFile: string, env: R
   }
 }
 
+interface Point {
+  at: number;
+  done: number;
+}
+/** The points with a new one, where something was done since; a counter that went back begins anew. */
+function paced(points: readonly Point[], now: Point): Point[] {
+  const last = points.at(-1);
+  if (last && last.done > now.done) return [now];
+  return (last?.done === now.done ? [...points] : [...points, now]).filter(({ at }) => now.at - at < PACE_MS).slice(-POINTS);
+}
+/** Seconds until `total`, at the pace of the points; null where there is none. The time since the last point counts as far as its own step takes it. */
+function leftOf(points: readonly Point[], total: number): number | null {
+  const first = points[0], last = points.at(-1);
+  if (!first || !last || last.done <= first.done) return null;
+  const each = (last.at - first.at) / (last.done - first.done), left = total - last.done; // milliseconds a step
+  return Math.max(0, left * each - Math.min(Date.now() - last.at, Math.max(0, left - 1) * each + each / 2)) / 1000;
+}
+
 export function watchRun(project: Project, id: string, child: ChildProcess | null, emit: Emit): Watch {
   const folder = runFolderOf(project.folder, id), since = Date.now();
   const at = (name: string) => path.join(folder, name);
   const metrics = followLines(at('metrics.jsonl')), samples = followLines(at('samples.jsonl')), log = followLines(at('log.txt'));
   const behind = new Set([metrics, samples, log]); // what was there before is not news; the windows ask for it
-  let exit: string | null = null, points: { at: number; step: number }[] = [];
+  let exit: string | null = null, points: Point[] = [], parts: Point[] = [], phase = '';
   child?.once('exit', (code, signal) => (exit = signal ? `was ended by ${signal}${signal === 'SIGKILL' ? ' (by hand, or because memory ran out)' : ''}` : `ended with exit code ${code}`));
 
   function news(file: ReturnType<typeof followLines>): string[] {
@@ -78,9 +98,11 @@ export function watchRun(project: Project, id: string, child: ChildProcess | nul
     look: () => {
       watch.beat = readHeartbeat(folder) ?? watch.beat;
       const { beat } = watch;
-      if (beat && points.at(-1)?.step !== beat.step) {
-        points.push({ at: beat.at, step: beat.step });
-        points = points.filter((point) => beat.at - point.at < PACE_MS).slice(-POINTS);
+      if (beat) {
+        if (beat.phase !== phase) parts = [];
+        phase = beat.phase;
+        points = paced(points, { at: beat.at, done: beat.step });
+        if (beat.part) parts = paced(parts, { at: beat.at, done: beat.part.done });
       }
       const rows = news(metrics);
       if (rows.length) emit('run.metrics', { runId: id, from: metrics.count() - rows.length, rows: rows.map((line) => JSON.parse(line) as MetricPoint) });
@@ -97,12 +119,16 @@ export function watchRun(project: Project, id: string, child: ChildProcess | nul
       return beat ? livesStill(beat) : Date.now() - since < FIRST_WORD_MS;
     },
     secondsLeft: () => {
-      const [first, last] = [points[0], points.at(-1)];
-      if (!first || !last || last.step <= first.step || !watch.beat?.total) return null;
-      const rate = (last.step - first.step) / (last.at - first.at); // steps a millisecond
-      return Math.max(0, (watch.beat.total - last.step) / rate - (Date.now() - last.at)) / 1000;
+      const { beat } = watch;
+      if (!beat) return null;
+      // before the first step and after the last one it is the phase that takes time
+      const left = beat.step < beat.total ? leftOf(points, beat.total) : beat.part ? leftOf(parts, beat.part.total) : null;
+      return left !== null && left > LEAST_LEFT ? left : null;
     },
-    newPace: () => (points = []),
+    newPace: () => {
+      points = [];
+      parts = [];
+    },
     kill: () => {
       const pid = child?.pid ?? watch.beat?.pid;
       if (pid === undefined || !watch.alive()) return;

@@ -2,17 +2,24 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Finish, MetricPoint, Prompt, RunSample } from '#core/contract.ts';
+import type { Finish, MetricPoint, Prompt, Run, RunSample } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { readConfig } from '#core/jobs/config.ts';
 import { runFolderOf } from '#core/jobs/job.ts';
+import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { followLines, lastLines } from '#core/jobs/new-lines.ts';
+import { isRule, writeRules } from '#core/jobs/stop-rules.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { drawnByRun } from '#core/store/run-completions.ts';
-import { getRun } from '#core/store/runs.ts';
+import { getRun, LIVING } from '#core/store/runs.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { checkFits } from './estimate.ts';
+import { heldOutRankings } from './held-out-rankings.ts';
 import { checkStart } from './recipes.ts';
+import { runFactHandlers } from './run-facts.ts';
+import { runRemovalHandlers } from './run-removal.ts';
 
 const LOG_LINES = 500;
 const ROWS_A_CALL = 5000;
@@ -70,6 +77,23 @@ export const runHandlers = {
   'runs.resume': ({ runs }, { runId }) => runs.resume(runId),
   'runs.stop': ({ runs }, { runId }) => runs.stop(runId),
   'runs.cancel': ({ runs }, { runId }) => runs.cancel(runId),
+  'runs.rules': ({ project, runs, emit }, { runId, rules }) => {
+    changeRules(project, getRun(project, runId), rules);
+    emit('run.facts', { runId, gone: false });
+    return runs.get(runId).rules;
+  },
+  'runs.held': ({ project }, { runId, offset, limit }) => heldOutRankings(project, getRun(project, runId).id, offset, limit),
+  ...runFactHandlers, ...runRemovalHandlers,
 } satisfies Partial<Handlers>;
+
+/** 'bad-argument' where the run is over, or a limit is none that its recipe knows. */
+function changeRules(project: Project, { id, kind, status }: Run, rules: Readonly<Record<string, number>>): void {
+  if (!LIVING.includes(status)) throw new TastemakerError('bad-argument', `Run ${id} is ${status}, so no rule ends it any more.`, 'Set its stop rules before it ends.');
+  const settings = isRecipe(kind) ? RECIPES[kind].settings : {}, known = Object.keys(settings).filter(isRule);
+  const strange = Object.keys(rules).find((name) => !known.includes(name));
+  if (strange !== undefined) throw new TastemakerError('bad-argument', `Run ${id} has no stop rule "${strange}".`, known.length ? `It has ${known.join(', ')}.` : 'Runs of this recipe have none.');
+  readConfig(settings, rules);
+  writeRules(runFolderOf(project.folder, id), rules);
+}
 
 const folderOf = (project: Project, runId: string): string => runFolderOf(project.folder, getRun(project, runId).id);

@@ -1,0 +1,90 @@
+// Runs in the table: notes and tags of the database, results and sizes of the run's folder, settings that are not the defaults.
+
+import type { Config, Run } from '#core/contract.ts';
+import type { RunFacts } from '#core/contract/runs.ts';
+import { manifestOf, runFolderOf } from '#core/jobs/job.ts';
+import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
+import { followResults, inOrder, readResults } from '#core/jobs/results.ts';
+import type { ResultsSoFar } from '#core/jobs/results.ts';
+import { bytesOf } from '#core/jobs/run-disk.ts';
+import { allNoted, describeRun, notedOf, resultsOf, setResults } from '#core/store/run-facts.ts';
+import type { Noted } from '#core/store/run-facts.ts';
+import type { Project } from '#core/store/project.ts';
+import { getRequest, getRun, listRuns, LIVING } from '#core/store/runs.ts';
+import type { Handlers } from '#core/service/handlers.ts';
+
+const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+interface Kept {
+  /** of runs that are over: what their folder takes, until something is freed */
+  bytes: Map<string, number>;
+  /** of runs that are not */
+  results: Map<string, ResultsSoFar>;
+}
+const kept = new WeakMap<Project, Kept>();
+function keptOf(project: Project): Kept {
+  let found = kept.get(project);
+  if (!found) kept.set(project, (found = { bytes: new Map(), results: new Map() }));
+  return found;
+}
+
+/** Its size is looked up anew when it is asked for next. */
+export const forgetSize = (project: Project, id: string): void => void [...keptOf(project).bytes.keys()].filter((key) => key.startsWith(`${id}/`)).forEach((key) => keptOf(project).bytes.delete(key));
+
+/** What the database knows of a run that is over (once read, where it was recorded by an older version); of others what their file says. */
+function resultsNow(project: Project, { id, kind, status }: Run): RunFacts['results'] {
+  const folder = runFolderOf(project.folder, id), { results } = keptOf(project);
+  if (LIVING.includes(status)) {
+    let so = results.get(id);
+    if (!so) results.set(id, (so = followResults(folder, kind)));
+    while (so.read());
+    return so.results();
+  }
+  results.delete(id);
+  const known = resultsOf(project, id);
+  if (known.length) return inOrder(known, kind);
+  const read = readResults(folder, kind);
+  if (read.length && project.write) setResults(project, id, read);
+  return read;
+}
+
+function bytesNow(project: Project, { id, status, endedAt }: Run): number {
+  const folder = runFolderOf(project.folder, id), { bytes } = keptOf(project), key = `${id}/${endedAt}`;
+  if (LIVING.includes(status)) return bytesOf(folder);
+  let found = bytes.get(key);
+  if (found === undefined) bytes.set(key, (found = bytesOf(folder)));
+  return found;
+}
+
+/** The settings that are other than the recipe's own defaults. */
+function changedSettings(kind: Run['kind'], config: Config): Config {
+  const settings = isRecipe(kind) ? RECIPES[kind].settings : {};
+  return Object.fromEntries(Object.entries(config).filter(([name, value]) => (settings as Record<string, { default: unknown }>)[name]?.default !== value));
+}
+
+export function factsOfRun(project: Project, run: Run, { note, tags }: Noted = notedOf(project, run.id)): RunFacts {
+  const manifest = manifestOf(project, run.id), begun = manifest ? Date.parse(manifest.createdAt) : Number.NaN;
+  return {
+    id: run.id, note, tags, startedAt: Number.isFinite(begun) ? begun : null, bytes: bytesNow(project, run), results: resultsNow(project, run),
+    settings: changedSettings(run.kind, manifest?.config ?? getRequest(project, run.id)?.config ?? {}),
+  };
+}
+
+/** Of all runs, newest first, with rests in between for whoever is labelling. */
+export async function factsOfRuns(project: Project): Promise<RunFacts[]> {
+  const noted = allNoted(project), found: RunFacts[] = [];
+  for (const run of listRuns(project)) {
+    found.push(factsOfRun(project, run, noted.get(run.id)));
+    await breath();
+  }
+  return found;
+}
+
+export const runFactHandlers = {
+  'runs.facts': ({ project }, { runId }) => (runId === undefined ? factsOfRuns(project) : [factsOfRun(project, getRun(project, runId))]),
+  'runs.describe': ({ project, emit }, { runId, ...changes }) => {
+    describeRun(project, runId, { ...(changes.note === undefined ? {} : { note: changes.note }), ...(changes.tags === undefined ? {} : { tags: changes.tags }) });
+    emit('run.facts', { runId, gone: false });
+    return factsOfRun(project, getRun(project, runId));
+  },
+} satisfies Partial<Handlers>;
