@@ -14,6 +14,7 @@ const project = (name: string, groupOrder: number, include: string[], exclude: s
 export default defineConfig({
   plugins: [vue()], // tests/renderer mount components
   test: {
+    globalSetup: ['tests/home.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

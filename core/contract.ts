@@ -1,8 +1,7 @@
 // Everything that crosses a process border: the records, the calls (noun.verb) with the shape of their arguments, the events.
 //
-// Both ends are derived from this file: the service's table of handlers must have one function a call (else it does not
-// compile), the window's `call('noun.verb', arguments)` knows arguments and result. Arguments are checked against their
-// schema at one place in the service; results come from ourselves and are not. It imports nothing but the schemas.
+// Both ends are derived from this file: the service's table of handlers must have one function a call (else it does not compile),
+// the window's `call('noun.verb', arguments)` knows arguments and result. Arguments are checked against their schema at one place.
 
 import * as v from 'valibot';
 import { runNote, runParts, runTags, stopRules } from './contract/runs.ts';
@@ -141,7 +140,7 @@ export interface ProjectSettings {
   currentPolicyId: number | null;
   rewardModelId: number | null;
 }
-export interface ProjectSummary { /** tells it from every other project, its own copies included; the same again after the service was started anew */ id: string; folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels }
+export interface ProjectSummary { /** tells it from every other project, its own copies included; the same again after the service was started anew */ id: string; folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; /** of those, at rest: the project is new to this machine, and nobody has said whether they may go on */ resting: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels }
 /** A model that acts where none is named: who chose it and why ("because …"). `proposal`: a newer one, which a person may take. */
 export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string; /** nothing speaks against it: it may be offered beside what acts now */ sound: boolean } | null }
 export interface CurrentModels { policy: Current; reward: Current }
@@ -202,7 +201,7 @@ export interface Need { /** `warn`: one can start, and should know */ state: 'ok
 export type Config = Record<string, number | string | boolean>;
 export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: number; availableBytes: number; /** of the graphics card's own memory; null where the processor computes, or the card's part is counted with the machine's */ card: { bytes: number; availableBytes: number } | null; seconds: number | null; sentence: string; fixes: string[] }
 /** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
-export interface RunRow extends Run { step: number; total: number; secondsLeft: number | null; phase: string; /** how far the phase is by itself, where it counts */ part?: { done: number; total: number }; modelId: number | null; summary: string | null; resumable: boolean }
+export interface RunRow extends Run { step: number; total: number; secondsLeft: number | null; phase: string; /** how far the phase is by itself, where it counts */ part?: { done: number; total: number }; modelId: number | null; summary: string | null; resumable: boolean; /** it waits until a person has said whether the runs of a project that is new here may go on */ atRest: boolean }
 export interface RunDetail { run: RunRow; manifest: Record<string, unknown> | null; checkpoints: number[]; folder: string; /** its best weights so far, where it kept them and they are no model yet */ best: { folder: string; step: number | null; steps: number | null; /** what was measured of them, in words */ sentence: string } | null; /** what it counted at its end ("added", "measured") */ counts: Record<string, number>; /** the rules that end it by themselves, as they are now */ rules: Record<string, number>; notices: string[] }
 export type MetricPoint = { step: number; seconds: number } & Record<string, number>;
 /** `evaluation`: measured now and then on what is not trained on, so never smoothed; `count` is the metric that says on how many samples. */
@@ -322,6 +321,7 @@ export const CALLS = {
   'runs.rules': call<Record<string, number>>()({ runId, rules: stopRules }),
   /** The rankings that a reward model was validated on, those it got most wrong first. */
   'runs.held': call<{ total: number; rows: HeldOutRanking[] }>()({ runId, offset, limit }),
+  'runs.letGo': call<{ runs: number }>()({ /** whether the runs at rest of a project that is new here go on, or are stopped as they are */ goOn: v.boolean() }),
 
   'samples.page': call<{ total: number; rows: SampleRow[] }>()({ filter: sampleFilter, sort: v.picklist(['id', 'score', 'length', 'kl', 'repetition', 'step', 'logprob']), descending: v.boolean(), offset, limit }),
   'samples.measures': call<SampleMeasures>()({ filter: sampleFilter }),

@@ -33,13 +33,14 @@ export function refuseOthers(stat: fs.Stats, file: string): void {
  * refuses a link. 'bad-file' for what is no regular file; the system's own errors (there is none, no permission) pass.
  */
 export function openRegular(file: string, { follow = true }: { follow?: boolean } = {}): { fd: number; size: number } {
+  if (!follow && !NOT_LINKS && fs.lstatSync(file).isSymbolicLink()) throw refusal(file, 'a link');
   let fd: number;
   try {
     fd = fs.openSync(file, fs.constants.O_RDONLY | WITHOUT_WAITING | (follow ? 0 : NOT_LINKS));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENXIO' || code === 'ENODEV') throw refusal(file, 'a socket or a device'); // what cannot even be opened
-    if (code === 'ELOOP' && !follow) throw refusal(file, 'a link');
+    if ((code === 'ELOOP' || code === 'EMLINK') && !follow) throw refusal(file, 'a link');
     throw error;
   }
   try {

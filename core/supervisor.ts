@@ -38,7 +38,7 @@ const AGAIN: Readonly<Record<CallName, boolean>> = {
   'imports.preview': true, 'imports.run': false, 'data.formats': true, 'data.export': true,
   'models.list': true, 'models.look': true, 'models.add': false, 'models.rename': false, 'models.remove': false, 'models.lineage': true, 'models.formats': true, 'models.export': false, 'models.try': true,
   'recipes.list': true, 'recipes.estimate': true, 'runs.start': false, 'runs.list': true, 'runs.get': true, 'runs.metrics': true, 'runs.samples': true, 'runs.log': true,
-  'runs.pause': false, 'runs.resume': false, 'runs.stop': false, 'runs.cancel': false,
+  'runs.pause': false, 'runs.resume': false, 'runs.stop': false, 'runs.cancel': false, 'runs.letGo': false,
   'runs.facts': true, 'runs.describe': true, 'runs.deletion': true, 'runs.remove': false, 'runs.space': true, 'runs.free': true, 'runs.rules': true, 'runs.held': true,
   'samples.page': true, 'samples.measures': true, 'samples.tokens': true, 'samples.flag': false, 'samples.request': false,
   'hardware.look': true, 'hardware.test': true, 'hardware.choose': true, 'hardware.setup': false, 'hardware.libraries': true,

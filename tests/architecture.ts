@@ -9,7 +9,7 @@ interface Layer {
   node?: false;
 }
 
-const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/regular-file', 'core/spelling'];
+const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/regular-file', 'core/spelling', 'core/unlinked'];
 const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation', 'core/hardware'];
 const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
 const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
@@ -21,8 +21,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/random': { may: [], node: false },
   'core/spelling': { may: [], node: false },
   'core/regular-file': { may: ['core/errors'] },
-  'core/store': { may: ['core/contract', 'core/errors', 'core/regular-file', 'core/spelling'] },
-  'core/formats': { may: ['core/errors', 'core/regular-file', 'core/spelling'] },
+  'core/unlinked': { may: ['core/errors', 'core/regular-file'] },
+  'core/store': { may: ['core/contract', 'core/errors', 'core/regular-file', 'core/spelling', 'core/unlinked'] },
+  'core/formats': { may: ['core/errors', 'core/regular-file', 'core/spelling', 'core/unlinked'] },
   'core/tokenizer': { may: ['core/errors', 'core/regular-file', 'core/formats'] },
   'core/demo': { may: ['core/errors', 'core/random'] },
   'core/autodiff': { may: ['core/errors', 'core/random'] },
@@ -75,8 +76,6 @@ export const OPENS_ITSELF: Readonly<Record<string, string>> = {
   'core/formats/row-file.ts': 'a folder, so that its names reach the disk',
   'core/hardware/nvidia.ts': 'what the system tells of its devices',
   'core/hardware/install-cuda-files.ts': 'what it has just written or judged',
-  'core/jobs/control.ts': 'the files by which job and service speak',
-  'core/jobs/job.ts': 'the files by which job and service speak',
   'core/service/app.ts': 'package.json of this program',
   'core/service/hardware/look.ts': 'package.json of this program',
   'core/service/hardware/self-tests.ts': 'a file of the home folder',
@@ -87,7 +86,9 @@ export const OPENS_ITSELF: Readonly<Record<string, string>> = {
   'core/service/models/copy-model.ts': 'a copy of what has been looked at',
   'core/service/models/export-model.ts': 'a copy of what has been looked at',
   'core/service/models/whole-folder.ts': 'what it has just written',
-  'core/store/lock.ts': 'what the system tells of processes, and a copy of its own',
+  'core/store/lock.ts': 'a copy of its own',
+  'core/store/machine-key.ts': 'a file of the home folder',
+  'core/store/process-birth.ts': 'what the system tells of processes',
 };
 
 const SOURCE_FOLDERS = ['core', 'electron', 'renderer', 'build', 'tests'];

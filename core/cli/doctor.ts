@@ -1,7 +1,7 @@
 // `tastemaker doctor`: what this machine has, whether the native packages load, what can compute, and whether a project is sound.
 
 import os from 'node:os';
-import { homeFolder } from '#core/service/home.ts';
+import { homeFolder } from '#core/store/home-folder.ts';
 import { defineCommand, flag, text } from './command.ts';
 import type { Report } from './command.ts';
 import { sectionLines, selfTestLines } from './provider-lines.ts';

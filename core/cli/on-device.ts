@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import type { WantedDevice } from '#core/contract.ts';
 import { chosenDevice, deviceWords, readDevice } from '#core/autodiff/device.ts';
 import type { Device } from '#core/autodiff/device.ts';
-import { homeFolder } from '#core/service/home.ts';
+import { homeFolder } from '#core/store/home-folder.ts';
 import { settleDevice } from '#core/service/hardware/choose.ts';
 import { environmentFor } from '#core/service/hardware/look.ts';
 import { readLibraryFolders } from '#core/service/library-folders.ts';

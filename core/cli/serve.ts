@@ -9,7 +9,7 @@ import { TastemakerError } from '#core/errors.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import { startHost } from '#core/host/server.ts';
 import type { Host } from '#core/host/server.ts';
-import { homeFolder } from '#core/service/home.ts';
+import { homeFolder } from '#core/store/home-folder.ts';
 import { openLog } from '#core/service/log.ts';
 import { superviseService } from '#core/supervisor.ts';
 import type { Supervisor } from '#core/supervisor.ts';

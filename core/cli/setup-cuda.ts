@@ -7,7 +7,7 @@ import { installCudaFiles } from '#core/hardware/install-cuda-files.ts';
 import type { CudaSource } from '#core/hardware/install-cuda-files.ts';
 import { readCards } from '#core/hardware/nvidia.ts';
 import { describeProviders } from '#core/hardware/providers.ts';
-import { homeFolder } from '#core/service/home.ts';
+import { homeFolder } from '#core/store/home-folder.ts';
 import { readLibraryFolders, rememberLibraryFolders } from '#core/service/library-folders.ts';
 import { defineCommand, flag, list, text } from './command.ts';
 import type { Report } from './command.ts';

@@ -138,7 +138,8 @@ export function replaceFile(file: string, write: (fd: number) => void): void {
   }
   const temporary = path.join(folder, `.${path.basename(file)}.${process.pid}-${written++}.tmp`);
   try {
-    const fd = fs.openSync(temporary, 'w');
+    fs.rmSync(temporary, { force: true });
+    const fd = fs.openSync(temporary, 'wx'); // never through a link of that name
     try {
       write(fd);
       fs.fsyncSync(fd);

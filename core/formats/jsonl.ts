@@ -5,6 +5,7 @@ import { refuseForeignText } from './foreign-files.ts';
 import { notJson, parseJson } from './json-text.ts';
 import { badRow, collect, type Rows } from './rows.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { openUnlinked } from '#core/unlinked.ts';
 
 const PIECE = 1 << 20; // bytes
 const LINE_LIMIT = 256 * PIECE; // a longer line is not a row but a mistake
@@ -121,7 +122,7 @@ export function appendJsonl(file: string, rows: Iterable<unknown>): void {
   const pieces = [...encoded(rows)]; // before the file is touched: a row that cannot be written leaves it as it was
   if (pieces.length === 0) return;
   try {
-    const fd = fs.openSync(file, 'a+');
+    const fd = openUnlinked(file, 'read and append');
     try {
       const { size } = fs.fstatSync(fd);
       const last = new Uint8Array(1);

@@ -4,7 +4,12 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { birthOf, livesStill } from '#core/store/lock.ts';
+import { machineStart } from '#core/store/lock.ts';
+import { identityOf, isSigned, signed } from '#core/store/machine-key.ts';
+import { isPrintable } from '#core/store/printable.ts';
+import { BIRTH_IS_QUICK, birthOf, isPid, isTaken, recentBirthOf } from '#core/store/process-birth.ts';
+import { isRunId } from '#core/store/runs.ts';
+import { appendUnlinked, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
 
 /** What a run is told; a job obeys between two chunks of its work. */
 export type Order = 'run' | 'pause' | 'stop' | 'cancel';
@@ -12,7 +17,10 @@ const ORDERS: readonly string[] = ['run', 'pause', 'stop', 'cancel'] satisfies O
 
 export interface Heartbeat {
   pid: number;
+  /** tells it from a later process of the same number; null where the system does not say */
   birth: string | null;
+  /** what only this machine can say of number and birth in this very folder: no stranger's project has it */
+  proof: string;
   /** when the process began and when it last said something, milliseconds since 1970 */
   startedAt: number;
   at: number;
@@ -30,44 +38,78 @@ const beatFile = (runFolder: string) => path.join(runFolder, 'heartbeat.json');
 
 export function writeOrder(runFolder: string, order: Order): void {
   fs.mkdirSync(runFolder, { recursive: true });
-  fs.writeFileSync(orderFile(runFolder), order);
+  replaceUnlinked(orderFile(runFolder), order);
 }
 
 /** 'run' where nothing, or nothing known, is said. */
 export function readOrder(runFolder: string): Order {
-  try {
-    const said = fs.readFileSync(orderFile(runFolder), 'utf8').trim();
-    return ORDERS.includes(said) ? (said as Order) : 'run';
-  } catch {
-    return 'run';
-  }
+  const said = textUnlinked(orderFile(runFolder))?.trim() ?? '';
+  return ORDERS.includes(said) ? (said as Order) : 'run';
 }
 
 export function writeHeartbeat(runFolder: string, beat: Heartbeat): void {
-  const file = beatFile(runFolder), partial = `${file}.${process.pid}`;
   try {
-    fs.writeFileSync(partial, JSON.stringify(beat));
-    fs.renameSync(partial, file);
+    replaceUnlinked(beatFile(runFolder), JSON.stringify(beat));
   } catch {
-    fs.rmSync(partial, { force: true }); // the next one will do; a run does not end because nobody could hear it
+    // the next one will do; a run does not end because nobody could hear it
   }
 }
 
+/** What the process says of itself; null where it says nothing, or what stands there can be no heartbeat. */
 export function readHeartbeat(runFolder: string): Heartbeat | null {
   try {
-    return JSON.parse(fs.readFileSync(beatFile(runFolder), 'utf8')) as Heartbeat;
+    const beat = JSON.parse(textUnlinked(beatFile(runFolder)) ?? 'null') as Heartbeat | null;
+    return beat && isBeat(beat) ? { ...beat, proof: String(beat.proof ?? '') } : null; // 0.1.0 proved nothing
   } catch {
     return null;
   }
 }
 
-/** The first heartbeat of a process, which it writes itself or whoever started it. */
-export const firstBeat = (pid: number): Heartbeat => ({ pid, birth: birthOf(pid), startedAt: Date.now(), at: Date.now(), phase: 'starting', step: 0, total: 0, memoryBytes: 0 });
+const isBeat = ({ pid, birth, startedAt, at, phase, step, total, memoryBytes, part }: Heartbeat): boolean =>
+  isPid(pid) && (birth === null || isPrintable(birth)) && isPrintable(phase)
+  && [startedAt, at, step, total, memoryBytes, ...(part ? [part.done, part.total] : [])].every((n) => Number.isFinite(n) && n >= 0);
 
-/** The number of the living process that works at a run, or null. */
+const provenIn = (runFolder: string, { pid, birth }: Pick<Heartbeat, 'pid' | 'birth'>): (string | number)[] =>
+  [path.basename(runFolder), identityOf(runFolder), pid, birth ?? ''];
+
+/** The first heartbeat of a process, which it writes itself or whoever started it (who does not wait for a system that is slow to tell the birth). */
+export function firstBeat(runFolder: string, pid: number): Heartbeat {
+  const birth = BIRTH_IS_QUICK || pid === process.pid ? birthOf(pid) : null, now = Date.now();
+  return { pid, birth, proof: signed('process', provenIn(runFolder, { pid, birth })), startedAt: now, at: now, phase: 'starting', step: 0, total: 0, memoryBytes: 0 };
+}
+
+/** Whether the process was started on this machine, in this very folder; it may have ended. */
+export function isProven(runFolder: string, beat: Heartbeat): boolean {
+  try {
+    return isSigned(beat.proof, 'process', provenIn(runFolder, beat));
+  } catch {
+    return false; // there is no such folder
+  }
+}
+
+/** For so long a process that cannot be proven counts as at work after its last word. */
+const HEARD_MS = 30_000, CLOCKS_MS = 5000;
+
+/**
+ * The number of the living process that works at a run, or null. One that nothing proves counts while it keeps speaking: so
+ * nobody else begins (a job of 0.1.0 may still be at work), and a project that was packed elsewhere has none.
+ */
 export function livingProcess(runFolder: string): number | null {
   const beat = readHeartbeat(runFolder);
-  return beat && livesStill(beat) ? beat.pid : null;
+  if (!beat || !isTaken(beat.pid)) return null;
+  const proven = isProven(runFolder, beat), birth = proven && beat.birth !== null ? recentBirthOf(beat.pid) : null;
+  if (birth !== null) return birth === beat.birth ? beat.pid : null;
+  const silent = Date.now() - beat.at, heard = silent < HEARD_MS && silent > -CLOCKS_MS;
+  return (proven && beat.startedAt > machineStart()) || heard ? beat.pid : null;
+}
+
+/**
+ * The same where it is certain that this is the process which we started: only such a one may be ended. Null where its birth
+ * is not known, is not the one that was proven, or cannot be learnt.
+ */
+export function provenProcess(runFolder: string): number | null {
+  const beat = readHeartbeat(runFolder);
+  return beat && beat.birth !== null && isProven(runFolder, beat) && birthOf(beat.pid) === beat.birth ? beat.pid : null;
 }
 
 const cancelled = new Error('The run was cancelled.');
@@ -87,7 +129,7 @@ export interface Pulse {
 const BEAT_MS = 200, POLL_MS = 100, PAUSED_BEAT_MS = 2000;
 
 export function createPulse(runFolder: string): Pulse {
-  const beat = firstBeat(process.pid), cell = new Int32Array(new SharedArrayBuffer(4));
+  const beat = firstBeat(runFolder, process.pid), cell = new Int32Array(new SharedArrayBuffer(4));
   let written = 0;
   const say = (changed: boolean) => {
     const now = Date.now();
@@ -139,27 +181,32 @@ export function createPulse(runFolder: string): Pulse {
 // ---- What the command line asks of the service that has the project open
 
 export interface Asked { runId: string; action: 'resume' | 'cancel' }
-const mailbox = (projectFolder: string) => path.join(projectFolder, 'runs', 'asked.jsonl');
+const ACTIONS: readonly unknown[] = ['resume', 'cancel'] satisfies Asked['action'][];
+const mailbox = (projectFolder: string) => path.join(unlinkedPath(projectFolder, 'runs'), 'asked.jsonl');
 
 /** Leaves a wish for the process that owns the project's database. */
 export function ask(projectFolder: string, asked: Asked): void {
-  fs.mkdirSync(path.dirname(mailbox(projectFolder)), { recursive: true });
-  fs.appendFileSync(mailbox(projectFolder), `${JSON.stringify(asked)}\n`);
+  const file = mailbox(projectFolder);
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  appendUnlinked(file, `${JSON.stringify(asked)}\n`);
 }
 
-/** Takes all wishes out of the mailbox; what cannot be read is dropped. */
+/** Takes all wishes out of the mailbox; what is none is dropped. */
 export function takeAsked(projectFolder: string): Asked[] {
-  const taken = `${mailbox(projectFolder)}.taken`;
+  let taken: string;
   try {
-    fs.renameSync(mailbox(projectFolder), taken);
+    const file = mailbox(projectFolder);
+    taken = `${file}.taken`;
+    fs.renameSync(file, taken);
   } catch {
     return [];
   }
-  const lines = fs.readFileSync(taken, 'utf8').split('\n').filter(Boolean);
-  fs.rmSync(taken, { force: true });
+  const lines = (textUnlinked(taken) ?? '').split('\n').filter(Boolean);
+  fs.rmSync(taken, { recursive: true, force: true });
   return lines.flatMap((line) => {
     try {
-      return [JSON.parse(line) as Asked];
+      const { runId, action } = JSON.parse(line) as Partial<Asked>;
+      return isRunId(runId) && ACTIONS.includes(action) ? [{ runId, action: action! }] : [];
     } catch {
       return [];
     }

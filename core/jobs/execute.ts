@@ -16,6 +16,7 @@ import type { Ending, Listeners, Manifest, Outcome } from './job.ts';
 import { withHalfTheRows } from './out-of-memory.ts';
 import { isRecipe, RECIPES } from './recipes.ts';
 import type { RecipeName } from './recipes.ts';
+import { writeLog } from './run-log.ts';
 
 /** Whether it was prepared: from here on nothing is asked of the project any more. */
 export const isPrepared = (runFolder: string): boolean => fs.existsSync(path.join(runFolder, 'manifest.json'));
@@ -47,7 +48,7 @@ export async function executeRun(projectFolder: string, id: string, listeners: L
   try {
     const config = { ...readConfig(job.settings, {}), ...manifest.config } as Config<Settings>; // settings that came later have their defaults
     const log = (line: string) => {
-      fs.appendFileSync(path.join(folder, 'log.txt'), `${new Date().toISOString()} ${line}\n`);
+      writeLog(folder, line);
       listeners.onLog?.(line);
     };
     const outcome = await withHalfTheRows(manifest.kind, config, chosenDevice(), log, (settings) => job.run(openRun(projectFolder, id, { ...listeners, pulse }), settings));

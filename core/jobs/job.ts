@@ -20,15 +20,22 @@ import { replaceFile, withFile, writeFully } from '#core/formats/file-access.ts'
 import { adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { appendJsonl, eachLine, readJsonl, writeJsonl } from '#core/formats/jsonl.ts';
-import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
 import { runtimeVersion } from '#core/autodiff/session.ts';
+import { printable } from '#core/store/printable.ts';
+import { isTaken } from '#core/store/process-birth.ts';
 import type { Project } from '#core/store/project.ts';
+import { isRunId } from '#core/store/runs.ts';
+import { refuseLinksIn, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
+import { newestCheckpoint, saveCheckpointOf } from './checkpoints.ts';
+import type { SavedState } from './checkpoints.ts';
 import type { Config, Settings } from './config.ts';
 import type { Conventions } from './conventions.ts';
 import type { Frozen } from './dataset.ts';
 import type { Pulse } from './control.ts';
 import type { MetricRow } from './metrics.ts';
 import { withRules } from './stop-rules.ts';
+import { endingIn, manifestIn } from './run-files.ts';
+import { writeLog } from './run-log.ts';
 
 export interface Manifest {
   id: string;
@@ -96,13 +103,6 @@ export interface Job<S extends Settings = Settings> {
   run(run: RunContext, config: Config<S>): Promise<Outcome>;
 }
 
-export interface SavedState {
-  step: number;
-  tensors: Record<string, Float32Array>;
-  /** anything else: cursors, β, positions of random streams */
-  rest: Record<string, unknown>;
-}
-
 /** How a job talks to the outside. */
 export interface RunContext {
   folder: string;
@@ -136,11 +136,10 @@ export interface Listeners {
 }
 
 export const sha256 = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
-const KEPT_CHECKPOINTS = 2;
 
 /** The next free id: a number that no run folder has, and the kind. */
 export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly string[]): string {
-  const runs = path.join(projectFolder, 'runs');
+  const runs = unlinkedPath(projectFolder, 'runs');
   fs.mkdirSync(runs, { recursive: true });
   const number = Math.max(0, ...[...fs.readdirSync(runs), ...taken].map((entry) => Number.parseInt(entry, 10) || 0)) + 1;
   return `${String(number).padStart(4, '0')}-${kind}`;
@@ -148,7 +147,8 @@ export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly 
 
 /** Fills runs/<id>/ with data and manifest (`computes` says on what, beside the versions); the manifest comes last, and without it there is no run to go on with. */
 export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data, frozen }: Inputs, computes: Record<string, string> = {}, conventions: Record<string, Conventions> = {}): Manifest {
-  const folder = path.join(projectFolder, 'runs', id), hash = createHash('sha256');
+  const folder = runFolderOf(projectFolder, id), hash = createHash('sha256');
+  if (fs.existsSync(folder)) refuseLinksIn(folder);
   fs.mkdirSync(path.join(folder, 'checkpoints'), { recursive: true });
   let rows = 0;
   writeJsonl(path.join(folder, 'data.jsonl'), hashed(data, (row) => void hash.update(rows++ ? `\n${row}` : row)));
@@ -204,7 +204,11 @@ function hashRows(file: string): string {
   return hash.digest('hex');
 }
 
-export const runFolderOf = (projectFolder: string, id: string): string => path.join(projectFolder, 'runs', id);
+/** The folder of a run. 'bad-file' where its id would lead out of the project, or a link stands in its place or in that of runs/. */
+export function runFolderOf(projectFolder: string, id: string): string {
+  if (!isRunId(id)) throw new TastemakerError('bad-file', `"${printable(id)}" cannot be the id of a run.`, 'The project is damaged, or not made by Tastemaker.');
+  return unlinkedPath(projectFolder, 'runs', id);
+}
 
 /** What a run was asked for; null where its folder is gone. */
 export function manifestOf(project: Pick<Project, 'folder'>, runId: string): Manifest | null {
@@ -216,17 +220,16 @@ export function manifestOf(project: Pick<Project, 'folder'>, runId: string): Man
 }
 
 export function readManifest(runFolder: string): Manifest {
-  const file = path.join(runFolder, 'manifest.json');
-  try {
-    return JSON.parse(fs.readFileSync(file, 'utf8')) as Manifest;
-  } catch {
-    throw new TastemakerError('bad-file', `${file} is missing or damaged.`, 'Name a run of this project; `tastemaker runs` lists them.');
-  }
+  const file = path.join(runFolder, 'manifest.json'), text = textUnlinked(file);
+  const found = text === null ? null : manifestIn(text);
+  if (!found || found.id !== path.basename(runFolder)) throw new TastemakerError('bad-file', `${file} is missing or damaged.`, 'Name a run of this project; `tastemaker runs` lists them.');
+  return found;
 }
 
 /** Opens a run folder for its job; a resumed run goes on from its newest checkpoint and forgets what came after it. */
 export function openRun(projectFolder: string, id: string, { onReport, onLog, stopping, pulse }: Listeners = {}): RunContext {
-  const folder = path.join(projectFolder, 'runs', id);
+  const folder = runFolderOf(projectFolder, id);
+  refuseLinksIn(folder);
   const manifest = readManifest(folder);
   const file = (name: string) => path.join(folder, name);
   for (const [role, model] of Object.entries(manifest.models)) {
@@ -235,20 +238,18 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
     if (hashModel(at) !== model.sha256) throw new TastemakerError('bad-model', `The ${role} model of run ${id} has changed since the run began: ${at}.`, 'Put the first weights back, or start a new run.');
   }
   for (const place of [folder, file('checkpoints')]) { // what a killed process was writing
-    for (const name of fs.readdirSync(place)) if (/\.writing(-\d+)?$|^\..+\.tmp$/.test(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
+    for (const name of fs.readdirSync(place)) if (isLeftOver(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
   }
   if (hashRows(file('data.jsonl')) !== manifest.data.sha256) throw new TastemakerError('bad-file', `The rows of run ${id} have changed since the run began: ${file('data.jsonl')}.`, 'Put the first file back, or start a new run.');
-  const checkpoints = () => fs.readdirSync(file('checkpoints')).filter((name) => /^\d+\.safetensors$/.test(name)).sort();
-  const newest = checkpoints().at(-1);
-  const saved = newest ? readCheckpoint(file(path.join('checkpoints', newest))) : null;
+  const log = (line: string) => {
+    writeLog(folder, line);
+    onLog?.(line);
+  };
+  const saved = newestCheckpoint(id, file('checkpoints'), log);
   for (const name of ['metrics.jsonl', 'samples.jsonl', 'completions.jsonl', 'measures.jsonl']) forgetAfter(file(name), saved?.step ?? -1);
   const started = Date.now();
   const append = (name: string, step: number, rows: readonly unknown[]) => appendJsonl(file(name), rows.map((row) => ({ step, ...(row as object) })));
   const asked = () => pulse?.border() ?? false;
-  const log = (line: string) => {
-    fs.appendFileSync(file('log.txt'), `${new Date().toISOString()} ${line}\n`);
-    onLog?.(line);
-  };
   let ruled = '';
   return {
     folder, manifest,
@@ -278,13 +279,15 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
     },
     log,
     saved: () => saved,
-    save: ({ step, tensors, rest }) => {
-      const name = `${String(step).padStart(7, '0')}.safetensors`;
-      writeSafetensors(file(path.join('checkpoints', name)), Object.entries(tensors).map(([tensor, data]) => ({ name: tensor, shape: [data.length], data })), { metadata: { step: String(step), rest: JSON.stringify(rest) } });
-      for (const old of checkpoints().slice(0, -KEPT_CHECKPOINTS)) fs.rmSync(file(path.join('checkpoints', old)));
-    },
+    save: (state) => saveCheckpointOf(file('checkpoints'), state),
     stopping: () => asked() || (stopping?.() ?? false),
   };
+}
+
+/** What a killed process was writing; of what is still at work (a service that writes `control`), nothing. */
+function isLeftOver(name: string): boolean {
+  const [, pid] = /^(?:control|heartbeat\.json)\.writing-(\d+)$/.exec(name) ?? [];
+  return pid === undefined ? /\.writing(-\d+)?$|^\..+\.tmp$/.test(name) : !isTaken(Number(pid));
 }
 
 /** Version 0.1.0 called the prompt of a row `id` in some recipes. */
@@ -294,11 +297,6 @@ const named = <R extends { promptId?: number; id?: number }>(row: R): R => (row.
 const brief = (values: readonly number[]): number[] => values.map((value) => Number(value.toPrecision(9)));
 function briefly<T extends Said>(said: T): T {
   return { ...said, ...(said.tokenLogprobs ? { tokenLogprobs: brief(said.tokenLogprobs) } : {}), ...(said.tokenValues ? { tokenValues: brief(said.tokenValues) } : {}) };
-}
-
-function readCheckpoint(file: string): SavedState {
-  const { metadata, tensors } = readSafetensors(file);
-  return { step: Number(metadata.step), rest: JSON.parse(metadata.rest ?? '{}') as Record<string, unknown>, tensors: Object.fromEntries([...tensors].map(([name, tensor]) => [name, tensor.load()])) };
 }
 
 /** Drops rows of a killed run that lie past its checkpoint (and a half-written last line). Rows lie in the order of their steps. */
@@ -337,19 +335,23 @@ export interface Ending {
 const statusFile = (runFolder: string) => path.join(runFolder, 'status.json');
 
 export function writeStatus(runFolder: string, status: Ending['status'], { error = null, outcome = null }: { error?: string | null; outcome?: Outcome | null } = {}): void {
-  const file = statusFile(runFolder);
   fs.mkdirSync(runFolder, { recursive: true });
-  fs.writeFileSync(`${file}.writing`, `${JSON.stringify({ status, error, endedAt: new Date().toISOString(), outcome } satisfies Ending)}\n`);
-  fs.renameSync(`${file}.writing`, file);
+  replaceUnlinked(statusFile(runFolder), `${JSON.stringify({ status, error, endedAt: new Date().toISOString(), outcome } satisfies Ending)}\n`);
 }
 
-/** Null while it has not ended. */
-export function readStatus(runFolder: string): Ending | null {
+/** The same of a run that nothing works at; where a link stands in its folder, the database alone says that it is cancelled. */
+export function markCancelled(projectFolder: string, id: string): void {
   try {
-    return JSON.parse(fs.readFileSync(statusFile(runFolder), 'utf8')) as Ending;
-  } catch {
-    return null;
+    writeStatus(runFolderOf(projectFolder, id), 'cancelled');
+  } catch (error) {
+    if (!(error instanceof TastemakerError)) throw error;
   }
+}
+
+/** Null while it has not ended, or where what stands there can be no ending. */
+export function readStatus(runFolder: string): Ending | null {
+  const text = textUnlinked(statusFile(runFolder));
+  return text === null ? null : endingIn(text);
 }
 
 export const removeStatus = (runFolder: string): void => fs.rmSync(statusFile(runFolder), { force: true });

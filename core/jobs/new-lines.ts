@@ -1,4 +1,4 @@
-// Follows a file of lines that another process appends to: what is new since the last look, whole lines only.
+// Follows a file of lines that another process appends to: what is new since the last look, whole lines only; through no link.
 
 import fs from 'node:fs';
 import { openRegular } from '#core/regular-file.ts';

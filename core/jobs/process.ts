@@ -2,21 +2,22 @@
 //
 //   node process.ts PROJECT RUN
 
-import fs from 'node:fs';
 import os from 'node:os';
-import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { chosenDevice, deviceWords } from '#core/autodiff/device.ts';
 import { openProject } from '#core/store/database.ts';
 import { getRequest, getRun } from '#core/store/runs.ts';
+import { refuseLinksIn } from '#core/unlinked.ts';
 import { createPulse, isCancelled, livingProcess } from './control.ts';
 import { executeRun, isPrepared, prepareRun } from './execute.ts';
 import { readStatus, removeStatus, runFolderOf, writeStatus } from './job.ts';
 import { isRecipe } from './recipes.ts';
+import { writeLog } from './run-log.ts';
 
 const [projectFolder, id] = process.argv.slice(2) as [string, string];
 const folder = runFolderOf(projectFolder, id);
-const log = (line: string) => fs.appendFileSync(path.join(folder, 'log.txt'), `${new Date().toISOString()} ${line}\n`);
+refuseLinksIn(folder); // before anything is written: a project may come from somebody else
+const log = (line: string) => writeLog(folder, line);
 
 async function prepare(): Promise<void> {
   createPulse(folder).border();

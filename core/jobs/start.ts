@@ -3,6 +3,7 @@
 import { TastemakerError } from '#core/errors.ts';
 import type { Config, Run, RunKind } from '#core/contract.ts';
 import { listPolicies } from '#core/store/policies.ts';
+import { isPrintable } from '#core/store/printable.ts';
 import type { Project } from '#core/store/project.ts';
 import { addRun, getRequest, getRun, listRuns, updateRun } from '#core/store/runs.ts';
 import { readConfig } from './config.ts';
@@ -38,6 +39,7 @@ export function configOf(project: Project, recipe: RecipeName, given: Readonly<R
 export function planRun(project: Project, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string | null): { id: string; config: Config; bySize: Config; name: string } {
   const { config, bySize } = configOf(project, recipe, given);
   if (name !== null && name.trim() === '') throw new TastemakerError('bad-argument', 'The name of the model is empty.', 'Give it a name, or leave it out.');
+  if (name !== null && !isPrintable(name)) throw new TastemakerError('bad-argument', 'The name of the model holds a line break or another control character.', 'Give it a name on one line.');
   if (name !== null && makesModel(recipe) && freeName(project, name) !== name) {
     const made = listPolicies(project).some((policy) => policy.name === name);
     throw new TastemakerError('bad-argument', made ? `The project already has a model called "${name}".` : `A run is already making a model called "${name}".`, 'Choose another name (--name).');

@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { replaceFile, writeFully } from '#core/formats/file-access.ts';
+import { replaceUnlinked, textUnlinked } from '#core/unlinked.ts';
 
 const fileOf = (runFolder: string): string => path.join(runFolder, 'rules.json');
 export const isRule = (setting: string): boolean => setting.startsWith('stop_');
@@ -10,7 +10,7 @@ export const isRule = (setting: string): boolean => setting.startsWith('stop_');
 /** The rules that were changed; empty where none was, or where the file says nothing that could be one. */
 export function readRules(runFolder: string): Record<string, number> {
   try {
-    const said: unknown = JSON.parse(fs.readFileSync(fileOf(runFolder), 'utf8'));
+    const said: unknown = JSON.parse(textUnlinked(fileOf(runFolder)) ?? '');
     if (said === null || typeof said !== 'object') return {};
     const isLimit = (entry: [string, unknown]): entry is [string, number] => isRule(entry[0]) && typeof entry[1] === 'number' && Number.isFinite(entry[1]) && entry[1] >= 0;
     return Object.fromEntries(Object.entries(said).filter(isLimit));
@@ -29,5 +29,5 @@ export function withRules<C extends Readonly<Record<string, unknown>>>(runFolder
 export function writeRules(runFolder: string, rules: Readonly<Record<string, number>>): void {
   fs.mkdirSync(runFolder, { recursive: true });
   const all = { ...readRules(runFolder), ...rules };
-  replaceFile(fileOf(runFolder), (fd) => writeFully(fd, Buffer.from(`${JSON.stringify(all)}\n`)));
+  replaceUnlinked(fileOf(runFolder), `${JSON.stringify(all)}\n`);
 }

@@ -2,7 +2,7 @@
 
 import type { WeightArrays } from '#core/models/checkpoint.ts';
 import type { TrainerState } from '#core/training/trainer.ts';
-import type { SavedState } from './job.ts';
+import type { SavedState } from './checkpoints.ts';
 
 const PARTS = ['weights', 'm', 'v'] as const;
 

@@ -40,7 +40,7 @@ type Choice = (project: Project, chosen: Policy | null) => Promise<Found>;
 
 /** Models that write: the first base, then what was tuned from what is current and did better. */
 const findPolicy: Choice = async (project, chosen) => {
-  const runs = runsOf(project), writers = listPolicies(project).filter((policy) => policy.kind !== 'reward' && isOwn(project, policy));
+  const runs = runsOf(project), writers = listPolicies(project).filter((policy) => policy.kind !== 'reward' && isOwn(policy));
   let current = chosen, reason = '', proposal: Found['proposal'] = null;
   for (const policy of writers.filter(({ id }) => !chosen || id > chosen.id)) {
     if (!current && mayBeFirst(policy, runs)) {
@@ -57,7 +57,7 @@ const findPolicy: Choice = async (project, chosen) => {
 
 /** Reward models: the first, then each that orders better than what is current. */
 const findReward: Choice = async (project, chosen) => {
-  const runs = runsOf(project), rewards = listPolicies(project, { kind: 'reward' }).filter((policy) => isOwn(project, policy));
+  const runs = runsOf(project), rewards = listPolicies(project, { kind: 'reward' }).filter((policy) => isOwn(policy));
   let current = chosen, reason = '', proposal: Found['proposal'] = null;
   for (const reward of rewards.filter(({ id }) => !chosen || id > chosen.id)) {
     if (!mayBeFirst(reward, runs)) proposal = { modelId: reward.id, sound: false, clause: 'its run was stopped before its end' };

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import type { Notice, Reply, Request, Watched } from '#core/contract.ts';
 import { logFolder } from './app.ts';
-import { homeFolder } from './home.ts';
+import { homeFolder } from '#core/store/home-folder.ts';
 import { openLog } from './log.ts';
 import { createService } from './service.ts';
 

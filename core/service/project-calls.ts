@@ -3,6 +3,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { createProject } from '#core/store/database.ts';
+import { isKnownHere } from '#core/store/known-here.ts';
 import { ensureLabeler, listLabelers } from '#core/store/labelers.ts';
 import type { Project } from '#core/store/project.ts';
 import { appState } from './app.ts';
@@ -34,7 +35,7 @@ export function createProjectHandlers(services: Services) {
         return current?.folder === wanted ? current : openForWriting(wanted);
       }, (found) => {
         someoneLabels(found.project);
-        for (const run of found.runs.list()) followDemo(found, run, () => {}); // it may have ended while nobody watched; windows read all of it anew
+        if (isKnownHere(found.project)) for (const run of found.runs.list()) followDemo(found, run, () => {}); // it may have ended while nobody watched; windows read all of it anew
       });
       const state = opened(), now = session.current();
       context.emit('preferences.changed', { preferences: state.preferences });

@@ -10,6 +10,7 @@ import type { Project } from '#core/store/project.ts';
 import { currentModels, settleCurrent } from './current-models.ts';
 import type { Emit } from './handlers.ts';
 import { projectSettings } from './project.ts';
+import { runsAtRest } from '#core/service/runs/at-rest.ts';
 
 /** A project with more rankings than this needs no telling where the next come from. */
 const FEW = 100;
@@ -27,7 +28,7 @@ export function projectSummary(project: Project): ProjectSummary {
   const straddling = project.notices.some(isStraddlingNotice) ? countStraddling(project) : 0; // nothing that is written makes any
   return {
     id: projectId(project), folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
-    completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs WHERE removed IS NULL'),
+    completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs WHERE removed IS NULL'), resting: runsAtRest(project).size,
     isDemo: first?.source === 'demo', current: currentModels(project), notices: project.notices.filter((notice) => straddling > 0 || !isStraddlingNotice(notice)), // brought together, they are no news any more
     straddling,
   };

@@ -3,6 +3,7 @@
 import type Database from 'better-sqlite3';
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { unlinkedPath } from '#core/unlinked.ts';
 
 const KEPT = 5;
 
@@ -18,14 +19,14 @@ export function syncFile(file: string): void {
 
 /** File names in backups/, newest first. */
 export function listBackups(folder: string): string[] {
-  const backups = join(folder, 'backups');
+  const backups = unlinkedPath(folder, 'backups');
   if (!existsSync(backups)) return [];
   return readdirSync(backups).filter((name) => /^project-.*\.db$/.test(name)).sort().reverse();
 }
 
 /** Writes a whole, single-file copy to backups/ and removes all but the newest five; returns its path. */
 export function backupDatabase(db: Database.Database, folder: string): string {
-  const backups = join(folder, 'backups');
+  const backups = unlinkedPath(folder, 'backups');
   mkdirSync(backups, { recursive: true });
   const version = db.pragma('user_version', { simple: true }) as number;
   const stamp = new Date().toISOString().replaceAll(':', '-'); // sorts by time; no colon, for Windows

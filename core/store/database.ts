@@ -5,11 +5,15 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync,
 import { basename, dirname, join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
+import { refuseLink } from '#core/unlinked.ts';
 import { applyMigrations } from './apply-migrations.ts';
 import { backupDatabase, syncFile } from './backups.ts';
 import { APPLICATION_ID, inspectHeader, refuseNewer, sizeOf } from './header.ts';
 import { acquireLock, isOnNetworkDrive, lockHolder } from './lock.ts';
 import { MIGRATIONS } from './migrations.ts';
+import { makeKnown } from './known-here.ts';
+import { unsoundPolicies } from './policies.ts';
+import { unsoundRuns } from './runs.ts';
 import { straddlingNotices } from './straddling.ts';
 import { explain, restoreHint } from './project.ts';
 import type { Project } from './project.ts';
@@ -66,7 +70,9 @@ export function createProject(folder: string): Project {
       throw new TastemakerError('disk', `The project ${root} cannot be made (${code}).`, 'Choose a folder where you may write, on a disk with space.');
     throw explain(root, error);
   }
-  return openProject(root, { write: true });
+  const project = openProject(root, { write: true });
+  makeKnown(project);
+  return project;
 }
 
 /**
@@ -76,6 +82,7 @@ export function createProject(folder: string): Project {
  */
 export function openProject(folder: string, options: { write: boolean }): Project {
   const root = resolve(folder);
+  refuseLinks(root);
   const version = inspectHeader(root);
   if (options.write) {
     const release = acquireLock(root);
@@ -96,6 +103,12 @@ export function openProject(folder: string, options: { write: boolean }): Projec
   const project = connect(root, false, () => {});
   project.notices.unshift(...found);
   return project;
+}
+
+/** What is opened or written by its name: a link there would have SQLite, or us, write to what it leads to. (models/ holds what a person may have linked.) */
+const WRITTEN = ['runs', 'exports', 'backups', 'project.lock', 'project.db', 'project.db-wal', 'project.db-shm', 'project.db-journal', 'project.db-checked'];
+function refuseLinks(root: string): void {
+  for (const name of WRITTEN) refuseLink(join(root, name));
 }
 
 function connect(root: string, write: boolean, release: () => void): Project {
@@ -194,6 +207,7 @@ export function checkProject(project: Project): string[] {
   const problems = (db.pragma('integrity_check') as { integrity_check: string }[]).map((row) => row.integrity_check).filter((line) => line !== 'ok');
   for (const row of db.pragma('foreign_key_check') as { table: string; rowid: number; parent: string }[])
     problems.push(`row ${row.rowid} of ${row.table} refers to a missing row of ${row.parent}`);
+  problems.push(...unsoundRuns(project), ...unsoundPolicies(project));
   if (project.write)
     for (const table of ['prompts_text', 'completions_text'])
       try {

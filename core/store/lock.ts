@@ -1,10 +1,11 @@
 // The file project.lock: at most one process writes to a project; the lock of a dead process is taken over.
 
-import { constants, copyFileSync, linkSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { constants, copyFileSync, linkSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import { readRegularText } from '#core/regular-file.ts';
+import { textUnlinked } from '#core/unlinked.ts';
+import { BIRTH_IS_QUICK, birthOf, isPid, isTaken } from './process-birth.ts';
 
 /** `birth` tells two processes with the same number apart, where the system says (Linux). */
 interface Holder {
@@ -28,59 +29,38 @@ export function isOnNetworkDrive(folder: string): boolean {
   }
 }
 
-/** What tells two processes with the same number apart; null where the system does not say. */
-export function birthOf(pid: number): string | null {
-  try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from field 3 on, counted after the name: man 5 proc
-    if (fields[0] === 'Z' || fields[0] === 'X') return 'ended'; // dead, and nobody has asked how it ended
-    return `${boot} ${fields[19]}`;
-  } catch {
-    return null;
-  }
-}
-
 function isAlive(holder: Holder, folder: string): boolean {
   if (holder.host !== hostname() && isOnNetworkDrive(folder)) return true; // its process numbers mean nothing here
   return livesStill(holder);
 }
 
-/** Whether a process that ran at `startedAt` on this machine still does. */
-export function livesStill(holder: { pid: number; birth: string | null; startedAt: number }): boolean {
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false; // EPERM: alive, and another user's
-  }
+/** Whether a process that ran at `startedAt` on this machine still does. Of no use to end one: see jobs/control.ts. */
+function livesStill(holder: Pick<Holder, 'pid' | 'birth' | 'startedAt'>): boolean {
+  if (!isTaken(holder.pid)) return false;
   // The number lives; but is it the same process, or one that was given the number later?
-  const birth = birthOf(holder.pid);
+  const birth = ownBirth(holder.pid);
   if (holder.birth !== null && birth !== null) return holder.birth === birth;
-  return holder.startedAt > Date.now() - uptime() * 1000 - 60_000; // before the machine started: dead (a minute for clocks)
+  return holder.startedAt > machineStart(); // else dead
 }
+
+/** When this machine started, a minute earlier for clocks: what a process said before then was another one's. */
+export const machineStart = (): number => Date.now() - uptime() * 1000 - 60_000;
+
+/** Opening a project does not start a program for it. */
+const ownBirth = (pid: number): string | null => (BIRTH_IS_QUICK ? birthOf(pid) : null);
 
 function parse(text: string | null): Holder | null {
   try {
     const holder = JSON.parse(text ?? '') as Holder;
-    return Number.isSafeInteger(holder.pid) && holder.pid > 0 && typeof holder.startedAt === 'number' ? holder : null;
+    return isPid(holder.pid) && typeof holder.startedAt === 'number' ? holder : null;
   } catch {
     return null; // a half-written or foreign file locks nobody out
   }
 }
 
-const LONGEST = 10_000; // bytes; ours have some hundred
-
-function readText(file: string): string | null {
-  try {
-    return readRegularText(file, LONGEST);
-  } catch {
-    return null;
-  }
-}
-
 /** The number of the living process that writes to this project, or null. */
 export function lockHolder(folder: string): number | null {
-  const holder = parse(readText(join(folder, 'project.lock')));
+  const holder = parse(textUnlinked(join(folder, 'project.lock')));
   return holder && isAlive(holder, folder) ? holder.pid : null;
 }
 
@@ -105,18 +85,19 @@ function place(partial: string, file: string): boolean {
 export function acquireLock(folder: string): () => void {
   const file = join(folder, 'project.lock');
   const mine = JSON.stringify({
-    pid: process.pid, startedAt: Math.round(Date.now() - process.uptime() * 1000), host: hostname(), birth: birthOf(process.pid),
+    pid: process.pid, startedAt: Math.round(Date.now() - process.uptime() * 1000), host: hostname(), birth: ownBirth(process.pid),
   } satisfies Holder);
   const partial = `${file}.${process.pid}`;
   const aside = `${file}.stale.${process.pid}`;
   try {
-    writeFileSync(partial, mine);
+    rmSync(partial, { force: true });
+    writeFileSync(partial, mine, { flag: 'wx' }); // never through a link of that name
     for (let attempt = 0; attempt < 10; attempt++) {
       if (place(partial, file))
         return () => {
-          if (readText(file) === mine) rmSync(file, { force: true });
+          if (textUnlinked(file) === mine) rmSync(file, { force: true });
         };
-      const found = readText(file);
+      const found = textUnlinked(file);
       const holder = parse(found);
       if (holder && isAlive(holder, folder)) {
         const who = holder.pid === process.pid ? 'this process' : 'another process';
@@ -130,7 +111,7 @@ export function acquireLock(folder: string): () => void {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
         throw error;
       }
-      if (readText(aside) !== found) place(aside, file);
+      if (textUnlinked(aside) !== found) place(aside, file);
       rmSync(aside, { force: true });
     }
     throw new TastemakerError('locked', `The project ${folder} is being opened by several processes at once.`, 'Try again.');

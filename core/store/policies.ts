@@ -3,13 +3,22 @@
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import type { Policy, PolicyKind } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { isPrintable, printable } from './printable.ts';
 import { query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
+import { isRunId } from './runs.ts';
 
 export type NewPolicy = Pick<Policy, 'name' | 'kind' | 'path'> & Partial<Pick<Policy, 'parentId' | 'runId' | 'createdAt'>>;
 
 const KINDS: readonly string[] = ['base', 'policy', 'reward'] satisfies PolicyKind[];
 const COLUMNS = 'id, name, kind, path, parent_id AS parentId, run_id AS runId, created_at AS createdAt';
+
+/** Whether a row can be right: its place is a path on one line, and its run can be one. Rows may come from another program. */
+const isSound = ({ path, name, runId }: Policy): boolean => isPrintable(path) && isPrintable(name) && (runId === null || isRunId(runId));
+
+/** The rows of models that are left out everywhere, a sentence each. */
+export const unsoundPolicies = (project: Project): string[] => query<Policy>(project, `SELECT ${COLUMNS} FROM policies`).all()
+  .flatMap((policy) => (isSound(policy) ? [] : [`the model "${printable(policy.name)}" is left out: its name, its path or its run cannot be right`]));
 
 /** Relative with forward slashes when inside the project folder, so that a copied project still finds it. */
 function storedPath(project: Project, path: string): string {
@@ -22,6 +31,7 @@ function storedPath(project: Project, path: string): string {
 export function addPolicy(project: Project, row: NewPolicy): number {
   return transaction(project, () => {
     requireThat(row.name.trim() !== '', 'A policy needs a name.', 'Give a name that is not empty.');
+    requireThat(isPrintable(row.name) && isPrintable(row.path), 'The name and the path of a model stand on one line.', 'Leave out line breaks and other control characters.');
     requireThat(KINDS.includes(row.kind), `Policy "${row.name}" has the unknown kind "${row.kind}".`, `Use one of ${KINDS.join(', ')}.`);
     const taken = query(project, 'SELECT 1 FROM policies WHERE name = ?').get(row.name);
     requireThat(!taken, `The project already has a policy called "${row.name}".`, 'Choose another name.');
@@ -35,7 +45,7 @@ export function addPolicy(project: Project, row: NewPolicy): number {
 /** The model of this name. 'bad-argument' listing the known names where there is none. */
 export function getPolicy(project: Project, name: string): Policy {
   const found = query<Policy>(project, `SELECT ${COLUMNS} FROM policies WHERE name = ?`).get(name);
-  if (found) return found;
+  if (found && isSound(found)) return found;
   const known = listPolicies(project).map((policy) => policy.name);
   throw new TastemakerError('bad-argument', `There is no policy called "${name}" in the project "${project.name}".`,
     known.length > 0 ? `Known names: ${known.join(', ')}.` : 'The project has no models yet; add one with "tastemaker model add".');
@@ -44,7 +54,7 @@ export function getPolicy(project: Project, name: string): Policy {
 /** Models in id order (parents before children). */
 export function listPolicies(project: Project, filter: { kind?: PolicyKind; runId?: string } = {}): Policy[] {
   const { sql, values } = where({ kind: filter.kind, run_id: filter.runId });
-  return query<Policy>(project, `SELECT ${COLUMNS} FROM policies ${sql} ORDER BY id`).all(...values);
+  return query<Policy>(project, `SELECT ${COLUMNS} FROM policies ${sql} ORDER BY id`).all(...values).filter(isSound);
 }
 
 /** The model that a run made at its end; its best weights, kept as a model beside it, are not meant. Null where there is none (yet). */
@@ -67,7 +77,7 @@ export function policyById(project: Project, id: number): Policy {
 export function renamePolicy(project: Project, id: number, name: string): Policy {
   return transaction(project, () => {
     requireRow(project, 'policies', id);
-    requireThat(name.trim() !== '', 'A model needs a name.', 'Give a name that is not empty.');
+    requireThat(name.trim() !== '' && isPrintable(name), 'A model needs a name, on one line.', 'Give a name that is not empty, without line breaks.');
     const other = query(project, 'SELECT 1 FROM policies WHERE name = ? AND id <> ?').get(name, id);
     requireThat(!other, `The project already has a model called "${name}".`, 'Choose another name.');
     query(project, 'UPDATE policies SET name = ? WHERE id = ?').run(name, id);

@@ -2,6 +2,7 @@
 
 import type { Config, Run, RunKind, RunStatus } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { isPrintable, printable } from './printable.ts';
 import { query, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
 
@@ -12,7 +13,24 @@ export type NewRun = Pick<Run, 'id' | 'kind' | 'name'> & Partial<Pick<Run, 'stat
 /** Those that something is still going to happen to. */
 export const LIVING: readonly RunStatus[] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
 const STATUSES: readonly string[] = [...LIVING, 'done', 'stopped', 'failed', 'cancelled'] satisfies RunStatus[];
+const KINDS: readonly string[] = ['pretrain', 'sft', 'reward', 'ppo', 'sample', 'score', 'demo'] satisfies RunKind[];
 const COLUMNS = 'id, kind, name, status, created_at AS createdAt, ended_at AS endedAt, error';
+
+/** Whether a text can be the id of a run: it names a folder in runs/, and can lead to no other. */
+export const isRunId = (id: unknown): id is string => typeof id === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(id);
+
+/** What is wrong with a row: a project may come from somebody else, and its rows from another program. Null where nothing is. */
+function faultOfRow({ id, kind, name, createdAt, endedAt }: Run): string | null {
+  if (!isRunId(id)) return 'its id cannot name a folder of the project';
+  if (!KINDS.includes(kind)) return `its kind "${printable(kind)}" is unknown`;
+  if (!isPrintable(name)) return 'its name holds control characters';
+  return [createdAt, endedAt ?? 0].every(Number.isFinite) ? null : 'its times are no numbers';
+}
+const isSound = (run: Run): boolean => faultOfRow(run) === null;
+
+/** The rows of runs that are left out everywhere, a sentence each. */
+export const unsoundRuns = (project: Project): string[] => query<Run>(project, `SELECT ${COLUMNS} FROM runs`).all()
+  .flatMap((run) => (isSound(run) ? [] : [`the run "${printable(run.id)}" is left out: ${faultOfRow(run)}`]));
 
 const checkStatus = (id: string, status: string) =>
   requireThat(STATUSES.includes(status), `Run ${id} has the unknown status "${status}".`, `Use one of ${STATUSES.join(', ')}.`);
@@ -20,7 +38,8 @@ const checkStatus = (id: string, status: string) =>
 /** Adds a run, by default running since now. 'bad-data' if the id is taken or cannot name a folder. */
 export function addRun(project: Project, row: NewRun): Run {
   return transaction(project, () => {
-    requireThat(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(row.id), `"${row.id}" cannot be the id of a run.`, 'Use letters, digits, dots and dashes: it names a folder.');
+    requireThat(isRunId(row.id), `"${row.id}" cannot be the id of a run.`, 'Use letters, digits, dots and dashes: it names a folder.');
+    requireThat(isPrintable(row.name), 'The name of a run stands on one line.', 'Leave out line breaks and other control characters.');
     requireThat(!query(project, 'SELECT 1 FROM runs WHERE id = ?').get(row.id), `The project already has a run ${row.id}.`, 'Choose another id.');
     const { status = 'running', createdAt = Date.now(), endedAt = null, error = null, request } = row;
     checkStatus(row.id, status);
@@ -40,32 +59,38 @@ export function updateRun(project: Project, id: string, changes: Partial<Pick<Ru
   });
 }
 
-/** What was asked for; null where the run was started without a queue. */
+/** What was asked for; null where the run was started without a queue, or where nothing that could be asked stands there. */
 export function getRequest(project: Project, id: string): RunRequest | null {
   const row = query<{ request: string | null }>(project, 'SELECT request FROM runs WHERE id = ?').get(id);
-  return row?.request ? (JSON.parse(row.request) as RunRequest) : null;
+  if (!row?.request) return null;
+  const asked = JSON.parse(row.request) as Partial<RunRequest> | null; // the database holds nothing here but JSON
+  const isConfig = (given: unknown): given is Config => typeof given === 'object' && given !== null
+    && Object.values(given).every((value) => ['number', 'string', 'boolean'].includes(typeof value));
+  if (!asked || !KINDS.includes(String(asked.recipe)) || !isConfig(asked.config)) return null;
+  return { recipe: asked.recipe!, config: asked.config, name: typeof asked.name === 'string' ? asked.name : null, queuedAt: Number(asked.queuedAt) || 0 };
 }
 
 export function setRequest(project: Project, id: string, request: RunRequest): void {
   query(project, 'UPDATE runs SET request = ? WHERE id = ?').run(JSON.stringify(request), id);
 }
 
-/** The run whose turn is next; null where none waits. */
-export function nextQueued(project: Project): Run | null {
-  return query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE status = 'queued' AND removed IS NULL ORDER BY coalesce(json_extract(request, '$.queuedAt'), created_at), rowid LIMIT 1`).get() ?? null;
+/** The run whose turn is next, these left out; null where none waits. */
+export function nextQueued(project: Project, except: ReadonlySet<string> = new Set()): Run | null {
+  const waiting = query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE status = 'queued' AND removed IS NULL ORDER BY coalesce(json_extract(request, '$.queuedAt'), created_at), rowid`).all();
+  return waiting.find((run) => isSound(run) && !except.has(run.id)) ?? null;
 }
 
 /** The run of this id. 'bad-argument' naming the latest ones where there is none. */
 export function getRun(project: Project, id: string): Run {
   const found = query<Run>(project, `SELECT ${COLUMNS} FROM runs WHERE id = ? AND removed IS NULL`).get(id);
-  if (found) return found;
+  if (found && isSound(found)) return found;
   const latest = listRuns(project).slice(0, 5).map((run) => run.id);
-  throw new TastemakerError('bad-argument', `There is no run ${id} in the project "${project.name}".`,
+  throw new TastemakerError('bad-argument', `There is no run ${printable(id)} in the project "${project.name}".`,
     latest.length > 0 ? `The latest runs: ${latest.join(', ')}.` : 'The project has no runs yet.');
 }
 
 /** Runs, newest first; those that were deleted are in no list. */
 export function listRuns(project: Project, filter: { kind?: RunKind; status?: RunStatus } = {}): Run[] {
   const { sql, values } = where({ kind: filter.kind, status: filter.status });
-  return query<Run>(project, `SELECT ${COLUMNS} FROM runs ${sql ? `${sql} AND` : 'WHERE'} removed IS NULL ORDER BY created_at DESC, rowid DESC`).all(...values);
+  return query<Run>(project, `SELECT ${COLUMNS} FROM runs ${sql ? `${sql} AND` : 'WHERE'} removed IS NULL ORDER BY created_at DESC, rowid DESC`).all(...values).filter(isSound);
 }

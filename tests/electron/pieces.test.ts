@@ -139,7 +139,7 @@ describe('menu', () => {
 });
 
 describe('a run that is going', () => {
-  const run = (changes: Partial<RunRow>): Notice => ({ event: 'run.changed', project: 'one', data: { run: { id: '0001-ppo', kind: 'ppo', name: 'ppo', status: 'running', createdAt: 0, endedAt: null, error: null, step: 5, total: 20, secondsLeft: 9, phase: 'training', modelId: null, summary: null, resumable: false, ...changes } } });
+  const run = (changes: Partial<RunRow>): Notice => ({ event: 'run.changed', project: 'one', data: { run: { id: '0001-ppo', kind: 'ppo', name: 'ppo', status: 'running', createdAt: 0, endedAt: null, error: null, step: 5, total: 20, secondsLeft: 9, phase: 'training', modelId: null, summary: null, resumable: false, atRest: false, ...changes } } });
   test('shows in the task bar, keeps the machine awake, and says when it ended', () => {
     const window = new fake.BrowserWindow({});
     const watch = watchRuns(() => [window as never]);

@@ -263,6 +263,6 @@ test("a run's head says what it computes on where its manifest does", () => {
   expect(computesOn(manifest)).toBe('on CUDA (NVIDIA H100), bf16 products, float32 weights');
   expect(computesOn({ versions: { device: 'cpu', precision: 'float32' } })).toBe('on the processor, float32');
   expect([computesOn(null), computesOn({ versions: { node: 'v24' } })]).toEqual(['', '']);
-  const run = { id: '0001-ppo', kind: 'ppo', name: 'p', status: 'done', createdAt: Date.now(), endedAt: Date.now(), error: null, step: 1, total: 1, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false };
+  const run = { id: '0001-ppo', kind: 'ppo', name: 'p', status: 'done', createdAt: Date.now(), endedAt: Date.now(), error: null, step: 1, total: 1, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false, atRest: false };
   expect(text(show(RunHead, { run, notices: [], best: null, on: computesOn(manifest) }).element)).toContain('on CUDA (NVIDIA H100)');
 });

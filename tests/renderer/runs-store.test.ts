@@ -4,7 +4,7 @@ import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Fault, MetricPoint, Notice, Reply, Request, RunRow } from '#core/contract.ts';
 
-const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({ id, kind: 'ppo', name: id, status: 'running', createdAt: Number.parseInt(id, 10), endedAt: null, error: null, step: 0, total: 10, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false, ...changes });
+const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({ id, kind: 'ppo', name: id, status: 'running', createdAt: Number.parseInt(id, 10), endedAt: null, error: null, step: 0, total: 10, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false, atRest: false, ...changes });
 const rows = (from: number, to: number, scale = 1): MetricPoint[] => Array.from({ length: to - from }, (_, i) => ({ step: from + i, seconds: from + i, loss: (from + i) * scale }));
 
 /** What a service knows, and what it was asked. */

@@ -48,7 +48,7 @@ describe('warnings', () => {
 });
 
 const card = (name: RunKind, ready: boolean): RecipeCard => ({ name, title: name, sentence: '', makes: '', fields: [], defaults: {}, models: [], needs: [{ state: ready ? 'ok' : 'missing', sentence: '' }, { state: 'warn', sentence: '' }] });
-const run = (kind: RunKind, status: RunRow['status'], endedAt = 1): RunRow => ({ id: `${kind}-${endedAt}`, kind, name: kind, status, createdAt: 0, endedAt, error: null, step: 0, total: 0, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: true });
+const run = (kind: RunKind, status: RunRow['status'], endedAt = 1): RunRow => ({ id: `${kind}-${endedAt}`, kind, name: kind, status, createdAt: 0, endedAt, error: null, step: 0, total: 0, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: true, atRest: false });
 
 test('the next card follows the loop', () => {
   const all = [card('sample', true), card('sft', true), card('reward', true), card('ppo', true)];

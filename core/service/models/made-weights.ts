@@ -4,14 +4,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { manifestOf } from '#core/jobs/job.ts';
+import { manifestOf, runFolderOf } from '#core/jobs/job.ts';
 import { readMade } from '#core/models/model-notes.ts';
 import type { Made } from '#core/models/model-notes.ts';
 import type { Project } from '#core/store/project.ts';
 import { policyPath } from '#core/store/policies.ts';
+import { refuseLink } from '#core/unlinked.ts';
 import { heldOutOf, jsonLines, mean } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
-import { lastMetrics, runFolder } from './run-folder.ts';
+import { lastMetrics } from './run-folder.ts';
 
 export interface MadeWeights {
   run: string;
@@ -40,7 +41,7 @@ export function madeWeights(project: Project, policy: Policy): MadeWeights | nul
 
 /** The same of a folder of weights that the run made. */
 export function weightsIn(project: Project, runId: string, folder: string): MadeWeights {
-  const own = runFolder(project, runId), isBest = folder === path.join(own, 'best'), { note, fault } = noteOf(folder);
+  const isBest = folder === path.join(project.folder, 'runs', runId, 'best'), { own, note, fault } = noteOf(project, runId, folder);
   if (fault !== null) return { run: runId, step: null, steps: null, metrics: {}, heldOut: false, best: isBest, reference: null, fault };
   if (note?.run === runId) return { ...note, ...preferHeldOut(note.metrics), best: isBest || note.step < lastStep(project, runId), reference: note.reference ?? null, fault };
   const steps = askedFor(project, runId);
@@ -49,12 +50,14 @@ export function weightsIn(project: Project, runId: string, folder: string): Made
   return { run: runId, step, steps, ...preferHeldOut(metrics), best: false, reference: null, fault };
 }
 
-/** The note, or what is wrong with it: a model with a broken note stays in its lists. */
-function noteOf(folder: string): { note: Made | null; fault: string | null } {
+/** The run's folder and the note beside its weights, or what is wrong with them: a model with a broken note stays in its lists. */
+function noteOf(project: Project, runId: string, folder: string): { own: string; note: Made | null; fault: string | null } {
   try {
-    return { note: readMade(folder), fault: null };
+    const own = runFolderOf(project.folder, runId);
+    if (path.dirname(folder) === own) refuseLink(folder);
+    return { own, note: readMade(folder), fault: null };
   } catch (error) {
-    if (error instanceof TastemakerError) return { note: null, fault: error.message };
+    if (error instanceof TastemakerError) return { own: '', note: null, fault: error.message };
     throw error;
   }
 }

@@ -1,16 +1,13 @@
 // Whether a policy has earned to be started from: its run came to its end in good health, and it does better than its start by a measured margin.
 
-import path from 'node:path';
 import type { Policy, Run } from '#core/contract.ts';
 import { clusteredInterval, FEWEST_CLUSTERS } from '#core/evaluation/interval.ts';
 import type { Project } from '#core/store/project.ts';
-import { policyPath } from '#core/store/policies.ts';
 import { heldOutOf, mean } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
 import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
-import { manifestOf } from '#core/jobs/job.ts';
-import { runFolder } from './run-folder.ts';
+import { manifestOf, runFolderOf } from '#core/jobs/job.ts';
 
 export interface Standing {
   /** it may take the place of what it started from */
@@ -34,7 +31,7 @@ export function standingOf(project: Project, policy: Policy, run: Run): Standing
   if (weights.step !== null && weights.steps !== null && weights.step < weights.steps) return no(`a stop rule ended its run at ${far}`);
   if (run.kind !== 'ppo') return { better: false, sound: true, clause: 'whether it writes better than its start was not measured' };
   const beta = Number(manifestOf(project, run.id)?.config['beta'] ?? 0);
-  return beta > 0 ? ppoStanding(runFolder(project, run.id), weights, beta) : no('its run had no price on KL (β = 0), so its score says little');
+  return beta > 0 ? ppoStanding(runFolderOf(project.folder, run.id), weights, beta) : no('its run had no price on KL (β = 0), so its score says little');
 }
 
 /** Score less β·KL of the held-out prompts, at the end against the start, prompt by prompt. */
@@ -57,4 +54,4 @@ function byPrompt(rows: readonly HeldOut[], valueOf: (row: HeldOut) => number): 
 }
 
 /** A model that a run made at its end, or that a person added: not the best weights that were kept beside it. */
-export const isOwn = (project: Project, policy: Policy): boolean => policy.runId === null || policyPath(project, policy) === path.join(runFolder(project, policy.runId), 'model');
+export const isOwn = ({ runId, path }: Policy): boolean => runId === null || path === `runs/${runId}/model`;

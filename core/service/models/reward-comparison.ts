@@ -8,7 +8,8 @@ import type { Cluster } from '#core/evaluation/interval.ts';
 import { comparedPrompts, comparisonsOf, scoresBy } from '#core/store/scored-comparisons.ts';
 import type { Project } from '#core/store/project.ts';
 import { jsonLines } from './held-out.ts';
-import { linesOf, runFolder } from './run-folder.ts';
+import { runFolderOf } from '#core/jobs/job.ts';
+import { linesOf } from './run-folder.ts';
 
 export interface Comparison {
   /** 'unclear': the interval holds 0, or there is too little to measure on */
@@ -24,7 +25,7 @@ const known = new Map<string, Taught>();
 /** Null for a model of another program, and where the run's rows are gone: nobody knows what it was trained on. */
 async function taughtBy(project: Project, { runId }: Policy): Promise<Taught | null> {
   if (runId === null) return null;
-  const folder = runFolder(project, runId), file = path.join(folder, 'data.jsonl');
+  const folder = runFolderOf(project.folder, runId), file = path.join(folder, 'data.jsonl');
   if (!fs.existsSync(file)) return null;
   const before = known.get(file);
   if (before) return before;

@@ -4,19 +4,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Interface } from 'node:readline';
+import { runFolderOf } from '#core/jobs/job.ts';
 import { openRegular } from '#core/regular-file.ts';
 import type { Project } from '#core/store/project.ts';
-
-export const runFolder = (project: Project, runId: string): string => path.join(project.folder, 'runs', runId);
 
 const TAIL_BYTES = 65_536;
 
 /** The last value of every metric in the end of metrics.jsonl; empty where there is none. */
 export function lastMetrics(project: Project, runId: string): Record<string, number> {
-  const file = path.join(runFolder(project, runId), 'metrics.jsonl');
   let fd: number;
   try {
-    ({ fd } = openRegular(file, { follow: false }));
+    ({ fd } = openRegular(path.join(runFolderOf(project.folder, runId), 'metrics.jsonl'), { follow: false }));
   } catch {
     return {};
   }
@@ -43,7 +41,7 @@ const counted = new Map<string, { rankings: number; comparisons: number }>();
 
 /** How many rankings a reward run learned from, and the comparisons they make. Its rows never change, so they are counted once. */
 export async function rankingsOf(project: Project, runId: string): Promise<{ rankings: number; comparisons: number }> {
-  const file = path.join(runFolder(project, runId), 'data.jsonl');
+  const file = path.join(runFolderOf(project.folder, runId), 'data.jsonl');
   const known = counted.get(file);
   if (known) return known;
   const count = { rankings: 0, comparisons: 0 };

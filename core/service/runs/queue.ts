@@ -10,23 +10,26 @@ import { TastemakerError } from '#core/errors.ts';
 import { readHeartbeat, readOrder, takeAsked, writeOrder } from '#core/jobs/control.ts';
 import type { Order } from '#core/jobs/control.ts';
 import { isPrepared } from '#core/jobs/execute.ts';
-import { readManifest, readStatus, runFolderOf, writeStatus } from '#core/jobs/job.ts';
+import { markCancelled, readManifest, readStatus, runFolderOf, writeStatus } from '#core/jobs/job.ts';
 import { recordRun } from '#core/jobs/record.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { checkResumable, planRun } from '#core/jobs/start.ts';
+import { makeKnown } from '#core/store/known-here.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { addRun, getRequest, getRun, listRuns, nextQueued, setRequest, updateRun } from '#core/store/runs.ts';
+import { refuseLinksIn } from '#core/unlinked.ts';
 import type { Emit } from '#core/service/handlers.ts';
 import { computingIn } from '#core/service/hardware/computing.ts';
 import type { Computing } from '#core/service/hardware/computing.ts';
 import { settleCurrent } from '#core/service/current-models.ts';
+import { layToRest, leaveAtRest } from './at-rest.ts';
 import { runInteractive } from './interactive.ts';
 import { projectChanged } from '#core/service/project-summary.ts';
 import { followUp } from './run-follow-up.ts';
 import { clearDeletedRuns } from './run-removal.ts';
 import { detailOf, rowOf } from './run-rows.ts';
-import { launch, watchRun } from './run-watch.ts';
+import { launch, UNPROVEN, watchRun } from './run-watch.ts';
 import type { Watch } from './run-watch.ts';
 
 export interface RunQueue {
@@ -39,6 +42,8 @@ export interface RunQueue {
   resume(id: string): RunRow;
   stop(id: string): RunRow;
   cancel(id: string): RunRow;
+  /** The word about a project that was new here: its runs at rest go on, or are stopped as they are. Returns how many there were. */
+  letGo(goOn: boolean): number;
   /** A short task of jobs/interactive-process.ts, one at a time; a run that is at work rests meanwhile. */
   interactive<T>(task: object): Promise<T>;
   /** how long the last interactive task waited for the run to rest, milliseconds */
@@ -68,8 +73,7 @@ export interface QueueOptions {
 }
 
 const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'process.ts');
-const DATA_NEWS_MS = 2000, REST_MS = 10;
-const AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
+const DATA_NEWS_MS = 2000, REST_MS = 10, AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -81,7 +85,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   const active = new Map<string, Active>();
   const state = { resting: 0, waited: 0, closed: false, looking: false };
   let turn: Promise<unknown> = Promise.resolve();
-  const endings = new Set<Promise<void>>(), stopInteractive = new AbortController();
+  const endings = new Set<Promise<void>>(), stopInteractive = new AbortController(), atRest = layToRest(project);
 
   // ---- What is shown
 
@@ -128,9 +132,27 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
 
   const attach = (id: string, child: ReturnType<typeof launch> | null) => active.set(id, { watch: watchRun(project, id, child, emit), killAt: null, ending: false, shown: '', dataNewsAt: 0, tookIn: false, taking: false, problem: null });
 
+  /** Ends a run in the database alone: of its folder nothing can be read or written. */
+  function giveUp(id: string, error: string): void {
+    active.delete(id);
+    updateRun(project, id, { status: 'failed', endedAt: Date.now(), error });
+    tell(id);
+  }
+
+  /** A run that the database says is at work, from the service before us. */
+  function takeUp(id: string): void {
+    try {
+      refuseLinksIn(runFolderOf(project.folder, id));
+      attach(id, null);
+      passOn(id);
+    } catch (error) {
+      giveUp(id, sentenceOf(error));
+    }
+  }
+
   function next(): void {
     if (active.size > 0 || state.resting > 0 || state.closed || state.looking) return;
-    const run = nextQueued(project);
+    const run = nextQueued(project, atRest);
     if (!run) return;
     try {
       const env = environment();
@@ -145,10 +167,10 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       updateRun(project, run.id, { status: 'running', endedAt: null, error: null });
       writeOrder(runFolderOf(project.folder, run.id), 'run');
       attach(run.id, launch(project, run.id, processFile, env));
-    } catch (error) { // no device to compute on; the disk is full, or may not be written
-      updateRun(project, run.id, { status: 'failed', endedAt: Date.now(), error: `Run ${run.id} could not be started: ${sentenceOf(error)}` });
+      tell(run.id);
+    } catch (error) { // no device to compute on; a link in its folder; the disk is full, or may not be written
+      giveUp(run.id, `Run ${run.id} could not be started: ${sentenceOf(error)}`);
     }
-    tell(run.id);
   }
 
   /** Takes in the rest and the end of a run, a few milliseconds at a time; then it is over. */
@@ -173,8 +195,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     } catch (error) {
       active.delete(id);
       if (state.closed) return;
-      updateRun(project, id, { status: 'failed', endedAt: Date.now(), error: `What run ${id} made could not be taken into the project: ${sentenceOf(error)}` });
-      tell(id);
+      giveUp(id, `What run ${id} made could not be taken into the project: ${sentenceOf(error)}`);
     }
     next();
   }
@@ -212,12 +233,12 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     const { status } = getRun(project, watch.id), alive = watch.alive();
     if (status === 'cancelling') {
       at.killAt ??= Date.now() + killAfterMs;
-      if (alive && Date.now() > at.killAt) watch.kill();
+      if (alive && Date.now() > at.killAt && !watch.kill()) at.problem = UNPROVEN;
     }
     const over = readStatus(watch.folder) !== null;
     if (alive && over) {
       at.killAt ??= Date.now() + killAfterMs; // it has nothing left to do but to go
-      if (Date.now() > at.killAt) watch.kill();
+      if (Date.now() > at.killAt && !watch.kill()) at.problem = UNPROVEN;
     }
     if (alive) return void tell(watch.id, false);
     if (!over) { // it died without a word of its own
@@ -229,6 +250,14 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     void ending.finally(() => endings.delete(ending));
   }
 
+  function lookSafely(at: Active): void {
+    try {
+      look(at);
+    } catch (error) { // its end could not be written into its folder
+      giveUp(at.watch.id, sentenceOf(error));
+    }
+  }
+
   function tick(): void {
     for (const asked of takeAsked(project.folder)) {
       try {
@@ -237,7 +266,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
         // it was about a run that has ended meanwhile
       }
     }
-    for (const at of active.values()) look(at);
+    for (const at of active.values()) lookSafely(at);
     next();
   }
 
@@ -278,6 +307,14 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     }
   }
 
+  /** A person has spoken about this run alone; true where it was at rest. */
+  function wake(id: string): boolean {
+    if (!atRest.delete(id)) return false;
+    if (atRest.size === 0) makeKnown(project);
+    emit('project.changed', projectChanged(project));
+    return true;
+  }
+
   const queue: RunQueue = {
     start,
     list: () => {
@@ -295,6 +332,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     },
     resume: (id) => {
       const run = getRun(project, id);
+      if (wake(id) && run.status === 'queued') next();
       if (active.has(id)) return run.status === 'paused' ? change(id, 'running') : run.status === 'running' ? show(run) : refuse(run, 'resumed', 'Wait until it has ended.');
       if (run.status === 'queued') return show(run);
       checkResumable(project, id);
@@ -316,9 +354,23 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       if (run.status === 'done') return refuse(run, 'cancelled', 'Remove its model instead, if you do not want it.');
       if (active.get(id)?.ending) return show(run);
       if (active.has(id)) return change(id, 'cancelling');
-      writeStatus(runFolderOf(project.folder, id), 'cancelled');
+      wake(id);
+      markCancelled(project.folder, id);
       updateRun(project, id, { status: 'cancelled', endedAt: Date.now(), error: null });
       return tell(id);
+    },
+    letGo: (goOn) => {
+      const ids = [...atRest];
+      atRest.clear();
+      makeKnown(project);
+      for (const id of ids) {
+        if (!goOn) leaveAtRest(project, id);
+        else if (AT_WORK.includes(getRun(project, id).status)) takeUp(id);
+        tell(id);
+      }
+      emit('project.changed', projectChanged(project));
+      next();
+      return ids.length;
     },
     interactive: <T>(task: object) => {
       const done = turn.then(() => interactive<T>(task));
@@ -341,9 +393,8 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
 
   // ---- What was left at work: by a service before us, or by a command that was killed
 
-  for (const run of listRuns(project)) if (AT_WORK.includes(run.status)) attach(run.id, null);
-  for (const id of active.keys()) passOn(id);
-  if (project.write) void clearDeletedRuns(project).catch(() => {}); // it is tried again at the next opening
+  for (const { id, status } of listRuns(project)) if (AT_WORK.includes(status) && !atRest.has(id)) takeUp(id);
+  if (project.write && atRest.size === 0) void clearDeletedRuns(project).catch(() => {}); // it is tried again at the next opening
   const timer = setInterval(tick, tickMs);
   return queue;
 }

@@ -3,7 +3,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Config, Policy, Run, RunDetail, RunRow } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
 import { isAdapterFolder } from '#core/formats/adapter-base.ts';
+import { checkpointSteps, isAboutDamage } from '#core/jobs/checkpoints.ts';
 import { readHeartbeat } from '#core/jobs/control.ts';
 import type { Heartbeat } from '#core/jobs/control.ts';
 import { isPrepared } from '#core/jobs/execute.ts';
@@ -11,9 +13,11 @@ import { readManifest, readStatus, runFolderOf } from '#core/jobs/job.ts';
 import { lastLines } from '#core/jobs/new-lines.ts';
 import { isRule, withRules } from '#core/jobs/stop-rules.ts';
 import { madeWeights, measuredWords, weightsIn } from '#core/service/models/made-weights.ts';
+import { runsAtRest } from './at-rest.ts';
 import { listPolicies, modelMadeBy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest } from '#core/store/runs.ts';
+import { unlinkedPath } from '#core/unlinked.ts';
 
 /** What only the queue knows of a run that is at work. */
 export interface Live { beat: Heartbeat | null; secondsLeft: number | null; /** what the queue itself is doing with it, in place of the process's word */ phase: string | null }
@@ -27,11 +31,19 @@ function restOf(project: Project, { id, endedAt }: Run): Rest {
   if (!known) ended.set(project, (known = new Map()));
   const key = `${id}/${endedAt}`, found = known.get(key);
   if (found) return found;
-  const folder = runFolderOf(project.folder, id), beat = readHeartbeat(folder);
-  const step = beat?.step || lastStep(folder);
-  const rest: Rest = { step, total: beat?.total || step, summary: readStatus(folder)?.outcome?.summary ?? null };
+  const rest = readRest(project, id);
   known.set(key, rest);
   return rest;
+}
+
+function readRest(project: Project, id: string): Rest {
+  try {
+    const folder = runFolderOf(project.folder, id), beat = readHeartbeat(folder), step = beat?.step || lastStep(folder);
+    return { step, total: beat?.total || step, summary: readStatus(folder)?.outcome?.summary ?? null };
+  } catch (error) {
+    if (!(error instanceof TastemakerError)) throw error;
+    return { step: 0, total: 0, summary: error.message }; // a link stands in its place
+  }
 }
 
 function lastStep(folder: string): number {
@@ -42,7 +54,8 @@ function lastStep(folder: string): number {
 export function rowOf(project: Project, run: Run, live: Live | null, modelId?: number | null): RunRow {
   const made = modelId === undefined ? (modelMadeBy(project, run.id)?.id ?? null) : modelId;
   const resumable = run.status === 'stopped' || run.status === 'failed';
-  const base = { ...run, modelId: made, resumable };
+  const base = { ...run, modelId: made, resumable, atRest: runsAtRest(project).has(run.id) };
+  if (base.atRest) return { ...base, step: 0, total: 0, summary: null, secondsLeft: null, phase: 'at rest' };
   if (run.endedAt !== null) return { ...base, ...restOf(project, run), secondsLeft: null, phase: '' };
   if (run.status === 'queued') return { ...base, step: 0, total: 0, summary: null, secondsLeft: null, phase: 'waiting for its turn' };
   const part = live?.phase ? undefined : live?.beat?.part;
@@ -53,7 +66,10 @@ export function detailOf(project: Project, run: RunRow, notices: string[]): RunD
   const folder = runFolderOf(project.folder, run.id), request = getRequest(project, run.id);
   const asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
   const manifest = isPrepared(folder) ? { ...readManifest(folder) } : asked;
-  return { run, manifest, checkpoints: checkpointsOf(folder), folder, best: bestOf(project, run.id, folder), counts: readStatus(folder)?.outcome?.counts ?? {}, rules: rulesOf(folder, manifest?.config ?? {}), notices };
+  return {
+    run, manifest, checkpoints: checkpointSteps(unlinkedPath(folder, 'checkpoints')), folder, best: bestOf(project, run.id, folder),
+    counts: readStatus(folder)?.outcome?.counts ?? {}, rules: rulesOf(folder, manifest?.config ?? {}), notices: [...notices, ...wentBack(folder)],
+  };
 }
 
 /** The rules that end a run by themselves, as they are now. */
@@ -64,17 +80,12 @@ function rulesOf(folder: string, config: Config): Record<string, number> {
 
 /** The best weights that a run kept, unless they are on the list of models already. */
 function bestOf(project: Project, runId: string, folder: string): RunDetail['best'] {
-  const best = path.join(folder, 'best');
+  const best = unlinkedPath(folder, 'best');
   if (!fs.existsSync(path.join(best, 'config.json')) && !isAdapterFolder(best)) return null;
   const weights = weightsIn(project, runId, best), { step, steps } = weights;
   const isKept = (policy: Policy) => policyPath(project, policy) === best || (step !== null && policy.path !== `runs/${runId}/model` && madeWeights(project, policy)?.step === step);
   return listPolicies(project, { runId }).some(isKept) ? null : { folder: best, step, steps, sentence: measuredWords(weights) };
 }
 
-function checkpointsOf(folder: string): number[] {
-  try {
-    return fs.readdirSync(path.join(folder, 'checkpoints')).flatMap((name) => (/^\d+\.safetensors$/.test(name) ? [Number.parseInt(name, 10)] : [])).sort((a, b) => a - b);
-  } catch {
-    return []; // it has not begun
-  }
-}
+/** That a damaged checkpoint was passed over, as its log says it. */
+const wentBack = (folder: string): string[] => lastLines(path.join(folder, 'log.txt'), 1000).map((line) => line.replace(/^\S+Z /, '')).filter(isAboutDamage);

@@ -5,15 +5,18 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { MetricPoint } from '#core/contract.ts';
-import { firstBeat, readHeartbeat, writeHeartbeat } from '#core/jobs/control.ts';
+import { firstBeat, livingProcess, provenProcess, readHeartbeat, writeHeartbeat } from '#core/jobs/control.ts';
 import type { Heartbeat } from '#core/jobs/control.ts';
 import { removeStatus, runFolderOf } from '#core/jobs/job.ts';
 import { followLines, lastLines } from '#core/jobs/new-lines.ts';
 import { openIntake } from '#core/jobs/record.ts';
 import type { Intake } from '#core/jobs/record.ts';
-import { livesStill } from '#core/store/lock.ts';
 import type { Project } from '#core/store/project.ts';
+import { openUnlinked, refuseLinksIn } from '#core/unlinked.ts';
 import type { Emit } from '#core/service/handlers.ts';
+
+/** Where `kill` could end nothing. */
+export const UNPROVEN = 'It was told to end. That its process is the one which Tastemaker started could not be proven, so it was not ended by force.';
 
 export interface Watch {
   readonly id: string;
@@ -28,7 +31,8 @@ export interface Watch {
   secondsLeft(): number | null;
   /** Forgets the pace, because the run has just been at rest. */
   newPace(): void;
-  kill(): void;
+  /** Ends the process where it is certain that we started it; false where that cannot be proven. */
+  kill(): boolean;
   /** How the process ended, in words: signal or exit code where that is known, and the last thing it said. */
   lastWords(): string;
 }
@@ -46,14 +50,15 @@ const FIRST_WORD_MS = 5000;
 export function launch(project: Project, id: string, processFile: string, env: Readonly<Record<string, string>>): ChildProcess {
   const folder = runFolderOf(project.folder, id);
   fs.mkdirSync(folder, { recursive: true });
+  refuseLinksIn(folder); // the run fails with the sentence
   removeStatus(folder); // of an earlier attempt
   fs.rmSync(path.join(folder, 'heartbeat.json'), { force: true });
-  const log = fs.openSync(path.join(folder, 'process.log'), 'a');
+  const log = openUnlinked(path.join(folder, 'process.log'), 'append');
   try {
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', processFile, project.folder, id], { detached: true, windowsHide: true, env: { ...process.env, ...env }, stdio: ['ignore', log, log] });
     child.on('error', () => {}); // it has no pid then, and is found dead
     child.unref();
-    if (child.pid !== undefined) writeHeartbeat(folder, firstBeat(child.pid)); // so that another service finds it even if we end now
+    if (child.pid !== undefined) writeHeartbeat(folder, firstBeat(folder, child.pid)); // so that another service finds it even if we end now
     return child;
   } finally {
     fs.closeSync(log);
@@ -115,8 +120,7 @@ export function watchRun(project: Project, id: string, child: ChildProcess | nul
     takeIn: () => watch.intake.some(ROWS),
     alive: () => {
       if (child) return exit === null && child.pid !== undefined;
-      const beat = readHeartbeat(folder);
-      return beat ? livesStill(beat) : Date.now() - since < FIRST_WORD_MS;
+      return readHeartbeat(folder) ? livingProcess(folder) !== null : Date.now() - since < FIRST_WORD_MS;
     },
     secondsLeft: () => {
       const { beat } = watch;
@@ -130,13 +134,15 @@ export function watchRun(project: Project, id: string, child: ChildProcess | nul
       parts = [];
     },
     kill: () => {
-      const pid = child?.pid ?? watch.beat?.pid;
-      if (pid === undefined || !watch.alive()) return;
+      if (child) return exit !== null || child.kill('SIGKILL');
+      const pid = provenProcess(folder);
+      if (pid === null) return false;
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
         // it has just ended
       }
+      return true;
     },
     lastWords: () => {
       const where = watch.beat?.total ? ` at step ${watch.beat.step} of ${watch.beat.total}` : watch.beat ? ` while ${watch.beat.phase}` : '';

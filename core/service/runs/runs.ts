@@ -84,6 +84,7 @@ export const runHandlers = {
   },
   'runs.held': ({ project }, { runId, offset, limit }) => heldOutRankings(project, getRun(project, runId).id, offset, limit),
   ...runFactHandlers, ...runRemovalHandlers,
+  'runs.letGo': ({ runs }, { goOn }) => ({ runs: runs.letGo(goOn) }),
 } satisfies Partial<Handlers>;
 
 /** 'bad-argument' where the run is over, or a limit is none that its recipe knows. */

@@ -59,7 +59,7 @@ test('the time left is that of the steps, then that of the phase, and never zero
   addRun(project, { id: '8-ppo', kind: 'ppo', name: 'x' });
   const folder = runFolderOf(project.folder, '8-ppo'), watch = watchRun(project, '8-ppo', null, () => {}), now = Date.now();
   const beat = (ago: number, phase: string, step: number, part?: [number, number]) => {
-    writeHeartbeat(folder, { pid: process.pid, birth: null, startedAt: now, at: now - ago, phase, step, total: 10, memoryBytes: 0, ...(part ? { part: { done: part[0], total: part[1] } } : {}) });
+    writeHeartbeat(folder, { pid: process.pid, birth: null, proof: '', startedAt: now, at: now - ago, phase, step, total: 10, memoryBytes: 0, ...(part ? { part: { done: part[0], total: part[1] } } : {}) });
     watch.look();
   };
   writeRules(folder, {}); // makes the folder

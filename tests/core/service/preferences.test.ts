@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { homeFolder } from '#core/service/home.ts';
+import { homeFolder } from '#core/store/home-folder.ts';
 import { lastLines, openLog } from '#core/service/log.ts';
 import { openPreferences } from '#core/service/preferences.ts';
 

@@ -22,7 +22,7 @@ test('a new project has its folders, its mark and its version, and closes to one
   addPrompts(project, [{ text: 'a', split: 'train', source: 's' }]);
   project.close();
   project.close(); // twice does no harm
-  expect(readdirSync(folder).sort()).toEqual(['exports', 'models', 'project.db', 'runs']);
+  expect(readdirSync(folder).sort()).toEqual(['exports', 'known-here.json', 'models', 'project.db', 'runs']);
   const header = readFileSync(join(folder, 'project.db')).subarray(0, 100);
   expect(header.toString('latin1', 68, 72)).toBe('RLHF');
   expect(header.readUInt32BE(60)).toBe(MIGRATIONS.length);
@@ -230,7 +230,7 @@ describe('the project lock', () => {
     const opened = openProject(project.folder, { write: true });
     expect(JSON.parse(readFileSync(file, 'utf8')).pid).toBe(process.pid);
     opened.close();
-    expect(readdirSync(project.folder).sort()).toEqual(['exports', 'models', 'project.db', 'runs']);
+    expect(readdirSync(project.folder).sort()).toEqual(['exports', 'known-here.json', 'models', 'project.db', 'runs']);
   });
 
   test.runIf(process.platform === 'linux')('a number given to a new process does not keep the lock', () => {
