@@ -3,12 +3,13 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { AppState, CallName, Fault, Notice, Reply, Request, Watched } from '#core/contract.ts';
+import { LONGEST_REQUEST, tooMuchToSend } from '#core/wire.ts';
 
 export interface SupervisorOptions {
   /** the Node to run it with, and the script */
   node: string;
   script: string;
-  /** TASTEMAKER_HOME says where preferences and logs lie */
+  /** TASTEMAKER_HOME says where preferences and logs lie; what would change Node itself is taken out */
   env: NodeJS.ProcessEnv;
   onNotice(notice: Notice): void;
   /** It died too often to be started again; the sentence says so. Every later call is answered with it. */
@@ -70,9 +71,14 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
 
   function send(pending: Pending): void {
     const id = ++ids;
-    sent.set(id, pending);
     const { call, args, project } = pending;
-    child!.send({ id, call, args, project } satisfies Request, () => {}); // a failure to send is a death, which is told below
+    sent.set(id, pending);
+    try {
+      child!.send({ id, call, args, project } satisfies Request, () => {}); // a failure to send is a death, which is told below
+    } catch (error) { // what cannot be written as JSON
+      sent.delete(id);
+      fail(pending, `"${call}" could not be asked: ${(error as Error).message}.`);
+    }
   }
 
   const tellWindows = () => void (child?.connected && child.send({ windows } satisfies Watched, () => {}));
@@ -85,7 +91,7 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
 
   function start(isRestart: boolean): void {
     isUp = false;
-    const process = (child = spawn(node, ['--disable-warning=ExperimentalWarning', script], { env, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'json', windowsHide: true }));
+    const process = (child = spawn(node, ['--disable-warning=ExperimentalWarning', script], { env: plainEnvironment(env), stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'json', windowsHide: true }));
     let said = '';
     let ended: string | null = null, hungUp = false;
     const over = () => {
@@ -172,7 +178,10 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
       windows = count;
       if (isUp) tellWindows();
     },
-    call: ({ id, call, args, project }) => new Promise<Reply>((resolve) => {
+    call: (request) => new Promise<Reply>((resolve) => {
+      const problem = problemOf(request);
+      if (problem) return resolve({ id: Number((request as Partial<Request> | null)?.id ?? 0), fault: { code: 'bad-argument', message: problem, hint: 'Nothing was changed. Ask for less at once.' } });
+      const { id, call, args, project } = request;
       const pending: Pending = { call, args, project, deaths: 0, answer: (reply) => resolve({ ...reply, id }) };
       if (gaveUp !== null || closing) fail(pending, gaveUp ?? 'Tastemaker is closing.');
       else if (isUp) send(pending);
@@ -194,6 +203,20 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
     })),
   };
 }
+
+/** What is wrong with a request before anybody looks at what it asks, in a sentence; null where nothing is. */
+function problemOf(request: unknown): string | null {
+  const { id, call, args } = (request ?? {}) as Partial<Request>;
+  if (typeof id !== 'number' || typeof call !== 'string') return 'A message was no call with its id.';
+  const much = tooMuchToSend(args, LONGEST_REQUEST), name = JSON.stringify(call.slice(0, 60));
+  return much === 'deep' ? `The call ${name} was given values nested too deep.` : much === 'long' ? `The call ${name} was given more than ${LONGEST_REQUEST / 2 ** 20} MiB, the most that is taken at once.` : null;
+}
+
+/**
+ * The environment without what makes Node or Electron another program (NODE_OPTIONS loads code, NODE_EXTRA_CA_CERTS trusts
+ * others, ELECTRON_RUN_AS_NODE turns one into the other). What the system's own loader reads is the person's affair.
+ */
+export const plainEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => Object.fromEntries(Object.entries(env).filter(([name]) => !/^(NODE|ELECTRON)_/i.test(name)));
 
 function fail(pending: Pending, message: string): void {
   const fault: Fault = { code: 'crash', message, hint: 'Look at what is there, and do it again where it is missing.' };

@@ -2,6 +2,7 @@
 
 import { getCurrentScope, onScopeDispose, ref, shallowReadonly } from 'vue';
 import type { Arguments, CallName, EventName, Events, Fault, Notice, ProgramCall, Reply, Request, Result } from '#core/contract.ts';
+import { askOtherTabs, handKeyOn, keepKey, KEY_HEADER, keyOfTab } from './session-key.ts';
 import { createSocketLink } from './socket-link.ts';
 
 /** What Electron's preload hands in; in a browser there is none. */
@@ -79,14 +80,18 @@ async function catchUp(): Promise<void> {
   hear({ event: 'project.changed', project: null, data: { project, settings, labelers } });
 }
 
-/** Trades the token in the address for a cookie, and takes it out of the address. False where the host refuses it. */
+/** Trades the token in the address for the cookie and the key, and takes it out of the address. False where the host refuses it. */
 async function openSession(): Promise<boolean> {
   const token = /^#\/?token=([^&]+)$/.exec(location.hash)?.[1];
-  if (token === undefined) return true;
+  if (token === undefined) return (keyOfTab() ?? (await askOtherTabs())) !== null;
   history.replaceState(null, '', '#/home');
   const answer = await fetch('/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token: decodeURIComponent(token) }) });
-  return answer.ok;
+  if (!answer.ok) return false;
+  keepKey(((await answer.json()) as { key: string }).key);
+  return true;
 }
+
+const withKey = (): Record<string, string> => ({ [KEY_HEADER]: keyOfTab() ?? '' });
 
 /** Connects; until then calls wait. */
 export async function connect(): Promise<void> {
@@ -104,13 +109,15 @@ export async function connect(): Promise<void> {
       if (now === 'open' && state.value === 'lost') void catchUp().catch(() => undefined);
       state.value = now;
     },
-    isRefused: async () => [401, 403].includes((await fetch('/session')).status),
+    key: () => keyOfTab() ?? '',
+    isRefused: async () => [401, 403].includes((await fetch('/session', { headers: withKey() })).status),
     refused: () => (refused.value = true),
   });
   link = socketLink;
   const known = await openSession().catch(() => true); // no answer at all: the socket finds out
-  if (known) socketLink.open();
-  else refused.value = true;
+  if (!known) return void (refused.value = true);
+  handKeyOn();
+  socketLink.open();
 }
 
 async function ask<K extends CallName>(name: K, args: Arguments<K>, project: string | null): Promise<Result<K>> {
@@ -179,7 +186,7 @@ export const systemDialog = (): Workbench['choose'] => window.workbench?.choose;
 export async function pathOfFile(file: File): Promise<string> {
   const path = window.workbench?.pathOf?.(file);
   if (path) return path;
-  const answer = await fetch(`/upload?name=${encodeURIComponent(file.name)}`, { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: file });
+  const answer = await fetch(`/upload?name=${encodeURIComponent(file.name)}`, { method: 'POST', headers: { 'content-type': 'application/octet-stream', ...withKey() }, body: file });
   const body = (await answer.json().catch(() => null)) as { path?: string; fault?: Fault } | null;
   if (body?.path) return body.path;
   throw new ServiceFault(body?.fault ?? { code: 'bad-file', message: `The file ${file.name} could not be handed to the service.`, hint: 'Type its path instead: the service reads files of its own machine.' });

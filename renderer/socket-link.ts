@@ -1,9 +1,15 @@
-// A WebSocket that loses nothing: it reconnects by itself and asks again, under the same id, what was not answered.
+// A WebSocket that loses nothing: it shows its key, reconnects by itself and asks again, under the same id, what was not answered.
 
-import type { Notice, Reply, Request } from '#core/contract.ts';
+import type { Fault, Notice, Reply, Request } from '#core/contract.ts';
+import { LONGEST_REQUEST } from '#core/wire.ts';
+
+/** How the host closes a connection whose key is not that of its start (core/host/sockets.ts). */
+const UNKNOWN = 4401;
 
 export interface SocketLinkOptions {
   url: string;
+  /** the first message of every connection shows it */
+  key(): string;
   hear(notice: Notice): void;
   changed(state: 'open' | 'lost'): void;
   /** Asked after a connection that never opened: is it that the host does not know us? */
@@ -15,7 +21,9 @@ export interface SocketLinkOptions {
 export interface SocketLink { open(): void; call(request: Request): Promise<Reply>; close(): void }
 interface Pending { text: string; resolve(reply: Reply): void }
 
-export function createSocketLink({ url, hear, changed, isRefused, refused, wait = { first: 250, most: 5000 } }: SocketLinkOptions): SocketLink {
+const tooLong = (length: number): Fault => ({ code: 'bad-argument', message: `This is too long to be sent at once: ${(length / 1e6).toFixed(1)} million characters.`, hint: 'Shorten the text, or choose fewer rows.' });
+
+export function createSocketLink({ url, key, hear, changed, isRefused, refused, wait = { first: 250, most: 5000 } }: SocketLinkOptions): SocketLink {
   const pending = new Map<number, Pending>();
   let socket: WebSocket | null = null;
   let delay = wait.first;
@@ -30,6 +38,7 @@ export function createSocketLink({ url, hear, changed, isRefused, refused, wait 
     current.addEventListener('open', () => {
       opened = true;
       delay = wait.first;
+      current.send(JSON.stringify({ key: key() }));
       changed('open');
       for (const { text } of pending.values()) current.send(text);
     });
@@ -39,9 +48,10 @@ export function createSocketLink({ url, hear, changed, isRefused, refused, wait 
       pending.get(said.id)?.resolve(said);
       pending.delete(said.id);
     });
-    current.addEventListener('close', () => {
+    current.addEventListener('close', ({ code }) => {
       if (closed || socket !== current) return;
       changed('lost');
+      if (code === UNKNOWN) return refused();
       void again(opened);
     });
   }
@@ -58,6 +68,7 @@ export function createSocketLink({ url, hear, changed, isRefused, refused, wait 
     call: (request) =>
       new Promise((resolve) => {
         const text = JSON.stringify(request);
+        if (text.length > LONGEST_REQUEST / 4 && new TextEncoder().encode(text).length > LONGEST_REQUEST) return resolve({ id: request.id, fault: tooLong(text.length) }); // the host would close the connection, again and again
         pending.set(request.id, { text, resolve });
         if (socket?.readyState === 1) socket.send(text);
       }),

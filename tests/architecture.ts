@@ -9,7 +9,7 @@ interface Layer {
   node?: false;
 }
 
-const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/regular-file', 'core/spelling', 'core/unlinked'];
+const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/regular-file', 'core/spelling', 'core/unlinked', 'core/wire'];
 const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation', 'core/hardware'];
 const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
 const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
@@ -20,6 +20,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/errors': { may: [], node: false },
   'core/random': { may: [], node: false },
   'core/spelling': { may: [], node: false },
+  'core/wire': { may: [], node: false },
   'core/regular-file': { may: ['core/errors'] },
   'core/unlinked': { may: ['core/errors', 'core/regular-file'] },
   'core/store': { may: ['core/contract', 'core/errors', 'core/regular-file', 'core/spelling', 'core/unlinked'] },
@@ -33,11 +34,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/evaluation': { may: ['core/errors', 'core/random', 'core/tokenizer', 'core/models'] },
   'core/jobs': { may: BELOW_JOBS },
   'core/service': { may: BELOW_SERVICE },
-  'core/supervisor': { may: ['core/contract', 'core/errors'] },
-  'core/host': { may: ['core/contract', 'core/errors', 'core/supervisor'] },
+  'core/supervisor': { may: ['core/contract', 'core/errors', 'core/wire'] },
+  'core/host': { may: ['core/contract', 'core/errors', 'core/supervisor', 'core/wire'] },
   'core/cli': { may: [...BELOW_HOST, 'core/host', 'core/supervisor'] },
   electron: { may: ['core/contract', 'core/errors', 'core/supervisor'] },
-  renderer: { may: ['core/contract'], node: false },
+  renderer: { may: ['core/contract', 'core/wire'], node: false },
 };
 
 /** The one layer that knows each npm package; a package that is not here may not be imported by any layer. */

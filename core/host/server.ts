@@ -13,6 +13,8 @@ import { createUploads } from './uploads.ts';
 
 export const DEFAULT_PORT = 7337;
 const UPLOAD_MS = 60 * 60_000;
+/** How long the body of anything but an upload may take, and an upload may bring nothing. */
+const BODY_MS = 10_000, STILL_MS = 60_000;
 const LARGEST_TOKEN = 1000;
 
 /** On every answer; what a page may load is what `connect-src 'self'` and the rest allow: nothing from elsewhere. */
@@ -36,6 +38,8 @@ export interface HostOptions {
   /** one line for each refusal */
   log(line: string): void;
   uploadLimit?: number;
+  /** milliseconds that a request, and the first message of a socket, may take to come */
+  patienceMs?: number;
 }
 
 export interface Host {
@@ -49,14 +53,14 @@ export interface Host {
 }
 
 /** Listens on 127.0.0.1 only. 'bad-argument' where the port that was asked for is taken, 'bad-file' where the window is not built. */
-export async function startHost({ port: asked, windowFolder, call, onWindows, log: write, uploadLimit }: HostOptions): Promise<Host> {
+export async function startHost({ port: asked, windowFolder, call, onWindows, log: write, uploadLimit, patienceMs = BODY_MS }: HostOptions): Promise<Host> {
   const log = (line: string) => write(line.replaceAll(/\s+/g, ' ')); // whatever was asked for makes one line
   const serveFile = readWindow(windowFolder);
   const uploads = createUploads(uploadLimit);
-  const sockets = createSockets({ call, log, ...(onWindows ? { onWindows } : {}) });
   const server = http.createServer({ requestTimeout: UPLOAD_MS, headersTimeout: 20_000, requireHostHeader: false, maxHeaderSize: 16 * 1024 });
   const port = await listen(server, asked);
   const access = createAccess(port);
+  const sockets = createSockets({ call, log, isKey: access.isKey, patienceMs, ...(onWindows ? { onWindows } : {}) });
 
   const refuse = (request: IncomingMessage, response: ServerResponse, status: number, why: string, fault?: Fault) => {
     log(`${status} ${request.method} ${JSON.stringify((request.url ?? '').slice(0, 200))}: ${why}`);
@@ -72,8 +76,9 @@ export async function startHost({ port: asked, windowFolder, call, onWindows, lo
     if (url?.host !== 'host') return refuse(request, response, 404, 'there is no such file');
     const { pathname, searchParams } = url;
     const isRead = method === 'GET' || method === 'HEAD', isUpload = pathname === '/upload';
-    const why = access.refuse(request, { origin: !isRead, cookie: isUpload });
+    const why = access.refuse(request, { origin: !isRead, cookie: isUpload, key: isUpload });
     if (why) return refuse(request, response, 403, why);
+    if (isUpload && !isRead) endless.takes(request);
     if (isRead) {
       if (pathname === '/session') return tellSession(request, response);
       if (!serveFile(pathname, request, response)) refuse(request, response, 404, 'there is no such file');
@@ -85,22 +90,24 @@ export async function startHost({ port: asked, windowFolder, call, onWindows, lo
     refuse(request, response, 404, 'there is nothing to post to');
   }
 
-  /** Whether this browser still has the cookie: a WebSocket that is refused does not say why. */
+  /** Whether this page still has cookie and key: a WebSocket that is refused does not say why. */
   function tellSession(request: IncomingMessage, response: ServerResponse): void {
-    const why = access.refuse(request, { origin: false, cookie: true });
+    const why = access.refuse(request, { origin: false, cookie: true, key: true });
     if (why) refuse(request, response, 401, why);
     else answerJson(response, {});
   }
 
   async function openSession(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const token = await readToken(request);
-    const cookie = access.exchange(token);
-    if (!cookie) return refuse(request, response, 401, 'the token is not that of this start');
-    response.setHeader('set-cookie', cookie);
-    answerJson(response, {});
+    const secrets = access.exchange(token);
+    if (!secrets) return refuse(request, response, 401, 'the token is not that of this start');
+    response.setHeader('set-cookie', secrets.cookie);
+    answerJson(response, { key: secrets.key });
   }
 
+  const endless = watchBodies(patienceMs, log);
   server.on('request', (request, response) => {
+    endless.watch(request);
     answer(request, response).catch((error: unknown) => {
       if (response.headersSent) return void response.destroy();
       const fault = error instanceof TastemakerError ? { code: error.code, message: error.message, hint: error.hint } : null;
@@ -133,6 +140,26 @@ export async function startHost({ port: asked, windowFolder, call, onWindows, lo
       });
       setTimeout(() => server.closeAllConnections(), 600).unref();
     }),
+  };
+}
+
+/** Ends connections whose request does not come to its end in time; an upload may take long, as long as it goes on. */
+function watchBodies(patienceMs: number, log: (line: string) => void) {
+  const timers = new WeakMap<IncomingMessage, NodeJS.Timeout>();
+  const give = (request: IncomingMessage) => {
+    log(`408 ${request.method} ${JSON.stringify((request.url ?? '').slice(0, 200))}: its body does not come`);
+    request.destroy();
+  };
+  return {
+    watch: (request: IncomingMessage) => {
+      const timer = setTimeout(() => give(request), patienceMs);
+      timers.set(request, timer);
+      for (const event of ['end', 'close'] as const) request.once(event, () => clearTimeout(timer));
+    },
+    takes: (request: IncomingMessage) => {
+      clearTimeout(timers.get(request));
+      request.setTimeout(STILL_MS, () => give(request));
+    },
   };
 }
 

@@ -1,24 +1,26 @@
-// The WebSocket of each window: calls in, answers and notices out. A socket that misbehaves is closed, never the host.
+// The WebSocket of each window: first its key, then calls in, answers and notices out. A socket that misbehaves is closed, never the host.
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import type { RawData, WebSocket } from 'ws';
 import type { Notice, Reply, Request } from '#core/contract.ts';
+import { LONGEST_REQUEST } from '#core/wire.ts';
 import { createRecentReplies } from './recent-replies.ts';
 
-export const LARGEST_MESSAGE = 4 * 2 ** 20;
 const MOST_SOCKETS = 32;
+/** Characters of the first message, which holds nothing but the key. */
+const LONGEST_KEY = 1000;
 const MOST_AT_WORK = 500;
 /** A window that does not read what it is sent is cut off before this much is waiting: it comes back and asks anew. */
 const MOST_WAITING = 64 * 2 ** 20;
 const PING_MS = 20_000;
 const CLIENT = /^[A-Za-z0-9_-]{8,64}$/;
-/** close codes of RFC 6455 §7.4.1 */
-const CLOSE = { goingAway: 1001, notText: 1003, notJson: 1007, notACall: 1008, tooBusy: 1013 } as const;
+/** close codes of RFC 6455 §7.4.1, and one of our own for whoever does not show the key */
+export const CLOSE = { goingAway: 1001, notText: 1003, notJson: 1007, notACall: 1008, tooBusy: 1013, unknown: 4401 } as const;
 
 export interface Sockets {
-  /** Takes over an upgrade whose Host, Origin, cookie and client have been checked. */
+  /** Takes over an upgrade whose Host, Origin, cookie and client have been checked; it is a window once it has shown the key. */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, client: string): void;
   broadcast(notice: Notice): void;
   close(): void;
@@ -27,8 +29,18 @@ export interface Sockets {
 /** Whether a window may call itself that. */
 export const isClient = (client: string | null): client is string => client !== null && CLIENT.test(client);
 
-export function createSockets({ call, log, onWindows = () => {} }: { call: (request: Request) => Promise<Reply>; log: (line: string) => void; onWindows?: (count: number) => void }): Sockets {
-  const server = new WebSocketServer({ noServer: true, maxPayload: LARGEST_MESSAGE, perMessageDeflate: false, clientTracking: true });
+export interface SocketOptions {
+  call(request: Request): Promise<Reply>;
+  log(line: string): void;
+  isKey(given: unknown): boolean;
+  /** milliseconds that the key may take to come */
+  patienceMs: number;
+  onWindows?(count: number): void;
+}
+
+export function createSockets({ call, log, isKey, patienceMs, onWindows = () => {} }: SocketOptions): Sockets {
+  const server = new WebSocketServer({ noServer: true, maxPayload: LONGEST_REQUEST, perMessageDeflate: false, clientTracking: true });
+  const windows = new Set<WebSocket>(); // those that have shown the key
   const replies = createRecentReplies(call);
   const silent = new WeakSet<WebSocket>(); // asked and not heard of since
 
@@ -47,13 +59,24 @@ export function createSockets({ call, log, onWindows = () => {} }: { call: (requ
 
   server.on('connection', (socket: WebSocket, _: IncomingMessage, client: string) => {
     let atWork = 0;
-    onWindows(server.clients.size);
-    socket.on('close', () => setImmediate(() => onWindows(server.clients.size))); // it is counted until its own listeners have run
+    const late = setTimeout(() => cutOff(socket, CLOSE.unknown, 'the key does not come'), patienceMs);
+    const admit = (text: string) => {
+      clearTimeout(late);
+      if (text.length > LONGEST_KEY || !isKey((parsed(text) as { key?: unknown } | null)?.key)) return cutOff(socket, CLOSE.unknown, 'it does not show the key of this start');
+      windows.add(socket);
+      onWindows(windows.size);
+    };
+    socket.on('close', () => {
+      clearTimeout(late);
+      if (windows.delete(socket)) onWindows(windows.size);
+    });
     socket.on('error', (error: NodeJS.ErrnoException) => log(`A message was refused: ${error.message}${error.code ? ` (${error.code})` : ''}.`)); // ws closes with the fitting code, 1009 for too large
     socket.on('pong', () => silent.delete(socket));
     socket.on('message', (data: RawData, isBinary: boolean) => {
       if (isBinary) return cutOff(socket, CLOSE.notText, 'it is not text');
-      const request = readRequest((data as Buffer).toString('utf8'));
+      const said = (data as Buffer).toString('utf8');
+      if (!windows.has(socket)) return socket.readyState === socket.OPEN && admit(said);
+      const request = readRequest(said);
       if (request === 'not-json') return cutOff(socket, CLOSE.notJson, 'it is not JSON');
       if (request === 'not-a-call') return cutOff(socket, CLOSE.notACall, 'it is not a call with id, call and args');
       if (atWork >= MOST_AT_WORK) return cutOff(socket, CLOSE.tooBusy, `${MOST_AT_WORK} calls are at work`);
@@ -91,7 +114,7 @@ export function createSockets({ call, log, onWindows = () => {} }: { call: (requ
     },
     broadcast: (notice) => {
       const text = JSON.stringify(notice);
-      for (const socket of server.clients) send(socket, text);
+      for (const socket of windows) send(socket, text);
     },
     close: () => {
       clearInterval(heartbeat);
@@ -104,13 +127,18 @@ export function createSockets({ call, log, onWindows = () => {} }: { call: (requ
   };
 }
 
-function readRequest(text: string): Request | 'not-json' | 'not-a-call' {
-  let found: unknown;
+/** The value of a JSON text; undefined where it is none. */
+function parsed(text: string): unknown {
   try {
-    found = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
-    return 'not-json';
+    return undefined;
   }
+}
+
+function readRequest(text: string): Request | 'not-json' | 'not-a-call' {
+  const found = parsed(text);
+  if (found === undefined) return 'not-json';
   if (typeof found !== 'object' || found === null) return 'not-a-call';
   const { id, call, args, project } = found as Record<string, unknown>;
   return Number.isSafeInteger(id) && (id as number) >= 0 && typeof call === 'string' ? { id: id as number, call, args, project: typeof project === 'string' ? project : null } : 'not-a-call';

@@ -9,7 +9,8 @@ import { Transform } from 'node:stream';
 import { TastemakerError } from '#core/errors.ts';
 
 export const UPLOAD_LIMIT = 512 * 2 ** 20;
-const LONGEST_NAME = 200;
+/** Characters, and bytes in UTF-8, of which the disks of most systems take 255. */
+const LONGEST_NAME = 200, LONGEST_NAME_BYTES = 255;
 
 export interface Uploads {
   /** Writes the request's body under this name; returns its path. Nothing is left of one that is too large or breaks off. */
@@ -24,6 +25,7 @@ export function createUploads(limit = UPLOAD_LIMIT): Uploads {
 
   return {
     take: async (name, request) => {
+      if (Buffer.byteLength(name) > LONGEST_NAME_BYTES || name.length > LONGEST_NAME) throw new TastemakerError('bad-argument', `The file's name is too long: ${Buffer.byteLength(name)} bytes, and ${LONGEST_NAME} characters of at most ${LONGEST_NAME_BYTES} bytes together can be uploaded.`, 'Give the file a shorter name.');
       if (!isPlain(name)) throw new TastemakerError('bad-argument', `${JSON.stringify(name.slice(0, 80))} is not a plain file name.`, 'Give the name of the file alone, without folders.');
       if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge();
       folder ??= fs.mkdtempSync(path.join(os.tmpdir(), 'tastemaker-upload-')); // mkdtemp: for this user only
@@ -54,5 +56,5 @@ export function createUploads(limit = UPLOAD_LIMIT): Uploads {
 
 /** No folders, no control characters, nothing that a system takes for something else (., .., C:, trailing dots). */
 function isPlain(name: string): boolean {
-  return name.length > 0 && name.length <= LONGEST_NAME && !/[/\\:*?"<>|\p{Cc}]/u.test(name) && !/^\.+$/.test(name) && !/[. ]$/.test(name);
+  return name.length > 0 && !/[/\\:*?"<>|\p{Cc}]/u.test(name) && !/^\.+$/.test(name) && !/[. ]$/.test(name);
 }

@@ -15,7 +15,13 @@ if (!process.send) {
 const home = homeFolder();
 const log = openLog(path.join(logFolder(home), 'service.log'));
 const send = (message: Reply | Notice): void => {
-  if (process.connected) process.send!(message, undefined, {}, () => {}); // whoever left does not need it
+  if (!process.connected) return; // whoever left does not need it
+  try {
+    process.send!(message, undefined, {}, () => {});
+  } catch (error) { // what cannot be written as JSON; a call waits for an answer all the same
+    log(`A message could not be sent: ${String(error)}`);
+    if ('id' in message) process.send!({ id: message.id, fault: { code: 'crash', message: 'The answer could not be sent.', hint: 'The details are in service.log.' } } satisfies Reply, undefined, {}, () => {});
+  }
 };
 const service = createService({ home, emit: (event, data, project) => send({ event, data, project } as Notice) });
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { CALLS, checkArguments, EVENT_OF } from '#core/contract.ts';
 import type { EventName, Fault, Preferences, Reply, Request } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { LONGEST_REPLY, tooMuchToSend } from '#core/wire.ts';
 import { asFileError } from '#core/formats/file-access.ts';
 import { logFolder } from './app.ts';
 import { createCallTable } from './call-table.ts';
@@ -105,7 +106,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
         opened.working.add(result);
         void result.finally(() => opened.working.delete(result)).catch(() => {}); // whoever awaits it below hears of it
       }
-      return { id, result: await result };
+      return replyWith(id, checked.name, await result);
     } catch (error) {
       return { id, fault: faultOf(call, error, opened !== null && session.current() !== opened) };
     }
@@ -130,6 +131,14 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
       await Promise.all([session.close({ atOnce: true }), hardware.close()]);
     },
   };
+}
+
+/** The answer, or a fault where it is more than a window can be sent: it would be cut off, and ask again for ever. */
+function replyWith(id: number, call: string, result: unknown): Reply {
+  const much = tooMuchToSend(result, LONGEST_REPLY);
+  if (much === null) return { id, result };
+  const message = much === 'deep' ? `The answer to "${call}" holds values nested too deep to be sent.` : `The answer to "${call}" is longer than ${LONGEST_REPLY / 2 ** 20} MiB, the most that a window is sent at once.`;
+  return { id, fault: { code: 'too-long', message, hint: 'Ask for fewer rows, or shorten the texts where they came from.' } };
 }
 
 /** Why a call that is meant for the project of this id is not carried out now; null where it is. */

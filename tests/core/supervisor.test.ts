@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CALLS } from '#core/contract.ts';
 import type { Notice, Reply, Request } from '#core/contract.ts';
-import { superviseService } from '#core/supervisor.ts';
+import { plainEnvironment, superviseService } from '#core/supervisor.ts';
 import type { Supervisor } from '#core/supervisor.ts';
 
 /** Stands in for the service: dies as its calls say, notes its starts, and tells what it was asked. */
@@ -146,4 +146,24 @@ test('every call of the contract is either safe to ask again or told of', async 
   const victim = dies();
   const replies = await Promise.all([...names.map((name, id) => call({ id, call: name, args: { folder: '/a' } })), call({ id: 1000, call: 'files.list', args: { dies: victim } })]);
   expect(replies.every((reply) => 'result' in reply)).toBe(true); // all had been answered before it died
+});
+
+test('it never rejects: what is no call, and what cannot be written as JSON, is a fault, and the service lives', async () => {
+  start();
+  const pid = supervisor!.pid();
+  const round: { self?: unknown } = {};
+  round.self = round;
+  const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown;
+  const odd: unknown[] = [null, undefined, 7, 'app.state', [], {}, { id: 'x', call: 'app.state' }, { id: 1, call: 7 }, ...[round, deep, 1n, { big: 'x'.repeat(5 * 2 ** 20) }].map((args) => ({ id: 3, call: 'app.state', args, project: null }))];
+  for (const request of odd) expect(await supervisor!.call(request as Request), typeof request).toMatchObject({ fault: { message: expect.stringMatching(/no call|nested too deep|more than 4 MiB|could not be asked/) } });
+  expect(await supervisor!.call({ id: 9, call: 'app.state', args: {}, project: null })).toMatchObject({ id: 9, result: { pid } });
+});
+
+test('what would make Node another program is not handed to the service; everything else is', async () => {
+  const spy = join(folder, 'spy.mjs');
+  writeFileSync(spy, `import { appendFileSync } from 'node:fs'; appendFileSync(${JSON.stringify(join(folder, 'asked'))}, 'spied\\n');`);
+  const { call } = start({ NODE_OPTIONS: `--import ${spy}`, NODE_EXTRA_CA_CERTS: '/nowhere', ELECTRON_RUN_AS_NODE: '1', LD_PRELOAD: '', KEPT: 'yes' });
+  await call({ id: 1, call: 'app.state', args: {} });
+  expect(await read('asked')).not.toContain('spied');
+  expect(plainEnvironment({ NODE_OPTIONS: 'x', node_options: 'x', NODE_PATH: 'x', ELECTRON_RUN_AS_NODE: '1', LD_PRELOAD: 'mine', PATH: '/bin', TASTEMAKER_HOME: 'h' })).toEqual({ LD_PRELOAD: 'mine', PATH: '/bin', TASTEMAKER_HOME: 'h' });
 });

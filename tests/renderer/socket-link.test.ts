@@ -22,8 +22,10 @@ async function serve(port: number, answer: (request: Request, socket: ServerSock
   const webSockets = new WebSocketServer({ server });
   webSockets.on('connection', (socket) => {
     sockets.push(socket);
+    socket.once('message', (data) => expect(JSON.parse(String(data))).toEqual({ key: 'the-key' })); // before everything else, on every connection
     socket.on('message', (data) => {
       const request = JSON.parse(String(data)) as Request;
+      if ('key' in request) return;
       seen.push(request);
       answer(request, socket);
     });
@@ -42,7 +44,7 @@ async function serve(port: number, answer: (request: Request, socket: ServerSock
 function connect(port: number, isRefused = () => Promise.resolve(false)): { link: SocketLink; states: string[]; notices: Notice[] } {
   const states: string[] = [], notices: Notice[] = [];
   const link = createSocketLink({
-    url: `ws://127.0.0.1:${port}/socket?client=tests-tests`, hear: (notice) => notices.push(notice), changed: (state) => states.push(state), isRefused, refused: () => states.push('refused'), wait: { first: 20, most: 60 },
+    url: `ws://127.0.0.1:${port}/socket?client=tests-tests`, key: () => 'the-key', hear: (notice) => notices.push(notice), changed: (state) => states.push(state), isRefused, refused: () => states.push('refused'), wait: { first: 20, most: 60 },
   });
   open.push(link);
   link.open();
@@ -96,4 +98,29 @@ test('a host that does not know us is not asked for ever', async () => {
   await vi.waitFor(() => expect(states).toEqual(['lost', 'refused']));
   await new Promise((resolve) => setTimeout(resolve, 150));
   expect(upgrades).toBe(1);
+});
+
+test('a host that closes because the key is not its own is not asked for ever either', async () => {
+  let connections = 0;
+  const { port } = await serve(0, () => {});
+  const server = open.at(-1)!;
+  await server.close();
+  const sockets = new WebSocketServer({ port, host: '127.0.0.1' });
+  open.push({ close: () => new Promise((resolve) => sockets.close(resolve)) });
+  sockets.on('connection', (socket) => {
+    connections++;
+    socket.once('message', () => socket.close(4401, 'unknown'));
+  });
+  const { states } = connect(port);
+  await vi.waitFor(() => expect(states).toEqual(['open', 'lost', 'refused']));
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  expect(connections).toBe(1);
+});
+
+test('what is too long for the host is a fault at once; the connection stays', async () => {
+  const { port } = await serve(0, echo);
+  const { link, states } = connect(port);
+  expect(await link.call({ id: 1, call: 'a', args: 'ä'.repeat(2.1 * 2 ** 20), project: null })).toMatchObject({ id: 1, fault: { code: 'bad-argument', message: expect.stringContaining('too long to be sent') } });
+  expect(await link.call({ id: 2, call: 'a', args: 'x', project: null })).toEqual({ id: 2, result: 'x' });
+  expect(states).toEqual(['open']);
 });

@@ -36,13 +36,14 @@ function serve(args: string[], environment: Record<string, string | undefined> =
   return { child, output, line, ended: new Promise((resolve) => child.once('close', (code) => resolve(code))) };
 }
 
-/** A window: the token for the cookie, then calls over the socket. */
+/** A window: the token for cookie and key, then calls over the socket. */
 async function windowAt(url: string): Promise<<T>(call: string, args: unknown) => Promise<T>> {
   const { origin, hash } = new URL(url);
   const session = await fetch(`${origin}/session`, { method: 'POST', headers: { origin }, body: JSON.stringify({ token: hash.slice('#token='.length) }) });
   const cookie = session.headers.get('set-cookie')!.split(';')[0]!;
   const socket = new WebSocket(`${origin.replace('http', 'ws')}/socket?client=a-test-window`, { headers: { origin, cookie } });
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  socket.send(JSON.stringify(await session.json())); // its key
   let ids = 0;
   let project: string | null = null;
   return <T>(call: string, args: unknown) => new Promise<T>((resolve, reject) => {

@@ -16,7 +16,7 @@ export const SCRIPT = `console.log('${'the window '.repeat(200)}');`;
 
 export interface StartedHost { home: string; host: Host; service: Supervisor; log(): string[]; origin: string; close(): Promise<void> }
 
-export async function startedHost(options: { uploadLimit?: number } = {}): Promise<StartedHost> {
+export async function startedHost(options: { uploadLimit?: number; patienceMs?: number } = {}): Promise<StartedHost> {
   const home = mkdtempSync(join(tmpdir(), 'tastemaker-host-'));
   const windowFolder = join(home, 'window');
   mkdirSync(join(windowFolder, 'assets'), { recursive: true });
@@ -62,10 +62,16 @@ export function ask(port: number, method: string, path: string, headers: http.Ou
   });
 }
 
-/** The cookie that the token is exchanged for, as a browser would send it back. */
+/** the key that came with each cookie */
+const keys = new Map<string, string>();
+export const keyOf = (cookie: string): string => keys.get(cookie) ?? '';
+
+/** The cookie that the token is exchanged for, as a browser would send it back; `keyOf` tells the key that came with it. */
 export async function signIn({ host, origin }: StartedHost, token = tokenOf(host.url)): Promise<string> {
-  const { headers } = await ask(host.port, 'POST', '/session', { origin, 'content-type': 'application/json' }, JSON.stringify({ token }));
-  return headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+  const { headers, body } = await ask(host.port, 'POST', '/session', { origin, 'content-type': 'application/json' }, JSON.stringify({ token }));
+  const cookie = headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+  if (cookie) keys.set(cookie, (JSON.parse(body.toString()) as { key: string }).key);
+  return cookie;
 }
 
 export interface TestWindow {
@@ -83,7 +89,7 @@ let ids = 0;
 let opened: string | null = null;
 export const openedProject = (): string | null => opened;
 
-export function openWindow({ host, origin }: StartedHost, cookie: string, client = `client-${++ids}-abcdef`, headers: Record<string, string> = {}): Promise<TestWindow> {
+export function openWindow({ host, origin }: StartedHost, cookie: string, client = `client-${++ids}-abcdef`, headers: Record<string, string> = {}, first: string | null = JSON.stringify({ key: keyOf(cookie) })): Promise<TestWindow> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(`ws://127.0.0.1:${host.port}/socket?client=${client}`, { headers: { origin, cookie, ...headers } });
     const notices: Notice[] = [], replies: Reply[] = [];
@@ -98,14 +104,17 @@ export function openWindow({ host, origin }: StartedHost, cookie: string, client
     const closed = new Promise<number>((done) => socket.on('close', (code) => done(code)));
     socket.on('error', reject);
     socket.on('unexpected-response', (_, response) => reject(new Error(`refused: ${response.statusCode}`)));
-    socket.on('open', () => resolve({
-      socket, notices, replies, closed,
-      send: (text) => socket.send(text),
-      call: (call, args, id = ++ids) => new Promise((done) => {
-        waiting.set(id, done);
-        socket.send(JSON.stringify({ id, call, args, project: opened }));
-      }),
-    }));
+    socket.on('open', () => {
+      if (first !== null) socket.send(first);
+      resolve({
+        socket, notices, replies, closed,
+        send: (text) => socket.send(text),
+        call: (call, args, id = ++ids) => new Promise((done) => {
+          waiting.set(id, done);
+          socket.send(JSON.stringify({ id, call, args, project: opened }));
+        }),
+      });
+    });
   });
 }
 

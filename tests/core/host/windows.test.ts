@@ -97,6 +97,18 @@ test.each(Object.entries(WRONG_MESSAGES))('%s closes that window only', async (_
   expect(await window.call('app.state', {})).toHaveProperty('result.project.name', 'mine');
 });
 
+test.each([5000, 500_000])('values nested %d deep are a fault, and everything is alive', async (depth) => {
+  const pid = started.service.pid();
+  const deep = '['.repeat(depth) + ']'.repeat(depth);
+  for (const [id, call] of [[900_001, 'files.list'], [900_002, 'desk.submit'], [900_003, 'app.setPreferences']] as const) {
+    window.send(`{"id":${id + depth},"call":"${call}","args":${deep},"project":null}`);
+    await until(() => window.replies.some((reply) => reply.id === id + depth), 'an answer');
+    expect(window.replies.find((reply) => reply.id === id + depth)).toMatchObject({ fault: { code: 'bad-argument', message: `The call "${call}" was given values nested too deep.` } });
+  }
+  expect(await window.call('app.state', {})).toHaveProperty('result.project.name', 'mine');
+  expect(started.service.pid()).toBe(pid);
+});
+
 test('a service killed in the middle comes back with the project open; reads are answered, a write is told of', async () => {
   const pid = started.service.pid()!;
   const notices = window.notices.length;
