@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const OUTPUT = 'out/window';
-const SOURCES = ['renderer', 'core/contract.ts', 'core/wire.ts', 'package.json', 'package-lock.json', 'build/window.config.ts', 'build/window.mjs'];
+const SOURCES = ['renderer', 'core/contract.ts', 'core/contract', 'core/wire.ts', 'package.json', 'package-lock.json', 'build/window.config.ts', 'build/window.mjs'];
 
 /** Every source file, sorted, with forward slashes. */
 function sourcesOf(root) {

@@ -4,6 +4,8 @@
 // the window's `call('noun.verb', arguments)` knows arguments and result. Arguments are checked against their schema at one place.
 
 import * as v from 'valibot';
+import { promptList, sampleFilter, sampleSort } from './contract/data.ts';
+import type { DataChange, PromptFound, PromptPage, PromptWeight, SampleMeasures, SampleRow, SearchHit } from './contract/data.ts';
 import { runNote, runParts, runTags, stopRules } from './contract/runs.ts';
 import type { HeldOutRanking, RunDeletion, RunFacts, RunSpace } from './contract/runs.ts';
 import { id, text, short, ids, runId, share, offset, limit, split, places, queue, rank, kind, config, recipe, onDesk, span, selection, sampling } from './contract/schemas.ts';
@@ -178,8 +180,6 @@ export interface Saved { at: number; eventId: number | null }
 export interface Undone { itemId: number | null; promptId: number | null; sentence: string }
 export interface Guidelines { version: number; text: string; createdAt: number }
 
-export interface PromptRow { id: number; /** of a conversation its last turn */ text: string; split: Split; source: string; completions: number; rankings: number }
-export interface SearchHit { kind: 'prompt' | 'completion'; id: number; promptId: number; excerpt: string }
 export interface FileEntry { name: string; path: string; folder: boolean; bytes: number; /** a project, a model folder or a file we read; else null */ kind: 'project' | 'model' | 'gguf' | 'data' | null }
 export type ImportKind = 'prompts' | 'completions' | 'rankings';
 export interface ImportPreview { format: string; columns: string[]; fields: string[]; map: Record<string, string>; rows: Record<string, string>[]; total: number; duplicates: number; errors: { line: number; message: string }[]; /** what is doubtful in rows that are taken all the same */ warnings: { line: number; message: string }[]; /** what is to be said of the file as a whole */ notes: string[]; /** formats of rankings that may be chosen in place of the one that was recognised */ formats: { name: string; title: string }[]; /** of each of `rows`, the conversation up to the answer; null for plain text */ conversations: (Message[] | null)[] }
@@ -209,20 +209,10 @@ export interface MetricMeaning { sentence: string; unit: string; healthy: string
 /** One text that a run wrote for a fixed prompt at one of its steps. */
 export interface RunSample { completionId: number; promptId: number; step: number; text: string; score: number | null; kl: number | null; gold: number | null; finish: Finish; tokens: number }
 
-export type SampleSort = 'id' | 'score' | 'length' | 'kl' | 'repetition' | 'step' | 'logprob';
-export interface SampleRow { id: number; promptId: number; prompt: string; text: string; policyId: number | null; policy: string; runId: string | null; step: number | null; finish: Finish; tokens: number; repetition: number; score: number | null; kl: number | null; gold: number | null; logprob: number; flagged: boolean; rank: number | null }
-export interface SampleMeasures { /** who measured what a list of samples shows; `missing` have no score by that reward model, and `why` says why */ reward: { modelId: number; name: string; /** why it is this one */ reason: string } | null; reference: { modelId: number; name: string } | null; missing: number; why: string | null; /** scoring them now would help */ canScore: boolean }
 /** One token: its characters, ln π at temperature 1, and where they were measured ln π_ref and the critic's or reward model's value. */
 export interface TokenRow { id: number; token: string; start: number; end: number; logprob: number; reference: number | null; value: number | null }
 
 // ---- Calls
-
-const sampleFilter = v.strictObject({
-  search: v.optional(short), policyId: v.optional(id), runId: v.optional(runId), /** what this run wrote that no model has the name of yet: of the one that is coming */ comingOf: v.optional(runId), step: v.optional(offset), promptId: v.optional(id), finish: v.optional(v.picklist(['stop', 'length'])), flagged: v.optional(v.boolean()),
-  /** tokens, share of repeated three-token sequences, score, KL: [lowest, highest] */
-  length: v.optional(v.tuple([v.number(), v.number()])), repetition: v.optional(v.tuple([v.number(), v.number()])), score: v.optional(v.tuple([v.number(), v.number()])), kl: v.optional(v.tuple([v.number(), v.number()])),
-});
-export type SampleFilter = v.InferOutput<typeof sampleFilter>;
 
 /** `of`: a call of the project is carried out only in the one whose id its request carries; one of the program needs none. */
 const callOf = <Of extends 'project' | 'program'>(of: Of) => <Result>() => <const Shape extends v.ObjectEntries>(shape: Shape) => ({ of, schema: v.strictObject(shape), result: null as unknown as Result });
@@ -261,14 +251,19 @@ export const CALLS = {
   'guidelines.get': call<{ current: Guidelines; versions: Guidelines[] }>()({}),
   'guidelines.save': call<Guidelines>()({ text }),
 
-  'prompts.page': call<{ total: number; rows: PromptRow[] }>()({ split: v.optional(split), search: v.optional(short), offset, limit }),
-  'prompts.get': call<{ prompt: Prompt; completions: SampleRow[]; rankings: Ranking[] }>()({ promptId: id }),
+  'prompts.page': call<PromptPage>()({ ...promptList, offset, limit }),
+  /** `scoredBy`: the reward model whose scores are meant; left out, the current one. */
+  'prompts.get': call<PromptFound>()({ promptId: id, scoredBy: v.optional(id) }),
   'prompts.setSplit': call<Saved>()({ promptIds: ids, split }),
   /** Deals all prompts out anew by share, seeded; what is over goes to train. */
   'prompts.divide': call<Record<Split, number>>()({ validation: share, test: share, seed: offset }),
+  /** What hangs on these prompts, and would go with them. */
+  'prompts.weigh': call<PromptWeight>()({ promptIds: ids }),
   /** With everything that hangs on them; `events.undo` brings it all back. */
   'prompts.remove': call<Saved & { removed: number }>()({ promptIds: ids }),
   'events.undo': call<Undone | null>()({ eventId: id }),
+  /** The newest changes of the data, which `events.undo` takes back. */
+  'data.changes': call<{ changes: DataChange[] }>()({}),
   'search.find': call<{ hits: SearchHit[] }>()({ text: short, limit }),
   /** Brings all spellings of a prompt into one split; `eventIds` undo it, in this order. */
   'prompts.unite': call<{ moved: number; eventIds: number[] }>()({}),
@@ -323,7 +318,7 @@ export const CALLS = {
   'runs.held': call<{ total: number; rows: HeldOutRanking[] }>()({ runId, offset, limit }),
   'runs.letGo': call<{ runs: number }>()({ /** whether the runs at rest of a project that is new here go on, or are stopped as they are */ goOn: v.boolean() }),
 
-  'samples.page': call<{ total: number; rows: SampleRow[] }>()({ filter: sampleFilter, sort: v.picklist(['id', 'score', 'length', 'kl', 'repetition', 'step', 'logprob']), descending: v.boolean(), offset, limit }),
+  'samples.page': call<{ total: number; rows: SampleRow[] }>()({ filter: sampleFilter, sort: sampleSort, descending: v.boolean(), offset, limit }),
   'samples.measures': call<SampleMeasures>()({ filter: sampleFilter }),
   'samples.tokens': call<{ text: string; tokens: TokenRow[] }>()({ completionId: id }),
   'samples.flag': call<Saved>()({ completionId: id, labelerId: id, flagged: v.boolean() }),

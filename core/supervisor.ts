@@ -35,7 +35,7 @@ const AGAIN: Readonly<Record<CallName, boolean>> = {
   'project.open': true, 'project.create': false, 'project.close': true, 'project.left': true, 'project.check': true, 'project.backup': false, 'project.setSettings': true, 'labelers.add': true,
   'desk.item': true, 'desk.draft': false, 'desk.submit': false, 'desk.flag': false, 'desk.progress': true, 'desk.undo': false, 'desk.redo': false,
   'marks.add': false, 'marks.change': false, 'marks.remove': false, 'ratings.set': false, 'guidelines.get': true, 'guidelines.save': false,
-  'prompts.page': true, 'prompts.get': true, 'prompts.setSplit': false, 'prompts.divide': false, 'prompts.unite': false, 'prompts.remove': false, 'events.undo': false, 'search.find': true,
+  'prompts.page': true, 'prompts.get': true, 'prompts.setSplit': false, 'prompts.divide': false, 'prompts.unite': false, 'prompts.weigh': true, 'prompts.remove': false, 'data.changes': true, 'events.undo': false, 'search.find': true,
   'imports.preview': true, 'imports.run': false, 'data.formats': true, 'data.export': true,
   'models.list': true, 'models.look': true, 'models.add': false, 'models.rename': false, 'models.remove': false, 'models.lineage': true, 'models.formats': true, 'models.export': false, 'models.try': true,
   'recipes.list': true, 'recipes.estimate': true, 'runs.start': false, 'runs.list': true, 'runs.get': true, 'runs.metrics': true, 'runs.samples': true, 'runs.log': true,

@@ -8,6 +8,7 @@ import { checkAgrees, SYSTEM_COLUMNS, withSystem } from './preferences/asked.ts'
 import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
 import { carriedExtra, splitOf, watchSplits } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';
+import { fillTemplate, parseTemplate, readTemplate, TLDR_TEMPLATE } from './prompt-template.ts';
 import { eachRow } from './row-source.ts';
 import { asRow, badRow, collect, isRow, isText, optionalText, requiredText, type Row, type RowError, type Rows } from './rows.ts';
 import { watchColumns } from './unused-columns.ts';
@@ -31,16 +32,12 @@ export interface PromptRow {
 export type PromptMap = { text: string; reference?: string; source?: string };
 export interface TldrPost { subreddit: string; title: string; post: string }
 
-/** The prompt of a Reddit post, letter by letter as P20 gives it to the model (20:tasks.py). */
-export function tldrPrompt({ subreddit, title, post }: TldrPost): string {
-  return `SUBREDDIT: r/${subreddit}\n\nTITLE: ${title}\n\nPOST: ${post}\n\nTL;DR:`;
-}
+const TLDR = parseTemplate(TLDR_TEMPLATE);
+/** The prompt of a Reddit post. */
+export const tldrPrompt = ({ subreddit, title, post }: TldrPost): string => fillTemplate(TLDR, { subreddit, title, post });
 
 /** The post that `tldrPrompt` made a prompt of, or null for any other text. */
-export function parseTldrPrompt(text: string): TldrPost | null {
-  const found = /^SUBREDDIT: r\/(.*)\n\nTITLE: ([^]*?)\n\nPOST: ([^]*)\n\nTL;DR:$/.exec(text);
-  return found && { subreddit: found[1]!, title: found[2]!, post: found[3]! };
-}
+export const parseTldrPrompt = (text: string): TldrPost | null => readTemplate(TLDR, text) as TldrPost | null;
 
 /**
  * The prompt of a post that is cut until `lengthOf` (tokens) is at most `limit`: everything from its last line break goes,

@@ -3,6 +3,7 @@
 import path from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { ImportKind, ImportPreview, ModelVerdict } from '#core/contract.ts';
+import type { PromptList } from '#core/contract/data.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { FORMATS } from '#core/formats/preferences/formats.ts';
 import type { Decode } from '#core/formats/preferences/read-token-ids.ts';
@@ -14,6 +15,7 @@ import type { DataExport, ExportPart } from '#core/service/data/export-data.ts';
 import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts';
 import { cellsOf, columnsAndMap, conversationIn, FIELDS, readAsMapped } from '#core/service/data/import-rows.ts';
 import type { ImportRow, ReadImport } from '#core/service/data/import-rows.ts';
+import { promptOrder } from '#core/service/data/prompt-page.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
 import { refuseNotFiniteIn } from '#core/models/weight-numbers.ts';
 import { exportModel } from '#core/service/models/export-model.ts';
@@ -36,6 +38,8 @@ export interface BackgroundTasks {
   exportModel: { args: { order: ModelExport; progress: Float64Array }; part: { path: string; bytes: number } };
   /** how far it is, then the result */
   export: { args: { project: string; options: DataExport }; part: ExportPart };
+  /** ids of prompts in an order that no index has */
+  promptOrder: { args: { project: string; wanted: PromptList }; part: number[] };
 }
 
 const SHOWN_ROWS = 20, SHOWN_ERRORS = 1000, ROWS_A_PART = 250;
@@ -80,6 +84,14 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
     yield { errors, notes };
   },
   export: ({ project, options }) => exportData(project, options),
+  *promptOrder({ project: folder, wanted }) {
+    const project = openProject(folder, { write: false });
+    try {
+      yield promptOrder(project, wanted);
+    } finally {
+      project.close();
+    }
+  },
   async *formats({ place }) {
     yield formatsFor(openCheckpoint(place), place);
   },

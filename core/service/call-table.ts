@@ -7,6 +7,7 @@ import { fileHandlers } from './files.ts';
 import { guidelineHandlers } from '#core/service/desk/guidelines.ts';
 import type { Handlers } from './handlers.ts';
 import { createHardwareHandlers } from '#core/service/hardware/hardware.ts';
+import { changeHandlers } from '#core/service/data/data-changes.ts';
 import { exportHandlers } from '#core/service/data/exports.ts';
 import { importHandlers } from '#core/service/data/imports.ts';
 import { labelerHandlers } from './labelers.ts';
@@ -23,6 +24,6 @@ import { tryHandlers } from '#core/service/runs/try.ts';
 export const createCallTable = (services: Services): Handlers => ({
   ...createAppHandlers(services), ...createProjectHandlers(services), ...fileHandlers, ...revealHandlers, ...labelerHandlers,
   ...deskHandlers, ...markHandlers, ...guidelineHandlers,
-  ...promptHandlers, ...importHandlers, ...exportHandlers, ...modelHandlers, ...sampleHandlers,
+  ...promptHandlers, ...changeHandlers, ...importHandlers, ...exportHandlers, ...modelHandlers, ...sampleHandlers,
   ...recipeHandlers, ...runHandlers, ...tryHandlers, ...createHardwareHandlers(services),
 });

@@ -161,6 +161,20 @@ function touchedSince(project: Project, id: number, keys: ReadonlySet<string>): 
   return false;
 }
 
+/** A change of these kinds, without what undoes it; `undone`: it was taken back and not done again. */
+export type Change = Pick<Event, 'id' | 'at' | 'kind' | 'detail'> & { undone: boolean };
+
+/** The newest changes of these kinds. */
+export function listChanges(project: Project, kinds: readonly EventKind[], limit: number): Change[] {
+  const rows = query<Omit<Change, 'detail' | 'undone'> & { detail: string }>(project, `SELECT id, at, kind, detail FROM events WHERE undoes IS NULL AND kind IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?`).all(JSON.stringify(kinds), limit);
+  const next = query<{ id: number; kind: EventKind }>(project, 'SELECT id, kind FROM events WHERE undoes = ?');
+  return rows.map((row) => {
+    let end: { id: number; kind: EventKind } = row;
+    for (let later = next.get(end.id); later; later = next.get(end.id)) end = later;
+    return { ...row, detail: JSON.parse(row.detail) as Record<string, unknown>, undone: end.kind === 'undo' };
+  });
+}
+
 /** Events in the order they happened. */
 export function listEvents(project: Project, filter: { labelerId?: number } = {}): Event[] {
   const { sql, values } = where({ labeler_id: filter.labelerId });

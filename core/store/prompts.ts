@@ -1,13 +1,11 @@
 // Prompts: what is asked, one row per distinct text (and conversation), each in the split its caller gave it.
 
 import { createHash } from 'node:crypto';
-import type { Extra, Message, Prompt, PromptRow, Split } from '#core/contract.ts';
+import type { Extra, Message, Prompt, Split } from '#core/contract.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';
 import type { Project, Value } from './project.ts';
-import { countOnce } from './samples.ts';
-import { holdsText } from './search.ts';
 import { spellingOf } from './spelling-key.ts';
 
 const SPLITS: readonly string[] = ['train', 'validation', 'test'] satisfies Split[];
@@ -94,19 +92,6 @@ export function countPrompts(project: Project): Record<Split, number> {
   const counts: Record<Split, number> = { train: 0, validation: 0, test: 0 };
   for (const row of query<{ split: Split; n: number }>(project, 'SELECT split, count(*) AS n FROM prompts GROUP BY split').all()) counts[row.split] = row.n;
   return counts;
-}
-
-/** One page of the prompts of a split (of all where none is given) whose text holds every word of `search`, in id order, and how many there are. */
-export function pagePrompts(project: Project, { split, search }: { split?: Split | undefined; search?: string | undefined }, offset: number, limit: number): { total: number; rows: PromptRow[] } {
-  const text = search === undefined ? null : holdsText('prompts', search, 'p.id', 'p.text');
-  const conditions = [...(split === undefined ? [] : ['p.split = ?']), ...(text?.conditions ?? [])];
-  const values: Value[] = [...(split === undefined ? [] : [split]), ...(text?.values ?? [])];
-  const from = `FROM prompts p ${conditions.length === 0 ? 'INDEXED BY prompts_by_id' : `WHERE ${conditions.join(' AND ')}`}`; // an index, so that skipping reads no texts
-  const total = countOnce(project, `SELECT count(*) AS n ${from}`, values);
-  const rows = query<PromptRow>(project, `SELECT p.id, coalesce(json_extract(p.messages, '$[#-1].content'), p.text) AS text, p.split, p.source, (SELECT count(*) FROM completions c WHERE c.prompt_id = p.id) AS completions,
-      (SELECT count(*) FROM rankings r WHERE r.prompt_id = p.id) AS rankings
-    FROM prompts p WHERE p.id IN (SELECT p.id ${from} ORDER BY p.id LIMIT ? OFFSET ?) ORDER BY p.id`).all(...values, limit, offset);
-  return { total, rows };
 }
 
 /** Above this many the old splits are not written down for undo: the event would hold every text. */

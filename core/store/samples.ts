@@ -1,6 +1,8 @@
 // Samples: completions as a list to filter and sort, with what the reward model and the reference say of them.
 
-import type { Prompt, RunStatus, SampleFilter, SampleRow, SampleSort } from '#core/contract.ts';
+import type { Prompt, RunStatus } from '#core/contract.ts';
+import type { SampleFilter, SampleRow, SampleSort } from '#core/contract/data.ts';
+import { hasGold } from './golds.ts';
 import { query } from './project.ts';
 import type { Project, Value } from './project.ts';
 import { LIVING } from './runs.ts';
@@ -14,11 +16,12 @@ export interface SampleModels {
 
 type Range = readonly [number, number];
 
-/** The columns of `completions` that a list is sorted by; score and KL belong to a model and lie in `measures`. */
+/** The columns of `completions` that a list is sorted by; score and KL belong to a model and lie in `measures`, gold in `golds`. */
 const COLUMN = { id: 'c.id', length: 'c.tokens', repetition: 'c.repetition', step: 'c.step', logprob: 'c.logprob' } as const;
 const INDEX = { id: 'completions_by_id', length: 'completions_by_tokens', repetition: 'completions_by_repetition', step: 'completions_by_step', logprob: 'completions_by_logprob' } as const;
 type Measured = 'score' | 'kl';
-const isMeasured = (sort: SampleSort): sort is Measured => sort === 'score' || sort === 'kl';
+type Beside = Measured | 'gold';
+const isBeside = (sort: SampleSort): sort is Beside => sort === 'score' || sort === 'kl' || sort === 'gold';
 
 interface Condition {
   sql: string;
@@ -46,6 +49,7 @@ function conditionsOf(filter: SampleFilter, models: Record<Measured, number | nu
   if (filter.flagged !== undefined) add('set', `c.id ${filter.flagged ? '' : 'NOT '}IN (SELECT completion_id FROM flags WHERE completion_id IS NOT NULL)`);
   for (const name of ['score', 'kl'] as const)
     if (filter[name]) add('set', `c.id IN (SELECT completion_id FROM measures WHERE model_id = ? AND ${name} BETWEEN ? AND ?)`, models[name] ?? -1, ...filter[name]);
+  if (filter.gold) add('set', 'c.id IN (SELECT completion_id FROM golds WHERE gold BETWEEN ? AND ?)', ...filter.gold);
   const text = filter.search === undefined ? null : holdsText('completions', filter.search, 'c.id', 'c.text');
   text?.conditions.forEach((sql, i) => add(sql.startsWith('c.id') ? 'set' : 'text', sql, text.values[i]!));
   return list;
@@ -66,10 +70,15 @@ function passing(conditions: readonly Condition[], sorted?: keyof typeof INDEX):
 /** Counts that hold as long as nothing in the database changes. */
 const counts = new WeakMap<Project, { version: string; known: Map<string, number> }>();
 
+/** Another text whenever something in the database has changed. */
+export function versionOf(project: Project): string {
+  const { own } = query<{ own: number }>(project, 'SELECT total_changes() AS own').get()!;
+  return `${own}/${String(project.db.pragma('data_version', { simple: true }))}`;
+}
+
 /** The number that `sql` counts, remembered until the next change of the database. */
 export function countOnce(project: Project, sql: string, values: readonly Value[]): number {
-  const { own } = query<{ own: number }>(project, 'SELECT total_changes() AS own').get()!;
-  const version = `${own}/${String(project.db.pragma('data_version', { simple: true }))}`;
+  const version = versionOf(project);
   let cache = counts.get(project);
   if (cache?.version !== version) counts.set(project, (cache = { version, known: new Map() }));
   const key = JSON.stringify([sql, values]);
@@ -85,7 +94,7 @@ const countMatching = (project: Project, conditions: readonly Condition[]): numb
   countOnce(project, `SELECT count(*) AS n FROM ${passing(conditions)}`, valuesOf(conditions));
 
 /** Ids in the order of a column of `completions`; rows without a value come last, equal ones in the order of their ids. */
-function idsByColumn(project: Project, conditions: readonly Condition[], sort: Exclude<SampleSort, Measured>, direction: string, offset: number, limit: number): number[] {
+function idsByColumn(project: Project, conditions: readonly Condition[], sort: Exclude<SampleSort, Beside>, direction: string, offset: number, limit: number): number[] {
   const order = sort === 'id' ? `c.id ${direction}` : `${COLUMN[sort]} ${direction}, c.id ${direction}`;
   const ids = (list: readonly Condition[], from: string, by: string, skip: number, most: number) => pick(project, `SELECT c.id FROM ${from} ORDER BY ${by}`, valuesOf(list), most, skip);
   if (sort !== 'step') return ids(conditions, passing(conditions, sort), order, offset, limit);
@@ -100,20 +109,29 @@ function idsByColumn(project: Project, conditions: readonly Condition[], sort: E
 /** So many rows may be looked at one by one in the order of the scores; beyond it, all that pass are found first. */
 const MOST_LOOKS = 20_000;
 
-/** Ids in the order of what a model says of them; those that it was not asked about come last. */
-function idsByMeasure(project: Project, conditions: readonly Condition[], name: Measured, modelId: number | null, direction: string, offset: number, limit: number): number[] {
-  if (modelId === null) return idsByColumn(project, conditions, 'id', direction, offset, limit);
+/** Where numbers beside the completions lie: the table with the index that orders it, whose rows count, and the values of that. */
+interface Numbers { table: string; column: string; index: string; also: string; values: Value[] }
+function numbersFor(project: Project, name: Beside, models: Record<Measured, number | null>): Numbers | null {
+  if (name === 'gold') return hasGold(project) ? { table: 'golds', column: 'gold', index: 'golds_by_gold', also: 'm.gold IS NOT NULL', values: [] } : null;
+  const id = models[name];
+  return id === null ? null : { table: 'measures', column: name, index: `measures_by_${name}`, also: `m.model_id = ? AND m.${name} IS NOT NULL`, values: [id] };
+}
+
+/** Ids in the order of such numbers; those that have none come last. */
+function idsByNumbers(project: Project, conditions: readonly Condition[], numbers: Numbers | null, direction: string, offset: number, limit: number): number[] {
+  if (numbers === null) return idsByColumn(project, conditions, 'id', direction, offset, limit);
+  const { column, also } = numbers;
   const total = countMatching(project, conditions);
   const looks = ((offset + limit) * countMatching(project, [])) / Math.max(1, total);
-  const also = `m.model_id = ? AND m.${name} IS NOT NULL`, table = `measures m INDEXED BY measures_by_${name}`;
+  const table = `${numbers.table} m INDEXED BY ${numbers.index}`;
   const from = conditions.length === 0 ? `${table} WHERE ${also}`
     : looks <= MOST_LOOKS ? `${table} CROSS JOIN completions c ON c.id = m.completion_id ${whereOf([...conditions, alone(also)])}`
     : `${table} WHERE m.completion_id IN (SELECT c.id FROM ${passing(conditions)}) AND ${also}`;
-  const values = [...valuesOf(conditions), modelId];
-  const ids = pick(project, `SELECT m.completion_id AS id FROM ${from} ORDER BY m.${name} ${direction}, m.completion_id ${direction}`, values, limit, offset);
+  const values = [...valuesOf(conditions), ...numbers.values];
+  const ids = pick(project, `SELECT m.completion_id AS id FROM ${from} ORDER BY m.${column} ${direction}, m.completion_id ${direction}`, values, limit, offset);
   if (ids.length === limit || offset + ids.length === total) return ids;
   const measured = ids.length > 0 ? offset + ids.length : countOnce(project, `SELECT count(*) AS n FROM ${from}`, values);
-  const none = measured === 0 ? [] : [alone(`c.id NOT IN (SELECT completion_id FROM measures WHERE model_id = ? AND ${name} IS NOT NULL)`, modelId)];
+  const none = measured === 0 ? [] : [alone(`c.id NOT IN (SELECT m.completion_id FROM ${numbers.table} m WHERE ${also})`, ...numbers.values)];
   return [...ids, ...idsByColumn(project, [...conditions, ...none], 'id', direction, Math.max(0, offset - measured), limit - ids.length)];
 }
 
@@ -148,7 +166,7 @@ export function pageSamples(
   const direction = descending ? 'DESC' : 'ASC';
   const total = countMatching(project, conditions);
   const ids = offset >= total ? []
-    : isMeasured(sort) ? idsByMeasure(project, conditions, sort, by[sort], direction, offset, limit)
+    : isBeside(sort) ? idsByNumbers(project, conditions, numbersFor(project, sort, by), direction, offset, limit)
     : idsByColumn(project, conditions, sort, direction, offset, limit);
   return { total, rows: samplesOf(project, ids, models) };
 }

@@ -14,11 +14,11 @@ export interface SearchHit {
 const TABLES = { prompt: ['prompts', 'id'], completion: ['completions', 'prompt_id'] } as const;
 
 /** Words stand for themselves, "several words" in quotation marks for the exact phrase; a text must hold all of them. */
-function termsOf(text: string): string[] {
+export function termsOf(text: string): string[] {
   return [...text.replaceAll('\0', '').matchAll(/"([^"]+)"|[^\s"]+/g)].map((match) => match[1] ?? match[0]);
 }
 
-function excerptOf(text: string, term: string): string {
+export function excerptOf(text: string, term: string): string {
   const at = Math.max(0, text.toLowerCase().indexOf(term.toLowerCase()));
   const from = Math.max(0, at - 40);
   const to = Math.min(text.length, at + term.length + 80);

@@ -107,7 +107,7 @@ test('axe finds nothing on the screens', async () => {
   await page.keyboard.press('g');
 
   await open('#/data');
-  await page.getByRole('option').nth(2).click();
+  await page.getByRole('listbox', { name: 'Prompts' }).getByRole('option').nth(2).click();
   await expect(page.getByRole('region', { name: 'The chosen prompt' }).getByText('Prompt 3')).toBeVisible();
   found.push(...await look('data'));
   await open('#/models');

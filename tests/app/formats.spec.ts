@@ -61,7 +61,7 @@ test('conversations come in through the dialog, by the format they are recognise
 
   await page.getByLabel('Search prompts').fill('fern number 3');
   await expect(page.getByText('1 prompt', { exact: true })).toBeVisible();
-  await page.getByRole('option').first().click();
+  await page.getByRole('listbox', { name: 'Prompts' }).getByRole('option').first().click();
   const shown = page.getByRole('region', { name: 'The chosen prompt' }).getByRole('list', { name: 'Conversation' }).getByRole('listitem');
   await expect(shown).toHaveCount(4);
   await expect(shown.nth(1)).toContainText('How is fern number 3?');

@@ -7,7 +7,7 @@ import { readField, readForm } from '#renderer/components/train/field-check.ts';
 import { heldOutScores, hintsOf } from '#renderer/components/train/over-optimisation.ts';
 import { nextRecipe } from '#renderer/components/train/recipe-order.ts';
 import { actionsOf, duration, number, two } from '#renderer/components/train/run-words.ts';
-import { wordDiff } from '#renderer/components/train/word-diff.ts';
+import { readableDiff, wordDiff } from '#renderer/components/train/word-diff.ts';
 
 function curvesOf(metrics: Record<string, number[]>) {
   const curves = emptyCurves(), length = Math.max(...Object.values(metrics).map((list) => list.length));
@@ -108,4 +108,11 @@ test('the pieces of a word diff put both texts together again', () => {
     expect(pieces.filter(({ change }) => change !== 'added').map(({ text }) => text).join('')).toBe(before);
     expect(pieces.filter(({ change }) => change !== 'removed').map(({ text }) => text).join('')).toBe(after);
   }));
+});
+
+test('texts that share little are not shown as a difference', () => {
+  expect(readableDiff('my cat ignores me', 'my cat ignored me')?.some(({ change }) => change === 'added')).toBe(true);
+  expect(readableDiff('my cat ignores me all day', 'please, nobody at work wants to read it')).toBeNull();
+  expect(readableDiff('', 'words')).toBeNull();
+  expect(readableDiff('', '')).toEqual([]);
 });

@@ -1,9 +1,11 @@
 // Who measured what a list of samples shows, and why scores are missing where they are.
 
-import type { Run, SampleFilter, SampleMeasures } from '#core/contract.ts';
+import type { Run } from '#core/contract.ts';
+import type { SampleFilter, SampleMeasures } from '#core/contract/data.ts';
 import { currentModels } from '#core/service/current-models.ts';
 import { manifestOf } from '#core/jobs/job.ts';
-import { policyById } from '#core/store/policies.ts';
+import { hasGold } from '#core/store/golds.ts';
+import { listPolicies, policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest, listRuns, LIVING } from '#core/store/runs.ts';
 import { countOnce } from '#core/store/samples.ts';
@@ -13,9 +15,10 @@ export function measuresOf(project: Project, filter: SampleFilter): SampleMeasur
   const { rewardModelId, referenceId } = sampleModels(project, filter), { reward: current } = currentModels(project);
   const named = (id: number | null) => (id === null ? null : { modelId: id, name: policyById(project, id).name });
   const total = countOnce(project, 'SELECT count(*) AS n FROM completions', []);
-  const missing = rewardModelId === null ? total : total - countOnce(project, 'SELECT count(*) AS n FROM measures WHERE model_id = ? AND score IS NOT NULL', [rewardModelId]);
-  const reward = named(rewardModelId);
-  return { reward: reward && { ...reward, reason: current.reason }, reference: named(referenceId), missing, ...whyBlank(project, reward?.name ?? null, { missing, total }) };
+  const scored = (id: number) => countOnce(project, 'SELECT count(*) AS n FROM measures WHERE model_id = ? AND score IS NOT NULL', [id]);
+  const missing = rewardModelId === null ? total : total - scored(rewardModelId), reward = named(rewardModelId);
+  const rewards = listPolicies(project, { kind: 'reward' }).toReversed().map(({ id, name }) => ({ modelId: id, name, scored: scored(id), current: id === current.modelId }));
+  return { rewards, hasGold: hasGold(project), reward: reward && { ...reward, reason: reward.modelId === current.modelId ? current.reason : 'you chose it for this list' }, reference: named(referenceId), missing, ...whyBlank(project, reward?.name ?? null, { missing, total }) };
 }
 
 function whyBlank(project: Project, reward: string | null, { missing, total }: { missing: number; total: number }): Pick<SampleMeasures, 'why' | 'canScore'> {

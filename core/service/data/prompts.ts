@@ -5,25 +5,30 @@ import type { Prompt, Split } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
-import { countPrompts, idsBySpelling, listPrompts, pagePrompts, setSplit } from '#core/store/prompts.ts';
+import { countPrompts, idsBySpelling, listPrompts, setSplit } from '#core/store/prompts.ts';
+import { listMarks } from '#core/store/marks.ts';
 import { listRankings } from '#core/store/rankings.ts';
-import { removePrompts } from '#core/store/remove-prompts.ts';
+import { listRatings } from '#core/store/ratings.ts';
+import { removePrompts, weighPrompts } from '#core/store/remove-prompts.ts';
 import { pageSamples } from '#core/store/samples.ts';
 import { search } from '#core/store/search.ts';
 import { uniteSpellings } from '#core/store/straddling.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { projectChanged } from '#core/service/project-summary.ts';
+import { promptPage } from './prompt-page.ts';
 import { sampleModels, withGold } from './sample-models.ts';
 
 const MOST_ANSWERS = 1000;
 
 export const promptHandlers = {
-  'prompts.page': ({ project }, { split, search: text, offset, limit }) => pagePrompts(project, { split, search: text }, offset, limit),
+  'prompts.page': ({ project }, { offset, limit, ...wanted }) => promptPage(project, wanted, offset, limit),
 
-  'prompts.get': ({ project }, { promptId }) => {
+  'prompts.weigh': ({ project }, { promptIds: ids }) => weighPrompts(project, ids),
+
+  'prompts.get': ({ project }, { promptId, scoredBy }) => {
     const prompt = promptOf(project, promptId);
-    const { rows } = pageSamples(project, { promptId }, 'id', false, 0, MOST_ANSWERS, sampleModels(project));
-    return { prompt, completions: withGold(rows), rankings: listRankings(project, { promptIds: [promptId] }) };
+    const { rows } = pageSamples(project, { promptId }, 'id', false, 0, MOST_ANSWERS, sampleModels(project, { scoredBy }));
+    return { prompt, completions: withGold(rows), rankings: listRankings(project, { promptIds: [promptId] }), ...judgedApart(project, rows.map(({ id }) => id)) };
   },
 
   'prompts.setSplit': ({ project, emit }, { promptIds: ids, split }) => {
@@ -54,6 +59,9 @@ export const promptHandlers = {
 
   'search.find': ({ project }, { text, limit }) => ({ hits: search(project, text, { limit }) }),
 } satisfies Partial<Handlers>;
+
+/** Marks and ratings of these answers, whoever gave them. */
+const judgedApart = (project: Project, completionIds: number[]) => ({ marks: listMarks(project, { completionIds }), ratings: listRatings(project, { completionIds }) });
 
 function promptOf(project: Project, id: number): Prompt {
   const [prompt] = listPrompts(project, { ids: [id] });

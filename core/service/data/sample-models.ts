@@ -1,6 +1,7 @@
-// Whose scores and log-probabilities a list of samples shows: the current reward model's, and the reference's that the policy started from.
+// Whose scores and log-probabilities a list of samples shows: those of the reward model that was chosen or is current, and of the reference that the policy started from.
 
-import type { Policy, SampleFilter, SampleRow } from '#core/contract.ts';
+import type { Policy } from '#core/contract.ts';
+import type { SampleFilter, SampleRow } from '#core/contract/data.ts';
 import { gold } from '#core/demo/gold.ts';
 import { hasKl, mostUsedReference } from '#core/store/measures.ts';
 import { listPolicies } from '#core/store/policies.ts';
@@ -13,8 +14,8 @@ import { modelOfRun } from '#core/jobs/model-chain.ts';
 
 /** The models that samples passing this filter are measured by. */
 export function sampleModels(project: Project, filter: SampleFilter = {}): SampleModels {
-  const wanted = referenceFor(project, filter)?.id ?? null;
-  return { rewardModelId: currentReward(project)?.id ?? null, referenceId: wanted !== null && hasKl(project, wanted) ? wanted : (mostUsedReference(project) ?? wanted) };
+  const wanted = referenceFor(project, filter)?.id ?? null, chosen = listPolicies(project, { kind: 'reward' }).find(({ id }) => id === filter.scoredBy);
+  return { rewardModelId: (chosen ?? currentReward(project))?.id ?? null, referenceId: wanted !== null && hasKl(project, wanted) ? wanted : (mostUsedReference(project) ?? wanted) };
 }
 
 /** What the KL of these samples is measured from: of a run that tunes, its own reference; of others, the reference of who wrote them, else of the current policy. */
@@ -28,5 +29,8 @@ function referenceFor(project: Project, { runId, comingOf, policyId }: SampleFil
   return writer && referenceOf(project, writer);
 }
 
+/** The true score of an answer in the demo world. */
+export const goldOf = (text: string, facts: NonNullable<MeasuredSample['facts']>): number => gold(text.trim(), facts).overall;
+
 /** Rows as the window shows them, with the demo world's gold score where the prompt has facts. */
-export const withGold = (rows: readonly MeasuredSample[]): SampleRow[] => rows.map(({ facts, ...row }) => ({ ...row, gold: facts ? gold(row.text.trim(), facts).overall : null }));
+export const withGold = (rows: readonly MeasuredSample[]): SampleRow[] => rows.map(({ facts, ...row }) => ({ ...row, gold: facts ? goldOf(row.text, facts) : null }));

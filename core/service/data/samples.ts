@@ -1,10 +1,12 @@
 // Inspecting what the policies wrote: the list, one sample's tokens, flags, and sending samples to the labelling queue.
 
+import { setImmediate as breath } from 'node:timers/promises';
 import { TastemakerError } from '#core/errors.ts';
 import type { TokenRow } from '#core/contract.ts';
 import { sayingTheSame } from '#core/store/answers.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { listFlags, setFlag } from '#core/store/flags.ts';
+import { fillGolds } from '#core/store/golds.ts';
 import { listMeasures } from '#core/store/measures.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import { transaction } from '#core/store/project.ts';
@@ -13,11 +15,12 @@ import { pageSamples } from '#core/store/samples.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { requestItems } from './request-items.ts';
 import { measuresOf } from './measured-by.ts';
-import { sampleModels, withGold } from './sample-models.ts';
+import { goldOf, sampleModels, withGold } from './sample-models.ts';
 import { tokenizerOf, tokenSpans } from '#core/service/desk/token-spans.ts';
 
 export const sampleHandlers = {
-  'samples.page': ({ project }, { filter, sort, descending, offset, limit }) => {
+  'samples.page': async ({ project }, { filter, sort, descending, offset, limit }) => {
+    if (sort === 'gold' || filter.gold) await fillGolds(project, goldOf, breath);
     const { total, rows } = pageSamples(project, filter, sort, descending, offset, limit, sampleModels(project, filter));
     return { total, rows: withGold(rows) };
   },

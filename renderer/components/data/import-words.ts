@@ -5,6 +5,9 @@ import type { ImportKind, ImportPreview, ImportResult } from '#core/contract.ts'
 /** "1 row", "1,204 rows". */
 export const counted = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 
+/** "a", "a and b", "a, b and c". */
+export const listed = (parts: readonly string[]): string => (parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`);
+
 /** One of what is imported. A row of rankings may be a rating or a mark alone. */
 export const ROWS_OF: Readonly<Record<ImportKind, string>> = { prompts: 'prompt', completions: 'completion', rankings: 'row' };
 
@@ -42,5 +45,5 @@ const MADE = { prompts: 'prompt', completions: 'answer', rankings: 'ranking', ra
 export function madeSentence(made: ImportResult['made']): string {
   const parts = (Object.keys(MADE) as (keyof typeof MADE)[]).filter((what) => made[what] > 0).map((what) => counted(made[what], MADE[what]));
   if (parts.length === 0) return 'Nothing was added.';
-  return `Added ${parts.length === 1 ? parts[0] : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`}.`;
+  return `Added ${listed(parts)}.`;
 }

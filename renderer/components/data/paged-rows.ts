@@ -12,6 +12,8 @@ export interface PagedRows<Row> {
   busy(): boolean;
   /** the row at an index, or undefined while its page is on its way */
   at(index: number): Row | undefined;
+  /** All rows from one index to another, those that are not held too; throws what fetching them threw. */
+  between(first: number, last: number): Promise<Row[]>;
   /** Tells what is on the screen; pages of it come first, then the neighbours, more of them in the direction of scrolling. */
   show(first: number, last: number): void;
   /** Forgets everything (another filter) or fetches anew what is shown, keeping the old rows until then. */
@@ -80,6 +82,15 @@ export function usePagedRows<Row>(fetchPage: (offset: number, limit: number) => 
     at: (index) => {
       const page = Math.floor(index / size), rows = pages.get(page) ?? stale.get(page);
       return rows?.[index - page * size];
+    },
+    between: async (first, last) => {
+      const born = generation, rows: Row[] = [];
+      for (let page = Math.floor(first / size); page <= Math.floor(last / size); page++) {
+        const held = pages.get(page) ?? (await fetchPage(page * size, size)).rows;
+        if (born !== generation) return []; // another list by now
+        rows.push(...held.slice(Math.max(0, first - page * size), last + 1 - page * size));
+      }
+      return rows;
     },
     show: (first, last) => {
       if (first !== shown.first) direction = first > shown.first ? 1 : -1;

@@ -7,6 +7,7 @@ import { beforeAll, expect, test } from 'vitest';
 import type { RunStatus } from '#core/contract.ts';
 import { gold } from '#core/demo/gold.ts';
 import { demoBaseFolder } from '#core/jobs/demo-project.ts';
+import { promptHandlers } from '#core/service/data/prompts.ts';
 import { sampleHandlers } from '#core/service/data/samples.ts';
 import { tokenSpans } from '#core/service/desk/token-spans.ts';
 import { addCompletions } from '#core/store/completions.ts';
@@ -142,11 +143,40 @@ test('requested samples become items by prompt: at most nine each, a lonely one 
   project.close();
 });
 
+test('a list may show the scores of any reward model, and says of each whether it has scored', async () => {
+  const { project, base, reward, promptId } = withModels(), { call } = handled(project, { ...sampleHandlers, ...promptHandlers });
+  const later = addPolicy(project, { name: 'reward-2', kind: 'reward', path: 'models/reward-2', parentId: base });
+  const ids = addCompletions(project, ['a', 'b', 'c'].map((text) => written(promptId, base, text, [1, 2]))) as [number, number, number];
+  setMeasures(project, [{ completionId: ids[0], modelId: reward, score: 1 }, { completionId: ids[1], modelId: reward, score: 2 }, { completionId: ids[2], modelId: later, score: 3 }]);
+  const scores = async (scoredBy?: number) => (await call('samples.page', { filter: scoredBy === undefined ? {} : { scoredBy }, sort: 'score', descending: true, offset: 0, limit: 9 })).rows.map(({ id, score }) => [id, score]);
+  expect(await scores()).toEqual([[ids[1], 2], [ids[0], 1], [ids[2], null]]);
+  expect(await scores(later)).toEqual([[ids[2], 3], [ids[1], null], [ids[0], null]]);
+  expect(await scores(999), 'one that is gone').toEqual(await scores());
+  expect((await call('samples.page', { filter: { scoredBy: later, score: [3, 9] }, sort: 'id', descending: true, offset: 0, limit: 9 })).total).toBe(1);
+  expect((await call('prompts.get', { promptId, scoredBy: later })).completions.map(({ score }) => score)).toEqual([null, null, 3]);
+  expect(await call('samples.measures', { filter: { scoredBy: later } })).toMatchObject({
+    reward: { name: 'reward-2', reason: 'you chose it for this list' }, missing: 2, canScore: true,
+    rewards: [{ name: 'reward-2', scored: 1, current: false }, { name: 'reward', scored: 2, current: true }],
+  });
+  project.close();
+});
+
+test('the list is ordered and narrowed by gold', async () => {
+  const { project, base, promptId } = withModels(), { call } = handled(project, sampleHandlers);
+  addCompletions(project, ['pls pls', ' my sister broke my guitar.', 'so'].map((text) => written(promptId, base, text, [1])));
+  const page = (filter: object) => call('samples.page', { filter, sort: 'gold', descending: true, offset: 0, limit: 9 });
+  const { rows } = await page({}), golds = rows.map((row) => row.gold!);
+  expect(rows[0]!.text).toBe(' my sister broke my guitar.');
+  expect(golds).toEqual(golds.toSorted((a, b) => b - a));
+  expect((await page({ gold: [1, golds[0]! - 0.01] })).rows.map(({ id }) => id)).toEqual(rows.slice(1).map(({ id }) => id));
+  project.close();
+});
+
 test('Inspect says whose scores it shows, why they are missing, and whether asking would help', async () => {
   const { project, base, reward, promptId } = withModels(), { call } = handled(project, sampleHandlers);
   const measures = () => call('samples.measures', { filter: {} });
   const [first] = addCompletions(project, ['a', 'b'].map((text) => written(promptId, base, text, [1, 2]))) as [number];
-  const by = { reward: { modelId: reward, name: 'reward', reason: 'it is the first there is' }, reference: { modelId: base, name: 'base' } };
+  const by = { hasGold: true, rewards: [{ modelId: reward, name: 'reward', scored: 0, current: true }], reward: { modelId: reward, name: 'reward', reason: 'it is the first there is' }, reference: { modelId: base, name: 'base' } };
   expect(await measures()).toEqual({ ...by, missing: 2, canScore: true, why: 'No sample has a score by “reward”: it was never asked.' });
   const asked = (id: string, status: RunStatus) => addRun(project, { id, kind: 'score', name: 'x', status, request: { recipe: 'score', config: { reward: 'reward', reference: '' }, name: null, queuedAt: 1 } });
   setMeasures(project, [{ completionId: first, modelId: reward, score: 1 }]);
@@ -158,7 +188,7 @@ test('Inspect says whose scores it shows, why they are missing, and whether aski
   updateRun(project, '0002-score', { status: 'done' });
   expect(await measures(), 'scoring by another model is no reason').toMatchObject({ canScore: true, why: expect.stringContaining('they came after its last scoring, run 0002-score') });
   setMeasures(project, [{ completionId: first + 1, modelId: reward, score: 1 }]);
-  expect(await measures()).toEqual({ ...by, missing: 0, canScore: false, why: null });
+  expect(await measures()).toEqual({ ...by, rewards: [{ ...by.rewards[0], scored: 2 }], missing: 0, canScore: false, why: null });
   project.close();
 
   const { project: empty } = smallProject(fresh());

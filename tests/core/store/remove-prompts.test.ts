@@ -14,7 +14,8 @@ import { setMeasures } from '#core/store/measures.ts';
 import { addPolicy } from '#core/store/policies.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
-import { addPrompts, listPrompts, pagePrompts, setSplit } from '#core/store/prompts.ts';
+import { countListed, listedIds, listedPrompts } from '#core/store/prompt-list.ts';
+import { addPrompts, listPrompts, setSplit } from '#core/store/prompts.ts';
 import { addRanking } from '#core/store/rankings.ts';
 import { setRating } from '#core/store/ratings.ts';
 import { removePrompts } from '#core/store/remove-prompts.ts';
@@ -121,9 +122,9 @@ test('pages of prompts: by split and text, in order, with their counts', () => {
     for (const text of [undefined, 'trumpet', 'post 1', 'a', 'nothing like it', '  '])
       for (const offset of [0, 5, 40]) {
         const wanted = all.filter((prompt) => (split === undefined || prompt.split === split) && (text ?? '').trim().split(' ').every((word) => prompt.text.includes(word)));
-        const { total, rows } = pagePrompts(project, { split, search: text }, offset, 7);
-        expect([split, text, total, rows.map(({ id }) => id)]).toEqual([split, text, wanted.length, wanted.slice(offset, offset + 7).map(({ id }) => id)]);
+        const filter = { split, search: text };
+        expect([split, text, countListed(project, filter), listedIds(project, filter, 'id', false, offset, 7)]).toEqual([split, text, wanted.length, wanted.slice(offset, offset + 7).map(({ id }) => id)]);
       }
-  expect(pagePrompts(project, {}, 0, 1).rows).toEqual([{ id: 1, text: 'one trumpet', split: 'train', source: 's', completions: 3, rankings: 2 }]);
+  expect(listedPrompts(project, [1])).toEqual([{ id: 1, text: 'one trumpet', isCut: false, isConversation: false, split: 'train', source: 's', completions: 3, rankings: 2 }]);
   project.close();
 });

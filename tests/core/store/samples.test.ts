@@ -2,11 +2,13 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { SampleFilter, SampleSort } from '#core/contract.ts';
+import type { SampleFilter, SampleSort } from '#core/contract/data.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { countComparisons } from '#core/store/comparison-count.ts';
 import { createProject } from '#core/store/database.ts';
+import { undoEvent } from '#core/store/events.ts';
 import { setFlag } from '#core/store/flags.ts';
+import { fillGolds } from '#core/store/golds.ts';
 import { settleItems } from '#core/store/item-scores.ts';
 import { ensureLabeler } from '#core/store/labelers.ts';
 import { hasKl, listMeasures, mostUsedReference, setMeasures } from '#core/store/measures.ts';
@@ -15,13 +17,17 @@ import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { addPrompts } from '#core/store/prompts.ts';
 import { addRanking, replaceRanking } from '#core/store/rankings.ts';
+import { removePrompts } from '#core/store/remove-prompts.ts';
 import { addRun, updateRun } from '#core/store/runs.ts';
 import { pageSamples } from '#core/store/samples.ts';
 import type { MeasuredSample } from '#core/store/samples.ts';
 import { errorOf, sampling, temporaryFolder } from './temporary-folder.ts';
 
 const fresh = temporaryFolder();
-const SORTS: readonly SampleSort[] = ['id', 'score', 'length', 'kl', 'repetition', 'step', 'logprob'];
+const SORTS: readonly SampleSort[] = ['id', 'score', 'gold', 'length', 'kl', 'repetition', 'step', 'logprob'];
+/** Any number of a text will do here: what is tried is finding and ordering by it. */
+const goldOf = (text: string) => (text.length % 4) / 2;
+const breath = () => new Promise<void>((done) => setImmediate(done));
 const MODELS = { rewardModelId: 3, referenceId: 1 };
 
 interface Drawn { prompt: number; policy: number | null; run: boolean; step: number | null; stop: boolean; tokens: number[]; text: string; score: number | null; reference: number | null; flagged: boolean }
@@ -33,7 +39,7 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
 
 function bigEnough(rows: readonly Drawn[]): Project {
   const project = createProject(fresh());
-  addPrompts(project, [1, 2, 3, 4].map((n) => ({ text: `prompt ${n}`, split: 'train', source: 's' })));
+  addPrompts(project, [1, 2, 3, 4].map((n) => ({ text: `prompt ${n}`, split: 'train', source: 's', facts: n > 2 ? { R: `${n}` } : null })));
   addRun(project, { id: 'ppo-1', kind: 'ppo', name: 'ppo' });
   for (const [name, kind] of [['base', 'base'], ['tuned', 'policy'], ['reward', 'reward'], ['other', 'reward']] as const) addPolicy(project, { name, kind, path: `models/${name}` });
   const ada = ensureLabeler(project, 'ada', 'person').id;
@@ -54,13 +60,13 @@ function naive(rows: readonly Drawn[], filter: SampleFilter, sort: SampleSort, d
   const all = rows.map((row, i) => {
     const logprob = row.tokens.reduce((sum, token) => sum - 0.5 * (token + 1), 0);
     const triples = row.tokens.slice(2).map((_, k) => row.tokens.slice(k, k + 3).join());
-    return { ...row, id: i + 1, length: row.tokens.length, logprob, repetition: triples.length === 0 ? 0 : 1 - new Set(triples).size / triples.length, kl: row.reference === null ? null : logprob - row.reference };
+    return { ...row, id: i + 1, length: row.tokens.length, logprob, repetition: triples.length === 0 ? 0 : 1 - new Set(triples).size / triples.length, kl: row.reference === null ? null : logprob - row.reference, gold: row.prompt > 2 ? goldOf(row.text) : null };
   });
   const within = (range: readonly [number, number] | undefined, value: number | null) => range === undefined || (value !== null && value >= range[0] && value <= range[1]);
   const same = <T>(wanted: T | undefined, value: T | null) => wanted === undefined || wanted === value;
   const kept = all.filter((row) => same(filter.promptId, row.prompt) && same(filter.policyId, row.policy) && same(filter.runId, row.run ? 'ppo-1' : null) && (filter.comingOf === undefined || (row.policy === null && same(filter.comingOf, row.run ? 'ppo-1' : null))) && same(filter.step, row.step)
     && same(filter.finish, row.stop ? 'stop' : 'length') && same(filter.flagged, row.flagged) && within(filter.length, row.length) && within(filter.repetition, row.repetition)
-    && within(filter.score, row.score) && within(filter.kl, row.kl) && (filter.search ?? '').split(' ').every((word) => row.text.includes(word)));
+    && within(filter.score, row.score) && within(filter.kl, row.kl) && within(filter.gold, row.gold) && (filter.search ?? '').split(' ').every((word) => row.text.includes(word)));
   const sign = descending ? -1 : 1;
   return kept.sort((a, b) => {
     const [x, y] = [a[sort], b[sort]];
@@ -72,12 +78,13 @@ function naive(rows: readonly Drawn[], filter: SampleFilter, sort: SampleSort, d
 const range = fc.tuple(fc.constantFrom(-10, -1, 0, 0.2, 1, 3), fc.constantFrom(0, 0.5, 2, 5, 9)).map(([a, b]): [number, number] => [a, b]);
 const filters: fc.Arbitrary<SampleFilter> = fc.record({
   search: fc.constantFrom('fox', 'red fox', 'a', '0%', 'blue', 'zebra'), policyId: fc.constantFrom(1, 2), runId: fc.constantFrom('ppo-1', 'ppo-9'), comingOf: fc.constantFrom('ppo-1', 'ppo-9'), step: fc.nat(3), promptId: fc.integer({ min: 1, max: 5 }),
-  finish: fc.constantFrom('stop' as const, 'length' as const), flagged: fc.boolean(), length: range, repetition: range, score: range, kl: range,
+  finish: fc.constantFrom('stop' as const, 'length' as const), flagged: fc.boolean(), length: range, repetition: range, score: range, kl: range, gold: range,
 }, { requiredKeys: [] });
 
-test('every page of every order under every filter is what sorting the rows oneself gives', () => {
-  fc.assert(fc.property(fc.array(drawn, { minLength: 1, maxLength: 40 }), fc.array(filters, { minLength: 4, maxLength: 8 }), fc.integer({ min: 1, max: 15 }), (rows, list, limit) => {
+test('every page of every order under every filter is what sorting the rows oneself gives', async () => {
+  await fc.assert(fc.asyncProperty(fc.array(drawn, { minLength: 1, maxLength: 40 }), fc.array(filters, { minLength: 4, maxLength: 8 }), fc.integer({ min: 1, max: 15 }), async (rows, list, limit) => {
     const project = bigEnough(rows);
+    await fillGolds(project, goldOf, breath);
     for (const filter of [{}, ...list])
       for (const sort of SORTS)
         for (const descending of [true, false]) {
@@ -89,6 +96,34 @@ test('every page of every order under every filter is what sorting the rows ones
         }
     project.close();
   }), { numRuns: 12 });
+});
+
+test('gold scores follow what comes in, goes and is brought back, and are computed once', async () => {
+  const one: Drawn = { prompt: 3, policy: null, run: false, step: null, stop: true, tokens: [1], text: 'a', score: null, reference: null, flagged: false };
+  const project = bigEnough([one, { ...one, text: 'abc' }, { ...one, prompt: 4, text: 'ab' }]), computed: string[] = [];
+  const page = async () => {
+    await fillGolds(project, (text) => (computed.push(text), text.length), breath);
+    return pageSamples(project, {}, 'gold', true, 0, 9, MODELS).rows.map(({ text }) => text);
+  };
+  expect(await page()).toEqual(['abc', 'ab', 'a']);
+  const { eventId } = removePrompts(project, [3]);
+  expect(await page()).toEqual(['ab']);
+  undoEvent(project, eventId);
+  addCompletions(project, [{ ...listCompletions(project, { ids: [1] })[0]!, text: 'abcd' }]);
+  expect(await page()).toEqual(['abcd', 'abc', 'ab', 'a']);
+  expect(await page()).toHaveLength(4);
+  expect(computed).toEqual(['a', 'abc', 'ab', 'a', 'abc', 'abcd']);
+  project.close();
+});
+
+test('a project without facts has no gold: that order is the order of the ids', async () => {
+  const project = createProject(fresh());
+  const [promptId] = addPrompts(project, [{ text: 'p', split: 'train', source: 's' }]) as [number];
+  addCompletions(project, ['x', 'y'].map((text) => ({ promptId, policyId: null, text, tokenIds: [], logprobs: [], samplingLogprobs: [], finish: 'stop' as const, sampling, runId: null })));
+  await fillGolds(project, goldOf, breath);
+  expect(pageSamples(project, {}, 'gold', true, 0, 9, MODELS).rows.map(({ text }) => text)).toEqual(['y', 'x']);
+  expect(pageSamples(project, { gold: [0, 9] }, 'id', true, 0, 9, MODELS).total).toBe(0);
+  project.close();
 });
 
 test('without a reward model or a reference, their orders are those of the ids, and their filters let nothing through', () => {

@@ -1,0 +1,45 @@
+// Who measured the samples that are shown, and a run that scores those that lack a score: what it costs, and starting it.
+import { ref, shallowRef } from 'vue';
+import type { Ref, ShallowRef } from 'vue';
+import { useProjectService } from '#renderer/api.ts';
+import type { SampleFilter, SampleMeasures } from '#core/contract/data.ts';
+import { useRuns } from '#renderer/stores/runs.ts';
+import { useToasts } from '#renderer/stores/toasts.ts';
+
+export interface Scoring {
+  measures: ShallowRef<SampleMeasures | null>;
+  /** about how long scoring would take; null where that is not known, or nothing is to be scored */
+  seconds: Ref<number | null>;
+  busy: Ref<boolean>;
+  /** Asked for anew where the samples shown are others, and where something was measured or the reward model is another. */
+  load(): Promise<void>;
+  score(): Promise<void>;
+}
+
+export function useScoring(filter: Readonly<Ref<SampleFilter>>): Scoring {
+  const { call } = useProjectService(), runs = useRuns(), toasts = useToasts();
+  const measures = shallowRef<SampleMeasures | null>(null), seconds = ref<number | null>(null), busy = ref(false);
+  const configOf = ({ reward, reference }: SampleMeasures) => ({ reward: reward!.name, reference: reference?.name ?? '' });
+  async function load(): Promise<void> {
+    const found = await call('samples.measures', { filter: filter.value }).catch(() => null), before = measures.value;
+    measures.value = found;
+    const isSame = before?.reward?.modelId === found?.reward?.modelId && before?.missing === found?.missing;
+    if (!isSame || !found?.canScore) seconds.value = null;
+    if (!found?.canScore || (isSame && seconds.value !== null)) return;
+    const estimate = await call('recipes.estimate', { recipe: 'score', config: configOf(found) }).catch(() => null); // a price is no need
+    if (measures.value === found) seconds.value = estimate?.seconds ?? null;
+  }
+  async function score(): Promise<void> {
+    if (!measures.value?.reward || !measures.value.canScore || busy.value) return;
+    busy.value = true;
+    try {
+      await runs.start({ recipe: 'score', config: configOf(measures.value), name: null });
+      await load();
+    } catch (error) {
+      toasts.fault(error);
+    } finally {
+      busy.value = false;
+    }
+  }
+  return { measures, seconds, busy, load, score };
+}
