@@ -293,8 +293,8 @@ export const CALLS = {
   'runs.list': call<RunRow[]>()({}),
   'runs.get': call<RunDetail>()({ runId }),
   /** `from`: rows the window has already. */
-  'runs.metrics': call<{ rows: MetricPoint[]; total: number }>()({ runId, from: offset }),
-  'runs.samples': call<{ samples: RunSample[]; prompts: Pick<Prompt, 'id' | 'text' | 'messages'>[] }>()({ runId }),
+  'runs.metrics': call<{ rows: MetricPoint[]; total: number; /** lines that are left out, torn by a crash */ damaged?: number }>()({ runId, from: offset }),
+  'runs.samples': call<{ samples: RunSample[]; prompts: Pick<Prompt, 'id' | 'text' | 'messages'>[]; damaged?: number }>()({ runId }),
   'runs.log': call<{ lines: string[] }>()({ runId }),
   'runs.pause': call<RunRow>()({ runId }),
   /** Goes on with a paused run, or with one that stopped, failed or was killed, from its newest checkpoint. */

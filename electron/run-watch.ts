@@ -43,7 +43,7 @@ export function watchRuns(windows: () => readonly BrowserWindow[]): RunWatch {
       project = notice.project;
       const { run } = notice.data;
       const wasGoing = current?.id === run.id;
-      if (GOING.includes(run.status)) current = run;
+      if (GOING.includes(run.status) && !run.atRest) current = run;
       else if (wasGoing) current = null;
       else return;
       if (wasGoing && ENDED.includes(run.status) && run.status !== 'cancelled' && Notification.isSupported()) {

@@ -11,11 +11,12 @@ import type { Finished } from '#core/jobs/start.ts';
 import { lockHolder } from '#core/store/lock.ts';
 import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
+import { unlinkedPath } from '#core/unlinked.ts';
 import type { Report } from './command.ts';
 
 /** The last value of each metric of a run, and the step of the last report. */
 export function lastMetrics(runFolder: string): { step: number; metrics: MetricRow } | null {
-  const file = path.join(runFolder, 'metrics.jsonl');
+  const file = unlinkedPath(runFolder, 'metrics.jsonl');
   if (!fs.existsSync(file)) return null;
   const { rows } = readJsonl(file, (row) => row as { step: number; seconds: number } & MetricRow);
   if (rows.length === 0) return null;
@@ -29,13 +30,15 @@ export function lastMetrics(runFolder: string): { step: number; metrics: MetricR
  */
 export function fateOf(project: Project, { id, status }: Run): { killed: boolean; unrecorded: RunStatus | null } {
   if (!['running', 'paused', 'stopping', 'cancelling'].includes(status) || lockHolder(project.folder) !== null) return { killed: false, unrecorded: null };
-  const folder = runFolderOf(project.folder, id), unrecorded = readStatus(folder)?.status ?? null;
+  const folder = path.join(project.folder, 'runs', id); // a link there says nothing of the run
+  if (fs.lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) return { killed: true, unrecorded: null };
+  const unrecorded = readStatus(folder)?.status ?? null;
   return { killed: unrecorded === null && livingProcess(folder) === null, unrecorded };
 }
 
 export function reportRun(project: Project, { id, status, summary }: Finished): Report {
   const model = modelMadeBy(project, id)?.name ?? null;
-  const last = lastMetrics(path.join(project.folder, 'runs', id));
+  const last = lastMetrics(runFolderOf(project.folder, id));
   const end = status === 'cancelled' ? `Its files stay in runs/${id}.` : status === 'stopped' ? `Stopped and saved; \`tastemaker run resume ${id}\` goes on.` : `The run ${id} is done.`;
   return { data: { id, status, summary, model, ...last }, lines: [summary, `${end}${model ? ` Its model is "${model}".` : ''}`] };
 }

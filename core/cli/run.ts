@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import { ask, livingProcess, writeOrder } from '#core/jobs/control.ts';
+import { ask, livingProcess, provenProcess, writeOrder } from '#core/jobs/control.ts';
 import { isPrepared } from '#core/jobs/execute.ts';
 import { readManifest, runFolderOf, writeStatus } from '#core/jobs/job.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
@@ -17,6 +17,7 @@ import { getRequest, getRun, updateRun } from '#core/store/runs.ts';
 import { defineCommand } from './command.ts';
 import type { Report } from './command.ts';
 import { fateOf, lastMetrics, reportRun } from './finished-run.ts';
+import { runsAtRestHere } from './new-here.ts';
 import { short, withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 
@@ -61,13 +62,14 @@ export const runResumeCommand = defineCommand({
       const owner = ownerOf(project), run = getRun(project, id!);
       if (owner === null) return null;
       checkResumable(project, run.id);
-      if (['running', 'queued', 'stopping', 'cancelling'].includes(run.status)) throw new TastemakerError('bad-argument', `Run ${run.id} is ${run.status} already: the process with the pid ${owner} looks after it.`, 'Watch it in the window, or with `tastemaker run show`.');
+      if (!runsAtRestHere(project).ids.has(run.id) && ['running', 'queued', 'stopping', 'cancelling'].includes(run.status)) throw new TastemakerError('bad-argument', `Run ${run.id} is ${run.status} already: the process with the pid ${owner} looks after it.`, 'Watch it in the window, or with `tastemaker run show`.');
       ask(project.folder, { runId: run.id, action: 'resume' });
       return { data: { ...run, owner }, lines: [`The process with the pid ${owner} has the project open and goes on with run ${run.id}; \`tastemaker run show ${run.id}\` says how far it is.`] };
     });
     if (left) return left;
     return withProject(given, { write: true }, async (project) => {
-      const { kind } = getRun(project, id!);
+      const { kind } = getRun(project, id!), others = [...runsAtRestHere(project).ids].filter((other) => other !== id);
+      if (others.length) process.stderr.write(`This project is new to this machine: only run ${id} goes on, ${others.join(', ')} ${others.length === 1 ? 'stays' : 'stay'} at rest.\n`);
       return reportRun(project, await withProgress(kind, (listeners) => resumeRun(project, id!, listeners)));
     });
   },
@@ -90,8 +92,11 @@ export const runCancelCommand = defineCommand({
     });
     if (left) return left;
     return withProject(given, { write: true }, async (project) => {
-      const run = getRun(project, id!), folder = runFolderOf(project.folder, run.id), pid = livingProcess(folder);
-      if (pid !== null) await end(folder, pid);
+      const run = getRun(project, id!), folder = runFolderOf(project.folder, run.id), left = await end(folder);
+      if (left !== null) {
+        updateRun(project, run.id, { status: 'cancelling' }); // whoever opens the project next sees to it
+        return { data: { ...run, status: 'cancelling', pid: left }, lines: [`Run ${run.id} was told to end. That the process with the pid ${left} is the one which Tastemaker started could not be proven, so it was not ended by force.`] };
+      }
       writeStatus(folder, 'cancelled');
       fs.rmSync(path.join(folder, 'control'), { force: true });
       const cancelled = updateRun(project, run.id, { status: 'cancelled', endedAt: Date.now() });
@@ -100,9 +105,14 @@ export const runCancelCommand = defineCommand({
   },
 });
 
-/** Ends a job process that a closed window left at work: it may obey for some seconds. */
-async function end(folder: string, pid: number): Promise<void> {
+/** Ends a job process that a closed window left at work: it may obey for some seconds. Returns the number of one that goes on, for nothing proves that it is ours. */
+async function end(folder: string): Promise<number | null> {
+  const pid = livingProcess(folder);
+  if (pid === null) return null;
   writeOrder(folder, 'cancel');
   for (let waited = 0; waited < 5000 && livingProcess(folder) === pid; waited += 100) await new Promise((resolve) => setTimeout(resolve, 100));
-  if (livingProcess(folder) === pid) process.kill(pid, 'SIGKILL');
+  if (livingProcess(folder) !== pid) return null;
+  if (provenProcess(folder) !== pid) return pid;
+  process.kill(pid, 'SIGKILL');
+  return null;
 }

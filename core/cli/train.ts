@@ -14,6 +14,7 @@ import type { Project } from '#core/store/project.ts';
 import { defineCommand, flag, list, readPairs, text } from './command.ts';
 import type { Report } from './command.ts';
 import { reportRun } from './finished-run.ts';
+import { sayAtRest } from './new-here.ts';
 import { withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 
@@ -37,6 +38,7 @@ export const trainCommand = defineCommand({
     if (recipe === undefined) throw new TastemakerError('bad-argument', '"train" needs the name of a recipe.', `The recipes are: ${NAMES.join(', ')}; \`tastemaker train --list\` says what each does.`);
     const asked = readPairs(options.set, 'set');
     return withProject(options.project, { write: true }, async (project) => {
+      sayAtRest(project);
       const current = currentWhereUnnamed(project, recipe, asked), given = { ...asked, ...current };
       if (!options.force) await checkFits(project, { memoryInUse: () => 0, computing: () => computingOn() }, recipe, configOf(project, recipe, given).config, '--force starts it all the same.');
       const finished = await withProgress(recipe, (listeners) => {

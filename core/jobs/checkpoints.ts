@@ -46,9 +46,6 @@ function readCheckpoint(file: string, step: number): SavedState {
 }
 
 const DAMAGED = 'is damaged';
-/** Whether a line of the log says that a run went back to an earlier checkpoint. */
-export const isAboutDamage = (line: string): boolean => line.includes(`The checkpoint of step `) && line.includes(DAMAGED);
-
 /** The newest whole checkpoint, or null where there is none at all. Damaged ones are removed, and `say` is told what that costs; 'bad-file' where all are. */
 export function newestCheckpoint(id: string, folder: string, say: (line: string) => void): SavedState | null {
   const steps = checkpointSteps(folder), damaged: { step: number; why: string }[] = [];

@@ -43,6 +43,45 @@ export function followLines(file: string): NewLines {
   return { read, count: () => count };
 }
 
+export interface NewRows<T> {
+  /** As NewLines.read; `more` is false where there was nothing new. */
+  read(maxBytes: number): { rows: T[]; restarted: boolean; more: boolean };
+  /** how many rows have been read of the file as it is now */
+  count(): number;
+  /** how many lines of it were no row: torn by a crash, or damaged on the disk. They are passed over */
+  damaged(): number;
+}
+
+/** The same of JSON lines: whatever is no JSON object, or not what `isRow` takes, is passed over and counted. */
+export function followRows<T extends object>(file: string, isRow: (row: Partial<T>) => boolean): NewRows<T> {
+  const lines = followLines(file);
+  let count = 0, damaged = 0;
+  return {
+    read: (maxBytes) => {
+      const { lines: found, restarted } = lines.read(maxBytes);
+      if (restarted) count = damaged = 0;
+      const rows = found.flatMap((line) => rowIn(line, isRow));
+      count += rows.length;
+      damaged += found.length - rows.length;
+      return { rows, restarted, more: found.length > 0 };
+    },
+    count: () => count,
+    damaged: () => damaged,
+  };
+}
+
+function rowIn<T extends object>(line: string, isRow: (row: Partial<T>) => boolean): T[] {
+  try {
+    const row = JSON.parse(line) as T | null;
+    return typeof row === 'object' && row !== null && !Array.isArray(row) && isRow(row) ? [row] : [];
+  } catch {
+    return [];
+  }
+}
+
+/** What a row of metrics.jsonl has at the least. */
+export const isMetricRow = ({ step, seconds }: { step?: unknown; seconds?: unknown }): boolean => Number.isFinite(step) && Number.isFinite(seconds);
+
 /** The last lines of a file, oldest first; only its last megabyte is looked at. */
 export function lastLines(file: string, most: number): string[] {
   let fd: number;

@@ -18,8 +18,9 @@ import { getRun, listRuns, LIVING, updateRun } from '#core/store/runs.ts';
 import { isPrepared } from './execute.ts';
 import { readManifest, readStatus, runFolderOf } from './job.ts';
 import type { Drawn, Manifest, Measured, Said } from './job.ts';
-import { followLines } from './new-lines.ts';
+import { followRows } from './new-lines.ts';
 import { readResults } from './results.ts';
+import { damagedWords, writeLog } from './run-log.ts';
 
 /** What kind of model a recipe makes, and the manifest role whose model it descends from. */
 const MAKES: Partial<Record<RunKind, { kind: PolicyKind; parent: string | null }>> = {
@@ -39,15 +40,25 @@ export function freeName(project: Project, wanted: string, except?: string): str
 export interface Intake {
   /** Takes in about so many rows, whole groups only; returns how many. 0: there is nothing new that is complete. */
   some(rows: number): number;
+  /** how many lines could not be taken in: torn by a crash, or damaged on the disk */
+  damaged(): number;
 }
 
 const PIECE = 1 << 18; // bytes of a file at a time
 type Row<T> = T & { step: number };
 
+const areNumbers = (values: unknown): boolean => Array.isArray(values) && values.every((value) => typeof value === 'number' || value === null); // null: what JSON makes of −∞
+const isStep = (step: unknown): boolean => Number.isSafeInteger(step);
+const isMeasured = ({ step, completionId, role }: Partial<Row<Measured>>): boolean => isStep(step) && Number.isSafeInteger(completionId) && typeof role === 'string';
+const isDrawn = ({ step, promptId, group, text, tokenIds, logprobs, samplingLogprobs, writer, sampling }: Partial<Row<Drawn>>): boolean =>
+  isStep(step) && Number.isSafeInteger(promptId) && Number.isSafeInteger(group) && group! > 0 && typeof text === 'string' && typeof writer === 'string'
+  && areNumbers(tokenIds) && areNumbers(logprobs) && areNumbers(samplingLogprobs) && typeof sampling === 'object' && sampling !== null;
+
 /** Follows what a run draws and measures. */
 export function openIntake(project: Project, id: string): Intake {
   const folder = runFolderOf(project.folder, id);
-  const completions = rowsOf<Row<Drawn>>(path.join(folder, 'completions.jsonl')), measures = rowsOf<Row<Measured>>(path.join(folder, 'measures.jsonl'));
+  const completions = rowsOf<Row<Drawn>>(path.join(folder, 'completions.jsonl'), isDrawn, ({ group, promptId, step }) => ({ size: group, key: `${promptId}/${step}` }));
+  const measures = rowsOf<Row<Measured>>(path.join(folder, 'measures.jsonl'), isMeasured, ({ completionId }) => ({ size: 1, key: String(completionId) }));
   let manifest: Manifest | null = null, known: Set<string> | null = null;
 
   function takeCompletions(rows: readonly Row<Drawn>[], of: Manifest): void {
@@ -80,12 +91,13 @@ export function openIntake(project: Project, id: string): Intake {
     some: (count) => {
       if (!manifest && !isPrepared(folder)) return 0;
       manifest ??= readManifest(folder);
-      const drawn = completions.take(count, ({ group }) => group);
+      const drawn = completions.take(count);
       if (drawn.length) takeCompletions(drawn, manifest);
-      const measured = measures.take(count, () => 1);
+      const measured = measures.take(count);
       if (measured.length) transaction(project, () => takeMeasures(measured, manifest!));
       return drawn.length + measured.length;
     },
+    damaged: () => completions.damaged() + measures.damaged(),
   };
 }
 
@@ -94,23 +106,24 @@ const asMeasure = ({ score, logprob, tokenLogprobs, tokenValues }: Said, own: re
   ...(tokenValues ? { tokenValues: tokenValues.map(Math.fround) } : {}),
 });
 
-/** The rows of a growing file, in whole groups. */
-function rowsOf<T>(file: string): { take(count: number, groupOf: (row: T) => number): T[] } {
-  const lines = followLines(file);
+/** The rows of a growing file, in whole groups; of a group that a crash has torn, what is left. */
+function rowsOf<T extends { step: number }>(file: string, isRow: (row: Partial<T>) => boolean, groupOf: (row: T) => { size: number; key: string }) {
+  const lines = followRows<T>(file, isRow);
   let waiting: T[] = [];
   return {
-    take: (count, groupOf) => {
+    damaged: lines.damaged,
+    take: (count: number): T[] => {
       while (waiting.length < count) {
-        const { lines: found, restarted } = lines.read(PIECE);
+        const { rows, restarted, more } = lines.read(PIECE);
         if (restarted) waiting = []; // the file was cut back to a checkpoint
-        if (found.length === 0) break;
-        waiting.push(...found.map((line) => JSON.parse(line) as T));
+        if (!more) break;
+        waiting.push(...rows);
       }
       let end = 0;
       while (end < count && end < waiting.length) {
-        const group = groupOf(waiting[end]!);
-        if (end + group > waiting.length) break;
-        end += group;
+        const { size, key } = groupOf(waiting[end]!), group = waiting.slice(end, end + size), other = group.findIndex((row) => groupOf(row).key !== key);
+        if (other === -1 && group.length < size) break;
+        end += other === -1 ? size : other;
       }
       return waiting.splice(0, end);
     },
@@ -131,6 +144,7 @@ export function recordRun(project: Project, id: string, intake: Intake = openInt
   const folder = runFolderOf(project.folder, id), ending = readStatus(folder);
   if (!ending) throw new TastemakerError('bad-file', `Run ${id} has not ended: ${folder} has no status.json.`, 'Wait for its end, or resume it.');
   while (intake.some(ROWS_AT_ONCE)); // each in a transaction of its own
+  if (intake.damaged()) writeLog(folder, damagedWords(intake.damaged(), 'of what it drew and measured'));
   const results = readResults(folder, getRun(project, id).kind);
   return transaction(project, () => { // a run that is done has its model, even when we are killed here
     const run = updateRun(project, id, { status: ending.status, endedAt: Date.parse(ending.endedAt), error: ending.error });

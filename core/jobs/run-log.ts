@@ -8,3 +8,6 @@ import { appendUnlinked } from '#core/unlinked.ts';
 export function writeLog(runFolder: string, line: string): void {
   appendUnlinked(path.join(runFolder, 'log.txt'), `${new Date().toISOString()} ${onOneLine(line)}\n`);
 }
+
+/** That lines are left out, as log and window say it. */
+export const damagedWords = (count: number, what: string): string => `${count} damaged ${count === 1 ? 'line' : 'lines'} ${what} ${count === 1 ? 'is' : 'are'} left out.`;

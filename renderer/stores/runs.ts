@@ -9,7 +9,7 @@ import { defineProjectStore } from './project-store.ts';
 import { useToasts } from './toasts.ts';
 
 /** A run whose numbers are on the screen. `tick` rises at most four times a second, when there is something to draw. */
-export interface OpenRun { id: string; curves: Curves; tick: number; loaded: boolean }
+export interface OpenRun { id: string; curves: Curves; tick: number; loaded: boolean; /** lines of its numbers that are left out, torn by a crash */ damaged: number }
 interface Watched { open: OpenRun; users: number; fetching: boolean; dirty: boolean }
 
 /** least time between two drawings; long runs are drawn less often, for one point more is less of them */
@@ -58,7 +58,7 @@ export const useRuns = defineProjectStore('runs', () => {
   function open(runId: string): OpenRun {
     let entry = watched.get(runId);
     if (!entry) {
-      entry = { open: shallowReactive({ id: runId, curves: markRaw(emptyCurves()), tick: 0, loaded: false }), users: 0, fetching: false, dirty: false };
+      entry = { open: shallowReactive({ id: runId, curves: markRaw(emptyCurves()), tick: 0, loaded: false, damaged: 0 }), users: 0, fetching: false, dirty: false };
       watched.set(runId, entry);
       void fetchRows(runId);
     }
@@ -83,7 +83,8 @@ export const useRuns = defineProjectStore('runs', () => {
       do {
         entry.dirty = false;
         const { curves } = entry.open, from = curves.rows;
-        const { rows, total } = await call('runs.metrics', { runId, from });
+        const { rows, total, damaged = 0 } = await call('runs.metrics', { runId, from });
+        entry.open.damaged = damaged;
         if (total < from) {
           cutCurves(curves, total); // a resumed run has gone back to its checkpoint
         } else {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Config, Policy, Run, RunDetail, RunRow } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isAdapterFolder } from '#core/formats/adapter-base.ts';
-import { checkpointSteps, isAboutDamage } from '#core/jobs/checkpoints.ts';
+import { checkpointSteps } from '#core/jobs/checkpoints.ts';
 import { readHeartbeat } from '#core/jobs/control.ts';
 import type { Heartbeat } from '#core/jobs/control.ts';
 import { isPrepared } from '#core/jobs/execute.ts';
@@ -68,7 +68,7 @@ export function detailOf(project: Project, run: RunRow, notices: string[]): RunD
   const manifest = isPrepared(folder) ? { ...readManifest(folder) } : asked;
   return {
     run, manifest, checkpoints: checkpointSteps(unlinkedPath(folder, 'checkpoints')), folder, best: bestOf(project, run.id, folder),
-    counts: readStatus(folder)?.outcome?.counts ?? {}, rules: rulesOf(folder, manifest?.config ?? {}), notices: [...notices, ...wentBack(folder)],
+    counts: readStatus(folder)?.outcome?.counts ?? {}, rules: rulesOf(folder, manifest?.config ?? {}), notices: [...notices, ...damagedIn(folder)],
   };
 }
 
@@ -87,5 +87,6 @@ function bestOf(project: Project, runId: string, folder: string): RunDetail['bes
   return listPolicies(project, { runId }).some(isKept) ? null : { folder: best, step, steps, sentence: measuredWords(weights) };
 }
 
-/** That a damaged checkpoint was passed over, as its log says it. */
-const wentBack = (folder: string): string[] => lastLines(path.join(folder, 'log.txt'), 1000).map((line) => line.replace(/^\S+Z /, '')).filter(isAboutDamage);
+/** What its log says was damaged, and passed over: a checkpoint, or lines of what it wrote. */
+const damagedIn = (folder: string): string[] =>
+  lastLines(path.join(folder, 'log.txt'), 1000).map((line) => line.replace(/^\S+Z /, '')).filter((line) => /^(The checkpoint of step \d+ is damaged|\d+ damaged lines? )/.test(line));

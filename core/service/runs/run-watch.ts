@@ -8,7 +8,7 @@ import type { MetricPoint } from '#core/contract.ts';
 import { firstBeat, livingProcess, provenProcess, readHeartbeat, writeHeartbeat } from '#core/jobs/control.ts';
 import type { Heartbeat } from '#core/jobs/control.ts';
 import { removeStatus, runFolderOf } from '#core/jobs/job.ts';
-import { followLines, lastLines } from '#core/jobs/new-lines.ts';
+import { followLines, followRows, isMetricRow, lastLines } from '#core/jobs/new-lines.ts';
 import { openIntake } from '#core/jobs/record.ts';
 import type { Intake } from '#core/jobs/record.ts';
 import type { Project } from '#core/store/project.ts';
@@ -86,17 +86,26 @@ function leftOf(points: readonly Point[], total: number): number | null {
 export function watchRun(project: Project, id: string, child: ChildProcess | null, emit: Emit): Watch {
   const folder = runFolderOf(project.folder, id), since = Date.now();
   const at = (name: string) => path.join(folder, name);
-  const metrics = followLines(at('metrics.jsonl')), samples = followLines(at('samples.jsonl')), log = followLines(at('log.txt'));
-  const behind = new Set([metrics, samples, log]); // what was there before is not news; the windows ask for it
+  const metrics = followRows<MetricPoint>(at('metrics.jsonl'), isMetricRow), samples = followLines(at('samples.jsonl')), log = followLines(at('log.txt'));
+  const behind = new Set<object>([metrics, samples, log]); // what was there before is not news; the windows ask for it
   let exit: string | null = null, points: Point[] = [], parts: Point[] = [], phase = '';
   child?.once('exit', (code, signal) => (exit = signal ? `was ended by ${signal}${signal === 'SIGKILL' ? ' (by hand, or because memory ran out)' : ''}` : `ended with exit code ${code}`));
 
-  function news(file: ReturnType<typeof followLines>): string[] {
-    if (!behind.has(file)) return file.read(PIECE).lines;
-    const { lines, restarted } = file.read(PIECE << 4);
-    if (lines.length === 0 || restarted) behind.delete(file);
-    return restarted ? lines : [];
+  /** What `read` finds that is news: nothing of what was there before, all of a file that began anew. */
+  function news<T>(file: object, read: (maxBytes: number) => { found: T[]; restarted: boolean; more: boolean }): T[] {
+    if (!behind.has(file)) return read(PIECE).found;
+    const { found, restarted, more } = read(PIECE << 4);
+    if (!more || restarted) behind.delete(file);
+    return restarted ? found : [];
   }
+  const newLines = (file: ReturnType<typeof followLines>): string[] => news(file, (maxBytes) => {
+    const { lines, restarted } = file.read(maxBytes);
+    return { found: lines, restarted, more: lines.length > 0 };
+  });
+  const newMetrics = (): MetricPoint[] => news(metrics, (maxBytes) => {
+    const { rows, restarted, more } = metrics.read(maxBytes);
+    return { found: rows, restarted, more };
+  });
 
   const watch: Watch = {
     id, folder, intake: openIntake(project, id), beat: readHeartbeat(folder),
@@ -109,11 +118,11 @@ export function watchRun(project: Project, id: string, child: ChildProcess | nul
         points = paced(points, { at: beat.at, done: beat.step });
         if (beat.part) parts = paced(parts, { at: beat.at, done: beat.part.done });
       }
-      const rows = news(metrics);
-      if (rows.length) emit('run.metrics', { runId: id, from: metrics.count() - rows.length, rows: rows.map((line) => JSON.parse(line) as MetricPoint) });
-      const steps = new Set(news(samples).map((line) => Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? 0)));
+      const rows = newMetrics();
+      if (rows.length) emit('run.metrics', { runId: id, from: metrics.count() - rows.length, rows });
+      const steps = new Set(newLines(samples).map((line) => Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? 0)));
       for (const step of steps) emit('run.samples', { runId: id, step });
-      const lines = news(log);
+      const lines = newLines(log);
       if (lines.length) emit('run.log', { runId: id, lines });
       return watch.takeIn();
     },

@@ -2,13 +2,13 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Finish, MetricPoint, Prompt, Run, RunSample } from '#core/contract.ts';
+import type { Finish, MetricPoint, Result, Run, RunSample } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readConfig } from '#core/jobs/config.ts';
 import { runFolderOf } from '#core/jobs/job.ts';
 import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
-import { followLines, lastLines } from '#core/jobs/new-lines.ts';
+import { followRows, isMetricRow, lastLines } from '#core/jobs/new-lines.ts';
 import { isRule, writeRules } from '#core/jobs/stop-rules.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
@@ -26,36 +26,39 @@ const ROWS_A_CALL = 5000;
 const PIECE = 1 << 19; // bytes read at a stretch: a few milliseconds
 const breath = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Rows of metrics.jsonl from number `from` on, as many as one answer takes, and how many there are. */
-async function metricsOf(folder: string, from: number): Promise<{ rows: MetricPoint[]; total: number }> {
-  const file = followLines(path.join(folder, 'metrics.jsonl')), wanted: string[] = [];
+/** Rows of metrics.jsonl from number `from` on, as many as one answer takes, how many there are, and how many lines are none. */
+async function metricsOf(folder: string, from: number): Promise<{ rows: MetricPoint[]; total: number; damaged?: number }> {
+  const file = followRows<MetricPoint>(path.join(folder, 'metrics.jsonl'), isMetricRow), wanted: MetricPoint[] = [];
   for (let at = 0; ; await breath()) {
-    const { lines, restarted } = file.read(PIECE);
+    const { rows, restarted, more } = file.read(PIECE);
     if (restarted) return metricsOf(folder, from); // exchanged while we read
-    if (lines.length === 0) break;
-    if (at + lines.length > from && wanted.length < ROWS_A_CALL) wanted.push(...lines.slice(Math.max(0, from - at), Math.max(0, from - at) + ROWS_A_CALL - wanted.length));
-    at += lines.length;
+    if (!more) break;
+    if (at + rows.length > from && wanted.length < ROWS_A_CALL) wanted.push(...rows.slice(Math.max(0, from - at), Math.max(0, from - at) + ROWS_A_CALL - wanted.length));
+    at += rows.length;
   }
-  return { rows: wanted.map((line) => JSON.parse(line) as MetricPoint), total: file.count() };
+  return { rows: wanted, total: file.count(), ...(file.damaged() ? { damaged: file.damaged() } : {}) };
 }
 
 interface Written { step: number; promptId: number; text: string; score?: number; kl?: number; gold?: number; finish: Finish; tokens: number }
 
+const isWritten = ({ step, promptId, text, tokens }: Partial<Written>): boolean =>
+  Number.isFinite(step) && Number.isFinite(promptId) && typeof text === 'string' && Number.isFinite(tokens);
+
 /** What samples.jsonl holds, as far as the database has taken it in and so gives it an id. */
-async function samplesOf(project: Project, runId: string): Promise<{ samples: RunSample[]; prompts: Pick<Prompt, 'id' | 'text' | 'messages'>[] }> {
+async function samplesOf(project: Project, runId: string): Promise<Result<'runs.samples'>> {
   const ids = new Map(drawnByRun(project, runId).map(({ promptId, step, id }) => [`${promptId}/${step}`, id]));
-  const file = followLines(path.join(runFolderOf(project.folder, runId), 'samples.jsonl')), samples: RunSample[] = [];
+  const file = followRows<Written>(path.join(runFolderOf(project.folder, runId), 'samples.jsonl'), isWritten), samples: RunSample[] = [];
   for (; ; await breath()) {
-    const { lines, restarted } = file.read(PIECE);
+    const { rows, restarted, more } = file.read(PIECE);
     if (restarted) return samplesOf(project, runId);
-    if (lines.length === 0) break;
-    for (const line of lines) {
-      const { promptId, step, text, score = null, kl = null, gold = null, finish, tokens } = JSON.parse(line) as Written, completionId = ids.get(`${promptId}/${step}`);
+    if (!more) break;
+    for (const { promptId, step, text, score = null, kl = null, gold = null, finish, tokens } of rows) {
+      const completionId = ids.get(`${promptId}/${step}`);
       if (completionId !== undefined) samples.push({ completionId, promptId, step, text, score, kl, gold, finish, tokens });
     }
   }
   const prompts = listPrompts(project, { ids: [...new Set(samples.map(({ promptId }) => promptId))] }).map(({ id, text, messages }) => ({ id, text, messages }));
-  return { samples, prompts };
+  return { samples, prompts, ...(file.damaged() ? { damaged: file.damaged() } : {}) };
 }
 
 export const runHandlers = {

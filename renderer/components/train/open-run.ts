@@ -31,7 +31,7 @@ export function useRunPage(id: Ref<string>) {
   const { call, on } = useProjectService(), runs = useRuns();
   const detail = shallowRef<RunDetail | null>(null), fault = shallowRef<Fault | null>(null);
   const samples = shallowRef<RunSample[]>([]), prompts = shallowRef<Result<'runs.samples'>['prompts']>([]);
-  const lines = shallowRef<string[]>([]);
+  const lines = shallowRef<string[]>([]), damagedSamples = ref(0);
   const loaded = reactive({ samples: false, log: false });
   const logHeard = ref(0);
 
@@ -49,6 +49,7 @@ export function useRunPage(id: Ref<string>) {
     if (!found || runId !== id.value) return;
     samples.value = found.samples;
     prompts.value = found.prompts;
+    damagedSamples.value = found.damaged ?? 0;
     loaded.samples = true;
   });
   const askLog = oneAtATime(async () => {
@@ -92,10 +93,11 @@ export function useRunPage(id: Ref<string>) {
     samples.value = [];
     prompts.value = [];
     lines.value = [];
+    damagedSamples.value = 0;
     loaded.samples = loaded.log = false;
     askAll();
   }, { immediate: true });
   if (!runs.loaded) runs.load().catch(() => undefined);
   if (!runs.recipes.length) runs.loadRecipes().catch(() => undefined);
-  return { detail, fault, samples, prompts, lines, loaded };
+  return { detail, fault, samples, prompts, lines, loaded, damagedSamples };
 }

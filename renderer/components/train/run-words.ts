@@ -9,6 +9,9 @@ export const STATUS_WORDS: Record<RunStatus, string> = {
 export const STATUS_TONE: Record<RunStatus, '' | 'good' | 'bad' | 'warn'> = {
   queued: '', running: 'good', paused: 'warn', stopping: 'warn', cancelling: 'warn', done: 'good', stopped: 'warn', failed: 'bad', cancelled: '',
 };
+/** How a run stands, as its badge says it. */
+export const badgeOf = ({ status, atRest }: Pick<RunRow, 'status' | 'atRest'>): { word: string; tone: string } =>
+  (atRest ? { word: 'at rest', tone: 'warn' } : { word: STATUS_WORDS[status], tone: STATUS_TONE[status] });
 export const KIND_WORDS: Record<RunKind, string> = {
   pretrain: 'pre-training', sft: 'SFT', reward: 'reward model', ppo: 'PPO', sample: 'sampling', score: 'scoring', demo: 'demo',
 };
@@ -56,6 +59,7 @@ export function moment(time: number, now: number = Date.now()): string {
 export type RunAction = 'pause' | 'resume' | 'stop' | 'cancel';
 /** What can be done with a run as it is now. */
 export function actionsOf(run: RunRow): RunAction[] {
+  if (run.atRest) return ['resume', 'cancel'];
   switch (run.status) {
     case 'queued': return ['cancel'];
     case 'running': return ['pause', 'stop', 'cancel'];
