@@ -9,6 +9,10 @@ import type { DataChange, PromptFound, PromptPage, PromptWeight, SampleMeasures,
 import { runNote, runParts, runTags, stopRules } from './contract/runs.ts';
 import type { HeldOutRanking, RunDeletion, RunFacts, RunSpace } from './contract/runs.ts';
 import { id, text, short, ids, runId, share, offset, limit, split, places, queue, rank, kind, config, recipe, onDesk, span, selection, sampling } from './contract/schemas.ts';
+import { call, programCall } from './contract/call.ts';
+import { HARDWARE_CALLS } from './contract/hardware.ts';
+import { CARE_CALLS } from './contract/project-care.ts';
+import type { StrayedNote } from './contract/project-care.ts';
 
 // ---- The records of a project
 
@@ -142,7 +146,7 @@ export interface ProjectSettings {
   currentPolicyId: number | null;
   rewardModelId: number | null;
 }
-export interface ProjectSummary { /** tells it from every other project, its own copies included; the same again after the service was started anew */ id: string; folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; /** of those, at rest: the project is new to this machine, and nobody has said whether they may go on */ resting: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels }
+export interface ProjectSummary { /** tells it from every other project, its own copies included; the same again after the service was started anew */ id: string; folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; /** of those, at rest: the project is new to this machine, and nobody has said whether they may go on */ resting: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels; /** null while its folder is where it was opened */ strayed: StrayedNote | null }
 /** A model that acts where none is named: who chose it and why ("because …"). `proposal`: a newer one, which a person may take. */
 export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string; /** nothing speaks against it: it may be offered beside what acts now */ sound: boolean } | null }
 export interface CurrentModels { policy: Current; reward: Current }
@@ -214,9 +218,6 @@ export interface TokenRow { id: number; token: string; start: number; end: numbe
 
 // ---- Calls
 
-/** `of`: a call of the project is carried out only in the one whose id its request carries; one of the program needs none. */
-const callOf = <Of extends 'project' | 'program'>(of: Of) => <Result>() => <const Shape extends v.ObjectEntries>(shape: Shape) => ({ of, schema: v.strictObject(shape), result: null as unknown as Result });
-const call = callOf('project'), programCall = callOf('program');
 
 export const CALLS = {
   'app.state': programCall<AppState>()({}),
@@ -231,8 +232,7 @@ export const CALLS = {
   'project.close': call<AppState>()({}),
   /** A window has written what it still had of the project that is about to be closed ('project.leaving'). */
   'project.left': call<Record<string, never>>()({}),
-  'project.check': call<{ problems: string[] }>()({}),
-  'project.backup': call<{ file: string }>()({}),
+  ...CARE_CALLS,
   'project.setSettings': call<ProjectSettings>()({ changes: v.partial(v.strictObject({ labelerId: v.nullable(id), axes: v.array(short), markLabels: v.array(short), askConfidence: v.boolean(), naiveReading: v.boolean(), repeats: v.pipe(v.number(), v.minValue(0), v.maxValue(0.1)), sessionGoal: offset, breakMinutes: offset, currentPolicyId: v.nullable(id), rewardModelId: v.nullable(id) })) }),
   'labelers.add': call<Labeler>()({ name: short }),
 
@@ -270,6 +270,8 @@ export const CALLS = {
   /** `format` of rankings: a name of `formats`, or left out to recognise it. `modelId`: whose tokenizer makes texts of a file of token ids. */
   'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short), format: v.optional(short), modelId: v.optional(id) }),
   'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id) }),
+  /** Calls off what is being read or imported of this file; what came in is taken away again. */
+  'imports.cancel': call<Record<string, never>>()({ path: short }),
   'data.formats': programCall<DataFormat[]>()({}),
   /** Writes the project's data to a file, whole or not at all; without `labelerIds` and `split` everybody's and everything. */
   'data.export': call<ExportResult>()({ path: short, format: short, options: v.partial(v.strictObject({ pairs: v.picklist(['all', 'best-worst', 'neighbours']), labelerIds: ids, split, repeats: v.boolean(), flagged: v.boolean(), modelId: id, queryLength: places, responseLength: places, responses: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(9)), selection })) }),
@@ -325,13 +327,7 @@ export const CALLS = {
   /** Puts these completions, by prompt, before the labeler: one item a prompt. */
   'samples.request': call<{ items: number }>()({ completionIds: ids, reason: short }),
 
-  'hardware.look': programCall<Hardware>()({}),
-  /** Tests a provider now, in a process of its own: up to a minute. */
-  'hardware.test': programCall<ProviderReport>()({ provider: v.picklist(['cpu', 'cuda', 'webgpu']) }),
-  'hardware.choose': programCall<Hardware>()({ wanted: v.picklist(['auto', 'cpu', 'cuda', 'cuda:bf16', 'webgpu']) }),
-  /** Brings the CUDA files beside the runtime; `path` is a wheel or a folder. It tells its steps as events. */
-  'hardware.setup': programCall<Hardware>()({ source: v.picklist(['installer', 'wheel', 'folder']), path: v.nullable(short) }),
-  'hardware.libraries': programCall<Hardware>()({ folders: v.pipe(v.array(short), v.maxLength(100)) }),
+  ...HARDWARE_CALLS,
 } as const;
 
 export type CallName = keyof typeof CALLS;
@@ -359,6 +355,8 @@ export interface Events {
   'project.leaving': Record<string, never>;
   'labels.changed': { labelerId: number; itemId: number | null };
   'data.changed': Record<string, never>;
+  /** how far an import is, in rows; `total` 0 while the file is being read */
+  'data.importing': { path: string; done: number; total: number };
   /** how far an export is, in rankings or rows read of all there are */
   'data.exporting': { path: string; done: number; total: number };
   'models.changed': Record<string, never>;
@@ -382,7 +380,7 @@ export type EventName = keyof Events;
 /** Whose an event is: what is told of a project is for the windows that show it and for no other. */
 export const EVENT_OF: Readonly<Record<EventName, 'project' | 'program'>> = {
   'project.changed': 'program', 'preferences.changed': 'program', 'hardware.changed': 'program', 'hardware.meter': 'program', 'hardware.setup': 'program', 'service.restarted': 'program',
-  'project.leaving': 'project', 'labels.changed': 'project', 'data.changed': 'project', 'data.exporting': 'project', 'models.changed': 'project', 'models.exporting': 'project',
+  'project.leaving': 'project', 'labels.changed': 'project', 'data.changed': 'project', 'data.importing': 'project', 'data.exporting': 'project', 'models.changed': 'project', 'models.exporting': 'project',
   'run.changed': 'project', 'run.facts': 'project', 'run.metrics': 'project', 'run.samples': 'project', 'run.log': 'project',
 };
 

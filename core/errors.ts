@@ -10,6 +10,8 @@ export type ErrorCode =
   | 'too-long' // a prompt that does not fit the context
   | 'not-finite' // a loss or gradient that is NaN or infinite
   | 'wrong-project' // a call that is meant for a project that is not the open one
+  | 'moved' // the open project's folder was moved, removed or replaced
+  | 'stopped' // a person called it off
   | 'locked' // another process is writing to the project
   | 'newer-version' // a file written by a later version of the program
   | 'disk' // the disk is full or read-only

@@ -32,11 +32,11 @@ export interface Supervisor {
 /** Which calls may be asked again after a death in the middle of one: those that change nothing, or end in the same state. */
 const AGAIN: Readonly<Record<CallName, boolean>> = {
   'app.state': true, 'app.setPreferences': true, 'app.diagnostics': true, 'files.list': true, 'files.reveal': false,
-  'project.open': true, 'project.create': false, 'project.close': true, 'project.left': true, 'project.check': true, 'project.backup': false, 'project.setSettings': true, 'labelers.add': true,
+  'project.open': true, 'project.create': false, 'project.close': true, 'project.left': true, 'project.check': true, 'project.backup': false, 'project.backups': true, 'project.restore': false, 'project.saveCopy': false, 'project.setSettings': true, 'labelers.add': true,
   'desk.item': true, 'desk.draft': false, 'desk.submit': false, 'desk.flag': false, 'desk.progress': true, 'desk.undo': false, 'desk.redo': false,
   'marks.add': false, 'marks.change': false, 'marks.remove': false, 'ratings.set': false, 'guidelines.get': true, 'guidelines.save': false,
   'prompts.page': true, 'prompts.get': true, 'prompts.setSplit': false, 'prompts.divide': false, 'prompts.unite': false, 'prompts.weigh': true, 'prompts.remove': false, 'data.changes': true, 'events.undo': false, 'search.find': true,
-  'imports.preview': true, 'imports.run': false, 'data.formats': true, 'data.export': true,
+  'imports.preview': true, 'imports.run': false, 'imports.cancel': true, 'data.formats': true, 'data.export': true,
   'models.list': true, 'models.look': true, 'models.add': false, 'models.rename': false, 'models.remove': false, 'models.lineage': true, 'models.formats': true, 'models.export': false, 'models.try': true,
   'recipes.list': true, 'recipes.estimate': true, 'runs.start': false, 'runs.list': true, 'runs.get': true, 'runs.metrics': true, 'runs.samples': true, 'runs.log': true,
   'runs.pause': false, 'runs.resume': false, 'runs.stop': false, 'runs.cancel': false, 'runs.letGo': false,

@@ -1,17 +1,19 @@
 // What the three import commands share: a file is read, its bad rows are named, and all of it is taken or nothing.
 
 import path from 'node:path';
+import { setImmediate as pause } from 'node:timers/promises';
 import type { ImportKind } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
 import { createImporter } from '#core/service/data/import-into.ts';
 import type { Importer, ImportOptions } from '#core/service/data/import-into.ts';
-import { readImport } from '#core/service/data/import-rows.ts';
-import type { ImportFormat } from '#core/service/data/import-rows.ts';
+import { partEnd, readImport } from '#core/service/data/import-rows.ts';
+import type { ImportFormat, ImportRow } from '#core/service/data/import-rows.ts';
 import type { PromptRow } from '#core/formats/prompts.ts';
 import type { RowError } from '#core/formats/rows.ts';
-import { recordImport } from '#core/store/imported-rows.ts';
-import { transaction } from '#core/store/project.ts';
+import { longTransaction } from '#core/store/project.ts';
 import { promptIds } from '#core/store/prompts.ts';
 import { refuseBadRows } from './bad-rows.ts';
+import { createProgress, onInterrupt } from './progress.ts';
 import { withProject } from './project-option.ts';
 
 interface FileOptions extends Pick<ImportOptions, 'split' | 'named' | 'addPrompts' | 'anyPolicy' | 'labeler'> {
@@ -36,6 +38,27 @@ function wayOut([first]: readonly RowError[]): string | undefined {
   return first?.message.includes(HINTS.policy) ? '`import` with --any-policy takes the rows without their policy; or add the model first (`tastemaker model add`).' : undefined;
 }
 
+/** About how many rows are added before Ctrl-C is listened to again. */
+const PART = 250;
+
+/** Adds all rows, telling how far it is; 'stopped' where a person presses Ctrl-C. */
+async function addAll(file: string, rows: readonly ImportRow[], add: (rows: readonly ImportRow[]) => void): Promise<void> {
+  const progress = createProgress('importing'), interrupt = onInterrupt('Taking back what has come in.'), started = Date.now();
+  try {
+    for (let at = 0; at < rows.length; ) {
+      const end = partEnd(rows, at, PART);
+      add(rows.slice(at, end));
+      at = end;
+      if (Date.now() - started > 1000) progress.onReport(at, rows.length, {});
+      await pause();
+      if (interrupt.stopping()) throw new TastemakerError('stopped', `The import of ${file} was called off: nothing was taken from the file.`, 'Run the command again to import it.');
+    }
+  } finally {
+    progress.leave();
+    interrupt.release();
+  }
+}
+
 /**
  * Imports a file in one transaction; into a project without prompts those of the file come in too. 'bad-data' naming the
  * bad rows, unless they may be skipped: then nothing has been taken.
@@ -44,13 +67,13 @@ export async function importFile(file: string, kind: ImportKind, { project: fold
   const { format, rows: read, errors, warnings, notes: said } = await readImport(file, kind, map, wanted);
   check?.(format);
   const { rows, notes } = shorten ? await shorten(read as PromptRow[]).then((shortened) => ({ rows: shortened.rows as typeof read, notes: [...said, ...shortened.notes] })) : { rows: read, notes: said };
-  return withProject(folder, { write: true }, (project) => transaction(project, () => {
+  return withProject(folder, { write: true }, (project) => longTransaction(project, async () => {
     const isEmpty = promptIds(project).length === 0;
     const importer = createImporter(project, kind, { ...options, addPrompts: options.addPrompts || isEmpty, source: path.basename(file), hints: HINTS });
-    importer.add(rows);
+    await addAll(file, rows, importer.add);
     const bad = [...errors, ...importer.errors].sort((a, b) => a.line - b.line);
     refuseBadRows(file, bad, { skip: skipBad && bad.length < rows.length + errors.length, hint: wayOut(bad) }); // throws out of the transaction: what was added above vanishes
-    if (importer.added.length > 0) recordImport(project, path.basename(file), importer.added);
+    importer.finish();
     return { format, ...importer.counts, skipped: bad.length, warnings, notes: [...notes, ...importer.notes()], made: importer.made() };
   }));
 }

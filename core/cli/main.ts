@@ -37,6 +37,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve.ts')).serveCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
   'setup cuda': async () => (await import('./setup-cuda.ts')).setupCudaCommand,
+  backup: async () => (await import('./backup.ts')).backupCommand,
+  'backup list': async () => (await import('./backup.ts')).backupListCommand,
+  'backup restore': async () => (await import('./backup.ts')).backupRestoreCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 };
 

@@ -62,13 +62,15 @@ export function createProgress(what: string, stream: NodeJS.WriteStream = proces
   };
 }
 
-/** The first Ctrl-C asks to save and end, the second leaves at once. `release` gives Ctrl-C back. */
-export function onInterrupt(): { stopping(): boolean; release(): void } {
+const SAVES = 'Stopping: saving after this step. Ctrl-C again leaves at once, without saving.';
+
+/** The first Ctrl-C asks to end, which `says` what comes of it, the second leaves at once. `release` gives Ctrl-C back. */
+export function onInterrupt(says = SAVES): { stopping(): boolean; release(): void } {
   let asked = false;
   const listener = (): void => {
     if (asked) process.exit(130);
     asked = true;
-    process.stderr.write('\nStopping: saving after this step. Ctrl-C again leaves at once, without saving.\n');
+    process.stderr.write(`\n${says}\n`);
   };
   process.on('SIGINT', listener);
   process.on('SIGTERM', listener);

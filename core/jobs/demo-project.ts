@@ -18,16 +18,20 @@ export const demoBaseFolder = (): string => path.resolve(import.meta.dirname, '.
 /** Of thirteen prompts in a row three are for validation, as long as there are any: so rankings of the first hundred teach and check. */
 const ROUND = 13, VALIDATION_OF_ROUND = 3;
 
-/** `prompts` in the train split, `validation` among them in theirs and `heldOut` in the test split, all different, in a new project with the model "base". The caller closes it. */
-export async function createDemoProject(folder: string, { prompts, validation, heldOut, seed }: { prompts: number; validation: number; heldOut: number; seed: number }): Promise<Project> {
+/**
+ * `prompts` in the train split, `validation` among them in theirs and `heldOut` in the test split, all different, in a new
+ * project with the model "base", and what `also` adds; it is there whole or not at all. The caller closes it.
+ */
+export async function createDemoProject(folder: string, { prompts, validation, heldOut, seed }: { prompts: number; validation: number; heldOut: number; seed: number }, also: (project: Project) => void = () => {}): Promise<Project> {
   const from = demoBaseFolder();
   if (!fs.existsSync(path.join(from, 'model.safetensors'))) throw new TastemakerError('bad-file', `The demo's base model is missing from ${from}.`, 'Restore the folder resources/demo/base, or run `npm run train:demo-base`.');
-  const project = createProject(folder);
-  const into = path.join(project.folder, 'models', 'base');
-  fs.cpSync(from, into, { recursive: true });
-  addPolicy(project, { name: 'base', kind: 'base', path: into });
-  addPrompts(project, [...draw(heldOut, 'test', seed), ...dealt(draw(prompts, 'train', seed), draw(validation, 'validation', seed))]);
-  return project;
+  return createProject(folder, (project) => {
+    const into = path.join(project.folder, 'models', 'base');
+    fs.cpSync(from, into, { recursive: true });
+    addPolicy(project, { name: 'base', kind: 'base', path: into });
+    addPrompts(project, [...draw(heldOut, 'test', seed), ...dealt(draw(prompts, 'train', seed), draw(validation, 'validation', seed))]);
+    also(project);
+  });
 }
 
 function dealt(train: NewPrompt[], validation: NewPrompt[]): NewPrompt[] {

@@ -1,30 +1,39 @@
-// The process behind runAside: opens the project for reading, does one thing, sends what came out, and ends.
+// The process behind runAside: does one thing with a project, sends what came out, and ends.
 
 import { TastemakerError } from '#core/errors.ts';
-import { backupDatabase } from '#core/store/backups.ts';
+import { backupDatabase, describeBackups } from '#core/store/backups.ts';
 import { checkProject, openProject } from '#core/store/database.ts';
 import { explain } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
+import { restoreBackup } from '#core/store/restore.ts';
 import type { AsideMessage, AsideResults } from './aside.ts';
 
-const TASKS: { readonly [K in keyof AsideResults]: (project: Project) => AsideResults[K] } = {
-  check: (project) => ({ problems: checkProject(project) }),
-  backup: (project) => ({ file: backupDatabase(project.db, project.folder) }),
+/** Does `work` with the project open for reading. */
+function reading<T>(folder: string, work: (project: Project) => T): T {
+  const project = openProject(folder, { write: false });
+  try {
+    return work(project);
+  } finally {
+    project.close();
+  }
+}
+
+const TASKS: { readonly [K in keyof AsideResults]: (folder: string, name: string) => AsideResults[K] } = {
+  check: (folder) => reading(folder, (project) => ({ problems: checkProject(project) })),
+  backup: (folder) => reading(folder, (project) => ({ file: backupDatabase(project.db, folder) })),
+  backups: (folder) => ({ backups: describeBackups(folder) }),
+  restore: (folder, name) => ({ kept: restoreBackup(folder, name) }),
 };
 
-const [task, folder] = process.argv.slice(2) as [keyof AsideResults, string];
+const [task, folder, name] = process.argv.slice(2) as [keyof AsideResults, string, string];
 
 function answer(): AsideMessage {
-  let project: Project | null = null;
   try {
-    project = openProject(folder, { write: false });
-    return { result: TASKS[task](project) };
+    return { result: TASKS[task](folder, name) };
   } catch (caught) {
     const error = explain(folder, caught);
     if (error instanceof TastemakerError) return { fault: { code: error.code, message: error.message, hint: error.hint } };
     throw error;
-  } finally {
-    project?.close();
   }
 }
 

@@ -1,18 +1,19 @@
-// Reads a whole project in a process of its own, so that the service answers meanwhile: the complete check, and the backup.
+// Reads a whole project in a process of its own, so that the service answers meanwhile: the complete check, backups and restoring one.
 
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import type { ErrorCode } from '#core/errors.ts';
 import { TastemakerError } from '#core/errors.ts';
+import type { BackupRow } from '#core/contract/project-care.ts';
 
-export interface AsideResults { check: { problems: string[] }; backup: { file: string } }
+export interface AsideResults { check: { problems: string[] }; backup: { file: string }; backups: { backups: BackupRow[] }; restore: { kept: string } }
 /** What the process sends before it ends. */
 export type AsideMessage = { result: AsideResults[keyof AsideResults] } | { fault: { code: ErrorCode; message: string; hint: string } };
 
-/** Rejects with the process's TastemakerError, or an Error where it died. */
-export function runAside<K extends keyof AsideResults>(task: K, folder: string): Promise<AsideResults[K]> {
+/** `name` is the backup to restore. Rejects with the process's TastemakerError, or an Error where it died. */
+export function runAside<K extends keyof AsideResults>(task: K, folder: string, name = ''): Promise<AsideResults[K]> {
   return new Promise((resolve, reject) => {
-    const child = fork(path.join(import.meta.dirname, 'aside-process.ts'), [task, folder], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: ['--disable-warning=ExperimentalWarning'] });
+    const child = fork(path.join(import.meta.dirname, 'aside-process.ts'), [task, folder, name], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: ['--disable-warning=ExperimentalWarning'] });
     let said = '';
     child.stderr?.on('data', (data: Buffer) => (said = `${said}${data}`.slice(-4000)));
     child.once('message', (message: AsideMessage) => {

@@ -13,7 +13,7 @@ import type { Message } from './background.ts';
 import { exportData } from '#core/service/data/export-data.ts';
 import type { DataExport, ExportPart } from '#core/service/data/export-data.ts';
 import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts';
-import { cellsOf, columnsAndMap, conversationIn, FIELDS, readAsMapped } from '#core/service/data/import-rows.ts';
+import { cellsOf, columnsAndMap, conversationIn, FIELDS, partEnd, readAsMapped } from '#core/service/data/import-rows.ts';
 import type { ImportRow, ReadImport } from '#core/service/data/import-rows.ts';
 import { promptOrder } from '#core/service/data/prompt-page.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
@@ -28,8 +28,8 @@ import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 interface FileToRead { file: string; kind: ImportKind; map: Record<string, string>; format: string | undefined; /** the model whose tokenizer makes texts of token ids */ tokenizer: string | undefined }
 export interface BackgroundTasks {
   preview: { args: FileToRead & { project: string }; part: ImportPreview };
-  /** the rows in parts, then the errors */
-  rows: { args: FileToRead; part: { rows: ImportRow[] } | { errors: RowError[]; notes: string[] } };
+  /** the rows in parts, with how many there are, then the errors */
+  rows: { args: FileToRead; part: { rows: ImportRow[]; total: number } | { errors: RowError[]; notes: string[] } };
   look: { args: { place: string }; part: ModelVerdict[] };
   /** reads every number of a model, and throws where one is not finite */
   numbers: { args: { place: string }; part: true };
@@ -80,7 +80,10 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
   },
   async *rows({ file, kind, map, format, tokenizer }) {
     const { rows, errors, notes } = await readAsMapped(file, kind, map, { format, decode: await decodeWith(tokenizer) });
-    for (let at = 0; at < rows.length; at += ROWS_A_PART) yield { rows: rows.slice(at, at + ROWS_A_PART) };
+    for (let at = 0, end: number; at < rows.length; at = end) {
+      end = partEnd(rows, at, ROWS_A_PART);
+      yield { rows: rows.slice(at, end), total: rows.length };
+    }
     yield { errors, notes };
   },
   export: ({ project, options }) => exportData(project, options),

@@ -11,14 +11,19 @@ export type Message = { part: unknown } | { done: true } | { fault: { code: Erro
 
 /**
  * Runs a task of background-thread.ts and hands over the parts of its answer one at a time: the next part is fetched only
- * when the one before has been dealt with, so that a large answer does not arrive at once. Leaving the loop ends the thread.
+ * when the one before has been dealt with, so that a large answer does not arrive at once. Leaving the loop ends the thread,
+ * and so does `signal`, with its reason.
  */
-export async function* inBackground<K extends keyof BackgroundTasks>(task: K, args: BackgroundTasks[K]['args']): AsyncGenerator<BackgroundTasks[K]['part']> {
+export async function* inBackground<K extends keyof BackgroundTasks>(task: K, args: BackgroundTasks[K]['args'], signal?: AbortSignal): AsyncGenerator<BackgroundTasks[K]['part']> {
+  signal?.throwIfAborted();
   const worker = new Worker(path.join(import.meta.dirname, 'background-thread.ts'), { workerData: { task, args } });
-  let answered: (message: Message) => void, failed: (error: Error) => void;
+  let answered: (message: Message) => void = () => {}, failed: (error: Error) => void = () => {};
   worker.on('message', (message: Message) => answered(message)).on('error', (error) => failed(error)).on('exit', () => failed(new Error(`The thread of "${task}" ended without an answer.`)));
+  const abort = () => failed(signal!.reason as Error);
+  signal?.addEventListener('abort', abort);
   try {
     for (;;) {
+      signal?.throwIfAborted();
       const message = await new Promise<Message>((resolve, reject) => {
         [answered, failed] = [resolve, reject];
         worker.postMessage('next', []);
@@ -29,12 +34,13 @@ export async function* inBackground<K extends keyof BackgroundTasks>(task: K, ar
       else throw new TastemakerError(message.fault.code, message.fault.message, message.fault.hint);
     }
   } finally {
+    signal?.removeEventListener('abort', abort);
     await worker.terminate();
   }
 }
 
 /** The same for a task whose answer is one part. */
-export async function onceInBackground<K extends keyof BackgroundTasks>(task: K, args: BackgroundTasks[K]['args']): Promise<BackgroundTasks[K]['part']> {
-  for await (const part of inBackground(task, args)) return part;
+export async function onceInBackground<K extends keyof BackgroundTasks>(task: K, args: BackgroundTasks[K]['args'], signal?: AbortSignal): Promise<BackgroundTasks[K]['part']> {
+  for await (const part of inBackground(task, args, signal)) return part;
   throw new Error(`The thread of "${task}" ended without an answer.`);
 }

@@ -5,6 +5,7 @@
 // What is still to come stands in the project's settings, so a closed window or a killed service only delays it.
 
 import type { RunRow } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
 import { createDemoProject } from '#core/jobs/demo-project.ts';
 import { DEMO } from '#core/jobs/demo-settings.ts';
 import { labelGold } from '#core/jobs/label-gold.ts';
@@ -19,19 +20,34 @@ const SAMPLE = { policy: 'base', k: 4, split: '', temperature: 0.7, top_k: 0, to
 const FIRST = 60, RANKED = DEMO.ranked;
 const LABELERS = { taste: 'crowd_b', labelers: 3, noise: 0.25, seed: 1 } as const;
 
-/** The long run, whose end the labelers wait for; null when they have ranked. */
-interface DemoState { waitingFor: string | null }
+/** `toStart`: its runs are still to be enqueued. `waitingFor`: the long run, whose end the labelers wait for; null when they have ranked. */
+interface DemoState { toStart?: true; waitingFor: string | null }
 const SETTING = 'demo';
 
-export const makeDemo = (folder: string): Promise<Project> => createDemoProject(folder, WORLD);
+/** It says of itself that its runs are to be started: whoever opens it goes on, also after a kill. */
+export const makeDemo = (folder: string): Promise<Project> =>
+  createDemoProject(folder, WORLD, (project) => setSetting(project, SETTING, { toStart: true, waitingFor: null } satisfies DemoState));
 
-export async function startDemo({ project, runs }: OpenProject): Promise<void> {
-  await runs.start('sample', { ...SAMPLE, prompts: FIRST }, null);
-  const { id } = await runs.start('sample', { ...SAMPLE, prompts: RANKED }, null);
-  setSetting(project, SETTING, { waitingFor: id } satisfies DemoState);
+/** Before a project is shown: starts what its demo still lacks, and lets the labelers rank where their run ended while nobody watched. */
+export async function continueDemo(opened: OpenProject): Promise<void> {
+  const { project, runs } = opened;
+  try {
+    if (getSetting<DemoState | null>(project, SETTING, null)?.toStart) await startDemo(opened);
+  } catch (error) {
+    if (!(error instanceof TastemakerError)) throw error;
+    project.notices.push(`The demo's samples could not be started: ${error.message}`); // they are at the next opening
+  }
+  for (const run of runs.list()) followDemo(opened, run, () => {}); // windows read all of it anew
 }
 
-/** To be told of every change of a run, and of the runs there are when the project opens. About 0.3 s, once. */
+async function startDemo({ project, runs }: OpenProject): Promise<void> {
+  const begun = runs.list().length; // a kill in between leaves the first
+  if (begun === 0) await runs.start('sample', { ...SAMPLE, prompts: FIRST }, null);
+  const last = begun < 2 ? await runs.start('sample', { ...SAMPLE, prompts: RANKED }, null) : runs.list()[0]!;
+  setSetting(project, SETTING, { waitingFor: last.id } satisfies DemoState);
+}
+
+/** To be told of every change of a run. About 0.3 s, once. */
 export function followDemo({ project }: OpenProject, run: RunRow, emit: Emit): void {
   if (run.status !== 'done' || getSetting<DemoState | null>(project, SETTING, null)?.waitingFor !== run.id) return;
   try {

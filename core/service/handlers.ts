@@ -20,6 +20,8 @@ export interface Context {
   /** this person's settings on this machine; `changePreferences` writes them and tells every window */
   readonly preferences: Preferences;
   changePreferences(changes: Partial<Preferences>): Preferences;
+  /** aborted when the project is about to be closed: what goes on for long ends now */
+  readonly closing: AbortSignal;
   /** folder of preferences and logs */
   readonly home: string;
 }

@@ -2,6 +2,7 @@
 
 import path from 'node:path';
 import type { Notice, Reply, Request, Watched } from '#core/contract.ts';
+import { TastemakerError } from '#core/errors.ts';
 import { logFolder } from './app.ts';
 import { homeFolder } from '#core/store/home-folder.ts';
 import { openLog } from './log.ts';
@@ -39,6 +40,7 @@ async function end(): Promise<void> {
 
 /** A mistake that nobody caught leaves us in a state nobody knows: say so and let the supervisor start another one. */
 function die(when: string, error: unknown): void {
+  if (error instanceof TastemakerError && error.code === 'moved') return; // the window has been told: what is open can still be saved
   log(`The service ends because of a mistake ${when}: ${error instanceof Error ? error.stack : String(error)}`);
   process.exit(1);
 }

@@ -2,19 +2,23 @@
 
 import os from 'node:os';
 import path from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
 import { createProject } from '#core/store/database.ts';
 import { isKnownHere } from '#core/store/known-here.ts';
 import { ensureLabeler, listLabelers } from '#core/store/labelers.ts';
 import type { Project } from '#core/store/project.ts';
+import { saveCopy } from '#core/store/save-copy.ts';
+import { folderNow, strayed } from '#core/store/whereabouts.ts';
 import { appState } from './app.ts';
 import type { Services } from './app.ts';
 import { runAside } from './aside.ts';
-import { followDemo, makeDemo, startDemo } from './demo.ts';
-import type { Handlers } from './handlers.ts';
+import { continueDemo, makeDemo } from './demo.ts';
+import type { Context, Handlers } from './handlers.ts';
 import { typedPath } from './home.ts';
 import { changeProjectSettings, projectSettings } from './project.ts';
 import { projectChanged, settleAndTell } from './project-summary.ts';
 import { openForWriting, projectFolderOf } from './session.ts';
+import type { OpenProject } from './session.ts';
 
 export function createProjectHandlers(services: Services) {
   const { session, preferences } = services;
@@ -27,31 +31,47 @@ export function createProjectHandlers(services: Services) {
     }
     return appState(services);
   };
+  /** What has to be done before anybody sees an opened project. */
+  const prepare = async (found: OpenProject): Promise<void> => {
+    someoneLabels(found.project);
+    if (isKnownHere(found.project)) await continueDemo(found);
+  };
+  /** Tells the windows, and answers with what they start from. */
+  const entered = (context: Context, settles = true) => {
+    const state = opened(), now = session.current();
+    context.emit('preferences.changed', { preferences: state.preferences });
+    if (settles && now) void settleAndTell(now.project, services.emitOf(now)).catch(() => {}); // closed meanwhile
+    return state;
+  };
+  /** A new project is called name.tastemaker. */
+  const newFolder = (given: string): string => {
+    const folder = typedPath(given);
+    return folder.endsWith('.tastemaker') ? folder : `${folder}.tastemaker`;
+  };
   return {
     'project.open': async (context, { folder }) => {
       const wanted = path.resolve(projectFolderOf(typedPath(folder)));
       await session.open(() => {
         const current = session.current()?.project;
-        return current?.folder === wanted ? current : openForWriting(wanted);
-      }, (found) => {
-        someoneLabels(found.project);
-        if (isKnownHere(found.project)) for (const run of found.runs.list()) followDemo(found, run, () => {}); // it may have ended while nobody watched; windows read all of it anew
-      });
-      const state = opened(), now = session.current();
-      context.emit('preferences.changed', { preferences: state.preferences });
-      if (now) void settleAndTell(now.project, services.emitOf(now)).catch(() => {}); // closed meanwhile
-      return state;
+        return current?.folder === wanted && !strayed(current) ? current : openForWriting(wanted);
+      }, prepare);
+      return entered(context);
     },
     'project.create': async (context, { folder, demo }) => {
-      const given = typedPath(folder);
-      const wanted = given.endsWith('.tastemaker') ? given : `${given}.tastemaker`;
-      await session.open(() => (demo ? makeDemo(wanted) : createProject(wanted)), async (made) => {
-        someoneLabels(made.project);
-        if (demo) await startDemo(made);
-      });
-      const state = opened();
-      context.emit('preferences.changed', { preferences: state.preferences });
-      return state;
+      const wanted = newFolder(folder);
+      await session.open(() => (demo ? makeDemo(wanted) : createProject(wanted)), prepare);
+      return entered(context, false);
+    },
+    'project.restore': async (context, { name }) => {
+      if (context.runs.busy()) throw new TastemakerError('bad-argument', 'A run is at work in the project, and would write into another state of it.', 'Stop the run, or wait for its end, then restore the backup.');
+      await session.exchange(async (folder) => void (await runAside('restore', folder, name)), prepare);
+      return entered(context);
+    },
+    'project.saveCopy': async (context, { folder }) => {
+      const { project } = context, wanted = newFolder(folder);
+      await saveCopy(project, wanted, folderNow(project));
+      await session.open(() => openForWriting(wanted), prepare);
+      return entered(context);
     },
     'project.close': async () => {
       await session.close();
@@ -63,6 +83,7 @@ export function createProjectHandlers(services: Services) {
     },
     'project.check': async ({ project }) => runAside('check', project.folder),
     'project.backup': async ({ project }) => runAside('backup', project.folder),
+    'project.backups': async ({ project }) => runAside('backups', project.folder),
     'project.setSettings': async ({ project, emit }, { changes }) => {
       const settings = changeProjectSettings(project, changes as Parameters<typeof changeProjectSettings>[1]);
       emit('project.changed', projectChanged(project));

@@ -1,10 +1,12 @@
 // What the window is told about the open project: its counts, its current models, its settings and labelers.
 
 import type { Labeler, ProjectSettings, ProjectSummary, Split } from '#core/contract.ts';
+import type { StrayedNote } from '#core/contract/project-care.ts';
 import { countComparisons, countTeaching } from '#core/store/comparison-count.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import { projectId } from '#core/store/project-id.ts';
 import { countStraddling, isStraddlingNotice } from '#core/store/straddling.ts';
+import { sayStrayed, strayed } from '#core/store/whereabouts.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { currentModels, settleCurrent } from './current-models.ts';
@@ -30,8 +32,16 @@ export function projectSummary(project: Project): ProjectSummary {
     id: projectId(project), folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
     completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs WHERE removed IS NULL'), resting: runsAtRest(project).size,
     isDemo: first?.source === 'demo', current: currentModels(project), notices: project.notices.filter((notice) => straddling > 0 || !isStraddlingNotice(notice)), // brought together, they are no news any more
-    straddling,
+    straddling, strayed: strayedNote(project),
   };
+}
+
+/** What the window says on top while the project's folder is not where it was opened. */
+export function strayedNote(project: Project): StrayedNote | null {
+  const found = strayed(project);
+  if (!found) return null;
+  const [sentence, hint] = sayStrayed(found);
+  return { sentence, hint, found: found.found, canCopy: found.kind !== 'overwritten' };
 }
 
 /** What the event 'project.changed' carries. */

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { CALLS, checkArguments, EVENT_OF } from '#core/contract.ts';
-import type { EventName, Fault, Preferences, Reply, Request } from '#core/contract.ts';
+import type { CallName, EventName, Fault, Preferences, Reply, Request } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { LONGEST_REPLY, tooMuchToSend } from '#core/wire.ts';
 import { asFileError } from '#core/formats/file-access.ts';
@@ -13,7 +13,8 @@ import type { Context, Emit, Reach } from './handlers.ts';
 import { createHardware } from '#core/service/hardware/hardware.ts';
 import { openLog } from './log.ts';
 import { openPreferences } from './preferences.ts';
-import { projectChanged } from './project-summary.ts';
+import { requireInPlace } from '#core/store/whereabouts.ts';
+import { projectChanged, strayedNote } from './project-summary.ts';
 import { createSession, noProject } from './session.ts';
 import type { OpenProject } from './session.ts';
 
@@ -29,6 +30,15 @@ export interface Service {
 /** After these the project's counts are told anew, once for all that come within COUNT_MS. */
 const COUNTED: ReadonlySet<EventName> = new Set(['labels.changed', 'data.changed', 'models.changed']);
 const COUNT_MS = 500;
+/** How often it is looked whether the open project still lies where it was opened. */
+const PLACE_MS = 2000;
+/** Calls that need nothing of the project's folder: they are answered also when it has gone. */
+const NEED_NO_PLACE: ReadonlySet<CallName> = new Set<CallName>([
+  'project.close', 'project.left', 'project.saveCopy', 'imports.cancel', 'desk.progress', 'guidelines.get', 'prompts.page', 'prompts.get', 'search.find',
+  'models.list', 'recipes.list', 'runs.list', 'samples.page', 'samples.measures',
+]);
+/** Calls that close the project: closing does not wait for them. */
+const CLOSING: ReadonlySet<CallName> = new Set<CallName>(['project.close', 'project.restore', 'project.saveCopy']);
 
 /** `home` holds preferences.json and logs/; `reach` reaches every window. */
 export function createService({ emit: reach, home }: { emit: Reach; home: string }): Service {
@@ -53,6 +63,15 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
       if (opened) emit('project.changed', projectChanged(opened.project));
     }, COUNT_MS);
   }
+  /** What was told last of where the project is; told anew when it has gone, and when it is back. */
+  let told = { of: null as OpenProject | null, text: 'null' };
+  function lookForPlace(): void {
+    const opened = session.current(), text = opened ? JSON.stringify(strayedNote(opened.project)) : 'null';
+    if (told.of !== opened) told = { of: opened, text: 'null' };
+    if (opened && text !== told.text) emit('project.changed', projectChanged(opened.project));
+    told.text = text;
+  }
+  const looking = setInterval(() => soon(lookForPlace), PLACE_MS).unref();
   /** What a call tells: with its project's id, and nothing of a project that has been closed while it was at work. */
   const emitOf = (opened: OpenProject | null): Emit => (event, data) => {
     const ofProject = EVENT_OF[event] === 'project';
@@ -84,6 +103,9 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     get preferences() {
       return preferences.read();
     },
+    get closing() {
+      return need(opened).closing.signal;
+    },
     changePreferences: (changes: Partial<Preferences>) => {
       const changed = preferences.change(changes);
       emit('preferences.changed', { preferences: changed });
@@ -100,9 +122,10 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     const refusal = isOfProject ? refusalOf(opened, project) : null;
     if (refusal) return { id, fault: { code: refusal.code, message: refusal.message, hint: refusal.hint } };
     try {
+      if (isOfProject && opened && !NEED_NO_PLACE.has(checked.name)) requireInPlace(opened.project);
       const handler = table[checked.name] as (context: Context, given: unknown) => unknown;
       const result = handler(contextOf(opened), checked.args);
-      if (result instanceof Promise && opened && isOfProject && checked.name !== 'project.close') { // which would wait for itself
+      if (result instanceof Promise && opened && isOfProject && !CLOSING.has(checked.name)) {
         opened.working.add(result);
         void result.finally(() => opened.working.delete(result)).catch(() => {}); // whoever awaits it below hears of it
       }
@@ -114,6 +137,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
 
   function faultOf(call: string, error: unknown, projectClosed: boolean): Fault {
     const known = asKnown(error);
+    if (known?.code === 'moved') soon(lookForPlace);
     if (known) return { code: known.code, message: known.message, hint: known.hint };
     if (projectClosed) return { code: 'bad-argument', message: `The project was closed while "${call}" was at work in it.`, hint: 'Open it and try again.' };
     log(`${call}: ${stackOf(error)}`);
@@ -128,6 +152,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     },
     close: async () => {
       clearTimeout(counting ?? undefined);
+      clearInterval(looking);
       await Promise.all([session.close({ atOnce: true }), hardware.close()]);
     },
   };

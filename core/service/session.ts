@@ -23,6 +23,8 @@ export interface OpenProject {
   runs: RunQueue;
   /** calls at work in it; closing waits for them */
   working: Set<Promise<unknown>>;
+  /** aborted when it is about to be closed */
+  closing: AbortController;
 }
 
 export interface Session {
@@ -33,6 +35,8 @@ export interface Session {
   left(): void;
   /** Opens a project in place of the one that is open, which stays open where this fails. `prepare` is what has to be done before anybody else sees it. */
   open(find: () => Project | Promise<Project>, prepare?: (opened: OpenProject) => void | Promise<void>): Promise<void>;
+  /** Closes the project, has `work` done in its folder while nobody has it open, and opens it again whatever came of that. */
+  exchange(work: (folder: string) => Promise<void>, prepare?: (opened: OpenProject) => void | Promise<void>): Promise<void>;
   /** `atOnce`: without waiting for windows, which are gone when the program ends. */
   close(how?: { atOnce?: boolean }): Promise<void>;
 }
@@ -82,12 +86,37 @@ export function createSession({ emit, windows, environment, hear }: SessionOptio
     const old = current;
     if (!old) return;
     current = null; // no call begins in it any more
+    old.closing.abort();
     try {
       await old.runs.close();
       await Promise.race([Promise.allSettled(old.working), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())]);
     } finally {
       old.project.close();
     }
+  }
+
+  /** Makes a project the open one; where that fails none is. */
+  async function enter(project: Project, prepare?: (opened: OpenProject) => void | Promise<void>): Promise<void> {
+    let runs: RunQueue | null = null;
+    try {
+      const id = projectId(project);
+      const opened: OpenProject = {
+        id, project, working: new Set(), closing: new AbortController(),
+        runs: (runs = createRunQueue(project, (event, data) => {
+          if (current?.project !== project) return; // closed meanwhile
+          hear(current, event, data);
+          emit(event, data, EVENT_OF[event] === 'project' ? id : null);
+        }, { environment })),
+      };
+      await prepare?.(opened);
+      current = opened;
+    } catch (error) {
+      await runs?.close();
+      project.close();
+      tellChanged(null);
+      throw error;
+    }
+    tellChanged(project);
   }
 
   return {
@@ -101,26 +130,23 @@ export function createSession({ emit, windows, environment, hear }: SessionOptio
       if (project === current?.project) return;
       await letWindowsLeave();
       await closeCurrent();
-      let runs: RunQueue | null = null;
+      await enter(project, prepare);
+    }),
+    exchange: (work, prepare) => inTurn(async () => {
+      if (!current) throw noProject();
+      const { folder } = current.project;
+      await letWindowsLeave();
+      await closeCurrent();
+      const refused = await work(folder).then(() => null, (error: unknown) => ({ error }));
+      let project: Project;
       try {
-        const id = projectId(project);
-        const opened: OpenProject = {
-          id, project, working: new Set(),
-          runs: (runs = createRunQueue(project, (event, data) => {
-            if (current?.project !== project) return; // closed meanwhile
-            hear(current, event, data);
-            emit(event, data, EVENT_OF[event] === 'project' ? id : null);
-          }, { environment })),
-        };
-        await prepare?.(opened);
-        current = opened;
+        project = openForWriting(folder);
       } catch (error) {
-        await runs?.close();
-        project.close();
         tellChanged(null);
-        throw error;
+        throw refused ? refused.error : error;
       }
-      tellChanged(project);
+      await enter(project, prepare);
+      if (refused) throw refused.error;
     }),
     close: ({ atOnce = false } = {}) => inTurn(async () => {
       if (!current) return;

@@ -1,11 +1,14 @@
-// Copies of project.db kept in backups/, newest five, made before the schema changes.
+// Copies of project.db kept in backups/, newest five, made before the schema changes and when a person wishes; each is verified.
 
-import type Database from 'better-sqlite3';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
 import { unlinkedPath } from '#core/unlinked.ts';
 
 const KEPT = 5;
+/** The number says the order, for a clock may be set back; backups of before there were numbers have none. */
+const NAME = /^project-(?:(\d{6,})-)?(\d{4}-\d\d-\d\dT[\d.-]+Z)-v\d+\.db$/;
 
 /** Waits until the file's bytes are on the disk. */
 export function syncFile(file: string): void {
@@ -17,30 +20,106 @@ export function syncFile(file: string): void {
   }
 }
 
-/** File names in backups/, newest first. */
-export function listBackups(folder: string): string[] {
-  const backups = unlinkedPath(folder, 'backups');
-  if (!existsSync(backups)) return [];
-  return readdirSync(backups).filter((name) => /^project-.*\.db$/.test(name)).sort().reverse();
+/** The names themselves must reach the disk, too; Windows cannot open a folder, and needs not. */
+export function syncFolder(folder: string): void {
+  try {
+    const handle = openSync(folder, 'r');
+    try {
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+  } catch {
+    // whole either way
+  }
 }
 
-/** Writes a whole, single-file copy to backups/ and removes all but the newest five; returns its path. */
-export function backupDatabase(db: Database.Database, folder: string): string {
+/** The same for all that lies in a folder. */
+export function syncTree(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const place = join(folder, entry.name);
+    if (entry.isDirectory()) syncTree(place);
+    else if (entry.isFile()) syncFile(place);
+  }
+  syncFolder(folder);
+}
+
+interface Named { name: string; order: number; at: number }
+
+function named(folder: string): Named[] {
+  let names: string[];
+  try {
+    names = readdirSync(unlinkedPath(folder, 'backups'));
+  } catch {
+    return []; // there is no such folder, or a link stands in its place
+  }
+  return names.flatMap((name): Named[] => {
+    const [, order = '0', stamp] = NAME.exec(name) ?? [];
+    return stamp === undefined ? [] : [{ name, order: Number(order), at: Date.parse(stamp.replace(/T(\d\d)-(\d\d)-/, 'T$1:$2:')) }];
+  }).sort((a, b) => b.order - a.order || (a.name < b.name ? 1 : -1));
+}
+
+/** File names in backups/, newest first. */
+export const listBackups = (folder: string): string[] => named(folder).map(({ name }) => name);
+
+/** A backup as a person is shown it; `problem` where it cannot be read. */
+export interface Backup { name: string; at: number; bytes: number; prompts: number; completions: number; rankings: number; problem: string | null }
+
+/** The backups with what they hold, newest first. */
+export function describeBackups(folder: string): Backup[] {
+  return named(folder).map(({ name, at }) => {
+    const file = join(folder, 'backups', name), none = { prompts: 0, completions: 0, rankings: 0 };
+    const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    try {
+      const db = new Database(file, { readonly: true, fileMustExist: true });
+      try {
+        const count = (table: string) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
+        return { name, at, bytes, prompts: count('prompts'), completions: count('completions'), rankings: count('rankings'), problem: null };
+      } finally {
+        db.close();
+      }
+    } catch (error) {
+      return { name, at, bytes, ...none, problem: `It cannot be read: ${(error as Error).message}.` };
+    }
+  });
+}
+
+/** 'bad-file' unless the file is a sound database: all pages, indexes and references. */
+export function verifyDatabase(file: string, what: string): void {
+  let problem: string;
+  try {
+    const db = new Database(file, { readonly: true, fileMustExist: true });
+    try {
+      problem = db.pragma('integrity_check(1)', { simple: true }) as string;
+      if (problem === 'ok' && (db.pragma('foreign_key_check') as unknown[]).length > 0) problem = 'rows in it refer to rows that are not there';
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    problem = (error as Error).message;
+  }
+  if (problem !== 'ok') throw new TastemakerError('bad-file', `${what} is damaged: ${problem.replace(/\s+/g, ' ').replace(/\.$/, '')}.`, 'Nothing was changed; choose another backup, or make one anew.');
+}
+
+/** Writes a whole, single-file copy to backups/, verifies it, and removes all but the newest five and `spare`; returns its path. */
+export function backupDatabase(db: Database.Database, folder: string, spare: string | null = null): string {
   const backups = unlinkedPath(folder, 'backups');
   mkdirSync(backups, { recursive: true });
-  const version = db.pragma('user_version', { simple: true }) as number;
-  const stamp = new Date().toISOString().replaceAll(':', '-'); // sorts by time; no colon, for Windows
-  const file = join(backups, `project-${stamp}-v${version}.db`);
-  const partial = `${file}.partial`;
+  const version = db.pragma('user_version', { simple: true }) as number, order = (named(folder)[0]?.order ?? 0) + 1;
+  const stamp = new Date().toISOString().replaceAll(':', '-'); // no colon, for Windows
+  const file = join(backups, `project-${String(order).padStart(6, '0')}-${stamp}-v${version}.db`);
+  const partial = `${file}.${process.pid}.partial`;
   rmSync(partial, { force: true });
   try {
     db.prepare('VACUUM INTO ?').run(partial);
+    verifyDatabase(partial, 'The backup');
     syncFile(partial);
     renameSync(partial, file);
+    syncFolder(backups);
   } catch (error) {
     rmSync(partial, { force: true });
     throw error;
   }
-  for (const old of listBackups(folder).slice(KEPT)) rmSync(join(backups, old), { force: true });
+  for (const old of listBackups(folder).slice(KEPT)) if (old !== spare) rmSync(join(backups, old), { force: true });
   return file;
 }

@@ -34,7 +34,7 @@ function countBoth(project: Project): Pick<Count, 'total' | 'teaching'> {
   }
   const changed = query<{ id: number; n: number }>(project, 'SELECT id, (SELECT count(*) FROM comparisons WHERE ranking_id = changed_rankings.id) AS n FROM changed_rankings').all();
   for (const { id, n } of changed) set(count, id, n);
-  if (changed.length > 0) query(project, 'DELETE FROM changed_rankings').run();
+  if (changed.length > 0) project.db.exec('DELETE FROM changed_rankings'); // not of the file: it is no change of the project
   return count;
 }
 

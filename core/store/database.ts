@@ -1,22 +1,27 @@
 // Makes, opens, checks and closes a project: the folder name.tastemaker/ with project.db, models/, runs/, exports/.
 
 import Database from 'better-sqlite3';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
 import { refuseLink } from '#core/unlinked.ts';
 import { applyMigrations } from './apply-migrations.ts';
-import { backupDatabase, syncFile } from './backups.ts';
+import { backupDatabase, syncTree } from './backups.ts';
+import { checkContents } from './check-texts.ts';
 import { APPLICATION_ID, inspectHeader, refuseNewer, sizeOf } from './header.ts';
+import { takeBackUnfinished } from './imported-rows.ts';
+import { placeAside, sweepLeftovers } from './leftovers.ts';
 import { acquireLock, isOnNetworkDrive, lockHolder } from './lock.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { makeKnown } from './known-here.ts';
 import { unsoundPolicies } from './policies.ts';
 import { unsoundRuns } from './runs.ts';
+import { requireOurTables } from './schema.ts';
 import { straddlingNotices } from './straddling.ts';
 import { explain, restoreHint } from './project.ts';
 import type { Project } from './project.ts';
+import { identityOf, leavePlace, LONGEST_LOG, notePlace } from './whereabouts.ts';
 
 const FOLDERS = ['models', 'runs', 'exports'];
 
@@ -36,8 +41,11 @@ const ALWAYS_CHECKED = 32 * 1024 * 1024;
 
 const projectName = (folder: string) => basename(folder).replace(/\.tastemaker$/, '');
 
-/** Makes a new project and opens it for writing. It appears whole or not at all. 'bad-argument' where the folder holds something. */
-export function createProject(folder: string): Project {
+/**
+ * Makes a new project, with what `fill` puts into it, and opens it for writing. It appears whole or not at all: it is
+ * built beside its place and renamed. 'bad-argument' where the folder holds something.
+ */
+export function createProject(folder: string, fill?: (project: Project) => void): Project {
   const root = resolve(folder);
   if (existsSync(root)) {
     const isFolder = statSync(root).isDirectory();
@@ -49,30 +57,47 @@ export function createProject(folder: string): Project {
   let making: string | null = null;
   try {
     mkdirSync(dirname(root), { recursive: true });
-    making = mkdtempSync(join(dirname(root), `.${basename(root)}.new-`));
-    for (const name of FOLDERS) mkdirSync(join(making, name));
-    const file = join(making, 'project.db');
-    const db = new Database(file);
-    try {
-      // Before WAL is switched on, so that the main file alone says whose it is and how old.
-      db.pragma(`application_id = ${APPLICATION_ID}`);
-      applyMigrations(db);
-    } finally {
-      db.close();
+    sweepLeftovers(dirname(root));
+    making = placeAside(root);
+    emptyProject(making);
+    if (fill) {
+      const filling = openProject(making, { write: true });
+      try {
+        fill(filling);
+      } finally {
+        filling.close();
+      }
     }
-    syncFile(file);
+    syncTree(making);
     if (existsSync(root)) rmdirSync(root);
     renameSync(making, root);
   } catch (error) {
     if (making) rmSync(making, { recursive: true, force: true });
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (error instanceof Error && 'syscall' in error)
-      throw new TastemakerError('disk', `The project ${root} cannot be made (${code}).`, 'Choose a folder where you may write, on a disk with space.');
-    throw explain(root, error);
+    throw cannotMake(root, error);
   }
   const project = openProject(root, { write: true });
   makeKnown(project);
   return project;
+}
+
+/** A folder with everything that a project has, and nothing in it. */
+function emptyProject(root: string): void {
+  for (const name of FOLDERS) mkdirSync(join(root, name), { recursive: true });
+  const db = new Database(join(root, 'project.db'));
+  try {
+    // Before WAL is switched on, so that the main file alone says whose it is and how old.
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    applyMigrations(db);
+  } finally {
+    db.close();
+  }
+}
+
+function cannotMake(root: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'syscall' in error)) return explain(root, error);
+  const { code = '' } = error as NodeJS.ErrnoException;
+  const [why, hint] = code === 'ENOSPC' ? ['the disk is full', 'Free some space and try again; nothing was left behind.'] : [code, 'Choose a folder where you may write, on a disk with space.'];
+  return new TastemakerError('disk', `The project ${root} cannot be made (${why}).`, hint);
 }
 
 /**
@@ -83,7 +108,8 @@ export function createProject(folder: string): Project {
 export function openProject(folder: string, options: { write: boolean }): Project {
   const root = resolve(folder);
   refuseLinks(root);
-  const version = inspectHeader(root);
+  // A process that has the file open must not open and close it by other means: the system then forgets SQLite's locks.
+  const version = !options.write && lockHolder(root) === process.pid ? MIGRATIONS.length : inspectHeader(root);
   if (options.write) {
     const release = acquireLock(root);
     try {
@@ -114,42 +140,88 @@ function refuseLinks(root: string): void {
 function connect(root: string, write: boolean, release: () => void): Project {
   const file = join(root, 'project.db');
   if (write || lockHolder(root) === null) checkPages(root); // a living writer has checked it already
-  let db: Database.Database | null = null;
+  let db: Database.Database | null = null, guard: Database.Database | null = null;
   try {
+    const before = identityOf(root);
     const open = (db = new Database(file, { readonly: !write, fileMustExist: true, timeout: 5000 }));
     for (const pragma of PRAGMAS) open.pragma(pragma);
     const version = open.pragma('user_version', { simple: true }) as number; // the log may know better than the header
     refuseNewer(root, version);
+    requireOurTables(open, root, version);
     const notices: string[] = [];
     if (write) {
-      const wanted = isOnNetworkDrive(root) ? 'truncate' : 'wal';
-      if (open.pragma(`journal_mode = ${wanted}`, { simple: true }) !== 'wal') {
-        open.pragma('journal_mode = TRUNCATE');
-        notices.push('This project lies on a drive that cannot share a write-ahead log (a network drive?): it works, but saving is slower and readers wait.');
-      }
-      open.pragma('synchronous = FULL'); // switching the journal mode may have changed it
+      notices.push(...journalOf(open, root));
       if (version < MIGRATIONS.length) {
         backupDatabase(open, root);
-        notices.push(...applyMigrations(open));
+        notices.push(...migrate(open, root, version));
         open.pragma('wal_checkpoint(TRUNCATE)'); // so that the header tells readers the new version
       }
+      guard = guardLog(file);
     }
-    const close = () => {
-      if (!open.open) return;
-      try {
-        if (write) open.pragma('wal_checkpoint(TRUNCATE)');
-      } finally {
-        open.close();
-        if (write) stampChecked(root);
-        release();
-      }
-    };
-    const project: Project = { folder: root, name: projectName(root), write, notices, db: open, close };
+    const project: Project = { folder: root, name: projectName(root), write, notices, db: open, close: () => closeProject(project, guard, release) };
     notices.push(...straddlingNotices(project));
+    if (write) {
+      notePlace(project, before);
+      open.pragma('wal_autocheckpoint = 0'); // whereabouts.ts folds the log in, and so knows when project.db changes
+      open.pragma(`journal_size_limit = ${LONGEST_LOG}`);
+      sweepLeftovers(root, ['', 'models', 'exports', 'backups', 'runs']);
+      notices.push(...takeBackUnfinished(project));
+    }
     return project;
   } catch (error) {
+    guard?.close();
     db?.close();
     throw explain(root, error);
+  }
+}
+
+/** Brings it up to date; a file whose rows or tables are not what its version says is refused, and stays as it was. */
+function migrate(open: Database.Database, root: string, version: number): string[] {
+  try {
+    return applyMigrations(open);
+  } catch (error) {
+    const { code = 'SQLITE_ERROR', message } = error as Error & { code?: string };
+    if (code !== 'SQLITE_ERROR') throw error;
+    throw new TastemakerError('bad-file', `${join(root, 'project.db')} says that it is a file of version ${version}, but its tables are not (${message}).`, restoreHint(root));
+  }
+}
+
+/** Switches the write-ahead log on where the drive can share one; says so where it cannot. */
+function journalOf(open: Database.Database, root: string): string[] {
+  const isShared = open.pragma(`journal_mode = ${isOnNetworkDrive(root) ? 'truncate' : 'wal'}`, { simple: true }) === 'wal';
+  if (!isShared) open.pragma('journal_mode = TRUNCATE');
+  open.pragma('synchronous = FULL'); // switching the journal mode may have changed it
+  return isShared ? [] : ['This project lies on a drive that cannot share a write-ahead log (a network drive?): it works, but saving is slower and readers wait.'];
+}
+
+/**
+ * A second connection that only reads. The last connection that closes folds the log into the file at the path, also where
+ * another program has written a whole other database into it. While this one is open, the one that writes is not the last,
+ * and it may fold in nothing itself.
+ */
+function guardLog(file: string): Database.Database {
+  const guard = new Database(file, { readonly: true });
+  guard.prepare('SELECT 1 FROM sqlite_schema').get(); // only now it holds the file
+  return guard;
+}
+
+/** Closes a project whole; one that has gone from its place without touching what lies there now. */
+function closeProject(project: Project, guard: Database.Database | null, release: () => void): void {
+  const { db, folder, write } = project;
+  if (!db.open) return;
+  try {
+    const isAway = leavePlace(project) !== null;
+    if (!isAway) guard?.close();
+    try {
+      if (write && !isAway) db.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // a full disk: the log stays, and is folded in at the next opening
+    }
+    db.close();
+    guard?.close();
+    if (write && !isAway) stampChecked(folder);
+  } finally {
+    release();
   }
 }
 
@@ -201,13 +273,14 @@ function checkPages(root: string): void {
     throw new TastemakerError('bad-file', `${file} is damaged: ${problem.replace(/\s+/g, ' ').replace(/\.$/, '')}.`, restoreHint(root));
 }
 
-/** The slow, complete check (pages, indexes, references, search index); every problem as a line, none when all is well. */
+/** The slow, complete check (pages, indexes, references, texts, counts, search index); every problem as a line, none when all is well. */
 export function checkProject(project: Project): string[] {
   const { db } = project;
   const problems = (db.pragma('integrity_check') as { integrity_check: string }[]).map((row) => row.integrity_check).filter((line) => line !== 'ok');
   for (const row of db.pragma('foreign_key_check') as { table: string; rowid: number; parent: string }[])
     problems.push(`row ${row.rowid} of ${row.table} refers to a missing row of ${row.parent}`);
   problems.push(...unsoundRuns(project), ...unsoundPolicies(project));
+  if (problems.length === 0) problems.push(...checkContents(project)); // a sick file is not to be read further
   if (project.write)
     for (const table of ['prompts_text', 'completions_text'])
       try {

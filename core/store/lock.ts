@@ -1,10 +1,10 @@
 // The file project.lock: at most one process writes to a project; the lock of a dead process is taken over.
 
-import { constants, copyFileSync, linkSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, fstatSync, ftruncateSync, linkSync, renameSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import { textUnlinked } from '#core/unlinked.ts';
+import { openUnlinked, textUnlinked } from '#core/unlinked.ts';
 import { BIRTH_IS_QUICK, birthOf, isPid, isTaken } from './process-birth.ts';
 
 /** `birth` tells two processes with the same number apart, where the system says (Linux). */
@@ -81,6 +81,27 @@ function place(partial: string, file: string): boolean {
   }
 }
 
+/**
+ * How to give back a lock that we have placed. It is kept open, for the folder may be moved meanwhile: what lies at the
+ * path is then not ours to remove, and ours is emptied wherever it is, which locks nobody out.
+ */
+function letGo(file: string): () => void {
+  const handle = openUnlinked(file, 'read and append');
+  return () => {
+    const own = fstatSync(handle, { bigint: true });
+    let there: typeof own | undefined;
+    try {
+      there = statSync(file, { bigint: true, throwIfNoEntry: false });
+    } catch {
+      // a part of the path is no folder any more
+    }
+    const isOurs = there?.dev === own.dev && there.ino === own.ino;
+    if (!isOurs) ftruncateSync(handle);
+    closeSync(handle);
+    if (isOurs) rmSync(file, { force: true });
+  };
+}
+
 /** Takes the lock; returns how to give it back. 'locked' names the living process that has it; 'disk' if it cannot be written. */
 export function acquireLock(folder: string): () => void {
   const file = join(folder, 'project.lock');
@@ -93,10 +114,7 @@ export function acquireLock(folder: string): () => void {
     rmSync(partial, { force: true });
     writeFileSync(partial, mine, { flag: 'wx' }); // never through a link of that name
     for (let attempt = 0; attempt < 10; attempt++) {
-      if (place(partial, file))
-        return () => {
-          if (textUnlinked(file) === mine) rmSync(file, { force: true });
-        };
+      if (place(partial, file)) return letGo(file);
       const found = textUnlinked(file);
       const holder = parse(found);
       if (holder && isAlive(holder, folder)) {
@@ -118,7 +136,7 @@ export function acquireLock(folder: string): () => void {
   } catch (error) {
     if (error instanceof TastemakerError) throw error;
     throw new TastemakerError('disk', `${file} cannot be written (${(error as NodeJS.ErrnoException).code}).`,
-      'Allow writing to the project folder and see that the disk has space, or open the project for reading only.');
+      'Allow writing to the project folder and see that the disk has space; or copy the project to a place where you may write, and open the copy.');
   } finally {
     rmSync(partial, { force: true });
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import { listBackups } from './backups.ts';
+import { foldLog, requireInPlace } from './whereabouts.ts';
 
 /** `folder` is absolute; `notices` are sentences for the person (such as: network drive, slower but safe). */
 export interface Project {
@@ -79,7 +80,7 @@ export function query<Row = unknown>(project: Project, sql: string): Query<Row> 
   if (!found) {
     const statement = explained(project, () => project.db.prepare<Value[], unknown>(sql));
     found = {
-      run: (...values) => explained(project, () => statement.run(...values)),
+      run: (...values) => explained(project, () => confirmed(project, () => statement.run(...values))),
       get: (...values) => explained(project, () => statement.get(...values)),
       all: (...values) => explained(project, () => statement.all(...values)),
     };
@@ -88,9 +89,36 @@ export function query<Row = unknown>(project: Project, sql: string): Query<Row> 
   return found as Query<Row>;
 }
 
+/** A change that stands by itself is only confirmed where it went into the file that lies in the project's folder. */
+function confirmed<T>(project: Project, change: () => T): T {
+  if (project.db.inTransaction) return change();
+  requireInPlace(project);
+  const result = change();
+  requireInPlace(project);
+  foldLog(project);
+  return result;
+}
+
 /** All of `work` or none of it (BEGIN IMMEDIATE; a savepoint inside another transaction). `work` must not be async. */
 export function transaction<T>(project: Project, work: () => T): T {
-  return explained(project, () => project.db.transaction(work).immediate());
+  return explained(project, () => confirmed(project, () => project.db.transaction(work).immediate()));
+}
+
+/** The same for work that lets others have their turn; nobody else may use the project meanwhile. */
+export async function longTransaction<T>(project: Project, work: () => Promise<T>): Promise<T> {
+  explained(project, () => {
+    requireInPlace(project);
+    project.db.exec('BEGIN IMMEDIATE');
+  });
+  try {
+    const result = await work();
+    explained(project, () => project.db.exec('COMMIT'));
+    requireInPlace(project);
+    return result;
+  } catch (error) {
+    if (project.db.inTransaction) project.db.exec('ROLLBACK'); // a full disk has rolled it back already
+    throw explain(project.folder, error);
+  }
 }
 
 /**

@@ -29,7 +29,7 @@ const fromJson = <T>(json: string | null) => (json === null ? null : (JSON.parse
 const messagesJson = (messages: Message[] | null | undefined) => jsonOrNull(messages?.map(({ role, content }) => ({ role, content })));
 
 /** A prompt is known by its text, and by its messages where it has any. */
-function hashOf({ text, messages }: Pick<NewPrompt, 'text' | 'messages'>): Buffer {
+export function hashOfPrompt({ text, messages }: Pick<NewPrompt, 'text' | 'messages'>): Buffer {
   const hash = createHash('sha256').update(text);
   return (messages ? hash.update(`\0${messagesJson(messages)}`) : hash).digest();
 }
@@ -57,7 +57,7 @@ export function importPrompts(project: Project, rows: readonly NewPrompt[]): { i
     const splitOf = new Map<string, Split>(); // by spelling, of the new
     let settled = 0;
     const places = rows.map((row) => {
-      const hash = hashOf(row);
+      const hash = hashOfPrompt(row);
       const key = hash.toString('latin1');
       let id = idOf.get(key) ?? find.get(hash)?.id;
       if (id === undefined) {
@@ -115,7 +115,7 @@ export function setSplit(project: Project, ids: readonly number[], split: Split,
 
 /** The id of the prompt with this text, and with these messages where it is a conversation. */
 export function findPrompt(project: Project, text: string, messages: Message[] | null = null): number | undefined {
-  return query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?').get(hashOf({ text, messages }))?.id;
+  return query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?').get(hashOfPrompt({ text, messages }))?.id;
 }
 
 export interface CompletionText { id: number; text: string; policyId: number | null; writer: string | null }
@@ -145,7 +145,7 @@ export function updatePrompt(project: Project, id: number, changes: Partial<NewP
     requireRow(project, 'prompts', id);
     const row: NewPrompt = { ...listPrompts(project, { ids: [id] })[0]!, ...changes };
     check(row, `Prompt ${id}`);
-    const hash = hashOf(row);
+    const hash = hashOfPrompt(row);
     const other = query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ? AND id <> ?').get(hash, id);
     requireThat(!other, `Prompt ${other?.id} already has this text.`, 'Use that prompt, or change the text.');
     query(project, 'UPDATE prompts SET text = ?, text_hash = ?, reference = ?, split = ?, source = ?, facts = ?, messages = ?, extra = ?, spelling = ? WHERE id = ?')

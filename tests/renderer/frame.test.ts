@@ -9,7 +9,7 @@ import { shortCount } from '#renderer/components/frame/screens.ts';
 import { FIRST_RANKINGS, loopOf, nextStep } from '#renderer/components/home/loop.ts';
 
 const NONE: Current = { modelId: null, name: null, by: 'rule', reason: '', proposal: null };
-const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ id: 'p', folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, left: 100, models: 0, runs: 0, resting: 0, isDemo: false, notices: [], straddling: 0, current: { policy: NONE, reward: NONE }, ...changes });
+const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ id: 'p', folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, left: 100, models: 0, runs: 0, resting: 0, isDemo: false, notices: [], straddling: 0, strayed: null, current: { policy: NONE, reward: NONE }, ...changes });
 
 test('the loop leads from prompts to inspecting, one useful step at a time', () => {
   const prompts = { train: 10, validation: 0, test: 2 };

@@ -7,8 +7,8 @@ import type { PreferenceRow } from '#core/formats/preferences/format.ts';
 import type { PromptRow } from '#core/formats/prompts.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { addCompletions } from '#core/store/completions.ts';
-import { noteAdded } from '#core/store/imported-rows.ts';
-import type { Added } from '#core/store/imported-rows.ts';
+import { beginImport } from '#core/store/imported-rows.ts';
+import type { Added, ImportJournal } from '#core/store/imported-rows.ts';
 import type { Project } from '#core/store/project.ts';
 import { importPrompts } from '#core/store/prompts.ts';
 import { judgeRow, writeRows } from './import-preferences.ts';
@@ -65,13 +65,15 @@ const JUDGES: { [K in ImportKind]: (row: never, court: Court) => Judgement } = {
 export interface Importer {
   /** What would become of each row; changes nothing, and remembers the row, so that its like is a duplicate. */
   judge(rows: readonly ImportRow[]): Verdict[];
-  /** Adds the rows that are new, in one transaction. */
+  /** Adds the rows that are new, in one transaction with the note of what it added. */
   add(rows: readonly ImportRow[]): void;
+  /** All is in: the id of the event that undoes it, null where nothing was added. */
+  finish(): number | null;
+  /** Takes everything away again, a few rows at each step; returns how many rows stay because they are needed by now. */
+  takeBack(): Generator<void, number>;
   counts: { added: number; duplicates: number };
   /** rows that could not be taken */
   errors: RowError[];
-  /** what was added, for `takeBack` and `recordImport` */
-  added: Added[];
   /** What is to be said of what is new: prompts that differ only in their spelling from another, equal answers ranked apart. */
   notes(): string[];
   /** how much of what was added */
@@ -86,7 +88,8 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
   const counts = { added: 0, duplicates: 0 };
   const spellings = countSpellings(), kept = watchKeptSplits(project, options.named);
   let settled = 0, ties = 0;
-  const errors: RowError[] = [], added: Added[] = [];
+  const errors: RowError[] = [];
+  let journal: ImportJournal | null = null;
   const judgeWith = (rows: readonly ImportRow[], know: LookUp): Verdict[] => rows.map((row) => {
     const { problem, known, key, tied = false } = JUDGES[kind](row as never, { know, options, project, seen: ratings });
     if (problem !== null) return { problem };
@@ -97,14 +100,18 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
     ties += Number(tied);
     return 'new';
   });
-  const madeOf = (table: Added['table']) => added.filter((range) => range.table === table).reduce((sum, { first, last }) => sum + last - first + 1, 0);
+  const madeOf = (table: Added['table']) => (journal?.added ?? []).filter((range) => range.table === table).reduce((sum, { first, last }) => sum + last - first + 1, 0);
   return {
-    counts, errors, added,
+    counts, errors,
+    finish: () => journal?.finish() ?? null,
+    *takeBack() {
+      return journal ? yield* journal.takeBack() : 0;
+    },
     notes: () => [...spellingNotes(spellings.alike(), settled), ...kept.notes(), ...tieNotes(ties)],
     made: () => ({ prompts: madeOf('prompts'), completions: madeOf('completions'), rankings: madeOf('rankings'), ratings: madeOf('ratings'), marks: madeOf('marks') }),
     judge: (rows) => judgeWith(rows, lookUp(project)),
     add: (rows) => {
-      const ranges = noteAdded(project, () => {
+      (journal ??= beginImport(project, options.source)).part(() => {
         const know = lookUp(project);
         const fresh: ImportRow[] = [];
         rows.forEach((row) => kept.see(row, know));
@@ -117,7 +124,6 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
         counts.added += fresh.length;
         if (fresh.length > 0) settled += WRITERS[kind](project, fresh as never, know, options);
       });
-      added.push(...ranges);
     },
   };
 }

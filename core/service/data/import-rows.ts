@@ -37,6 +37,18 @@ type Columns = Readonly<Record<string, string>>;
 /** Rows of one prompt side by side, in the order in which the prompts first come, so that what belongs together is added together. */
 const byPrompt = <T>(rows: readonly T[], promptOf: (row: T) => string | number): T[] => [...Map.groupBy(rows, promptOf).values()].flat();
 
+/** What a row is of, where rows of the same belong together. */
+const promptOf = (row: ImportRow): string | number | null => ('promptId' in row ? row.promptId : 'prompt' in row ? row.prompt : null);
+/** So many times longer than asked a part may be, so that the answers to one prompt come in together. */
+const STRETCH = 4;
+
+/** Where a part of about `count` rows that begins at `at` ends: not among the rows of one prompt. */
+export function partEnd(rows: readonly ImportRow[], at: number, count: number): number {
+  let end = Math.min(rows.length, at + count);
+  while (end < rows.length && end - at < count * STRETCH && promptOf(rows[end]!) !== null && promptOf(rows[end]!) === promptOf(rows[end - 1]!)) end++;
+  return end;
+}
+
 const READERS: { [K in ImportKind]: (file: string, map: Columns, format: ImportFormat) => Promise<ReadImport<K>> } = {
   prompts: async (file, map) => {
     const { prompts, ...read } = await readPrompts(file, Object.keys(map).length > 0 ? { map } : {});

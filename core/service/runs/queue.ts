@@ -1,8 +1,7 @@
 // The queue of runs: one at a time, each in a process of its own that outlives us, watched through its files.
 //
-// The database says what a person wants of a run (running, paused, stopping, cancelling); the file `control` passes it on; the
-// file status.json says how it ended, and only then is the end written to the database. So whoever opens the project next,
-// after this service was killed or closed, takes the same state up from there.
+// The database says what a person wants of a run (running, paused, stopping, cancelling); the file `control` passes it on; status.json
+// says how it ended, and only then is the end written to the database. So whoever opens the project next takes the same state up.
 
 import path from 'node:path';
 import type { Config, Run, RunDetail, RunKind, RunRow } from '#core/contract.ts';
@@ -18,6 +17,7 @@ import { makeKnown } from '#core/store/known-here.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { addRun, getRequest, getRun, listRuns, nextQueued, setRequest, updateRun } from '#core/store/runs.ts';
+import { strayed } from '#core/store/whereabouts.ts';
 import { refuseLinksIn } from '#core/unlinked.ts';
 import type { Emit } from '#core/service/handlers.ts';
 import { computingIn } from '#core/service/hardware/computing.ts';
@@ -194,7 +194,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       if (follow) await followUp(project, getRun(project, id), start);
     } catch (error) {
       active.delete(id);
-      if (state.closed) return;
+      if (state.closed || strayed(project)) return;
       giveUp(id, `What run ${id} made could not be taken into the project: ${sentenceOf(error)}`);
     }
     next();
@@ -387,7 +387,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       stopInteractive.abort();
       await Promise.allSettled([turn, ...endings]);
       state.resting = 0;
-      for (const id of active.keys()) passOn(id); // nothing rests because of us any more
+      if (!strayed(project)) for (const id of active.keys()) passOn(id); // nothing rests because of us any more
     },
   };
 
@@ -395,6 +395,6 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
 
   for (const { id, status } of listRuns(project)) if (AT_WORK.includes(status) && !atRest.has(id)) takeUp(id);
   if (project.write && atRest.size === 0) void clearDeletedRuns(project).catch(() => {}); // it is tried again at the next opening
-  const timer = setInterval(tick, tickMs);
+  const timer = setInterval(() => void (strayed(project) ?? tick()), tickMs); // in a folder that has gone, or is another's, nothing is written
   return queue;
 }

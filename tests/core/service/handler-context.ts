@@ -18,7 +18,7 @@ export function handled<K extends CallName>(project: Project, handlers: Pick<Han
     throw new Error(`${what} is not part of this test`);
   };
   const context: Context = {
-    project, home: tmpdir(), emit: (event, data) => void events.push({ event, data, project: null } as Notice),
+    project, home: tmpdir(), closing: new AbortController().signal, emit: (event, data) => void events.push({ event, data, project: null } as Notice),
     preferences: { theme: 'system', keys: {}, layout: 'stack', sidebar: true, recent: [], lastFolder: null, device: 'auto' }, changePreferences: unused('changing preferences'),
     get runs() {
       return unused('the queue of runs')();

@@ -11,7 +11,6 @@ import { importHandlers } from '#core/service/data/imports.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { checkProject, createProject } from '#core/store/database.ts';
 import { undoEvent } from '#core/store/events.ts';
-import { recordImport } from '#core/store/imported-rows.ts';
 import { listItems } from '#core/store/items.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import { listMarks } from '#core/store/marks.ts';
@@ -41,7 +40,7 @@ function opened(project = createProject(fresh())) {
   const run = async (path: string, kind: ImportKind = 'rankings') => {
     const { rows, errors } = await readAsMapped(path, kind, {}), importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, _messages, own) => own ?? 'train', named: (own) => own, source: basename(path) });
     importer.add(rows);
-    return { ...importer.counts, errors: [...errors, ...importer.errors], made: importer.made(), eventId: importer.added.length > 0 ? recordImport(project, basename(path), importer.added) : null };
+    return { ...importer.counts, errors: [...errors, ...importer.errors], made: importer.made(), eventId: importer.finish() };
   };
   const runInWindow = (path: string, more: Partial<Arguments<'imports.run'>> = {}) => call('imports.run', { path, kind: 'rankings', map: {}, split: 'train', ...more });
   const preview = (path: string, more: Partial<Arguments<'imports.preview'>> = {}) => call('imports.preview', { path, kind: 'rankings', map: {}, ...more });

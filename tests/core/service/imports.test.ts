@@ -43,7 +43,7 @@ test('a table with three bad rows: three errors with their lines, and the good o
   });
   const result = await call('imports.run', { path, kind: 'prompts', map: preview.map, split: 'validation' });
   expect(result).toEqual({ added: 3, duplicates: 1, errors, eventId: 1, made: { ...NOTHING, prompts: 3 }, notes: [] });
-  expect(events.map(({ event }) => event)).toEqual(['data.changed']);
+  expect(events.map(({ event }) => event)).toEqual(['data.importing', 'data.changed']);
   expect(listPrompts(project).map(({ text, reference, split, source }) => [text, reference, split, source])).toEqual([
     ['How do I bake bread?', 'With flour.', 'validation', 'book'], ['What is\na fox?', 'An animal.', 'validation', 'p.csv'], ['Why is it late?', null, 'validation', 'p.csv'],
   ]);

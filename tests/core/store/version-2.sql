@@ -153,8 +153,8 @@ PRAGMA application_id = 1380730950;
 PRAGMA user_version = 2;
 
 INSERT INTO prompts (id, text, text_hash, reference, split, source, facts) VALUES
-  (1, 'My neighbour plays the trumpet at night.', x'01', 'Talk to him first.', 'train', 'old', NULL),
-  (2, 'Ich suche einen Rat über Äpfel und 猫の手.', x'02', NULL, 'test', 'old', '{"fruit":"apple"}');
+  (1, 'My neighbour plays the trumpet at night.', x'48cc3702683c20d4c280ab41e258199f8d37e3ab425a6f593d61d4af7765f0ff', 'Talk to him first.', 'train', 'old', NULL),
+  (2, 'Ich suche einen Rat über Äpfel und 猫の手.', x'd2480e43c7e015d7dcc0d7ed2bc25fce111bfbdea3ebff607dfd35501ab9de40', NULL, 'test', 'old', '{"fruit":"apple"}');
 INSERT INTO labelers (id, name, kind) VALUES (1, 'ada', 'person'), (2, 'careful-1', 'program');
 INSERT INTO runs VALUES ('sample-1', 'sample', 'first', 'done', 1700000000000, 1700000001000, NULL);
 INSERT INTO policies VALUES (1, 'base', 'base', 'models/base', NULL, NULL, 1700000000000);

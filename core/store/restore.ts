@@ -1,0 +1,66 @@
+// Puts a backup in the place of project.db: verified before, what is there now kept as a backup of its own, whole or not at all.
+
+import Database from 'better-sqlite3';
+import { constants, copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { TastemakerError } from '#core/errors.ts';
+import { refuseLink, unlinkedPath } from '#core/unlinked.ts';
+import { backupDatabase, listBackups, syncFile, syncFolder, verifyDatabase } from './backups.ts';
+import { acquireLock } from './lock.ts';
+import { explain } from './project.ts';
+
+const LOGS = ['-wal', '-shm', '-journal', '-checked'];
+
+/**
+ * Restores a backup by its name in backups/; nobody may have the project open for writing. Returns the file that keeps the
+ * state of before. 'bad-argument' where there is no such backup, 'bad-file' where it is damaged: then nothing is changed.
+ */
+export function restoreBackup(folder: string, name: string): string {
+  const root = resolve(folder), file = join(root, 'project.db');
+  if (!listBackups(root).includes(name)) throw new TastemakerError('bad-argument', `There is no backup ${JSON.stringify(name)} in ${join(root, 'backups')}.`, 'Choose one of those that are listed.');
+  refuseLink(file);
+  const from = unlinkedPath(root, 'backups', name);
+  const release = acquireLock(root), coming = `${file}.restoring.${process.pid}`;
+  try {
+    rmSync(coming, { force: true });
+    copyFileSync(from, coming, constants.COPYFILE_EXCL);
+    syncFile(coming);
+    verifyDatabase(coming, `The backup ${name}`);
+    const kept = keepPresent(root, name);
+    for (const log of LOGS) rmSync(`${file}${log}`, { force: true }); // what they held is in what was kept
+    renameSync(coming, file);
+    syncFolder(root);
+    return kept;
+  } catch (error) {
+    throw explain(root, error);
+  } finally {
+    rmSync(coming, { force: true });
+    release();
+  }
+}
+
+/** A backup of what is there now; of a file that SQLite cannot read, its bytes. */
+function keepPresent(root: string, spare: string): string {
+  const file = join(root, 'project.db');
+  try {
+    const db = new Database(file, { fileMustExist: true, timeout: 5000 });
+    try {
+      db.pragma('wal_checkpoint(TRUNCATE)');
+      return backupDatabase(db, root, spare);
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    if (error instanceof Database.SqliteError && !/^SQLITE_(CORRUPT|NOTADB|ERROR|CANTOPEN)/.test(error.code)) throw error;
+    if (error instanceof TastemakerError && error.code !== 'bad-file') throw error;
+    if (!(error instanceof Database.SqliteError) && !(error instanceof TastemakerError)) throw error;
+  }
+  const kept = join(root, 'backups', `damaged-${new Date().toISOString().replaceAll(':', '-')}.db`);
+  for (const part of ['', '-wal', '-journal']) {
+    if (!existsSync(`${file}${part}`)) continue;
+    copyFileSync(`${file}${part}`, `${kept}${part}`);
+    syncFile(`${kept}${part}`);
+  }
+  syncFolder(join(root, 'backups'));
+  return kept;
+}
