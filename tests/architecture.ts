@@ -90,6 +90,8 @@ export const OPENS_ITSELF: Readonly<Record<string, string>> = {
   'core/store/lock.ts': 'a copy of its own',
   'core/store/machine-key.ts': 'a file of the home folder',
   'core/store/process-birth.ts': 'what the system tells of processes',
+  'core/store/backups.ts': 'a folder, so that its names reach the disk',
+  'core/store/restore.ts': 'what it has looked at before',
 };
 
 const SOURCE_FOLDERS = ['core', 'electron', 'renderer', 'build', 'tests'];

@@ -36,6 +36,6 @@ export const backupRestoreCommand = defineCommand({
   options: { project: projectOption },
   run: async ({ words: [name], options }) => {
     const folder = projectFolder(options.project), kept = restoreBackup(folder, name!);
-    return { data: { project: folder, restored: name, kept }, lines: [`${folder} is as it was in ${name}.`, `What was there before is kept in ${kept}.`] };
+    return { data: { project: folder, restored: name, kept }, lines: [`${folder} is as it was in ${name}.`, ...(kept === null ? [] : [`What was there before is kept in ${kept}.`])] };
   },
 });

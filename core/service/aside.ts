@@ -6,7 +6,7 @@ import type { ErrorCode } from '#core/errors.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { BackupRow } from '#core/contract/project-care.ts';
 
-export interface AsideResults { check: { problems: string[] }; backup: { file: string }; backups: { backups: BackupRow[] }; restore: { kept: string } }
+export interface AsideResults { check: { problems: string[] }; backup: { file: string }; backups: { backups: BackupRow[] }; restore: { kept: string | null } }
 /** What the process sends before it ends. */
 export type AsideMessage = { result: AsideResults[keyof AsideResults] } | { fault: { code: ErrorCode; message: string; hint: string } };
 

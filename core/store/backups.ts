@@ -1,7 +1,7 @@
 // Copies of project.db kept in backups/, newest five, made before the schema changes and when a person wishes; each is verified.
 
 import Database from 'better-sqlite3';
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { unlinkedPath } from '#core/unlinked.ts';
@@ -44,6 +44,9 @@ export function syncTree(folder: string): void {
   syncFolder(folder);
 }
 
+/** A pipe or a link of such a name is no backup. */
+const isFile = (file: string): boolean => lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+
 interface Named { name: string; order: number; at: number }
 
 function named(folder: string): Named[] {
@@ -55,7 +58,7 @@ function named(folder: string): Named[] {
   }
   return names.flatMap((name): Named[] => {
     const [, order = '0', stamp] = NAME.exec(name) ?? [];
-    return stamp === undefined ? [] : [{ name, order: Number(order), at: Date.parse(stamp.replace(/T(\d\d)-(\d\d)-/, 'T$1:$2:')) }];
+    return stamp === undefined || !isFile(join(folder, 'backups', name)) ? [] : [{ name, order: Number(order), at: Date.parse(stamp.replace(/T(\d\d)-(\d\d)-/, 'T$1:$2:')) }];
   }).sort((a, b) => b.order - a.order || (a.name < b.name ? 1 : -1));
 }
 

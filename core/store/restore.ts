@@ -1,9 +1,10 @@
 // Puts a backup in the place of project.db: verified before, what is there now kept as a backup of its own, whole or not at all.
 
 import Database from 'better-sqlite3';
-import { constants, copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
+import { refuseOthers } from '#core/regular-file.ts';
 import { refuseLink, unlinkedPath } from '#core/unlinked.ts';
 import { backupDatabase, listBackups, syncFile, syncFolder, verifyDatabase } from './backups.ts';
 import { acquireLock } from './lock.ts';
@@ -13,12 +14,13 @@ const LOGS = ['-wal', '-shm', '-journal', '-checked'];
 
 /**
  * Restores a backup by its name in backups/; nobody may have the project open for writing. Returns the file that keeps the
- * state of before. 'bad-argument' where there is no such backup, 'bad-file' where it is damaged: then nothing is changed.
+ * state of before, null where there was none. 'bad-argument' where there is no such backup, 'bad-file' where it is damaged: then nothing is changed.
  */
-export function restoreBackup(folder: string, name: string): string {
+export function restoreBackup(folder: string, name: string): string | null {
   const root = resolve(folder), file = join(root, 'project.db');
   if (!listBackups(root).includes(name)) throw new TastemakerError('bad-argument', `There is no backup ${JSON.stringify(name)} in ${join(root, 'backups')}.`, 'Choose one of those that are listed.');
   refuseLink(file);
+  if (existsSync(file)) refuseOthers(statSync(file), file);
   const from = unlinkedPath(root, 'backups', name);
   const release = acquireLock(root), coming = `${file}.restoring.${process.pid}`;
   try {
@@ -40,8 +42,9 @@ export function restoreBackup(folder: string, name: string): string {
 }
 
 /** A backup of what is there now; of a file that SQLite cannot read, its bytes. */
-function keepPresent(root: string, spare: string): string {
+function keepPresent(root: string, spare: string): string | null {
   const file = join(root, 'project.db');
+  if (!existsSync(file)) return null;
   try {
     const db = new Database(file, { fileMustExist: true, timeout: 5000 });
     try {

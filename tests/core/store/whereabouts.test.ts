@@ -154,7 +154,7 @@ test('comparing costs a few microseconds, and long logs are folded in', () => {
   expect(readFileSync(log).length).toBeLessThan(6 * 2 ** 20);
   expect(strayed(project)).toBeNull();
   project.close();
-  expect(readdirSync(project.folder).sort()).toEqual(['exports', 'models', 'project.db', 'runs']);
+  expect(readdirSync(project.folder).sort()).toEqual(['exports', 'known-here.json', 'models', 'project.db', 'runs']);
 });
 
 test.runIf(process.platform === 'linux')('a reader in this process leaves the writer its locks: closing a file by other means than SQLite would drop them', () => {
