@@ -64,7 +64,7 @@ async function addAll(file: string, rows: readonly ImportRow[], add: (rows: read
  * bad rows, unless they may be skipped: then nothing has been taken.
  */
 export async function importFile(file: string, kind: ImportKind, { project: folder, map, skipBad, check, format: wanted, shorten = null, ...options }: FileOptions): Promise<ImportedFile> {
-  const { format, rows: read, errors, warnings, notes: said } = await readImport(file, kind, map, wanted);
+  const { format, rows: read, errors, unlisted = 0, warnings, notes: said } = await readImport(file, kind, map, wanted);
   check?.(format);
   const { rows, notes } = shorten ? await shorten(read as PromptRow[]).then((shortened) => ({ rows: shortened.rows as typeof read, notes: [...said, ...shortened.notes] })) : { rows: read, notes: said };
   return withProject(folder, { write: true }, (project) => longTransaction(project, async () => {
@@ -72,9 +72,9 @@ export async function importFile(file: string, kind: ImportKind, { project: fold
     const importer = createImporter(project, kind, { ...options, addPrompts: options.addPrompts || isEmpty, source: path.basename(file), hints: HINTS });
     await addAll(file, rows, importer.add);
     const bad = [...errors, ...importer.errors].sort((a, b) => a.line - b.line);
-    refuseBadRows(file, bad, { skip: skipBad && bad.length < rows.length + errors.length, hint: wayOut(bad) }); // throws out of the transaction: what was added above vanishes
+    refuseBadRows(file, bad, { skip: skipBad && bad.length < rows.length + errors.length, hint: wayOut(bad), unlisted }); // throws out of the transaction: what was added above vanishes
     importer.finish();
-    return { format, ...importer.counts, skipped: bad.length, warnings, notes: [...notes, ...importer.notes()], made: importer.made() };
+    return { format, ...importer.counts, skipped: bad.length + unlisted, warnings, notes: [...notes, ...importer.notes()], made: importer.made() };
   }));
 }
 

@@ -38,7 +38,7 @@ export interface TextRow {
 /** Every row with its line; one bad row refuses the file. A prompt may not be empty, a completion may. */
 export function readTextRows(file: string, fields: readonly ('prompt' | 'completion')[]): TextRow[] {
   const withCompletion = fields.includes('completion');
-  const { rows, errors } = readJsonl(file, (value, line): TextRow => {
+  const { rows, errors, unlisted } = readJsonl(file, (value, line): TextRow => {
     const row = asRow(value), inMessages = row.prompt === undefined && row.messages !== undefined;
     const given = inMessages ? messagesOf(row.messages, 'messages') : Array.isArray(row.prompt) ? messagesOf(row.prompt, 'prompt') : textOf(row.prompt, 'prompt');
     if (given === '') throw badRow('"prompt" is empty.');
@@ -48,7 +48,7 @@ export function readTextRows(file: string, fields: readonly ('prompt' | 'complet
     const completion = answered ? (given as Message[]).at(-1)!.content : withCompletion ? completionOf(row.completion) : '';
     return { line, row, prompt: { text: isText(given) ? given : messages!.at(-1)!.content, messages }, completion };
   });
-  refuseBadRows(file, errors);
+  refuseBadRows(file, errors, { unlisted });
   if (rows.length === 0) throw new TastemakerError('bad-file', `${file} ${isEmpty(file) ? 'is empty' : 'has no rows'}.`, `Give it one JSON object a line, with ${fields.map((field) => `"${field}"`).join(' and ')}.`);
   return rows;
 }

@@ -4,7 +4,8 @@ import { conversationText, isMessageList, messageOf, messagesOf } from './prefer
 import { splitOf, watchSplits } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';
 import { eachRow } from './row-source.ts';
-import { asRow, badRow, collect, isText, mapRow, optionalText, requiredText, type Row, type RowError, type Rows } from './rows.ts';
+import { asRow, badRow, collect, isText, joinBad, mapRow, optionalText, refuseHopeless, requiredText, unlistedNotes, warn } from './rows.ts';
+import type { BadRows, Row, RowError, Rows } from './rows.ts';
 import { watchColumns } from './unused-columns.ts';
 
 export interface CompletionRow {
@@ -19,9 +20,8 @@ export interface CompletionRow {
   split: Preference['split'];
 }
 
-export interface ReadCompletions {
+export interface ReadCompletions extends BadRows {
   completions: CompletionRow[];
-  errors: RowError[];
   /** what is doubtful in rows that were taken */
   warnings: RowError[];
   /** what is to be said of the file as a whole */
@@ -57,13 +57,17 @@ function readCompletion(row: Row, line: number, warn: (message: string) => void)
  */
 export async function readCompletions(file: string, { map = {} }: { map?: Record<string, string> } = {}): Promise<ReadCompletions> {
   mapRow(null, map, COMPLETION_FIELDS); // a wrong map is one error, not one a row
-  const { rows, errors }: Rows<CompletionRow> = { rows: [], errors: [] }, warnings: RowError[] = [], columns = watchColumns(), splits = watchSplits();
-  const bad = await eachRow(file, (given, line) => collect({ rows, errors }, line, () => {
-    const row = asRow(mapRow(given, map, COMPLETION_FIELDS));
-    const read = readCompletion(row, line, (message) => warnings.push({ line, message }));
-    splits.see(row['split']);
-    columns.see(row, [...COMPLETION_FIELDS, ...SYSTEM_COLUMNS, ...OURS]);
-    return read;
-  }));
-  return { completions: rows, errors: [...errors, ...bad].sort((a, b) => a.line - b.line), warnings, notes: [...splits.notes(), ...columns.notes()] };
+  const found: Rows<CompletionRow> = { rows: [], errors: [] }, warnings: RowError[] = [], columns = watchColumns(), splits = watchSplits();
+  const bad = await eachRow(file, (given, line) => {
+    collect(found, line, () => {
+      const row = asRow(mapRow(given, map, COMPLETION_FIELDS));
+      const read = readCompletion(row, line, (message) => warn(warnings, { line, message }));
+      splits.see(row['split']);
+      columns.see(row, [...COMPLETION_FIELDS, ...SYSTEM_COLUMNS, ...OURS]);
+      return read;
+    });
+    refuseHopeless(file, found, found.rows.length);
+  });
+  const all = joinBad(found, bad);
+  return { completions: found.rows, ...all, warnings, notes: [...unlistedNotes(all), ...splits.notes(), ...columns.notes()] };
 }

@@ -1,7 +1,7 @@
 // Comma-separated tables (also semicolons, tabs, bars) with a header line, in the same shape as JSON lines.
 import Papa from 'papaparse';
 import { readUtf8, replaceFile, writeFully } from './file-access.ts';
-import { badRow, collect, type Rows } from './rows.ts';
+import { badRow, collect, MOST_COLUMNS, refuseHopeless, type Rows } from './rows.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 const delimiters = [',', ';', '\t', '|'];
@@ -21,6 +21,11 @@ export function firstLine(text: string): string {
 /** The column names in a header line. */
 export function headerOf(line: string): string[] {
   return (Papa.parse<string[]>(line, { delimiter: delimiterOf(line) }).data[0] ?? []).map((name) => name.trim());
+}
+
+/** 'bad-file' for a header with more columns than a table of preferences can have: each row would be taken apart in vain. */
+export function refuseWide(file: string, columns: number): void {
+  if (columns > MOST_COLUMNS) throw new TastemakerError('bad-file', `${file} has ${columns.toLocaleString('en')} columns; the most is ${MOST_COLUMNS.toLocaleString('en')}.`, 'Write only the columns that hold prompts, answers and what is known of them.');
 }
 
 /** Papa Parse wants one kind of line end in a file: where LF and CRLF are mixed outside quotes, all become LF. */
@@ -50,7 +55,8 @@ export function readCsv<T>(file: string, check: (row: Record<string, string>, li
       if (data.length === 1 && data[0]!.trim() === '') return; // a blank line
       if (!columns) {
         columns = data.map((name) => name.trim());
-        const twice = columns.find((name, i) => columns!.indexOf(name) !== i);
+        refuseWide(file, columns.length);
+        const seen = new Set<string>(), twice = columns.find((name) => seen.size === seen.add(name).size);
         if (twice !== undefined) throw new TastemakerError('bad-file', `The header of ${file} names the column ${JSON.stringify(twice)} twice.`, 'Give every column a name of its own.');
         return;
       }
@@ -61,6 +67,7 @@ export function readCsv<T>(file: string, check: (row: Record<string, string>, li
         if (data.length !== names.length) throw badRow(`The row has ${data.length} ${data.length === 1 ? 'value' : 'values'}, the header ${names.length}.`, 'Put quotes around a value that holds the delimiter or a line break.');
         return check(Object.fromEntries(names.map((name, i) => [name, data[i]!])), at);
       });
+      refuseHopeless(file, result, result.rows.length);
     },
   });
   if (!columns) throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it a header line and rows.');

@@ -3,12 +3,12 @@ import fs from 'node:fs';
 import { asFileError, replaceFile, withFile, writeFully } from './file-access.ts';
 import { refuseForeignText } from './foreign-files.ts';
 import { notJson, parseJson } from './json-text.ts';
-import { badRow, collect, type Rows } from './rows.ts';
+import { badRow, collect, noteBad, refuseHopeless, type Rows } from './rows.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { openUnlinked } from '#core/unlinked.ts';
 
 const PIECE = 1 << 20; // bytes
-const LINE_LIMIT = 256 * PIECE; // a longer line is not a row but a mistake
+const LINE_LIMIT = 64 * PIECE; // a longer line is not a row but a mistake
 const NEWLINE = 0x0a, RETURN = 0x0d;
 
 /** A line without its break (LF or CRLF); `bytes` are good only during the visit, `closed` is false for a last line without a break. */
@@ -78,7 +78,8 @@ export function readJsonl<T>(file: string, check: (row: unknown, line: number) =
     try {
       text = decoder.decode(bytes);
     } catch {
-      result.errors.push({ line, message: notUtf8(bytes) });
+      noteBad(result, { line, message: notUtf8(bytes) });
+      refuseHopeless(file, result, result.rows.length);
       return;
     }
     if (text.trim() === '') return;
@@ -91,6 +92,7 @@ export function readJsonl<T>(file: string, check: (row: unknown, line: number) =
       }
       return check(row, line);
     });
+    refuseHopeless(file, result, result.rows.length);
   });
   return result;
 }

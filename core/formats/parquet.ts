@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { AsyncBuffer, FileMetaData } from 'hyparquet';
+import { refuseWide } from './csv.ts';
 import { readFully, withFileOpen } from './file-access.ts';
 import { PARQUET_CODECS } from './parquet-codecs.ts';
 import { checkChunk, damaged } from './parquet-pages.ts';
@@ -13,6 +14,10 @@ const MAGIC = 'PAR1';
 /** Rows beyond so many must cost bytes: a column of one value takes next to none. */
 const FREE_ROWS = 100_000;
 const GROUP_LIMIT = 512_000_000; // bytes of a row group, unpacked
+/** A file may unpack to so many bytes, and to so many times its own: a value that stands once can be every row's. */
+const FREE_BYTES = 64_000_000, MOST_TIMES = 1000;
+/** Values of a row group that may cost next to nothing, and how many each byte of the file may stand for besides. */
+const FREE_VALUES = 20_000_000, VALUES_A_BYTE = 20;
 const FOOTER_LIMIT = 64_000_000;
 const COMPRESSORS = Object.fromEntries(Object.entries(PARQUET_CODECS).map(([name, { unpack }]) => [name, unpack]));
 
@@ -43,14 +48,29 @@ function plain(value: unknown, depth = 0): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, plain(one, depth + 1)]));
 }
 
+const tooMuch = (file: string, bytes: number, size: number): TastemakerError =>
+  new TastemakerError('bad-file', `${file} would unpack to ${bytes.toLocaleString('en')} bytes, from ${size.toLocaleString('en')}.`, 'A file of preferences does not do that: it is damaged, or made to fill the memory.');
+
+/** About how many bytes a row takes in memory. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 8;
+  return Object.values(value).reduce((sum: number, part) => sum + sizeOf(part), 8);
+}
+
 /** The numbers of the footer that what follows relies on. */
 function checkFooter(metadata: FileMetaData, size: number, file: string): void {
   const rows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
   if (!metadata.row_groups.every(({ num_rows: count }) => Number(count) >= 0) || rows !== Number(metadata.num_rows)) throw damaged(file, `its row groups have ${rows} rows together, its footer says ${metadata.num_rows}`);
   if (rows > FREE_ROWS + size) throw damaged(file, `it has ${rows} rows in ${size} bytes`);
   const names = metadata.schema.filter(({ num_children: children }, i) => i > 0 && !children).length;
+  refuseWide(file, names);
+  const whole = metadata.row_groups.flatMap(({ columns }) => columns).reduce((sum, { meta_data: column }) => sum + Number(column?.total_uncompressed_size ?? 0), 0);
+  if (!(whole <= Math.max(FREE_BYTES, MOST_TIMES * size))) throw tooMuch(file, whole, size);
   for (const [i, group] of metadata.row_groups.entries()) {
     if (group.columns.length !== names) throw damaged(file, `row group ${i + 1} has ${group.columns.length} columns, the schema ${names}`);
+    const values = names * Number(group.num_rows);
+    if (values > FREE_VALUES + VALUES_A_BYTE * size) throw damaged(file, `row group ${i + 1} has ${values.toLocaleString('en')} values, in a file of ${size.toLocaleString('en')} bytes`);
     const unpacked = group.columns.reduce((sum, { meta_data: column }) => sum + Number(column?.total_uncompressed_size ?? 0), 0);
     if (unpacked > GROUP_LIMIT) throw new TastemakerError('bad-file', `Row group ${i + 1} of ${file} is ${unpacked} bytes large; the limit is ${GROUP_LIMIT}.`, 'Write it with smaller row groups (row_group_size in pyarrow).');
   }
@@ -82,13 +102,18 @@ export async function eachParquetRow(file: string, visit: (row: unknown, line: n
     if (tail.getUint32(0, true) > Math.min(size - 12, FOOTER_LIMIT)) throw damaged(file, `its footer would be ${tail.getUint32(0, true)} bytes long`);
     const metadata = await understood('its footer', () => parquetMetadataAsync(source, { geoparquet: false }));
     await understood('its footer', async () => checkFooter(metadata, size, file));
-    let line = 1;
+    let line = 1, handed = 0;
     for (const [i, group] of metadata.row_groups.entries()) {
       const rows = await understood(`row group ${i + 1}`, async () => {
         for (const column of group.columns) await checkChunk(source, metadata, group, column, file);
         return parquetReadObjects({ file: source, metadata: { ...metadata, num_rows: group.num_rows, row_groups: [group] }, compressors: COMPRESSORS });
       });
-      for (const row of rows) if (visit(plain(row), line++) === false) return;
+      for (const row of rows) {
+        const made = plain(row);
+        handed += sizeOf(made);
+        if (handed > Math.max(FREE_BYTES, MOST_TIMES * size)) throw tooMuch(file, handed, size);
+        if (visit(made, line++) === false) return;
+      }
     }
   });
 }

@@ -1,6 +1,6 @@
 // Prompts from other people's files: rows with a prompt, conversations, Reddit TL;DR posts, SciTLDR papers, tables, plain lines; and their truncation.
 import path from 'node:path';
-import { delimiterOf, firstLine, headerOf } from './csv.ts';
+import { delimiterOf, firstLine, headerOf, refuseWide } from './csv.ts';
 import { readUtf8 } from './file-access.ts';
 import { eachLine } from './jsonl.ts';
 import { isParquet } from './parquet.ts';
@@ -10,7 +10,8 @@ import { carriedExtra, splitOf, watchSplits } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';
 import { fillTemplate, parseTemplate, readTemplate, TLDR_TEMPLATE } from './prompt-template.ts';
 import { eachRow } from './row-source.ts';
-import { asRow, badRow, collect, isRow, isText, optionalText, requiredText, type Row, type RowError, type Rows } from './rows.ts';
+import { asRow, badRow, collect, isRow, isText, joinBad, LONGEST_TEXT, noteBad, optionalText, refuseHopeless, requiredText, tooLong, unlistedNotes } from './rows.ts';
+import type { BadRows, Row, Rows } from './rows.ts';
 import { watchColumns } from './unused-columns.ts';
 import { TastemakerError } from '#core/errors.ts';
 
@@ -162,11 +163,16 @@ function containerOf(file: string, start: string, map: Record<string, string> | 
 export async function readColumns(file: string): Promise<string[]> {
   const start = isParquet(file) ? '' : startOf(file), container = isParquet(file) ? 'rows' : containerOf(file, start, undefined);
   if (container === 'text') return [];
-  if (container === 'csv') return headerOf(start);
+  if (container === 'csv') {
+    const header = headerOf(start);
+    refuseWide(file, header.length);
+    return header;
+  }
   const columns = new Set<string>();
   let rows = 0;
   await eachRow(file, (row) => {
     if (isRow(row)) for (const column of Object.keys(row)) columns.add(column);
+    refuseWide(file, columns.size);
     return ++rows < 100;
   });
   return [...columns];
@@ -187,9 +193,8 @@ function startOf(file: string): string {
   return start;
 }
 
-export interface ReadPrompts {
+export interface ReadPrompts extends BadRows {
   prompts: PromptRow[];
-  errors: RowError[];
   /** what the file was taken for */
   format: string;
   /** what is to be said of the file as a whole */
@@ -209,8 +214,12 @@ export async function readPrompts(file: string, { map }: { map?: Record<string, 
   const container = isRows ? 'rows' : containerOf(file, start, map);
   if (!container) throw nothingFits(file, `its ending is ${path.extname(file)}`);
   if (container === 'text') {
-    const lines = readUtf8(file).split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
-    return { prompts: lines.map((text) => ({ text, messages: null, reference: null, source: name, split: null, extra: null })), errors: [], format: 'text', notes: [] };
+    const read: Rows<PromptRow> = { rows: [], errors: [] };
+    for (const [i, text] of readUtf8(file).split(/\r\n|\n|\r/).entries()) {
+      if (text.length > LONGEST_TEXT) noteBad(read, { line: i + 1, message: tooLong(text.length).message });
+      else if (text.trim() !== '') read.rows.push({ text, messages: null, reference: null, source: name, split: null, extra: null });
+    }
+    return { prompts: read.rows, ...joinBad(read), format: 'text', notes: unlistedNotes(read) };
   }
 
   let chosen: [name: string, format: RowFormat] | undefined = mapped && ['mapped', mapped];
@@ -229,15 +238,16 @@ export async function readPrompts(file: string, { map }: { map?: Record<string, 
       extra: isRow(row['extra']) || isText(row['extra_json']) ? carriedExtra(row) : null,
     };
   };
-  const { rows, errors }: Rows<PromptRow> = { rows: [], errors: [] };
+  const found: Rows<PromptRow> = { rows: [], errors: [] };
   let isTable = false;
   const bad = await eachRow(file, (row, line, kind) => {
     isTable = kind === 'table';
-    collect({ rows, errors }, line, () => check(row));
+    collect(found, line, () => check(row));
+    refuseHopeless(file, found, found.rows.length);
   });
-  const all = [...errors, ...bad].sort((a, b) => a.line - b.line);
-  if (!chosen) throw nothingFits(file, all[0] ? `line ${all[0].line}: ${all[0].message.replace(/\.$/, '')}` : 'it has no rows');
-  return { prompts: rows, errors: all, format: isTable ? `csv ${chosen[0]}` : chosen[0], notes: [...splits.notes(), ...columns.notes()] };
+  const all = joinBad(found, bad), [first] = all.errors;
+  if (!chosen) throw nothingFits(file, first ? `line ${first.line}: ${first.message.replace(/\.$/, '')}` : 'it has no rows');
+  return { prompts: found.rows, ...all, format: isTable ? `csv ${chosen[0]}` : chosen[0], notes: [...unlistedNotes(all), ...splits.notes(), ...columns.notes()] };
 }
 
 /** Columns of every shape, and what our own exports write besides. */

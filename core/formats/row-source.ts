@@ -9,11 +9,15 @@ import { notJson, parseJson } from './json-text.ts';
 import { readJsonl } from './jsonl.ts';
 import { eachParquetRow, isParquet } from './parquet.ts';
 import { TastemakerError } from '#core/errors.ts';
-import type { RowError } from './rows.ts';
+import { collect, joinBad, refuseWideRow } from './rows.ts';
+import type { BadRows, Rows } from './rows.ts';
 
 export type RowContainer = 'lines' | 'list' | 'table' | 'parquet';
 /** `line` is counted from 1, in lists and Parquet by rows. A visit that returns false ends the reading where it can be ended. */
 export type VisitRow = (row: unknown, line: number, container: RowContainer) => boolean | void;
+
+/** Ends a reading whose visitor wants no more rows. */
+const OVER = new Error('the reading is over');
 
 const LIST_LIMIT = 256_000_000; // bytes; a list is parsed whole
 const START = 1 << 16;
@@ -48,7 +52,7 @@ function containerOf(file: string, start: string): RowContainer {
   return isCut || isJson(first) || LINES.includes(ending) ? 'lines' : 'list';
 }
 
-function readList(file: string, visit: VisitRow): void {
+function readList(file: string, visit: VisitRow): BadRows {
   const { size } = fs.statSync(file);
   if (size > LIST_LIMIT) throw new TastemakerError('bad-file', `${file} is one JSON value of ${size} bytes; the limit is ${LIST_LIMIT}.`, 'Write one JSON object a line instead (jq -c ".[]" does that): lines are read one at a time.');
   const text = readUtf8(file);
@@ -59,38 +63,46 @@ function readList(file: string, visit: VisitRow): void {
     throw new TastemakerError('bad-file', `${file} is not JSON: ${notJson(text.slice(0, START), error)}.`, 'Write it as JSON lines (one object a line) or as one JSON list.');
   }
   const rows = Array.isArray(value) ? value : [value];
-  for (const [i, row] of rows.entries()) if (visit(row, i + 1, 'list') === false) return;
+  const bad: Rows<true> = { rows: [], errors: [] };
+  for (const [i, row] of rows.entries()) {
+    const good = bad.rows.length;
+    collect(bad, i + 1, () => (refuseWideRow(row), true));
+    if (bad.rows.length > good && visit(row, i + 1, 'list') === false) break;
+  }
+  return joinBad(bad);
 }
 
 /**
  * Hands every row of a file to `visit` and returns the rows that could not be read, by line. What `visit` throws passes.
  * Throws 'bad-file' where the file is missing, empty, damaged or too large.
  */
-export async function eachRow(file: string, visit: VisitRow): Promise<RowError[]> {
+export async function eachRow(file: string, visit: VisitRow): Promise<BadRows> {
   if (isParquet(file)) {
     await eachParquetRow(file, (row, line) => visit(row, line, 'parquet'));
-    return [];
+    return { errors: [] };
   }
   const start = startOf(file);
   if (start.trim() === '' && start.length < START) throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it rows, such as {"prompt": "…", "chosen": "…", "rejected": "…"}, one a line.');
   refuseWebPage(start, file);
   const container = containerOf(file, start);
   if (container === 'list') {
-    readList(file, visit);
-    return [];
+    return readList(file, visit);
   }
-  let failed: { error: unknown } | null = null, isOver = false; // what `visit` throws is no fault of a row
+  let failed: { error: unknown } | null = null; // what `visit` throws is no fault of a row
   const take = (row: unknown, line: number) => {
-    if (isOver) return null;
+    refuseWideRow(row);
     try {
-      isOver = visit(row, line, container) === false;
+      if (visit(row, line, container) !== false) return null;
     } catch (error) {
       failed = { error };
-      isOver = true;
     }
-    return null;
+    throw OVER;
   };
-  const { errors } = container === 'lines' ? readJsonl(file, take) : readCsv(file, take);
+  try {
+    return joinBad(container === 'lines' ? readJsonl(file, take) : readCsv(file, take));
+  } catch (error) {
+    if (error !== OVER) throw error;
+  }
   if (failed) throw (failed as { error: unknown }).error;
-  return errors;
+  return { errors: [] };
 }

@@ -7,6 +7,7 @@ import type { PromptList } from '#core/contract/data.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { FORMATS } from '#core/formats/preferences/formats.ts';
 import type { Decode } from '#core/formats/preferences/read-token-ids.ts';
+import { countBad } from '#core/formats/rows.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { openProject } from '#core/store/database.ts';
 import type { Message } from './background.ts';
@@ -73,7 +74,7 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
       }
       errors.sort((a, b) => a.line - b.line);
       const notes = [...read.notes, ...importer.notes()];
-      yield { format, columns, notes, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + read.errors.length, duplicates, errors: errors.slice(0, SHOWN_ERRORS), warnings: read.warnings.slice(0, SHOWN_ERRORS), formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [], conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn) };
+      yield { format, columns, notes, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + countBad(read), duplicates, errors: errors.slice(0, SHOWN_ERRORS), warnings: read.warnings.slice(0, SHOWN_ERRORS), formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [], conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn) };
     } finally {
       project.close();
     }

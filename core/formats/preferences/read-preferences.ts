@@ -9,18 +9,17 @@ import { decodeRows } from './read-token-ids.ts';
 import type { Decode } from './read-token-ids.ts';
 import type { Preference } from './preference.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { refuseWide } from '#core/formats/csv.ts';
 import { eachRow } from '#core/formats/row-source.ts';
-import { asRow, isRow, isText, mapRow } from '#core/formats/rows.ts';
-import type { Row, RowError } from '#core/formats/rows.ts';
+import { asRow, isRow, isText, joinBad, mapRow, noteBad, refuseHopeless, unlistedNotes, warn } from '#core/formats/rows.ts';
+import type { BadRows, Row, RowError } from '#core/formats/rows.ts';
 import { normalForm } from '#core/spelling.ts';
 import { watchColumns } from '#core/formats/unused-columns.ts';
 
-export interface ReadPreferences {
+export interface ReadPreferences extends BadRows {
   /** the name of the format that the file was read in */
   format: string;
   rows: PreferenceRow[];
-  /** rows that were left out, by line */
-  errors: RowError[];
   /** what is doubtful in rows that were taken */
   warnings: RowError[];
   /** what is to be said of the file as a whole */
@@ -117,9 +116,10 @@ function shownOrderNotes(all: readonly (readonly number[])[]): string[] {
 }
 
 /** Reads rows one by one, in a format that is decided on already. */
-function rowReader(format: Format, { rows, errors, warnings }: Pick<ReadPreferences, 'rows' | 'errors' | 'warnings'>) {
+function rowReader(file: string, format: Format, found: BadRows & Pick<ReadPreferences, 'rows' | 'warnings'>) {
+  const { rows, warnings } = found;
   const ranked: (readonly number[])[] = [], columns = watchColumns(), splits = watchSplits();
-  const context = (line: number): ReadContext => ({ warn: (message) => warnings.push({ line, message: `${message[0]!.toUpperCase()}${message.slice(1)}` }) });
+  const context = (line: number): ReadContext => ({ warn: (message) => warn(warnings, { line, message: `${message[0]!.toUpperCase()}${message.slice(1)}` }) });
   const see = (row: Row, found: readonly PreferenceRow[]) => {
     const says = found.filter((one): one is Preference => !isNumbered(one)), extra: Row = Object.assign({}, ...says.map((one) => one.extra)) as Row;
     // the column of the prompt or of an answer may be called anything
@@ -141,7 +141,8 @@ function rowReader(format: Format, { rows, errors, warnings }: Pick<ReadPreferen
       } catch (error) {
         if (!(error instanceof TastemakerError)) throw error;
         warnings.length = before; // a row that is left out is not doubtful
-        errors.push({ line, message: error.message });
+        noteBad(found, { line, message: error.message });
+        refuseHopeless(file, found, rows.length);
       }
     },
     notes: () => [...shownOrderNotes(ranked), ...splits.notes(), ...columns.notes()],
@@ -156,14 +157,14 @@ function rowReader(format: Format, { rows, errors, warnings }: Pick<ReadPreferen
 export async function readPreferences(file: string, { format: name = 'auto', map = {}, decode = null }: ReadOptions = {}): Promise<ReadPreferences> {
   mapRow(null, map, PREFERENCE_FIELDS); // a wrong map is one error, not one a row
   const wanted = name === 'auto' ? null : formatNamed(name);
-  const rows: PreferenceRow[] = [], errors: RowError[] = [], warnings: RowError[] = [];
+  const found = { rows: [] as PreferenceRow[], errors: [] as RowError[], warnings: [] as RowError[] } satisfies BadRows & Partial<ReadPreferences>;
   const waiting: { value: unknown; line: number }[] = [];
   let decided: { format: Format; reader: ReturnType<typeof rowReader> } | null = null;
   const decide = () => {
     const format = wanted ?? detectFormat(waiting.map(({ value }) => value));
     if (!format) throw nothingFits(file, waiting);
     if (format.tokens && !decode) throw new TastemakerError('bad-argument', `${file} holds token ids, and no tokenizer is given that makes texts of them.`, 'Name the folder of a model with the tokenizer that made them: `tastemaker import rankings FILE --tokenizer FOLDER` (GPT-2\'s, for OpenAI\'s files).');
-    const reader = rowReader(format, { rows, errors, warnings });
+    const reader = rowReader(file, format, found);
     for (const { value, line } of waiting.splice(0)) reader.read(value, line);
     return { format, reader };
   };
@@ -174,16 +175,16 @@ export async function readPreferences(file: string, { format: name = 'auto', map
     waiting.push({ value, line });
     if (waiting.length >= LOOKED_AT) decided = decide();
   });
-  if (!decided && waiting.length === 0 && bad.length > 0) throw nothingRead(file, bad);
+  if (!decided && waiting.length === 0 && bad.errors.length > 0) throw nothingRead(file, bad.errors);
   const { format, reader } = decided ?? decide();
-  errors.push(...bad);
-  let kept = format.gather ? format.gather(rows) : rows;
+  let kept = format.gather ? format.gather(found.rows) : found.rows, undone: BadRows = { errors: [] };
   if (format.tokens) {
     const decoded = await decodeRows(kept, decode!);
     kept = decoded.rows;
-    errors.push(...decoded.errors);
+    undone = decoded;
   }
-  return { format: format.name, rows: kept, errors: errors.sort((a, b) => a.line - b.line), warnings, notes: reader.notes() };
+  const all = joinBad(found, bad, undone);
+  return { format: format.name, rows: kept, ...all, warnings: found.warnings, notes: [...unlistedNotes(all), ...reader.notes()] };
 }
 
 /** The fields of the first rows, as the map would name them. */
@@ -192,6 +193,7 @@ export async function preferenceColumns(file: string): Promise<string[]> {
   let left = LOOKED_AT;
   await eachRow(file, (row) => {
     if (isRow(row)) for (const column of Object.keys(row as Row)) columns.add(column);
+    refuseWide(file, columns.size);
     return --left > 0;
   });
   return [...columns];

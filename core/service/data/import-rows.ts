@@ -20,6 +20,8 @@ export interface ReadImport<K extends ImportKind = ImportKind> {
   format: string;
   rows: ImportRows[K][];
   errors: RowError[];
+  /** bad rows that are not among them, only counted */
+  unlisted?: number;
   /** what is doubtful in rows that are taken all the same */
   warnings: RowError[];
   /** what is to be said of the file as a whole */

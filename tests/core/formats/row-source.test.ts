@@ -11,7 +11,7 @@ import { fileWith, temporaryFolder } from './folder.ts';
 async function rowsOf(file: string): Promise<{ container: RowContainer | undefined; rows: unknown[]; lines: number[]; errors: number[] }> {
   const rows: unknown[] = [], lines: number[] = [];
   let container: RowContainer | undefined;
-  const errors = await eachRow(file, (row, line, kind) => {
+  const { errors } = await eachRow(file, (row, line, kind) => {
     rows.push(row);
     lines.push(line);
     container = kind;
