@@ -129,7 +129,7 @@ export interface Run { id: string; kind: RunKind; name: string; status: RunStatu
 export interface Fault { code: string; message: string; hint: string }
 export type Theme = 'system' | 'light' | 'dark';
 /** One person's settings on this machine, for every project. `keys`: action name -> key, only where it differs from the default. */
-export interface Preferences { theme: Theme; keys: Record<string, string>; layout: 'stack' | 'columns'; sidebar: boolean; recent: RecentProject[]; lastFolder: string | null; device: WantedDevice }
+export interface Preferences { theme: Theme; keys: Record<string, string>; layout: 'stack' | 'columns'; /** a digit on the desk goes on to the next answer without a rank */ advance: boolean; sidebar: boolean; recent: RecentProject[]; lastFolder: string | null; device: WantedDevice }
 export interface RecentProject { folder: string; name: string; openedAt: number }
 export interface ProjectSettings {
   labelerId: number | null;
@@ -146,10 +146,10 @@ export interface ProjectSettings {
   currentPolicyId: number | null;
   rewardModelId: number | null;
 }
-export interface ProjectSummary { /** tells it from every other project, its own copies included; the same again after the service was started anew */ id: string; folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; /** of those, at rest: the project is new to this machine, and nobody has said whether they may go on */ resting: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels; /** null while its folder is where it was opened */ strayed: StrayedNote | null }
+export interface ProjectSummary { /** tells it from every other project, its own copies included; the same again after the service was started anew */ id: string; folder: string; name: string; prompts: Record<Split, number>; completions: number; rankings: number; comparisons: number; /** rankings that make a comparison: no ties throughout, skips or hidden repeats */ teaching: number; /** how many rankings of `rankings` programs made, not people */ simulated: number; /** how many more rankings that prefer something a first reward model takes */ wanted: number; /** items that nobody has ranked, counted up to 100; null where rankings are not what is lacking */ left: number | null; models: number; runs: number; /** of those, at rest: the project is new to this machine, and nobody has said whether they may go on */ resting: number; isDemo: boolean; notices: string[]; /** prompts that stand in another split than another spelling of theirs */ straddling: number; current: CurrentModels; /** null while its folder is where it was opened */ strayed: StrayedNote | null }
 /** A model that acts where none is named: who chose it and why ("because …"). `proposal`: a newer one, which a person may take. */
 export interface Current { modelId: number | null; name: string | null; by: 'person' | 'rule'; reason: string; proposal: { modelId: number; name: string; sentence: string; /** nothing speaks against it: it may be offered beside what acts now */ sound: boolean } | null }
-export interface CurrentModels { policy: Current; reward: Current }
+export interface CurrentModels { policy: Current; reward: Current; /** why the scores of the reward model say nothing, in a sentence; null where nothing speaks against them */ doubt: string | null }
 export type ProviderName = 'cpu' | 'cuda' | 'webgpu';
 /** What a person asked to compute on: the best that passes its self-test, or one of them and no other. */
 export type WantedDevice = 'auto' | 'cpu' | 'cuda' | 'cuda:bf16' | 'webgpu';
@@ -162,7 +162,7 @@ export interface ProviderReport { provider: ProviderName; title: string; state: 
 export interface Hardware { device: Device; wanted: WantedDevice; providers: ProviderReport[]; cards: CardNow[]; /** folders of CUDA libraries that this person named */ libraryFolders: string[] }
 export interface AppState { version: string; preferences: Preferences; project: ProjectSummary | null; settings: ProjectSettings | null; labelers: Labeler[]; device: Device; logFolder: string; /** what a person should know, such as damaged preferences */ notices: string[] }
 
-export type QueueName = 'sequential' | 'shuffled' | 'newest' | 'uncertain' | 'disagrees' | 'flagged' | 'requested';
+export type QueueName = 'sequential' | 'shuffled' | 'newest' | 'uncertain' | 'disagrees' | 'flagged' | 'requested' | 'drafts' | 'skipped' | 'submitted';
 /** A token's characters in a completion's text, UTF-16, end excluded; tokens that share a character share its span. */
 export interface TokenSpan { start: number; end: number }
 /** What has been entered for an item and not been submitted; it survives everything. */
@@ -172,7 +172,7 @@ export interface DeskItem {
   itemId: number;
   prompt: Prompt;
   /** each different text once; `times`: how many completions say it, of which `completionId` stands for all */
-  answers: { completionId: number; text: string; times: number; spans: TokenSpan[]; marks: Mark[]; ratings: Record<string, number>; flagged: boolean }[];
+  answers: { completionId: number; text: string; times: number; /** it ran into the length limit: after how many tokens, 0 where that is not known */ cutOff: number | null; spans: TokenSpan[]; marks: Mark[]; ratings: Record<string, number>; flagged: boolean }[];
   draft: Draft;
   /** the ranking that stands, where the item was submitted before */ ranking: Ranking | null;
   flagged: boolean;
@@ -182,6 +182,8 @@ export interface DeskItem {
 export interface DeskProgress { done: number; total: number; skipped: number; session: number; sessionGoal: number; sessionStartedAt: number | null; ratePerHour: number | null; repeats: number; selfAgreement: number | null }
 export interface Saved { at: number; eventId: number | null }
 export interface Undone { itemId: number | null; promptId: number | null; sentence: string }
+/** One ranking in the history of a labeler. `order` names the answers as the desk does, best first, ties together. */
+export interface Judged { rankingId: number; itemId: number; at: number; prompt: string; status: Ranking['status']; order: string[][]; confidence: number | null; note: string | null }
 export interface Guidelines { version: number; text: string; createdAt: number }
 
 export interface FileEntry { name: string; path: string; folder: boolean; bytes: number; /** a project, a model folder or a file we read; else null */ kind: 'project' | 'model' | 'gguf' | 'data' | null }
@@ -221,7 +223,7 @@ export interface TokenRow { id: number; token: string; start: number; end: numbe
 
 export const CALLS = {
   'app.state': programCall<AppState>()({}),
-  'app.setPreferences': programCall<Preferences>()({ changes: v.partial(v.strictObject({ theme: v.picklist(['system', 'light', 'dark']), keys: v.record(short, short), layout: v.picklist(['stack', 'columns']), sidebar: v.boolean(), lastFolder: v.nullable(short), recent: v.pipe(v.array(v.strictObject({ folder: short, name: short, openedAt: v.number() })), v.maxLength(100)) })) }),
+  'app.setPreferences': programCall<Preferences>()({ changes: v.partial(v.strictObject({ theme: v.picklist(['system', 'light', 'dark']), keys: v.record(short, short), layout: v.picklist(['stack', 'columns']), advance: v.boolean(), sidebar: v.boolean(), lastFolder: v.nullable(short), recent: v.pipe(v.array(v.strictObject({ folder: short, name: short, openedAt: v.number() })), v.maxLength(100)) })) }),
   'app.diagnostics': programCall<{ text: string }>()({}),
   'files.list': programCall<{ folder: string; parent: string | null; entries: FileEntry[] }>()({ folder: v.nullable(short) }),
   /** Opens a folder (that of a file) in the system's file manager; only what lies in the project or was exported by this service. */
@@ -242,6 +244,8 @@ export const CALLS = {
   'desk.submit': call<Saved & { rankingId: number }>()({ ...onDesk, status: v.picklist(['ranked', 'none-acceptable', 'skipped']), durationMs: v.pipe(v.number(), v.minValue(0)) }),
   'desk.flag': call<Saved>()({ ...onDesk, flagged: v.boolean() }),
   'desk.progress': call<DeskProgress>()({ labelerId: id, queue }),
+  /** What this labeler submitted, newest first; `before` a ranking of an earlier page. */
+  'desk.history': call<{ rows: Judged[] }>()({ labelerId: id, before: v.optional(id), limit }),
   'desk.undo': call<Undone | null>()({ labelerId: id }),
   'desk.redo': call<Undone | null>()({ labelerId: id }),
   'marks.add': call<Saved & { markId: number }>()(span),

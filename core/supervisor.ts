@@ -33,7 +33,7 @@ export interface Supervisor {
 const AGAIN: Readonly<Record<CallName, boolean>> = {
   'app.state': true, 'app.setPreferences': true, 'app.diagnostics': true, 'files.list': true, 'files.reveal': false,
   'project.open': true, 'project.create': false, 'project.close': true, 'project.left': true, 'project.check': true, 'project.backup': false, 'project.backups': true, 'project.restore': false, 'project.saveCopy': false, 'project.setSettings': true, 'labelers.add': true,
-  'desk.item': true, 'desk.draft': false, 'desk.submit': false, 'desk.flag': false, 'desk.progress': true, 'desk.undo': false, 'desk.redo': false,
+  'desk.item': true, 'desk.draft': false, 'desk.submit': false, 'desk.flag': false, 'desk.progress': true, 'desk.history': true, 'desk.undo': false, 'desk.redo': false,
   'marks.add': false, 'marks.change': false, 'marks.remove': false, 'ratings.set': false, 'guidelines.get': true, 'guidelines.save': false,
   'prompts.page': true, 'prompts.get': true, 'prompts.setSplit': false, 'prompts.divide': false, 'prompts.unite': false, 'prompts.weigh': true, 'prompts.remove': false, 'data.changes': true, 'events.undo': false, 'search.find': true,
   'imports.preview': true, 'imports.run': false, 'imports.cancel': true, 'data.formats': true, 'data.export': true,

@@ -104,7 +104,7 @@ async function timed(times: number, work: (i: number) => unknown): Promise<Times
 /** A context as the service gives it, with nobody listening. */
 const contextOf = (project: Project): Context => ({
   project, emit: () => {}, home: os.tmpdir(), closing: new AbortController().signal,
-  preferences: { theme: 'system', keys: {}, layout: 'stack', sidebar: true, recent: [], lastFolder: null, device: 'auto' },
+  preferences: { theme: 'system', keys: {}, layout: 'stack', advance: true, sidebar: true, recent: [], lastFolder: null, device: 'auto' },
   changePreferences: () => {
     throw new TastemakerError('runtime', 'A bench changes no preferences.', 'Measure something else.');
   },

@@ -5,6 +5,7 @@ import type { Services } from './app.ts';
 import { deskHandlers } from '#core/service/desk/desk.ts';
 import { fileHandlers } from './files.ts';
 import { guidelineHandlers } from '#core/service/desk/guidelines.ts';
+import { historyHandlers } from '#core/service/desk/history.ts';
 import type { Handlers } from './handlers.ts';
 import { createHardwareHandlers } from '#core/service/hardware/hardware.ts';
 import { changeHandlers } from '#core/service/data/data-changes.ts';
@@ -23,7 +24,7 @@ import { tryHandlers } from '#core/service/runs/try.ts';
 
 export const createCallTable = (services: Services): Handlers => ({
   ...createAppHandlers(services), ...createProjectHandlers(services), ...fileHandlers, ...revealHandlers, ...labelerHandlers,
-  ...deskHandlers, ...markHandlers, ...guidelineHandlers,
+  ...deskHandlers, ...markHandlers, ...guidelineHandlers, ...historyHandlers,
   ...promptHandlers, ...changeHandlers, ...importHandlers, ...exportHandlers, ...modelHandlers, ...sampleHandlers,
   ...recipeHandlers, ...runHandlers, ...tryHandlers, ...createHardwareHandlers(services),
 });

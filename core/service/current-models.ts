@@ -12,13 +12,14 @@ import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns, LIVING } from '#core/store/runs.ts';
 import { getSetting, setSetting } from '#core/store/settings.ts';
+import { madeWeights } from '#core/service/models/made-weights.ts';
 import { isOwn, standingOf } from '#core/service/models/policy-standing.ts';
 import { compareRewards } from '#core/service/models/reward-comparison.ts';
 import { projectSettings } from './project.ts';
 
 /** What the rule found, for the state of the project that `stamp` stands for. */
 interface Found { modelId: number | null; reason: string; proposal: { modelId: number; clause: string; sound: boolean } | null }
-interface Kept { stamp: string; policy: Found; reward: Found }
+interface Kept { stamp: string; policy: Found; reward: Found; /** of which reward model, and why its scores say nothing */ doubt: { modelId: number; sentence: string } | null }
 const SETTING = 'current';
 const NOTHING: Found = { modelId: null, reason: '', proposal: null };
 
@@ -26,7 +27,7 @@ const NOTHING: Found = { modelId: null, reason: '', proposal: null };
 function stampOf(project: Project): string {
   const { currentPolicyId, rewardModelId } = projectSettings(project);
   const models = listPolicies(project).map(({ id, name, path }) => [id, name, path]), runs = listRuns(project).filter(({ status }) => !LIVING.includes(status)).map(({ id, status, endedAt }) => [id, status, endedAt]);
-  return createHash('sha256').update(JSON.stringify([currentPolicyId, rewardModelId, models, runs])).digest('hex');
+  return createHash('sha256').update(JSON.stringify(['with doubts', currentPolicyId, rewardModelId, models, runs])).digest('hex');
 }
 
 const runsOf = (project: Project): Map<string, Run> => new Map(listRuns(project).map((run) => [run.id, run]));
@@ -76,11 +77,24 @@ const chosenIn = (project: Project): Record<'policy' | 'reward', Policy | null> 
   return { policy: models.find(({ id, kind }) => id === currentPolicyId && kind !== 'reward') ?? null, reward: models.find(({ id, kind }) => id === rewardModelId && kind === 'reward') ?? null };
 };
 
+/** One-sided, 5 %. */
+const SURE = 1.645;
+/** Why a reward model's scores say nothing: on held-out rankings it was not measured to order better than a coin. Null where it was, or was not measured. */
+function doubtOf(project: Project, reward: Policy): Kept['doubt'] {
+  const { validation_accuracy: accuracy, validation_accuracy_se: error, validation_rankings: on } = madeWeights(project, reward)?.metrics ?? {};
+  if (accuracy === undefined || on === undefined) return null;
+  const spread = error || 0.5 / Math.sqrt(Math.max(1, on)); // where all agree, a coin's own
+  if (accuracy - SURE * spread > 0.5) return null;
+  const sentence = `“${reward.name}” orders ${Math.round(100 * accuracy)} % of held-out comparisons (${on.toLocaleString('en')} ${on === 1 ? 'ranking' : 'rankings'}) as their labelers did, and chance does as well: with more rankings it may become worth tuning towards.`;
+  return { modelId: reward.id, sentence };
+}
+
 /** Lets the rule act, where anything has happened since it last did. Returns whether it did. */
 export async function settleCurrent(project: Project): Promise<boolean> {
   const before = getSetting<Kept | null>(project, SETTING, null), stamp = stampOf(project);
   if (before?.stamp === stamp) return false;
-  const chosen = chosenIn(project), kept: Kept = { stamp, policy: await findPolicy(project, chosen.policy), reward: await findReward(project, chosen.reward) };
+  const chosen = chosenIn(project), reward = await findReward(project, chosen.reward), scorer = listPolicies(project).find(({ id }) => id === reward.modelId) ?? null;
+  const kept: Kept = { stamp, policy: await findPolicy(project, chosen.policy), reward, doubt: scorer && doubtOf(project, scorer) };
   if (!project.db.open || stampOf(project) !== stamp) return false; // closed, or changed once more: it is asked again then
   setSetting(project, SETTING, kept);
   return true;
@@ -90,9 +104,10 @@ export async function settleCurrent(project: Project): Promise<boolean> {
 export function currentModels(project: Project): CurrentModels {
   const kept = getSetting<Kept | null>(project, SETTING, null), chosen = chosenIn(project), models = listPolicies(project), runs = runsOf(project);
   const first = models.filter((policy) => mayBeFirst(policy, runs)), isReward = ({ kind }: Policy) => kind === 'reward';
+  const reward = shown(models, chosen.reward, kept?.reward ?? NOTHING, first.find(isReward));
   return {
-    policy: shown(models, chosen.policy, kept?.policy ?? NOTHING, first.find((policy) => !isReward(policy))),
-    reward: shown(models, chosen.reward, kept?.reward ?? NOTHING, first.find(isReward)),
+    policy: shown(models, chosen.policy, kept?.policy ?? NOTHING, first.find((policy) => !isReward(policy))), reward,
+    doubt: kept?.doubt && kept.doubt.modelId === reward.modelId ? kept.doubt.sentence : null,
   };
 }
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Preferences, RecentProject } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 
-const DEFAULTS: Preferences = { theme: 'system', keys: {}, layout: 'columns', sidebar: true, recent: [], lastFolder: null, device: 'auto' };
+const DEFAULTS: Preferences = { theme: 'system', keys: {}, layout: 'columns', advance: true, sidebar: true, recent: [], lastFolder: null, device: 'auto' };
 const MOST_RECENT = 12;
 
 /** What each preference must look like to be believed: another version, or a person's editor, may have written the file. */
@@ -13,6 +13,7 @@ const SOUND: { readonly [K in keyof Preferences]: (value: unknown) => boolean } 
   theme: (value) => ['system', 'light', 'dark'].includes(value as string),
   keys: (value) => isRecord(value) && Object.values(value).every((key) => typeof key === 'string'),
   layout: (value) => ['stack', 'columns'].includes(value as string),
+  advance: (value) => typeof value === 'boolean',
   sidebar: (value) => typeof value === 'boolean',
   recent: (value) => Array.isArray(value) && value.every((row) => isRecord(row) && typeof row.folder === 'string' && typeof row.name === 'string' && typeof row.openedAt === 'number'),
   lastFolder: (value) => value === null || typeof value === 'string',

@@ -94,6 +94,13 @@ export function countPrompts(project: Project): Record<Split, number> {
   return counts;
 }
 
+/** The beginnings of prompts, of a conversation of its last turn, by id. */
+export function excerptsOf(project: Project, ids: readonly number[], length: number): Map<number, string> {
+  const rows = query<{ id: number; text: string }>(project, `SELECT id, substr(coalesce(json_extract(messages, '$[#-1].content'), text), 1, ?) AS text
+    FROM prompts WHERE id IN (SELECT value FROM json_each(?))`).all(length, JSON.stringify(ids));
+  return new Map(rows.map(({ id, text }) => [id, text]));
+}
+
 /** Above this many the old splits are not written down for undo: the event would hold every text. */
 const UNDONE_SPLITS = 2000;
 

@@ -125,14 +125,22 @@ export function deleteRanking(project: Project, id: number): void {
 /** Rankings in id order; each one's `ranks` from best to worst, ties in the order of their ids. */
 export function listRankings(project: Project, filter: { labelerId?: number; promptIds?: readonly number[]; itemId?: number; id?: number } = {}): Ranking[] {
   const { sql, values } = where({ id: filter.id, item_id: filter.itemId, labeler_id: filter.labelerId, prompt_id: filter.promptIds });
-  return query<Row>(project, `SELECT id, prompt_id AS promptId, labeler_id AS labelerId, item_id AS itemId, status, confidence, duration_ms AS durationMs,
+  return select(project, `${sql} ORDER BY id`, values);
+}
+
+/** A labeler's rankings of items, hidden repeats among them, newest first. */
+export function newestRankings(project: Project, labelerId: number, limit: number, before = Number.MAX_SAFE_INTEGER): Ranking[] {
+  return select(project, 'WHERE labeler_id = ? AND id < ? AND item_id IS NOT NULL ORDER BY id DESC LIMIT ?', [labelerId, before, limit]);
+}
+
+const select = (project: Project, which: string, values: readonly Value[]): Ranking[] =>
+  query<Row>(project, `SELECT id, prompt_id AS promptId, labeler_id AS labelerId, item_id AS itemId, status, confidence, duration_ms AS durationMs,
       shown_order AS shownOrder, note, naive, repeat_of AS repeatOf, guidelines, extra, created_at AS createdAt,
       (SELECT json_group_array(json_object('completionId', completion_id, 'rank', rank) ORDER BY rank, completion_id)
        FROM ranking_items WHERE ranking_id = rankings.id) AS ranks
-    FROM rankings ${sql} ORDER BY id`)
+    FROM rankings ${which}`)
     .all(...values)
     .map((row) => ({ ...row, ranks: JSON.parse(row.ranks) as Ranking['ranks'], shownOrder: JSON.parse(row.shownOrder) as number[], extra: row.extra === null ? null : (JSON.parse(row.extra) as Extra) }));
-}
 
 /** What a labeler said of an item: the ranking itself, or the hidden repeat of `repeatOf`; of several the newest. */
 export function rankingOf(project: Project, itemId: number, labelerId: number, repeatOf: number | null): Ranking | null {

@@ -35,7 +35,7 @@ vi.mock('#renderer/stores/app.ts', () => ({ useApp: () => ({ labeler: { id: 7, n
 
 const itemOf = (itemId: number): DeskItem => ({
   itemId, prompt: { id: itemId, text: `Prompt ${itemId}`, reference: null, split: 'train', source: 'test', facts: null, messages: null, extra: null },
-  answers: [1, 2, 3].map((n) => ({ completionId: 10 * itemId + n, text: `answer ${n}`, times: 1, spans: [], marks: [], ratings: {}, flagged: false })),
+  answers: [1, 2, 3].map((n) => ({ completionId: 10 * itemId + n, text: `answer ${n}`, times: 1, cutOff: null, spans: [], marks: [], ratings: {}, flagged: false })),
   draft: { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 }, ranking: null, flagged: false, reason: 'Next.', guidelines: 1,
 });
 const asked = (name: string) => service.asked.filter(([called]) => called === name).map(([, args]) => args);

@@ -1,34 +1,45 @@
 // Checks what the frame works out: the next useful step of a project, the order of the palette's finds, short counts.
 import { expect, test } from 'vitest';
-import type { Current, PolicyKind, ProjectSummary } from '#core/contract.ts';
+import type { Current, PolicyKind, ProjectSummary, RunKind } from '#core/contract.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
 import { searchCommands } from '#renderer/components/frame/command-search.ts';
 import { ACTION_NAMES, ACTIONS } from '#renderer/keys.ts';
 import type { ActionName } from '#renderer/keys.ts';
 import { shortCount } from '#renderer/components/frame/screens.ts';
-import { FIRST_RANKINGS, loopOf, nextStep } from '#renderer/components/home/loop.ts';
+import { loopOf, nextStep } from '#renderer/components/home/loop.ts';
 
 const NONE: Current = { modelId: null, name: null, by: 'rule', reason: '', proposal: null };
-const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ id: 'p', folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, left: 100, models: 0, runs: 0, resting: 0, isDemo: false, notices: [], straddling: 0, strayed: null, current: { policy: NONE, reward: NONE }, ...changes });
+const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ id: 'p', folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, simulated: 0, wanted: 10, left: 100, models: 0, runs: 0, resting: 0, isDemo: false, notices: [], straddling: 0, strayed: null, current: { policy: NONE, reward: NONE, doubt: null }, ...changes });
 
 test('the loop leads from prompts to inspecting, one useful step at a time', () => {
   const prompts = { train: 10, validation: 0, test: 2 };
-  const walk: [Partial<ProjectSummary>, PolicyKind[], string, string][] = [
-    [{}, [], 'prompts', '/data'],
-    [{ prompts }, [], 'samples', '/models'], // nothing to sample from yet
-    [{ prompts }, ['base'], 'samples', '/train?recipe=sample'],
-    [{ prompts, completions: 48 }, ['base'], 'rankings', '/label'],
-    [{ prompts, completions: 48, rankings: FIRST_RANKINGS, teaching: FIRST_RANKINGS - 1 }, ['base'], 'rankings', '/label'],
-    [{ prompts, completions: 48, rankings: 40, teaching: 8, left: 0 }, ['base'], 'rankings', '/train?recipe=sample'], // nothing left to rank
-    [{ prompts, completions: 48, rankings: FIRST_RANKINGS, teaching: FIRST_RANKINGS }, ['base'], 'reward', '/train?recipe=reward'],
-    [{ prompts, completions: 48, rankings: 40, teaching: 40 }, ['base', 'reward'], 'ppo', '/train?recipe=ppo'],
-    [{ prompts, completions: 48, rankings: 40, teaching: 40 }, ['base', 'reward', 'policy'], 'inspect', '/inspect'],
+  const doubted = { policy: NONE, reward: NONE, doubt: 'It orders as chance does.' };
+  const walk: [Partial<ProjectSummary>, PolicyKind[], string, string, RunKind | undefined][] = [
+    [{}, [], 'prompts', '/data', undefined],
+    [{ prompts }, [], 'samples', '/models', undefined], // nothing to sample from yet
+    [{ prompts }, ['base'], 'samples', '/train?recipe=sample', 'sample'],
+    [{ prompts, completions: 48 }, ['base'], 'rankings', '/label', undefined],
+    [{ prompts, completions: 48, rankings: 12, wanted: 1 }, ['base'], 'rankings', '/label', undefined],
+    [{ prompts, completions: 48, rankings: 40, wanted: 2, left: 0 }, ['base'], 'rankings', '/train?recipe=sample', 'sample'], // nothing left to rank
+    [{ prompts, completions: 48, rankings: 12, wanted: 0 }, ['base'], 'reward', '/train?recipe=reward', 'reward'],
+    [{ prompts, completions: 48, rankings: 40, wanted: 0 }, ['base', 'reward'], 'ppo', '/train?recipe=ppo', 'ppo'],
+    [{ prompts, completions: 48, rankings: 40, wanted: 0, current: doubted }, ['base', 'reward'], 'reward', '/label', undefined], // noise is not worth tuning towards
+    [{ prompts, completions: 48, rankings: 40, wanted: 0, left: 0, current: doubted }, ['base', 'reward'], 'reward', '/train?recipe=sample', 'sample'],
+    [{ prompts, completions: 48, rankings: 40, wanted: 0 }, ['base', 'reward', 'policy'], 'inspect', '/inspect', undefined],
   ];
-  for (const [changes, kinds, name, path] of walk) {
-    const next = nextStep(loopOf(project(changes), kinds.map((kind) => ({ kind }))));
-    expect([next.name, next.path]).toEqual([name, path]);
+  for (const [changes, kinds, name, path, recipe] of walk) {
+    const steps = loopOf(project(changes), kinds.map((kind) => ({ kind }))), next = nextStep(steps);
+    expect([next.name, next.path, next.recipe]).toEqual([name, path, recipe]);
+    for (const step of steps) if (step.doubt) expect(step.done).toBe(false); // no tick on what is doubted
   }
-  expect(nextStep(loopOf(project({ prompts, completions: 4, rankings: 90, teaching: FIRST_RANKINGS - 3 }), [{ kind: 'base' }])).sentence).toContain('3 more');
+  expect(nextStep(loopOf(project({ prompts, completions: 4, rankings: 90, wanted: 3 }), [{ kind: 'base' }])).sentence).toContain('3 more rankings');
+});
+
+test('whose rankings are counted is said where they are counted', () => {
+  const noteOf = (changes: Partial<ProjectSummary>) => loopOf(project(changes), []).find(({ name }) => name === 'rankings')!.note;
+  expect(noteOf({ rankings: 12 })).toBeUndefined();
+  expect(noteOf({ rankings: 1300, simulated: 1300 })).toBe('simulated labelers, not yours');
+  expect(noteOf({ rankings: 1312, simulated: 1300 })).toBe('1,300 by simulated labelers');
 });
 
 test('the palette finds by word beginnings before letters in order, and nothing that does not fit', () => {

@@ -1,11 +1,10 @@
 // What the Train screens work out from runs and recipes: warnings, the next card, the form's refusals, the words.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Field, RecipeCard, RunKind, RunRow, RunSample } from '#core/contract.ts';
+import type { Field, RunKind, RunRow, RunSample } from '#core/contract.ts';
 import { appendRows, emptyCurves } from '#renderer/components/charts/curves.ts';
 import { readField, readForm } from '#renderer/components/train/field-check.ts';
 import { heldOutScores, hintsOf } from '#renderer/components/train/over-optimisation.ts';
-import { nextRecipe } from '#renderer/components/train/recipe-order.ts';
 import { actionsOf, duration, number, two } from '#renderer/components/train/run-words.ts';
 import { readableDiff, wordDiff } from '#renderer/components/train/word-diff.ts';
 
@@ -47,19 +46,7 @@ describe('warnings', () => {
   });
 });
 
-const card = (name: RunKind, ready: boolean): RecipeCard => ({ name, title: name, sentence: '', makes: '', fields: [], defaults: {}, models: [], needs: [{ state: ready ? 'ok' : 'missing', sentence: '' }, { state: 'warn', sentence: '' }] });
 const run = (kind: RunKind, status: RunRow['status'], endedAt = 1): RunRow => ({ id: `${kind}-${endedAt}`, kind, name: kind, status, createdAt: 0, endedAt, error: null, step: 0, total: 0, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: true, atRest: false });
-
-test('the next card follows the loop', () => {
-  const all = [card('sample', true), card('sft', true), card('reward', true), card('ppo', true)];
-  expect(nextRecipe(all, [], 0)).toBe('sample');
-  expect(nextRecipe(all, [], 40)).toBe('reward');
-  expect(nextRecipe(all, [run('sample', 'done', 1), run('reward', 'done', 2)], 40)).toBe('ppo');
-  expect(nextRecipe(all, [run('ppo', 'stopped', 3), run('reward', 'done', 2)], 40)).toBe('sample');
-  expect(nextRecipe(all, [run('ppo', 'failed', 9), run('reward', 'done', 2)], 40)).toBe('ppo');
-  expect(nextRecipe(all, [run('sample', 'running', 9), run('ppo', 'done', 2)], 40)).toBe('sample');
-  expect(nextRecipe([card('sample', true), card('reward', false), card('ppo', false)], [run('reward', 'done', 2)], 40)).toBe('reward');
-});
 
 test('actions fit the state', () => {
   expect(actionsOf(run('ppo', 'running'))).toEqual(['pause', 'stop', 'cancel']);

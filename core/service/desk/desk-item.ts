@@ -2,7 +2,7 @@
 //
 // Labelling is blind: nothing here says who wrote an answer, which policy sampled it twice, or that an item is a hidden repeat.
 
-import type { DeskItem, Draft, Item, QueueName, Ranking } from '#core/contract.ts';
+import type { Completion, DeskItem, Draft, Item, QueueName, Ranking } from '#core/contract.ts';
 import { createRandom } from '#core/random.ts';
 import { alike } from '#core/store/answers.ts';
 import { listCompletions } from '#core/store/completions.ts';
@@ -52,6 +52,9 @@ function together(own: readonly Answer[]): Answer {
   };
 }
 
+/** After how many tokens the length limit ended an answer. Of what came without ids that is not known. */
+const cutOffOf = ({ finish, tokenIds }: Completion): number | null => (finish === 'length' ? tokenIds.length : null);
+
 /** The item for a labeler who comes to it in this queue. */
 export async function deskItem(project: Project, labelerId: number, queueName: QueueName, itemId: number): Promise<DeskItem> {
   const state = labelerState(project, labelerId);
@@ -69,7 +72,7 @@ export async function deskItem(project: Project, labelerId: number, queueName: Q
   const whole: DeskItem = {
     itemId, prompt: { ...listPrompts(project, { ids: [item.promptId] })[0]!, reference: null, facts: null, extra: null }, // which would name the reference among the answers
     answers: ids.map((completionId) => ({
-      completionId, text: completions.get(completionId)!.text, times: 1, spans: [], marks: marks.get(completionId) ?? [], flagged: flagged.has(completionId),
+      completionId, text: completions.get(completionId)!.text, times: 1, cutOff: cutOffOf(completions.get(completionId)!), spans: [], marks: marks.get(completionId) ?? [], flagged: flagged.has(completionId),
       ratings: Object.fromEntries(ratings.filter((rating) => rating.completionId === completionId).map(({ axis, value }) => [axis, value])),
     })),
     draft: ofAnswers(draft, shown), ranking: ranking && { ...ofAnswers(ranking, shown), repeatOf: null }, flagged: listFlags(project, { itemId, labelerId }).length > 0,

@@ -50,6 +50,9 @@ const REPEATED = 'EXISTS (SELECT 1 FROM drafts d WHERE d.item_id = i.id AND d.la
 /** Submitted (again) since a time. */
 const REVIEWED = (since: string) => `NOT EXISTS (SELECT 1 FROM rankings r WHERE r.labeler_id = ? AND r.item_id = i.id AND r.repeat_of IS NULL AND coalesce(r.confirmed_at, r.created_at) >= ${since}) AND NOT ${REPEATED}`;
 
+/** Of a list that one goes through, nothing is done: an item is in it or not. */
+const ALWAYS = { open: '1', openValues: [] };
+
 const PARTS: Record<QueueName, (project: Project, labelerId: number, model: Policy | null) => Part[]> = {
   sequential: () => [{ from: 'items i INDEXED BY items_in_order', key: 'i.id' }],
   shuffled: (_, labelerId) => {
@@ -69,6 +72,18 @@ const PARTS: Record<QueueName, (project: Project, labelerId: number, model: Poli
     openValues: [labelerId, labelerId, model.id, labelerId, labelerId, model.createdAt],
   }] : []),
   flagged: (_, labelerId) => [{ from: FLAGGED, where: 'i.answers > 1', key: 'f.flag', open: REVIEWED('f.at'), openValues: [labelerId, labelerId] }],
+  drafts: (_, labelerId) => [{
+    from: 'drafts d INDEXED BY drafts_by_labeler JOIN items i ON i.id = d.item_id', values: [labelerId], key: 'd.id', ...ALWAYS,
+    where: "d.labeler_id = ? AND d.repeat_of IS NULL AND i.answers > 1 AND (d.ranks <> '[]' OR d.confidence IS NOT NULL OR d.note IS NOT NULL OR d.naive IS NOT NULL)",
+  }],
+  skipped: (_, labelerId) => [{
+    from: 'rankings r INDEXED BY rankings_skipped JOIN items i ON i.id = r.item_id', values: [labelerId, labelerId], key: 'r.id', ...ALWAYS,
+    where: `r.labeler_id = ? AND r.status = 'skipped' AND r.repeat_of IS NULL AND r.item_id IS NOT NULL AND i.answers > 1 AND NOT ${REPEATED}`,
+  }],
+  submitted: (_, labelerId) => [{
+    from: 'rankings r INDEXED BY rankings_by_labeler JOIN items i ON i.id = r.item_id', values: [labelerId, labelerId], key: 'r.id', ...ALWAYS,
+    where: `r.labeler_id = ? AND r.repeat_of IS NULL AND i.answers > 1 AND NOT ${REPEATED}`,
+  }],
   requested: () => [{ where: "i.source = 'inspect' AND i.answers > 1", key: 'i.id' }],
 };
 const REMEMBERED: ReadonlySet<QueueName> = new Set<QueueName>(['sequential', 'shuffled', 'newest', 'uncertain', 'requested']);
@@ -228,6 +243,9 @@ export function reasonOf(queue: Queue, itemId: number): string | null {
       const found = flag();
       return found ? `${found.own ? 'You' : found.name} flagged ${found.whole ? 'it' : 'one of its answers'}.` : null;
     }
+    case 'drafts': return isOpen(queue, itemId) ? 'You began it and have not submitted it.' : null;
+    case 'skipped': return isOpen(queue, itemId) ? 'You skipped it.' : null;
+    case 'submitted': return isOpen(queue, itemId) ? 'You submitted it; submitting again replaces that.' : null;
     case 'requested': {
       const found = row<{ reason: string | null }>("SELECT reason FROM items WHERE id = ? AND source = 'inspect'", itemId);
       return found ? `It was asked for on the Inspect screen${found.reason ? `: ${found.reason}` : ''}.` : null;

@@ -33,8 +33,17 @@ export function tokenizerOf(project: Project, policy: Policy): Promise<Tokenizer
   return known.loaded;
 }
 
-/** Space and word together, for a text whose tokens are not known. */
-const wordSpans = (text: string): TokenSpan[] => Array.from(text.matchAll(/\s*\S+|\s+$/g), (match) => ({ start: match.index, end: match.index + match[0].length }));
+/** Scripts that put no space between words. */
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const words = new Intl.Segmenter(undefined, { granularity: 'word' });
+
+/** Space and word together, for a text whose tokens are not known; where a script puts no space between words, by dictionary. */
+export const wordSpans = (text: string): TokenSpan[] => Array.from(text.matchAll(/\s*\S+|\s+$/g)).flatMap((match) => {
+  const [chunk] = match, { index } = match, bare = chunk.trimStart();
+  if (!UNSPACED.test(chunk)) return [{ start: index, end: index + chunk.length }];
+  const from = index + chunk.length - bare.length;
+  return Array.from(words.segment(bare), ({ index: at, segment }, i) => ({ start: i === 0 ? index : from + at, end: from + at + segment.length }));
+});
 
 function commonLength(a: string, b: string): number {
   let n = 0;

@@ -21,20 +21,31 @@ export interface Facts {
   isDemo: boolean;
 }
 
+/** A reward model from fewer says nothing: as many as the card of its recipe and the Home screen ask for. */
+export const FEWEST_RANKINGS = 10;
+
 /** Below this the rankings are looked at one by one; above, a few ties more or less are nothing. */
 const FEW = 2000;
 
+const RANKED = "rankings r WHERE r.status = 'ranked' AND r.repeat_of IS NULL";
+/** Rankings that prefer something, on prompts of a split. */
+const preferringOn = (split: string): string => `${RANKED} AND (SELECT split FROM prompts WHERE id = r.prompt_id) ${split} AND (SELECT max(rank) > min(rank) FROM ranking_items WHERE ranking_id = r.id)`;
+const preferring = (project: Project, split: string): number => countOnce(project, `SELECT count(*) AS n FROM ${preferringOn(split)}`, []);
+
+/** How many more rankings a first reward model takes. */
+export function rankingsWanted(project: Project): number {
+  return FEWEST_RANKINGS - countOnce(project, `SELECT count(*) AS n FROM (SELECT 1 FROM ${preferringOn("<> 'test'")} LIMIT ${FEWEST_RANKINGS})`, []);
+}
+
 export function factsOf(project: Project): Facts {
   const count = (sql: string) => countOnce(project, sql, []);
-  const ranked = "rankings r WHERE r.status = 'ranked' AND r.repeat_of IS NULL";
-  const about = count(`SELECT count(*) AS n FROM ${ranked}`);
-  const exact = (split: string) => count(`SELECT count(*) AS n FROM ${ranked} AND (SELECT split FROM prompts WHERE id = r.prompt_id) ${split} AND (SELECT max(rank) > min(rank) FROM ranking_items WHERE ranking_id = r.id)`);
+  const about = count(`SELECT count(*) AS n FROM ${RANKED}`);
   const prompts = countPrompts(project), share = prompts.validation / Math.max(1, prompts.train + prompts.validation + prompts.test);
   return {
     prompts,
     references: count("SELECT count(*) AS n FROM prompts WHERE split = 'train' AND reference IS NOT NULL"),
-    rankings: about > FEW ? about : exact("<> 'test'"),
-    validationRankings: about > FEW ? Math.round(about * share) : exact("= 'validation'"),
+    rankings: about > FEW ? about : preferring(project, "<> 'test'"),
+    validationRankings: about > FEW ? Math.round(about * share) : preferring(project, "= 'validation'"),
     completions: count('SELECT count(*) AS n FROM completions'),
     isDemo: query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get()?.source === 'demo',
   };

@@ -15,8 +15,8 @@ import { countDrawn } from '#core/store/run-completions.ts';
 import { listRuns, LIVING } from '#core/store/runs.ts';
 import { estimateRun } from './estimate.ts';
 import type { Handlers } from '#core/service/handlers.ts';
-import { currentPolicy, currentReward } from '#core/service/current-models.ts';
-import { factsOf } from './recipe-facts.ts';
+import { currentModels, currentPolicy, currentReward } from '#core/service/current-models.ts';
+import { factsOf, FEWEST_RANKINGS } from './recipe-facts.ts';
 import type { Facts } from './recipe-facts.ts';
 import { modelsOf } from './recipe-models.ts';
 import { currentReference } from './run-follow-up.ts';
@@ -24,7 +24,7 @@ import { currentReference } from './run-follow-up.ts';
 const WORDS: Record<RecipeName, Pick<RecipeCard, 'title' | 'sentence' | 'makes'>> = {
   sample: { title: 'Sample completions', sentence: 'A model answers each prompt several times, so that there is something to rank.', makes: 'completions on the ranking desk' },
   sft: { title: 'Supervised fine-tuning (SFT)', sentence: 'Tunes a model on reference completions: the start that PPO improves on.', makes: 'a policy' },
-  reward: { title: 'Reward model', sentence: 'Learns from your rankings to score completions as you would.', makes: 'a reward model' },
+  reward: { title: 'Reward model', sentence: 'Learns from the rankings to score completions as whoever ranked them would.', makes: 'a reward model' },
   ppo: { title: 'PPO', sentence: 'Tunes the policy towards what the reward model likes, at a price for every step away from where it began.', makes: 'a policy' },
   score: { title: 'Score completions', sentence: 'Asks a reward model and a reference about the completions that they have not seen.', makes: 'scores and KL for Inspect and for the queues of the desk' },
   pretrain: { title: 'Pre-training', sentence: 'A small language model from nothing, on your own texts.', makes: 'a base model' },
@@ -33,8 +33,7 @@ const WORDS: Record<RecipeName, Pick<RecipeCard, 'title' | 'sentence' | 'makes'>
 const WRITERS: readonly PolicyKind[] = ['base', 'policy'];
 /** The settings that name a model, and which kinds fit. */
 const MODEL_FIELDS: Readonly<Record<string, readonly PolicyKind[]>> = { policy: WRITERS, reference: WRITERS, reward: ['reward'] };
-/** A reward model from fewer says nothing. */
-const FEWEST_RANKINGS = 10, GOOD_RANKINGS = 200, FEWEST_REFERENCES = 4, FEWEST_PROMPTS = 2;
+const GOOD_RANKINGS = 200, FEWEST_REFERENCES = 4, FEWEST_PROMPTS = 2;
 const PROMPTS_A_CLICK = 100;
 
 const powerOfTwo = (atMost: number): number => 2 ** Math.max(0, Math.floor(Math.log2(Math.max(1, atMost))));
@@ -110,10 +109,11 @@ function defaultsOf(project: Project, recipe: RecipeName, facts: Facts): Config 
 }
 
 export function recipeCards(project: Project): RecipeCard[] {
-  const facts = factsOf(project), policies = listPolicies(project);
+  const facts = factsOf(project), policies = listPolicies(project), { doubt, reward } = currentModels(project);
   return (Object.keys(RECIPES) as RecipeName[]).map((name) => {
     const defaults = defaultsOf(project, name, facts);
-    return { name, ...WORDS[name], fields: fieldsOf(RECIPES[name].settings, policies), defaults, needs: needsOf(name, facts, policies, defaults), models: modelsOf(project, name, defaults) };
+    const needs = [...needsOf(name, facts, policies, defaults), ...(name === 'ppo' && doubt && defaults.reward === reward.name ? [warns(doubt)] : [])];
+    return { name, ...WORDS[name], fields: fieldsOf(RECIPES[name].settings, policies), defaults, needs, models: modelsOf(project, name, defaults) };
   });
 }
 

@@ -1,6 +1,6 @@
-// The order of the recipe cards is the order of the loop; which of them comes next follows from what has been done.
+// The order of the recipe cards, which is the order of the loop, and which of their settings come first.
 
-import type { Arguments, RecipeCard, RunKind, RunRow } from '#core/contract.ts';
+import type { Arguments, RecipeCard, RunKind } from '#core/contract.ts';
 
 /** sample → (rank) → reward → PPO → sample; the others stand where one takes them on the way. */
 const LOOP: readonly RunKind[] = ['sample', 'reward', 'ppo'];
@@ -40,19 +40,4 @@ export const isReady = ({ needs }: RecipeCard): boolean => needs.every(({ state 
 export function inLoopOrder(cards: readonly RecipeCard[]): RecipeCard[] {
   const place = (name: RunKind) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
   return cards.toSorted((a, b) => place(a.name) - place(b.name));
-}
-
-/**
- * The card that comes next in the loop: the one that is running, else the one after the newest finished run. Before the
- * first run it is sampling, or the reward model where completions are there already. A step whose needs are not met
- * while an earlier one could be done gives way to it.
- */
-export function nextRecipe(cards: readonly RecipeCard[], runs: readonly RunRow[], completions: number): RunKind | null {
-  const ready = (kind: RunKind) => cards.some((card) => card.name === kind && isReady(card));
-  const living = runs.find((run) => LOOP.includes(run.kind) && ['queued', 'running', 'paused', 'stopping'].includes(run.status));
-  if (living) return living.kind;
-  const last = runs.filter((run) => LOOP.includes(run.kind) && (run.status === 'done' || run.status === 'stopped')).toSorted((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))[0];
-  const next = last ? LOOP[(LOOP.indexOf(last.kind) + 1) % LOOP.length]! : completions > 0 ? 'reward' : 'sample';
-  if (next === 'ppo' && !ready('ppo')) return 'reward';
-  return cards.some((card) => card.name === next) ? next : null;
 }

@@ -190,3 +190,24 @@ test('before the rule has acted, and after a current model is gone, the first th
   expect(currentModels(project).policy).toMatchObject({ modelId: base, by: 'rule' });
   project.close();
 });
+
+test('a reward model that orders held-out rankings no better than chance is doubted, in a sentence', async () => {
+  const cases: [metrics: Record<string, number>, doubted: boolean][] = [
+    [{ validation_accuracy: 0.167, validation_accuracy_se: 0.15, validation_rankings: 2 }, true],
+    [{ validation_accuracy: 1, validation_accuracy_se: 0, validation_rankings: 2 }, true], // two coins fall alike as often as not
+    [{ validation_accuracy: 0.55, validation_accuracy_se: 0.05, validation_rankings: 40 }, true],
+    [{ validation_accuracy: 0.73, validation_accuracy_se: 0.02, validation_rankings: 300 }, false],
+    [{ loss: 0.6 }, false], // not measured
+  ];
+  for (const [metrics, doubted] of cases) {
+    const { project, base } = withBase();
+    const id = ran(project, 'judge', base, { kind: 'reward', files: { 'metrics.jsonl': [{ step: 3, seconds: 1, ...metrics }] } });
+    await settleCurrent(project);
+    const { reward, doubt } = currentModels(project);
+    expect([metrics, reward.modelId, doubt !== null]).toEqual([metrics, id, doubted]);
+    if (doubt) expect(doubt).toMatch(/^“judge” orders \d+ % of held-out comparisons \(\d+ rankings\) as their labelers did, and chance does as well/);
+    changeProjectSettings(project, { rewardModelId: addPolicy(project, { name: 'other', kind: 'reward', path: 'models/other' }) });
+    expect(currentModels(project).doubt).toBeNull(); // it was of another model
+    project.close();
+  }
+});

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { deskHandlers } from '#core/service/desk/desk.ts';
 import { guidelineHandlers } from '#core/service/desk/guidelines.ts';
+import { historyHandlers } from '#core/service/desk/history.ts';
 import { markHandlers } from '#core/service/desk/marks.ts';
 import { changeProjectSettings } from '#core/service/project.ts';
 import { sampleHandlers } from '#core/service/data/samples.ts';
@@ -20,7 +21,7 @@ import type { Project } from '#core/store/project.ts';
 import { addPrompts } from '#core/store/prompts.ts';
 import { handled } from './handler-context.ts';
 
-const handlers = { ...deskHandlers, ...markHandlers, ...guidelineHandlers, 'samples.flag': sampleHandlers['samples.flag'], 'samples.request': sampleHandlers['samples.request'] };
+const handlers = { ...deskHandlers, ...markHandlers, ...guidelineHandlers, ...historyHandlers, 'samples.flag': sampleHandlers['samples.flag'], 'samples.request': sampleHandlers['samples.request'] };
 
 /** Gives fresh paths ending in .tastemaker that go away after the test file. */
 export function deskFolders(): () => string {

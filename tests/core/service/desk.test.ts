@@ -23,7 +23,7 @@ describe('an item', () => {
       const item = await at(desk, labelerId, itemId);
       expect(JSON.stringify(item)).not.toMatch(/writer|policyId|policy_id|runId|sampling|logprob/);
       expect(Object.keys(item).sort()).toEqual(['answers', 'draft', 'flagged', 'guidelines', 'itemId', 'prompt', 'ranking', 'reason']);
-      for (const answer of item.answers) expect(Object.keys(answer).sort()).toEqual(['completionId', 'flagged', 'marks', 'ratings', 'spans', 'text', 'times']);
+      for (const answer of item.answers) expect(Object.keys(answer).sort()).toEqual(['completionId', 'cutOff', 'flagged', 'marks', 'ratings', 'spans', 'text', 'times']);
     }
     project.close();
   });

@@ -19,7 +19,7 @@ export function handled<K extends CallName>(project: Project, handlers: Pick<Han
   };
   const context: Context = {
     project, home: tmpdir(), closing: new AbortController().signal, emit: (event, data) => void events.push({ event, data, project: null } as Notice),
-    preferences: { theme: 'system', keys: {}, layout: 'stack', sidebar: true, recent: [], lastFolder: null, device: 'auto' }, changePreferences: unused('changing preferences'),
+    preferences: { theme: 'system', keys: {}, layout: 'stack', advance: true, sidebar: true, recent: [], lastFolder: null, device: 'auto' }, changePreferences: unused('changing preferences'),
     get runs() {
       return unused('the queue of runs')();
     },

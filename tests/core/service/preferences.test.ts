@@ -36,7 +36,7 @@ test.each(['', '{"theme":"da', '[]', 'null', '7', '\0\0\0\0'])('a damaged file i
 test('a value that makes no sense counts as not set, the others hold, and keys of a later version stay', () => {
   writeFileSync(file(), JSON.stringify({ theme: 'pink', sidebar: false, keys: { a: 1 }, recent: 'x', layout: 'stack', lastFolder: 7, device: 'abacus', future: { deep: [1] } }));
   const preferences = openPreferences(home);
-  expect(preferences.read()).toEqual({ theme: 'system', sidebar: false, keys: {}, recent: [], layout: 'stack', lastFolder: null, device: 'auto' });
+  expect(preferences.read()).toEqual({ theme: 'system', sidebar: false, keys: {}, recent: [], layout: 'stack', advance: true, lastFolder: null, device: 'auto' });
   preferences.change({ sidebar: true });
   expect(stored()).toMatchObject({ future: { deep: [1] }, sidebar: true, layout: 'stack' });
 });

@@ -26,7 +26,7 @@ describe('a project', () => {
   test('made by name, it is open, can be labelled at once, and is among the recent ones', async () => {
     const state = await service.call('project.create', { folder: at('first'), demo: false });
     const none = { modelId: null, name: null, by: 'rule', reason: 'there is none yet', proposal: null };
-    expect(state.project).toEqual({ current: { policy: none, reward: none }, id: service.project(), folder: at('first.tastemaker'), name: 'first', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, left: 0, models: 0, runs: 0, resting: 0, isDemo: false, notices: [], straddling: 0, strayed: null });
+    expect(state.project).toEqual({ current: { policy: none, reward: none, doubt: null }, id: service.project(), folder: at('first.tastemaker'), name: 'first', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, simulated: 0, wanted: 10, left: 0, models: 0, runs: 0, resting: 0, isDemo: false, notices: [], straddling: 0, strayed: null });
     expect(state.labelers).toEqual([{ id: state.settings!.labelerId, name: userInfo().username, kind: 'person' }]);
     expect(state.preferences.recent.map(({ folder }) => folder)).toEqual([at('first.tastemaker')]);
     expect(service.events.map(({ event }) => event)).toEqual(['project.changed', 'preferences.changed']);
