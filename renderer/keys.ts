@@ -14,6 +14,8 @@ interface ActionEntry {
   also?: string;
   /** stays alive while a text field has the focus */
   inText?: true;
+  /** other words that it is found by */
+  words?: string;
   /** what it changes, as a sentence: the palette says it, and finds the action by whole words alone */
   changes?: string;
   /** works while a dialog is open */
@@ -41,7 +43,7 @@ export const ACTIONS = table({
   'project.new': { title: 'New project…', scope: 'everywhere', key: '' },
   'project.open': { title: 'Open a project…', scope: 'everywhere', key: '$mod+o', inText: true },
   'project.demo': { title: 'Open the demo: Tiny TL;DR', scope: 'everywhere', key: '' },
-  'project.close': { title: 'Close the project', scope: 'everywhere', key: '', changes: 'Closes it in every window; its runs go on.' },
+  'project.close': { title: 'Close the project', scope: 'everywhere', key: '', changes: 'Closes it in every window; its runs go on.', words: 'quit leave' },
   diagnostics: { title: 'Copy diagnostics', scope: 'everywhere', key: '' },
   'current.show': { title: 'Current models: which, why, and another choice', scope: 'everywhere', key: '$mod+.', inText: true },
   'current.policy': { title: 'Start from the newer model that is proposed', scope: 'everywhere', key: 'Alt+KeyP', changes: 'New samples and runs start from it.' },
@@ -51,7 +53,7 @@ export const ACTIONS = table({
   'desk.undo': { title: 'Undo the last labelling step', scope: 'everywhere', key: '$mod+z', changes: 'Takes back the newest ranking, note, mark or flag of the labeler.', repeats: true },
   'desk.redo': { title: 'Redo', scope: 'everywhere', key: '$mod+Shift+z', changes: 'Does again what was undone last.', repeats: true },
   'desk.rank': { title: 'Put the focused answer at that rank (same number = tie)', scope: 'label', key: '1–9', fixed: true },
-  'desk.clear': { title: 'Take the focused answer out of the ranking', scope: 'label', key: '0', changes: 'The focused answer loses its rank.', also: 'Backspace' },
+  'desk.clear': { title: 'Take the focused answer out of the ranking', scope: 'label', key: '0', changes: 'The focused answer loses its rank.', words: 'delete clear remove unrank', also: 'Backspace' },
   'desk.focusNext': { title: 'Next answer', scope: 'label', key: 'ArrowDown', also: 'j', repeats: true },
   'desk.focusPrevious': { title: 'Previous answer', scope: 'label', key: 'ArrowUp', also: 'k', repeats: true },
   'desk.moveUp': { title: 'Move the answer up the ranking', scope: 'label', key: 'Alt+ArrowUp', changes: 'The focused answer gets the rank above its own.', repeats: true },
@@ -66,6 +68,8 @@ export const ACTIONS = table({
   'desk.flag': { title: 'Flag the item', scope: 'label', key: 'f', changes: 'Flags the item on the desk, or takes its flag off.' },
   'desk.note': { title: 'Write a note', scope: 'label', key: 'n' },
   'desk.guidelines': { title: 'Guidelines', scope: 'label', key: 'g' },
+  'desk.history': { title: 'What you have ranked, newest first', scope: 'label', key: 'h' },
+  'desk.formatted': { title: 'Answers as plain text, or with their Markdown drawn', scope: 'label', key: 'v' },
   'desk.confidence': { title: 'Confidence: then 1–9', scope: 'label', key: 'c' },
   'desk.mark': { title: 'Mark text with the caret', scope: 'label', key: 'm' },
   'desk.layout': { title: 'Answers in a stack or in columns', scope: 'label', key: 'l' },
@@ -73,14 +77,14 @@ export const ACTIONS = table({
   'data.search': { title: 'Search', scope: 'data', key: '/', also: '$mod+f' },
   'data.import': { title: 'Import…', scope: 'data', key: 'i' },
   'data.export': { title: 'Export…', scope: 'data', key: 'e' },
-  'data.remove': { title: 'Remove what is selected', scope: 'data', key: 'Delete', changes: 'Deletes the selected prompts with their completions and rankings; it can be undone.' },
+  'data.remove': { title: 'Remove what is selected', scope: 'data', key: 'Delete', words: 'delete erase prompts', changes: 'Deletes the selected prompts with their completions and rankings; it can be undone.' },
 
   'models.add': { title: 'Add a model…', scope: 'models', key: 'a' },
   'models.try': { title: 'Try the model on a prompt', scope: 'models', key: 't' },
 
   'train.start': { title: 'Start the run', scope: 'train', key: '$mod+Enter', changes: 'Starts the recipe that is next, with the settings on its card.', inText: true },
   'run.pause': { title: 'Pause the run, or go on', scope: 'train', key: 'p', changes: 'The run on this page rests at its next border, or goes on.' },
-  'run.stop': { title: 'Stop the run and save', scope: 'train', key: '', changes: 'The run on this page saves what it has learned and ends.' },
+  'run.stop': { title: 'Stop the run and save', scope: 'train', key: '', words: 'end finish', changes: 'The run on this page saves what it has learned and ends.' },
   'run.log': { title: 'Show the log', scope: 'train', key: 'l' },
 
   'inspect.search': { title: 'Search samples', scope: 'inspect', key: '/', also: '$mod+f' },

@@ -205,7 +205,7 @@ export const useDesk = defineProjectStore('desk', () => {
     askingConfidence.value = false;
     fault.value = null;
     phase.value = 'ready';
-    if (!same) focus.value = 0;
+    if (!same) [focus.value, said.value] = [0, '']; // what was said was of another item
     if (sheet.naive) uncover();
   }
   function show(next: DeskItem | null): void {
@@ -288,7 +288,7 @@ export const useDesk = defineProjectStore('desk', () => {
       if (missing.length > 0) {
         focus.value = ids.value.indexOf(missing[0]!);
         const names = missing.map((id) => letter(ids.value.indexOf(id))).join(', ');
-        if (pair.value) return tell('Choose first: 1 or 2 for the better one, = where they are even, or X if neither is acceptable.');
+        if (pair.value) return tell(`Choose first: ${app.settings?.askConfidence ? '1 to 4 where A is better, 6 to 9 where B is' : '1 or 2 for the better one'}, = where they are even, or X if neither is acceptable.`);
         return tell(`${missing.length === 1 ? `Answer ${names} has` : `Answers ${names} have`} no rank yet: give one with the digits, or press X if none is acceptable.`);
       }
       if (!isDense(ranks.value)) {
@@ -394,7 +394,7 @@ export const useDesk = defineProjectStore('desk', () => {
 
   return {
     queue, phase, fault, item, ranks, confidence, note, naive, flagged, flaggedAnswers, marks, ratings, focus, progress, saved, said, askingConfidence, ids, pair, focusedId, covered, labelerId, work,
-    setRanks, setConfidence, setBoth, giveRank, setNote, setNaive, setFlag, setAnswerFlag, setRating, setMarks, uncover, refuseCovered, write, load, go, submit, undo, retry, giveUp, setQueue, resume, forget, givePoint, lookAgain,
+    setRanks, setConfidence, setBoth, giveRank, setNote, setNaive, setFlag, setAnswerFlag, setRating, setMarks, uncover, refuseCovered, tell, write, load, go, submit, undo, retry, giveUp, setQueue, resume, forget, givePoint, lookAgain,
     unsaved: () => line.waiting > 0,
   };
 });

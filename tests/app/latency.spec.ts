@@ -30,7 +30,7 @@ function read<T>(look: (opened: ReturnType<typeof openProject>) => T): T {
 
 async function label(page: Page, items: number): Promise<void> {
   for (let i = 0; i < items; i++) {
-    for (const key of ['1', 'j', '2', 'j', '2', 'j', '4', 'c', '6', 'k', '=', 'Enter']) {
+    for (const key of ['1', '2', '2', '4', 'c', '6', 'k', 'j', '=', 'Enter']) {
       await page.keyboard.press(key);
       await page.waitForTimeout(25); // as fast as a person's fastest
     }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Mark } from '#core/contract.ts';
 import { createActiveClock } from '#renderer/components/desk/active-time.ts';
-import { markAt, pieces, snap, step, stops, trim } from '#renderer/components/desk/spans.ts';
+import { markAt, pieces, snap, step, stops, tailOf, leadOf, trim, wholeLetters } from '#renderer/components/desk/spans.ts';
 import { createWriteLine, type LineState } from '#renderer/components/desk/write-line.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '\n', 'é', '😀', '.'), maxLength: 30 });
@@ -50,6 +50,19 @@ describe('the caret', () => {
       expect(walk(-1)).toEqual(places.toReversed());
     }));
   });
+  it('goes by what a person takes for one letter: flags, families, accents', () => {
+    const letters = ['🇩🇪', '🇫🇷', 'e\u0301', '👩‍👩‍👧', 'a', '각', '\u0928\u093f'], whole = letters.join('');
+    const seen = ['']; // forwards, then back
+    for (let at = 0, next = step(whole, [], at, 1, true); at < whole.length; at = next, next = step(whole, [], at, 1, true)) seen.push(whole.slice(at, next));
+    expect(seen.slice(1)).toEqual(letters);
+    for (let at = whole.length, i = letters.length - 1; at > 0; i--) {
+      const before = step(whole, [], at, -1, true);
+      expect(whole.slice(before, at)).toBe(letters[i]);
+      at = before;
+    }
+    expect(stops('e\u0301', [{ start: 0, end: 1 }, { start: 1, end: 2 }])).toEqual([0, 2]); // a token may cut a letter, the caret may not
+    expect(wholeLetters('a🇩🇪b', { start: 2, end: 3 })).toEqual({ start: 1, end: 5 });
+  });
   it('never stops inside a surrogate pair', () => {
     expect(step('a😀b', [0, 4], 1, 1, true)).toBe(3);
     expect(step('a😀b', [0, 4], 3, -1, true)).toBe(1);
@@ -69,6 +82,11 @@ describe('the pieces of a text', () => {
       expect(found.filter((piece) => piece.caret)).toHaveLength(caret === null ? 0 : 1);
       for (const { id } of marks) expect(found.filter((piece) => piece.ends.some((ending) => ending.id === id))).toHaveLength(1);
     }));
+  });
+  it('are cut where the words begin and end, so that the white space around them can be left out', () => {
+    const text = '\n\n  Yes.  \n', found = pieces(text, [], null, null);
+    expect(found.filter(({ start, end }) => end > leadOf(text) && start < tailOf(text)).map((piece) => piece.text)).toEqual(['Yes.']);
+    expect([leadOf('  '), tailOf('  ')]).toEqual([0, 2]);
   });
   it('has under the caret the shortest mark that touches it', () => {
     const marks = [mark(1, 0, 10), mark(2, 3, 6), mark(3, 10, 12)];

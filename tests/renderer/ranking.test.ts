@@ -1,7 +1,7 @@
 // The desk's arithmetic: dense ranks, an order that is kept, ties that stay ties, and moves that do what the hand meant.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clearRank, dense, EVEN, fromScale, inWords, isComplete, isDense, move, place, type Ranks, ranksOf, rowsOf, setRank, tieWithAbove, tiersOf, timesInWords, toScale, unranked } from '#renderer/components/desk/ranking.ts';
+import { clearRank, dense, EVEN, fromScale, inWords, isComplete, isDense, move, nextUnranked, place, type Ranks, ranksOf, rowsOf, setRank, tieWithAbove, tiersOf, timesInWords, toScale, unranked } from '#renderer/components/desk/ranking.ts';
 
 const size = fc.integer({ min: 2, max: 9 });
 /** Some answers on the screen, and ranks for a part of them. */
@@ -155,6 +155,14 @@ describe('the nine points between two answers', () => {
 it('reads a ranking aloud', () => {
   expect(inWords(new Map([[10, 2], [20, 1], [30, 2]]), [10, 20, 30, 40])).toBe('B, then A and C; D not ranked');
   expect(inWords(new Map(), [10, 20])).toBe('Nothing ranked');
+});
+
+it('goes on from a digit to the next answer without a rank, and stays where all have one', () => {
+  const ids = [11, 12, 13, 14], has = (...given: number[]) => new Map(given.map((id) => [id, 1]));
+  expect(nextUnranked(has(11), ids, 0)).toBe(1);
+  expect(nextUnranked(has(12, 13, 14), ids, 3)).toBe(0); // round the end
+  expect(nextUnranked(has(11, 12), ids, 0)).toBe(2); // past what is ranked
+  expect(nextUnranked(has(...ids), ids, 2)).toBeNull();
 });
 
 it('says how often an answer was sampled', () => expect([2, 3, 9].map(timesInWords)).toEqual(['sampled twice', 'sampled 3 times', 'sampled 9 times']));

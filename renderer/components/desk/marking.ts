@@ -7,7 +7,7 @@ import { useApp } from '#renderer/stores/app.ts';
 import { useDesk } from '#renderer/stores/desk.ts';
 import { defineProjectStore } from '#renderer/stores/project-store.ts';
 import { letter } from './ranking.ts';
-import { markAt, snap, step, type Stretch, stops, trim } from './spans.ts';
+import { markAt, snap, step, type Stretch, stops, trim, wholeLetters } from './spans.ts';
 
 export const useMarking = defineProjectStore('marking', () => {
   const { call } = useProjectService();
@@ -53,7 +53,7 @@ export const useMarking = defineProjectStore('marking', () => {
     const target = desk.item?.answers.find((other) => other.completionId === completionId);
     if (!target) return;
     leave();
-    const stretch = exact ? trim(target.text, raw) : snap(target.text, target.spans, raw);
+    const stretch = exact ? trim(target.text, wholeLetters(target.text, raw)) : snap(target.text, target.spans, raw);
     if (!stretch) return;
     answerId.value = completionId;
     picked.value = stretch;

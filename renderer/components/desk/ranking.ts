@@ -33,6 +33,11 @@ export const isDense = (ranks: Ranks): boolean => {
 };
 
 export const unranked = (ranks: Ranks, ids: readonly number[]): number[] => ids.filter((id) => !ranks.has(id));
+/** Where a digit goes on to: the next answer without a rank, round the end to the beginning; null where all have one. */
+export function nextUnranked(ranks: Ranks, ids: readonly number[], from: number): number | null {
+  const round = ids.map((_, i) => (from + 1 + i) % ids.length);
+  return round.find((i) => !ranks.has(ids[i]!)) ?? null;
+}
 /** A ranking can be submitted when every answer has a rank. */
 export const isComplete = (ranks: Ranks, ids: readonly number[]): boolean => ids.length > 0 && ids.every((id) => ranks.has(id));
 
@@ -104,6 +109,9 @@ export function toScale(ranks: Ranks, confidence: number | null, ids: readonly [
 
 /** How often an answer was sampled, where that is more than once. */
 export const timesInWords = (times: number): string => (times === 2 ? 'sampled twice' : `sampled ${times} times`);
+
+/** An answer that its length limit ended, after so many tokens (0: nobody knows). */
+export const cutOffInWords = (tokens: number): string => (tokens > 0 ? `cut off at ${tokens.toLocaleString('en')} ${tokens === 1 ? 'token' : 'tokens'}` : 'cut off');
 
 /** Answers are named by letters so that no name is taken for a rank. */
 export const letter = (index: number): string => String.fromCharCode(65 + index);

@@ -27,28 +27,39 @@ export function trim(text: string, { start, end }: Stretch): Stretch | null {
   return bare.length > 0 ? { start: from + lead, end: from + lead + bare.length } : null;
 }
 
-/** Where the caret can stand: before every token's first visible character, and at the end. */
-export function stops(text: string, spans: readonly TokenSpan[]): number[] {
-  const starts = spans.map((span) => trim(text, span)?.start ?? span.start);
-  return [...new Set([0, ...starts, text.length])].sort((a, b) => a - b);
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+/** Where what a person takes for one letter begins: a flag, a letter with its accents, a family of five. */
+const lettersOf = (text: string): number[] => Array.from(graphemes.segment(text), ({ index }) => index);
+
+/** The stretch with no letter cut in two at either end. */
+export function wholeLetters(text: string, { start, end }: Stretch): Stretch {
+  const borders = [...lettersOf(text), text.length];
+  return { start: borders.findLast((at) => at <= start) ?? 0, end: borders.find((at) => at >= end) ?? text.length };
 }
 
-/** The next place of the caret, by token or (`characters`) by character; it never stands inside a surrogate pair. */
+/** Where the caret can stand: before every token's first visible character, never inside a letter, and at the end. */
+export function stops(text: string, spans: readonly TokenSpan[]): number[] {
+  const starts = spans.map((span) => trim(text, span)?.start ?? span.start), letters = new Set(lettersOf(text));
+  return [...new Set([0, ...starts.filter((at) => letters.has(at)), text.length])].sort((a, b) => a - b);
+}
+
+/** The next place of the caret, by token or (`characters`) by what a person takes for one letter. */
 export function step(text: string, places: readonly number[], at: number, direction: -1 | 1, characters: boolean): number {
   if (!characters) return direction > 0 ? (places.find((place) => place > at) ?? text.length) : (places.findLast((place) => place < at) ?? 0);
-  const next = Math.max(0, Math.min(text.length, at + direction));
-  const code = text.charCodeAt(next);
-  const low = code >= 0xdc00 && code <= 0xdfff;
-  return low ? Math.max(0, Math.min(text.length, next + direction)) : next;
+  const letters = lettersOf(text);
+  return direction > 0 ? (letters.find((letter) => letter > at) ?? text.length) : (letters.findLast((letter) => letter < at) ?? 0);
 }
 
 /** How much white space a text begins with: what a model puts there says nothing, and only tells who wrote it. None of a text that is nothing else. */
 export const leadOf = (text: string): number => (text.trim() === '' ? 0 : text.length - text.trimStart().length);
 
-/** Cuts a text where its words begin and at every border of marks, selection and caret. Joined, the pieces are the text again. */
+/** Where the white space at a text's end begins: it would only make the card taller. */
+export const tailOf = (text: string): number => (text.trim() === '' ? text.length : text.trimEnd().length);
+
+/** Cuts a text where its words begin and end, and at every border of marks, selection and caret. Joined, the pieces are the text again. */
 export function pieces(text: string, marks: readonly Mark[], selection: Stretch | null, caret: number | null): Piece[] {
   const inText = (offset: number) => Math.max(0, Math.min(text.length, offset));
-  const borders = new Set([0, leadOf(text), text.length]);
+  const borders = new Set([0, leadOf(text), tailOf(text), text.length]);
   for (const mark of marks) borders.add(inText(mark.start)).add(inText(mark.end));
   if (selection) borders.add(inText(selection.start)).add(inText(selection.end));
   if (caret !== null) borders.add(inText(caret));
