@@ -12,7 +12,7 @@ const COMMAND_LINE = 'core/cli/main.ts';
 
 /** What `node build/start.mjs NAME` runs. `development`: also needs the packages that only tests and the bundler use. */
 const TARGETS = {
-  start: { script: COMMAND_LINE, first: ['serve', '--demo'], development: true, desktop: true },
+  start: { script: COMMAND_LINE, first: ['serve'], development: true, desktop: true },
   test: { script: 'build/test.mjs', first: [], development: true },
   pictures: { script: 'build/pictures.mjs', first: [], development: true },
   'check:python': { script: 'build/check-python.mjs', first: [], development: true },

@@ -46,14 +46,17 @@ export const useApp = defineStore('app', () => {
   const openProject = (folder: string): Promise<void> => whole(call('project.open', { folder }));
   const createProject = (folder: string, demo = false): Promise<void> => whole(call('project.create', { folder, demo }));
 
-  /** Shown at once; put right by the answer. */
+  let asked = 0;
+  /** Shown at once; put right by the answer, but never by one to an earlier change than the newest. */
   async function setPreferences(changes: PreferenceChanges): Promise<void> {
     const before = preferences.value;
+    const mine = ++asked;
     if (before) take({ preferences: { ...before, ...changes } as Preferences });
     try {
-      take({ preferences: await call('app.setPreferences', { changes }) });
+      const answer = await call('app.setPreferences', { changes });
+      if (mine === asked) take({ preferences: answer });
     } catch (error) {
-      if (before) take({ preferences: before });
+      if (before && mine === asked) take({ preferences: before });
       throw error;
     }
   }

@@ -110,7 +110,7 @@ describe('starting', () => {
   test.each([
     ['tastemaker', ['train', 'ppo', '--set', 'a b=c "d"']],
     ['demo', ['demo', 'train', 'ppo', '--set', 'a b=c "d"']],
-    ['start', ['serve', '--demo', 'train', 'ppo', '--set', 'a b=c "d"']],
+    ['start', ['serve', 'train', 'ppo', '--set', 'a b=c "d"']],
     ['train:demo-base', ['train', 'demo-base', 'train', 'ppo', '--set', 'a b=c "d"']],
   ])('%s passes its arguments on and keeps the working directory', async (name, args) => {
     pretendInstalled();

@@ -18,9 +18,9 @@ export function scoreOf(text: string, typed: string): number {
 }
 
 const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-/** Whether every word that was typed is a word of the title, none only a part of one. */
-function hasWhole({ title }: Command, typed: string): boolean {
-  const words = new Set(wordsOf(title)), asked = wordsOf(typed);
+/** Whether every word that was typed is a word of the title or one that it is known by, none only a part of one. */
+function hasWhole({ title, words: known = '' }: Command, typed: string): boolean {
+  const words = new Set(wordsOf(`${title} ${known}`)), asked = wordsOf(typed);
   return asked.length > 0 && asked.every((word) => words.has(word));
 }
 
