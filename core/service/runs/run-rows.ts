@@ -63,12 +63,21 @@ export function rowOf(project: Project, run: Run, live: Live | null, modelId?: n
 }
 
 export function detailOf(project: Project, run: RunRow, notices: string[]): RunDetail {
-  const folder = runFolderOf(project.folder, run.id), request = getRequest(project, run.id);
-  const asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
-  const manifest = isPrepared(folder) ? { ...readManifest(folder) } : asked;
+  const request = getRequest(project, run.id), asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
+  try {
+    return { ...detailIn(project, run, asked), notices: [...notices, ...damagedIn(runFolderOf(project.folder, run.id))] };
+  } catch (error) { // a link in its folder, or a damaged manifest: the page says so
+    if (!(error instanceof TastemakerError)) throw error;
+    const folder = path.join(project.folder, 'runs', run.id);
+    return { run, manifest: asked, checkpoints: [], folder, best: null, counts: {}, rules: {}, notices: [...notices, error.message] };
+  }
+}
+
+function detailIn(project: Project, run: RunRow, asked: { config: Config } | null): Omit<RunDetail, 'notices'> {
+  const folder = runFolderOf(project.folder, run.id), manifest = isPrepared(folder) ? { ...readManifest(folder) } : asked;
   return {
     run, manifest, checkpoints: checkpointSteps(unlinkedPath(folder, 'checkpoints')), folder, best: bestOf(project, run.id, folder),
-    counts: readStatus(folder)?.outcome?.counts ?? {}, rules: rulesOf(folder, manifest?.config ?? {}), notices: [...notices, ...damagedIn(folder)],
+    counts: readStatus(folder)?.outcome?.counts ?? {}, rules: rulesOf(folder, manifest?.config ?? {}),
   };
 }
 
