@@ -20,9 +20,12 @@ const isALink = (place: string) =>
 const isNoFile = (place: string) =>
   new TastemakerError('bad-file', `${place} is not a file.`, 'Remove it: a file of the project belongs in its place.');
 
-/** 'bad-file' where a link stands at this place (on Windows also a junction); nothing at all may be there. */
+/** Whether a link stands at this place (on Windows also a junction); nothing at all may be there. */
+export const isLink = (place: string): boolean => fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+
+/** 'bad-file' where one does. */
 export function refuseLink(place: string): void {
-  if (fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) throw isALink(place);
+  if (isLink(place)) throw isALink(place);
 }
 
 /** `names` below `root`, none of which is a link; what is not there yet may be made. */
@@ -34,9 +37,10 @@ export function unlinkedPath(root: string, ...names: readonly string[]): string 
   }, root);
 }
 
-/** 'bad-file' naming the first link in a folder or in one inside it. */
+/** 'bad-file' naming the first link in a folder or in one inside it; there may be no such folder yet. */
 export function refuseLinksIn(folder: string): void {
   refuseLink(folder);
+  if (!fs.existsSync(folder)) return;
   for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
     const place = path.join(folder, entry.name);
     if (entry.isSymbolicLink()) throw isALink(place);

@@ -1,17 +1,16 @@
 // What a run that has just ended says for itself: its id, its summary, its model and its last metrics.
 
 import fs from 'node:fs';
-import path from 'node:path';
 import { readJsonl } from '#core/formats/jsonl.ts';
 import type { MetricRow } from '#core/jobs/metrics.ts';
 import type { RunStatus, Run } from '#core/contract.ts';
 import { livingProcess } from '#core/jobs/control.ts';
-import { readStatus, runFolderOf } from '#core/jobs/job.ts';
+import { readStatus, runFolderOf, runPlaceOf } from '#core/jobs/job.ts';
 import type { Finished } from '#core/jobs/start.ts';
 import { lockHolder } from '#core/store/lock.ts';
 import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { unlinkedPath } from '#core/unlinked.ts';
+import { isLink, unlinkedPath } from '#core/unlinked.ts';
 import type { Report } from './command.ts';
 
 /** The last value of each metric of a run, and the step of the last report. */
@@ -30,8 +29,8 @@ export function lastMetrics(runFolder: string): { step: number; metrics: MetricR
  */
 export function fateOf(project: Project, { id, status }: Run): { killed: boolean; unrecorded: RunStatus | null } {
   if (!['running', 'paused', 'stopping', 'cancelling'].includes(status) || lockHolder(project.folder) !== null) return { killed: false, unrecorded: null };
-  const folder = path.join(project.folder, 'runs', id); // a link there says nothing of the run
-  if (fs.lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) return { killed: true, unrecorded: null };
+  const folder = runPlaceOf(project.folder, id);
+  if (isLink(folder)) return { killed: true, unrecorded: null };
   const unrecorded = readStatus(folder)?.status ?? null;
   return { killed: unrecorded === null && livingProcess(folder) === null, unrecorded };
 }

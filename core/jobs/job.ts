@@ -25,7 +25,7 @@ import { printable } from '#core/store/printable.ts';
 import { isTaken } from '#core/store/process-birth.ts';
 import type { Project } from '#core/store/project.ts';
 import { isRunId } from '#core/store/runs.ts';
-import { refuseLinksIn, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
+import { refuseLink, refuseLinksIn, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
 import { newestCheckpoint, saveCheckpointOf } from './checkpoints.ts';
 import type { SavedState } from './checkpoints.ts';
 import type { Config, Settings } from './config.ts';
@@ -148,7 +148,7 @@ export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly 
 /** Fills runs/<id>/ with data and manifest (`computes` says on what, beside the versions); the manifest comes last, and without it there is no run to go on with. */
 export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data, frozen }: Inputs, computes: Record<string, string> = {}, conventions: Record<string, Conventions> = {}): Manifest {
   const folder = runFolderOf(projectFolder, id), hash = createHash('sha256');
-  if (fs.existsSync(folder)) refuseLinksIn(folder);
+  refuseLinksIn(folder);
   fs.mkdirSync(path.join(folder, 'checkpoints'), { recursive: true });
   let rows = 0;
   writeJsonl(path.join(folder, 'data.jsonl'), hashed(data, (row) => void hash.update(rows++ ? `\n${row}` : row)));
@@ -204,10 +204,18 @@ function hashRows(file: string): string {
   return hash.digest('hex');
 }
 
+/** Where the folder of a run is, or would be: to compare it with, and for run-disk.ts, which follows no link. To open what is in it: runFolderOf. */
+export function runPlaceOf(projectFolder: string, id: string): string {
+  if (!isRunId(id)) throw new TastemakerError('bad-file', `"${printable(id)}" cannot be the id of a run.`, 'The project is damaged, or not made by Tastemaker.');
+  return path.join(projectFolder, 'runs', id);
+}
+
 /** The folder of a run. 'bad-file' where its id would lead out of the project, or a link stands in its place or in that of runs/. */
 export function runFolderOf(projectFolder: string, id: string): string {
-  if (!isRunId(id)) throw new TastemakerError('bad-file', `"${printable(id)}" cannot be the id of a run.`, 'The project is damaged, or not made by Tastemaker.');
-  return unlinkedPath(projectFolder, 'runs', id);
+  const place = runPlaceOf(projectFolder, id);
+  refuseLink(path.dirname(place));
+  refuseLink(place);
+  return place;
 }
 
 /** What a run was asked for; null where its folder is gone. */

@@ -83,7 +83,7 @@ const OF_A_MODEL: readonly string[] = ['manifest.json', 'data.jsonl', 'metrics.j
 export function removeRunFiles(runFolder: string, models: readonly string[]): void {
   const stat = fs.lstatSync(runFolder, { throwIfNoEntry: false });
   if (!stat) return;
-  if (!stat.isDirectory()) throw new Error(`${runFolder} is no folder`);
+  if (!stat.isDirectory()) return fs.rmSync(runFolder); // a link: what it leads to stays
   const kept = models.length ? new Set([...OF_A_MODEL, ...models]) : new Set<string>();
   for (const name of fs.readdirSync(runFolder)) if (!kept.has(name)) fs.rmSync(path.join(runFolder, name), { recursive: true, force: true });
   if (kept.size === 0) fs.rmdirSync(runFolder);

@@ -8,7 +8,7 @@ import { listPolicies } from './policies.ts';
 import { query, requireThat, transaction } from './project.ts';
 import type { Project } from './project.ts';
 import { removeFromItems } from './items.ts';
-import { getRun, LIVING } from './runs.ts';
+import { getRun, isRunId, LIVING } from './runs.ts';
 
 /** Of a completion `c`: whether a person's work hangs on it. */
 const JUDGED = `(EXISTS (SELECT 1 FROM ranking_items WHERE completion_id = c.id) OR EXISTS (SELECT 1 FROM ratings WHERE completion_id = c.id)
@@ -48,7 +48,7 @@ export interface Going {
 }
 /** Deleted runs that have not been cleared away. */
 export const runsGoing = (project: Project): Going[] =>
-  query<{ id: string; removed: string }>(project, "SELECT id, removed FROM runs WHERE removed IN ('going', 'with-models')").all().map(({ id, removed }) => ({ id, models: removed === 'with-models' }));
+  query<{ id: string; removed: string }>(project, "SELECT id, removed FROM runs WHERE removed IN ('going', 'with-models')").all().filter(({ id }) => isRunId(id)).map(({ id, removed }) => ({ id, models: removed === 'with-models' }));
 
 /** Removes up to `most` samples of a deleted run that nobody has judged; returns how many. */
 export function clearSamples(project: Project, id: string, most: number): number {

@@ -75,15 +75,15 @@ export async function checkFits(project: Project, runs: Pick<RunQueue, 'memoryIn
 function paceOf(project: Project, recipe: RecipeName, workOf: (config: Config) => number): number | null {
   const paces: number[] = [];
   for (const { id } of listRuns(project, { kind: recipe }).slice(0, 20)) {
-    const folder = runFolderOf(project.folder, id), line = lastLines(path.join(folder, 'metrics.jsonl'), 1)[0];
-    if (line === undefined || !isPrepared(folder)) continue;
     try {
+      const folder = runFolderOf(project.folder, id), line = lastLines(path.join(folder, 'metrics.jsonl'), 1)[0];
+      if (line === undefined || !isPrepared(folder)) continue;
       const { step, seconds } = JSON.parse(line) as { step: number; seconds: number };
       const { config } = readManifest(folder), complete = readConfig(RECIPES[recipe].settings, config) as Config;
       const total = totalSteps(folder);
       if (step > 0 && seconds > 0.2 && total > 0) paces.push((workOf(complete) * Math.min(1, step / total)) / seconds);
     } catch {
-      // its model is gone, or its settings are of an older version
+      // its model is gone, its settings are of an older version, or a link stands in the place of its folder
     }
     if (paces.length === EARLIER) break;
   }

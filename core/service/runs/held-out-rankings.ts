@@ -1,13 +1,13 @@
 // The rankings that a reward model was validated on, with its scores beside the labeler's ranks, worst first.
 
 import fs from 'node:fs';
-import path from 'node:path';
 import type { HeldOutRanking } from '#core/contract/runs.ts';
 import { readJsonl } from '#core/formats/jsonl.ts';
 import { runFolderOf } from '#core/jobs/job.ts';
 import type { ValidationRow } from '#core/jobs/reward-validation.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import type { Project } from '#core/store/project.ts';
+import { unlinkedPath } from '#core/unlinked.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 
 /** Characters of a text in a list. */
@@ -21,7 +21,7 @@ function agreedOf({ ranks, scores }: ValidationRow): number | null {
 
 /** Part of them; those whose texts are gone from the project are left out. */
 export function heldOutRankings(project: Project, runId: string, offset: number, limit: number): { total: number; rows: HeldOutRanking[] } {
-  const file = path.join(runFolderOf(project.folder, runId), 'validation.jsonl');
+  const file = unlinkedPath(runFolderOf(project.folder, runId), 'validation.jsonl');
   if (!fs.existsSync(file)) return { total: 0, rows: [] };
   const all = readJsonl(file, (row) => row as ValidationRow).rows.map((row) => ({ row, agreed: agreedOf(row) }));
   const sorted = all.toSorted((a, b) => (a.agreed ?? 2) - (b.agreed ?? 2)), part = sorted.slice(offset, offset + limit);

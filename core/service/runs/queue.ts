@@ -331,8 +331,8 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       return run.status === 'running' && active.has(id) ? change(id, 'paused') : refuse(run, 'paused', 'Only a run that is at work can be paused.');
     },
     resume: (id) => {
+      if (wake(id)) next();
       const run = getRun(project, id);
-      if (wake(id) && run.status === 'queued') next();
       if (active.has(id)) return run.status === 'paused' ? change(id, 'running') : run.status === 'running' ? show(run) : refuse(run, 'resumed', 'Wait until it has ended.');
       if (run.status === 'queued') return show(run);
       checkResumable(project, id);

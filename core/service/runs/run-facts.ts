@@ -2,7 +2,7 @@
 
 import type { Config, Run } from '#core/contract.ts';
 import type { RunFacts } from '#core/contract/runs.ts';
-import { manifestOf, runFolderOf } from '#core/jobs/job.ts';
+import { manifestOf, runPlaceOf } from '#core/jobs/job.ts';
 import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
 import { followResults, inOrder, readResults } from '#core/jobs/results.ts';
 import type { ResultsSoFar } from '#core/jobs/results.ts';
@@ -11,6 +11,7 @@ import { allNoted, describeRun, notedOf, resultsOf, setResults } from '#core/sto
 import type { Noted } from '#core/store/run-facts.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest, getRun, listRuns, LIVING } from '#core/store/runs.ts';
+import { isLink } from '#core/unlinked.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 
 const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -33,7 +34,8 @@ export const forgetSize = (project: Project, id: string): void => void [...keptO
 
 /** What the database knows of a run that is over (once read, where it was recorded by an older version); of others what their file says. */
 function resultsNow(project: Project, { id, kind, status }: Run): RunFacts['results'] {
-  const folder = runFolderOf(project.folder, id), { results } = keptOf(project);
+  const folder = runPlaceOf(project.folder, id), { results } = keptOf(project);
+  if (isLink(folder)) return [];
   if (LIVING.includes(status)) {
     let so = results.get(id);
     if (!so) results.set(id, (so = followResults(folder, kind)));
@@ -49,7 +51,7 @@ function resultsNow(project: Project, { id, kind, status }: Run): RunFacts['resu
 }
 
 function bytesNow(project: Project, { id, status, endedAt }: Run): number {
-  const folder = runFolderOf(project.folder, id), { bytes } = keptOf(project), key = `${id}/${endedAt}`;
+  const folder = runPlaceOf(project.folder, id), { bytes } = keptOf(project), key = `${id}/${endedAt}`;
   if (LIVING.includes(status)) return bytesOf(folder);
   let found = bytes.get(key);
   if (found === undefined) bytes.set(key, (found = bytesOf(folder)));

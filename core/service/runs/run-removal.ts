@@ -3,7 +3,7 @@
 import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
 import type { RunDeletion, RunPart, RunSpace } from '#core/contract/runs.ts';
-import { runFolderOf } from '#core/jobs/job.ts';
+import { runPlaceOf } from '#core/jobs/job.ts';
 import { bytesOf, freeSpace, removeRunFiles, spaceOf } from '#core/jobs/run-disk.ts';
 import { removePolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -37,7 +37,7 @@ export function deletionOf(project: Project, ids: readonly string[]): RunDeletio
     found.samples += samples;
     found.judged += judged;
     found.models.push(...models);
-    found.bytes += bytesOf(runFolderOf(project.folder, id));
+    found.bytes += bytesOf(runPlaceOf(project.folder, id));
     found.modelBytes += models.reduce((sum, { bytes }) => sum + bytes, 0);
   }
   return found;
@@ -47,8 +47,8 @@ export function deletionOf(project: Project, ids: readonly string[]): RunDeletio
 async function clear(project: Project, { id, models }: Going): Promise<void> {
   while (clearSamples(project, id, SAMPLES_AT_ONCE) > 0) await breath();
   if (models) for (const model of modelsInside(project, id)) if (keptBecause(project, model, [id]) === null) forgetModel(project, model);
-  const stay = modelsInside(project, id).map((model) => path.relative(runFolderOf(project.folder, id), placeOf(project, model)).split(path.sep)[0]!);
-  removeRunFiles(runFolderOf(project.folder, id), stay);
+  const stay = modelsInside(project, id).map((model) => path.relative(runPlaceOf(project.folder, id), placeOf(project, model)).split(path.sep)[0]!);
+  removeRunFiles(runPlaceOf(project.folder, id), stay);
   finishRemoval(project, id);
 }
 
@@ -73,13 +73,13 @@ export async function removeRuns(project: Project, ids: readonly string[], model
 }
 
 export const spaceOfRuns = (project: Project): RunSpace[] =>
-  listRuns(project).map(({ id, name, status }) => ({ id, name, ...spaceOf(runFolderOf(project.folder, id), status) }));
+  listRuns(project).map(({ id, name, status }) => ({ id, name, ...spaceOf(runPlaceOf(project.folder, id), status) }));
 
 /** Frees these parts of one run, or of all; returns the bytes. */
 export function freeRuns(project: Project, runId: string | null, parts: readonly RunPart[]): number {
   const runs = runId === null ? listRuns(project) : [getRun(project, runId)];
   return runs.reduce((sum, { id, status }) => {
-    const bytes = freeSpace(runFolderOf(project.folder, id), status, parts);
+    const bytes = freeSpace(runPlaceOf(project.folder, id), status, parts);
     if (bytes) forgetSize(project, id);
     return sum + bytes;
   }, 0);
