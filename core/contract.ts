@@ -188,7 +188,7 @@ export interface Guidelines { version: number; text: string; createdAt: number }
 
 export interface FileEntry { name: string; path: string; folder: boolean; bytes: number; /** a project, a model folder or a file we read; else null */ kind: 'project' | 'model' | 'gguf' | 'data' | null }
 export type ImportKind = 'prompts' | 'completions' | 'rankings';
-export interface ImportPreview { format: string; columns: string[]; fields: string[]; map: Record<string, string>; rows: Record<string, string>[]; total: number; duplicates: number; errors: { line: number; message: string }[]; /** what is doubtful in rows that are taken all the same */ warnings: { line: number; message: string }[]; /** what is to be said of the file as a whole */ notes: string[]; /** formats of rankings that may be chosen in place of the one that was recognised */ formats: { name: string; title: string }[]; /** of each of `rows`, the conversation up to the answer; null for plain text */ conversations: (Message[] | null)[] }
+export interface ImportPreview { format: string; columns: string[]; fields: string[]; map: Record<string, string>; rows: Record<string, string>[]; total: number; duplicates: number; errors: { line: number; message: string }[]; /** what is doubtful in rows that are taken all the same */ warnings: { line: number; message: string }[]; /** what is to be said of the file as a whole */ notes: string[]; /** formats of rankings that may be chosen in place of the one that was recognised */ formats: { name: string; title: string }[]; /** of each of `rows`, the conversation up to the answer; null for plain text */ conversations: (Message[] | null)[]; /** templates of earlier imports that this file can fill */ templates: string[] }
 /** `added` and `duplicates` are rows of the file, `made` is what they became. */
 export interface ImportResult { added: number; duplicates: number; errors: { line: number; message: string }[]; eventId: number | null; made: { prompts: number; completions: number; rankings: number; ratings: number; marks: number }; /** what is to be said of the file as a whole */ notes: string[] }
 /** A format that data can be written in: what a file of it keeps and what it loses, in sentences. */
@@ -271,9 +271,9 @@ export const CALLS = {
   'search.find': call<{ hits: SearchHit[] }>()({ text: short, limit }),
   /** Brings all spellings of a prompt into one split; `eventIds` undo it, in this order. */
   'prompts.unite': call<{ moved: number; eventIds: number[] }>()({}),
-  /** `format` of rankings: a name of `formats`, or left out to recognise it. `modelId`: whose tokenizer makes texts of a file of token ids. */
-  'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short), format: v.optional(short), modelId: v.optional(id) }),
-  'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id) }),
+  /** `format` of rankings: a name of `formats`, or left out to recognise it. `modelId`: whose tokenizer makes texts of a file of token ids. `template` of prompts: makes a text of several columns, as "{title}: {body}"; it is remembered. */
+  'imports.preview': call<ImportPreview>()({ path: short, kind, map: v.record(short, short), format: v.optional(short), modelId: v.optional(id), template: v.optional(short) }),
+  'imports.run': call<ImportResult>()({ path: short, kind, map: v.record(short, short), split, format: v.optional(short), modelId: v.optional(id), template: v.optional(short) }),
   /** Calls off what is being read or imported of this file; what came in is taken away again. */
   'imports.cancel': call<Record<string, never>>()({ path: short }),
   'data.formats': programCall<DataFormat[]>()({}),

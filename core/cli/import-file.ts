@@ -8,6 +8,7 @@ import { createImporter } from '#core/service/data/import-into.ts';
 import type { Importer, ImportOptions } from '#core/service/data/import-into.ts';
 import { partEnd, readImport } from '#core/service/data/import-rows.ts';
 import type { ImportFormat, ImportRow } from '#core/service/data/import-rows.ts';
+import { rememberTemplate } from '#core/service/data/templates.ts';
 import type { PromptRow } from '#core/formats/prompts.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { longTransaction } from '#core/store/project.ts';
@@ -22,7 +23,7 @@ interface FileOptions extends Pick<ImportOptions, 'split' | 'named' | 'addPrompt
   skipBad: boolean;
   /** throws where the file is of another format than the person said */
   check?: (format: string) => void;
-  /** of rankings */
+  /** of rankings, and the template of prompts */
   format?: ImportFormat;
   /** of prompts: what becomes of their texts, and what is said of it */
   shorten?: ((rows: PromptRow[]) => Promise<{ rows: PromptRow[]; notes: string[] }>) | null;
@@ -73,6 +74,7 @@ export async function importFile(file: string, kind: ImportKind, { project: fold
     await addAll(file, rows, importer.add);
     const bad = [...errors, ...importer.errors].sort((a, b) => a.line - b.line);
     refuseBadRows(file, bad, { skip: skipBad && bad.length < rows.length + errors.length, hint: wayOut(bad), unlisted }); // throws out of the transaction: what was added above vanishes
+    if (wanted?.template !== undefined) rememberTemplate(project, wanted.template);
     importer.finish();
     return { format, ...importer.counts, skipped: bad.length + unlisted, warnings, notes: [...notes, ...importer.notes()], made: importer.made() };
   }));

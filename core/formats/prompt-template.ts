@@ -26,7 +26,9 @@ export function parseTemplate(given: string): Template {
 /** 'bad-argument' where the file has not all columns of the template. */
 export function checkColumns({ fields }: Template, columns: readonly string[]): void {
   const missing = fields.find((field) => !columns.includes(field));
-  if (missing !== undefined) throw new TastemakerError('bad-argument', `The template names {${missing}}, and the file has no such column.`, `Its columns are ${columnNames(columns)}.`);
+  if (missing === undefined) return;
+  if (columns.length === 0) throw new TastemakerError('bad-argument', `The template names {${missing}}, and a file of plain lines has no columns.`, 'Leave the template out, or give a table or JSON lines.');
+  throw new TastemakerError('bad-argument', `The template names {${missing}}, and the file has no such column.`, `Its columns are ${columnNames(columns)}.`);
 }
 
 /** The prompt of a row; what a column lacks stays empty. Throws for a row that has none of them, or something else than text or a number. */

@@ -8,7 +8,8 @@ import { checkAgrees, SYSTEM_COLUMNS, withSystem } from './preferences/asked.ts'
 import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
 import { carriedExtra, splitOf, watchSplits } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';
-import { fillTemplate, parseTemplate, readTemplate, TLDR_TEMPLATE } from './prompt-template.ts';
+import { checkColumns, fillTemplate, parseTemplate, readTemplate, TLDR_TEMPLATE } from './prompt-template.ts';
+import type { Template } from './prompt-template.ts';
 import { eachRow } from './row-source.ts';
 import { asRow, badRow, collect, isRow, isText, joinBad, LONGEST_TEXT, noteBad, optionalText, refuseHopeless, requiredText, tooLong, unlistedNotes } from './rows.ts';
 import type { BadRows, Row, Rows } from './rows.ts';
@@ -124,19 +125,36 @@ const rowFormats: Record<string, RowFormat> = {
 
 const fieldAliases: Record<string, keyof PromptMap> = { text: 'text', prompt: 'text', reference: 'reference', completion: 'reference', target: 'reference', source: 'source' };
 
-function mappedFormat(map: Record<string, string>): RowFormat & { source: string | null } {
+type NamedFormat = RowFormat & { source: string | null };
+
+function columnsOf(map: Record<string, string>): Partial<PromptMap> {
   const columns: Partial<PromptMap> = {};
   for (const [field, column] of Object.entries(map)) {
     const known = Object.hasOwn(fieldAliases, field) ? fieldAliases[field] : undefined;
     if (!known) throw new TastemakerError('bad-argument', `A prompt has no field ${JSON.stringify(field)}.`, 'Map text, reference or source to a column, such as text=question.');
     columns[known] = column;
   }
-  const { text, reference, source } = columns;
+  return columns;
+}
+
+function mappedFormat(map: Record<string, string>): NamedFormat {
+  const { text, reference, source } = columnsOf(map);
   if (text === undefined) throw new TastemakerError('bad-argument', 'The map names no column for the text of the prompt.', 'Add text=COLUMN.');
   return {
     fits: (row) => text in row,
     uses: [text, reference, source].filter((column) => column !== undefined),
     read: (row) => ({ text: requiredText(row, text), reference: reference === undefined ? null : firstText(row, [reference]) }),
+    source: source ?? null,
+  };
+}
+
+/** Rows of which a template makes the prompts; a reference is looked for as in other rows, among the columns that it leaves. */
+function templateFormat(template: Template, map: Record<string, string>): NamedFormat {
+  const { reference, source } = columnsOf(map), references = reference === undefined ? referenceColumns.filter((column) => !template.fields.includes(column)) : [reference];
+  return {
+    fits: (row) => template.fields.some((field) => field in row),
+    uses: [...template.fields, ...references, ...(source === undefined ? [] : [source])],
+    read: (row) => ({ text: fillTemplate(template, row), reference: firstText(row, references) }),
     source: source ?? null,
   };
 }
@@ -159,9 +177,11 @@ function containerOf(file: string, start: string, map: Record<string, string> | 
   return header.some((name) => wanted.includes(name)) ? 'csv' : known;
 }
 
-/** The columns of a file: a table's header, or the fields of the first 100 rows; none for plain lines. */
-export async function readColumns(file: string): Promise<string[]> {
-  const start = isParquet(file) ? '' : startOf(file), container = isParquet(file) ? 'rows' : containerOf(file, start, undefined);
+const namedAfter = (columns: readonly string[]) => Object.fromEntries(columns.map((column) => [column, column]));
+
+/** The columns of a file: a table's header, or the fields of the first 100 rows; none for plain lines. `wanted` columns tell a table whose ending says nothing. */
+export async function readColumns(file: string, wanted?: readonly string[]): Promise<string[]> {
+  const start = isParquet(file) ? '' : startOf(file), container = isParquet(file) ? 'rows' : containerOf(file, start, wanted && namedAfter(wanted));
   if (container === 'text') return [];
   if (container === 'csv') {
     const header = headerOf(start);
@@ -202,16 +222,18 @@ export interface ReadPrompts extends BadRows {
 }
 
 /**
- * Reads prompts and says in `format` what it took the file for: prompt, messages, tldr, scitldr or mapped (of JSON, a
- * table, named "csv prompt" and so on, or Parquet), or text, one prompt a line. `map` names the columns where they have
- * other names. A system message in a column of its own makes a conversation. A bad row is left out and named by its
+ * Reads prompts and says in `format` what it took the file for: prompt, messages, tldr, scitldr, mapped or template (of
+ * JSON, a table, named "csv prompt" and so on, or Parquet), or text, one prompt a line. `map` names the columns where they
+ * have other names; `template` makes the text of several. A system message in a column of its own makes a conversation. A bad row is left out and named by its
  * line. Throws 'bad-file' for an empty file, 'bad-data' where nothing fits.
  */
-export async function readPrompts(file: string, { map }: { map?: Record<string, string> } = {}): Promise<ReadPrompts> {
-  const mapped = map && mappedFormat(map), name = path.basename(file), isRows = isParquet(file);
+export async function readPrompts(file: string, { map, template: given }: { map?: Record<string, string> | undefined; template?: string | undefined } = {}): Promise<ReadPrompts> {
+  const template = given === undefined ? null : parseTemplate(given);
+  if (template) checkColumns(template, await readColumns(file, template.fields));
+  const mapped = template ? templateFormat(template, map ?? {}) : map && mappedFormat(map), name = path.basename(file), isRows = isParquet(file);
   const start = isRows ? '' : startOf(file);
   if (start === '' && !isRows) throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it one prompt a line, or rows such as {"prompt": "…"}.');
-  const container = isRows ? 'rows' : containerOf(file, start, map);
+  const container = isRows ? 'rows' : containerOf(file, start, template ? namedAfter(template.fields) : map);
   if (!container) throw nothingFits(file, `its ending is ${path.extname(file)}`);
   if (container === 'text') {
     const read: Rows<PromptRow> = { rows: [], errors: [] };
@@ -222,13 +244,13 @@ export async function readPrompts(file: string, { map }: { map?: Record<string, 
     return { prompts: read.rows, ...joinBad(read), format: 'text', notes: unlistedNotes(read) };
   }
 
-  let chosen: [name: string, format: RowFormat] | undefined = mapped && ['mapped', mapped];
+  let chosen: [name: string, format: RowFormat] | undefined = mapped && [template ? 'template' : 'mapped', mapped];
   const columns = watchColumns(), splits = watchSplits();
   const check = (value: unknown): PromptRow => {
     const row = asRow(value);
     chosen ??= Object.entries(rowFormats).find(([, format]) => format.fits(row));
     if (!chosen) throw badRow(`None of the columns ${columnList(row)} is known to hold a prompt.`);
-    if (mapped && !mapped.fits(row)) throw badRow(`The column for the text is not among ${columnList(row)}.`);
+    if (mapped && !mapped.fits(row)) throw badRow(`${template ? 'No column of the template' : 'The column for the text'} is ${template ? '' : 'not '}among ${columnList(row)}.`);
     const source = row[mapped?.source ?? 'source'], { text, messages = null, reference } = chosen[1].read(row);
     const asked = withSystem({ prompt: text, messages }, row);
     columns.see(row, [...chosen[1].uses, ...SYSTEM_COLUMNS, ...ALWAYS_USED]);

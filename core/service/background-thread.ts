@@ -17,6 +17,7 @@ import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts
 import { cellsOf, columnsAndMap, conversationIn, FIELDS, partEnd, readAsMapped } from '#core/service/data/import-rows.ts';
 import type { ImportRow, ReadImport } from '#core/service/data/import-rows.ts';
 import { promptOrder } from '#core/service/data/prompt-page.ts';
+import { templatesFor } from '#core/service/data/templates.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
 import { refuseNotFiniteIn } from '#core/models/weight-numbers.ts';
 import { exportModel } from '#core/service/models/export-model.ts';
@@ -26,7 +27,7 @@ import type { FormatChoice } from '#core/service/models/model-formats.ts';
 import { lookAtModels } from '#core/service/models/model-look.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
-interface FileToRead { file: string; kind: ImportKind; map: Record<string, string>; format: string | undefined; /** the model whose tokenizer makes texts of token ids */ tokenizer: string | undefined }
+interface FileToRead { file: string; kind: ImportKind; map: Record<string, string>; format: string | undefined; template?: string | undefined; /** the model whose tokenizer makes texts of token ids */ tokenizer: string | undefined }
 export interface BackgroundTasks {
   preview: { args: FileToRead & { project: string }; part: ImportPreview };
   /** the rows in parts, with how many there are, then the errors */
@@ -53,11 +54,11 @@ async function decodeWith(model: string | undefined): Promise<Decode | null> {
 }
 
 const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) => AsyncGenerator<BackgroundTasks[K]['part']> | Generator<BackgroundTasks[K]['part']> } = {
-  async *preview({ file, kind, map: given, format: wanted, tokenizer, project: folder }) {
+  async *preview({ file, kind, map: given, format: wanted, template, tokenizer, project: folder }) {
     const { columns, map } = await columnsAndMap(file, kind, given);
     let read: ReadImport;
     try {
-      read = await readAsMapped(file, kind, given, { format: wanted, decode: await decodeWith(tokenizer) });
+      read = await readAsMapped(file, kind, given, { format: wanted, template, decode: await decodeWith(tokenizer) });
     } catch (error) { // a file whose columns can be named is no lost cause: the person may map them
       if (!(error instanceof TastemakerError) || error.code === 'bad-file' || columns.length === 0) throw error;
       read = { format: 'unknown', rows: [], errors: [{ line: 1, message: error.message }], warnings: [], notes: [] };
@@ -74,13 +75,13 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
       }
       errors.sort((a, b) => a.line - b.line);
       const notes = [...read.notes, ...importer.notes()];
-      yield { format, columns, notes, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + countBad(read), duplicates, errors: errors.slice(0, SHOWN_ERRORS), warnings: read.warnings.slice(0, SHOWN_ERRORS), formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [], conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn) };
+      yield { format, columns, notes, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + countBad(read), duplicates, errors: errors.slice(0, SHOWN_ERRORS), warnings: read.warnings.slice(0, SHOWN_ERRORS), formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [], conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn), templates: kind === 'prompts' ? templatesFor(project, columns) : [] };
     } finally {
       project.close();
     }
   },
-  async *rows({ file, kind, map, format, tokenizer }) {
-    const { rows, errors, notes } = await readAsMapped(file, kind, map, { format, decode: await decodeWith(tokenizer) });
+  async *rows({ file, kind, map, format, template, tokenizer }) {
+    const { rows, errors, notes } = await readAsMapped(file, kind, map, { format, template, decode: await decodeWith(tokenizer) });
     for (let at = 0, end: number; at < rows.length; at = end) {
       end = partEnd(rows, at, ROWS_A_PART);
       yield { rows: rows.slice(at, end), total: rows.length };

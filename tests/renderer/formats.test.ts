@@ -7,7 +7,7 @@ import type { AppState, DataFormat, Field, ImportPreview, ModelRow, RecipeCard }
 import ExportDialog from '#renderer/components/data/ExportDialog.vue';
 import { fileIn, fileNameFor, groupsOf, optionsFor } from '#renderer/components/data/export-words.ts';
 import type { ExportChoices } from '#renderer/components/data/export-words.ts';
-import { holdsTokens, madeSentence, shownFields, titleOf } from '#renderer/components/data/import-words.ts';
+import { holdsTokens, kindOf, madeSentence, shownFields, titleOf } from '#renderer/components/data/import-words.ts';
 import ExportModelDialog from '#renderer/components/models/ExportModelDialog.vue';
 import PromptText from '#renderer/components/PromptText.vue';
 import RecipeForm from '#renderer/components/train/RecipeForm.vue';
@@ -166,4 +166,10 @@ test('a recipe asks only what the chosen way of learning uses, and starts with n
   await choose('blocks'); // what is wrong in a hidden setting holds nothing up
   expect(asks()).toEqual(['Tune', 'Tuned blocks', 'Micro batch']);
   expect(button('Train').disabled).toBe(false);
+});
+
+test('a file is taken for what its columns say: a prompt and an answer a row are completions, a person’s summary is none', () => {
+  const kind = (columns: string[], format = 'unknown') => kindOf({ format, columns, errors: [] });
+  expect([kind(['prompt', 'completion']), kind(['id', 'question', 'response', 'model']), kind(['prompt', 'chosen', 'rejected'], 'pairs')]).toEqual(['completions', 'completions', 'rankings']);
+  expect([kind(['prompt']), kind(['prompt', 'summary']), kind(['subreddit', 'title', 'post', 'summary']), kind(['text', 'reference'])]).toEqual(['prompts', 'prompts', 'prompts', 'prompts']);
 });

@@ -29,6 +29,8 @@ export interface ReadImport<K extends ImportKind = ImportKind> {
 }
 
 export interface ImportFormat {
+  /** of prompts: makes their texts of several columns */
+  template?: string | undefined;
   /** of rankings: the name of a format, or 'auto' */
   format?: string | undefined;
   decode?: Decode | null | undefined;
@@ -52,8 +54,8 @@ export function partEnd(rows: readonly ImportRow[], at: number, count: number): 
 }
 
 const READERS: { [K in ImportKind]: (file: string, map: Columns, format: ImportFormat) => Promise<ReadImport<K>> } = {
-  prompts: async (file, map) => {
-    const { prompts, ...read } = await readPrompts(file, Object.keys(map).length > 0 ? { map } : {});
+  prompts: async (file, map, { template }) => {
+    const { prompts, ...read } = await readPrompts(file, { map: Object.keys(map).length > 0 ? map : undefined, template });
     return { ...read, rows: prompts, warnings: [] };
   },
   completions: async (file, map) => {

@@ -15,6 +15,7 @@ import { createImporter, WINDOW_IMPORT } from './import-into.ts';
 import type { Importer } from './import-into.ts';
 import { partEnd } from './import-rows.ts';
 import type { ImportRow } from './import-rows.ts';
+import { rememberTemplate } from './templates.ts';
 
 const SHOWN_ERRORS = 1000;
 /** Milliseconds that the service may be busy with rows before it answers others. */
@@ -76,7 +77,7 @@ async function takeAway(importer: Importer, error: unknown): Promise<never> {
   throw error;
 }
 
-async function run(context: Context, { path: given, kind, map, format, split, modelId }: Arguments<'imports.run'>, signal: AbortSignal): Promise<ImportResult> {
+async function run(context: Context, { path: given, kind, map, format, split, modelId, template }: Arguments<'imports.run'>, signal: AbortSignal): Promise<ImportResult> {
   const { project, emit } = context, file = typedPath(given);
   const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: (_text, _messages, own) => own ?? split, named: (own) => own ?? split, source: path.basename(file) });
   const errors: RowError[] = [], notes: string[] = [];
@@ -89,7 +90,7 @@ async function run(context: Context, { path: given, kind, map, format, split, mo
   const add = addingTo(importer, signal, tell);
   let eventId: number | null;
   try {
-    for await (const part of inBackground('rows', { file, kind, map, format, tokenizer: tokenizerOf(project, modelId) }, signal)) {
+    for await (const part of inBackground('rows', { file, kind, map, format, template, tokenizer: tokenizerOf(project, modelId) }, signal)) {
       if ('rows' in part) {
         total = part.total;
         await add(part.rows);
@@ -99,6 +100,7 @@ async function run(context: Context, { path: given, kind, map, format, split, mo
       }
     }
     signal.throwIfAborted();
+    if (template !== undefined && kind === 'prompts') rememberTemplate(project, template);
     eventId = importer.finish();
   } catch (error) {
     if (context.closing.aborted || !project.db.open) throw error; // what came in goes at the next opening: this one is to end now
@@ -111,9 +113,9 @@ async function run(context: Context, { path: given, kind, map, format, split, mo
 }
 
 export const importHandlers = {
-  'imports.preview': (context, { path: file, kind, map, format, modelId }) => {
+  'imports.preview': (context, { path: file, kind, map, format, modelId, template }) => {
     const { project } = context;
-    return cancellable(context, typedPath(file), (signal) => onceInBackground('preview', { file: typedPath(file), kind, map, format, tokenizer: tokenizerOf(project, modelId), project: project.folder }, signal));
+    return cancellable(context, typedPath(file), (signal) => onceInBackground('preview', { file: typedPath(file), kind, map, format, template, tokenizer: tokenizerOf(project, modelId), project: project.folder }, signal));
   },
 
   'imports.run': (context, args) => cancellable(context, typedPath(args.path), (signal) => run(context, args, signal)),

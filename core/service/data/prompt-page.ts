@@ -1,7 +1,6 @@
 // A page of the list of prompts: by what SQL can order at once, or by an order that is worked out beside and remembered until something changes.
 
 import type { PromptList, PromptPage, PromptRow } from '#core/contract/data.ts';
-import { getSetting } from '#core/store/settings.ts';
 import { aroundWord, countListed, listedIds, listedPrompts } from '#core/store/prompt-list.ts';
 import type { ListedPrompt } from '#core/store/prompt-list.ts';
 import type { Project } from '#core/store/project.ts';
@@ -9,14 +8,12 @@ import { versionOf } from '#core/store/samples.ts';
 import { termsOf } from '#core/store/search.ts';
 import { onceInBackground } from '#core/service/background.ts';
 import { oneLine, titlesOf } from './prompt-titles.ts';
+import { templatesOf } from './templates.ts';
 
 /** Above so many prompts, ordering what no index orders takes longer than others may wait. */
 const AT_ONCE = 1500;
 const TITLES_AT_ONCE = 500;
 const byTitle = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
-
-/** The templates that prompts of this project were imported with, the newest first. */
-export const templatesOf = (project: Project): string[] => getSetting<string[]>(project, 'templates', []);
 
 /** All ids that pass, in order. */
 export function promptOrder(project: Project, { sort = 'id', descending = false, ...filter }: PromptList): number[] {

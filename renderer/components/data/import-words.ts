@@ -33,10 +33,13 @@ export const titleOf = ({ format, formats }: Pick<ImportPreview, 'format' | 'for
 /** A file of token ids is read with a model's tokenizer; until one is named its reader says so. */
 export const holdsTokens = ({ format, errors }: Pick<ImportPreview, 'format' | 'errors'>): boolean => format === 'openai-2019' || (format === 'unknown' && errors.some(({ message }) => message.includes('token ids')));
 
+/** What answers are called in rows of a prompt and an answer; a summary or target is a person's, and stays with its prompt. */
+const ASKS = ['prompt', 'query', 'question', 'instruction', 'post'], ANSWERS = ['completion', 'response', 'answer', 'output'];
+
 /** What a file is, by what a reader of rankings says of it: rankings in some format, a prompt and an answer a row, else prompts. */
 export function kindOf(found: Pick<ImportPreview, 'format' | 'errors' | 'columns'>): ImportKind {
   if (found.format !== 'unknown' || holdsTokens(found)) return 'rankings';
-  return found.columns.includes('prompt') && found.columns.includes('completion') ? 'completions' : 'prompts';
+  return ASKS.some((name) => found.columns.includes(name)) && ANSWERS.some((name) => found.columns.includes(name)) ? 'completions' : 'prompts';
 }
 
 const MADE = { prompts: 'prompt', completions: 'answer', rankings: 'ranking', ratings: 'rating', marks: 'mark' } as const;

@@ -110,3 +110,13 @@ test.each(['import', 'label', 'export', 'model', 'run', 'setup', 'prompts'])('%s
   }
   expect(await cli(folder, group)).toMatchObject({ code: 2, stderr: expect.stringContaining('needs one more word') });
 }, 30_000);
+
+test('prompts of several columns come in by a template; a column that is not there is refused', async () => {
+  writeLines(at('posts.jsonl'), [{ headline: 'My cat', body: 'It sleeps.' }]);
+  await cli(folder, 'new', 't.tastemaker');
+  const here = ['--project', 't.tastemaker'];
+  expect(await cliJson(folder, 'import', 'prompts', 'posts.jsonl', '--template', 'TITLE: {headline}\\n{body}', ...here)).toMatchObject({ added: 1, format: 'template' });
+  const refused = await cli(folder, 'import', 'prompts', 'posts.jsonl', '--template', '{title}', ...here);
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/The template names \{title\}, and the file has no such column\.\nHint: Its columns are "headline" and "body"\./)]);
+  fs.rmSync(at('t.tastemaker'), { recursive: true });
+}, 60_000);

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { importHandlers } from '#core/service/data/imports.ts';
+import { promptHandlers } from '#core/service/data/prompts.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { createProject } from '#core/store/database.ts';
 import { undoEvent } from '#core/store/events.ts';
@@ -38,7 +39,7 @@ test('a table with three bad rows: three errors with their lines, and the good o
   const errors = [{ line: 3, message: 'The row has 4 values, the header 3.' }, { line: 6, message: '"prompt" is empty.' }, { line: 8, message: 'The row has 1 value, the header 3.' }];
   const preview = await call('imports.preview', { path, kind: 'prompts', map: {} });
   expect(preview).toEqual({
-    format: 'csv prompt', columns: ['prompt', 'reference', 'source'], fields: ['text', 'reference', 'source'], map: { text: 'prompt', reference: 'reference', source: 'source' }, total: 7, duplicates: 1, errors, warnings: [], notes: [], formats: [], conversations: [null, null, null, null],
+    format: 'csv prompt', columns: ['prompt', 'reference', 'source'], fields: ['text', 'reference', 'source'], map: { text: 'prompt', reference: 'reference', source: 'source' }, total: 7, duplicates: 1, errors, warnings: [], notes: [], formats: [], conversations: [null, null, null, null], templates: [],
     rows: [{ text: 'How do I bake bread?', reference: 'With flour.', source: 'book' }, { text: 'What is\na fox?', reference: 'An animal.', source: 'p.csv' }, { text: 'How do I bake bread?', reference: 'again', source: 'book' }, { text: 'Why is it late?', reference: '', source: 'p.csv' }],
   });
   const result = await call('imports.run', { path, kind: 'prompts', map: preview.map, split: 'validation' });
@@ -166,5 +167,21 @@ test('20,000 rows: the service answers meanwhile', { timeout: 60_000 }, async ()
   console.log(`20,000 rows: others had ${turns} turns, the longest pause between two was ${longest.toFixed(0)} ms`);
   expect(turns).toBeGreaterThan(40); // read and written at once it would be two
   expect(countPrompts(project).train).toBe(20_000);
+  project.close();
+});
+
+test('prompts of several columns come in by a template, which is remembered and offered where it fits', async () => {
+  const { project, call, file } = opened(createProject(fresh()));
+  const path = file('posts.csv', 'headline,body,summary\nMy cat,It sleeps.,Cat sleeps.\n,,\n'), template = 'ABOUT {headline}: {body}';
+  const preview = await call('imports.preview', { path, kind: 'prompts', map: {}, template });
+  expect(preview).toMatchObject({ format: 'csv template', rows: [{ text: 'ABOUT My cat: It sleeps.', reference: 'Cat sleeps.' }], templates: [] });
+  await call('imports.run', { path, kind: 'prompts', map: preview.map, split: 'train', template });
+  expect(listPrompts(project).map(({ text, reference }) => [text, reference])).toEqual([['ABOUT My cat: It sleeps.', 'Cat sleeps.']]);
+  expect((await call('imports.preview', { path, kind: 'prompts', map: {} })).templates).toEqual([template]);
+  expect((await call('imports.preview', { path: file('other.csv', 'text,body\na,b\n'), kind: 'prompts', map: {} })).templates).toEqual([]);
+  expect((await handled(project, promptHandlers).call('prompts.page', { offset: 0, limit: 1 })).rows[0]!.title).toBe('My cat');
+  const no = 'The template names {none}, and the file has no such column.';
+  expect(await call('imports.preview', { path, kind: 'prompts', map: {}, template: '{none}' }), 'the person may go on typing').toMatchObject({ rows: [], errors: [{ message: no }] });
+  await expect(call('imports.run', { path, kind: 'prompts', map: {}, split: 'train', template: '{none}' })).rejects.toMatchObject({ message: no });
   project.close();
 });
