@@ -5,6 +5,8 @@
 
 import * as v from 'valibot';
 import { promptList, sampleFilter, sampleSort } from './contract/data.ts';
+import { stopTexts, typedMessages } from './contract/try.ts';
+import type { PromptManner, TriedModel } from './contract/try.ts';
 import type { DataChange, PromptFound, PromptPage, PromptWeight, SampleMeasures, SampleRow, SearchHit } from './contract/data.ts';
 import { runNote, runParts, runTags, stopRules } from './contract/runs.ts';
 import type { HeldOutRanking, RunDeletion, RunFacts, RunSpace } from './contract/runs.ts';
@@ -290,8 +292,10 @@ export const CALLS = {
   'models.formats': call<{ formats: { name: string; title: string; sentence: string; problem: string | null; bytes: number }[] }>()({ modelId: id }),
   /** Writes the model into a folder of its own, whole or not at all: `folder` itself, or one named after the model where `folder` is there. */
   'models.export': call<{ path: string; bytes: number }>()({ modelId: id, folder: short, format: short }),
-  /** Interactive sampling; with `chat` the prompt is what a user says to a chat model, else the text to go on from. It may make a running job pause at its next chunk border. */
-  'models.try': call<{ completions: { text: string; finish: Finish; logprob: number; tokens: number; score: number | null }[]; waitedMs: number }>()({ modelId: id, prompt: text, chat: v.optional(v.boolean()), k: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)), sampling }),
+  /** How this model is given its prompts, as far as its runs and files tell. */
+  'models.manner': call<PromptManner>()({ modelId: id }),
+  /** Interactive sampling: of the text to go on from, or of `messages` that a user says last. It may make a running job pause at its next chunk border. */
+  'models.try': call<TriedModel>()({ modelId: id, prompt: text, messages: v.optional(typedMessages), stops: v.optional(stopTexts), k: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)), sampling }),
 
   'recipes.list': call<{ recipes: RecipeCard[]; metrics: Record<string, MetricMeaning> }>()({}),
   'recipes.estimate': call<Estimate>()({ recipe, config }),

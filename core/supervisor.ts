@@ -37,7 +37,7 @@ const AGAIN: Readonly<Record<CallName, boolean>> = {
   'marks.add': false, 'marks.change': false, 'marks.remove': false, 'ratings.set': false, 'guidelines.get': true, 'guidelines.save': false,
   'prompts.page': true, 'prompts.get': true, 'prompts.setSplit': false, 'prompts.divide': false, 'prompts.unite': false, 'prompts.weigh': true, 'prompts.remove': false, 'data.changes': true, 'events.undo': false, 'search.find': true,
   'imports.preview': true, 'imports.run': false, 'imports.cancel': true, 'data.formats': true, 'data.export': true,
-  'models.list': true, 'models.look': true, 'models.add': false, 'models.rename': false, 'models.remove': false, 'models.lineage': true, 'models.formats': true, 'models.export': false, 'models.try': true,
+  'models.list': true, 'models.look': true, 'models.add': false, 'models.rename': false, 'models.remove': false, 'models.lineage': true, 'models.formats': true, 'models.export': false, 'models.manner': true, 'models.try': true,
   'recipes.list': true, 'recipes.estimate': true, 'runs.start': false, 'runs.list': true, 'runs.get': true, 'runs.metrics': true, 'runs.samples': true, 'runs.log': true,
   'runs.pause': false, 'runs.resume': false, 'runs.stop': false, 'runs.cancel': false, 'runs.letGo': false,
   'runs.facts': true, 'runs.describe': true, 'runs.deletion': true, 'runs.remove': false, 'runs.space': true, 'runs.free': true, 'runs.rules': true, 'runs.held': true,

@@ -1,6 +1,6 @@
 // Samples for one typed prompt, and scores what was written: what the window's "try a model" asks for.
 
-import type { Finish, SamplingParameters } from '#core/contract.ts';
+import type { Finish, Message, SamplingParameters } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
@@ -8,20 +8,26 @@ import { readingOf, readsEnd, scoresOf } from '#core/models/score-reading.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { answerTexts } from './answer-text.ts';
-import { encodeAnswers, encodePrompts, isConversation, withStops } from './prompt-tokens.ts';
+import { encodeAnswers, encodePrompts, isConversation, promptText, withStops } from './prompt-tokens.ts';
 import type { AskedPrompt } from './prompt-tokens.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 
-export interface SampleOnce { name: string; folder: string; /** folder of a reward model that scores */ reward: string | null; prompt: string; /** the prompt is what a user says to a chat model */ chat?: boolean; k: number; sampling: SamplingParameters }
-export interface Written { text: string; finish: Finish; logprob: number; tokens: number; score: number | null }
+export interface SampleOnce { name: string; folder: string; /** folder of a reward model that scores */ reward: string | null; prompt: string; /** a conversation in place of the prompt, the last turn the user's */ messages?: readonly Message[]; /** texts at which an answer ends besides */ stops?: readonly string[]; k: number; sampling: SamplingParameters }
+/** `tokens` and `logprob` are of what is shown; `stoppedAt`: the text that ended it, which is not shown. */
+export interface Written { text: string; finish: Finish; logprob: number; tokens: number; score: number | null; stoppedAt: string | null }
+/** `read`: what the model went on from, its template filled in. */
+export interface Tried { completions: Written[]; read: string }
 
-/** 'too-long' where prompt and completion exceed the context, 'bad-argument' for an empty prompt, a model that cannot write, or a chat with one that has no chat template. */
-export async function sampleOnce({ name, folder, reward, prompt, chat = false, k, sampling }: SampleOnce): Promise<Written[]> {
+/** 'too-long' where prompt and completion exceed the context, 'bad-argument' for an empty prompt, a model that cannot write, or a conversation with one that has no chat template. */
+export async function sampleOnce({ name, folder, reward, prompt, messages = [], stops = [], k, sampling }: SampleOnce): Promise<Tried> {
   const checkpoint = loadCheckpoint(folder), tokenizer = await loadTokenizer(folder), { context } = checkpoint.architecture;
   if (checkpoint.head !== 'language-model') throw new TastemakerError('bad-argument', `"${name}" is a reward model; it cannot write.`, 'Choose a base model or a policy.');
-  if (chat && tokenizer.chatTemplate === null) throw new TastemakerError('bad-argument', `"${name}" has no chat template, so it can not take a prompt as a message.`, 'Give it the text to go on from, or choose a model that was tuned for chat.');
-  const asked: AskedPrompt = { text: prompt, messages: chat && prompt !== '' ? [{ role: 'user', content: prompt }] : null };
+  const isChat = messages.length > 0;
+  if (isChat && tokenizer.chatTemplate === null) throw new TastemakerError('bad-argument', `"${name}" has no chat template, so it can not take a prompt as a message.`, 'Give it the text to go on from, or choose a model that was tuned for chat.');
+  if (isChat && messages.at(-1)!.role !== 'user') throw new TastemakerError('bad-argument', 'The conversation does not end with the user.', 'Write what the user says next.');
+  const asked: AskedPrompt = { text: prompt, messages: isChat ? [...messages] : null };
   const [ids] = (await encodePrompts(tokenizer, [asked], () => 'The prompt')) as [number[]];
-  if (prompt === '' || ids.length === 0) throw new TastemakerError('bad-argument', 'The prompt is empty.', 'Type something for the model to go on from.');
+  if ((isChat ? messages.at(-1)!.content : prompt) === '' || ids.length === 0) throw new TastemakerError('bad-argument', 'The prompt is empty.', 'Type something for the model to go on from.');
   if (ids.length + sampling.maxNew > context) {
     const room = context - ids.length;
     throw new TastemakerError('too-long', `The prompt has ${ids.length} tokens; with ${sampling.maxNew} new ones it exceeds the ${context} that "${name}" can see.`, room > 0 ? `Ask for at most ${room} new tokens, or shorten the prompt.` : `Shorten the prompt by at least ${1 - room} tokens.`);
@@ -29,8 +35,29 @@ export async function sampleOnce({ name, folder, reward, prompt, chat = false, k
   const sampler = createSampler(withStops(checkpoint.architecture, tokenizer), { constants: checkpoint.weights });
   const [written] = await sampler.sample(checkpoint.weights, [{ prompt: ids, streams: Array.from({ length: k }, (_, j) => `try/${j}`) }], sampling);
   const texts = await answerTexts(tokenizer, written!.map(({ tokenIds }) => ({ prompt: ids, ids: tokenIds })));
-  const scores = reward === null ? null : await scoreAll(reward, asked, written!.map(({ tokenIds }, i) => ({ text: texts[i]!, ids: tokenIds, tokenizer: tokenizer.hash, finish: written![i]!.finish })));
-  return written!.map(({ finish, logprobs, tokenIds }, i) => ({ text: texts[i]!, finish, logprob: logprobs.reduce((a, b) => a + b, 0), tokens: tokenIds.length, score: scores?.[i] ?? null }));
+  const cuts = await Promise.all(written!.map(({ tokenIds }, i) => cutAt(tokenizer, ids, tokenIds, texts[i]!, stops)));
+  const scores = reward === null ? null : await scoreAll(reward, asked, written!.map(({ tokenIds, finish }, i) => {
+    const cut = cuts[i];
+    return cut ? { text: cut.text, ids: [], tokenizer: tokenizer.hash, finish: 'stop' } : { text: texts[i]!, ids: tokenIds, tokenizer: tokenizer.hash, finish };
+  }));
+  const completions = written!.map(({ finish, logprobs, tokenIds }, i): Written => {
+    const cut = cuts[i], tokens = cut?.tokens ?? tokenIds.length;
+    return { text: cut?.text ?? texts[i]!, finish: cut ? 'stop' : finish, logprob: logprobs.slice(0, tokens).reduce((a, b) => a + b, 0), tokens, score: scores?.[i] ?? null, stoppedAt: cut?.at ?? null };
+  });
+  return { completions, read: promptText(tokenizer, asked) };
+}
+
+/** Where the first of these texts stands in an answer: what comes before it, and how many tokens had to be written for it to be there; null where none does. */
+async function cutAt(tokenizer: Tokenizer, prompt: readonly number[], ids: readonly number[], text: string, stops: readonly string[]): Promise<{ text: string; at: string; tokens: number } | null> {
+  const [first] = stops.map((stop) => ({ stop, at: stop === '' ? -1 : text.indexOf(stop) })).filter(({ at }) => at >= 0).sort((a, b) => a.at - b.at);
+  if (!first) return null;
+  let few = 1, enough = ids.length;
+  while (few < enough) {
+    const middle = (few + enough) >> 1, [part] = await answerTexts(tokenizer, [{ prompt, ids: ids.slice(0, middle), part: true }]);
+    if (part!.includes(first.stop)) enough = middle;
+    else few = middle + 1;
+  }
+  return { text: text.slice(0, first.at), at: first.stop, tokens: few };
 }
 
 /** Under the reward model's own tokenizer; null where it gives no scores, or reads fewer tokens. */

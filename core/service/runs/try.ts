@@ -1,15 +1,47 @@
-// Trying a model: samples for a typed prompt, at once, even while a run is at work.
+// Trying a model: samples for a typed prompt, at once, even while a run is at work; and how the model is used to being asked.
 
-import type { Written } from '#core/jobs/sample-once.ts';
-import { policyById, policyPath } from '#core/store/policies.ts';
+import path from 'node:path';
+import type { Policy } from '#core/contract.ts';
+import type { PromptManner } from '#core/contract/try.ts';
+import { runFolderOf } from '#core/jobs/job.ts';
+import { chainOf } from '#core/jobs/model-chain.ts';
+import { followLines } from '#core/jobs/new-lines.ts';
+import type { Tried } from '#core/jobs/sample-once.ts';
+import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { listPrompts } from '#core/store/prompts.ts';
+import { listRuns } from '#core/store/runs.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { currentReward } from '#core/service/current-models.ts';
+import { templateOf } from '#core/service/data/prompt-titles.ts';
+import { templatesOf } from '#core/service/data/templates.ts';
+import { hasChatTemplate } from '#core/service/models/chat-model.ts';
 
 export const tryHandlers = {
-  'models.try': async ({ project, runs }, { modelId, prompt, chat = false, k, sampling }) => {
+  'models.manner': ({ project }, { modelId }) => {
+    const template = templateOf(listPrompts(project, { limit: LOOKED_AT }).filter(({ messages }) => !messages).map(({ text }) => text), templatesOf(project));
+    return { ...mannerOf(project, policyById(project, modelId)), template };
+  },
+
+  'models.try': async ({ project, runs }, { modelId, prompt, messages = [], stops = [], k, sampling }) => {
     const policy = policyById(project, modelId), reward = currentReward(project);
-    const task = { kind: 'sample', name: policy.name, folder: policyPath(project, policy), reward: reward && policyPath(project, reward), prompt, chat, k, sampling };
-    const completions = await runs.interactive<Written[]>(task);
-    return { completions, waitedMs: runs.waitedMs() };
+    const task = { kind: 'sample', name: policy.name, folder: policyPath(project, policy), reward: reward && policyPath(project, reward), prompt, messages, stops, k, sampling };
+    const { completions, read } = await runs.interactive<Tried>(task);
+    return { completions, read, waitedMs: runs.waitedMs(), reward: completions.some(({ score }) => score !== null) ? reward!.name : null };
   },
 } satisfies Partial<Handlers>;
+
+const LOOKED_AT = 50, BEGINNING = 1 << 16;
+
+/** As the run that tuned it last gave it prompts; a model that no run tuned is asked as its template has it. */
+function mannerOf(project: Project, policy: Policy): Omit<PromptManner, 'template'> {
+  if (!hasChatTemplate(policyPath(project, policy))) return { as: 'text', chat: false, because: 'it has no chat template' };
+  const kinds = new Map(listRuns(project).map(({ id, kind }) => [id, kind]));
+  for (const { runId } of chainOf(listPolicies(project), policy).toReversed()) {
+    const kind = runId === null ? undefined : kinds.get(runId);
+    if (runId === null || (kind !== 'ppo' && kind !== 'sft')) continue;
+    const rows = followLines(path.join(runFolderOf(project.folder, runId), 'data.jsonl')).read(BEGINNING).lines.map((line) => JSON.parse(line) as { messages?: unknown });
+    if (rows.length > 0) return rows.some(({ messages }) => messages) ? { as: 'conversation', chat: true, because: `run ${runId} gave it conversations` } : { as: 'text', chat: true, because: `run ${runId} gave it plain text` };
+  }
+  return { as: 'conversation', chat: true, because: 'it has a chat template, and no run here tuned it otherwise' };
+}

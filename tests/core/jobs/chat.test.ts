@@ -192,17 +192,39 @@ describe('a chat model at work', () => {
     project.close();
   });
 
-  test('trying it takes what is typed as a message where that is asked for', async () => {
+  test('trying it takes what is typed as a conversation where that is asked for, with system prompt and several turns', async () => {
     const folder = path.join(root, 'try'), sampling = { temperature: 1, topK: 0, topP: 1, maxNew: 12, seed: 1 };
     await writeChatModel(folder, gemma, { ends: 0.4 });
-    const task = { name: 'base', folder, reward: null, prompt: 'Where is the ship?', k: 8, sampling };
-    const chat = await sampleOnce({ ...task, chat: true }), plain = await sampleOnce(task);
-    expect(chat.map(({ logprob }) => logprob)).not.toEqual(plain.map(({ logprob }) => logprob));
-    expect(chat.filter(({ finish }) => finish === 'stop').length).toBeGreaterThan(2);
-    await expect(sampleOnce({ ...task, chat: true, prompt: '' })).rejects.toMatchObject({ message: 'The prompt is empty.' });
+    const task = { name: 'base', folder, reward: null, prompt: 'Where is the ship?', k: 8, sampling }, user = (content: string) => ({ role: 'user' as const, content });
+    const messages = [user('Where is the ship?')], chat = await sampleOnce({ ...task, messages }), plain = await sampleOnce(task);
+    expect(chat.completions.map(({ logprob }) => logprob)).not.toEqual(plain.completions.map(({ logprob }) => logprob));
+    expect(chat.completions.filter(({ finish }) => finish === 'stop').length).toBeGreaterThan(2);
+    const tokenizer = await loadTokenizer(folder);
+    expect([plain.read, chat.read]).toEqual(['Where is the ship?', promptText(tokenizer, { text: '', messages })]);
+    const talk = [...messages, { role: 'assistant' as const, content: 'At sea.' }, user('Since when?')], later = await sampleOnce({ ...task, prompt: '', messages: talk });
+    expect(later.read).toBe(promptText(tokenizer, { text: '', messages: talk }));
+    for (const part of ['Where is the ship?', 'At sea.', 'Since when?']) expect(later.read).toContain(part);
+    await expect(sampleOnce({ ...task, messages: talk.slice(0, 2) })).rejects.toMatchObject({ message: 'The conversation does not end with the user.' });
+    await expect(sampleOnce({ ...task, messages: [user('')] })).rejects.toMatchObject({ message: 'The prompt is empty.' });
     const config = path.join(folder, 'tokenizer_config.json');
     fs.writeFileSync(config, JSON.stringify({ ...(JSON.parse(fs.readFileSync(config, 'utf8')) as object), chat_template: undefined }));
-    await expect(sampleOnce({ ...task, chat: true })).rejects.toMatchObject({ code: 'bad-argument', message: '"base" has no chat template, so it can not take a prompt as a message.' });
-    expect(await sampleOnce(task), 'as text it still works').toHaveLength(8);
+    await expect(sampleOnce({ ...task, messages })).rejects.toMatchObject({ code: 'bad-argument', message: '"base" has no chat template, so it can not take a prompt as a message.' });
+    expect((await sampleOnce(task)).completions, 'as text it still works').toHaveLength(8);
+  });
+
+  test('a stop text ends an answer before it, and what is counted is what had to be written', async () => {
+    const folder = path.join(root, 'stop'), sampling = { temperature: 1, topK: 0, topP: 1, maxNew: 24, seed: 3 };
+    await writeChatModel(folder, gemma, { ends: 0.05 });
+    const task = { name: 'base', folder, reward: null, prompt: 'Where is the ship?', k: 6, sampling }, { completions: whole } = await sampleOnce(task);
+    const stop = whole[0]!.text.slice(4, 7), { completions } = await sampleOnce({ ...task, stops: ['nowhere in any of them', stop] });
+    completions.forEach((one, i) => {
+      const at = whole[i]!.text.indexOf(stop);
+      if (at < 0) return expect(one).toEqual(whole[i]);
+      expect(one).toMatchObject({ text: whole[i]!.text.slice(0, at), finish: 'stop', stoppedAt: stop });
+      expect(one.tokens).toBeLessThanOrEqual(whole[i]!.tokens);
+      expect(one.logprob).toBeGreaterThanOrEqual(whole[i]!.logprob);
+    });
+    expect(completions[0]!.stoppedAt).toBe(stop);
+    expect(completions[0]!.tokens).toBeLessThan(whole[0]!.tokens);
   });
 });

@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { tldrPrompt } from '#core/formats/prompts.ts';
 import { drawRecord, writePost } from '#core/demo/world.ts';
 import { createRandom } from '#core/random.ts';
-import { commonStart, titlesOf } from '#core/service/data/prompt-titles.ts';
+import { TLDR_TEMPLATE } from '#core/formats/prompt-template.ts';
+import { commonStart, templateOf, titlesOf } from '#core/service/data/prompt-titles.ts';
 
 const row = (text: string, { source = 's', isConversation = false, isCut = false } = {}) => ({ text, source, isConversation, isCut });
 
@@ -37,4 +38,12 @@ test('the demo’s posts are told apart', () => {
   const titles = titlesOf(Array.from({ length: 50 }, (_, i) => row(writePost(drawRecord(createRandom(1, `record/${i}`)), createRandom(1, `post/${i}`)))), []);
   for (const title of titles) expect(title).not.toMatch(/SUBREDDIT|TITLE:|POST:/);
   expect(new Set(titles).size).toBeGreaterThan(25);
+});
+
+test('the template of the project’s prompts is found where all have one', () => {
+  const post = (i: number) => writePost(drawRecord(createRandom(2, `record/${i}`)), createRandom(2, `post/${i}`));
+  expect(templateOf([1, 2, 3].map(post), [])).toBe('SUBREDDIT: {subreddit}\nTITLE: {title}\nPOST: {post}\nTL;DR:');
+  expect(templateOf([tldrPrompt({ subreddit: 'a', title: 'b', post: 'c' })], [])).toBe(TLDR_TEMPLATE);
+  expect(templateOf(['Q: a?', 'Q: b?'], ['Q: {question}'])).toBe('Q: {question}');
+  for (const texts of [[], ['What is new?'], [post(1), 'What is new?'], ['TL;DR:']]) expect(templateOf(texts, [])).toBeNull();
 });
