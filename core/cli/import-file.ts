@@ -72,11 +72,11 @@ export async function importFile(file: string, kind: ImportKind, { project: fold
     const isEmpty = promptIds(project).length === 0;
     const importer = createImporter(project, kind, { ...options, addPrompts: options.addPrompts || isEmpty, source: path.basename(file), hints: HINTS });
     await addAll(file, rows, importer.add);
-    const bad = [...errors, ...importer.errors].sort((a, b) => a.line - b.line);
-    refuseBadRows(file, bad, { skip: skipBad && bad.length < rows.length + errors.length, hint: wayOut(bad), unlisted }); // throws out of the transaction: what was added above vanishes
+    const bad = [...errors, ...importer.errors].sort((a, b) => a.line - b.line), count = errors.length + unlisted + importer.bad();
+    refuseBadRows(file, bad, { skip: skipBad && count < rows.length + errors.length + unlisted, hint: wayOut(bad), unlisted: count - bad.length }); // throws out of the transaction: what was added above vanishes
     if (wanted?.template !== undefined) rememberTemplate(project, wanted.template);
     importer.finish();
-    return { format, ...importer.counts, skipped: bad.length + unlisted, warnings, notes: [...notes, ...importer.notes()], made: importer.made() };
+    return { format, ...importer.counts, skipped: count, warnings, notes: [...notes, ...importer.notes()], made: importer.made() };
   }));
 }
 

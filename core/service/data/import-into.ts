@@ -5,7 +5,8 @@ import type { ImportKind, ImportResult, Message, Split } from '#core/contract.ts
 import type { CompletionRow } from '#core/formats/completions.ts';
 import type { PreferenceRow } from '#core/formats/preferences/format.ts';
 import type { PromptRow } from '#core/formats/prompts.ts';
-import type { RowError } from '#core/formats/rows.ts';
+import { countBad, noteBad, unlistedNotes } from '#core/formats/rows.ts';
+import type { BadRows, RowError } from '#core/formats/rows.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { beginImport } from '#core/store/imported-rows.ts';
 import type { Added, ImportJournal } from '#core/store/imported-rows.ts';
@@ -72,8 +73,10 @@ export interface Importer {
   /** Takes everything away again, a few rows at each step; returns how many rows stay because they are needed by now. */
   takeBack(): Generator<void, number>;
   counts: { added: number; duplicates: number };
-  /** rows that could not be taken */
+  /** rows that could not be taken, the first of them */
   errors: RowError[];
+  /** how many could not */
+  bad(): number;
   /** What is to be said of what is new: prompts that differ only in their spelling from another, equal answers ranked apart. */
   notes(): string[];
   /** how much of what was added */
@@ -88,7 +91,7 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
   const counts = { added: 0, duplicates: 0 };
   const spellings = countSpellings(), kept = watchKeptSplits(project, options.named);
   let settled = 0, ties = 0;
-  const errors: RowError[] = [];
+  const bad: BadRows = { errors: [] };
   let journal: ImportJournal | null = null;
   const judgeWith = (rows: readonly ImportRow[], know: LookUp): Verdict[] => rows.map((row) => {
     const { problem, known, key, tied = false } = JUDGES[kind](row as never, { know, options, project, seen: ratings });
@@ -102,12 +105,12 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
   });
   const madeOf = (table: Added['table']) => (journal?.added ?? []).filter((range) => range.table === table).reduce((sum, { first, last }) => sum + last - first + 1, 0);
   return {
-    counts, errors,
+    counts, errors: bad.errors, bad: () => countBad(bad),
     finish: () => journal?.finish() ?? null,
     *takeBack() {
       return journal ? yield* journal.takeBack() : 0;
     },
-    notes: () => [...spellingNotes(spellings.alike(), settled), ...kept.notes(), ...tieNotes(ties)],
+    notes: () => [...unlistedNotes(bad), ...spellingNotes(spellings.alike(), settled), ...kept.notes(), ...tieNotes(ties)],
     made: () => ({ prompts: madeOf('prompts'), completions: madeOf('completions'), rankings: madeOf('rankings'), ratings: madeOf('ratings'), marks: madeOf('marks') }),
     judge: (rows) => judgeWith(rows, lookUp(project)),
     add: (rows) => {
@@ -119,7 +122,7 @@ export function createImporter(project: Project, kind: ImportKind, options: Impo
           const row = rows[i]!;
           if (verdict === 'new') fresh.push(row);
           else if (verdict === 'duplicate') counts.duplicates++;
-          else errors.push({ line: 'line' in row ? row.line : 0, message: verdict.problem });
+          else noteBad(bad, { line: 'line' in row ? row.line : 0, message: verdict.problem });
         });
         counts.added += fresh.length;
         if (fresh.length > 0) settled += WRITERS[kind](project, fresh as never, know, options);

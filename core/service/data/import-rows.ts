@@ -46,9 +46,18 @@ const promptOf = (row: ImportRow): string | number | null => ('promptId' in row 
 /** So many times longer than asked a part may be, so that the answers to one prompt come in together. */
 const STRETCH = 4;
 
-/** Where a part of about `count` rows that begins at `at` ends: not among the rows of one prompt. */
+/** Characters of a part's texts: what is taken in, or handed from thread to thread, without anybody waiting for long. */
+const PART_TEXT = 1_000_000;
+
+const textOf = (value: unknown): number =>
+  (typeof value === 'string' ? value.length : typeof value === 'object' && value !== null ? Object.values(value).reduce((sum: number, part) => sum + textOf(part), 0) : 0);
+
+/** Where a part of about `count` rows that begins at `at` ends, sooner where their texts are long: not among the rows of one prompt. */
 export function partEnd(rows: readonly ImportRow[], at: number, count: number): number {
-  let end = Math.min(rows.length, at + count);
+  const last = Math.min(rows.length, at + count);
+  let end = at, text = 0;
+  do text += textOf(rows[end++]);
+  while (end < last && text < PART_TEXT);
   while (end < rows.length && end - at < count * STRETCH && promptOf(rows[end]!) !== null && promptOf(rows[end]!) === promptOf(rows[end - 1]!)) end++;
   return end;
 }

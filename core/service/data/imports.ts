@@ -85,7 +85,7 @@ async function run(context: Context, { path: given, kind, map, format, split, mo
   const tell = (now = performance.now()) => {
     if (now - last < TOLD_MS) return;
     last = now;
-    emit('data.importing', { path: given, done: importer.counts.added + importer.counts.duplicates + importer.errors.length, total });
+    emit('data.importing', { path: given, done: importer.counts.added + importer.counts.duplicates + importer.bad(), total });
   };
   const add = addingTo(importer, signal, tell);
   let eventId: number | null;
