@@ -20,9 +20,7 @@ const SHORT = { ...QUICK_SFT, show_prompts: 2, show_max_new: 8 };
 const fresh = temporaryProjects(), original = fresh();
 let project: Project, runs: TestQueue;
 beforeAll(async () => {
-  const made = await makeTinyProject(original);
-  expect(isKnownHere(made)).toBe(true);
-  made.close();
+  (await makeTinyProject(original)).close();
 });
 afterEach(async () => {
   await runs.queue.close();
@@ -86,7 +84,10 @@ test('a word about one run is about that run alone; what a person starts goes ah
   expect([getRun(project, 'first').status, isKnownHere(project)]).toEqual(['cancelled', true]);
 });
 
-test('with nothing in it that could go on there is nothing to ask; a demo is known from the first', async () => {
+test('with nothing in it that could go on there is nothing to ask; what is made here is known from the first', async () => {
+  const made = openProject(original, { write: false });
+  expect(isKnownHere(made)).toBe(true);
+  made.close();
   project = openCopy(original, fresh());
   expect(isKnownHere(project)).toBe(false);
   runs = openQueue(project);
