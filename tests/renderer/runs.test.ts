@@ -28,6 +28,21 @@ describe('warnings', () => {
     expect(hintsOf(curvesOf({ score: rising.toReversed(), gold: risesThenFalls }), []).map(({ title }) => title)).toEqual(['Falling apart']);
   });
 
+  test('what is quoted was measured, each with its interval: never a smoothed value', () => {
+    const rows = [0, 5, 10, 15, 20].map((step, i) => ({ step, seconds: i, held_out_n: 64, gold: [3.2, 5.4, 5.3, 4.1, 2.4][i]!, gold_se: 0.1, held_out_score: [0, 1, 2, 3, 3.4][i]!, held_out_score_se: 0.05 }));
+    const curves = emptyCurves();
+    appendRows(curves, 0, rows);
+    const [hint] = hintsOf(curves, []);
+    expect(hint!.sentence).toBe('Since step 5 the score rose from 1 ± 0.098 to 3.4 ± 0.098, while the gold score fell from 5.4 ± 0.2 to 2.4 ± 0.2: the policy pleases the reward model with worse texts.');
+  });
+
+  test('a fall within the error of its two ends is none', () => {
+    const rows = [0, 5, 10, 15].map((step, i) => ({ step, seconds: i, gold: [3, 4, 3.9, 3.7][i]!, gold_se: 0.15, held_out_score: i, held_out_score_se: 0.05 }));
+    const curves = emptyCurves();
+    appendRows(curves, 0, rows);
+    expect(hintsOf(curves, [])).toEqual([]);
+  });
+
   test('nothing is said where both rise, or there is no gold score', () => {
     expect(hintsOf(curvesOf({ score: rising, gold: rising }), [])).toEqual([]);
     expect(hintsOf(curvesOf({ score: rising }), [])).toEqual([]);

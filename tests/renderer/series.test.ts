@@ -1,7 +1,7 @@
 // What a chart does to numbers before it draws them, against naive formulas and the promises it makes.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decimate, evenOnLogAxis, lowerBound, MAX_POINTS, nearest, padded, pick, quantiles, smooth, toCsv, visible } from '#renderer/components/charts/series.ts';
+import { decimate, evenOnLogAxis, logFloor, lowerBound, MAX_POINTS, nearest, padded, pick, quantiles, smooth, toCsv, visible } from '#renderer/components/charts/series.ts';
 
 const value = fc.double({ min: -1e6, max: 1e6, noNaN: true });
 const values = fc.array(value, { minLength: 1, maxLength: 400 });
@@ -123,8 +123,15 @@ test('searching the axis agrees with looking at every point', () => {
 });
 
 test('a log axis shows what is above 0 and says how much is not', () => {
-  expect(pick([1, 0, -2, Number.NaN, 3], [0, 1, 2, 3, 4], true)).toEqual({ values: [1, null, null, null, 3], hidden: 2 });
-  expect(pick([1, 0, -2, Number.NaN, 3], [0, 1, 2, 4], false)).toEqual({ values: [1, 0, -2, 3], hidden: 0 });
+  expect(pick([1, 0, -2, Number.NaN, 3], [0, 1, 2, 3, 4], true)).toEqual({ values: [1, null, null, null, 3], hidden: 2, floored: 0 });
+  expect(pick([1, 0, -2, Number.NaN, 3], [0, 1, 2, 4], false)).toEqual({ values: [1, 0, -2, 3], hidden: 0, floored: 0 });
+});
+
+test('a log axis ends five decades below the largest value; what lies lower is on its edge and counted, what is not above 0 is not', () => {
+  const kl = [1e-9, 4e-8, 0, -1e-9, 0.01, 5, 20], floor = logFloor([kl]);
+  expect(floor).toBeCloseTo(2e-4);
+  expect(pick(kl, kl.map((_, i) => i), true, floor)).toEqual({ values: [floor, floor, null, null, 0.01, 5, 20], hidden: 2, floored: 2 });
+  expect(logFloor([[0, -1, Number.NaN], []])).toBe(0);
 });
 
 test('quantiles hold the middle of all runs together and leave the outliers out', () => {
@@ -154,4 +161,9 @@ test('CSV has every point of every run, exactly, and quotes what needs it', () =
   expect(Number(lines[2]!.split(',').at(-2))).toBe(0.30000000000000004);
   expect(lines[3]).toBe('b,0,2,,');
   expect(lines).toHaveLength(4);
+});
+
+test('CSV of what is measured has its standard error, and no smoothed value', () => {
+  const csv = toCsv('gold', 0.6, [{ run: 'a', step: [0, 5], seconds: [0, 1], value: [3, 4], length: 2, error: (i) => (i === 1 ? 0.25 : null) }]);
+  expect(csv.trimEnd().split('\n')).toEqual(['run,step,seconds,gold,gold_se', 'a,0,0,3,', 'a,5,1,4,0.25']);
 });

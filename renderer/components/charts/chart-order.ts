@@ -1,21 +1,25 @@
 // Which charts a run opens with: those that tell how it goes; the machine room comes after.
 
-import type { RunKind } from '#core/contract.ts';
+import type { MetricMeaning, RunKind } from '#core/contract.ts';
 
 const TELLING: Partial<Record<RunKind, readonly string[]>> = {
-  ppo: ['reward', 'score', 'kl', 'gold', 'held_out_value'],
-  reward: ['loss', 'validation_accuracy', 'accuracy', 'validation_loss'],
-  sft: ['loss', 'validation_loss', 'perplexity'],
-  pretrain: ['loss', 'validation_loss', 'perplexity'],
-  sample: ['tokens_per_second', 'length', 'ended', 'distinct'],
+  ppo: ['gold', 'held_out_value', 'held_out_score', 'held_out_kl', 'reward', 'score', 'kl'],
+  reward: ['validation_accuracy', 'validation_loss', 'loss', 'accuracy'],
+  sft: ['validation_loss', 'perplexity', 'loss'],
+  pretrain: ['validation_loss', 'perplexity', 'loss'],
+  sample: ['ended', 'length', 'tokens_per_second'],
+  score: ['score', 'tokens_per_second'],
 };
-/** Standard errors and sample sizes belong to other numbers; no chart of their own. */
-const ABOUT = /_(se|n)$/;
 const LAST = ['learning_rate', 'grad_norm', 'tokens_per_second'];
 
-/** The metrics there are, in two groups; within each in the order of the tables, then of `glossary`. */
-export function orderMetrics(all: readonly string[], kind: RunKind, glossary: readonly string[]): { first: string[]; rest: string[] } {
-  const names = all.filter((name) => !ABOUT.test(name));
+/** Standard errors and sample sizes belong to other numbers; no chart of their own. */
+export function isAboutAnother(metric: string, meanings: Readonly<Record<string, MetricMeaning>>): boolean {
+  return metric.endsWith('_se') || Object.values(meanings).some(({ count }) => count === metric);
+}
+
+/** The metrics there are, in two groups; within each in the order of the tables, then of the glossary. */
+export function orderMetrics(all: readonly string[], kind: RunKind, meanings: Readonly<Record<string, MetricMeaning>>): { first: string[]; rest: string[] } {
+  const names = all.filter((name) => !isAboutAnother(name, meanings)), glossary = Object.keys(meanings);
   const telling = TELLING[kind] ?? ['loss'], first = telling.filter((name) => names.includes(name));
   const place = (name: string) => {
     if (LAST.includes(name)) return 10_000 + LAST.indexOf(name);

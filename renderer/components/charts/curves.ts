@@ -1,6 +1,7 @@
 // The numbers of one run as they arrive: one growing curve a metric, in typed arrays, appended to and never rebuilt.
 
 import type { MetricPoint } from '#core/contract.ts';
+import { lowerBound } from './series.ts';
 
 export interface Curve {
   step: Float64Array;
@@ -42,6 +43,21 @@ function push(curve: Curve, step: number, seconds: number, value: number, row: n
   curve.value[at] = value;
   curve.row[at] = row;
   curve.length = length;
+}
+
+/** What another metric says in the row that a point is from (its error, its count); null where it says nothing there. */
+export function beside(curve: Curve, index: number, other: Curve | undefined): number | null {
+  const row = curve.row[index];
+  if (!other || row === undefined) return null;
+  const at = lowerBound(other.row, row, other.length), value = other.value[at];
+  return at < other.length && other.row[at] === row && Number.isFinite(value) ? value! : null;
+}
+
+/** Whether two curves are the same in every point, and so are one line. */
+export function sameCurve(a: Curve, b: Curve): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = a.length - 1; i >= 0; i--) if (!Object.is(a.value[i], b.value[i]) || a.row[i] !== b.row[i]) return false;
+  return true;
 }
 
 /** Forgets row `from` and all after it (a resumed run goes back to its checkpoint and writes them anew). */

@@ -100,17 +100,31 @@ export function evenOnLogAxis(xs: ArrayLike<number>, from: number, to: number): 
   return (share) => lowerBound(xs, Math.sinh(low + share * (high - low)), to);
 }
 
-/** Picks values for drawing: what is not finite, and on a log axis what is not above 0, becomes a gap and is counted. */
-export function pick(values: ArrayLike<number>, indices: ArrayLike<number>, log: boolean): { values: (number | null)[]; hidden: number } {
+/** Decades that a log axis spans at most: below lies what is as good as nothing, such as the rounding of a KL of 0. */
+const DECADES = 5;
+/** The lowest value that a log axis shows: so many decades below the largest; 0 where there is none above 0. */
+export function logFloor(lists: readonly ArrayLike<number>[]): number {
+  let most = 0;
+  for (const list of lists) for (let i = 0; i < list.length; i++) if (list[i]! > most && Number.isFinite(list[i])) most = list[i]!;
+  return most * 10 ** -DECADES;
+}
+
+/**
+ * Picks values for drawing: what is not finite, and on a log axis what is not above 0, becomes a gap and is counted
+ * (`hidden`). On a log axis what is above 0 and below `floor` is drawn on it (`floored`).
+ */
+export function pick(values: ArrayLike<number>, indices: ArrayLike<number>, log: boolean, floor = 0): { values: (number | null)[]; hidden: number; floored: number } {
   const picked: (number | null)[] = [];
-  let hidden = 0;
+  let hidden = 0, floored = 0;
   for (let i = 0; i < indices.length; i++) {
     const x = values[indices[i]!]!;
     const drawn = Number.isFinite(x) && (!log || x > 0);
     if (!drawn && log && Number.isFinite(x)) hidden++;
-    picked.push(drawn ? x : null);
+    const isLow = drawn && log && x < floor;
+    if (isLow) floored++;
+    picked.push(isLow ? floor : drawn ? x : null);
   }
-  return { values: picked, hidden };
+  return { values: picked, hidden, floored };
 }
 
 /** The `low` and `high` quantile of all finite values together; null when there is none. */
@@ -132,17 +146,22 @@ export function padded([low, high]: readonly [number, number]): [number, number]
   return [low - room, high + room];
 }
 
-export interface CsvLine { run: string; step: ArrayLike<number>; seconds: ArrayLike<number>; value: ArrayLike<number>; length: number }
+/** `error` gives the standard error of a point, where it was measured; such a line is never smoothed. */
+export interface CsvLine { run: string; step: ArrayLike<number>; seconds: ArrayLike<number>; value: ArrayLike<number>; length: number; error?: (index: number) => number | null }
 
 const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const cell = (x: number): string => (Number.isFinite(x) ? String(x) : '');
 
-/** One row a point of every run, none left out, with the smoothed value beside it; a value that is not a number is empty. */
+/**
+ * One row a point of every run, none left out; a value that is not a number is empty. Beside it stands the smoothed value,
+ * or of what was measured its standard error.
+ */
 export function toCsv(metric: string, weight: number, lines: readonly CsvLine[]): string {
-  const rows = [`run,step,seconds,${quoted(metric)},${quoted(`${metric} smoothed ${weight}`)}`];
-  for (const { run, step, seconds, value, length } of lines) {
-    const smoothed = smooth(value, weight, length).values;
-    for (let i = 0; i < length; i++) rows.push(`${quoted(run)},${cell(step[i]!)},${cell(seconds[i]!)},${cell(value[i]!)},${cell(smoothed[i]!)}`);
+  const measured = lines.some(({ error }) => error);
+  const rows = [`run,step,seconds,${quoted(metric)},${quoted(measured ? `${metric}_se` : `${metric} smoothed ${weight}`)}`];
+  for (const { run, step, seconds, value, length, error } of lines) {
+    const smoothed = measured ? null : smooth(value, weight, length).values;
+    for (let i = 0; i < length; i++) rows.push(`${quoted(run)},${cell(step[i]!)},${cell(seconds[i]!)},${cell(value[i]!)},${cell(smoothed ? smoothed[i]! : (error?.(i) ?? Number.NaN))}`);
   }
   return `${rows.join('\n')}\n`;
 }

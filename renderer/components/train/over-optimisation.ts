@@ -1,87 +1,111 @@
 // Warnings that a run's own numbers give: a score that rises while the truth falls, a loss that is learnt by heart.
+//
+// What is said quotes what was measured, with its interval; smoothing only helps to see a turn where no error was measured.
 
 import type { RunSample } from '#core/contract.ts';
-import type { Curve, Curves } from '#renderer/components/charts/curves.ts';
+import { beside } from '#renderer/components/charts/curves.ts';
+import type { Curves } from '#renderer/components/charts/curves.ts';
+import { withError } from '#renderer/components/charts/metric-words.ts';
 import { nearest, smooth } from '#renderer/components/charts/series.ts';
-import { two } from './run-words.ts';
 
-export interface Hint { title: string; sentence: string; since: number }
+export interface Hint { title: string; /** after it stands a link to the samples of this step, and then `advice` */ sentence: string; since: number; advice: string }
 
 const SMOOTHING = 0.6;
-/** points a curve must have before anything is said of it */
-const ENOUGH = 4;
+/** points a curve must have before anything is said of it: fewer where each comes with its error */
+const ENOUGH = 4, ENOUGH_MEASURED = 3;
+/** a difference below this many standard errors is none */
+const CLEAR = 2;
 
-interface Turn { best: number; bestStep: number; now: number }
+/** Points of a metric, with their standard errors where the run says them. */
+interface Points { step: ArrayLike<number>; value: ArrayLike<number>; length: number; error(index: number): number | null }
+interface Turn { best: string; bestStep: number; now: string; drop: number; bestValue: number }
 
-/** Where the smoothed curve was best, where it has clearly got worse since: by more than twice its own noise. */
-function turned(steps: ArrayLike<number>, values: ArrayLike<number>, length: number, better: 'high' | 'low'): Turn | null {
-  if (length < ENOUGH) return null;
-  const s = smooth(values, SMOOTHING, length).values, sign = better === 'high' ? 1 : -1;
-  let best = 0, squares = 0;
-  for (let i = 1; i < length; i++) {
-    if (sign * s[i]! > sign * s[best]!) best = i;
-    squares += (s[i]! - s[i - 1]!) ** 2;
-  }
-  const drop = sign * (s[best]! - s[length - 1]!);
-  // Single points scatter around the curve: what is left after smoothing is the noise of this mean.
-  let residual = 0;
-  for (let i = 0; i < length; i++) residual += (values[i]! - s[i]!) ** 2;
-  const noise = Math.sqrt(Math.min(residual, squares * 4) / length);
-  return best < length - 1 && drop > 2 * noise && drop > 1e-6 ? { best: s[best]!, bestStep: steps[best]!, now: s[length - 1]! } : null;
+function pointsOf(curves: Curves, name: string): Points | null {
+  const curve = curves.byName.get(name), error = curves.byName.get(`${name}_se`);
+  return curve?.length ? { step: curve.step, value: curve.value, length: curve.length, error: (i) => beside(curve, i, error) } : null;
 }
 
-/** How a smoothed curve moved from `step` to its end. */
-function since(curve: Curve | undefined, step: number): { before: number; now: number } | null {
-  if (!curve || curve.length < ENOUGH) return null;
-  const s = smooth(curve.value, SMOOTHING, curve.length).values;
-  return { before: s[nearest(curve.step, step, curve.length)]!, now: s[curve.length - 1]! };
+/** Where the curve was best, if it has clearly got worse since; what is quoted are the values measured there and now. */
+function turned(points: Points | null, better: 'high' | 'low'): Turn | null {
+  if (!points) return null;
+  const { value, length } = points, sign = better === 'high' ? 1 : -1, last = length - 1;
+  const measured = points.error(last) !== null;
+  if (length < (measured ? ENOUGH_MEASURED : ENOUGH)) return null;
+  const best = measured ? bestOf(value, length, sign) : bestOf(smooth(value, SMOOTHING, length).values, length, sign);
+  const drop = sign * (value[best]! - value[last]!);
+  const noise = measured ? Math.hypot(points.error(best) ?? 0, points.error(last)!) : scatterOf(value, length);
+  if (best === last || !(drop > CLEAR * noise) || !(drop > 1e-6)) return null;
+  return { best: withError(value[best]!, points.error(best)), bestStep: points.step[best]!, now: withError(value[last]!, points.error(last)), drop, bestValue: value[best]! };
 }
 
-/** Mean score of the fixed prompts' samples at every step they were written. */
-export function heldOutScores(samples: readonly RunSample[]): { step: number[]; value: number[] } {
-  const sums = new Map<number, { sum: number; count: number }>();
-  for (const { step, score } of samples) {
-    if (score === null) continue;
-    const at = sums.get(step) ?? { sum: 0, count: 0 };
-    sums.set(step, { sum: at.sum + score, count: at.count + 1 });
+function bestOf(values: ArrayLike<number>, length: number, sign: number): number {
+  let best = 0;
+  for (let i = 1; i < length; i++) if (sign * values[i]! > sign * values[best]!) best = i;
+  return best;
+}
+
+/** How far single points scatter around the smoothed curve. */
+function scatterOf(values: ArrayLike<number>, length: number): number {
+  const s = smooth(values, SMOOTHING, length).values;
+  let residual = 0, moves = 0;
+  for (let i = 0; i < length; i++) {
+    residual += (values[i]! - s[i]!) ** 2;
+    if (i > 0) moves += (s[i]! - s[i - 1]!) ** 2;
   }
-  const steps = [...sums.keys()].sort((a, b) => a - b);
-  return { step: steps, value: steps.map((step) => sums.get(step)!.sum / sums.get(step)!.count) };
+  return Math.sqrt(Math.min(residual, moves * 4) / length);
+}
+
+/** How a metric moved from `step` to its end: whether it rose, and what was measured at both. */
+function since(points: Points | null, step: number): { before: string; now: string; rose: number } | null {
+  if (!points || points.length < ENOUGH_MEASURED) return null;
+  const { value, length } = points, at = nearest(points.step, step, length), last = length - 1;
+  const error = points.error(last), trend = error === null ? smooth(value, SMOOTHING, length).values : value, moved = trend[last]! - trend[at]!;
+  const rose = error !== null && Math.abs(moved) < Math.hypot(error, points.error(at) ?? 0) ? 0 : moved;
+  return { before: withError(value[at]!, points.error(at)), now: withError(value[last]!, error), rose };
+}
+
+/** Mean score of the fixed prompts' samples at every step they were written, with its standard error. */
+export function heldOutScores(samples: readonly RunSample[]): { step: number[]; value: number[]; error: (number | null)[] } {
+  const byStep = Map.groupBy(samples.filter(({ score }) => score !== null), ({ step }) => step), step = [...byStep.keys()].sort((a, b) => a - b);
+  const means = step.map((at) => {
+    const scores = byStep.get(at)!.map(({ score }) => score!), mean = scores.reduce((a, b) => a + b, 0) / scores.length;
+    const variance = scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / Math.max(1, scores.length - 1);
+    return { mean, error: scores.length > 1 ? Math.sqrt(variance / scores.length) : null };
+  });
+  return { step, value: means.map(({ mean }) => mean), error: means.map(({ error }) => error) };
 }
 
 /** What the numbers of this run warn of; empty where they do not. */
 export function hintsOf(curves: Curves, samples: readonly RunSample[]): Hint[] {
   const hints: Hint[] = [];
-  const curve = (name: string) => curves.byName.get(name);
-  const score = curve('score'), gold = curve('gold');
-  const goldTurn = gold ? turned(gold.step, gold.value, gold.length, 'high') : null;
-  const scoreSince = goldTurn && since(score, goldTurn.bestStep);
-  if (goldTurn && scoreSince && scoreSince.now > scoreSince.before) {
+  const points = (name: string) => pointsOf(curves, name), score = points('held_out_score') ?? points('score');
+  const goldTurn = turned(points('gold'), 'high'), scoreSince = goldTurn && since(score, goldTurn.bestStep);
+  if (goldTurn && scoreSince && scoreSince.rose > 0) {
     hints.push({
-      title: 'Over-optimisation', since: goldTurn.bestStep,
-      sentence: `Since step ${goldTurn.bestStep} the score rose from ${two(scoreSince.before)} to ${two(scoreSince.now)}, while the gold score fell from ${two(goldTurn.best)} to ${two(goldTurn.now)}: the policy pleases the reward model with worse texts. Read the samples after step ${goldTurn.bestStep}; a higher beta or fewer updates keep it honest.`,
+      title: 'Over-optimisation', since: goldTurn.bestStep, advice: 'A higher beta or fewer updates keep it honest.',
+      sentence: `Since step ${goldTurn.bestStep} the score rose from ${scoreSince.before} to ${scoreSince.now}, while the gold score fell from ${goldTurn.best} to ${goldTurn.now}: the policy pleases the reward model with worse texts.`,
     });
   }
-  if (goldTurn && scoreSince && scoreSince.now <= scoreSince.before && goldTurn.best - goldTurn.now > 0.2 * Math.abs(goldTurn.best)) {
+  if (goldTurn && scoreSince && scoreSince.rose <= 0 && goldTurn.drop > 0.2 * Math.abs(goldTurn.bestValue)) {
     hints.push({
-      title: 'Falling apart', since: goldTurn.bestStep,
-      sentence: `Since step ${goldTurn.bestStep} the gold score fell from ${two(goldTurn.best)} to ${two(goldTurn.now)}, and the score did not rise either (${two(scoreSince.before)}, now ${two(scoreSince.now)}): the steps are too large. A lower learning rate or a higher beta holds it together.`,
+      title: 'Falling apart', since: goldTurn.bestStep, advice: 'A lower learning rate or a higher beta holds it together.',
+      sentence: `Since step ${goldTurn.bestStep} the gold score fell from ${goldTurn.best} to ${goldTurn.now}, and the score did not rise either (${scoreSince.before}, now ${scoreSince.now}): the steps are too large.`,
     });
   }
-  const held = heldOutScores(samples), heldTurn = turned(held.step, held.value, held.step.length, 'high');
-  const trainSince = heldTurn && since(score, heldTurn.bestStep);
-  if (heldTurn && trainSince && trainSince.now > trainSince.before) {
+  const held = heldOutScores(samples), trained = points('score');
+  const heldPoints = points('held_out_score') ?? { step: held.step, value: held.value, length: held.step.length, error: (i: number) => held.error[i] ?? null };
+  const heldTurn = turned(heldPoints, 'high'), trainSince = heldTurn && since(trained, heldTurn.bestStep);
+  if (heldTurn && trainSince && trainSince.rose > 0) {
     hints.push({
-      title: 'Learnt by heart', since: heldTurn.bestStep,
-      sentence: `Since step ${heldTurn.bestStep} the score on the prompts it trains on rose from ${two(trainSince.before)} to ${two(trainSince.now)}, on held-out prompts it fell from ${two(heldTurn.best)} to ${two(heldTurn.now)}. More prompts or fewer updates help.`,
+      title: 'Learnt by heart', since: heldTurn.bestStep, advice: 'More prompts or fewer updates help.',
+      sentence: `Since step ${heldTurn.bestStep} the score on the prompts it trains on rose from ${trainSince.before} to ${trainSince.now}, on held-out prompts it fell from ${heldTurn.best} to ${heldTurn.now}.`,
     });
   }
-  const validation = curve('validation_loss'), lossTurn = validation ? turned(validation.step, validation.value, validation.length, 'low') : null;
-  const lossSince = lossTurn && since(curve('loss'), lossTurn.bestStep);
-  if (lossTurn && lossSince && lossSince.now < lossSince.before) {
+  const lossTurn = turned(points('validation_loss'), 'low'), lossSince = lossTurn && since(points('loss'), lossTurn.bestStep);
+  if (lossTurn && lossSince && lossSince.rose < 0) {
     hints.push({
-      title: 'Learnt by heart', since: lossTurn.bestStep,
-      sentence: `Since step ${lossTurn.bestStep} the loss fell from ${two(lossSince.before)} to ${two(lossSince.now)}, on texts it does not train on it rose from ${two(lossTurn.best)} to ${two(lossTurn.now)}. Fewer epochs, or more data.`,
+      title: 'Learnt by heart', since: lossTurn.bestStep, advice: 'Fewer epochs, or more data.',
+      sentence: `Since step ${lossTurn.bestStep} the loss fell from ${lossSince.before} to ${lossSince.now}, on texts it does not train on it rose from ${lossTurn.best} to ${lossTurn.now}.`,
     });
   }
   return hints;
