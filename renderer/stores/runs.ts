@@ -43,6 +43,11 @@ export const useRuns = defineProjectStore('runs', () => {
     return run;
   }
 
+  /** It was deleted. */
+  function forget(runId: string): void {
+    runs.value = runs.value.filter(({ id }) => id !== runId);
+  }
+
   const start = async (args: Arguments<'runs.start'>): Promise<RunRow> => take(await call('runs.start', args));
   const act = async (action: 'pause' | 'resume' | 'stop' | 'cancel', runId: string): Promise<void> => {
     try {
@@ -135,7 +140,7 @@ export const useRuns = defineProjectStore('runs', () => {
     if (now === 'open' && before === 'lost') again();
   });
 
-  return { runs, loaded, recipes, meanings, byId, load, loadRecipes, start, act, open, close };
+  return { runs, loaded, recipes, meanings, byId, load, loadRecipes, forget, start, act, open, close };
 });
 
 const newestFirst = (runs: readonly RunRow[]): RunRow[] => runs.toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));

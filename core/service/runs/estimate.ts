@@ -29,7 +29,43 @@ export async function estimateRun(project: Project, runs: Pick<RunQueue, 'busy' 
   const workFor = (settings: Config) => workOf(project, name, settings, facts, lengths);
   const pace = paceOf(project, name, workFor) ?? (await machinePace(home, runs)), seconds = pace === null ? null : workFor(config) / pace;
   const time = seconds === null ? 'how long it takes is known after the first run' : `and about ${duration(seconds)}`;
-  return { verdict, bytes, availableBytes, card, fixes, seconds, sentence: `${taken(fit)}, ${time}.` };
+  const shorter = seconds !== null && seconds > LONG ? shorterOf(project, name, config, seconds, (settings) => workFor(settings) / pace!) : [];
+  return { verdict, bytes, availableBytes, card, fixes, seconds, sentence: `${taken(fit)}, ${time}.`, shorter };
+}
+
+/** From here on a run is announced, with what would make it shorter. */
+const LONG = 1800; // seconds
+/** The settings that time hangs on: what half of them costs stands in their own sentences. */
+const TIME_LEVERS: Record<RecipeName, readonly (readonly [name: string, what: string])[]> = {
+  pretrain: [['steps', 'steps'], ['batch', 'texts a step'], ['context', 'tokens of context']],
+  sft: [['epochs', 'passes'], ['show_prompts', 'prompts shown on the way']],
+  reward: [['epochs', 'passes']],
+  ppo: [['updates', 'updates'], ['episodes', 'completions an update'], ['epochs', 'passes over each'], ['max_new', 'new tokens'], ['evaluate_prompts', 'held-out prompts']],
+  sample: [['prompts', 'prompts'], ['k', 'completions a prompt'], ['max_new', 'new tokens']],
+  score: [],
+};
+const NOTICEABLE = 0.85;
+
+/** What would make it noticeably shorter, the largest gain first, each with the time it would take then. */
+function shorterOf(project: Project, recipe: RecipeName, config: Config, seconds: number, secondsFor: (config: Config) => number): string[] {
+  const ways: { seconds: number; sentence: string }[] = [];
+  const consider = (changes: Config, sentence: string): void => {
+    const known = ((): number => {
+      try {
+        return secondsFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config);
+      } catch {
+        return Infinity; // out of its range
+      }
+    })();
+    if (known < NOTICEABLE * seconds) ways.push({ seconds: known, sentence: `${sentence}: about ${duration(known)}.` });
+  };
+  for (const [name, what] of TIME_LEVERS[recipe]) {
+    const before = Number(config[name]), after = Math.max(1, Math.floor(before / 2));
+    if (before > after) consider({ [name]: after }, `${name} ${after} instead of ${before} (${what})`);
+  }
+  const small = smallerModel(project, config);
+  if (small) consider({ policy: small.name }, `the smaller model “${small.name}”`);
+  return ways.toSorted((a, b) => a.seconds - b.seconds).slice(0, 4).map(({ sentence }) => sentence);
 }
 
 const taken = ({ bytes, availableBytes, card, shared }: Fit): string =>

@@ -186,7 +186,7 @@ function drawWhiskers(u: uPlot, lines: readonly Line[], { whiskers }: Drawn, str
   const { ctx, bbox } = u, cap = 3 * scale * uPlot.pxRatio;
   ctx.save();
   ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.rect(bbox.left - 2 * cap, bbox.top, bbox.width + 4 * cap, bbox.height);
   ctx.clip();
   ctx.lineWidth = 1.25 * scale * uPlot.pxRatio;
   for (const [i, line] of lines.entries()) {

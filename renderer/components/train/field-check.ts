@@ -5,13 +5,15 @@ import type { Config, Field } from '#core/contract.ts';
 export type Typed = Record<string, string | boolean>;
 
 export const asTyped = (value: number | string | boolean): string | boolean => (typeof value === 'boolean' ? value : String(value));
-const plain = (x: number): string => (Math.abs(x) >= 1e7 ? x.toExponential().replace('e+', 'e') : String(x));
+const plain = (x: number): string => (Math.abs(x) >= 1e5 ? compact(x) : String(x));
+/** 65,536 and 1 million as they are, what is larger as about how much it is: nobody reads sixteen digits. */
+const compact = (x: number): string => (Math.abs(x) < 1e7 ? x.toLocaleString('en') : x.toLocaleString('en', { notation: 'compact', compactDisplay: 'long', maximumSignificantDigits: 3 }));
 
-/** The range in words, for the hint under a field. */
+/** The range in words, for an empty field. */
 export function rangeWords({ kind, range }: Field): string {
   if (!range || (kind !== 'number' && kind !== 'whole')) return '';
   const [low, high] = range;
-  return `${kind === 'whole' ? 'A whole number' : 'A number'} from ${plain(low)} to ${plain(high)}.`;
+  return `${plain(low)} to ${plain(high)}`;
 }
 
 /** The value of one field, or why it is not one. `models`: names that may be chosen where the field is a model. */

@@ -72,6 +72,9 @@ export function useRunPage(id: Ref<string>) {
     if (before && before.run.status !== run.status) void askSamples();
     if (before) detail.value = { ...before, run };
   });
+  on('run.facts', ({ runId, gone }) => {
+    if (runId === id.value && !gone) void askDetail(); // its stop rules may have been changed
+  });
   on('models.changed', () => void askDetail()); // its best weights may have become a model
   on('run.samples', ({ runId }) => {
     if (runId !== id.value) return;

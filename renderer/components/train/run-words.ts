@@ -3,7 +3,7 @@
 import type { Estimate, RunKind, RunRow, RunStatus } from '#core/contract.ts';
 
 export const STATUS_WORDS: Record<RunStatus, string> = {
-  queued: 'waiting its turn', running: 'running', paused: 'paused', stopping: 'stopping, saves first', cancelling: 'cancelling',
+  queued: 'queued', running: 'running', paused: 'paused', stopping: 'stopping, saves first', cancelling: 'cancelling',
   done: 'done', stopped: 'stopped, saved', failed: 'failed', cancelled: 'cancelled',
 };
 export const STATUS_TONE: Record<RunStatus, '' | 'good' | 'bad' | 'warn'> = {
@@ -19,8 +19,16 @@ export const KIND_WORDS: Record<RunKind, string> = {
 export const STEP_WORDS: Record<RunKind, string> = {
   pretrain: 'step', sft: 'step', reward: 'step', ppo: 'step', sample: 'prompt', score: 'row', demo: 'step',
 };
-/** Runs that write texts for the same prompts at several of their steps. */
-export const SHOWS_SAMPLES: readonly RunKind[] = ['sft', 'ppo'];
+export type RunTab = 'charts' | 'samples' | 'drawn' | 'rankings' | 'log' | 'manifest';
+/** What a recipe made, as a part of its page. */
+const MADE: Partial<Record<RunKind, { name: RunTab; title: string }>> = {
+  sft: { name: 'samples', title: 'Samples' }, ppo: { name: 'samples', title: 'Samples' }, sample: { name: 'drawn', title: 'Samples' }, reward: { name: 'rankings', title: 'Held-out rankings' },
+};
+/** The parts of a run's page; one that wrote samples on its way shows them whatever it is. */
+export function tabsOf(kind: RunKind, wroteSamples: boolean): { name: RunTab; title: string }[] {
+  const made = MADE[kind] ?? (wroteSamples ? { name: 'samples' as const, title: 'Samples' } : null);
+  return [{ name: 'charts', title: 'Charts' }, ...(made ? [made] : []), { name: 'log', title: 'Log' }, { name: 'manifest', title: 'Settings' }];
+}
 export const VERDICT: Record<Estimate['verdict'], { word: string; tone: 'good' | 'warn' | 'bad' }> = {
   fits: { word: 'fits', tone: 'good' }, tight: { word: 'tight', tone: 'warn' }, 'wont-fit': { word: "won't fit", tone: 'bad' },
 };
@@ -36,6 +44,19 @@ export function duration(seconds: number): string {
   }
   return `${whole} s`;
 }
+
+/** A run that takes longer is announced before it starts. */
+export const LONG_SECONDS = 1800;
+
+/** 40 s, 8 min, 2.9 h, 3 days: as exact as an estimate is. */
+export function approximately(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return seconds < 48 * 3600 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.round(seconds / 86400)} days`;
+}
+
+/** "queued 14:03" while it waits, then "started 14:05", which is when it began to work. */
+export const beganWords = (run: RunRow, startedAt: number | null): string => (run.status === 'queued' ? `queued ${moment(run.createdAt)}` : `started ${moment(startedAt ?? run.createdAt)}`);
 
 /** A number of a chart or a form: four significant digits, thousands separated, no noise. */
 export function number(x: number | null | undefined): string {

@@ -1,0 +1,86 @@
+// The table of runs: what its columns say and sort by, which runs pass a filter, and which settings differ.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Field, RunRow } from '#core/contract.ts';
+import type { RunFacts } from '#core/contract/runs.ts';
+import { RECIPES } from '#core/jobs/recipes.ts';
+import { METRICS } from '#core/jobs/metrics.ts';
+import { allColumns, gridOf, mainResult, NAME_COLUMN, NO_FILTER, passes, settingsDiff, sorted, workSeconds } from '#renderer/components/train/run-columns.ts';
+import type { TableRun } from '#renderer/components/train/run-columns.ts';
+import { approximately, beganWords, tabsOf } from '#renderer/components/train/run-words.ts';
+import { groupsOf } from '#renderer/components/train/setting-groups.ts';
+
+const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({ id, kind: 'ppo', name: `run ${id}`, status: 'done', createdAt: Number(id) * 1000, endedAt: Number(id) * 1000 + 60_000, error: null, step: 0, total: 0, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false, ...changes });
+const facts = (id: string, gold: number | null, changes: Partial<RunFacts> = {}): RunFacts => ({ id, note: '', tags: [], startedAt: Number(id) * 1000 + 20_000, bytes: 10, settings: {}, results: gold === null ? [] : [{ metric: 'gold', last: gold, best: gold + 1, bestStep: 5, lastError: 0.1, bestError: 0.2, count: 64 }], ...changes });
+const rows: TableRun[] = [{ run: run('1'), facts: facts('1', 4) }, { run: run('2'), facts: facts('2', null) }, { run: run('3'), facts: facts('3', -2) }, { run: run('4'), facts: null }, { run: run('5'), facts: facts('5', 10) }];
+const column = (name: string) => allColumns(rows, METRICS).find((one) => one.name === name)!;
+const ids = (list: readonly TableRun[]) => list.map((one) => one.run.id).join('');
+
+describe('columns', () => {
+  test('a result is said with its interval, a best with its step', () => {
+    expect(column('result').text(rows[0]!)).toBe('gold 4 ± 0.2');
+    expect(column('best').text(rows[0]!)).toBe('5 ± 0.39 at 5');
+    expect(mainResult(rows[1]!)).toBeNull();
+  });
+  test('sort by a number either way; what has none comes last either way, newest first', () => {
+    expect(ids(sorted(rows, column('last gold'), true))).toBe('51342');
+    expect(ids(sorted(rows, column('last gold'), false))).toBe('31542');
+    expect(ids(sorted(rows, column('result'), false))).toBe('31542');
+    expect(ids(sorted(rows, NAME_COLUMN, false))).toBe('12345');
+  });
+  test('sorting keeps every run, whatever they are sorted by', () => {
+    fc.assert(fc.property(fc.array(fc.option(fc.double({ noNaN: true, min: -1e6, max: 1e6 })), { maxLength: 20 }), fc.boolean(), (values, descending) => {
+      const list = values.map((value, i): TableRun => ({ run: run(String(i + 1)), facts: facts(String(i + 1), value) }));
+      const order = sorted(list, column('last gold'), descending), found = order.map((one) => mainResult(one)?.last ?? null), given = found.filter((value) => value !== null);
+      expect(order).toHaveLength(list.length);
+      expect(found.slice(0, given.length)).toEqual(given);
+      for (let i = 1; i < given.length; i++) expect(descending ? given[i - 1]! >= given[i]! : given[i - 1]! <= given[i]!).toBe(true);
+    }));
+  });
+  test('a metric for which neither way is better has no best', () => {
+    const withKl: TableRun[] = [{ run: run('1'), facts: facts('1', null, { results: [{ metric: 'kl', last: 3, best: 3, bestStep: 9, lastError: null, bestError: null, count: null }] }) }];
+    expect(allColumns(withKl, METRICS).filter(({ name }) => name.endsWith('kl')).map(({ name }) => name)).toEqual(['last kl']);
+  });
+  test('head and rows are one grid', () => {
+    expect(gridOf([NAME_COLUMN, column('took')], 18)).toEqual({ gridTemplateColumns: '18px minmax(150px, 1.3fr) 92px', minWidth: `${18 + 150 + 92 + 4 * 12}px` });
+  });
+});
+
+test('the time that a run waited in the queue is none that it took', () => {
+  expect(workSeconds(rows[0]!)).toBe(40);
+  expect(workSeconds({ run: run('9', { status: 'queued', endedAt: null }), facts: null })).toBeNull();
+  expect(beganWords(run('9', { status: 'queued' }), null)).toMatch(/^queued /);
+  expect(beganWords(run('9'), 5)).toMatch(/^started /);
+});
+
+test('a filter takes recipe, state, tag and words of name, note, tags and changed settings together', () => {
+  const one: TableRun = { run: run('7', { name: 'Greedy' }), facts: facts('7', 1, { note: 'cheats early', tags: ['beta 0'], settings: { beta: 0, learning_rate: 3e-4 } }) };
+  for (const filter of [{ text: 'greedy cheats' }, { text: 'beta' }, { text: 'learning_rate 0.0003' }, { kind: 'ppo' as const }, { status: 'done' as const }, { tag: 'beta 0' }]) expect(passes(one, { ...NO_FILTER, ...filter })).toBe(true);
+  for (const filter of [{ text: 'greedy careful' }, { kind: 'sft' as const }, { status: 'failed' as const }, { tag: 'beta' }]) expect(passes(one, { ...NO_FILTER, ...filter })).toBe(false);
+});
+
+test('only the settings that differ are shown, and one that a run does not have is a dash', () => {
+  expect(settingsDiff([{ a: 1, b: '', c: true }, { a: 1, b: 'x', d: 5 }])).toEqual([{ name: 'b', values: ['(empty)', 'x'] }, { name: 'c', values: ['true', null] }, { name: 'd', values: [null, '5'] }]);
+  expect(settingsDiff([{ a: 1 }, { a: 1 }])).toEqual([]);
+});
+
+test('every setting of every recipe stands in one group that says what it is about', () => {
+  for (const [recipe, { settings }] of Object.entries(RECIPES)) {
+    const fields = Object.keys(settings).map((name): Field => ({ name, kind: 'text', default: '', range: null, choices: null, sentence: '' })), groups = groupsOf(fields);
+    expect(groups.flatMap((group) => group.fields.map(({ name }) => name)).sort(), recipe).toEqual(Object.keys(settings).sort());
+    const loose = groups.find(({ name }) => name === 'more')?.fields.map(({ name }) => name) ?? [];
+    expect(loose.filter((name) => !['policy', 'reward', 'reference'].includes(name)), recipe).toEqual([]);
+  }
+});
+
+test('every recipe shows what it made', () => {
+  expect(tabsOf('sample', false).map(({ title }) => title)).toEqual(['Charts', 'Samples', 'Log', 'Settings']);
+  expect(tabsOf('reward', false)[1]).toEqual({ name: 'rankings', title: 'Held-out rankings' });
+  expect(tabsOf('ppo', false)[1]!.name).toBe('samples');
+  expect(tabsOf('pretrain', false)).toHaveLength(3);
+  expect(tabsOf('score', true)[1]!.name).toBe('samples'); // whatever wrote samples shows them
+});
+
+test('an estimate is as exact as it is', () => {
+  expect([0.2, 45, 480, 10_400, 3 * 86_400].map(approximately)).toEqual(['1 s', '45 s', '8 min', '2.9 h', '3 days']);
+});
