@@ -90,12 +90,15 @@ export function passes({ run, facts }: TableRun, { text, kind, status, tag }: Ru
   return text.toLowerCase().split(/\s+/).every((word) => all.includes(word));
 }
 
+/** Numbers in names count as numbers: run 9 comes before run 60. */
+const WORDS = new Intl.Collator('en', { numeric: true });
+
 /** In the order of a column; what it has no value for comes last, equal ones newest first. */
 export function sorted(rows: readonly TableRun[], { key }: Column, descending: boolean): TableRun[] {
   const sign = descending ? -1 : 1;
   return rows.map((row) => ({ row, by: key(row) })).sort((a, b) => {
     if (a.by === null || b.by === null) return Number(a.by === null) - Number(b.by === null) || b.row.run.createdAt - a.row.run.createdAt;
-    const order = typeof a.by === 'number' && typeof b.by === 'number' ? a.by - b.by : String(a.by).localeCompare(String(b.by));
+    const order = typeof a.by === 'number' && typeof b.by === 'number' ? a.by - b.by : WORDS.compare(String(a.by), String(b.by));
     return sign * order || b.row.run.createdAt - a.row.run.createdAt;
   }).map(({ row }) => row);
 }
