@@ -9,7 +9,7 @@ import { stopTexts, typedMessages } from './contract/try.ts';
 import type { PromptManner, TriedModel } from './contract/try.ts';
 import type { DataChange, PromptFound, PromptPage, PromptWeight, SampleMeasures, SampleRow, SearchHit } from './contract/data.ts';
 import { runNote, runParts, runTags, stopRules } from './contract/runs.ts';
-import type { HeldOutRanking, RunDeletion, RunFacts, RunSpace } from './contract/runs.ts';
+import type { HeldOutRanking, MetricMeaning, RunDeletion, RunFacts, RunSpace } from './contract/runs.ts';
 import { id, text, short, ids, runId, share, offset, limit, split, places, queue, rank, kind, config, recipe, onDesk, span, selection, sampling } from './contract/schemas.ts';
 import { call, programCall } from './contract/call.ts';
 import { HARDWARE_CALLS } from './contract/hardware.ts';
@@ -212,8 +212,6 @@ export interface Estimate { verdict: 'fits' | 'tight' | 'wont-fit'; bytes: numbe
 export interface RunRow extends Run { step: number; total: number; secondsLeft: number | null; phase: string; /** how far the phase is by itself, where it counts */ part?: { done: number; total: number }; modelId: number | null; summary: string | null; resumable: boolean; /** it waits until a person has said whether the runs of a project that is new here may go on */ atRest: boolean }
 export interface RunDetail { run: RunRow; manifest: Record<string, unknown> | null; checkpoints: number[]; folder: string; /** its best weights so far, where it kept them and they are no model yet */ best: { folder: string; step: number | null; steps: number | null; /** what was measured of them, in words */ sentence: string } | null; /** what it counted at its end ("added", "measured") */ counts: Record<string, number>; /** the rules that end it by themselves, as they are now */ rules: Record<string, number>; notices: string[] }
 export type MetricPoint = { step: number; seconds: number } & Record<string, number>;
-/** `evaluation`: measured now and then on what is not trained on, so never smoothed; `count` is the metric that says on how many samples. */
-export interface MetricMeaning { sentence: string; unit: string; healthy: string; better: 'high' | 'low' | null; evaluation?: boolean; count?: string }
 /** One text that a run wrote for a fixed prompt at one of its steps. */
 export interface RunSample { completionId: number; promptId: number; step: number; text: string; score: number | null; kl: number | null; gold: number | null; finish: Finish; tokens: number }
 

@@ -3,6 +3,16 @@
 import * as v from 'valibot';
 import { short } from './schemas.ts';
 
+/** `evaluation`: measured now and then on what is not trained on, so never smoothed; `count` is the metric that says on how many samples. */
+export interface MetricMeaning {
+  sentence: string;
+  unit: string;
+  healthy: string;
+  better: 'high' | 'low' | null;
+  evaluation?: boolean;
+  count?: string;
+}
+
 /** A metric of a run: its last value and its best, with what it rests on where it was measured. */
 export interface RunResult {
   metric: string;

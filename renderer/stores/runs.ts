@@ -1,7 +1,8 @@
 // All runs and what is shown of the open ones, kept by calls and events alone, so that a reload finds everything again.
 
 import { computed, markRaw, ref, shallowReactive, shallowRef, watch } from 'vue';
-import type { Arguments, MetricMeaning, MetricPoint, RecipeCard, RunRow } from '#core/contract.ts';
+import type { Arguments, MetricPoint, RecipeCard, RunRow } from '#core/contract.ts';
+import type { MetricMeaning } from '#core/contract/runs.ts';
 import { connection, useProjectService } from '#renderer/api.ts';
 import { appendRows, cutCurves, emptyCurves } from '#renderer/components/charts/curves.ts';
 import type { Curves } from '#renderer/components/charts/curves.ts';

@@ -1,7 +1,7 @@
 // What a chart is given to draw: measurements as measured with their intervals, the rest smoothed, equal lines known as equal.
 // @vitest-environment happy-dom
 import { describe, expect, test, vi } from 'vitest';
-import type { MetricMeaning } from '#core/contract.ts';
+import type { MetricMeaning } from '#core/contract/runs.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
 import type { Line, View } from '#renderer/components/charts/chart-options.ts';
 import { isAboutAnother, orderMetrics } from '#renderer/components/charts/chart-order.ts';

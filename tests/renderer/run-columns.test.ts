@@ -10,7 +10,7 @@ import type { TableRun } from '#renderer/components/train/run-columns.ts';
 import { approximately, beganWords, tabsOf } from '#renderer/components/train/run-words.ts';
 import { groupsOf } from '#renderer/components/train/setting-groups.ts';
 
-const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({ id, kind: 'ppo', name: `run ${id}`, status: 'done', createdAt: Number(id) * 1000, endedAt: Number(id) * 1000 + 60_000, error: null, step: 0, total: 0, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false, ...changes });
+const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({ id, kind: 'ppo', name: `run ${id}`, status: 'done', createdAt: Number(id) * 1000, endedAt: Number(id) * 1000 + 60_000, error: null, step: 0, total: 0, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false, atRest: false, ...changes });
 const facts = (id: string, gold: number | null, changes: Partial<RunFacts> = {}): RunFacts => ({ id, note: '', tags: [], startedAt: Number(id) * 1000 + 20_000, bytes: 10, settings: {}, results: gold === null ? [] : [{ metric: 'gold', last: gold, best: gold + 1, bestStep: 5, lastError: 0.1, bestError: 0.2, count: 64 }], ...changes });
 const rows: TableRun[] = [{ run: run('1'), facts: facts('1', 4) }, { run: run('2'), facts: facts('2', null) }, { run: run('3'), facts: facts('3', -2) }, { run: run('4'), facts: null }, { run: run('5'), facts: facts('5', 10) }];
 const column = (name: string) => allColumns(rows, METRICS).find((one) => one.name === name)!;
