@@ -3,6 +3,7 @@
 import type { Prompt, RunStatus } from '#core/contract.ts';
 import type { SampleFilter, SampleRow, SampleSort } from '#core/contract/data.ts';
 import { hasGold } from './golds.ts';
+import { EXCERPT, excerptLength, excerptValues } from './excerpts.ts';
 import { query } from './project.ts';
 import type { Project, Value } from './project.ts';
 import { LIVING } from './runs.ts';
@@ -143,14 +144,15 @@ export type MeasuredSample = Omit<SampleRow, 'gold'> & { facts: Prompt['facts'] 
 /** What a run writes while it trains is by the model that will come out of it: until then it is called by the run. '' where no run is. */
 const comingModel = (run: string | null, status: RunStatus | null): string => (run === null ? '' : `${run} (${LIVING.includes(status!) ? 'running' : status})`);
 
-/** The samples of these ids in this order; ids that do not exist are left out. `rank` is from the newest ranking. */
+/** The samples of these ids in this order, long texts cut (`samples.tokens` has a whole one); ids that do not exist are left out. `rank` is from the newest ranking. */
 export function samplesOf(project: Project, ids: readonly number[], { rewardModelId, referenceId }: SampleModels): MeasuredSample[] {
-  const rows = query<Row>(project, `SELECT c.id, c.prompt_id AS promptId, p.text AS prompt, c.text, c.policy_id AS policyId, coalesce(o.name, c.writer, '') AS policy, r.name AS run, r.status, c.run_id AS runId, c.step, c.finish,
+  const length = excerptLength(2 * ids.length);
+  const rows = query<Row>(project, `SELECT c.id, c.prompt_id AS promptId, ${EXCERPT('p.text')} AS prompt, ${EXCERPT('c.text')} AS text, c.policy_id AS policyId, coalesce(o.name, c.writer, '') AS policy, r.name AS run, r.status, c.run_id AS runId, c.step, c.finish,
       c.tokens, c.repetition, c.logprob, p.facts,
       (SELECT m.score FROM measures m WHERE m.completion_id = c.id AND m.model_id = ?) AS score, (SELECT m.kl FROM measures m WHERE m.completion_id = c.id AND m.model_id = ?) AS kl,
       EXISTS (SELECT 1 FROM flags f WHERE f.completion_id = c.id) AS flagged, (SELECT rank FROM ranking_items r WHERE r.completion_id = c.id ORDER BY r.ranking_id DESC LIMIT 1) AS rank
     FROM json_each(?) j CROSS JOIN completions c ON c.id = j.value JOIN prompts p ON p.id = c.prompt_id LEFT JOIN policies o ON o.id = c.policy_id LEFT JOIN runs r ON r.id = c.run_id ORDER BY j.key`)
-    .all(rewardModelId ?? -1, referenceId ?? -1, JSON.stringify(ids));
+    .all(...excerptValues(length), ...excerptValues(length), rewardModelId ?? -1, referenceId ?? -1, JSON.stringify(ids));
   return rows.map(({ flagged, facts, run, status, ...row }) => ({ ...row, policy: row.policy || comingModel(run, status), flagged: flagged === 1, facts: facts === null ? null : (JSON.parse(facts) as Record<string, string>) }));
 }
 

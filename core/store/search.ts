@@ -1,5 +1,6 @@
 // Full-text search over prompts and completions: any substring, through the trigram indexes.
 
+import { TastemakerError } from '#core/errors.ts';
 import { query } from './project.ts';
 import type { Project, Value } from './project.ts';
 
@@ -25,8 +26,14 @@ export function excerptOf(text: string, term: string): string {
   return (from > 0 ? '…' : '') + text.slice(from, to).toWellFormed() + (to < text.length ? '…' : '');
 }
 
+/** Of a long text only what stands around the first match (SQL folds the case of Latin letters only). */
+const READ_WHOLE = 20_000, AROUND = `CASE WHEN octet_length(t.text) <= ? THEN t.text ELSE substr(t.text, max(1, instr(lower(t.text), lower(?)) - 200), 2000) END`;
+/** Each word is a condition, of which SQLite takes a thousand. */
+const MOST_WORDS = 100;
+
 /** What the index is asked for (null where every word is shorter than it knows), and a LIKE pattern for each short word. */
 function questionOf(terms: readonly string[]): { match: string | null; patterns: string[] } {
+  if (terms.length > MOST_WORDS) throw new TastemakerError('bad-argument', `The search has ${terms.length} words; the most is ${MOST_WORDS}.`, 'Search for fewer words, or put a phrase into quotation marks.');
   const indexed = terms.filter((term) => [...term].length >= 3), short = terms.filter((term) => [...term].length < 3);
   return {
     match: indexed.length > 0 ? indexed.map((term) => `"${term.replaceAll('"', '""')}"`).join(' AND ') : null,
@@ -60,8 +67,8 @@ export function search(project: Project, text: string, options: { kind?: SearchH
     const [from, order] = match === null ? [`${table} t`, 't.id'] : [`${table}_text f JOIN ${table} t ON t.id = f.rowid`, 'f.rowid'];
     const conditions = [...(match === null ? [] : ['f.text MATCH ?']), ...patterns.map(() => LIKE('t.text'))];
     return query<{ id: number; promptId: number; text: string }>(project,
-      `SELECT t.id, t.${promptId} AS promptId, t.text FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`)
-      .all(...(match === null ? [] : [match]), ...patterns, options.limit ?? 100)
+      `SELECT t.id, t.${promptId} AS promptId, ${AROUND} AS text FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`)
+      .all(READ_WHOLE, terms[0]!, ...(match === null ? [] : [match]), ...patterns, options.limit ?? 100)
       .map((row) => ({ kind, id: row.id, promptId: row.promptId, excerpt: excerptOf(row.text, terms[0]!) }));
   });
 }

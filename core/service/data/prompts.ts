@@ -6,6 +6,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { countPrompts, idsBySpelling, listPrompts, setSplit } from '#core/store/prompts.ts';
+import { shownPrompt } from '#core/store/excerpts.ts';
 import { listMarks } from '#core/store/marks.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { listRatings } from '#core/store/ratings.ts';
@@ -66,7 +67,7 @@ const judgedApart = (project: Project, completionIds: number[]) => ({ marks: lis
 function promptOf(project: Project, id: number): Prompt {
   const [prompt] = listPrompts(project, { ids: [id] });
   if (!prompt) throw new TastemakerError('bad-data', `There is no prompt ${id} in the project.`, 'It may have been removed; look at the list again.');
-  return prompt;
+  return shownPrompt(prompt);
 }
 
 /**

@@ -13,6 +13,7 @@ import { currentGuidelines } from '#core/store/guidelines.ts';
 import { getItem } from '#core/store/items.ts';
 import { listMarks } from '#core/store/marks.ts';
 import type { Project } from '#core/store/project.ts';
+import { shownPrompt } from '#core/store/excerpts.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { listRatings } from '#core/store/ratings.ts';
@@ -70,7 +71,7 @@ export async function deskItem(project: Project, labelerId: number, queueName: Q
   const flagged = new Set(listFlags(project, { completionIds: ids, labelerId }).map(({ completionId }) => completionId));
   const queue = queueOf(project, queueName, labelerId);
   const whole: DeskItem = {
-    itemId, prompt: { ...listPrompts(project, { ids: [item.promptId] })[0]!, reference: null, facts: null, extra: null }, // which would name the reference among the answers
+    itemId, prompt: { ...shownPrompt(listPrompts(project, { ids: [item.promptId] })[0]!), reference: null, facts: null, extra: null }, // which would name the reference among the answers
     answers: ids.map((completionId) => ({
       completionId, text: completions.get(completionId)!.text, times: 1, cutOff: cutOffOf(completions.get(completionId)!), spans: [], marks: marks.get(completionId) ?? [], flagged: flagged.has(completionId),
       ratings: Object.fromEntries(ratings.filter((rating) => rating.completionId === completionId).map(({ axis, value }) => [axis, value])),

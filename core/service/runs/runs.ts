@@ -11,6 +11,7 @@ import type { RecipeName } from '#core/jobs/recipes.ts';
 import { followRows, isMetricRow, lastLines } from '#core/jobs/new-lines.ts';
 import { isRule, writeRules } from '#core/jobs/stop-rules.ts';
 import type { Project } from '#core/store/project.ts';
+import { shownPrompt } from '#core/store/excerpts.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { drawnByRun } from '#core/store/run-completions.ts';
 import { getRun, LIVING } from '#core/store/runs.ts';
@@ -57,7 +58,7 @@ async function samplesOf(project: Project, runId: string): Promise<Result<'runs.
       if (completionId !== undefined) samples.push({ completionId, promptId, step, text, score, kl, gold, finish, tokens });
     }
   }
-  const prompts = listPrompts(project, { ids: [...new Set(samples.map(({ promptId }) => promptId))] }).map(({ id, text, messages }) => ({ id, text, messages }));
+  const prompts = listPrompts(project, { ids: [...new Set(samples.map(({ promptId }) => promptId))] }).map(shownPrompt).map(({ id, text, messages }) => ({ id, text, messages }));
   return { samples, prompts, ...(file.damaged() ? { damaged: file.damaged() } : {}) };
 }
 
