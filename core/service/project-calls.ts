@@ -51,6 +51,8 @@ export function createProjectHandlers(services: Services) {
   return {
     'project.open': async (context, { folder }) => {
       const wanted = path.resolve(projectFolderOf(typedPath(folder)));
+      const before = session.current()?.project;
+      if (before && strayed(before)?.found === wanted) await session.close(); // it is the same, and its lock went with it
       await session.open(() => {
         const current = session.current()?.project;
         return current?.folder === wanted && !strayed(current) ? current : openForWriting(wanted);

@@ -3,7 +3,7 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
 import type { AppState, Arguments, Device, Labeler, Preferences, ProjectSettings, ProjectSummary } from '#core/contract.ts';
-import { call, on, showProject } from '#renderer/api.ts';
+import { call, isOfAnother, on, showProject } from '#renderer/api.ts';
 import { forgetProject } from './project-store.ts';
 
 type PreferenceChanges = Arguments<'app.setPreferences'>['changes'];
@@ -46,6 +46,18 @@ export const useApp = defineStore('app', () => {
   const openProject = (folder: string): Promise<void> => whole(call('project.open', { folder }));
   const createProject = (folder: string, demo = false): Promise<void> => whole(call('project.create', { folder, demo }));
 
+  /** A call that closes the project and opens it anew, in another state or place: its answer may come when that is shown already. */
+  async function exchanged(answer: Promise<AppState>): Promise<void> {
+    loading.value = true;
+    try {
+      show(await answer);
+    } catch (error) {
+      if (!isOfAnother(error)) throw error;
+    } finally {
+      loading.value = false;
+    }
+  }
+
   let asked = 0;
   /** Shown at once; put right by the answer, but never by one to an earlier change than the newest. */
   async function setPreferences(changes: PreferenceChanges): Promise<void> {
@@ -61,5 +73,5 @@ export const useApp = defineStore('app', () => {
     }
   }
 
-  return { state, loading, project, settings, labelers, people, labeler, preferences, device, load, openProject, createProject, setPreferences };
+  return { state, loading, project, settings, labelers, people, labeler, preferences, device, load, openProject, createProject, exchanged, setPreferences };
 });
