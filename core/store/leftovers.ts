@@ -40,13 +40,13 @@ export function placeAside(place: string): string {
 }
 
 /**
- * Removes what dead processes left half made in these folders below `root`; of `runs` the folders in it. What cannot be
+ * Removes what dead processes left half made in these folders below `root`; of `runs` the folders in it and their checkpoints. What cannot be
  * removed stays: it is in nobody's way.
  */
 export function sweepLeftovers(root: string, folders: readonly string[] = ['']): void {
   for (const name of folders) {
     const folder = join(root, name);
-    if (name === 'runs') for (const run of namesIn(folder)) sweep(join(folder, run));
+    if (name === 'runs') for (const run of namesIn(folder)) for (const part of ['', 'checkpoints']) sweep(join(folder, run, part));
     else sweep(folder);
   }
 }

@@ -6,7 +6,8 @@ import type { Rank } from '#core/contract.ts';
 import { checkProject, openProject } from '#core/store/database.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { deskWorld } from './desk-world.ts';
-import { CallFault, openedService } from './opened-service.ts';
+import { openedService } from './opened-service.ts';
+import type { CallFault } from './opened-service.ts';
 
 const service = openedService();
 afterAll(() => service.remove());

@@ -7,7 +7,8 @@ import { afterAll, beforeEach, expect, test } from 'vitest';
 import type { ImportKind } from '#core/contract.ts';
 import { checkProject, openProject } from '#core/store/database.ts';
 import { query } from '#core/store/project.ts';
-import { CallFault, openedService } from './opened-service.ts';
+import { openedService } from './opened-service.ts';
+import type { CallFault } from './opened-service.ts';
 
 const service = openedService();
 afterAll(() => service.remove());
@@ -31,7 +32,7 @@ const ROWS: Record<string, { kind: ImportKind; row: (i: number) => unknown }> = 
   completions: { kind: 'completions', row: (i) => ({ prompt: `Question ${i >> 1}?`, completion: `Answer ${i}.` }) },
   rankings: { kind: 'rankings', row: (i) => ({ prompt: `Question ${i}?`, completions: ['x', 'y', `z ${i}`], ranks: [1, 2, 3], labeler: `labeler ${i % 3}` }) },
   'ratings and marks': { kind: 'rankings', row: (i) => ({
-    prompt: `Question ${i}?`, completions: ['xyz', `answer ${i}`], labeler: 'eve', ratings: [{ answer: 0, axis: 'tone', value: 3 }], marks: [{ answer: 1, start: 0, end: 3, label: 'good' }],
+    prompt: `Question ${i}?`, completions: ['xyz', `answer ${i}`], ranks: [1, 2], labeler: 'eve', ratings: [{ answer: 0, axis: 'tone', value: 3 }], marks: [{ answer: 1, start: 0, end: 3, label: 'good' }],
   }) },
 };
 let made = 0;

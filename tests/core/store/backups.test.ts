@@ -33,7 +33,7 @@ test('they keep their order while the clock is set back, and the oldest goes, no
   expect(listBackups(project.folder)).toEqual(made.slice(2).reverse());
   writeFileSync(join(project.folder, 'backups', 'project-2040-01-01T00-00-00.000Z-v7.db'), 'of before there were numbers'); // is the oldest
   expect(listBackups(project.folder).at(-1)).toContain('2040');
-  expect(describeBackups(project.folder).map(({ prompts, problem }) => [prompts, problem === null])).toEqual([...Array<unknown>(5).fill([2, true]), [0, false]]);
+  expect(describeBackups(project.folder).map(({ prompts, problem }) => [prompts, problem === null])).toEqual([...Array.from({ length: 5 }, () => [2, true]), [0, false]]);
   project.close();
 });
 
