@@ -232,8 +232,7 @@ export const CALLS = {
   'project.open': programCall<AppState>()({ folder: short }),
   'project.create': programCall<AppState>()({ folder: short, demo: v.boolean() }),
   'project.close': call<AppState>()({}),
-  /** A window has written what it still had of the project that is about to be closed ('project.leaving'). */
-  'project.left': call<Record<string, never>>()({}),
+  /** A window has written what it still had of the closing project ('project.leaving'). */ 'project.left': call<Record<string, never>>()({}),
   ...CARE_CALLS,
   'project.setSettings': call<ProjectSettings>()({ changes: v.partial(v.strictObject({ labelerId: v.nullable(id), axes: v.array(short), markLabels: v.array(short), askConfidence: v.boolean(), naiveReading: v.boolean(), repeats: v.pipe(v.number(), v.minValue(0), v.maxValue(0.1)), sessionGoal: offset, breakMinutes: offset, currentPolicyId: v.nullable(id), rewardModelId: v.nullable(id) })) }),
   'labelers.add': call<Labeler>()({ name: short }),
