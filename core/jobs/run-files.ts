@@ -25,7 +25,7 @@ export function manifestIn(text: string): Manifest | null {
   const found = parsed(text);
   if (!isRecord(found)) return null;
   const { id, kind, name, createdAt, config, models, data } = found;
-  const holds = isRunId(id) && isPrintable(kind) && isPrintable(name) && isTime(createdAt)
+  const holds = isRunId(id) && isPrintable(kind) && isPrintable(name) && (createdAt === undefined || isTime(createdAt))
     && isRecord(config) && Object.values(config).every(isPlain) && isRecord(models) && Object.values(models).every(isModel)
     && isRecord(data) && isCount(data['rows']) && typeof data['sha256'] === 'string';
   return holds ? (found as unknown as Manifest) : null;

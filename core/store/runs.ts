@@ -13,7 +13,8 @@ export type NewRun = Pick<Run, 'id' | 'kind' | 'name'> & Partial<Pick<Run, 'stat
 /** Those that something is still going to happen to. */
 export const LIVING: readonly RunStatus[] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
 const STATUSES: readonly string[] = [...LIVING, 'done', 'stopped', 'failed', 'cancelled'] satisfies RunStatus[];
-const KINDS: readonly string[] = ['pretrain', 'sft', 'reward', 'ppo', 'sample', 'score', 'demo'] satisfies RunKind[];
+/** Also one of a later version, which is shown and cannot be run. */
+const isKind = (kind: unknown): boolean => typeof kind === 'string' && /^[a-z][a-z0-9-]{0,39}$/.test(kind);
 const COLUMNS = 'id, kind, name, status, created_at AS createdAt, ended_at AS endedAt, error';
 
 /** Whether a text can be the id of a run: it names a folder in runs/, and can lead to no other. */
@@ -22,7 +23,7 @@ export const isRunId = (id: unknown): id is string => typeof id === 'string' && 
 /** What is wrong with a row: a project may come from somebody else, and its rows from another program. Null where nothing is. */
 function faultOfRow({ id, kind, name, createdAt, endedAt }: Run): string | null {
   if (!isRunId(id)) return 'its id cannot name a folder of the project';
-  if (!KINDS.includes(kind)) return `its kind "${printable(kind)}" is unknown`;
+  if (!isKind(kind)) return `"${printable(kind)}" cannot be its kind`;
   if (!isPrintable(name)) return 'its name holds control characters';
   return [createdAt, endedAt ?? 0].every(Number.isFinite) ? null : 'its times are no numbers';
 }
@@ -66,7 +67,7 @@ export function getRequest(project: Project, id: string): RunRequest | null {
   const asked = JSON.parse(row.request) as Partial<RunRequest> | null; // the database holds nothing here but JSON
   const isConfig = (given: unknown): given is Config => typeof given === 'object' && given !== null
     && Object.values(given).every((value) => ['number', 'string', 'boolean'].includes(typeof value));
-  if (!asked || !KINDS.includes(String(asked.recipe)) || !isConfig(asked.config)) return null;
+  if (!asked || !isKind(asked.recipe) || !isConfig(asked.config)) return null;
   return { recipe: asked.recipe!, config: asked.config, name: typeof asked.name === 'string' ? asked.name : null, queuedAt: Number(asked.queuedAt) || 0 };
 }
 

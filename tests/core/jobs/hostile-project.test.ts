@@ -108,12 +108,12 @@ test('ids that lead out of the project, and rows that cannot be right, are left 
   plantRun(project, 'named', 'queued');
   project.db.prepare("UPDATE runs SET name = 'two\nlines' WHERE id = 'named'").run();
   plantRun(project, 'strange', 'queued');
-  project.db.prepare("UPDATE runs SET kind = 'rm' WHERE id = 'strange'").run();
+  project.db.prepare("UPDATE runs SET kind = 'r m' WHERE id = 'strange'").run();
   plantRun(project, 'good', 'queued', { batch: 500 });
   project.db.prepare("INSERT INTO policies (name, kind, path, created_at) VALUES ('p', 'base', 'models/x\nsecond line', 1)").run();
   expect(checkProject(project)).toEqual([
     ...bad.map((id) => `the run "${id.replace('\n', '�').slice(0, 120)}" is left out: its id cannot name a folder of the project`), 'the run "../../../outside" is left out: its id cannot name a folder of the project',
-    'the run "named" is left out: its name holds control characters', 'the run "strange" is left out: its kind "rm" is unknown',
+    'the run "named" is left out: its name holds control characters', 'the run "strange" is left out: "r m" cannot be its kind',
     'the model "p" is left out: its name, its path or its run cannot be right',
   ]);
   runs = openQueue(project);
