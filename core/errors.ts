@@ -17,14 +17,19 @@ export type ErrorCode =
   | 'disk' // the disk is full or read-only
   | 'runtime'; // the runtime refused something we believed in
 
-/** `message` is one plain sentence naming what and where; `hint` says how to fix it. */
+/**
+ * `message` is one plain sentence naming what and where; `hint` says how to fix it, in words that fit the window too;
+ * `atCommandLine` is what only the command line adds to it: its flags and commands.
+ */
 export class TastemakerError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;
-  constructor(code: ErrorCode, message: string, hint: string) {
+  readonly atCommandLine: string;
+  constructor(code: ErrorCode, message: string, hint: string, atCommandLine = '') {
     super(message);
     this.name = 'TastemakerError';
     this.code = code;
     this.hint = hint;
+    this.atCommandLine = atCommandLine;
   }
 }

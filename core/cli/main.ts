@@ -115,7 +115,7 @@ try {
   await main(process.argv.slice(2));
 } catch (caught) {
   const error = asOurs(caught);
-  if (error instanceof TastemakerError) process.stderr.write(`Error: ${error.message.replace(/\s*\n\s*/g, ' ')}\nHint: ${error.hint}\n`);
+  if (error instanceof TastemakerError) process.stderr.write(`Error: ${error.message.replace(/\s*\n\s*/g, ' ')}\nHint: ${[error.hint, error.atCommandLine].filter(Boolean).join(' ')}\n`);
   else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = error instanceof TastemakerError ? 2 : 1;
 }

@@ -11,7 +11,7 @@ interface Kind {
 
 const TEXT = 'Save it as UTF-8 text (JSON lines, CSV or plain lines) first.';
 const UNPACK = 'Unpack it first, and name the file inside.';
-const WEIGHTS = 'It holds weights, not rows: `tastemaker model add` takes models.';
+const WEIGHTS = 'It holds weights, not rows: add it as a model.';
 const inPython = (code: string) => `Write its rows as JSON lines, in Python: ${code}.`;
 const latin = (text: string) => Array.from(text, (character) => character.charCodeAt(0));
 
@@ -33,7 +33,7 @@ const SIGNATURES: readonly [start: readonly number[], kind: Kind][] = [
   [[0x89, ...latin('HDF')], { is: 'is an HDF5 file', hint: inPython("pandas.read_hdf(FILE).to_json(OUT, orient='records', lines=True)") }],
   [[...latin('Obj'), 1], { is: 'is an Avro file', hint: 'Write its rows as JSON lines first.' }],
   [[...latin('ORC')], { is: 'is an ORC file', hint: inPython("pandas.read_orc(FILE).to_json(OUT, orient='records', lines=True)") }],
-  [[...latin('SQLite format 3')], { is: 'is an SQLite database', hint: 'Name a file of rows; a project is opened with --project.' }],
+  [[...latin('SQLite format 3')], { is: 'is an SQLite database', hint: 'Name a file of rows; a project is opened, not imported.' }],
   [[...latin('GGUF')], { is: 'is a GGUF model', hint: WEIGHTS }],
   [[0x89, ...latin('PNG')], { is: 'is a PNG picture', hint: 'Name a file of rows or text.' }],
   [[0xff, 0xd8, 0xff], { is: 'is a JPEG picture', hint: 'Name a file of rows or text.' }],

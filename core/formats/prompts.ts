@@ -131,7 +131,7 @@ function columnsOf(map: Record<string, string>): Partial<PromptMap> {
   const columns: Partial<PromptMap> = {};
   for (const [field, column] of Object.entries(map)) {
     const known = Object.hasOwn(fieldAliases, field) ? fieldAliases[field] : undefined;
-    if (!known) throw new TastemakerError('bad-argument', `A prompt has no field ${JSON.stringify(field)}.`, 'Map text, reference or source to a column, such as text=question.');
+    if (!known) throw new TastemakerError('bad-argument', `A prompt has no field ${JSON.stringify(field)}.`, 'The fields are text, reference and source.', 'Map one to a column, such as text=question.');
     columns[known] = column;
   }
   return columns;
@@ -139,7 +139,7 @@ function columnsOf(map: Record<string, string>): Partial<PromptMap> {
 
 function mappedFormat(map: Record<string, string>): NamedFormat {
   const { text, reference, source } = columnsOf(map);
-  if (text === undefined) throw new TastemakerError('bad-argument', 'The map names no column for the text of the prompt.', 'Add text=COLUMN.');
+  if (text === undefined) throw new TastemakerError('bad-argument', 'The map names no column for the text of the prompt.', 'Say which column holds the text.', 'Add text=COLUMN.');
   return {
     fits: (row) => text in row,
     uses: [text, reference, source].filter((column) => column !== undefined),
@@ -200,7 +200,7 @@ export async function readColumns(file: string, wanted?: readonly string[]): Pro
 
 function nothingFits(file: string, why: string): TastemakerError {
   const shapes = 'JSON lines of {"prompt"}, {"messages": [{"role", "content"}]}, {"subreddit", "title", "post"} or {"source": [sentences], "target": [summaries]}, a table (.csv) with a prompt or text column, or a .txt file with one prompt a line';
-  return new TastemakerError('bad-data', `No prompt was found in ${file} (${why}); what works is ${shapes}.`, 'Name the column with --map text=COLUMN, or save the file in one of these shapes.');
+  return new TastemakerError('bad-data', `No prompt was found in ${file} (${why}); what works is ${shapes}.`, 'Say which column holds the prompts, or save the file in one of these shapes.', 'The column is named with --map text=COLUMN.');
 }
 
 /** The first line with something on it; '' for a file without one. */

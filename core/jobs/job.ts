@@ -230,7 +230,7 @@ export function manifestOf(project: Pick<Project, 'folder'>, runId: string): Man
 export function readManifest(runFolder: string): Manifest {
   const file = path.join(runFolder, 'manifest.json'), text = textUnlinked(file);
   const found = text === null ? null : manifestIn(text);
-  if (!found || found.id !== path.basename(runFolder)) throw new TastemakerError('bad-file', `${file} is missing or damaged.`, 'Name a run of this project; `tastemaker runs` lists them.');
+  if (!found || found.id !== path.basename(runFolder)) throw new TastemakerError('bad-file', `${file} is missing or damaged.`, 'Name a run of this project.', '`tastemaker runs` lists them.');
   return found;
 }
 
@@ -365,6 +365,6 @@ export function readStatus(runFolder: string): Ending | null {
 export const removeStatus = (runFolder: string): void => fs.rmSync(statusFile(runFolder), { force: true });
 
 /** Rejects with the sentence a person needs: how many there are and how many more it takes. */
-export function need(have: number, atLeast: number, what: string, how: string): void {
-  if (have < atLeast) throw new TastemakerError('bad-data', `This needs ${atLeast} ${what}; there ${have === 1 ? 'is' : 'are'} ${have}.`, how);
+export function need(have: number, atLeast: number, what: string, how: string, atCommandLine = ''): void {
+  if (have < atLeast) throw new TastemakerError('bad-data', `This needs ${atLeast} ${what}; there ${have === 1 ? 'is' : 'are'} ${have}.`, how, atCommandLine);
 }

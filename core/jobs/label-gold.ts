@@ -42,7 +42,7 @@ export function labelGold(project: Project, { taste, labelers, noise, seed }: La
     if (!prompt.facts || item.source === 'inspect' || ranked.has(item.id) || item.completionIds.every((id) => known.has(id))) return [];
     return [{ item, prompt, completions: item.completionIds.map((id) => completions.get(id)!), stream: place === 0 ? `label/${prompt.id}` : `label/${prompt.id}/${place}` }];
   });
-  need(items.length, 1, 'items of the demo world (two samples or more of one prompt) without a ranking', 'Sample first (`tastemaker sample`); only the demo world has gold labelers.');
+  need(items.length, 1, 'items of the demo world (two samples or more of one prompt) without a ranking', 'Sample first; only the demo world has gold labelers.', '`tastemaker sample` samples.');
   const graded = items.map(({ prompt, completions }) => ({ texts: completions.map(({ text }) => text), golds: completions.map(({ text }) => gold(text.trim(), prompt.facts!)) }));
   const temperature = noise === 0 ? 0 : calibrateTemperature(graded.slice(0, 400), taste, 1 - noise);
   const ids = Array.from({ length: labelers }, (_, i) => ensureLabeler(project, `${taste}-${i + 1}`, 'program').id);

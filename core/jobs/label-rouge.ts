@@ -18,7 +18,7 @@ export function labelRouge(project: Project, { seed }: { seed: number }): { adde
   const ranked = new Set(listRankings(project).map(({ itemId }) => itemId));
   const references = new Map(listPrompts(project).flatMap(({ id, reference }) => (reference === null ? [] : [[id, reference] as const])));
   const items = listItems(project).filter(({ id, promptId, source }) => source !== 'inspect' && !ranked.has(id) && references.has(promptId));
-  need(items.length, 1, 'items (two samples or more of one prompt that has a reference) without a ranking', 'Import prompts with references, and sample (`tastemaker sample`).');
+  need(items.length, 1, 'items (two samples or more of one prompt that has a reference) without a ranking', 'Import prompts with references, and sample.', '`tastemaker sample` samples.');
   const texts = new Map(listCompletions(project, { ids: items.flatMap(({ completionIds }) => completionIds) }).map(({ id, text }) => [id, text]));
   const labelerId = ensureLabeler(project, ROUGE_LABELER, 'program').id;
   const all: number[] = [];

@@ -22,7 +22,7 @@ import type { Tuned } from './tuning.ts';
 
 export const LANGUAGE_MODEL_SETTINGS = {
   learning_rate: real(1e-3, [0, 1], 'Peak learning rate.'),
-  schedule: choice('cosine', ['cosine', 'linear', 'constant'], 'How the learning rate falls to the end (P20: cosine).'),
+  schedule: choice('cosine', ['cosine', 'linear', 'constant'], 'How the learning rate falls to the end (Stiennon et al. 2020: cosine).'),
   warmup: count(0, [0, 1e9], 'Steps of linear warm-up.'),
   batch: count(16, [1, 4096], 'Texts a step.'),
   micro_batch: TUNING_SETTINGS.micro_batch,

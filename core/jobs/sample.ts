@@ -41,7 +41,7 @@ async function prepare(project: Project, config: SampleConfig): Promise<Inputs> 
   const policy = getPolicy(project, config.policy);
   if (policy.kind === 'reward') throw noWriter(config.policy);
   const all = learningPrompts(project).filter(({ split }) => !config.split || split === config.split).slice(0, config.prompts || Infinity);
-  need(all.length, 1, 'prompts outside the test split', 'Import prompts first (`tastemaker import prompts FILE`).');
+  need(all.length, 1, 'prompts outside the test split', 'Import prompts first.', '`tastemaker import prompts FILE` does.');
   const had = countDrawn(project, policy.id, parametersOf(config));
   const rows = all.map(({ id, text, messages }): Row => ({ promptId: id, text, messages, first: had.get(id) ?? 0, stream: `sample/${policy.id}/${id}` })).filter(({ first }) => first < config.k);
   await checkRoom(policyPath(project, policy), rows, config.max_new);
@@ -55,7 +55,7 @@ async function checkRoom(folder: string, rows: readonly Row[], maxNew: number): 
     const part = rows.slice(at, at + PROMPTS_A_BATCH), ids = await encodePrompts(tokenizer, part, called(part));
     if (ids.some(({ length }) => length + maxNew <= context)) return;
   }
-  if (rows.length) throw new TastemakerError('too-long', `None of the ${rows.length} prompts fits: with ${maxNew} new tokens the shortest exceeds the model's context of ${context}.`, 'Shorten the prompts, lower the setting max_new (--max-new), or use a model with a longer context.');
+  if (rows.length) throw new TastemakerError('too-long', `None of the ${rows.length} prompts fits: with ${maxNew} new tokens the shortest exceeds the model's context of ${context}.`, 'Shorten the prompts, lower the setting max_new, or use a model with a longer context.', 'The setting is --max-new.');
 }
 
 async function run(context: RunContext, config: SampleConfig): Promise<Outcome> {

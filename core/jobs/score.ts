@@ -68,7 +68,7 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
   context.phase('loading the models');
   const load = (role: string) => (context.manifest.models[role] ? loadCheckpoint(context.model(role)) : null);
   const reward = load('reward'), reference = load('reference');
-  if (reward && reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model: train one with `tastemaker train reward`.');
+  if (reward && reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model, or train one first.', '`tastemaker train reward` does.');
   // each model reads the texts under its own tokenizer
   const scoring = reward && { tokenizer: await loadTokenizer(context.model('reward')), reading: readingOf(context.model('reward')), context: reward.architecture.context };
   const measuring = reference && { tokenizer: await loadTokenizer(context.model('reference')), context: reference.architecture.context };

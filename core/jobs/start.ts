@@ -42,7 +42,7 @@ export function planRun(project: Project, recipe: RecipeName, given: Readonly<Re
   if (name !== null && !isPrintable(name)) throw new TastemakerError('bad-argument', 'The name of the model holds a line break or another control character.', 'Give it a name on one line.');
   if (name !== null && makesModel(recipe) && freeName(project, name) !== name) {
     const made = listPolicies(project).some((policy) => policy.name === name);
-    throw new TastemakerError('bad-argument', made ? `The project already has a model called "${name}".` : `A run is already making a model called "${name}".`, 'Choose another name (--name).');
+    throw new TastemakerError('bad-argument', made ? `The project already has a model called "${name}".` : `A run is already making a model called "${name}".`, 'Choose another name.', 'It is given with --name.');
   }
   return { id: nextRunId(project.folder, recipe, listRuns(project).map((run) => run.id)), config, bySize, name: name ?? defaultName(project, recipe, config) };
 }

@@ -46,36 +46,36 @@ export const PPO_SETTINGS = {
   reward: words('reward', 'The reward model that scores.'),
   reference: words('', 'The model that KL is measured from. Empty = the one that the policy was tuned against before, so that it survives rounds; of a base or fine-tuned model, itself.'),
   updates: count(20, [1, 1e6], 'Rollout batches.'),
-  episodes: count(64, [1, 65536], 'Completions a rollout batch (N+: 512).'),
+  episodes: count(64, [1, 65536], 'Completions a rollout batch (Huang et al. 2024: 512).'),
   samples_per_prompt: count(1, [1, 64], 'Completions of one prompt; they share its work.'),
-  epochs: count(4, [1, 100], 'Passes over a rollout batch (2019, 2020, N+: 4).'),
-  minibatches: count(1, [1, 1024], 'Optimiser steps an epoch (2019, N+: 1).'),
-  learning_rate: real(5e-4, [0, 1], 'Peak learning rate of policy and critic (N+: 3e-6 for billions of parameters; small models take more).'),
-  schedule: choice('linear', ['linear', 'constant', 'cosine'], 'How it falls; constant within an update (D25).'),
-  beta: real(0.05, [0, 1000], 'Price of one nat of KL (P20: .05). 0 shows what the reward model really likes.'),
-  adaptive_kl_target: real(0, [0, 1e6], '2019: steer β so that KL reaches this many nats; 0 = β stays.'),
+  epochs: count(4, [1, 100], 'Passes over a rollout batch (all three papers: 4).'),
+  minibatches: count(1, [1, 1024], 'Optimiser steps an epoch (Ziegler et al. 2019, Huang et al. 2024: 1).'),
+  learning_rate: real(5e-4, [0, 1], 'Peak learning rate of policy and critic (Huang et al. 2024: 3e-6 for billions of parameters; small models take more).'),
+  schedule: choice('linear', ['linear', 'constant', 'cosine'], 'How it falls; constant within an update.'),
+  beta: real(0.05, [0, 1000], 'Price of one nat of KL (Stiennon et al. 2020: 0.05). 0 shows what the reward model really likes.'),
+  adaptive_kl_target: real(0, [0, 1e6], 'Ziegler et al. 2019: steer β so that KL reaches this many nats; 0 = β stays.'),
   adaptive_kl_horizon: real(10000, [1, 1e9], 'Episodes over which β adapts.'),
-  temperature: real(0.7, [0.01, 10], 'Divides the logits in sampling and in every log-probability (D3).'),
+  temperature: real(0.7, [0.01, 10], 'Divides the logits in sampling and in every log-probability.'),
   max_new: count(40, [1, 100000], 'Longest completion in tokens.'),
-  missing_end: choice('replace', ['replace', 'subtract', 'keep'], 'A completion without end-of-text: its score becomes the penalty (2019, N+), loses it (TRL), or stays (D21).'),
+  missing_end: choice('replace', ['replace', 'subtract', 'keep'], 'A completion without end-of-text: its score becomes the penalty (Ziegler et al. 2019, Huang et al. 2024), loses it (TRL), or stays.'),
   missing_end_penalty: real(-1, [-1e6, 1e6], 'The score that replaces; its size is what is subtracted.'),
-  score_placement: choice('after-end', ['after-end', 'at-end'], 'Where the score lands: the slot after end-of-text where there is room (N+), or on it (D18).'),
-  fixed_length: flag(false, '2019: sample on after end-of-text; KL and policy gradient act on those tokens too, the reward model does not see them.'),
-  whiten_rewards: flag(false, '2019: rewards scaled to variance 1, mean kept.'),
+  score_placement: choice('after-end', ['after-end', 'at-end'], 'Where the score lands: the slot after end-of-text where there is room (Huang et al. 2024), or on it.'),
+  fixed_length: flag(false, 'Ziegler et al. 2019: sample on after end-of-text; KL and policy gradient act on those tokens too, the reward model does not see them.'),
+  whiten_rewards: flag(false, 'Ziegler et al. 2019: rewards scaled to variance 1, mean kept.'),
   whiten_advantages: flag(true, 'Advantages to mean 0, variance 1.'),
-  unbiased_variance: flag(false, 'TRL divides by n − 1; 2019 and N+ by n.'),
+  unbiased_variance: flag(false, 'TRL divides by n − 1; Ziegler et al. 2019 and Huang et al. 2024 by n.'),
   gamma: real(1, [0, 1], 'Discount a token.'),
   lambda: real(0.95, [0, 1], 'GAE λ.'),
   clip: real(0.2, [0, 10], 'PPO clipping range of the ratio; 0 = no clipping.'),
   value_clip: real(0.2, [0, 1e6], 'The same for values; 0 = no clipping.'),
-  value_coefficient: real(0.1, [0, 100], 'Weight of the value loss. The critic has weights and an Adam of its own, which rescales every gradient, so this acts only through gradient_clip and epsilon (N+: 0.1).'),
-  epsilon: real(1e-5, [1e-12, 1], "Adam's ε (2019, N+: 1e-5)."),
-  epsilon_style: choice('torch', ['torch', 'tensorflow'], 'Whether ε is added after (torch) or before (tensorflow) the bias correction (D26).'),
-  weight_decay: real(0, [0, 1], 'Decoupled decay on matrices (2019: 0; N+ inherits torch’s 0.01; D27).'),
-  gradient_clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = none (2019, N+).'),
+  value_coefficient: real(0.1, [0, 100], 'Weight of the value loss. The critic has weights and an Adam of its own, which rescales every gradient, so this acts only through gradient_clip and epsilon (Huang et al. 2024: 0.1).'),
+  epsilon: real(1e-5, [1e-12, 1], "Adam's ε (Ziegler et al. 2019, Huang et al. 2024: 1e-5)."),
+  epsilon_style: choice('torch', ['torch', 'tensorflow'], 'Whether ε is added after (torch) or before (tensorflow) the bias correction.'),
+  weight_decay: real(0, [0, 1], 'Decoupled decay on matrices (Ziegler et al. 2019: 0; Huang et al. 2024 inherit torch’s 0.01).'),
+  gradient_clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = none (Ziegler et al. 2019, Huang et al. 2024).'),
   evaluate_every: count(5, [0, 1e6], 'Updates between samples on the fixed prompts; 0 = never.'),
   evaluate_prompts: count(64, [1, 4096], 'How many fixed prompts of the validation split; with fewer than 64 each is answered several times, so that there are 64 samples.'),
-  best_kl_price: real(0.05, [0, 1000], 'best/ holds the weights with the highest held-out score − max(β, this)·KL. Choosing has its price of KL even where training pays none, or the most over-optimised weights would win (P20: .05).'),
+  best_kl_price: real(0.05, [0, 1000], 'best/ holds the weights with the highest held-out score − max(β, this)·KL. Choosing has its price of KL even where training pays none, or the most over-optimised weights would win (Stiennon et al. 2020: 0.05).'),
   stop_kl: real(0, [0, 1e9], 'Stop when KL exceeds this; 0 = off.'),
   stop_ended: real(0, [0, 1], 'Stop when fewer than this share of completions end; 0 = off.'),
   stop_distinct: real(0, [0, 1], 'Stop when the share of distinct three-token sequences falls below; 0 = off.'),
@@ -132,7 +132,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const shared = new Map<string, Float32Array[]>(), begun = loadShared(context.model('policy'), shared), { models } = context.manifest;
   const measuring = models.reference && models.reference.path !== models.policy!.path ? 'reference' : 'policy'; // a run of 0.1.0 names no reference
   const reference = measuring === 'policy' ? begun : loadShared(context.model('reference'), shared), reward = loadShared(context.model('reward'), shared);
-  if (reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model: train one with `tastemaker train reward`.');
+  if (reward.head !== 'score') throw new TastemakerError('bad-model', `${context.model('reward')} has no score head.`, 'Name a reward model, or train one first.', '`tastemaker train reward` does.');
   const tokenizer = await loadTokenizer(context.model('policy')), reading = readingOf(context.model('reward'));
   for (const role of new Set([measuring, 'reward'])) sameTokenizer(tokenizer, await loadTokenizer(context.model(role)), role);
   const rows = context.data<PromptRow>();
@@ -144,7 +144,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const each = samplesAPrompt(held.length), price = Math.max(config.beta, config.best_kl_price), orderSeed = config.order_seed || config.seed, samplingSeed = config.sampling_seed || config.seed;
   const perBatch = Math.floor(config.episodes / k);
   need(training.length, 1, 'training prompts that fit the context', 'Shorten the prompts, lower max_new, or use a model with a longer context.');
-  if (config.whiten_advantages && perBatch * k < FEWEST_WHITENED) context.log(`Advantages are whitened over ${perBatch * k} completions; fewer than ${FEWEST_WHITENED} say little of their mean and variance (D22).`);
+  if (config.whiten_advantages && perBatch * k < FEWEST_WHITENED) context.log(`Advantages are whitened over ${perBatch * k} completions; fewer than ${FEWEST_WHITENED} say little of their mean and variance.`);
   const written = withStops(begun.architecture, tokenizer), { stops } = written;
 
   const saved = context.saved();
@@ -272,7 +272,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
       value_loss: mean(criticReport.value_loss!), value_clip_fraction: mean(criticReport.value_clip_fraction!), explained_variance: explainedVariance(returns, foreseen),
       grad_norm: mean(policyReport.grad_norm!), tokens_per_second: (statistics.length * rollout.length * k) / ((performance.now() - started) / 1000),
     });
-    if (statistics.ended === 0 && update === 1 && config.missing_end !== 'keep') context.log('No completion ended: every one gets the missing-end penalty. Raise max_new, or tune the base to end its answers (D21).');
+    if (statistics.ended === 0 && update === 1 && config.missing_end !== 'keep') context.log('No completion ended: every one gets the missing-end penalty. Raise max_new, or tune the base to end its answers.');
     if (config.adaptive_kl_target > 0) beta = adaptBeta(beta, kl, config.adaptive_kl_target, config.episodes, config.adaptive_kl_horizon);
     if (config.evaluate_every && (update % config.evaluate_every === 0 || update === config.updates)) await evaluate(update);
     why ||= stopReason({ kl, ...statistics }, context.ruled(config)) ?? '';

@@ -40,7 +40,7 @@ interface TextRow {
 }
 
 function prepare(_project: Project, config: PretrainConfig): Inputs {
-  if (!config.texts) throw new TastemakerError('bad-argument', 'No texts to train on were named.', 'Add --set texts=FOLDER.');
+  if (!config.texts) throw new TastemakerError('bad-argument', 'No texts to train on were named.', 'Name a text file or a folder of them in the setting texts.', 'Add --set texts=FOLDER.');
   if (config.channels % config.heads !== 0) throw new TastemakerError('bad-argument', `${config.channels} channels do not divide into ${config.heads} heads.`, 'Change channels or heads.');
   config.texts = path.resolve(config.texts);
   return { models: {}, data: readTexts(config.texts).map(({ name, text }): TextRow => ({ name, characters: text.length, sha256: sha256(text) })) };

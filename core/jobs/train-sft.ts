@@ -26,7 +26,7 @@ import { tuned, TUNING_SETTINGS } from './tuning.ts';
 
 export const SFT_SETTINGS = {
   policy: words('base', 'The model to tune.'),
-  loss_on: choice('response', ['response', 'everything'], 'Learn the completion only, or prompt and completion (N+).'),
+  loss_on: choice('response', ['response', 'everything'], 'Learn the completion only, or prompt and completion (Huang et al. 2024).'),
   epochs: count(1, [1, 1000], 'Passes over the prompts that have a reference.'),
   show_prompts: count(8, [0, 4096], 'Fixed prompts of the validation split that the model writes for at every validation, to be read and measured (KL, length, ends); 0 = none.'),
   show_temperature: real(0.7, [0, 100], 'The temperature of those.'),

@@ -130,7 +130,7 @@ export function targetsOf(groups: readonly Group[], first: readonly (readonly nu
 
 function finite(numbers: Float32Array, index: number): Float32Array {
   if (numbers.every(Number.isFinite)) return numbers;
-  throw new TastemakerError('not-finite', `The model's numbers for row ${index + 1} are not finite.`, 'Its weights are damaged or too large: look at it with `tastemaker model add`, or take an earlier checkpoint.');
+  throw new TastemakerError('not-finite', `The model's numbers for row ${index + 1} are not finite.`, 'Its weights are damaged or too large: add it once more to see what is said of them, or take an earlier checkpoint.');
 }
 
 function checkLengths({ context }: Architecture, groups: readonly Group[]): void {

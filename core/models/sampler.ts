@@ -130,7 +130,7 @@ function readRow(outputs: Outputs, row: number, B: number, stops: readonly numbe
 /** 'not-finite' where the logits of a row held no number that a token could be chosen by. */
 function finite(sampled: Sampled, index: number): Sampled {
   if (sampled.logprobs.every(Number.isFinite) && sampled.samplingLogprobs.every(Number.isFinite)) return sampled;
-  throw new TastemakerError('not-finite', `The model's log-probabilities after prompt ${index + 1} are not finite, so no token can be chosen.`, 'Its weights are damaged or too large: look at it with `tastemaker model add`, or take an earlier checkpoint.');
+  throw new TastemakerError('not-finite', `The model's log-probabilities after prompt ${index + 1} are not finite, so no token can be chosen.`, 'Its weights are damaged or too large: add it once more to see what is said of them, or take an earlier checkpoint.');
 }
 
 /** Where a completion ends: the place of the first token that is one of `stops`, or -1. */

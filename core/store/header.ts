@@ -43,7 +43,7 @@ export function inspectHeader(folder: string): number {
   };
   if (!statSync(file, { throwIfNoEntry: false })) {
     throw new TastemakerError('bad-file', `There is no project at ${folder}: it holds no project.db.`,
-      'Check the path, or make a project with "tastemaker new".');
+      'Check the path, or make a new project.', '`tastemaker new` makes one.');
   }
   refusePipesBeside(file);
   const header = Buffer.alloc(100);

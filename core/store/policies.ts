@@ -48,7 +48,7 @@ export function getPolicy(project: Project, name: string): Policy {
   if (found && isSound(found)) return found;
   const known = listPolicies(project).map((policy) => policy.name);
   throw new TastemakerError('bad-argument', `There is no policy called "${name}" in the project "${project.name}".`,
-    known.length > 0 ? `Known names: ${known.join(', ')}.` : 'The project has no models yet; add one with "tastemaker model add".');
+    known.length > 0 ? `Known names: ${known.join(', ')}.` : 'The project has no models yet; add one first.', known.length > 0 ? '' : '`tastemaker model add` does.');
 }
 
 /** Models in id order (parents before children). */

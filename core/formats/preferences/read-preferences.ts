@@ -61,14 +61,14 @@ export function detectFormat(rows: readonly unknown[]): Format | null {
 }
 
 function nothingFits(file: string, rows: readonly { value: unknown; line: number }[]): TastemakerError {
-  const found = rows.find(({ value }) => isRow(value)), names = `Name the columns that hold prompt, chosen and rejected (--map prompt=COLUMN), or name its format, one of: ${namesOf()}.`;
+  const found = rows.find(({ value }) => isRow(value)), names = `Name the columns that hold prompt, chosen and rejected, or name its format, one of: ${namesOf()}.`;
   if (!found) {
     const first = rows[0], what = first === undefined ? 'it has no rows' : `its row ${first.line} is ${Array.isArray(first.value) ? 'a list' : first.value === null ? 'null' : `a ${isText(first.value) ? 'text' : typeof first.value}`}, not an object`;
     return new TastemakerError('bad-data', `${file} is preference data in no format that is known: ${what}.`, 'Write one JSON object a line, such as {"prompt": "…", "chosen": "…", "rejected": "…"}.');
   }
   const row = found.value as Row, fields = Object.keys(row), wrapped = rows.length === 1 ? fields.find((field) => Array.isArray(row[field]) && row[field].length > 0 && row[field].every(isRow)) : undefined;
   const seen = `its rows have the fields ${fields.slice(0, 12).map((field) => JSON.stringify(field.slice(0, 40))).join(', ') || '(none)'}`;
-  return new TastemakerError('bad-data', `${file} is preference data in no format that is known: ${seen}.`, wrapped === undefined ? names : `The rows seem to be the list "${wrapped}": write it alone (jq -c '.[${JSON.stringify(wrapped)}][]' does that).`);
+  return new TastemakerError('bad-data', `${file} is preference data in no format that is known: ${seen}.`, wrapped === undefined ? names : `The rows seem to be the list "${wrapped}": write it alone (jq -c '.[${JSON.stringify(wrapped)}][]' does that).`, wrapped === undefined ? 'Columns are named with --map prompt=COLUMN, the format with --format NAME.' : '');
 }
 
 /** No row could be read, so nothing says what the file is: the first row's own error does. */
@@ -163,7 +163,7 @@ export async function readPreferences(file: string, { format: name = 'auto', map
   const decide = () => {
     const format = wanted ?? detectFormat(waiting.map(({ value }) => value));
     if (!format) throw nothingFits(file, waiting);
-    if (format.tokens && !decode) throw new TastemakerError('bad-argument', `${file} holds token ids, and no tokenizer is given that makes texts of them.`, 'Name the folder of a model with the tokenizer that made them: `tastemaker import rankings FILE --tokenizer FOLDER` (GPT-2\'s, for OpenAI\'s files).');
+    if (format.tokens && !decode) throw new TastemakerError('bad-argument', `${file} holds token ids, and no tokenizer is given that makes texts of them.`, 'Name the folder of a model with the tokenizer that made them (GPT-2\'s, for OpenAI\'s files).', '`tastemaker import rankings FILE --tokenizer FOLDER` does.');
     const reader = rowReader(file, format, found);
     for (const { value, line } of waiting.splice(0)) reader.read(value, line);
     return { format, reader };

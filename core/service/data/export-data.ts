@@ -101,7 +101,7 @@ function formatNamed(name: string): { writer: Writer } | { rows: RowFormat } {
 /** 'bad-argument' where a choice would have no effect: rows of prompts and completions are no rankings, and a selection leaves repeats and flagged answers out. */
 function refuseContradictions(format: { writer: Writer } | { rows: RowFormat }, { selection, labelerIds, repeats, flagged }: DataExport): void {
   if ('rows' in format && (selection || labelerIds)) throw new TastemakerError('bad-argument', `The format ${format.rows.name} has every row of a split: labelers, models, runs, confidence and marks select rankings.`, 'Leave those options out, or choose a format of rankings.');
-  if (selection && (repeats || flagged)) throw new TastemakerError('bad-argument', `A selection of rankings leaves ${repeats ? 'hidden repeats' : 'flagged answers'} out.`, `Leave out either --${repeats ? 'repeats' : 'flagged'} or the options that select (--policy, --run, --min-confidence, --without-mark, --without-flagged-items).`);
+  if (selection && (repeats || flagged)) throw new TastemakerError('bad-argument', `A selection of rankings leaves ${repeats ? 'hidden repeats' : 'flagged answers'} out.`, `Leave out either ${repeats ? 'hidden repeats' : 'flagged answers'} or what selects rankings.`, `That is either --${repeats ? 'repeats' : 'flagged'}, or --policy, --run, --min-confidence, --without-mark and --without-flagged-items.`);
 }
 
 /**

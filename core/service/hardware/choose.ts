@@ -24,7 +24,8 @@ const OF_ITS_OWN: readonly { provider: ProviderName; on(platform: string): boole
   { provider: 'cuda', on: (platform) => platform === 'linux' },
   { provider: 'webgpu', on: (platform) => platform !== 'linux' }, // experimental there: one has to ask for it
 ];
-const INSTEAD = 'Choose another device in the settings (or with --device), or mend this one; `tastemaker doctor --test` says more. Nothing runs elsewhere in its place.';
+const INSTEAD = 'Choose another device in the settings, or mend this one; its self-test says more. Nothing runs elsewhere in its place.';
+const INSTEAD_THERE = 'On the command line that is --device, and `tastemaker doctor --test`.';
 
 /** What a wish comes to, as things stand. */
 export function choose(wanted: WantedDevice, found: Readonly<Record<ProviderName, Found>>, { cardName = null, platform = process.platform }: { cardName?: string | null; platform?: string } = {}): Choice {
@@ -45,7 +46,7 @@ export function choose(wanted: WantedDevice, found: Readonly<Record<ProviderName
   if (report.state === 'ready') return made(provider, `${passed(provider)}, as you asked; it passed its self-test.`);
   if (report.state === 'untested') return made(provider, `${NAMES[provider]} is being tested.`, { untested: provider });
   const problem = report.state === 'refused' ? `failed its self-test. ${report.selfTest?.sentence ?? ''}` : `cannot be used. ${why ?? ''}`;
-  return made(provider, `Nothing runs: ${NAMES[provider]} was asked for and ${problem}`.trim(), { refusal: new TastemakerError('runtime', `${NAMES[provider]} was asked for and ${problem}`.trim(), INSTEAD) });
+  return made(provider, `Nothing runs: ${NAMES[provider]} was asked for and ${problem}`.trim(), { refusal: new TastemakerError('runtime', `${NAMES[provider]} was asked for and ${problem}`.trim(), INSTEAD, INSTEAD_THERE) });
 }
 
 /** A sentence in the middle of another: names keep their capitals. */

@@ -98,7 +98,7 @@ describe('what a file is taken for', () => {
     const error = (await refusal(read(lines({ question: 'q', answer: 'a' }))));
     expect(error.code).toBe('bad-data');
     expect(error.message).toMatch(/line 1: .*"question", "answer"/);
-    expect(error.hint).toContain('--map');
+    expect([error.hint, error.atCommandLine]).toEqual([expect.not.stringContaining('--'), expect.stringContaining('--map')]);
     const binary = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 0xff]);
     for (const act of [() => read(lines({ question: 'q' })), () => read('id,colour\n1,2\n', 'p.csv'), () => read('id,colour\n', 'p.csv'), () => read('[]', 'p.json'), () => readPrompts(fileWith('words', 'p.doc'))]) {
       for (const shape of ['{"prompt"}', '{"subreddit", "title", "post"}', '"source"', '.csv', '.txt']) expect((await refusal(act())).message).toContain(shape);

@@ -99,7 +99,7 @@ test('token ids: the best of several, a difference, a score; decoded by the toke
   expect(read.errors.map(({ line, message }) => [line, message])).toEqual([
     [4, '"best" is not the number of one of the 2 samples, counted from 0.'], [5, 'Item 1 of "sample0" is not a token id.'], [6, 'The query has no text.'], [7, 'None of "best", "difference" and "score" is there.'],
   ]);
-  await expect(readPreferences(file)).rejects.toMatchObject({ code: 'bad-argument', message: expect.stringMatching(/holds token ids, and no tokenizer/), hint: expect.stringContaining('--tokenizer') });
+  await expect(readPreferences(file)).rejects.toMatchObject({ code: 'bad-argument', message: expect.stringMatching(/holds token ids, and no tokenizer/), hint: expect.not.stringContaining('--'), atCommandLine: expect.stringContaining('--tokenizer') });
 });
 
 test('tasks and records that nobody has judged are their answers without ranks', async () => {
