@@ -1,26 +1,34 @@
 // What a run that has just ended says for itself: its id, its summary, its model and its last metrics.
 
-import fs from 'node:fs';
-import { readJsonl } from '#core/formats/jsonl.ts';
+import path from 'node:path';
 import type { MetricRow } from '#core/jobs/metrics.ts';
 import type { RunStatus, Run } from '#core/contract.ts';
 import { livingProcess } from '#core/jobs/control.ts';
 import { readStatus, runFolderOf, runPlaceOf } from '#core/jobs/job.ts';
+import { followRows, isMetricRow } from '#core/jobs/new-lines.ts';
 import type { Finished } from '#core/jobs/start.ts';
 import { lockHolder } from '#core/store/lock.ts';
 import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { isLink, unlinkedPath } from '#core/unlinked.ts';
+import { isLink } from '#core/unlinked.ts';
 import type { Report } from './command.ts';
 
+const PIECE = 1 << 20; // bytes
+
+export interface LastMetrics {
+  step: number;
+  metrics: MetricRow;
+  /** lines that are left out, torn by a crash; absent where there are none */
+  damaged?: number;
+}
+
 /** The last value of each metric of a run, and the step of the last report. */
-export function lastMetrics(runFolder: string): { step: number; metrics: MetricRow } | null {
-  const file = unlinkedPath(runFolder, 'metrics.jsonl');
-  if (!fs.existsSync(file)) return null;
-  const { rows } = readJsonl(file, (row) => row as { step: number; seconds: number } & MetricRow);
-  if (rows.length === 0) return null;
-  const { step, seconds: _, ...metrics } = Object.assign({}, ...rows) as { step: number; seconds: number } & MetricRow;
-  return { step, metrics };
+export function lastMetrics(runFolder: string): LastMetrics | null {
+  const file = followRows<{ step: number; seconds: number } & MetricRow>(path.join(runFolder, 'metrics.jsonl'), isMetricRow);
+  const found: Partial<{ step: number; seconds: number }> & MetricRow = {};
+  for (let read = file.read(PIECE); read.more; read = file.read(PIECE)) Object.assign(found, ...read.rows);
+  const { step, seconds: _, ...metrics } = found, damaged = file.damaged();
+  return step === undefined ? null : { step, metrics, ...(damaged ? { damaged } : {}) };
 }
 
 /**

@@ -9,6 +9,7 @@ import { ask, livingProcess, provenProcess, writeOrder } from '#core/jobs/contro
 import { isPrepared } from '#core/jobs/execute.ts';
 import { readManifest, runFolderOf, writeStatus } from '#core/jobs/job.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
+import { damagedWords } from '#core/jobs/run-log.ts';
 import type { MetricName } from '#core/jobs/metrics.ts';
 import { checkResumable, resumeRun } from '#core/jobs/start.ts';
 import { lockHolder } from '#core/store/lock.ts';
@@ -34,7 +35,7 @@ export const runShowCommand = defineCommand({
     const { killed, unrecorded } = fateOf(project, run);
     const metrics = Object.entries(last?.metrics ?? {}).map(([name, value]) => ({ name, value, ...METRICS[name as MetricName] }));
     const pairs = (record: Record<string, unknown>) => Object.entries(record).map(([key, value]) => `  ${key} = ${String(value)}`);
-    const state = killed ? 'killed; `tastemaker run resume` goes on from its last checkpoint' : unrecorded ? `${unrecorded}; the project takes it in when it is opened next` : run.status;
+    const state = runsAtRestHere(project).ids.has(run.id) ? 'at rest, for the project is new to this machine; `tastemaker run resume` lets it go on' : killed ? 'killed; `tastemaker run resume` goes on from its last checkpoint' : unrecorded ? `${unrecorded}; the project takes it in when it is opened next` : run.status;
     return {
       data: { ...run, killed, folder, step: last?.step ?? null, metrics, manifest },
       lines: [
@@ -43,6 +44,7 @@ export const runShowCommand = defineCommand({
         ...Object.entries(manifest?.models ?? {}).map(([role, model]) => `  ${role} model: ${model.path} (sha256 ${model.sha256.slice(0, 12)})`),
         '', 'Settings:', ...pairs(manifest?.config ?? getRequest(project, run.id)!.config),
         ...(last ? ['', `Metrics at step ${last.step}:`, ...metrics.map(({ name, value, unit, sentence, healthy }) => `  ${`${name} ${short(value)}${unit ? ` ${unit}` : ''}`.padEnd(34)}  ${sentence} Healthy: ${healthy}.`)] : []),
+        ...(last?.damaged ? ['', damagedWords(last.damaged, 'of its numbers')] : []),
       ],
     };
   }),

@@ -2,6 +2,7 @@
 
 import { startRun } from '#core/jobs/start.ts';
 import { defineCommand, oneOf, requiredText, wholeNumber } from './command.ts';
+import { sayAtRest } from './new-here.ts';
 import { withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 import { samplingOptions } from './sampling-options.ts';
@@ -20,6 +21,7 @@ export const sampleCommand = defineCommand({
     project: projectOption,
   },
   run: ({ options }) => withProject(options.project, { write: true }, (project) => withProgress('sample', async (listeners) => {
+    sayAtRest(project);
     const { policy, k, split, prompts, temperature, seed } = options;
     const settings = { policy, k, split: split ?? '', prompts: prompts ?? 0, temperature, top_k: options['top-k'], top_p: options['top-p'], max_new: options['max-new'], seed };
     const { id, status, counts = {} } = await startRun(project, 'sample', settings, null, listeners);

@@ -155,6 +155,13 @@ describe('a run that is going', () => {
     expect(watch.going()).toBeNull();
     fake.BrowserWindow.all = [];
   });
+  test('one at rest is none: nothing computes, and closing asks nothing', () => {
+    const window = new fake.BrowserWindow({});
+    const watch = watchRuns(() => [window as never]);
+    watch.hear(run({ atRest: true }));
+    expect([watch.going(), window.progress, fake.calls('blocker.start')]).toEqual([null, [], []]);
+    fake.BrowserWindow.all = [];
+  });
   test('an old run that ends is not announced', () => {
     const watch = watchRuns(() => []);
     watch.hear(run({ status: 'failed' }));

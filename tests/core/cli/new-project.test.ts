@@ -38,6 +38,7 @@ test('`runs` and `train` say that runs are at rest; `run resume` lets that one g
   expect(listed.stdout).toContain(line);
   expect(listed.stdout.match(/at rest {2,}/g)).toHaveLength(2);
   expect((await cliJson<{ id: string; atRest: boolean }[]>(here, 'runs', '--project', folder)).map(({ atRest }) => atRest)).toEqual([true, true]);
+  expect((await cli(here, 'run', 'show', 'second', '--project', folder)).stdout).toContain('second "planted": at rest, for the project is new to this machine;');
   expect((await cli(here, 'train', 'sft', '--project', folder)).stderr).toContain(line);
   const resumed = await cli(here, 'run', 'resume', 'first', '--project', folder);
   expect(resumed).toMatchObject({ code: 2, stderr: expect.stringContaining('This project is new to this machine: only run first goes on, second stays at rest.') });
@@ -63,6 +64,14 @@ test('`doctor` names the rows that are left out', async () => {
   expect(code).toBe(1);
   expect(stdout).toContain('the run "../../victim" is left out: its id cannot name a folder of the project');
   expect(stdout).not.toContain('good');
+});
+
+test('torn lines of numbers are left out, and said', async () => {
+  const folder = sent('first');
+  plantFile(path.join(folder, 'runs', 'first'), 'metrics.jsonl', '{"step":1,"seconds":1,"loss":3}\n{"step":2,"lo\n[]\n{"step":3,"seconds":1,"loss":2}\n');
+  const { stdout } = await cli(here, 'run', 'show', 'first', '--project', folder);
+  expect(stdout).toContain('Metrics at step 3:');
+  expect(stdout).toContain('2 damaged lines of its numbers are left out.');
 });
 
 test.skipIf(process.platform === 'win32')('a link in the place of a run is a sentence in every command', async () => {

@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { livingProcess, provenProcess, takeAsked } from '#core/jobs/control.ts';
+import { writeLog } from '#core/jobs/run-log.ts';
 import { birthOf } from '#core/store/process-birth.ts';
 import { checkProject, createProject, openProject } from '#core/store/database.ts';
 import { listPolicies } from '#core/store/policies.ts';
@@ -160,6 +161,13 @@ test('wishes that came with it are nobody\'s, and no wish but to resume or cance
   if (!posix) return;
   link('private.txt', path.join(project.folder, 'runs'), 'asked.jsonl');
   expect(takeAsked(project.folder)).toEqual([]);
+});
+
+test('a line of the log stays one line, whatever stands in it', () => {
+  const folder = plantRun(project, 'logs', 'running');
+  fs.mkdirSync(folder);
+  writeLog(folder, 'The policy model of run logs is gone: /a\n2026-01-01T00:00:00Z command="evil"\r\n\u2028\u001b[31m.');
+  expect(fs.readFileSync(path.join(folder, 'log.txt'), 'utf8')).toMatch(/^\S+Z The policy model of run logs is gone: \/a 2026-01-01T00:00:00Z command="evil" \[31m\.\n$/);
 });
 
 test('small files that cannot be right are none: an ending that points elsewhere, a manifest of another run', async () => {

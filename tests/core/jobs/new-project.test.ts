@@ -124,6 +124,9 @@ test('a job of ours that another service started is ended by force; one that not
   runs = openQueue(project, deaf); // which holds no child
   const pid = provenProcess(folder)!;
   expect(pid).toBe(livingProcess(folder));
+  const elsewhere = path.join(fresh(), 'runs', id); // the same words in another folder prove nothing
+  fs.cpSync(folder, elsewhere, { recursive: true });
+  expect([provenProcess(elsewhere), provenProcess(folder)]).toEqual([null, pid]);
   runs.queue.cancel(id);
   await runs.reaches(id, 'cancelled');
   expect(['ended', null]).toContain(birthOf(pid));
