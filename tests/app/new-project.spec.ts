@@ -1,5 +1,5 @@
 // A project that is new to this machine, opened in the window: one question on top of every screen, by mouse and by keyboard, and its two answers.
-import { cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -20,8 +20,12 @@ test.beforeAll(async () => {
   addRun(made, { id: '0001-sft', kind: 'sft', name: 'waiting', status: 'queued', request });
   addRun(made, { id: '0002-sft', kind: 'sft', name: 'interrupted', status: 'running', request });
   made.close();
+  writeFileSync(join(home, 'private.txt'), 'a private line\n');
+  const planted = join(home, 'theirs', 'made.tastemaker', 'runs', '0002-sft');
+  mkdirSync(planted);
+  symlinkSync(join(home, 'private.txt'), join(planted, 'log.txt'));
   mkdirSync(join(home, 'settings'));
-  for (const name of ['first', 'second', 'narrow']) cpSync(join(home, 'theirs', 'made.tastemaker'), sent(name), { recursive: true });
+  for (const name of ['first', 'second', 'narrow']) cpSync(join(home, 'theirs', 'made.tastemaker'), sent(name), { recursive: true, verbatimSymlinks: true });
   station = await startWorkstation(['--project', sent('first')], home);
 });
 test.afterAll(async () => {
@@ -47,7 +51,7 @@ test('the question is there on every screen until it is answered, and nothing ru
     await expect(question).toBeVisible();
   }
   await goTo(page, 'Train');
-  await expect(page.getByText('at rest', { exact: true })).toHaveCount(2);
+  await expect(page.getByRole('table').getByText('at rest', { exact: true })).toHaveCount(2);
   expect(existsSync(join(sent('first'), 'runs', '0001-sft'))).toBe(false);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
@@ -60,10 +64,10 @@ test('the question is there on every screen until it is answered, and nothing ru
   await expect(question.getByRole('button', { name: 'Leave them at rest' })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(question).toBeHidden();
-  await expect(page.getByText('stopped, saved', { exact: true })).toHaveCount(2);
+  await expect(page.getByRole('table').getByText('stopped, saved', { exact: true })).toHaveCount(2);
   expect(existsSync(join(sent('first'), 'runs', '0001-sft'))).toBe(false);
   await page.reload();
-  await expect(page.getByText('stopped, saved', { exact: true })).toHaveCount(2);
+  await expect(page.getByRole('table').getByText('stopped, saved', { exact: true })).toHaveCount(2);
   await expect(question).toBeHidden();
   expect(complaints).toEqual([]);
 });
@@ -80,5 +84,8 @@ test('let go, they begin; in a small window the question leaves room for the scr
   await goTo(page, 'Train');
   await question.getByRole('button', { name: 'Let them go on' }).click();
   await expect(question).toBeHidden();
-  await expect(page.getByText('failed', { exact: true })).toHaveCount(2, { timeout: 20_000 }); // there is no model in it
+  await expect(page.getByRole('table').getByText('failed', { exact: true })).toHaveCount(2, { timeout: 20_000 }); // there is no model in it
+  await page.getByRole('table').getByRole('link', { name: 'interrupted' }).click();
+  await expect(page.getByText(/log\.txt is a link, and inside a project no link is followed\./).first()).toBeVisible();
+  expect(readFileSync(join(home, 'private.txt'), 'utf8')).toBe('a private line\n');
 });
