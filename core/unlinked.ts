@@ -37,6 +37,23 @@ export function unlinkedPath(root: string, ...names: readonly string[]): string 
   }, root);
 }
 
+/** Makes the folders `names` below `root`, which must be there: a project that was moved leaves no ghost in its old place. Returns the last. */
+export function makeFolders(root: string, ...names: readonly string[]): string {
+  return names.reduce((at, name) => {
+    const place = path.join(at, name);
+    try {
+      fs.mkdirSync(place);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    return place;
+  }, root);
+}
+
+/** The same for the folder of a run: `project/runs/id`. */
+export const makeRunFolder = (runFolder: string): string =>
+  makeFolders(path.dirname(path.dirname(runFolder)), path.basename(path.dirname(runFolder)), path.basename(runFolder));
+
 /** 'bad-file' naming the first link in a folder or in one inside it; there may be no such folder yet. */
 export function refuseLinksIn(folder: string): void {
   refuseLink(folder);

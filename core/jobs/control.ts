@@ -9,7 +9,8 @@ import { identityOf, isSigned, signed } from '#core/store/machine-key.ts';
 import { isPrintable } from '#core/store/printable.ts';
 import { BIRTH_IS_QUICK, birthOf, isPid, isTaken, recentBirthOf } from '#core/store/process-birth.ts';
 import { isRunId } from '#core/store/runs.ts';
-import { appendUnlinked, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
+import { appendUnlinked, makeFolders, makeRunFolder, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
+import { requireSamePlace } from './run-place.ts';
 
 /** What a run is told; a job obeys between two chunks of its work. */
 export type Order = 'run' | 'pause' | 'stop' | 'cancel';
@@ -37,7 +38,7 @@ const orderFile = (runFolder: string) => path.join(runFolder, 'control');
 const beatFile = (runFolder: string) => path.join(runFolder, 'heartbeat.json');
 
 export function writeOrder(runFolder: string, order: Order): void {
-  fs.mkdirSync(runFolder, { recursive: true });
+  makeRunFolder(runFolder);
   replaceUnlinked(orderFile(runFolder), order);
 }
 
@@ -133,6 +134,7 @@ export function createPulse(runFolder: string): Pulse {
   let written = 0;
   const say = (changed: boolean) => {
     const now = Date.now();
+    requireSamePlace(runFolder);
     if (!changed && now - written < BEAT_MS) return;
     written = now;
     beat.at = now;
@@ -187,7 +189,7 @@ const mailbox = (projectFolder: string) => path.join(unlinkedPath(projectFolder,
 /** Leaves a wish for the process that owns the project's database. */
 export function ask(projectFolder: string, asked: Asked): void {
   const file = mailbox(projectFolder);
-  fs.mkdirSync(path.dirname(file), { recursive: true });
+  makeFolders(projectFolder, 'runs');
   appendUnlinked(file, `${JSON.stringify(asked)}\n`);
 }
 

@@ -17,6 +17,7 @@ import { withHalfTheRows } from './out-of-memory.ts';
 import { isRecipe, RECIPES } from './recipes.ts';
 import type { RecipeName } from './recipes.ts';
 import { writeLog } from './run-log.ts';
+import { isSamePlace, requireSamePlace } from './run-place.ts';
 
 /** Whether it was prepared: from here on nothing is asked of the project any more. */
 export const isPrepared = (runFolder: string): boolean => fs.existsSync(path.join(runFolder, 'manifest.json'));
@@ -52,6 +53,7 @@ export async function executeRun(projectFolder: string, id: string, listeners: L
       listeners.onLog?.(line);
     };
     const outcome = await withHalfTheRows(manifest.kind, config, chosenDevice(), log, (settings) => job.run(openRun(projectFolder, id, { ...listeners, pulse }), settings));
+    requireSamePlace(folder);
     writeStatus(folder, outcome.status, { outcome });
     return { status: outcome.status, outcome };
   } catch (error) {
@@ -59,6 +61,7 @@ export async function executeRun(projectFolder: string, id: string, listeners: L
       writeStatus(folder, 'cancelled');
       return { status: 'cancelled', outcome: null };
     }
+    if (!isSamePlace(folder)) throw error; // there is no place to say it in
     writeStatus(folder, 'failed', { error: error instanceof Error ? error.message : String(error) });
     throw error;
   }

@@ -25,7 +25,7 @@ import { printable } from '#core/store/printable.ts';
 import { isTaken } from '#core/store/process-birth.ts';
 import type { Project } from '#core/store/project.ts';
 import { isRunId } from '#core/store/runs.ts';
-import { refuseLink, refuseLinksIn, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
+import { makeFolders, makeRunFolder, refuseLink, refuseLinksIn, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
 import { newestCheckpoint, saveCheckpointOf } from './checkpoints.ts';
 import type { SavedState } from './checkpoints.ts';
 import type { Config, Settings } from './config.ts';
@@ -36,6 +36,7 @@ import type { MetricRow } from './metrics.ts';
 import { withRules } from './stop-rules.ts';
 import { endingIn, manifestIn } from './run-files.ts';
 import { writeLog } from './run-log.ts';
+import { requireSamePlace } from './run-place.ts';
 
 export interface Manifest {
   id: string;
@@ -140,7 +141,7 @@ export const sha256 = (content: string | Buffer): string => createHash('sha256')
 /** The next free id: a number that no run folder has, and the kind. */
 export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly string[]): string {
   const runs = unlinkedPath(projectFolder, 'runs');
-  fs.mkdirSync(runs, { recursive: true });
+  makeFolders(projectFolder, 'runs');
   const number = Math.max(0, ...[...fs.readdirSync(runs), ...taken].map((entry) => Number.parseInt(entry, 10) || 0)) + 1;
   return `${String(number).padStart(4, '0')}-${kind}`;
 }
@@ -149,7 +150,8 @@ export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly 
 export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data, frozen }: Inputs, computes: Record<string, string> = {}, conventions: Record<string, Conventions> = {}): Manifest {
   const folder = runFolderOf(projectFolder, id), hash = createHash('sha256');
   refuseLinksIn(folder);
-  fs.mkdirSync(path.join(folder, 'checkpoints'), { recursive: true });
+  requireSamePlace(folder);
+  makeFolders(projectFolder, 'runs', id, 'checkpoints');
   let rows = 0;
   writeJsonl(path.join(folder, 'data.jsonl'), hashed(data, (row) => void hash.update(rows++ ? `\n${row}` : row)));
   const manifest: Manifest = {
@@ -160,6 +162,7 @@ export function createRunFolder(projectFolder: string, id: string, kind: RunKind
     data: { rows, sha256: hash.digest('hex'), ...frozen },
     versions: { tastemaker: '0.1.0', node: process.version, onnxruntime: runtimeVersion(), platform: `${process.platform}-${process.arch}`, processor: os.cpus()[0]?.model ?? 'unknown', ...computes },
   };
+  requireSamePlace(folder);
   replaceFile(path.join(folder, 'manifest.json'), (fd) => writeFully(fd, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)));
   return manifest;
 }
@@ -287,7 +290,10 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
     },
     log,
     saved: () => saved,
-    save: (state) => saveCheckpointOf(file('checkpoints'), state),
+    save: (state) => {
+      requireSamePlace(folder);
+      saveCheckpointOf(file('checkpoints'), state);
+    },
     stopping: () => asked() || (stopping?.() ?? false),
   };
 }
@@ -343,7 +349,7 @@ export interface Ending {
 const statusFile = (runFolder: string) => path.join(runFolder, 'status.json');
 
 export function writeStatus(runFolder: string, status: Ending['status'], { error = null, outcome = null }: { error?: string | null; outcome?: Outcome | null } = {}): void {
-  fs.mkdirSync(runFolder, { recursive: true });
+  makeRunFolder(runFolder);
   replaceUnlinked(statusFile(runFolder), `${JSON.stringify({ status, error, endedAt: new Date().toISOString(), outcome } satisfies Ending)}\n`);
 }
 

@@ -13,10 +13,12 @@ import { executeRun, isPrepared, prepareRun } from './execute.ts';
 import { readStatus, removeStatus, runFolderOf, writeStatus } from './job.ts';
 import { isRecipe } from './recipes.ts';
 import { writeLog } from './run-log.ts';
+import { isSamePlace, requireSamePlace } from './run-place.ts';
 
 const [projectFolder, id] = process.argv.slice(2) as [string, string];
 const folder = runFolderOf(projectFolder, id);
 refuseLinksIn(folder); // before anything is written: a project may come from somebody else
+requireSamePlace(folder); // from now on it has to be this one
 const log = (line: string) => writeLog(folder, line);
 
 async function prepare(): Promise<void> {
@@ -44,6 +46,8 @@ async function work(): Promise<void> {
   } catch (error) {
     if (isCancelled(error)) return writeStatus(folder, 'cancelled');
     const sentence = error instanceof Error ? error.message : String(error);
+    process.exitCode = 1;
+    if (!isSamePlace(folder)) return void process.stderr.write(`${sentence}\n`); // into process.log, wherever that is by now
     if (!readStatus(folder)) writeStatus(folder, 'failed', { error: sentence });
     log(sentence);
     process.stderr.write(`${error instanceof Error ? error.stack : sentence}\n`);

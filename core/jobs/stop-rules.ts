@@ -1,8 +1,7 @@
 // The rules that end a run by themselves, as a person changed them after it began: a file beside the manifest, which stays as it is.
 
-import fs from 'node:fs';
 import path from 'node:path';
-import { replaceUnlinked, textUnlinked } from '#core/unlinked.ts';
+import { makeRunFolder, replaceUnlinked, textUnlinked } from '#core/unlinked.ts';
 
 const fileOf = (runFolder: string): string => path.join(runFolder, 'rules.json');
 export const isRule = (setting: string): boolean => setting.startsWith('stop_');
@@ -27,7 +26,7 @@ export function withRules<C extends Readonly<Record<string, unknown>>>(runFolder
 
 /** Changes some of the rules; the others stay as they are. Their ranges are the caller's to check. */
 export function writeRules(runFolder: string, rules: Readonly<Record<string, number>>): void {
-  fs.mkdirSync(runFolder, { recursive: true });
+  makeRunFolder(runFolder);
   const all = { ...readRules(runFolder), ...rules };
   replaceUnlinked(fileOf(runFolder), `${JSON.stringify(all)}\n`);
 }

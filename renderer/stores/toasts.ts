@@ -26,8 +26,8 @@ export const useToasts = defineProjectStore('toasts', () => {
   }
   /** What a call or anything else threw. Of a project that has been closed nothing is said: the window shows another. */
   function fault(error: unknown): void {
-    if (isOfAnother(error)) return;
-    const { message, hint } = faultOf(error);
+    const { code, message, hint } = faultOf(error);
+    if (isOfAnother(error) || code === 'moved') return; // the second is said on top of the window
     show({ sentence: message, hint, tone: 'bad' });
   }
   function close(id: number): void {

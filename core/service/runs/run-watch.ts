@@ -12,7 +12,7 @@ import { followLines, followRows, isMetricRow, lastLines } from '#core/jobs/new-
 import { openIntake } from '#core/jobs/record.ts';
 import type { Intake } from '#core/jobs/record.ts';
 import type { Project } from '#core/store/project.ts';
-import { openUnlinked, refuseLinksIn } from '#core/unlinked.ts';
+import { makeRunFolder, openUnlinked, refuseLinksIn } from '#core/unlinked.ts';
 import type { Emit } from '#core/service/handlers.ts';
 
 /** Where `kill` could end nothing. */
@@ -49,7 +49,7 @@ const FIRST_WORD_MS = 5000;
 /** Starts the process of a run, of its own group and without our channel, so that it outlives us; `env` says what it computes on. */
 export function launch(project: Project, id: string, processFile: string, env: Readonly<Record<string, string>>): ChildProcess {
   const folder = runFolderOf(project.folder, id);
-  fs.mkdirSync(folder, { recursive: true });
+  makeRunFolder(folder);
   refuseLinksIn(folder); // the run fails with the sentence
   removeStatus(folder); // of an earlier attempt
   fs.rmSync(path.join(folder, 'heartbeat.json'), { force: true });

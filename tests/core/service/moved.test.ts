@@ -1,5 +1,5 @@
 // The project's folder goes from its place while a service has it open: what the calls say, what the windows hear, and the ways out.
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { Rank } from '#core/contract.ts';
@@ -107,5 +107,44 @@ test('another project that was put in the place of an open one is opened by its 
   project.close();
   expect((await service.call('project.open', { folder })).project).toMatchObject({ folder, prompts: { train: 3 }, strayed: null });
   mkdirSync(at('elsewhere'));
+  await service.call('project.close', {});
+});
+
+test('a run that is at work when the folder is exchanged ends, writes nothing into the other project, and is resumed where it lies now', async () => {
+  const folder = at('demo.tastemaker'), aside = `${folder}.aside`;
+  await service.call('project.create', { folder, demo: true });
+  const sampling = async () => {
+    for (let i = 0; i < 600; i++) {
+      const run = (await service.call('runs.list', {})).find(({ phase, status }) => status === 'running' && phase !== 'starting');
+      if (run) return run;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error('no run began');
+  };
+  const { id } = await sampling();
+  const { pid } = JSON.parse(readFileSync(join(folder, 'runs', id, 'heartbeat.json'), 'utf8')) as { pid: number };
+  renameSync(folder, aside);
+  cpSync(join(aside, 'models'), join(folder, 'models'), { recursive: true }); // another project, with a run of the same name
+  mkdirSync(join(folder, 'runs', id, 'checkpoints'), { recursive: true });
+  const alive = () => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  for (let i = 0; i < 300 && alive(); i++) await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(alive()).toBe(false);
+  expect(readdirSync(join(folder, 'runs'), { recursive: true }).sort()).toEqual([id, join(id, 'checkpoints')]);
+  await service.call('project.open', { folder: aside });
+  const ended = async () => {
+    for (let i = 0; i < 100; i++) {
+      const run = (await service.call('runs.list', {})).find((one) => one.id === id)!;
+      if (run.status !== 'running') return run;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error('it is still called running');
+  };
+  expect(await ended()).toMatchObject({ status: 'failed', resumable: true });
   await service.call('project.close', {});
 });
