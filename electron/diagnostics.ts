@@ -2,16 +2,11 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-
-/** Takes the person's folder names out of a text: the home folder becomes ~, a project's folder <project>. */
-export function redact(text: string, homeFolder = os.homedir()): string {
-  const projects = text.replaceAll(/(?:[A-Za-z]:)?[^\s"'`]*?[^\s"'`/\\]*\.tastemaker/g, '<project>');
-  return homeFolder.length > 1 ? projects.replaceAll(homeFolder, '~') : projects;
-}
+import { redact } from '#core/redact.ts';
 
 export function shellDiagnostics(reason: string, logFolder: string): string {
   const versions = ['electron', 'chrome', 'node'].map((name) => `${name} ${process.versions[name] ?? '?'}`).join(', ');
-  return redact([`Tastemaker: ${reason}`, `${process.platform} ${process.arch} ${os.release()}, ${versions}`, ...lastLines(path.join(logFolder, 'service.log'), 40)].join('\n'));
+  return redact([`Tastemaker: ${reason}`, `${process.platform} ${process.arch} ${os.release()}, ${versions}`, ...lastLines(path.join(logFolder, 'service.log'), 40)].join('\n'), { home: os.homedir() });
 }
 
 function lastLines(file: string, count: number): string[] {

@@ -9,7 +9,7 @@ interface Layer {
   node?: false;
 }
 
-const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/regular-file', 'core/spelling', 'core/unlinked', 'core/wire'];
+const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/redact', 'core/regular-file', 'core/spelling', 'core/unlinked', 'core/wire'];
 const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation', 'core/hardware'];
 const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
 const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
@@ -20,6 +20,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/errors': { may: [], node: false },
   'core/random': { may: [], node: false },
   'core/spelling': { may: [], node: false },
+  'core/redact': { may: [], node: false },
   'core/wire': { may: [], node: false },
   'core/regular-file': { may: ['core/errors'] },
   'core/unlinked': { may: ['core/errors', 'core/regular-file'] },
@@ -37,7 +38,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/supervisor': { may: ['core/contract', 'core/errors', 'core/wire'] },
   'core/host': { may: ['core/contract', 'core/errors', 'core/supervisor', 'core/wire'] },
   'core/cli': { may: [...BELOW_HOST, 'core/host', 'core/supervisor'] },
-  electron: { may: ['core/contract', 'core/errors', 'core/supervisor'] },
+  electron: { may: ['core/contract', 'core/errors', 'core/redact', 'core/supervisor'] },
   renderer: { may: ['core/contract', 'core/wire'], node: false },
 };
 

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { AppState } from '#core/contract.ts';
 import { runtimeVersion } from '#core/autodiff/session.ts';
+import { redact } from '#core/redact.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import type { Emit, Handlers } from './handlers.ts';
 import type { HardwareDesk } from '#core/service/hardware/hardware.ts';
@@ -51,13 +52,5 @@ function diagnostics(services: Services): string {
       : 'No project is open.',
     ...['service.log', 'host.log'].flatMap((name) => ['', `${name}:`, ...lastLines(path.join(logFolder(services.home), name), LOG_LINES)]),
   ];
-  return redact(lines.join('\n'), [...(project ? [project.folder] : []), ...preferences.recent.map(({ folder }) => folder)]);
-}
-
-/** Takes the names of folders out of a text: a project's becomes <project>, the home folder ~. */
-export function redact(text: string, projects: readonly string[], user = os.homedir()): string {
-  const asJson = (folder: string) => JSON.stringify(folder).slice(1, -1); // as it looks inside a logged message on Windows
-  const swaps = [...projects.toSorted((a, b) => b.length - a.length).map((folder) => [folder, '<project>'] as const), ...(user.length > 1 ? [[user, '~'] as const] : [])];
-  const known = swaps.reduce((sofar, [folder, stand]) => sofar.replaceAll(folder, stand).replaceAll(asJson(folder), stand), text);
-  return known.replaceAll(/(?:[A-Za-z]:|~)?[\\/][^\s"'`]*\.tastemaker\b/g, '<project>'); // one that is not among the recent ones
+  return redact(lines.join('\n'), { home: os.homedir(), projects: [...(project ? [project.folder] : []), ...preferences.recent.map(({ folder }) => folder)] });
 }
