@@ -5,7 +5,7 @@
 const ENDING = '.tastemaker';
 const QUOTES = `"'\`\n`;
 /** What stands before the beginning of a path. */
-const BEFORE = new Set([...' \t([{<>=,;|:']);
+const BEFORE = new Set(' \t([{<>=,;|:');
 const isLetter = (sign: string | undefined): boolean => sign !== undefined && ((sign >= 'a' && sign <= 'z') || (sign >= 'A' && sign <= 'Z'));
 const isWord = (sign: string | undefined): boolean => isLetter(sign) || (sign !== undefined && ((sign >= '0' && sign <= '9') || sign === '_' || sign === '-'));
 

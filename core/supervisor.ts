@@ -147,7 +147,7 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
     const open = [...sent.values()];
     sent.clear();
     if (closing) return open.forEach((pending) => fail(pending, 'Tastemaker is closing.'));
-    log(`The service ${how}.${said.trim() ? ` It said: ${said.trim().replaceAll(/\s*\n\s*/g, ' | ')}` : ''}`);
+    log(`The service ${how}.${said.trim() ? ` It said: ${linesOf(said).join(' | ')}` : ''}`);
     const now = Date.now();
     deaths.push(now);
     const recent = deaths.filter((at) => at > now - WITHIN_MS).length;
@@ -217,6 +217,8 @@ function problemOf(request: unknown): string | null {
  * others, ELECTRON_RUN_AS_NODE turns one into the other). What the system's own loader reads is the person's affair.
  */
 export const plainEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => Object.fromEntries(Object.entries(env).filter(([name]) => !/^(NODE|ELECTRON)_/i.test(name)));
+
+const linesOf = (text: string): string[] => text.split('\n').map((line) => line.trim()).filter(Boolean);
 
 function fail(pending: Pending, message: string): void {
   const fault: Fault = { code: 'crash', message, hint: 'Look at what is there, and do it again where it is missing.' };

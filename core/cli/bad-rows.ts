@@ -2,6 +2,7 @@
 
 import { TastemakerError } from '#core/errors.ts';
 import type { RowError } from '#core/formats/rows.ts';
+import { forTerminal } from './terminal.ts';
 
 const SHOWN = 10;
 
@@ -14,7 +15,7 @@ export function refuseBadRows(file: string, errors: readonly RowError[], { skip 
   const sorted = errors.toSorted((a, b) => a.line - b.line);
   const shown = sorted.slice(0, SHOWN).map(({ line, message }) => `  line ${line}: ${message}\n`);
   if (count > SHOWN) shown.push(`  and ${count - SHOWN} more\n`);
-  process.stderr.write(shown.join(''));
+  process.stderr.write(forTerminal(shown.join('')));
   if (skip) return;
   const what = count === 1 ? `Line ${sorted[0]!.line} of ${file} is bad` : `${count} lines of ${file} are bad, the first is line ${sorted[0]!.line}`;
   throw new TastemakerError('bad-data', `${what}: ${sorted[0]!.message.replace(/\.$/, '')}. Nothing was taken from the file.`, hint);

@@ -8,6 +8,7 @@ import { asFileError } from '#core/formats/file-access.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { helpOf, parseCall } from './command.ts';
 import type { Command } from './command.ts';
+import { forTerminal, jsonForTerminal } from './terminal.ts';
 
 /** Every command, loaded when it is named: `doctor` must start even where a package does not load. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -45,7 +46,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 const version = (): string => (JSON.parse(fs.readFileSync(path.resolve(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { version: string }).version;
 const print = (lines: readonly string[]): void => {
-  if (lines.length) process.stdout.write(`${lines.join('\n')}\n`);
+  if (lines.length) process.stdout.write(`${forTerminal(lines.join('\n'))}\n`);
 };
 
 async function main(args: readonly string[]): Promise<void> {
@@ -57,10 +58,10 @@ async function main(args: readonly string[]): Promise<void> {
   const command = await load();
   const { words, options, json, help: wanted, device } = parseCall(command, rest);
   if (wanted) return print(helpOf(command));
-  const tell = (line: string) => void (json ? process.stderr : process.stdout).write(`${line}\n`);
+  const tell = (line: string) => void (json ? process.stderr : process.stdout).write(`${forTerminal(line)}\n`);
   if (command.computes && !(await (await import('./on-device.ts')).computeOn(device))) return;
   const report = await command.run({ words, options, json, tell });
-  print(!json ? report.lines : report.data === undefined ? [] : [JSON.stringify(report.data)]);
+  print(!json ? report.lines : report.data === undefined ? [] : [jsonForTerminal(report.data)]);
   process.exitCode = report.exitCode ?? 0;
 }
 
@@ -115,7 +116,7 @@ try {
   await main(process.argv.slice(2));
 } catch (caught) {
   const error = asOurs(caught);
-  if (error instanceof TastemakerError) process.stderr.write(`Error: ${error.message.replace(/\s*\n\s*/g, ' ')}\nHint: ${[error.hint, error.atCommandLine].filter(Boolean).join(' ')}\n`);
+  if (error instanceof TastemakerError) process.stderr.write(forTerminal(`Error: ${error.message.split('\n').map((line) => line.trim()).filter(Boolean).join(' ')}\nHint: ${[error.hint, error.atCommandLine].filter(Boolean).join(' ')}\n`));
   else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = error instanceof TastemakerError ? 2 : 1;
 }

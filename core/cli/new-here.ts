@@ -3,6 +3,7 @@
 import { foreignRuns } from '#core/service/runs/at-rest.ts';
 import { makeKnown } from '#core/store/known-here.ts';
 import type { Project } from '#core/store/project.ts';
+import { forTerminal } from './terminal.ts';
 
 /** Their ids and one line about them, null where there is nothing to say: the project is known, or nothing in it waits. */
 export function runsAtRestHere(project: Project): { ids: ReadonlySet<string>; line: string | null } {
@@ -16,5 +17,5 @@ export function runsAtRestHere(project: Project): { ids: ReadonlySet<string>; li
 /** For a command that does something else in the project. */
 export function sayAtRest(project: Project): void {
   const { line } = runsAtRestHere(project);
-  if (line) process.stderr.write(`${line}\n`);
+  if (line) process.stderr.write(forTerminal(`${line}\n`));
 }

@@ -2,6 +2,7 @@
 
 import type { Listeners } from '#core/jobs/job.ts';
 import type { MetricName, MetricRow } from '#core/jobs/metrics.ts';
+import { forTerminal } from './terminal.ts';
 
 /** What the line shows, in this order, where it was reported. */
 const MAIN: readonly MetricName[] = ['loss', 'validation_loss', 'perplexity', 'accuracy', 'validation_accuracy', 'score_gap', 'kl', 'score', 'reward', 'gold', 'ended', 'length', 'tokens_per_second'];
@@ -70,7 +71,7 @@ export function onInterrupt(says = SAVES): { stopping(): boolean; release(): voi
   const listener = (): void => {
     if (asked) process.exit(130);
     asked = true;
-    process.stderr.write(`\n${says}\n`);
+    process.stderr.write(forTerminal(`\n${says}\n`));
   };
   process.on('SIGINT', listener);
   process.on('SIGTERM', listener);

@@ -7,6 +7,7 @@ import { openProject } from '#core/store/database.ts';
 import type { Project } from '#core/store/project.ts';
 import { isStraddlingNotice } from '#core/store/straddling.ts';
 import { text } from './command.ts';
+import { forTerminal } from './terminal.ts';
 
 export const projectOption = text('DIR', null, 'The project; without it, the only *.tastemaker folder here.');
 
@@ -32,7 +33,7 @@ export function projectFolder(given: string | null): string {
 export async function withProject<T>(given: string | null, access: { write: boolean }, work: (project: Project) => T | Promise<T>): Promise<T> {
   const project = openProject(projectFolder(given), access);
   try {
-    for (const notice of project.notices) process.stderr.write(`${notice}${isStraddlingNotice(notice) ? ' `tastemaker prompts unite` brings them together.' : ''}\n`);
+    for (const notice of project.notices) process.stderr.write(forTerminal(`${notice}${isStraddlingNotice(notice) ? ' `tastemaker prompts unite` brings them together.' : ''}\n`));
     return await work(project);
   } finally {
     project.close();

@@ -14,6 +14,7 @@ import { openLog } from '#core/service/log.ts';
 import { superviseService } from '#core/supervisor.ts';
 import type { Supervisor } from '#core/supervisor.ts';
 import { defineCommand, flag, text, wholeNumber } from './command.ts';
+import { forTerminal } from './terminal.ts';
 
 const root = path.resolve(import.meta.dirname, '..', '..');
 const GOING: readonly RunRow['status'][] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
@@ -21,7 +22,7 @@ const PATIENCE_MS = 2000, SAME_KEY_MS = 1000;
 /** The program that opens an address, by platform. */
 const OPENERS: Readonly<Record<string, readonly string[]>> = { linux: ['xdg-open'], darwin: ['open'], win32: ['cmd', '/c', 'start', ''] };
 
-const tellPerson = (sentence: string) => void process.stderr.write(`${sentence}\n`);
+const tellPerson = (sentence: string) => void process.stderr.write(forTerminal(`${sentence}\n`));
 
 export const serveCommand = defineCommand({
   name: 'serve',

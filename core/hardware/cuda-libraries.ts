@@ -203,7 +203,7 @@ async function pythonFolders(env: NodeJS.ProcessEnv): Promise<string[][]> {
 async function loaderFolders(env: NodeJS.ProcessEnv): Promise<string[]> {
   for (const program of ['ldconfig', '/sbin/ldconfig', '/usr/sbin/ldconfig']) {
     const { outcome, code, stdout } = await askProgram(program, ['-p'], { env });
-    if (outcome === 'ended' && code === 0) return [...new Set([...stdout.matchAll(/^\s*lib(?:cu|nv)\S* \(.*x86-64.*\) => (\/.+)$/gm)].map(([, file]) => path.dirname(file!)))];
+    if (outcome === 'ended' && code === 0) return [...new Set([...stdout.matchAll(/^[ \t]*lib(?:cu|nv)\S* \(.*x86-64.*\) => (\/.+)$/gm)].map(([, file]) => path.dirname(file!)))];
   }
   return [];
 }

@@ -8,6 +8,15 @@ import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { TastemakerError } from '#core/errors.ts';
 import type { Message } from '#core/formats/preferences/preference.ts';
 
+/** Characters of what a template says of a conversation that it refuses. */
+const LONGEST_REASON = 500;
+/** A sentence without the signs that end it. */
+function unended(text: string): string {
+  let end = text.length;
+  while (end > 0 && '.!'.includes(text[end - 1]!)) end--;
+  return text.slice(0, end);
+}
+
 export interface ChatSettings {
   /** open the answer that the model is to write */
   addGenerationPrompt: boolean;
@@ -55,7 +64,7 @@ export function renderChat(template: string, messages: readonly Message[], { add
     // answers are judged as they are read: models that can think aloud first are asked not to
     enable_thinking: false,
     raise_exception: (why: unknown) => {
-      throw new TastemakerError('bad-data', `The chat template of ${name} refuses this conversation: ${String(why).trim().replace(/[.!]*$/, '')}.`, REFUSED_HINT);
+      throw new TastemakerError('bad-data', `The chat template of ${name} refuses this conversation: ${unended(String(why).trim().slice(0, LONGEST_REASON))}.`, REFUSED_HINT);
     },
     range: (...bounds: unknown[]) => boundedRange(bounds, bad),
     strftime_now: (format: unknown) => formatDate(date, String(format)),

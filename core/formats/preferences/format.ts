@@ -80,7 +80,7 @@ export function listOf<T>(row: Row, field: string, is: (value: unknown) => value
 }
 
 /** A number that is written as text, as tables and some programs write it, is a number; all else stays what it is. */
-const numberFrom = (value: unknown): unknown => (isText(value) && /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value) ? Number(value) : value);
+const numberFrom = (value: unknown): unknown => (isText(value) && /^\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value) ? Number(value) : value);
 
 /** A number that may be absent, null or empty, from `low` to `high`. */
 export function optionalNumber(row: Row, field: string, low = -Infinity, high = Infinity): number | null {

@@ -28,7 +28,7 @@ const isWeights = (name: string) => name.endsWith('.safetensors');
 const INDEX = 'model.safetensors.index.json';
 
 /** A sentence on one line, for the list of a person who wants to know which file is bad. */
-const oneLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
+const oneLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n').map((line) => line.trim()).filter(Boolean).join(' ');
 const hintOf = (error: unknown) => (error instanceof TastemakerError ? error.hint : 'Copy or download the folder again.');
 
 /** A judgement on every model in a file or folder, at any depth. 'bad-file' where there is nothing at that path. */
