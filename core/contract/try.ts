@@ -11,4 +11,4 @@ export const typedMessages = v.pipe(v.array(v.strictObject({ role: v.picklist(['
 export const stopTexts = v.pipe(v.array(short), v.maxLength(20));
 
 /** `read`: what the model went on from. `stoppedAt`: the stop text that ended an answer, which is not part of it. */
-export interface TriedModel { completions: { text: string; finish: Finish; logprob: number; tokens: number; score: number | null; stoppedAt: string | null }[]; read: string; waitedMs: number; /** the model that scored */ reward: string | null }
+export interface TriedModel { completions: { text: string; finish: Finish; logprob: number; tokens: number; score: number | null; stoppedAt: string | null }[]; read: string; waitedMs: number; /** why there are no scores, where there is a reward model */ unscored: string | null; /** the model that scored */ reward: string | null }

@@ -12,11 +12,11 @@ import { encodeAnswers, encodePrompts, isConversation, promptText, withStops } f
 import type { AskedPrompt } from './prompt-tokens.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 
-export interface SampleOnce { name: string; folder: string; /** folder of a reward model that scores */ reward: string | null; prompt: string; /** a conversation in place of the prompt, the last turn the user's */ messages?: readonly Message[]; /** texts at which an answer ends besides */ stops?: readonly string[]; k: number; sampling: SamplingParameters }
+export interface SampleOnce { name: string; folder: string; /** a reward model that scores */ reward: { name: string; folder: string } | null; prompt: string; /** a conversation in place of the prompt, the last turn the user's */ messages?: readonly Message[]; /** texts at which an answer ends besides */ stops?: readonly string[]; k: number; sampling: SamplingParameters }
 /** `tokens` and `logprob` are of what is shown; `stoppedAt`: the text that ended it, which is not shown. */
 export interface Written { text: string; finish: Finish; logprob: number; tokens: number; score: number | null; stoppedAt: string | null }
-/** `read`: what the model went on from, its template filled in. */
-export interface Tried { completions: Written[]; read: string }
+/** `read`: what the model went on from, its template filled in. `unscored`: why there are no scores, where there is a reward model. */
+export interface Tried { completions: Written[]; read: string; unscored: string | null }
 
 /** 'too-long' where prompt and completion exceed the context, 'bad-argument' for an empty prompt, a model that cannot write, or a conversation with one that has no chat template. */
 export async function sampleOnce({ name, folder, reward, prompt, messages = [], stops = [], k, sampling }: SampleOnce): Promise<Tried> {
@@ -36,7 +36,7 @@ export async function sampleOnce({ name, folder, reward, prompt, messages = [], 
   const [written] = await sampler.sample(checkpoint.weights, [{ prompt: ids, streams: Array.from({ length: k }, (_, j) => `try/${j}`) }], sampling);
   const texts = await answerTexts(tokenizer, written!.map(({ tokenIds }) => ({ prompt: ids, ids: tokenIds })));
   const cuts = await Promise.all(written!.map(({ tokenIds }, i) => cutAt(tokenizer, ids, tokenIds, texts[i]!, stops)));
-  const scores = reward === null ? null : await scoreAll(reward, asked, written!.map(({ tokenIds, finish }, i) => {
+  const { scores, why } = reward === null ? { scores: null, why: null } : await scoreAll(reward, asked, written!.map(({ tokenIds, finish }, i) => {
     const cut = cuts[i];
     return cut ? { text: cut.text, ids: [], tokenizer: tokenizer.hash, finish: 'stop' } : { text: texts[i]!, ids: tokenIds, tokenizer: tokenizer.hash, finish };
   }));
@@ -44,7 +44,7 @@ export async function sampleOnce({ name, folder, reward, prompt, messages = [], 
     const cut = cuts[i], tokens = cut?.tokens ?? tokenIds.length;
     return { text: cut?.text ?? texts[i]!, finish: cut ? 'stop' : finish, logprob: logprobs.slice(0, tokens).reduce((a, b) => a + b, 0), tokens, score: scores?.[i] ?? null, stoppedAt: cut?.at ?? null };
   });
-  return { completions, read: promptText(tokenizer, asked) };
+  return { completions, read: promptText(tokenizer, asked), unscored: why };
 }
 
 /** Where the first of these texts stands in an answer: what comes before it, and how many tokens had to be written for it to be there; null where none does. */
@@ -60,13 +60,22 @@ async function cutAt(tokenizer: Tokenizer, prompt: readonly number[], ids: reado
   return { text: text.slice(0, first.at), at: first.stop, tokens: few };
 }
 
-/** Under the reward model's own tokenizer; null where it gives no scores, or reads fewer tokens. */
-async function scoreAll(folder: string, prompt: AskedPrompt, answers: readonly { text: string; ids: number[]; tokenizer: string; finish: Finish }[]): Promise<number[] | null> {
-  const scorer = loadCheckpoint(folder), tokenizer = await loadTokenizer(folder);
-  if (scorer.head !== 'score') return null;
-  const [ids] = (await encodePrompts(tokenizer, [prompt], () => 'The prompt')) as [number[]];
-  const reading = readingOf(folder), end = readsEnd(reading, isConversation(tokenizer, prompt));
-  const completions = await encodeAnswers(tokenizer, answers.map(({ text, ids: sampled, tokenizer: hash, finish }) => ({ prompt, text, ended: end && finish === 'stop', sampled: { ids: sampled, tokenizer: hash } })));
-  if (ids.length + Math.max(...completions.map(({ length }) => length)) > scorer.architecture.context) return null;
-  return scoresOf(createEvaluator(scorer, { constants: scorer.weights }), scorer.weights, completions.map((completion) => ({ prompt: ids, completion })), reading);
+interface Scores { scores: number[] | null; why: string | null }
+
+/** Under the reward model's own tokenizer; what keeps it from scoring is said, and keeps nobody from reading the answers. */
+async function scoreAll({ name, folder }: NonNullable<SampleOnce['reward']>, prompt: AskedPrompt, answers: readonly { text: string; ids: number[]; tokenizer: string; finish: Finish }[]): Promise<Scores> {
+  const without = (why: string): Scores => ({ scores: null, why: `“${name}” gives no scores: ${why}` });
+  try {
+    const scorer = loadCheckpoint(folder), tokenizer = await loadTokenizer(folder);
+    if (scorer.head !== 'score') return without('it is no reward model.');
+    const [ids] = (await encodePrompts(tokenizer, [prompt], () => 'The prompt')) as [number[]];
+    const reading = readingOf(folder), end = readsEnd(reading, isConversation(tokenizer, prompt));
+    const completions = await encodeAnswers(tokenizer, answers.map(({ text, ids: sampled, tokenizer: hash, finish }) => ({ prompt, text, ended: end && finish === 'stop', sampled: { ids: sampled, tokenizer: hash } })));
+    const { context } = scorer.architecture, longest = ids.length + Math.max(...completions.map(({ length }) => length));
+    if (longest > context) return without(`prompt and answer have ${longest} tokens, and it reads ${context}.`);
+    return { scores: await scoresOf(createEvaluator(scorer, { constants: scorer.weights }), scorer.weights, completions.map((completion) => ({ prompt: ids, completion })), reading), why: null };
+  } catch (error) {
+    if (error instanceof TastemakerError) return without(error.message);
+    throw error;
+  }
 }

@@ -25,9 +25,9 @@ export const tryHandlers = {
 
   'models.try': async ({ project, runs }, { modelId, prompt, messages = [], stops = [], k, sampling }) => {
     const policy = policyById(project, modelId), reward = currentReward(project);
-    const task = { kind: 'sample', name: policy.name, folder: policyPath(project, policy), reward: reward && policyPath(project, reward), prompt, messages, stops, k, sampling };
-    const { completions, read } = await runs.interactive<Tried>(task);
-    return { completions, read, waitedMs: runs.waitedMs(), reward: completions.some(({ score }) => score !== null) ? reward!.name : null };
+    const task = { kind: 'sample', name: policy.name, folder: policyPath(project, policy), reward: reward && { name: reward.name, folder: policyPath(project, reward) }, prompt, messages, stops, k, sampling };
+    const { completions, ...tried } = await runs.interactive<Tried>(task);
+    return { completions, ...tried, waitedMs: runs.waitedMs(), reward: completions.some(({ score }) => score !== null) ? reward!.name : null };
   },
 } satisfies Partial<Handlers>;
 

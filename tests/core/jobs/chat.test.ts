@@ -216,6 +216,8 @@ describe('a chat model at work', () => {
     const folder = path.join(root, 'stop'), sampling = { temperature: 1, topK: 0, topP: 1, maxNew: 24, seed: 3 };
     await writeChatModel(folder, gemma, { ends: 0.05 });
     const task = { name: 'base', folder, reward: null, prompt: 'Where is the ship?', k: 6, sampling }, { completions: whole } = await sampleOnce(task);
+    expect(await sampleOnce({ ...task, reward: { name: 'gone', folder: `${folder}-gone` } }), 'a reward model that is broken keeps nobody from reading').toMatchObject({ completions: whole, unscored: expect.stringContaining('“gone” gives no scores: ') });
+    expect((await sampleOnce({ ...task, reward: { name: 'base', folder } })).unscored).toBe('“base” gives no scores: it is no reward model.');
     const stop = whole[0]!.text.slice(4, 7), { completions } = await sampleOnce({ ...task, stops: ['nowhere in any of them', stop] });
     completions.forEach((one, i) => {
       const at = whole[i]!.text.indexOf(stop);
