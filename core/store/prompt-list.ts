@@ -59,6 +59,6 @@ export function listedPrompts(project: Project, ids: readonly number[]): ListedP
 
 /** The text around the first place of a word in a prompt; null where it is not found (SQL folds the case of Latin letters only). */
 export function aroundWord(project: Project, id: number, word: string): string | null {
-  const found = query<{ part: string; at: number }>(project, `SELECT at, substr(text, max(1, at - 60), 400) AS part FROM (SELECT text, instr(lower(text), lower(?)) AS at FROM prompts WHERE id = ?)`).get(word, id);
+  const found = query<{ part: string; at: number }>(project, `SELECT at, substr(text, max(1, at - 24), 400) AS part FROM (SELECT text, instr(lower(text), lower(?)) AS at FROM prompts WHERE id = ?)`).get(word, id);
   return found && found.at > 0 ? found.part : null;
 }

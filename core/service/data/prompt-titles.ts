@@ -30,15 +30,18 @@ function labelledFields(text: string): Record<string, string> | null {
   return found.length > 1 && found[0]!.index === 0 ? Object.fromEntries(found.toReversed().map((match) => [match[1]!, match[2]!])) : null;
 }
 
-/** The template that all these texts were put together by: one that the project knows, or lines with the same labels; null where they are of many kinds. */
+/** Of so many of the texts at least. */
+const MOST = 0.8;
+
+/** The template that nearly all these texts were put together by: one that the project knows, or lines with the same labels; null where they are of many kinds. */
 export function templateOf(texts: readonly string[], templates: readonly string[]): string | null {
-  if (texts.length === 0) return null;
-  const known = [...templates, TLDR_TEMPLATE].find((template) => texts.every((text) => readTemplate(parseTemplate(template), text)));
+  const isMost = (n: number) => n > 0 && n >= MOST * texts.length;
+  const known = [...templates, TLDR_TEMPLATE].find((template) => isMost(texts.filter((text) => readTemplate(parseTemplate(template), text)).length));
   if (known !== undefined) return known;
-  const all = texts.map((text) => [...text.matchAll(LABELLED)]), labels = all[0]!.map((match) => match[1]!);
-  const isOfLines = texts.every((text, i) => text.split('\n').length === labels.length && all[i]!.map((match) => match[1]!).join('\n') === labels.join('\n'));
-  if (!isOfLines || labels.length < 2) return null;
-  const lines = labels.map((label, i) => (all.every((one) => one[i]![2] === '') ? `${label}:` : `${label}: {${label.toLowerCase()}}`));
+  const labelled = texts.map((text) => [...text.matchAll(LABELLED)]).filter((lines, i) => lines.length > 1 && lines.length === texts[i]!.split('\n').length);
+  const alike = [...Map.groupBy(labelled, (lines) => lines.map((match) => match[1]!).join('\n')).values()].toSorted((a, b) => b.length - a.length)[0] ?? [];
+  if (!isMost(alike.length)) return null;
+  const lines = alike[0]!.map(([, label], i) => (alike.every((one) => one[i]![2] === '') ? `${label}:` : `${label}: {${label!.toLowerCase()}}`));
   return lines.some((line) => line.endsWith('}')) ? lines.join('\n') : null;
 }
 
