@@ -1,9 +1,13 @@
 // Browser tests: the started application in the system's Chromium, which is never downloaded.
+import { resolve } from 'node:path';
 import { defineConfig } from '@playwright/test';
 import { findChromium } from './build/chromium.mjs';
 
 const executablePath = findChromium();
 if (!executablePath) console.error('No chromium, chromium-browser or google-chrome on the PATH: the browser tests cannot run here.');
+
+// the key with which tests that make projects sign them is not that of who runs them; workers inherit it
+process.env.TASTEMAKER_HOME ??= resolve('out/test-home');
 
 export default defineConfig({
   testDir: 'tests/app',

@@ -5,6 +5,8 @@
 
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isLink } from '#core/unlinked.ts';
+import { isTaken } from './process-birth.ts';
 
 /** Names of things in the making; the group is the number of the process. */
 const MAKING: readonly RegExp[] = [
@@ -18,16 +20,6 @@ const MAKING: readonly RegExp[] = [
 const NOBODYS = /\.db\.partial$/;
 /** The older of two models, put aside while the newer takes its place. */
 const PUT_ASIDE = /^(.+)\.replaced-(\d+)$/;
-
-/** Whether a process of this number lives, ours or somebody else's. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-}
 
 let made = 0; // makes the names of one process differ
 
@@ -46,9 +38,15 @@ export function placeAside(place: string): string {
 export function sweepLeftovers(root: string, folders: readonly string[] = ['']): void {
   for (const name of folders) {
     const folder = join(root, name);
-    if (name === 'runs') for (const run of namesIn(folder)) for (const part of ['', 'checkpoints']) sweep(join(folder, run, part));
+    if (name === 'runs') for (const run of namesIn(folder)) sweepRun(join(folder, run));
     else sweep(folder);
   }
+}
+
+function sweepRun(folder: string): void {
+  if (isLink(folder)) return;
+  sweep(folder);
+  sweep(join(folder, 'checkpoints'));
 }
 
 /** What lies in a folder; nothing where a link stands in its place, for that leads out of the project. */
@@ -65,8 +63,8 @@ function sweep(folder: string): void {
     const pid = MAKING.map((pattern) => pattern.exec(name)?.[1]).find((found) => found !== undefined);
     const [, whole, by] = PUT_ASIDE.exec(name) ?? [];
     try {
-      if ((pid !== undefined && !isAlive(Number(pid))) || NOBODYS.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
-      if (whole === undefined || isAlive(Number(by))) continue;
+      if ((pid !== undefined && !isTaken(Number(pid))) || NOBODYS.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
+      if (whole === undefined || isTaken(Number(by))) continue;
       if (existsSync(join(folder, whole))) rmSync(join(folder, name), { recursive: true, force: true });
       else renameSync(join(folder, name), join(folder, whole)); // the newer one never came
     } catch {

@@ -23,6 +23,7 @@ import { currentModels } from '#core/service/current-models.ts';
 import { settleAndTell } from '#core/service/project-summary.ts';
 import { changeProjectSettings, projectSettings } from '#core/service/project.ts';
 import { manifestOf } from '#core/jobs/job.ts';
+import { unlinkedPath } from '#core/unlinked.ts';
 
 export const modelHandlers = {
   'models.list': ({ project }) => modelRows(project),
@@ -75,7 +76,7 @@ export async function addModel(project: Project, { name, kind, folder, copy }: {
   const made = isInside ? await weightsOfRun(project, within, folder, called) : null;
   if (made) return addPolicy(project, made);
   if (!copy || isInside) return addPolicy(project, { name: called, kind, path: folder });
-  const into = await freePlace(path.join(project.folder, 'models'), folderName(called));
+  const into = await freePlace(unlinkedPath(project.folder, 'models'), folderName(called));
   const copied = await copyModel(folder, into, (copy) => keepBase(folder, copy, into));
   try {
     return addPolicy(project, { name: called, kind, path: copied });
@@ -94,7 +95,7 @@ async function weightsOfRun(project: Project, within: string, folder: string, na
   const origin = manifest ? originOf(project, manifest) : null;
   if (!run || !origin) return null;
   if (run.status === 'done') return { name, path: folder, ...origin };
-  const into = await freePlace(path.join(project.folder, 'models'), folderName(name));
+  const into = await freePlace(unlinkedPath(project.folder, 'models'), folderName(name));
   const { ino } = fs.statSync(folder);
   const copied = await copyModel(folder, into, async (copy) => {
     await keepBase(folder, copy, into);

@@ -35,6 +35,7 @@ beforeEach(() => {
   fs.rmSync(outside, { recursive: true, force: true });
   plantFile(outside, 'private.txt', 'a private line\n');
   plantFile(path.join(outside, 'victim-folder'), 'precious.txt', 'precious\n');
+  plantFile(path.join(outside, 'victim-folder', 'checkpoints'), '.half.4194999-1.tmp', 'looks as if a dead process of ours had left it');
   before = fingerprint(outside);
   project = openCopy(original, fresh());
   runs = null;
@@ -98,6 +99,7 @@ test.skipIf(!posix)('a project whose own files or folders are links is not opene
   }
   fs.symlinkSync(path.join(outside, 'private.txt'), path.join(folder, `project.lock.${process.pid}`)); // the name under which we write it
   fs.symlinkSync(path.join(outside, 'private.txt'), path.join(folder, `known-here.json.writing-${process.pid}`));
+  link('victim-folder', path.join(folder, 'runs'), 'swept'); // at the opening half-made things are cleared away
   project = openProject(folder, { write: true });
   runs = openQueue(project);
 });
