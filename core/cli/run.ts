@@ -12,7 +12,9 @@ import { METRICS } from '#core/jobs/metrics.ts';
 import { damagedWords } from '#core/jobs/run-log.ts';
 import type { MetricName } from '#core/jobs/metrics.ts';
 import { checkResumable, resumeRun } from '#core/jobs/start.ts';
+import { factsOfRun } from '#core/service/runs/run-facts.ts';
 import { lockHolder } from '#core/store/lock.ts';
+import { onOneLine } from '#core/store/printable.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest, getRun, updateRun } from '#core/store/runs.ts';
 import { defineCommand } from './command.ts';
@@ -20,6 +22,7 @@ import type { Report } from './command.ts';
 import { fateOf, lastMetrics, reportRun } from './finished-run.ts';
 import { runsAtRestHere } from './new-here.ts';
 import { short, withProgress } from './progress.ts';
+import { resultWords, sizeWords } from './run-size.ts';
 import { projectOption, withProject } from './project-option.ts';
 
 const options = { project: projectOption };
@@ -32,15 +35,17 @@ export const runShowCommand = defineCommand({
   run: ({ words: [id], options: { project: given } }) => withProject(given, { write: false }, (project) => {
     const run = getRun(project, id!), folder = runFolderOf(project.folder, run.id);
     const manifest = isPrepared(folder) || !getRequest(project, run.id) ? readManifest(folder) : null, last = lastMetrics(folder);
-    const { killed, unrecorded } = fateOf(project, run);
+    const { killed, unrecorded } = fateOf(project, run), { note, tags, bytes, results } = factsOfRun(project, run);
     const metrics = Object.entries(last?.metrics ?? {}).map(([name, value]) => ({ name, value, ...METRICS[name as MetricName] }));
     const pairs = (record: Record<string, unknown>) => Object.entries(record).map(([key, value]) => `  ${key} = ${String(value)}`);
     const state = runsAtRestHere(project).ids.has(run.id) ? 'at rest, for the project is new to this machine; `tastemaker run resume` lets it go on' : killed ? 'killed; `tastemaker run resume` goes on from its last checkpoint' : unrecorded ? `${unrecorded}; the project takes it in when it is opened next` : run.status;
     return {
-      data: { ...run, killed, folder, step: last?.step ?? null, metrics, manifest },
+      data: { ...run, killed, folder, step: last?.step ?? null, note, tags, bytes, results, metrics, manifest },
       lines: [
         `${run.id} "${run.name}": ${state}${run.error ? `: ${run.error}` : ''}`,
         manifest ? `Begun ${manifest.createdAt} with ${manifest.data.rows} rows of data, in ${folder}` : `Asked for ${new Date(run.createdAt).toISOString()}; it has not begun.`,
+        ...[`Takes ${sizeWords(bytes)} on the disk`, resultWords({ results }), tags.length ? `tags: ${onOneLine(tags.join(', '))}` : ''].filter(Boolean),
+        ...(note ? [`Note: ${onOneLine(note)}`] : []),
         ...Object.entries(manifest?.models ?? {}).map(([role, model]) => `  ${role} model: ${model.path} (sha256 ${model.sha256.slice(0, 12)})`),
         '', 'Settings:', ...pairs(manifest?.config ?? getRequest(project, run.id)!.config),
         ...(last ? ['', `Metrics at step ${last.step}:`, ...metrics.map(({ name, value, unit, sentence, healthy }) => `  ${`${name} ${short(value)}${unit ? ` ${unit}` : ''}`.padEnd(34)}  ${sentence} Healthy: ${healthy}.`)] : []),
