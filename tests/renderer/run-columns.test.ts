@@ -42,7 +42,7 @@ describe('columns', () => {
     expect(allColumns(withKl, METRICS).filter(({ name }) => name.endsWith('kl')).map(({ name }) => name)).toEqual(['last kl']);
   });
   test('head and rows are one grid', () => {
-    expect(gridOf([NAME_COLUMN, column('took')], 18)).toEqual({ gridTemplateColumns: '18px minmax(150px, 1.3fr) 92px', minWidth: `${18 + 150 + 92 + 4 * 12}px` });
+    expect(gridOf([NAME_COLUMN, column('took')], 18)).toEqual({ gridTemplateColumns: '18px minmax(120px, 1.3fr) 80px', minWidth: `${18 + 120 + 80 + 4 * 12}px` });
   });
 });
 

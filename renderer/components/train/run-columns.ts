@@ -37,18 +37,18 @@ export const resultOf = ({ facts }: TableRun, metric: string): RunResult | null 
 export const mainResult = ({ facts }: TableRun): RunResult | null => facts?.results[0] ?? null;
 
 const FIXED: readonly Column[] = [
-  { name: 'state', title: 'State', least: 112, grow: 0, text: ({ run }) => badgeOf(run).word, key: ({ run }) => badgeOf(run).word, descending: false },
+  { name: 'state', title: 'State', least: 96, grow: 0, text: ({ run }) => badgeOf(run).word, key: ({ run }) => badgeOf(run).word, descending: false },
   { name: 'recipe', title: 'Recipe', least: 104, grow: 0, text: ({ run }) => KIND_WORDS[run.kind], key: ({ run }) => KIND_WORDS[run.kind], descending: false },
-  { name: 'started', title: 'Started', least: 112, grow: 0, text: ({ run, facts }) => (run.status === 'queued' ? `queued ${moment(run.createdAt)}` : moment(facts?.startedAt ?? run.createdAt)), key: ({ run, facts }) => facts?.startedAt ?? run.createdAt, descending: true },
-  { name: 'took', title: 'Took', least: 92, grow: 0, right: true, text: (row) => secondsText(workSeconds(row)), key: (row) => workSeconds(row), descending: true },
-  { name: 'result', title: 'Result', hint: 'The most telling number of its recipe: the last value, with the interval that holds it 95 % of the time', least: 170, grow: 1.1, text: (row) => named(mainResult(row)), key: (row) => sortedByName(mainResult(row)), descending: true },
-  { name: 'best', title: 'Best', hint: 'The best value of that number, and the step where it was', least: 120, grow: 0.8, text: (row) => bestText(mainResult(row)), key: (row) => mainResult(row)?.best ?? null, descending: true },
-  { name: 'size', title: 'On disk', least: 76, grow: 0, right: true, text: ({ facts }) => (facts ? byteText(facts.bytes) : ''), key: ({ facts }) => facts?.bytes ?? null, descending: true },
-  { name: 'tags', title: 'Tags', least: 80, grow: 0.7, text: ({ facts }) => facts?.tags.join(', ') ?? '', key: ({ facts }) => facts?.tags.join(', ') || null, descending: false },
-  { name: 'note', title: 'Note', least: 90, grow: 1, text: ({ facts }) => facts?.note ?? '', key: ({ facts }) => facts?.note || null, descending: false },
+  { name: 'started', title: 'Started', least: 104, grow: 0, text: ({ run, facts }) => (run.status === 'queued' ? `queued ${moment(run.createdAt)}` : moment(facts?.startedAt ?? run.createdAt)), key: ({ run, facts }) => facts?.startedAt ?? run.createdAt, descending: true },
+  { name: 'took', title: 'Took', least: 80, grow: 0, right: true, text: (row) => secondsText(workSeconds(row)), key: (row) => workSeconds(row), descending: true },
+  { name: 'result', title: 'Result', hint: 'The most telling number of its recipe: the last value, with the interval that holds it 95 % of the time', least: 150, grow: 1.1, text: (row) => named(mainResult(row)), key: (row) => sortedByName(mainResult(row)), descending: true },
+  { name: 'best', title: 'Best', hint: 'The best value of that number, and the step where it was', least: 116, grow: 0.8, text: (row) => bestText(mainResult(row)), key: (row) => mainResult(row)?.best ?? null, descending: true },
+  { name: 'size', title: 'On disk', least: 64, grow: 0, right: true, text: ({ facts }) => (facts ? byteText(facts.bytes) : ''), key: ({ facts }) => facts?.bytes ?? null, descending: true },
+  { name: 'tags', title: 'Tags', least: 60, grow: 0.7, text: ({ facts }) => facts?.tags.join(', ') ?? '', key: ({ facts }) => facts?.tags.join(', ') || null, descending: false },
+  { name: 'note', title: 'Note', least: 70, grow: 1, text: ({ facts }) => facts?.note ?? '', key: ({ facts }) => facts?.note || null, descending: false },
   { name: 'settings', title: 'Settings', hint: 'Those that are other than the recipe’s defaults', least: 140, grow: 1.2, text: ({ facts }) => settingsText(facts), key: ({ facts }) => settingsText(facts) || null, descending: false },
 ];
-export const NAME_COLUMN: Column = { name: 'name', title: 'Run', least: 150, grow: 1.3, text: ({ run }) => run.name, key: ({ run }) => run.name.toLowerCase(), descending: false };
+export const NAME_COLUMN: Column = { name: 'name', title: 'Run', least: 120, grow: 1.3, text: ({ run }) => run.name, key: ({ run }) => run.name.toLowerCase(), descending: false };
 export const COLUMN_GAP = 12;
 /** Head and rows as one grid: what the columns are wide, and the least that all take together. `before`: pixels of what stands before them. */
 export function gridOf(columns: readonly Column[], before: number): { gridTemplateColumns: string; minWidth: string } {
