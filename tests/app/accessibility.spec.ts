@@ -184,7 +184,7 @@ test('axe finds nothing in the dialogs', async () => {
   await open('#/train');
   await button(/^SFT|^Supervised.*settings/i).click();
   await dialog(/settings/).locator('summary', { hasText: 'What learns' }).click();
-  await dialog(/settings/).getByText('Advanced').click();
+  await dialog(/settings/).locator('summary', { hasText: 'Optimisation' }).click();
   found.push(...await look('settings of a recipe'));
   await close();
   await open('#/inspect');
