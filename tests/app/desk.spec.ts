@@ -203,6 +203,15 @@ test('every screen works in 640 × 400: nothing is wider than the window', async
   await page.setViewportSize({ width: 1280, height: 800 });
 });
 
+test('rows that are selected with Shift are not painted as selected text', async () => {
+  await page.evaluate(() => (location.hash = '#/data'));
+  const rows = page.locator('.virtual [data-index]');
+  await rows.nth(0).click();
+  await rows.nth(3).click({ modifiers: ['Shift'] });
+  await expect(page.locator('.virtual [aria-selected=true]')).toHaveCount(4);
+  expect(await page.evaluate(() => getSelection()?.toString() ?? '')).toBe('');
+});
+
 test('a settings field keeps what is typed, however late the answer to an earlier save comes', async () => {
   await page.evaluate(() => (location.hash = '#/settings'));
   const labels = page.getByRole('textbox', { name: 'Mark labels' });
