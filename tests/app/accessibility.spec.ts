@@ -170,6 +170,15 @@ test('axe finds nothing in the dialogs', async () => {
   await button(/^Divide/).click();
   found.push(...await look('divide'));
   await close();
+  await page.getByRole('listbox', { name: 'Prompts' }).getByRole('option').nth(2).click();
+  await button('Delete…').click();
+  await expect(dialog(/^Delete/).getByRole('button', { name: 'Delete', exact: true })).toBeEnabled();
+  found.push(...await look('delete'));
+  await close();
+  await button('Changes…').click();
+  await expect(dialog('Changes of the data')).toBeVisible();
+  found.push(...await look('changes'));
+  await close();
   await open('#/models');
   await button(/^Export/).click();
   await expect(dialog(/^Export/).getByRole('radio', { name: 'ONNX' })).toBeEnabled();
