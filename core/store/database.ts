@@ -1,7 +1,7 @@
 // Makes, opens, checks and closes a project: the folder name.tastemaker/ with project.db, models/, runs/, exports/.
 
 import Database from 'better-sqlite3';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
@@ -143,6 +143,7 @@ function connect(root: string, write: boolean, release: () => void): Project {
   let db: Database.Database | null = null, guard: Database.Database | null = null;
   try {
     const before = identityOf(root);
+    if (write) requireWritable(file); // SQLite would open it for reading, and say so at the first change
     const open = (db = new Database(file, { readonly: !write, fileMustExist: true, timeout: 5000 }));
     for (const pragma of PRAGMAS) open.pragma(pragma);
     const version = open.pragma('user_version', { simple: true }) as number; // the log may know better than the header
@@ -172,6 +173,14 @@ function connect(root: string, write: boolean, release: () => void): Project {
     guard?.close();
     db?.close();
     throw explain(root, error);
+  }
+}
+
+function requireWritable(file: string): void {
+  try {
+    accessSync(file, constants.W_OK);
+  } catch (error) {
+    throw new TastemakerError('disk', `${file} may not be written (${(error as NodeJS.ErrnoException).code}).`, 'Allow writing to it; or copy the project to a place where you may write, and open the copy.');
   }
 }
 

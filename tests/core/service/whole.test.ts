@@ -1,5 +1,5 @@
 // Imports that are called off or cut off, backups that are put back, demos that are killed in the making: whole or gone, through the service.
-import { spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -149,4 +149,27 @@ test('a name that no file can have, a false version, other tables: each in a sen
       expect(fault).toMatchObject({ code: 'bad-argument', message: expect.stringMatching(/holds a character that no name can have|No project is open/) });
     }
   }
+});
+
+test('when the host is killed during an import the service ends at once, and the project is free', async () => {
+  const folder = await fresh(), file = at('killed-host.jsonl');
+  await service.call('project.close', {});
+  writeFileSync(file, jsonl(Array.from({ length: 40_000 }, (_, i) => ROWS['prompts']!.row(i))));
+  const child = fork(join(process.cwd(), 'core/service/main.ts'), [], { env: { ...process.env, TASTEMAKER_HOME: at('host') }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const heard: { event?: string; id?: number; data?: { done?: number }; result?: { project: { id: string } } }[] = [];
+  child.on('message', (message) => heard.push(message as typeof heard[number]));
+  const until = async (holds: () => unknown) => {
+    for (let i = 0; i < 3000 && !holds(); i++) await pause(5);
+  };
+  child.send({ id: 1, call: 'project.open', args: { folder }, project: null });
+  await until(() => heard.some(({ id }) => id === 1));
+  child.send({ id: 2, call: 'imports.run', args: { path: file, kind: 'prompts', map: {}, split: 'train' }, project: heard.find(({ id }) => id === 1)!.result!.project.id });
+  await until(() => heard.some(({ event, data }) => event === 'data.importing' && data!.done! > 0));
+  const started = performance.now(), exited = once(child, 'exit');
+  child.disconnect(); // as when the host dies
+  await exited;
+  expect(performance.now() - started).toBeLessThan(4000); // far from the patience of a call that will not end; this machine may be busy
+  expect(existsSync(join(folder, 'project.lock'))).toBe(false);
+  const { project } = await service.call('project.open', { folder });
+  expect(project).toMatchObject({ prompts: { train: 0 }, notices: [expect.stringContaining('was broken off and has been taken back')] });
 });
