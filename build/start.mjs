@@ -18,6 +18,7 @@ const TARGETS = {
   'check:python': { script: 'build/check-python.mjs', first: [], development: true },
   'check:gpu': { script: 'build/check-gpu.mjs', first: [] },
   package: { script: 'build/package.mjs', first: [], development: true },
+  notices: { script: 'build/notices.mjs', first: [], development: true },
   demo: { script: COMMAND_LINE, first: ['demo'] },
   tastemaker: { script: COMMAND_LINE, first: [] },
   'setup:cuda': { script: COMMAND_LINE, first: ['setup', 'cuda'] },
@@ -56,6 +57,7 @@ export async function start(name, args) {
   const { program: electron = null, reason = '' } = !wantsWindow ? {} : hasScreen ? ensureElectron(root, node) : { reason: 'there is no screen' };
   const words = [...target.first, ...args];
   if ((electron || words[0] === 'serve') && !words.includes('--help') && !build(node, electron !== null)) process.exit(1);
+  process.env.TASTEMAKER_NODE = node; // for the service that the shell starts
   if (electron) return runProgramAndExit(electron, [root, ...args]);
   if (wantsWindow) process.stderr.write(`Electron is not here (${reason}), so the workstation opens in your browser. Ctrl-C ends it.\n`);
   runAndExit(node, join(root, target.script), words);

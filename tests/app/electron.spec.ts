@@ -9,7 +9,7 @@ test.skip(!existsSync(binary), `Electron's binary is not here (${binary}); \`npx
 
 test('opens, makes the demo, and shows its first item', async () => {
   const home = mkdtempSync(join(tmpdir(), 'electron-'));
-  const app = await _electron.launch({ executablePath: binary, args: [...(process.env.TASTEMAKER_APP ? [] : ['.']), `--user-data-dir=${home}`] });
+  const app = await _electron.launch({ executablePath: binary, args: [...(process.env.TASTEMAKER_APP ? [] : ['.']), `--user-data-dir=${home}`], env: { ...process.env, TASTEMAKER_NODE: process.execPath } as Record<string, string> });
   try {
     const window = await app.firstWindow();
     const complaints: string[] = [];

