@@ -20,6 +20,7 @@ import { settleItems } from '#core/store/item-scores.ts';
 import { ensureLabeler } from '#core/store/labelers.ts';
 import { setMeasures } from '#core/store/measures.ts';
 import { addPolicy } from '#core/store/policies.ts';
+import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { addPrompts } from '#core/store/prompts.ts';
 import { addRankings } from '#core/store/rankings.ts';
@@ -56,7 +57,7 @@ export function buildBigProject(folder: string, { prompts, perPrompt, rankings }
     const random = createRandom(SEED, 'bench/project');
     for (let at = 0; at < prompts; at += AT_ONCE) {
       const count = Math.min(AT_ONCE, prompts - at);
-      project.db.transaction(() => {
+      transaction(project, () => {
         const facts = Array.from({ length: count }, () => drawRecord(random));
         const split = (i: number) => ((at + i) % 10 === 0 ? 'validation' as const : 'train' as const);
         const promptIds = addPrompts(project, facts.map((record, i) => ({ text: writePost(record, random), split: split(i), source: 'demo', facts: record })));
@@ -73,7 +74,7 @@ export function buildBigProject(folder: string, { prompts, perPrompt, rankings }
           const own = ids.slice(i * perPrompt, (i + 1) * perPrompt);
           return { promptId, labelerId: labelers[(at + i) % 2]!, status: 'ranked', shownOrder: own, durationMs: 20_000 + 1000 * random.integer(60), ranks: own.map((completionId) => ({ completionId, rank: 1 + random.integer(4) })) };
         }));
-      }).immediate();
+      });
       if ((at / AT_ONCE) % 10 === 9) tell(`  ${Math.min(prompts, at + AT_ONCE).toLocaleString('en')} prompts`);
     }
     settleItems(project); // what the service does in its idle moments
