@@ -33,12 +33,14 @@ const rankingsIn = (folder: string): number => {
     project.close();
   }
 };
-/** Ranks the item at hand by its keys, and waits for the next one. */
+const questionOn = async (page: Page) => /study question \d+\?/.exec((await page.locator('.desk').textContent()) ?? '')?.[0] ?? '';
+/** Ranks the item at hand by its keys, and waits for the next one: then it is confirmed. */
 async function rankOne(page: Page): Promise<void> {
-  const before = await page.locator('.desk').textContent();
+  await expect.poll(() => questionOn(page)).not.toBe('');
+  const before = await questionOn(page);
   await page.keyboard.press('1');
   await page.keyboard.press('Enter');
-  await expect(page.locator('.desk')).not.toHaveText(before!);
+  await expect.poll(() => questionOn(page)).not.toBe(before);
 }
 
 test.beforeAll(async () => {
