@@ -22,11 +22,11 @@ const HAS: Record<NonNullable<PromptList['has']>, string> = {
   flags: `(${OF_ANSWERS('flags')} OR p.id IN (SELECT i.prompt_id FROM flags f JOIN items i ON i.id = f.item_id))`,
 };
 
-function passing({ split, search, has }: PromptFilter): { from: string; values: Value[] } {
+function passing({ split, search, has }: PromptFilter, order: ListOrder = 'id'): { from: string; values: Value[] } {
   const text = search === undefined ? null : holdsText('prompts', search, 'p.id', 'p.text');
   const conditions = [...(split === undefined ? [] : ['p.split = ?']), ...(has === undefined ? [] : [HAS[has]]), ...(text?.conditions ?? [])];
   // an index, so that skipping reads no texts
-  return { from: `FROM prompts p ${conditions.length === 0 ? 'INDEXED BY prompts_by_id' : `WHERE ${conditions.join(' AND ')}`}`, values: [...(split === undefined ? [] : [split]), ...(text?.values ?? [])] };
+  return { from: `FROM prompts p ${conditions.length === 0 ? `INDEXED BY ${order === 'split' ? 'prompts_by_split' : 'prompts_by_id'}` : `WHERE ${conditions.join(' AND ')}`}`, values: [...(split === undefined ? [] : [split]), ...(text?.values ?? [])] };
 }
 
 /** How many prompts pass. */
@@ -42,7 +42,7 @@ export type ListOrder = keyof typeof ORDERS;
 
 /** Ids of the prompts that pass, in order; equal ones as they came in, or the other way round where it descends. */
 export function listedIds(project: Project, filter: PromptFilter, order: ListOrder, descending: boolean, offset = 0, limit = -1): number[] {
-  const { from, values } = passing(filter), direction = descending ? 'DESC' : 'ASC';
+  const { from, values } = passing(filter, order), direction = descending ? 'DESC' : 'ASC';
   const by = order === 'id' ? `p.id ${direction}` : `${ORDERS[order]} ${direction}, p.id ${direction}`;
   return query<{ id: number }>(project, `SELECT p.id ${from} ORDER BY ${by} LIMIT ? OFFSET ?`).all(...values, limit, offset).map(({ id }) => id);
 }
