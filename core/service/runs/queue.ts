@@ -73,9 +73,8 @@ export interface QueueOptions {
 }
 
 const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'process.ts');
-const DATA_NEWS_MS = 2000, REST_MS = 10, AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
+const DATA_NEWS_MS = 2000, REST_MS = 10, AGAIN_MS = 10_000, AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
 const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 interface Active { watch: Watch; killAt: number | null; ending: boolean; shown: string; dataNewsAt: number; tookIn: boolean; taking: boolean; problem: string | null }
@@ -221,6 +220,14 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     }, REST_MS).unref();
   }
 
+  /** After some time to go by itself; asking who it is may take a second, so what could not be ended is not tried at every look. */
+  function endByForce(at: Active): void {
+    at.killAt ??= Date.now() + killAfterMs;
+    if (Date.now() <= at.killAt || at.watch.kill()) return;
+    at.problem = UNPROVEN;
+    at.killAt = Date.now() + AGAIN_MS;
+  }
+
   function look(at: Active): void {
     const { watch } = at;
     if (at.ending) return;
@@ -231,15 +238,8 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       emit('data.changed', {});
     }
     const { status } = getRun(project, watch.id), alive = watch.alive();
-    if (status === 'cancelling') {
-      at.killAt ??= Date.now() + killAfterMs;
-      if (alive && Date.now() > at.killAt && !watch.kill()) at.problem = UNPROVEN;
-    }
-    const over = readStatus(watch.folder) !== null;
-    if (alive && over) {
-      at.killAt ??= Date.now() + killAfterMs; // it has nothing left to do but to go
-      if (Date.now() > at.killAt && !watch.kill()) at.problem = UNPROVEN;
-    }
+    const over = readStatus(watch.folder) !== null; // then it has nothing left to do but to go
+    if (alive && (over || status === 'cancelling')) endByForce(at);
     if (alive) return void tell(watch.id, false);
     if (!over) { // it died without a word of its own
       if (status === 'cancelling') writeStatus(watch.folder, 'cancelled');
