@@ -190,6 +190,7 @@ test('one click tunes with PPO; stop saves, resume goes on to the end; before an
   await page.getByRole('tab', { name: /samples/i }).or(page.getByRole('button', { name: /^samples/i })).first().click();
   const slider = page.getByRole('slider').first();
   await slider.press('End');
+  await page.getByRole('checkbox', { name: 'differences' }).check();
   await expect(page.locator('ins, del').first()).toBeVisible();
 });
 
