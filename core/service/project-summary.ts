@@ -12,7 +12,7 @@ import type { Project } from '#core/store/project.ts';
 import { currentModels, settleCurrent } from './current-models.ts';
 import type { Emit } from './handlers.ts';
 import { projectSettings } from './project.ts';
-import { rankingsWanted } from '#core/service/runs/recipe-facts.ts';
+import { countSimulated, rankingsWanted } from '#core/service/runs/recipe-facts.ts';
 import { runsAtRest } from '#core/service/runs/at-rest.ts';
 
 /** A project with more rankings than this needs no telling where the next come from. */
@@ -21,9 +21,6 @@ const FEW = 100;
 /** How many items with different answers nobody has ranked, counted up to `most`. */
 const leftToRank = (project: Project, most: number): number => query<{ n: number }>(project, `SELECT count(*) AS n FROM (SELECT 1 FROM items i WHERE i.answers > 1
   AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.item_id = i.id) ORDER BY i.id DESC LIMIT ?)`).get(most)!.n;
-
-/** How many rankings were made by programs, such as the demo's labelers. */
-const countSimulated = (project: Project): number => query<{ n: number }>(project, "SELECT count(*) AS n FROM rankings WHERE labeler_id IN (SELECT id FROM labelers WHERE kind = 'program')").get()!.n;
 
 /** Some counts of a project; about 10 ms with 100,000 prompts and 400,000 completions. */
 export function projectSummary(project: Project): ProjectSummary {

@@ -15,6 +15,8 @@ export interface Facts {
   references: number;
   /** rankings that prefer something, on prompts that are not kept for tests */
   rankings: number;
+  /** rankings that programs made, such as the demo's labelers */
+  simulated: number;
   /** those of them that validate: on prompts of the validation split */
   validationRankings: number;
   completions: number;
@@ -32,6 +34,9 @@ const RANKED = "rankings r WHERE r.status = 'ranked' AND r.repeat_of IS NULL";
 const preferringOn = (split: string): string => `${RANKED} AND (SELECT split FROM prompts WHERE id = r.prompt_id) ${split} AND (SELECT max(rank) > min(rank) FROM ranking_items WHERE ranking_id = r.id)`;
 const preferring = (project: Project, split: string): number => countOnce(project, `SELECT count(*) AS n FROM ${preferringOn(split)}`, []);
 
+/** How many rankings were made by programs: nobody's taste, which is said wherever they are counted. */
+export const countSimulated = (project: Project): number => countOnce(project, "SELECT count(*) AS n FROM rankings WHERE labeler_id IN (SELECT id FROM labelers WHERE kind = 'program')", []);
+
 /** How many more rankings a first reward model takes. */
 export function rankingsWanted(project: Project): number {
   return FEWEST_RANKINGS - countOnce(project, `SELECT count(*) AS n FROM (SELECT 1 FROM ${preferringOn("<> 'test'")} LIMIT ${FEWEST_RANKINGS})`, []);
@@ -46,6 +51,7 @@ export function factsOf(project: Project): Facts {
     references: count("SELECT count(*) AS n FROM prompts WHERE split = 'train' AND reference IS NOT NULL"),
     rankings: about > FEW ? about : preferring(project, "<> 'test'"),
     validationRankings: about > FEW ? Math.round(about * share) : preferring(project, "= 'validation'"),
+    simulated: countSimulated(project),
     completions: count('SELECT count(*) AS n FROM completions'),
     isDemo: query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get()?.source === 'demo',
   };

@@ -70,6 +70,7 @@ function needsOf(recipe: RecipeName, facts: Facts, policies: readonly Policy[], 
     case 'sft': return [...writer, enough(facts.references, Math.max(FEWEST_REFERENCES, number('batch')), 'train prompt with a reference', 'train prompts with a reference', ': import references with the prompts')];
     case 'reward': return [
       ...writer, enough(facts.rankings, Math.max(FEWEST_RANKINGS, number('batch')), 'ranking', 'rankings', ''),
+      ...(facts.simulated > 0 ? [has(facts.simulated >= facts.rankings ? 'by simulated labelers, not yours' : `${facts.simulated.toLocaleString('en')} of them by simulated labelers`)] : []),
       ...(facts.rankings >= FEWEST_RANKINGS && facts.rankings < GOOD_RANKINGS ? [warns(`enough to try; with ${GOOD_RANKINGS} rankings and more it becomes trustworthy`)] : []),
     ];
     case 'ppo': return [
