@@ -3,6 +3,8 @@ import { app, shell } from 'electron';
 import type { IpcMainInvokeEvent, Session, WebContents } from 'electron';
 import { ORIGIN } from './app-protocol.ts';
 
+/** Where our own pages of a crash are. */
+const SHELL = 'app://shell';
 /** The only pages that open in the person's own browser. */
 const EXTERNAL = ['https://github.com/', 'https://arxiv.org/', 'https://huggingface.co/'];
 
@@ -19,7 +21,7 @@ export function guardContents(contents: WebContents, onShellLink: (what: string)
   contents.on('will-navigate', (event) => {
     const found = /^app:\/\/shell\/do\/([a-z]+)$/.exec(event.url);
     event.preventDefault();
-    if (found) onShellLink(found[1]!);
+    if (found && contents.getURL().startsWith(`${SHELL}/`)) onShellLink(found[1]!); // no other page has such links
   });
   contents.on('will-attach-webview', (event) => event.preventDefault());
   contents.setWindowOpenHandler(({ url }) => {

@@ -45,7 +45,7 @@ function time({ source, flags }: Found, text: string): number {
   return first < 1 ? first : Math.min(first, use());
 }
 
-const TINY = 26, SMALL = 400, LONG = 6000, SLOW = 12; // characters, ms: a quadratic one takes some thirty million steps
+const TINY = 26, SMALL = 400, LONG = 15_000, SLOW = 12; // characters, ms: a quadratic one takes a hundred million steps
 
 /** A text on which an expression takes more than its length, as a part that is repeated; null where none was found. */
 export function slowOn(found: Found): string | null {
@@ -54,7 +54,7 @@ export function slowOn(found: Found): string | null {
     for (const start of starts) {
       const textOf = (length: number) => `${start}${part.repeat(Math.ceil(length / part.length))}\u0001`;
       if ([TINY, SMALL].some((length) => time(found, textOf(length)) > SLOW)) return part; // worse than quadratic: the long text would take for ever
-      if (time(found, textOf(LONG)) > SLOW && time(found, textOf(2 * LONG)) > 3 * time(found, textOf(LONG))) return part;
+      if (time(found, textOf(LONG)) > SLOW && time(found, textOf(2 * LONG)) > 2.5 * time(found, textOf(LONG))) return part;
     }
   }
   return null;

@@ -1,5 +1,6 @@
 // The demo's report as one self-contained HTML page: reward and gold against KL, and the same prompts before, after and over-optimised.
 
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { DemoReport, SeedDetail } from './demo-report.ts';
@@ -50,9 +51,16 @@ ${samples.map(({ post, texts }) => `<div class="sample"><p class="post">${escape
 }
 const inScript = (value: unknown): string => JSON.stringify(value).replace(/</g, '\\u003c');
 
+/** The page with a policy that lets nothing in: of scripts and styles only those that stand in it now, by their hashes, and nothing from elsewhere. */
+function withPolicy(page: string): string {
+  const hashes = (tag: string) => [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, 'g'))].map(([, text]) => `'sha256-${createHash('sha256').update(text!).digest('base64')}'`).join(' ');
+  const policy = `default-src 'none'; script-src ${hashes('script')}; style-src ${hashes('style')}; img-src data:; base-uri 'none'; form-action 'none'`;
+  return page.replace('<meta charset="utf-8">', `<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${policy}">`);
+}
+
 export function demoPage(report: DemoReport, details: readonly SeedDetail[]): string {
   const read = (file: string) => fs.readFileSync(path.join(UPLOT, file), 'utf8');
-  return `<!doctype html>
+  return withPolicy(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Tastemaker demo: Tiny TL;DR</title>
 <style>${read('uPlot.min.css')}${STYLE}</style><script>${read('uPlot.iife.min.js')}</script></head><body>
 <h1>Tiny TL;DR: ranking → reward model → PPO → inspection</h1>
@@ -62,5 +70,5 @@ export function demoPage(report: DemoReport, details: readonly SeedDetail[]): st
 ${details.map(seedSection).join('\n')}
 <script>${SCRIPT}</script>
 </body></html>
-`;
+`);
 }

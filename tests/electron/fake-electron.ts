@@ -39,6 +39,7 @@ export class WebContents extends EventEmitter {
   url = '';
   sent: unknown[][] = [];
   openHandler: (details: { url: string }) => { action: string } = () => ({ action: 'allow' });
+  getURL = () => this.url;
   send = (...args: unknown[]) => void this.sent.push(args);
   loadURL = async (url: string) => void (this.url = url);
   setWindowOpenHandler = (handler: typeof this.openHandler) => void (this.openHandler = handler);

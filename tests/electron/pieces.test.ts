@@ -65,6 +65,13 @@ describe('guards', () => {
     const contents = new fake.WebContents();
     const heard: string[] = [];
     guardContents(contents as never, (what) => heard.push(what));
+    // its own pages have links to the shell; a page from anywhere else that came to be shown has none
+    for (const page of ['https://example.org/', 'file:///tmp/page.html', 'app://window/index.html', 'app://shell.example/x', '']) {
+      contents.url = page;
+      contents.emit('will-navigate', { url: 'app://shell/do/restart', preventDefault: () => {} });
+      expect([page, ...heard]).toEqual([page]);
+    }
+    contents.url = 'app://shell/window';
     for (const url of ['https://example.org/', 'file:///etc/passwd', 'app://shell/do/restart', 'app://shell/do/../x']) {
       const event = { url, preventDefault: vi.fn<() => void>() };
       contents.emit('will-navigate', event);
