@@ -32,10 +32,10 @@ export const runShowCommand = defineCommand({
   words: ['ID'],
   sentence: 'Show what a run was asked for, how it stands, and its last metrics with their meaning.',
   options,
-  run: ({ words: [id], options: { project: given } }) => withProject(given, { write: false }, (project) => {
+  run: ({ words: [id], options: { project: given } }) => withProject(given, { write: false }, async (project) => {
     const run = getRun(project, id!), folder = runFolderOf(project.folder, run.id);
     const manifest = isPrepared(folder) || !getRequest(project, run.id) ? readManifest(folder) : null, last = lastMetrics(folder);
-    const { killed, unrecorded } = fateOf(project, run), { note, tags, bytes, results } = factsOfRun(project, run);
+    const { killed, unrecorded } = fateOf(project, run), { note, tags, bytes, results } = await factsOfRun(project, run);
     const metrics = Object.entries(last?.metrics ?? {}).map(([name, value]) => ({ name, value, ...METRICS[name as MetricName] }));
     const pairs = (record: Record<string, unknown>) => Object.entries(record).map(([key, value]) => `  ${key} = ${String(value)}`);
     const state = runsAtRestHere(project).ids.has(run.id) ? 'at rest, for the project is new to this machine; `tastemaker run resume` lets it go on' : killed ? 'killed; `tastemaker run resume` goes on from its last checkpoint' : unrecorded ? `${unrecorded}; the project takes it in when it is opened next` : run.status;

@@ -5,6 +5,7 @@
 
 import path from 'node:path';
 import type { Policy, PolicyKind, Run, RunKind } from '#core/contract.ts';
+import type { RunResult } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { setMeasures } from '#core/store/measures.ts';
@@ -139,13 +140,13 @@ function modelInRole(project: Project, { models }: Manifest, role: string): numb
 export interface Recorded { run: Run; /** the model that came out of it */ modelId: number | null; name: string }
 const ROWS_AT_ONCE = 512;
 
-/** What status.json says goes into the database: the rest of what was drawn, the model, how it ended. May be repeated. */
-export function recordRun(project: Project, id: string, intake: Intake = openIntake(project, id)): Recorded {
+/** What status.json says goes into the database: the rest of what was drawn, its results, the model, how it ended. May be repeated. `gathered`: results that were read before. */
+export function recordRun(project: Project, id: string, intake: Intake = openIntake(project, id), gathered: readonly RunResult[] | null = null): Recorded {
   const folder = runFolderOf(project.folder, id), ending = readStatus(folder);
   if (!ending) throw new TastemakerError('bad-file', `Run ${id} has not ended: ${folder} has no status.json.`, 'Wait for its end, or resume it.');
   while (intake.some(ROWS_AT_ONCE)); // each in a transaction of its own
   if (intake.damaged()) writeLog(folder, damagedWords(intake.damaged(), 'of what it drew and measured'));
-  const results = readResults(folder, getRun(project, id).kind);
+  const results = gathered ?? readResults(folder, getRun(project, id).kind);
   return transaction(project, () => { // a run that is done has its model, even when we are killed here
     const run = updateRun(project, id, { status: ending.status, endedAt: Date.parse(ending.endedAt), error: ending.error });
     if (ending.outcome?.model && !modelMadeBy(project, id)) register(project, run, readManifest(folder), path.join(folder, ending.outcome.model));

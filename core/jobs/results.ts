@@ -64,6 +64,12 @@ export function readResults(runFolder: string, kind: RunKind): RunResult[] {
   return so.results();
 }
 
+/** The same with rests in between, for whoever has others to answer meanwhile. */
+export async function gatherResults(so: ResultsSoFar): Promise<RunResult[]> {
+  while (so.read()) await new Promise<void>((resolve) => setImmediate(resolve));
+  return so.results();
+}
+
 /** What the recipe is judged by first, then as in the glossary. */
 export function inOrder(results: readonly RunResult[], kind: RunKind): RunResult[] {
   const key: readonly string[] = KEY_METRICS[kind] ?? [], all = Object.keys(GLOSSARY);

@@ -57,6 +57,7 @@ const RESULT = 'metric, last, best, best_step AS bestStep, last_error AS lastErr
 /** Puts these results of a run in the place of those it had. */
 export function setResults(project: Project, id: string, results: readonly RunResult[]): void {
   transaction(project, () => {
+    if (!query(project, 'SELECT 1 FROM runs WHERE id = ?').get(id)) return; // deleted meanwhile
     query(project, 'DELETE FROM run_results WHERE run_id = ?').run(id);
     insertMany(project, 'run_results', ['run_id', 'metric', 'last', 'best', 'best_step', 'last_error', 'best_error', 'count'],
       results.map((one) => [id, one.metric, one.last, one.best, one.bestStep, one.lastError, one.bestError, one.count]));

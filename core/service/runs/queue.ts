@@ -11,6 +11,7 @@ import type { Order } from '#core/jobs/control.ts';
 import { isPrepared } from '#core/jobs/execute.ts';
 import { markCancelled, readManifest, readStatus, runFolderOf, writeStatus } from '#core/jobs/job.ts';
 import { recordRun } from '#core/jobs/record.ts';
+import { followResults, gatherResults } from '#core/jobs/results.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { checkResumable, planRun } from '#core/jobs/start.ts';
 import { makeKnown } from '#core/store/known-here.ts';
@@ -76,7 +77,6 @@ const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'proc
 const DATA_NEWS_MS = 2000, REST_MS = 10, AGAIN_MS = 10_000, AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 interface Active { watch: Watch; killAt: number | null; ending: boolean; shown: string; dataNewsAt: number; tookIn: boolean; taking: boolean; problem: string | null }
 
 export function createRunQueue(project: Project, emit: Emit, options: QueueOptions = {}): RunQueue {
@@ -181,8 +181,9 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
         at.tookIn = true;
         await pause(REST_MS);
       }
+      const results = await gatherResults(followResults(at.watch.folder, getRun(project, id).kind));
       if (state.closed) return; // whoever opens the project next does it
-      const { modelId } = recordRun(project, id, at.watch.intake);
+      const { modelId } = recordRun(project, id, at.watch.intake, results);
       await settleCurrent(project).catch(() => false); // what could not be compared now is compared after the next run
       if (state.closed) return;
       active.delete(id);

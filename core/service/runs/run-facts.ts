@@ -4,7 +4,7 @@ import type { Config, Run } from '#core/contract.ts';
 import type { RunFacts } from '#core/contract/runs.ts';
 import { manifestOf, runPlaceOf } from '#core/jobs/job.ts';
 import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
-import { followResults, inOrder, readResults } from '#core/jobs/results.ts';
+import { followResults, gatherResults, inOrder } from '#core/jobs/results.ts';
 import type { ResultsSoFar } from '#core/jobs/results.ts';
 import { bytesOf } from '#core/jobs/run-disk.ts';
 import { allNoted, describeRun, notedOf, resultsOf, setResults } from '#core/store/run-facts.ts';
@@ -33,19 +33,18 @@ function keptOf(project: Project): Kept {
 export const forgetSize = (project: Project, id: string): void => void [...keptOf(project).bytes.keys()].filter((key) => key.startsWith(`${id}/`)).forEach((key) => keptOf(project).bytes.delete(key));
 
 /** What the database knows of a run that is over (once read, where it was recorded by an older version); of others what their file says. */
-function resultsNow(project: Project, { id, kind, status }: Run): RunFacts['results'] {
+async function resultsNow(project: Project, { id, kind, status }: Run): Promise<RunFacts['results']> {
   const folder = runPlaceOf(project.folder, id), { results } = keptOf(project);
   if (isLink(folder)) return [];
   if (LIVING.includes(status)) {
     let so = results.get(id);
     if (!so) results.set(id, (so = followResults(folder, kind)));
-    while (so.read());
-    return so.results();
+    return gatherResults(so);
   }
   results.delete(id);
   const known = resultsOf(project, id);
   if (known.length) return inOrder(known, kind);
-  const read = readResults(folder, kind);
+  const read = await gatherResults(followResults(folder, kind));
   if (read.length && project.write) setResults(project, id, read);
   return read;
 }
@@ -64,10 +63,10 @@ function changedSettings(kind: Run['kind'], config: Config): Config {
   return Object.fromEntries(Object.entries(config).filter(([name, value]) => (settings as Record<string, { default: unknown }>)[name]?.default !== value));
 }
 
-export function factsOfRun(project: Project, run: Run, { note, tags }: Noted = notedOf(project, run.id)): RunFacts {
+export async function factsOfRun(project: Project, run: Run, { note, tags }: Noted = notedOf(project, run.id)): Promise<RunFacts> {
   const manifest = manifestOf(project, run.id), begun = manifest ? Date.parse(manifest.createdAt) : Number.NaN;
   return {
-    id: run.id, note, tags, startedAt: Number.isFinite(begun) ? begun : null, bytes: bytesNow(project, run), results: resultsNow(project, run),
+    id: run.id, note, tags, startedAt: Number.isFinite(begun) ? begun : null, bytes: bytesNow(project, run), results: await resultsNow(project, run),
     settings: changedSettings(run.kind, manifest?.config ?? getRequest(project, run.id)?.config ?? {}),
   };
 }
@@ -76,14 +75,14 @@ export function factsOfRun(project: Project, run: Run, { note, tags }: Noted = n
 export async function factsOfRuns(project: Project): Promise<RunFacts[]> {
   const noted = allNoted(project), found: RunFacts[] = [];
   for (const run of listRuns(project)) {
-    found.push(factsOfRun(project, run, noted.get(run.id)));
+    found.push(await factsOfRun(project, run, noted.get(run.id)));
     await breath();
   }
   return found;
 }
 
 export const runFactHandlers = {
-  'runs.facts': ({ project }, { runId }) => (runId === undefined ? factsOfRuns(project) : [factsOfRun(project, getRun(project, runId))]),
+  'runs.facts': async ({ project }, { runId }) => (runId === undefined ? factsOfRuns(project) : [await factsOfRun(project, getRun(project, runId))]),
   'runs.describe': ({ project, emit }, { runId, ...changes }) => {
     describeRun(project, runId, { ...(changes.note === undefined ? {} : { note: changes.note }), ...(changes.tags === undefined ? {} : { tags: changes.tags }) });
     emit('run.facts', { runId, gone: false });
