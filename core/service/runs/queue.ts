@@ -21,8 +21,7 @@ import { addRun, getRequest, getRun, listRuns, nextQueued, setRequest, updateRun
 import { strayed } from '#core/store/whereabouts.ts';
 import { refuseLinksIn } from '#core/unlinked.ts';
 import type { Emit } from '#core/service/handlers.ts';
-import { computingIn } from '#core/service/hardware/computing.ts';
-import type { Computing } from '#core/service/hardware/computing.ts';
+import { computingIn, type Computing } from '#core/service/hardware/computing.ts';
 import { settleCurrent } from '#core/service/current-models.ts';
 import { layToRest, leaveAtRest } from './at-rest.ts';
 import { runInteractive } from './interactive.ts';
