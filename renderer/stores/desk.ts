@@ -8,7 +8,7 @@ import type { Arguments, DeskItem, DeskProgress, Fault, Mark } from '#core/contr
 import { faultOf, isOfAnother, useProjectService } from '#renderer/api.ts';
 import { keepPlace, takePlace } from '#renderer/components/desk/place-kept.ts';
 import { QUEUE_ORDER, rememberedQueue, rememberQueue } from '#renderer/components/desk/queues.ts';
-import { clearRank, dense, fromScale, inWords, isDense, letter, type Ranks, rowsOf, setRank, unranked } from '#renderer/components/desk/ranking.ts';
+import { clearRank, dense, fromScale, inWords, isDense, letter, type Ranks, rowsOf, setRank, unranked, withLast } from '#renderer/components/desk/ranking.ts';
 import { type Sheet, sheetOf } from '#renderer/components/desk/sheet.ts';
 import { createWorkTime } from '#renderer/components/desk/work-time.ts';
 import { createWriteLine, type LineState, UNSAVED } from '#renderer/components/desk/write-line.ts';
@@ -131,8 +131,7 @@ export const useDesk = defineProjectStore('desk', () => {
   function setBoth(next: Ranks, sure: number | null): void {
     askingConfidence.value = false;
     if (!item.value || refuseCovered()) return;
-    ranks.value = next;
-    confidence.value = sure;
+    [ranks.value, confidence.value] = [next, sure];
     change({ ranks: rowsOf(next), confidence: sure });
     said.value = inWords(next, ids.value);
   }
@@ -142,9 +141,10 @@ export const useDesk = defineProjectStore('desk', () => {
     const { ranks: next, confidence: sure } = fromScale(n, pair.value);
     setBoth(next, sure);
   }
-  function giveRank(id: number, rank: number | null): void {
+  function giveRank(id: number, rank: number | null, settlesLast = false): void {
     if ((rank ?? 1) > ids.value.length) return tell(`There ${ids.value.length === 1 ? 'is 1 answer' : `are ${ids.value.length} answers`}, so ranks go from 1 to ${ids.value.length}; the same digit twice is a tie.`);
-    setRanks(rank === null ? clearRank(ranks.value, id) : setRank(ranks.value, id, rank));
+    const next = rank === null ? clearRank(ranks.value, id) : setRank(ranks.value, id, rank);
+    setRanks(settlesLast ? withLast(next, ids.value) : next);
   }
   function setNote(text: string): void {
     note.value = text;

@@ -62,6 +62,19 @@ test('five keys rank four answers, and what was said goes with the item', async 
   expect(ranking!.shownOrder.map((id) => ranking!.ranks.find(({ completionId }) => completionId === id)!.rank)).toEqual([2, 1, 4, 3]);
 });
 
+test('three digits rank four answers; after a tie the last is asked for', async () => {
+  await open('four');
+  for (const key of ['0', 'ArrowDown', '0', 'ArrowDown', '0', 'ArrowDown', '0', 'ArrowUp', 'ArrowUp', 'ArrowUp']) await page.keyboard.press(key);
+  expect(await ranksOf()).toEqual(['–', '–', '–', '–']);
+  for (const key of ['3', '1', '2']) await page.keyboard.press(key);
+  expect(await ranksOf()).toEqual(['3', '1', '2', '4']);
+  await expect(answers().last()).toBeFocused(); // another digit there is another rank
+  await page.keyboard.press('Control+z');
+  await expect.poll(ranksOf).toEqual(['3', '1', '–', '–']); // one step gave both
+  await page.keyboard.press('1');
+  await expect.poll(ranksOf).toEqual(['3', '1', '–', '1']);
+});
+
 test('a digit beyond the answers is refused in a word; where digits do not go on, the focus stays', async () => {
   await open('arabic');
   await page.keyboard.press('9');

@@ -1,7 +1,7 @@
 // The desk's arithmetic: dense ranks, an order that is kept, ties that stay ties, and moves that do what the hand meant.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clearRank, dense, EVEN, fromScale, inWords, isComplete, isDense, move, nextUnranked, place, type Ranks, ranksOf, rowsOf, setRank, tieWithAbove, tiersOf, timesInWords, toScale, unranked } from '#renderer/components/desk/ranking.ts';
+import { clearRank, dense, EVEN, fromScale, inWords, isComplete, isDense, move, nextUnranked, place, type Ranks, ranksOf, rowsOf, setRank, tieWithAbove, tiersOf, timesInWords, toScale, unranked, withLast } from '#renderer/components/desk/ranking.ts';
 
 const size = fc.integer({ min: 2, max: 9 });
 /** Some answers on the screen, and ranks for a part of them. */
@@ -56,6 +56,19 @@ describe('giving a rank', () => {
       expect(unranked(cleared, ids)).toContain(id);
       expect(isComplete(cleared, ids)).toBe(false);
       sameOrder(cleared, ranks, ids);
+    }));
+  });
+  it('leaves one place for the last answer where the others stand on places of their own, and none after a tie or with two to go', () => {
+    const ids = [10, 20, 30, 40];
+    expect([...withLast(new Map([[10, 2], [20, 4], [30, 1]]), ids)]).toEqual([[10, 2], [20, 4], [30, 1], [40, 3]]);
+    for (const given of [[[10, 1], [20, 2], [30, 2]], [[10, 1], [20, 2]], [[10, 1], [20, 2], [30, 9]], [[10, 1], [20, 2], [30, 3], [40, 3]]] as [number, number][][]) {
+      const ranks = new Map(given);
+      expect(withLast(ranks, ids)).toBe(ranks);
+    }
+    fc.assert(fc.property(desk, (one) => {
+      const whole = withLast(one.ranks, one.ids);
+      for (const [id, rank] of one.ranks) expect(whole.get(id)).toBe(rank); // nobody's rank is touched
+      if (whole !== one.ranks) expect([...whole.values()].sort()).toEqual(one.ids.map((_, i) => i + 1));
     }));
   });
   it('is complete when every answer has one', () => {

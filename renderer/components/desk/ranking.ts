@@ -47,6 +47,13 @@ export function setRank(ranks: Ranks, id: number, rank: number): Ranks {
   return new Map(ranks).set(id, rank);
 }
 
+/** With the last answer on the place that is left, where the others stand on places of their own; a tie leaves it open. */
+export function withLast(ranks: Ranks, ids: readonly number[]): Ranks {
+  const [last, ...more] = unranked(ranks, ids), taken = new Set(ids.map((id) => ranks.get(id)));
+  const free = ids.map((_, i) => i + 1).filter((rank) => !taken.has(rank));
+  return last !== undefined && more.length === 0 && free.length === 1 ? setRank(ranks, last, free[0]!) : ranks;
+}
+
 export function clearRank(ranks: Ranks, id: number): Ranks {
   if (!ranks.has(id)) return ranks;
   const next = new Map(ranks);
