@@ -1,6 +1,7 @@
 // How sizes, durations and results of runs are said on the terminal: the words of the window's table.
 
 import type { RunFacts, RunResult } from '#core/contract/runs.ts';
+import { SURE } from '#core/evaluation/interval.ts';
 import { short } from './progress.ts';
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
@@ -11,8 +12,6 @@ export function sizeWords(bytes: number): string {
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toPrecision(2)} ${UNITS[unit]}`;
 }
 
-/** Standard errors to either side of a value that hold 95 % of the time. */
-const SURE = 1.96;
 const sure = (value: number, error: number | null): string => `${short(value)}${error === null ? '' : ` ± ${short(Number((SURE * error).toPrecision(2)))}`}`;
 
 /** "gold 2.4 ± 0.2 (best 5.4 ± 0.24 at 15)": the most telling number of a run; empty where it has none. */

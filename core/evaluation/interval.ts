@@ -2,6 +2,9 @@
 
 import { clusteredMean } from './clustered-mean.ts';
 
+/** Standard errors to either side of a value that hold 95 % of the time, however many it rests on. */
+export const SURE = 1.96;
+
 /** The differences of one prompt: their sum, and how many they are. */
 export interface Cluster { sum: number; size: number }
 export interface Interval { mean: number; low: number; high: number; clusters: number }

@@ -148,7 +148,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const written = withStops(begun.architecture, tokenizer), { stops } = written;
 
   const saved = context.saved();
-  const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } | null; peak?: number; last?: MetricRow; why?: string };
+  const rest = (saved?.rest ?? {}) as { policySteps?: number; criticSteps?: number; beta?: number; best?: { value: number; update: number } | null; peak?: number; first?: MetricRow; last?: MetricRow; why?: string };
   const adam = { betas: [0.9, 0.999], epsilon: config.epsilon, epsilonStyle: config.epsilon_style, weightDecay: config.weight_decay, clipNorm: config.gradient_clip || null } as const;
   const learner = tuned(begun, context.model('policy'), config, config.seed), judge = tuned(reward, context.model('reward'), config, config.seed);
   const policy = createTrainer(learner.parameters, saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights), policyUpdateLoss(begun.architecture, T, config.clip), adam, { ...learner.options, progress: context.count });
@@ -157,7 +157,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const progress = context.count, words = createEvaluator(reference, { constants: reference.weights, progress }), scorer = createEvaluator(reward, { constants: reward.weights, progress }), valuer = createEvaluator(judge.start, { constants: judge.options.frozen?.weights, progress });
   // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
   const finished = releaseAfter(begun.architecture);
-  let beta = rest.beta ?? config.beta, best = rest.best ?? null, peak = rest.peak ?? -Infinity, last: MetricRow = rest.last ?? {};
+  let beta = rest.beta ?? config.beta, best = rest.best ?? null, peak = rest.peak ?? -Infinity, first = rest.first, last: MetricRow = rest.last ?? {};
   let status: Outcome['status'] = 'done', why = rest.why ?? '';
 
   const hasEnded = (ids: readonly number[]) => endOf(ids, stops) >= 0;
@@ -202,6 +202,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     }));
     const row = describeHeldOut(measured, { beta, price }), value = row.held_out_value!, watched = row.gold ?? value;
     context.report(update, config.updates, row);
+    if (update === 0) first = row;
     last = { ...last, ...row };
     if (!best || value > best.value) {
       best = { value, update };
@@ -212,7 +213,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     if (most > 0 && peak - watched > most) why = `the held-out ${row.gold === undefined ? 'score less the price of KL' : 'gold score'} fell from ${peak.toFixed(2)} to ${watched.toFixed(2)}`;
   }
 
-  const save = () => context.save({ step: update, tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) }, rest: { policySteps: policy.state().step, criticSteps: critic.state().step, beta, best, peak, last, why } });
+  const save = () => context.save({ step: update, tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) }, rest: { policySteps: policy.state().step, criticSteps: critic.state().step, beta, best, peak, ...(first && { first }), last, why } });
   let update = saved?.step ?? 0;
   if (!saved && config.evaluate_every) await evaluate(0);
   for (; update < config.updates && !why; ) {
@@ -281,7 +282,16 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   if (status === 'stopped') save();
   saveCheckpoint(path.join(context.folder, 'model'), { ...learner.start, weights: policy.weights() }, { tokenizerFrom: context.model('policy'), beside: made(update, last) });
   for (const part of [policy, critic, sampler, words, scorer, valuer]) await part.release();
-  return { status, model: 'model', summary: `PPO: ${update} updates of ${config.episodes} completions${why ? `; stopped because ${why}` : ''}.` };
+  return { status, model: 'model', summary: `PPO: ${update} updates of ${config.episodes} completions${cameTo(first, last)}${why ? `; stopped because ${why}` : ''}.` };
+}
+
+/** What validation prompts say of it, from the start to the last look; empty where nobody looked. */
+function cameTo(first: MetricRow | undefined, last: MetricRow): string {
+  const ways = ([['score', 'held_out_score'], ['KL', 'held_out_kl'], ['gold', 'gold']] as const).flatMap(([word, name]) => {
+    const from = first?.[name], to = last[name];
+    return from === undefined || to === undefined ? [] : [`${word} ${from.toFixed(2)} → ${to.toFixed(2)}`];
+  });
+  return ways.length ? `; on validation prompts ${ways.join(', ')}` : '';
 }
 
 /** 'bad-model' naming both where a model of the run cuts texts into other tokens than the policy does. */

@@ -1,6 +1,7 @@
 // How a model came to be, from the base to itself, in sentences: what each step was made of and what came out.
 
 import type { LineageStep, Policy } from '#core/contract.ts';
+import { SURE } from '#core/evaluation/interval.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -30,7 +31,7 @@ interface Made { project: Project; runId: string; weights: MadeWeights }
 async function rewardSentence({ project, runId, weights }: Made): Promise<string> {
   const { rankings, comparisons } = await rankingsOf(project, runId);
   const { validation_accuracy: accuracy, validation_accuracy_se: error, validation_rankings: on } = weights.metrics;
-  const measured = accuracy === undefined ? '' : `; validation accuracy ${number(accuracy)}${error === undefined ? '' : ` ± ${number(error)}`}${on === undefined ? '' : ` on ${counted(on, 'ranking')}`}`;
+  const measured = accuracy === undefined ? '' : `; validation accuracy ${number(accuracy)}${error === undefined ? '' : ` ± ${number(SURE * error)}`}${on === undefined ? '' : ` on ${counted(on, 'ranking')}`}`;
   return `Reward model from ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${measured}.`;
 }
 

@@ -44,6 +44,8 @@ describe('the rules that stop a run (D35)', () => {
     const run = await startRun(project, 'ppo', { ...quick, ...dropping }, null);
     expect(run.summary).toMatch(/stopped because the held-out score less the price of KL fell from -?\d+\.\d\d to -?\d+\.\d\d/);
     const means = metricsOf(project, run.id).flatMap(({ held_out_value }) => held_out_value ?? []);
+    const scores = metricsOf(project, run.id).flatMap(({ held_out_score }) => held_out_score ?? []);
+    expect(run.summary).toContain(`on validation prompts score ${scores[0]!.toFixed(2)} → ${scores.at(-1)!.toFixed(2)}, KL 0.00 → `); // what came of it
     expect(Math.max(...means) - means.at(-1)!).toBeGreaterThan(0.2);
     expect(means.slice(0, -1).every((value, i) => Math.max(...means.slice(0, i + 1)) - value <= 0.2)).toBe(true);
   });

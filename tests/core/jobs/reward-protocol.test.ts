@@ -91,6 +91,7 @@ test('validation=0 where validation prompts are ranked: all train prompts teach,
   const { validation_accuracy_se: error, validation_rankings } = metricsOf(project, run.id).at(-1)!;
   expect(validation_rankings).toBe(6);
   expect(error).toBeGreaterThan(0);
+  expect(run.summary).toContain(`± ${(1.96 * error!).toFixed(3)} on`); // as charts and the table of runs say it
 });
 
 test('head and order have seeds of their own', async () => {
