@@ -6,7 +6,7 @@ import { searchCommands } from '#renderer/components/frame/command-search.ts';
 import { ACTION_NAMES, ACTIONS } from '#renderer/keys.ts';
 import type { ActionName } from '#renderer/keys.ts';
 import { shortCount } from '#renderer/components/frame/screens.ts';
-import { loopOf, nextStep } from '#renderer/components/home/loop.ts';
+import { isFilling, loopOf, nextStep } from '#renderer/components/home/loop.ts';
 
 const NONE: Current = { modelId: null, name: null, by: 'rule', reason: '', proposal: null };
 const project = (changes: Partial<ProjectSummary>): ProjectSummary => ({ id: 'p', folder: '/p', name: 'p', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, simulated: 0, wanted: 10, left: 100, models: 0, runs: 0, resting: 0, isDemo: false, notices: [], straddling: 0, strayed: null, current: { policy: NONE, reward: NONE, doubt: null }, ...changes });
@@ -33,6 +33,18 @@ test('the loop leads from prompts to inspecting, one useful step at a time', () 
     for (const step of steps) if (step.doubt) expect(step.done).toBe(false); // no tick on what is doubted
   }
   expect(nextStep(loopOf(project({ prompts, completions: 4, rankings: 90, wanted: 3 }), [{ kind: 'base' }])).sentence).toContain('3 more rankings');
+});
+
+test('while a demo is being written nothing is proposed that is under way or has little to work on yet', () => {
+  const prompts = { train: 10, validation: 0, test: 2 };
+  const next = (changes: Partial<ProjectSummary>, kinds: PolicyKind[] = ['base']) => nextStep(loopOf(project({ prompts, ...changes }), kinds.map((kind) => ({ kind })), true));
+  expect([next({}).name, next({}).recipe, next({}).path]).toEqual(['samples', undefined, '/train']);
+  expect(next({ completions: 48 }).path).toBe('/label');
+  const ranked = next({ completions: 48, rankings: 12, wanted: 0 });
+  expect([ranked.name, ranked.recipe, ranked.path]).toEqual(['reward', undefined, '/label']);
+  const demo = { isDemo: true, simulated: 0 }, sampling = [{ kind: 'sample' as const }];
+  expect(isFilling(demo, sampling)).toBe(true);
+  for (const [project, runs] of [[{ ...demo, simulated: 1290 }, sampling], [{ ...demo, isDemo: false }, sampling], [demo, []], [demo, [{ kind: 'ppo' as const }]]] as const) expect(isFilling(project, runs)).toBe(false);
 });
 
 test('whose rankings are counted is said where they are counted', () => {

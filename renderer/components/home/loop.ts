@@ -1,6 +1,6 @@
 // Where a project stands in the loop, and which step is the useful one now: Home and Train say the same, from here.
 
-import type { ModelRow, ProjectSummary, RunKind } from '#core/contract.ts';
+import type { ModelRow, ProjectSummary, RunKind, RunRow } from '#core/contract.ts';
 
 export interface LoopStep {
   name: 'prompts' | 'samples' | 'rankings' | 'reward' | 'ppo' | 'inspect';
@@ -31,6 +31,15 @@ export function simulatedNote({ rankings, simulated }: Pick<ProjectSummary, 'ran
   return simulated === rankings ? 'simulated labelers, not yours' : `${whole(simulated)} by simulated labelers`;
 }
 
+/** A demo whose answers are still being written: its simulated labelers have not ranked yet. */
+export const isFilling = ({ isDemo, simulated }: Pick<ProjectSummary, 'isDemo' | 'simulated'>, atWork: readonly Pick<RunRow, 'kind'>[]): boolean =>
+  isDemo && simulated === 0 && atWork.some(({ kind }) => kind === 'sample');
+/** Until then no recipe of the demo has much to work on. */
+const FILLING = {
+  samples: { sentence: 'The demo’s model is writing its first answers now; they are here in some seconds.', label: 'See it at work', path: '/train', recipe: undefined },
+  reward: { sentence: 'The rest of the demo’s answers are being written; then its simulated labelers rank them, and a reward model has more to learn from than these.', label: 'Go on ranking', path: '/label', recipe: undefined },
+} as const;
+
 function rankingStep(project: ProjectSummary, canSample: boolean): LoopStep {
   const { rankings, wanted } = project, note = simulatedNote(project);
   const step = { name: 'rankings', title: 'Rankings', ...of(rankings, 'ranking'), ...(note && { note }) } as const, more = `${wanted} more ${wanted === 1 ? 'ranking' : 'rankings'} that ${wanted === 1 ? 'prefers' : 'prefer'} something`;
@@ -48,7 +57,7 @@ function rewardStep({ current: { doubt }, left }: ProjectSummary, rewards: numbe
   return left === 0 && canSample ? { ...step, sentence, doubt, ...SAMPLING, done: false } : { ...step, sentence, doubt, label: 'Go on ranking', path: '/label', done: false };
 }
 
-export function loopOf(project: ProjectSummary, models: readonly Pick<ModelRow, 'kind'>[]): LoopStep[] {
+export function loopOf(project: ProjectSummary, models: readonly Pick<ModelRow, 'kind'>[], filling = false): LoopStep[] {
   const prompts = project.prompts.train + project.prompts.validation + project.prompts.test;
   const count = (kind: ModelRow['kind']) => models.filter((model) => model.kind === kind).length;
   const policies = count('policy'), canSample = count('base') + policies > 0;
@@ -56,10 +65,10 @@ export function loopOf(project: ProjectSummary, models: readonly Pick<ModelRow, 
   return [
     { name: 'prompts', title: 'Prompts', ...of(prompts, 'prompt'), sentence: 'Bring the texts that are to be answered: JSONL, CSV or plain text.', label: 'Import prompts', path: '/data', done: prompts > 0 },
     canSample
-      ? { ...samples, sentence: 'Let the model answer each prompt a few times, so that there is something to compare.', ...SAMPLING }
+      ? { ...samples, sentence: 'Let the model answer each prompt a few times, so that there is something to compare.', ...SAMPLING, ...(filling && FILLING.samples) }
       : { ...samples, sentence: 'Add the language model that is to answer: a folder of safetensors, or a GGUF file.', label: 'Add a model', path: '/models' },
     rankingStep(project, canSample),
-    rewardStep(project, count('reward'), canSample),
+    { ...rewardStep(project, count('reward'), canSample), ...(filling && FILLING.reward) },
     { name: 'ppo', title: 'PPO', ...of(policies, 'policy', 'policies'), sentence: 'Tune the policy to what the reward model likes, held close to its start by the KL penalty.', label: 'Tune with PPO', path: '/train?recipe=ppo', recipe: 'ppo', done: policies > 0 },
     { name: 'inspect', title: 'Inspect', ...of(project.completions, 'sample'), sentence: 'Look at what the policy writes now, above all where the score went up and the text did not get better. Then rank again.', label: 'Inspect samples', path: '/inspect', done: false },
   ];
