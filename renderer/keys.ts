@@ -181,7 +181,7 @@ function belongsToTarget(event: KeyboardEvent): boolean {
   return bare && (event.key === ' ' || (event.key === 'Enter' && !focusByPointer)) && target.closest(OWN_ENTER) !== null;
 }
 
-const dialogIsOpen = () => document.querySelector('[role=dialog][data-state=open], [role=alertdialog][data-state=open]') !== null;
+export const dialogIsOpen = () => document.querySelector('[role=dialog][data-state=open], [role=alertdialog][data-state=open]') !== null;
 
 /** Views before the frame, the newest first. */
 const inOrder = computed(() => [...layers.value].reverse().sort((a, b) => Number(a.scope === 'everywhere') - Number(b.scope === 'everywhere')));
