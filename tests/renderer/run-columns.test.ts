@@ -5,7 +5,7 @@ import type { Field, RunRow } from '#core/contract.ts';
 import type { RunFacts } from '#core/contract/runs.ts';
 import { RECIPES } from '#core/jobs/recipes.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
-import { allColumns, gridOf, mainResult, NAME_COLUMN, NO_FILTER, passes, settingsDiff, sorted, workSeconds } from '#renderer/components/train/run-columns.ts';
+import { allColumns, gridOf, mainResult, NAME_COLUMN, NO_FILTER, passes, settingsDiff, shownColumns, sorted, workSeconds } from '#renderer/components/train/run-columns.ts';
 import type { TableRun } from '#renderer/components/train/run-columns.ts';
 import { approximately, beganWords, tabsOf } from '#renderer/components/train/run-words.ts';
 import { groupsOf } from '#renderer/components/train/setting-groups.ts';
@@ -21,6 +21,11 @@ describe('columns', () => {
     expect(column('result').text(rows[0]!)).toBe('gold 4 ± 0.2');
     expect(column('best').text(rows[0]!)).toBe('5 ± 0.39 at 5');
     expect(mainResult(rows[1]!)).toBeNull();
+  });
+  test('of tags and notes take no room while no run has one', () => {
+    const named = (list: readonly TableRun[]) => shownColumns(allColumns(list, METRICS), ['state', 'tags', 'note', 'nothing'], list).map(({ name }) => name);
+    expect(named(rows)).toEqual(['state']);
+    expect(named([...rows, { run: run('6'), facts: facts('6', 1, { note: 'kept' }) }])).toEqual(['state', 'note']);
   });
   test('sort by a number either way; what has none comes last either way, newest first', () => {
     expect(ids(sorted(rows, column('last gold'), true))).toBe('51342');

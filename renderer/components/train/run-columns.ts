@@ -21,6 +21,8 @@ export interface Column {
   text(row: TableRun): string;
   /** what it sorts by; null comes last either way */
   key(row: TableRun): string | number | null;
+  /** takes room only where a run has something to show in it */
+  onlyFilled?: true;
   /** whether the first click puts the largest first */
   descending: boolean;
 }
@@ -41,11 +43,11 @@ const FIXED: readonly Column[] = [
   { name: 'recipe', title: 'Recipe', least: 104, grow: 0, text: ({ run }) => KIND_WORDS[run.kind], key: ({ run }) => KIND_WORDS[run.kind], descending: false },
   { name: 'started', title: 'Started', least: 104, grow: 0, text: ({ run, facts }) => (run.status === 'queued' ? `queued ${moment(run.createdAt)}` : moment(facts?.startedAt ?? run.createdAt)), key: ({ run, facts }) => facts?.startedAt ?? run.createdAt, descending: true },
   { name: 'took', title: 'Took', least: 80, grow: 0, right: true, text: (row) => secondsText(workSeconds(row)), key: (row) => workSeconds(row), descending: true },
-  { name: 'result', title: 'Result', hint: 'The most telling number of its recipe: the last value, with the interval that holds it 95 % of the time', least: 150, grow: 1.1, text: (row) => named(mainResult(row)), key: (row) => sortedByName(mainResult(row)), descending: true },
-  { name: 'best', title: 'Best', hint: 'The best value of that number, and the step where it was', least: 116, grow: 0.8, text: (row) => bestText(mainResult(row)), key: (row) => mainResult(row)?.best ?? null, descending: true },
+  { name: 'result', title: 'Result', hint: 'The most telling number of its recipe: the last value, with the interval that holds it 95 % of the time', least: 216, grow: 1.1, text: (row) => named(mainResult(row)), key: (row) => sortedByName(mainResult(row)), descending: true },
+  { name: 'best', title: 'Best', hint: 'The best value of that number, and the step where it was', least: 132, grow: 0.8, text: (row) => bestText(mainResult(row)), key: (row) => mainResult(row)?.best ?? null, descending: true },
   { name: 'size', title: 'On disk', least: 64, grow: 0, right: true, text: ({ facts }) => (facts ? byteText(facts.bytes) : ''), key: ({ facts }) => facts?.bytes ?? null, descending: true },
-  { name: 'tags', title: 'Tags', least: 60, grow: 0.7, text: ({ facts }) => facts?.tags.join(', ') ?? '', key: ({ facts }) => facts?.tags.join(', ') || null, descending: false },
-  { name: 'note', title: 'Note', least: 70, grow: 1, text: ({ facts }) => facts?.note ?? '', key: ({ facts }) => facts?.note || null, descending: false },
+  { name: 'tags', title: 'Tags', least: 60, grow: 0.7, onlyFilled: true, text: ({ facts }) => facts?.tags.join(', ') ?? '', key: ({ facts }) => facts?.tags.join(', ') || null, descending: false },
+  { name: 'note', title: 'Note', least: 70, grow: 1, onlyFilled: true, text: ({ facts }) => facts?.note ?? '', key: ({ facts }) => facts?.note || null, descending: false },
   { name: 'settings', title: 'Settings', hint: 'Those that are other than the recipe’s defaults', least: 140, grow: 1.2, text: ({ facts }) => settingsText(facts), key: ({ facts }) => settingsText(facts) || null, descending: false },
 ];
 export const NAME_COLUMN: Column = { name: 'name', title: 'Run', least: 120, grow: 1.3, text: ({ run }) => run.name, key: ({ run }) => run.name.toLowerCase(), descending: false };
@@ -79,6 +81,10 @@ const valueText = (result: RunResult | null): string => (result ? withError(resu
 
 /** Every column that these runs can have. */
 export const allColumns = (runs: readonly TableRun[], meanings: Readonly<Record<string, MetricMeaning>>): Column[] => [...FIXED, ...metricColumns(runs, meanings)];
+
+/** The chosen columns, in their order, but for those that would stand empty. */
+export const shownColumns = (columns: readonly Column[], chosen: readonly string[], rows: readonly TableRun[]): Column[] =>
+  chosen.flatMap((name) => columns.find((column) => column.name === name) ?? []).filter(({ onlyFilled, text }) => !onlyFilled || rows.some((row) => text(row) !== ''));
 
 export interface RunFilter { text: string; kind: RunKind | ''; status: RunStatus | ''; tag: string }
 export const NO_FILTER: Readonly<RunFilter> = { text: '', kind: '', status: '', tag: '' };
