@@ -62,17 +62,20 @@ test('five keys rank four answers, and what was said goes with the item', async 
   expect(ranking!.shownOrder.map((id) => ranking!.ranks.find(({ completionId }) => completionId === id)!.rank)).toEqual([2, 1, 4, 3]);
 });
 
-test('three digits rank four answers; after a tie the last is asked for', async () => {
-  await open('four');
-  for (const key of ['0', 'ArrowDown', '0', 'ArrowDown', '0', 'ArrowDown', '0', 'ArrowUp', 'ArrowUp', 'ArrowUp']) await page.keyboard.press(key);
-  expect(await ranksOf()).toEqual(['–', '–', '–', '–']);
-  for (const key of ['3', '1', '2']) await page.keyboard.press(key);
-  expect(await ranksOf()).toEqual(['3', '1', '2', '4']);
+test('the last answer takes the place that is left, and is asked for after a tie', async () => {
+  await open('arabic');
+  for (const key of ['3', '1']) await page.keyboard.press(key);
+  expect(await ranksOf()).toEqual(['3', '1', '2']);
   await expect(answers().last()).toBeFocused(); // another digit there is another rank
   await page.keyboard.press('Control+z');
-  await expect.poll(ranksOf).toEqual(['3', '1', '–', '–']); // one step gave both
-  await page.keyboard.press('1');
-  await expect.poll(ranksOf).toEqual(['3', '1', '–', '1']);
+  await expect.poll(ranksOf).toEqual(['3', '–', '–']); // one step gave both
+  await page.keyboard.press('3');
+  await expect.poll(ranksOf).toEqual(['3=', '–', '3=']);
+  for (const left of [['3', '–', '–'], ['–', '–', '–']]) {
+    await page.keyboard.press('Control+z');
+    await expect.poll(ranksOf).toEqual(left);
+  }
+  for (const _ of [1, 2]) await page.keyboard.press('k'); // to the first again
 });
 
 test('a digit beyond the answers is refused in a word; where digits do not go on, the focus stays', async () => {
