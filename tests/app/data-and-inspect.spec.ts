@@ -120,11 +120,15 @@ async function importFile(name: string): Promise<void> {
   await page.keyboard.press('Enter');
 }
 
-test('over a dialog no second one opens, and an import without a file ends with its chooser', async () => {
+test('over a dialog neither the palette nor the sheet of keys opens', async () => {
   await page.getByRole('button', { name: /^Import/ }).first().click();
   await expect(page.getByRole('dialog', { name: 'Choose a file to import' })).toBeVisible();
   for (const key of ['Control+k', 'Control+/']) await page.keyboard.press(key);
   await expect(page.getByRole('dialog', { name: /Command palette|Keyboard shortcuts/ })).toHaveCount(0);
+  await page.keyboard.press('Escape'); // the chooser, then the dialog it belongs to
+  await expect(page.getByRole('dialog', { name: 'Import', exact: true }).getByText('JSON lines')).toBeVisible();
+  await page.keyboard.press('Control+k');
+  await expect(page.getByRole('dialog')).toHaveCount(1);
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog')).toHaveCount(0);
   await page.keyboard.press('Control+k');
