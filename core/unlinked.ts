@@ -11,7 +11,7 @@ import { readRegularText } from '#core/regular-file.ts';
 const { O_WRONLY, O_RDWR, O_CREAT, O_APPEND } = fs.constants;
 /** Windows has neither: there a look before the opening has to do. (O_NONBLOCK: a pipe in the place of a file holds nobody up.) */
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants as Partial<typeof fs.constants>;
-const FLAGS = { append: O_WRONLY | O_APPEND | O_CREAT, 'read and append': O_RDWR | O_APPEND | O_CREAT } as const;
+const FLAGS = { append: O_WRONLY | O_APPEND | O_CREAT, 'read and append': O_RDWR | O_APPEND | O_CREAT, lock: O_RDWR | O_APPEND | O_CREAT } as const;
 
 const TEXT_LIMIT = 64e6; // bytes; the largest manifest has some thousand
 
@@ -19,6 +19,12 @@ const isALink = (place: string) =>
   new TastemakerError('bad-file', `${place} is a link, and inside a project no link is followed.`, 'Put the file or folder itself in its place.');
 const isNoFile = (place: string) =>
   new TastemakerError('bad-file', `${place} is not a file.`, 'Remove it: a file of the project belongs in its place.');
+
+/** 'bad-file' for a file that has another name besides (a hard link): that may be any file of this person, and would be written to as well. */
+export function refuseShared(file: string, stat: fs.Stats | undefined): void {
+  if (stat?.isFile() && stat.nlink > 1)
+    throw new TastemakerError('bad-file', `${file} is one file with another one elsewhere (a hard link), and would be written to under both names.`, 'Copy the project to another folder, so that its files are its own, and open the copy.');
+}
 
 /** Whether a link stands at this place (on Windows also a junction); nothing at all may be there. */
 export const isLink = (place: string): boolean => fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
@@ -77,9 +83,15 @@ export function openUnlinked(file: string, how: keyof typeof FLAGS): number {
     if (code === 'ENXIO') throw isNoFile(file); // a pipe that nobody reads
     throw error;
   }
-  if (fs.fstatSync(fd).isFile()) return fd;
-  fs.closeSync(fd);
-  throw isNoFile(file);
+  try {
+    const stat = fs.fstatSync(fd);
+    if (!stat.isFile()) throw isNoFile(file);
+    if (how !== 'lock') refuseShared(file, stat); // a lock is put in its place by such a link
+    return fd;
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
 }
 
 /** A small file as text; null where there is no such file or it cannot be read: it says nothing then, such as a heartbeat. */

@@ -1,6 +1,7 @@
 // `tastemaker backup`: copies of a project's database, the list of them, and the way back to one.
 
-import { backupDatabase, describeBackups } from '#core/store/backups.ts';
+import { describeBackups } from '#core/store/backup-rows.ts';
+import { backupDatabase } from '#core/store/backups.ts';
 import { restoreBackup } from '#core/store/restore.ts';
 import { defineCommand } from './command.ts';
 import { projectFolder, projectOption, withProject } from './project-option.ts';

@@ -1,7 +1,8 @@
 // The process behind runAside: does one thing with a project, sends what came out, and ends.
 
 import { TastemakerError } from '#core/errors.ts';
-import { backupDatabase, describeBackups } from '#core/store/backups.ts';
+import { describeBackups } from '#core/store/backup-rows.ts';
+import { backupDatabase } from '#core/store/backups.ts';
 import { checkProject, openProject } from '#core/store/database.ts';
 import { explain } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';

@@ -1,7 +1,7 @@
 // Copies of project.db kept in backups/, newest five, made before the schema changes and when a person wishes; each is verified.
 
 import Database from 'better-sqlite3';
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { unlinkedPath } from '#core/unlinked.ts';
@@ -47,9 +47,10 @@ export function syncTree(folder: string): void {
 /** A pipe or a link of such a name is no backup. */
 const isFile = (file: string): boolean => lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 
-interface Named { name: string; order: number; at: number }
+export interface Named { name: string; order: number; at: number }
 
-function named(folder: string): Named[] {
+/** The backups of a project, newest first. */
+export function namedBackups(folder: string): Named[] {
   let names: string[];
   try {
     names = readdirSync(unlinkedPath(folder, 'backups'));
@@ -63,29 +64,7 @@ function named(folder: string): Named[] {
 }
 
 /** File names in backups/, newest first. */
-export const listBackups = (folder: string): string[] => named(folder).map(({ name }) => name);
-
-/** A backup as a person is shown it; `problem` where it cannot be read. */
-export interface Backup { name: string; at: number; bytes: number; prompts: number; completions: number; rankings: number; problem: string | null }
-
-/** The backups with what they hold, newest first. */
-export function describeBackups(folder: string): Backup[] {
-  return named(folder).map(({ name, at }) => {
-    const file = join(folder, 'backups', name), none = { prompts: 0, completions: 0, rankings: 0 };
-    const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    try {
-      const db = new Database(file, { readonly: true, fileMustExist: true });
-      try {
-        const count = (table: string) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
-        return { name, at, bytes, prompts: count('prompts'), completions: count('completions'), rankings: count('rankings'), problem: null };
-      } finally {
-        db.close();
-      }
-    } catch (error) {
-      return { name, at, bytes, ...none, problem: `It cannot be read: ${(error as Error).message}.` };
-    }
-  });
-}
+export const listBackups = (folder: string): string[] => namedBackups(folder).map(({ name }) => name);
 
 /** 'bad-file' unless the file is a sound database: all pages, indexes and references. */
 export function verifyDatabase(file: string, what: string): void {
@@ -108,7 +87,7 @@ export function verifyDatabase(file: string, what: string): void {
 export function backupDatabase(db: Database.Database, folder: string, spare: string | null = null): string {
   const backups = unlinkedPath(folder, 'backups');
   mkdirSync(backups, { recursive: true });
-  const version = db.pragma('user_version', { simple: true }) as number, order = (named(folder)[0]?.order ?? 0) + 1;
+  const version = db.pragma('user_version', { simple: true }) as number, order = (namedBackups(folder)[0]?.order ?? 0) + 1;
   const stamp = new Date().toISOString().replaceAll(':', '-'); // no colon, for Windows
   const file = join(backups, `project-${String(order).padStart(6, '0')}-${stamp}-v${version}.db`);
   const partial = `${file}.${process.pid}.partial`;

@@ -1,17 +1,17 @@
 // Makes, opens, checks and closes a project: the folder name.tastemaker/ with project.db, models/, runs/, exports/.
 
 import Database from 'better-sqlite3';
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
-import { refuseLink } from '#core/unlinked.ts';
+import { refuseLink, refuseShared } from '#core/unlinked.ts';
 import { applyMigrations } from './apply-migrations.ts';
 import { backupDatabase, syncTree } from './backups.ts';
 import { checkContents } from './check-texts.ts';
 import { APPLICATION_ID, inspectHeader, refuseNewer, sizeOf } from './header.ts';
 import { takeBackUnfinished } from './imported-rows.ts';
-import { placeAside, sweepLeftovers } from './leftovers.ts';
+import { placeAside, sweepLeftovers, sweepProjects } from './leftovers.ts';
 import { acquireLock, isOnNetworkDrive, lockHolder } from './lock.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { makeKnown } from './known-here.ts';
@@ -57,7 +57,7 @@ export function createProject(folder: string, fill?: (project: Project) => void)
   let making: string | null = null;
   try {
     mkdirSync(dirname(root), { recursive: true });
-    sweepLeftovers(dirname(root));
+    sweepProjects(dirname(root));
     making = placeAside(root);
     emptyProject(making);
     if (fill) {
@@ -111,6 +111,7 @@ export function openProject(folder: string, options: { write: boolean }): Projec
   // A process that has the file open must not open and close it by other means: the system then forgets SQLite's locks.
   const version = !options.write && lockHolder(root) === process.pid ? MIGRATIONS.length : inspectHeader(root);
   if (options.write) {
+    refuseSharedFiles(root);
     const release = acquireLock(root);
     try {
       return connect(root, true, release);
@@ -135,6 +136,11 @@ export function openProject(folder: string, options: { write: boolean }): Projec
 const WRITTEN = ['runs', 'exports', 'backups', 'project.lock', 'project.db', 'project.db-wal', 'project.db-shm', 'project.db-journal', 'project.db-checked'];
 function refuseLinks(root: string): void {
   for (const name of WRITTEN) refuseLink(join(root, name));
+}
+
+/** A second name of the same file (a hard link) may be another project's, or any file of this person: SQLite would write into both. The lock is made of one. */
+function refuseSharedFiles(root: string): void {
+  for (const name of WRITTEN) if (name.startsWith('project.db')) refuseShared(join(root, name), lstatSync(join(root, name), { throwIfNoEntry: false }));
 }
 
 function connect(root: string, write: boolean, release: () => void): Project {
@@ -165,7 +171,7 @@ function connect(root: string, write: boolean, release: () => void): Project {
       notePlace(project, before);
       open.pragma('wal_autocheckpoint = 0'); // whereabouts.ts folds the log in, and so knows when project.db changes
       open.pragma(`journal_size_limit = ${LONGEST_LOG}`);
-      sweepLeftovers(root, ['', 'models', 'exports', 'backups', 'runs']);
+      sweepLeftovers(root);
       notices.push(...takeBackUnfinished(project));
     }
     return project;
@@ -271,6 +277,9 @@ function checkPages(root: string): void {
     try {
       db.pragma('trusted_schema = OFF');
       db.pragma('cell_size_check = ON');
+      const version = db.pragma('user_version', { simple: true }) as number;
+      refuseNewer(root, version);
+      requireOurTables(db, root, version); // the check below computes what a definition says, row by row
       problem = db.pragma('quick_check(1)', { simple: true }) as string;
     } finally {
       db.close();

@@ -8,18 +8,24 @@ import { basename, dirname, join } from 'node:path';
 import { isLink } from '#core/unlinked.ts';
 import { isTaken } from './process-birth.ts';
 
-/** Names of things in the making; the group is the number of the process. */
-const MAKING: readonly RegExp[] = [
-  /^\..+\.new-(\d+)-\d+$/, // a project
-  /\.writing-(\d+)(?:-\d+)*$/, // a folder of a model
-  /^\..+\.(\d+)-\d+\.(?:part|tmp)$/, // a file
-  /^project\.(?:db|lock)\.(?:[a-z]+\.)?(\d+)$/, // a lock, a database that is to take the place of another
-  /\.db\.(\d+)\.partial$/, // a backup
-];
+/** A project in the making. The groups of these names are the number of the process. */
+const PROJECT = /^\..+\.new-(\d+)-\d+$/;
+const FOLDER = /\.writing-(\d+)(?:-\d+)*$/;
+const FILE = /^\..+\.(\d+)-\d+\.(?:part|tmp)$/;
+/** Names of things in the making in a project, by the folder in which they are made: the same name elsewhere may be a person's own. */
+const MAKING: Readonly<Record<string, readonly RegExp[]>> = {
+  '': [FILE, /^project\.(?:db|lock)\.(?:[a-z]+\.)?(\d+)$/, /^known-here\.json\.writing-(\d+)$/], // a lock, a database that is to take the place of another
+  models: [FOLDER, FILE],
+  exports: [/\.writing-(\d+)-\d+-\d+$/, FILE, PROJECT],
+  backups: [/\.db\.(\d+)\.partial$/],
+  runs: [FOLDER, FILE],
+};
 /** Backups of before their names said whose they were. */
 const NOBODYS = /\.db\.partial$/;
 /** The older of two models, put aside while the newer takes its place. */
 const PUT_ASIDE = /^(.+)\.replaced-(\d+)$/;
+/** Folders in which models are replaced. */
+const REPLACED_IN: ReadonlySet<string> = new Set(['models', 'runs']);
 
 let made = 0; // makes the names of one process differ
 
@@ -31,22 +37,24 @@ export function placeAside(place: string): string {
   return aside;
 }
 
-/**
- * Removes what dead processes left half made in these folders below `root`; of `runs` the folders in it and their checkpoints. What cannot be
- * removed stays: it is in nobody's way.
- */
-export function sweepLeftovers(root: string, folders: readonly string[] = ['']): void {
-  for (const name of folders) {
-    const folder = join(root, name);
-    if (name === 'runs') for (const run of namesIn(folder)) sweepRun(join(folder, run));
-    else sweep(folder);
+/** Removes the projects that dead processes left half made in a folder. It is a person's own: nothing else in it is touched. */
+export function sweepProjects(folder: string): void {
+  for (const name of namesIn(folder)) removeDead(folder, name, [PROJECT]);
+}
+
+/** Removes what dead processes left half made in a project; of `runs` in the folders in it and their checkpoints. What cannot be removed stays: it is in nobody's way. */
+export function sweepLeftovers(root: string): void {
+  for (const kind of Object.keys(MAKING)) {
+    const folder = join(root, kind);
+    if (kind === 'runs') for (const run of namesIn(folder)) sweepRun(join(folder, run));
+    else sweep(folder, kind);
   }
 }
 
 function sweepRun(folder: string): void {
   if (isLink(folder)) return;
-  sweep(folder);
-  sweep(join(folder, 'checkpoints'));
+  sweep(folder, 'runs');
+  sweep(join(folder, 'checkpoints'), 'runs');
 }
 
 /** What lies in a folder; nothing where a link stands in its place, for that leads out of the project. */
@@ -58,17 +66,28 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function sweep(folder: string): void {
+function sweep(folder: string, kind: string): void {
   for (const name of namesIn(folder)) {
-    const pid = MAKING.map((pattern) => pattern.exec(name)?.[1]).find((found) => found !== undefined);
-    const [, whole, by] = PUT_ASIDE.exec(name) ?? [];
+    removeDead(folder, name, MAKING[kind]!);
+    const [, whole, by] = (REPLACED_IN.has(kind) && PUT_ASIDE.exec(name)) || [];
     try {
-      if ((pid !== undefined && !isTaken(Number(pid))) || NOBODYS.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
+      if (kind === 'backups' && NOBODYS.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
       if (whole === undefined || isTaken(Number(by))) continue;
       if (existsSync(join(folder, whole))) rmSync(join(folder, name), { recursive: true, force: true });
       else renameSync(join(folder, name), join(folder, whole)); // the newer one never came
     } catch {
       // another start is at it, or it may not be written here
     }
+  }
+}
+
+/** Removes a thing whose name says that a process which lives no more was making it. */
+function removeDead(folder: string, name: string, patterns: readonly RegExp[]): void {
+  const pid = patterns.map((pattern) => pattern.exec(name)?.[1]).find((found) => found !== undefined);
+  if (pid === undefined || isTaken(Number(pid))) return;
+  try {
+    rmSync(join(folder, name), { recursive: true, force: true });
+  } catch {
+    // as above
   }
 }

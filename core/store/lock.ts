@@ -86,7 +86,7 @@ function place(partial: string, file: string): boolean {
  * path is then not ours to remove, and ours is emptied wherever it is, which locks nobody out.
  */
 function letGo(file: string): () => void {
-  const handle = openUnlinked(file, 'read and append');
+  const handle = openUnlinked(file, 'lock');
   return () => {
     const own = fstatSync(handle, { bigint: true });
     let there: typeof own | undefined;

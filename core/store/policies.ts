@@ -70,7 +70,9 @@ export function policyPath(project: Project, policy: Policy): string {
 /** The model of this id. 'bad-data' where there is none. */
 export function policyById(project: Project, id: number): Policy {
   requireRow(project, 'policies', id);
-  return query<Policy>(project, `SELECT ${COLUMNS} FROM policies WHERE id = ?`).get(id)!;
+  const policy = query<Policy>(project, `SELECT ${COLUMNS} FROM policies WHERE id = ?`).get(id)!;
+  requireThat(isSound(policy), `The model "${printable(policy.name)}" is left out: its name, its path or its run cannot be right.`, 'Check the project: it lists what is left out.');
+  return policy;
 }
 
 /** Gives a model another name. 'bad-data' if another model has it. */

@@ -1,11 +1,12 @@
 // Puts a backup in the place of project.db: verified before, what is there now kept as a backup of its own, whole or not at all.
 
 import Database from 'better-sqlite3';
-import { constants, copyFileSync, existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { refuseOthers } from '#core/regular-file.ts';
-import { refuseLink, unlinkedPath } from '#core/unlinked.ts';
+import { refuseLink, refuseShared, unlinkedPath } from '#core/unlinked.ts';
+import { readBackup } from './backup-rows.ts';
 import { backupDatabase, listBackups, syncFile, syncFolder, verifyDatabase } from './backups.ts';
 import { acquireLock } from './lock.ts';
 import { explain } from './project.ts';
@@ -19,14 +20,14 @@ const LOGS = ['-wal', '-shm', '-journal', '-checked'];
 export function restoreBackup(folder: string, name: string): string | null {
   const root = resolve(folder), file = join(root, 'project.db');
   if (!listBackups(root).includes(name)) throw new TastemakerError('bad-argument', `There is no backup ${JSON.stringify(name)} in ${join(root, 'backups')}.`, 'Choose one of those that are listed.');
-  refuseLink(file);
-  if (existsSync(file)) refuseOthers(statSync(file), file);
+  for (const place of [file, ...LOGS.map((log) => `${file}${log}`)]) refuseOdd(place);
   const from = unlinkedPath(root, 'backups', name);
   const release = acquireLock(root), coming = `${file}.restoring.${process.pid}`;
   try {
     rmSync(coming, { force: true });
     copyFileSync(from, coming, constants.COPYFILE_EXCL);
     syncFile(coming);
+    readBackup(coming, `The backup ${name}`, () => {}); // before it is checked through: a view in it may have no end
     verifyDatabase(coming, `The backup ${name}`);
     const kept = keepPresent(root, name);
     for (const log of LOGS) rmSync(`${file}${log}`, { force: true }); // what they held is in what was kept
@@ -39,6 +40,15 @@ export function restoreBackup(folder: string, name: string): string | null {
     rmSync(coming, { force: true });
     release();
   }
+}
+
+/** 'bad-file' for what would be read, written or copied elsewhere under a name of the database: a link of either kind, a pipe. */
+function refuseOdd(place: string): void {
+  refuseLink(place);
+  const stat = lstatSync(place, { throwIfNoEntry: false });
+  if (!stat) return;
+  refuseOthers(stat, place);
+  refuseShared(place, stat);
 }
 
 /** A backup of what is there now; of a file that SQLite cannot read, its bytes. */
@@ -61,7 +71,7 @@ function keepPresent(root: string, spare: string): string | null {
   const kept = join(root, 'backups', `damaged-${new Date().toISOString().replaceAll(':', '-')}.db`);
   for (const part of ['', '-wal', '-journal']) {
     if (!existsSync(`${file}${part}`)) continue;
-    copyFileSync(`${file}${part}`, `${kept}${part}`);
+    copyFileSync(`${file}${part}`, `${kept}${part}`, constants.COPYFILE_EXCL);
     syncFile(`${kept}${part}`);
   }
   syncFolder(join(root, 'backups'));

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { ImportKind, Rank } from '#core/contract.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
-import { describeBackups } from '#core/store/backups.ts';
+import { describeBackups } from '#core/store/backup-rows.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { checkProject, createProject, openProject } from '#core/store/database.ts';
 import { ensureLabeler } from '#core/store/labelers.ts';

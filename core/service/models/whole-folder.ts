@@ -16,11 +16,11 @@ const alive = (pid: number): boolean => {
 };
 let made = 0; // makes temporary names of one thread differ
 
-/** What an earlier process left behind when it was killed. */
+/** What an earlier process left behind when it was killed: it has a name that nobody gives a file of their own. */
 async function removeLeftovers(place: string): Promise<void> {
   const folder = path.dirname(place), start = `${path.basename(place)}.writing-`;
   for (const name of await fs.readdir(folder).catch(() => [])) {
-    const pid = name.startsWith(start) ? /^(\d+)(?:-|$)/.exec(name.slice(start.length))?.[1] : undefined;
+    const pid = name.startsWith(start) ? /^(\d+)-\d+-\d+$/.exec(name.slice(start.length))?.[1] : undefined;
     if (pid !== undefined && !alive(Number(pid))) await fs.rm(path.join(folder, name), { recursive: true, force: true });
   }
 }

@@ -3,7 +3,8 @@
 import { existsSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { backupDatabase, describeBackups, listBackups } from '#core/store/backups.ts';
+import { describeBackups } from '#core/store/backup-rows.ts';
+import { backupDatabase, listBackups } from '#core/store/backups.ts';
 import { checkProject, createProject, openProject } from '#core/store/database.ts';
 import { addPrompts, listPrompts } from '#core/store/prompts.ts';
 import { restoreBackup } from '#core/store/restore.ts';
