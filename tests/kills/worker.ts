@@ -69,7 +69,7 @@ const WORK: Readonly<Record<Kind, () => Promise<void>>> = {
       const path = join(folder, 'exports', `data-${i % 3}.jsonl`);
       await call('data.export', { path, format: 'prompts', options: {} });
       say('exported', path);
-      const { path: model } = await call<{ path: string }>('models.export', { modelId: 1, folder: join(folder, 'exports'), format: 'hf-f32' });
+      const { path: model } = await call<{ path: string }>('models.export', { modelId: 1, folder: join(folder, 'exports', `writer-${process.pid}-${i}`), format: 'hf-f32' }); // a name that is there is refused
       say('model', model);
       await call('project.backup', {});
       say('backup');
