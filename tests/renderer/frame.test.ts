@@ -42,9 +42,11 @@ test('while a demo is being written nothing is proposed that is under way or has
   expect(next({ completions: 48 }).path).toBe('/label');
   const ranked = next({ completions: 48, rankings: 12, wanted: 0 });
   expect([ranked.name, ranked.recipe, ranked.path]).toEqual(['reward', undefined, '/label']);
-  const demo = { isDemo: true, simulated: 0 }, sampling = [{ kind: 'sample' as const }];
-  expect(isFilling(demo, sampling)).toBe(true);
-  for (const [project, runs] of [[{ ...demo, simulated: 1290 }, sampling], [{ ...demo, isDemo: false }, sampling], [demo, []], [demo, [{ kind: 'ppo' as const }]]] as const) expect(isFilling(project, runs)).toBe(false);
+  const demo = { isDemo: true, simulated: 0 }, first = { kind: 'sample', status: 'done', createdAt: 1 } as const, second = { kind: 'sample', status: 'running', createdAt: 2 } as const;
+  for (const runs of [[first], [second, first], [{ ...second, status: 'done' }, first]] as const) expect(isFilling(demo, runs)).toBe(true);
+  expect(isFilling({ ...demo, simulated: 1290 }, [second, first])).toBe(false);
+  expect(isFilling({ ...demo, isDemo: false }, [second, first])).toBe(false);
+  for (const runs of [[], [{ ...second, status: 'cancelled' }, first], [{ ...second, createdAt: 3 }, { ...second, status: 'failed' }, first], [{ ...second, kind: 'ppo' }]] as const) expect(isFilling(demo, runs)).toBe(false);
 });
 
 test('whose rankings are counted is said where they are counted', () => {

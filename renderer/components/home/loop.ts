@@ -31,9 +31,13 @@ export function simulatedNote({ rankings, simulated }: Pick<ProjectSummary, 'ran
   return simulated === rankings ? 'simulated labelers, not yours' : `${whole(simulated)} by simulated labelers`;
 }
 
-/** A demo whose answers are still being written: its simulated labelers have not ranked yet. */
-export const isFilling = ({ isDemo, simulated }: Pick<ProjectSummary, 'isDemo' | 'simulated'>, atWork: readonly Pick<RunRow, 'kind'>[]): boolean =>
-  isDemo && simulated === 0 && atWork.some(({ kind }) => kind === 'sample');
+/** A demo whose answers are still being written, or are about to be ranked by its simulated labelers: its own runs are the first two. */
+export function isFilling({ isDemo, simulated }: Pick<ProjectSummary, 'isDemo' | 'simulated'>, runs: readonly Pick<RunRow, 'kind' | 'status' | 'createdAt'>[]): boolean {
+  if (!isDemo || simulated > 0) return false;
+  const sampling = runs.filter(({ kind }) => kind === 'sample').toSorted((a, b) => b.createdAt - a.createdAt);
+  return sampling.length > 0 && sampling.length <= 2 && !ENDED_EARLY.includes(sampling[0]!.status);
+}
+const ENDED_EARLY: readonly RunRow['status'][] = ['stopped', 'cancelled', 'failed'];
 /** Until then no recipe of the demo has much to work on. */
 const FILLING = {
   samples: { sentence: 'The demo’s model is writing its first answers now; they are here in some seconds.', label: 'See it at work', path: '/train', recipe: undefined },
