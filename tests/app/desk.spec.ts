@@ -171,6 +171,10 @@ test('the history opens what was ranked, which can be changed', async () => {
   await open('long');
   await page.keyboard.press('h');
   const panel = page.getByRole('complementary', { name: 'What you have ranked' });
+  await expect(panel).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(panel).toHaveCount(0);
+  await page.keyboard.press('h');
   await expect(panel.getByRole('button', { name: /Name a colour/ })).toContainText('B > A > D > C');
   await panel.getByRole('button', { name: /Name a colour/ }).click();
   await expect(page.locator('section.prompt')).toContainText(HARD_ITEMS.four[0]);
