@@ -46,6 +46,9 @@ const AGAIN: Readonly<Record<CallName, boolean>> = {
 };
 const mayRepeat = (call: string): boolean => Object.hasOwn(AGAIN, call) && AGAIN[call as CallName];
 
+/** Calls whose answer says which project is open from now on; a later service opens that one. */
+const OPENING: ReadonlySet<string> = new Set<CallName>(['project.open', 'project.create', 'project.restore', 'project.saveCopy', 'project.close']);
+
 const MOST_DEATHS = 5, WITHIN_MS = 30_000;
 const FIRST_DELAY_MS = 100;
 const CLOSING_MS = 10_000;
@@ -135,8 +138,7 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
     if (!pending) return;
     sent.delete(message.id);
     if ('result' in message) {
-      if (pending.call === 'project.open' || pending.call === 'project.create') folder = (message.result as AppState).project?.folder ?? null;
-      if (pending.call === 'project.close') folder = null;
+      if (OPENING.has(pending.call)) folder = (message.result as AppState).project?.folder ?? null;
     }
     pending.answer(message);
   }

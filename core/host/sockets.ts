@@ -105,7 +105,9 @@ export function createSockets({ call, log, isKey, patienceMs, onWindows = () => 
 
   return {
     accept: (request, socket, head, client) => {
-      if (server.clients.size >= MOST_SOCKETS) {
+      // whoever has the cookie alone can open sockets, and may not take the place of windows: the oldest without a key goes
+      if (server.clients.size >= MOST_SOCKETS) [...server.clients].find((one) => !windows.has(one))?.terminate();
+      if (windows.size >= MOST_SOCKETS) {
         log(`A window was refused: ${MOST_SOCKETS} are connected.`);
         socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n');
         return;

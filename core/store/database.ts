@@ -14,7 +14,8 @@ import { takeBackUnfinished } from './imported-rows.ts';
 import { placeAside, sweepLeftovers, sweepProjects } from './leftovers.ts';
 import { acquireLock, isOnNetworkDrive, lockHolder } from './lock.ts';
 import { MIGRATIONS } from './migrations.ts';
-import { makeKnown } from './known-here.ts';
+import { isKnownHere, makeKnown } from './known-here.ts';
+import { printable } from './printable.ts';
 import { unsoundPolicies } from './policies.ts';
 import { unsoundRuns } from './runs.ts';
 import { requireOurTables } from './schema.ts';
@@ -166,6 +167,7 @@ function connect(root: string, write: boolean, release: () => void): Project {
       guard = guardLog(file);
     }
     const project: Project = { folder: root, name: projectName(root), write, notices, db: open, close: () => closeProject(project, guard, release) };
+    if (write && !isKnownHere(project)) refuseDangling(open, root);
     notices.push(...straddlingNotices(project));
     if (write) {
       notePlace(project, before);
@@ -180,6 +182,12 @@ function connect(root: string, write: boolean, release: () => void): Project {
     db?.close();
     throw explain(root, error);
   }
+}
+
+/** References hold in whatever this program writes; a project that comes from elsewhere is asked once, for everybody follows them. */
+function refuseDangling(open: Database.Database, root: string): void {
+  const row = open.prepare('SELECT "table", rowid, parent FROM pragma_foreign_key_check LIMIT 1').get() as { table: string; rowid: number | null; parent: string } | undefined;
+  if (row) throw new TastemakerError('bad-file', `${join(root, 'project.db')} is not sound: a row of ${printable(row.table)} refers to a row of ${printable(row.parent)} that is not there.`, restoreHint(root));
 }
 
 function requireWritable(file: string): void {

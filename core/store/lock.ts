@@ -40,8 +40,11 @@ function livesStill(holder: Pick<Holder, 'pid' | 'birth' | 'startedAt'>): boolea
   // The number lives; but is it the same process, or one that was given the number later?
   const birth = ownBirth(holder.pid);
   if (holder.birth !== null && birth !== null) return holder.birth === birth;
-  return holder.startedAt > machineStart(); // else dead
+  return holder.startedAt > machineStart() && holder.startedAt < Date.now() + CLOCKS_MS; // else dead, or no process at all
 }
+
+/** How far the clocks of two starts may be apart. */
+const CLOCKS_MS = 60_000;
 
 /** When this machine started, a minute earlier for clocks: what a process said before then was another one's. */
 export const machineStart = (): number => Date.now() - uptime() * 1000 - 60_000;

@@ -34,7 +34,15 @@ export function hashOfPrompt({ text, messages }: Pick<NewPrompt, 'text' | 'messa
   return (messages ? hash.update(`\0${messagesJson(messages)}`) : hash).digest();
 }
 
-const toPrompt = (row: Row): Prompt => ({ ...row, messages: fromJson<Message[]>(row.messages), facts: fromJson<Record<string, string>>(row.facts), extra: fromJson<Extra>(row.extra) });
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isMessage = (value: unknown): value is Message => isObject(value) && typeof value.role === 'string' && typeof value.content === 'string';
+const isFlat = (value: unknown): boolean => isObject(value) && Object.values(value).every((part) => typeof part !== 'object' || part === null);
+
+/** What of a row written by another program cannot be what it should is left out; the check finds it by the prompt's hash. */
+function toPrompt(row: Row): Prompt {
+  const messages = fromJson<Message[]>(row.messages), facts = fromJson<Record<string, string>>(row.facts), extra = fromJson<Extra>(row.extra);
+  return { ...row, messages: Array.isArray(messages) && messages.length > 0 && messages.every(isMessage) ? messages : null, facts: isFlat(facts) ? facts : null, extra: isFlat(extra) ? extra : null };
+}
 
 function check(row: NewPrompt, place: string): void {
   requireThat(typeof row.text === 'string' && row.text !== '', `${place} has no text.`, 'Give every prompt a text that is not empty.');

@@ -1,9 +1,9 @@
 // Saves what is open as another project: from the open file itself, which may have no name any more.
 
 import Database from 'better-sqlite3';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { syncTree, verifyDatabase } from './backups.ts';
 import { placeAside } from './leftovers.ts';
@@ -22,6 +22,7 @@ const OF_A_PROCESS = new Set(['heartbeat.json', 'control', 'asked.jsonl']);
 export async function saveCopy(project: Project, to: string, from: string | null): Promise<void> {
   const root = resolve(to);
   if (existsSync(root) && (!statSync(root).isDirectory() || readdirSync(root).length > 0)) throw new TastemakerError('bad-argument', `${root} is there already, and not an empty folder.`, 'Choose another name, such as mine-saved.tastemaker.');
+  if (from !== null && isInside(from, root)) throw new TastemakerError('bad-argument', `${root} lies in the project that is to be saved.`, 'Choose a place beside the project.');
   let making: string | null = null;
   try {
     mkdirSync(dirname(root), { recursive: true });
@@ -33,7 +34,7 @@ export async function saveCopy(project: Project, to: string, from: string | null
     for (const name of FOLDERS) {
       mkdirSync(join(making, name));
       const source = from && join(from, name);
-      if (source && existsSync(source)) await cp(source, join(making, name), { recursive: true, filter: (place) => !OF_A_PROCESS.has(basename(place)) });
+      if (source && existsSync(source)) await cp(source, join(making, name), { recursive: true, filter: isCopied });
     }
     syncTree(making);
     if (existsSync(root)) rmdirSync(root);
@@ -42,6 +43,17 @@ export async function saveCopy(project: Project, to: string, from: string | null
     if (making) rmSync(making, { recursive: true, force: true });
     throw explain(root, error);
   }
+}
+
+/** Pipes, sockets and devices are nothing that could be copied, and no part of a project. */
+function isCopied(place: string): boolean {
+  const stat = lstatSync(place, { throwIfNoEntry: false });
+  return stat !== undefined && (stat.isFile() || stat.isDirectory() || stat.isSymbolicLink()) && !OF_A_PROCESS.has(basename(place));
+}
+
+function isInside(folder: string, place: string): boolean {
+  const within = relative(folder, place);
+  return within !== '' && within.split(sep)[0] !== '..' && !isAbsolute(within);
 }
 
 /** What was at work belongs to the project that it was copied from. */

@@ -20,7 +20,8 @@ process.on('message', ({ id, call, args, project }) => {
   appendFileSync(log, call + ' ' + JSON.stringify(args) + (project ? ' ' + project : '') + '\\n');
   if (call === 'project.open' && (args.folder === '/deadly' || (args.folder === '/turns deadly' && readFileSync(starts, 'utf8').length > 1))) process.kill(process.pid, 'SIGKILL');
   if (call === 'project.open' && args.folder === '/gone' && readFileSync(starts, 'utf8').length > 1) return process.send({ id, fault: { code: 'bad-file', message: 'It has gone.', hint: '' } });
-  if (call === 'project.open') open = args.folder;
+  if (call === 'project.open' || call === 'project.saveCopy') open = args.folder;
+  if (call === 'project.close') open = null;
   if (call === 'search.find' && args.text === 'die always') process.kill(process.pid, 'SIGKILL');
   if (args.dies && !existsSync(args.dies)) { appendFileSync(args.dies, ''); console.error('dying'); process.kill(process.pid, 'SIGKILL'); }
   if (call === 'app.state') process.send({ event: 'data.changed', data: {} });
@@ -83,6 +84,13 @@ test('a project that was closed stays closed; one that cannot be opened again is
   await call({ id: 2, call: 'project.close', args: {} });
   await call({ id: 3, call: 'prompts.page', args: { dies: dies() } });
   expect((await read('asked')).match(/project.open/g)).toHaveLength(1);
+});
+
+test('after the project was saved as another one, it is that one which is opened again', async () => {
+  const { call } = start();
+  await call({ id: 1, call: 'project.open', args: { folder: '/mine' } });
+  await call({ id: 2, call: 'project.saveCopy', args: { folder: '/saved' } });
+  expect(await call({ id: 3, call: 'prompts.page', args: { dies: dies() } })).toHaveProperty('result.project.folder', '/saved');
 });
 
 test('a project that has gone meanwhile is told of', async () => {

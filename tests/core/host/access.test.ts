@@ -193,3 +193,9 @@ test('an upload lands under its own name, and one that is refused leaves nothing
   expect(JSON.parse((await send('ü'.repeat(128), 'x')).body.toString()).fault.message).toContain('too long: 256 bytes');
   expect((await send(`${'ü'.repeat(125)}.json`, 'x')).status).toBe(200);
 });
+
+test('sockets that show no key take no window\'s place, however many there are', async () => {
+  const silent = await Promise.all(Array.from({ length: 70 }, () => openWindow(started, cookie, undefined, {}, null)));
+  await stillAlive();
+  for (const { socket } of silent) socket.terminate();
+});

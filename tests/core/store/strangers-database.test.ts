@@ -12,7 +12,10 @@ import { describeBackups } from '#core/store/backup-rows.ts';
 import { backupDatabase, listBackups } from '#core/store/backups.ts';
 import { createProject, openProject } from '#core/store/database.ts';
 import { addPolicy, policyById } from '#core/store/policies.ts';
+import { shownPrompt } from '#core/store/excerpts.ts';
+import { listPrompts } from '#core/store/prompts.ts';
 import { restoreBackup } from '#core/store/restore.ts';
+import { saveCopy } from '#core/store/save-copy.ts';
 import { appendUnlinked } from '#core/unlinked.ts';
 import { errorOf, smallProject, temporaryFolder } from './temporary-folder.ts';
 
@@ -137,5 +140,36 @@ test('the row of a model that cannot be right answers to no number either', () =
   const id = addPolicy(project, { name: 'm', kind: 'base', path: 'models/m' });
   project.db.prepare('UPDATE policies SET path = ? WHERE id = ?').run('models/m\nsecond line', id);
   expect(errorOf(() => policyById(project, id))).toMatchObject({ code: 'bad-data', message: expect.stringContaining('is left out') });
+  project.close();
+});
+
+test('rows that refer to nothing are found before anybody follows them, in a project that is new here', () => {
+  const folder = closed();
+  spoil(join(folder, 'project.db'), 'PRAGMA foreign_keys = OFF', "INSERT INTO policies (name, kind, path, parent_id, created_at) VALUES ('m', 'base', 'models/m', 77, 1)");
+  rmSync(join(folder, 'known-here.json'));
+  expect(errorOf(() => openProject(folder, { write: true }))).toMatchObject({ code: 'bad-file', message: expect.stringContaining('a row of policies refers to a row of policies that is not there') });
+});
+
+test('conversations and fields of a prompt that cannot be what they should are none', () => {
+  const { project, promptId } = smallProject(fresh());
+  for (const [column, json] of [['messages', '[{"role":1}]'], ['messages', '{"role":"user"}'], ['messages', '[]'], ['facts', '[1]'], ['facts', '{"a":{"b":1}}'], ['extra', '7'], ['extra', '{"a":[1]}']] as const) {
+    project.db.prepare(`UPDATE prompts SET ${column} = ? WHERE id = ?`).run(json, promptId);
+    expect(shownPrompt(listPrompts(project, { ids: [promptId] })[0]!)).toMatchObject({ messages: null, facts: null, extra: null });
+  }
+  project.close();
+});
+
+test('the lock of a process that began after now locks nobody out', () => {
+  const folder = closed();
+  writeFileSync(join(folder, 'project.lock'), JSON.stringify({ pid: 1, startedAt: Date.now() + 1e12, host: 'another', birth: null }));
+  openProject(folder, { write: true }).close();
+});
+
+test.skipIf(!posix)('a copy leaves out what is no file, and goes nowhere into the project itself', async () => {
+  const { project } = smallProject(fresh()), { folder } = project, copy = fresh();
+  execFileSync('mkfifo', [join(folder, 'runs', 'pipe')]);
+  await saveCopy(project, copy, folder);
+  expect(readdirSync(join(copy, 'runs'))).toEqual([]);
+  await expect(saveCopy(project, join(folder, 'exports', 'copy.tastemaker'), folder)).rejects.toMatchObject({ code: 'bad-argument', message: expect.stringContaining('lies in the project') });
   project.close();
 });
