@@ -66,7 +66,11 @@ function needsOf(recipe: RecipeName, facts: Facts, policies: readonly Policy[], 
   };
   const number = (name: string) => Number(config[name]);
   switch (recipe) {
-    case 'sample': return [...writer, enough(config.split ? facts.prompts[config.split as 'train'] : all, 1, 'prompt', 'prompts', ': import some on the Data screen')];
+    case 'sample': {
+      const have = config.split ? facts.prompts[config.split as 'train'] : all, asked = Math.min(have, number('prompts') || have);
+      const answers = have === 0 ? [] : [has(`answers ${asked < have ? `${asked.toLocaleString('en')} of them` : have === 1 ? 'it' : 'each'} ${number('k') === 1 ? 'once' : number('k') === 2 ? 'twice' : `${number('k')} times`}`)];
+      return [...writer, enough(have, 1, 'prompt', 'prompts', ': import some on the Data screen'), ...answers];
+    }
     case 'sft': return [...writer, enough(facts.references, Math.max(FEWEST_REFERENCES, number('batch')), 'train prompt with a reference', 'train prompts with a reference', ': import references with the prompts')];
     case 'reward': return [
       ...writer, enough(facts.rankings, Math.max(FEWEST_RANKINGS, number('batch')), 'ranking', 'rankings', ''),

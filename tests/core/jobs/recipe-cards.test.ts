@@ -174,7 +174,9 @@ describe('one click after another, as the window does it', () => {
     await idle();
     expect(listCompletions(project).length - before).toBe(154 * 4);
     expect(runs.queue.list().filter(({ kind }) => kind === 'score')).toHaveLength(2);
-    expect(card(project, 'sample').defaults).toMatchObject({ policy: 'base', split: '', prompts: 100 });
+    const sampling = card(project, 'sample');
+    expect(sampling.defaults).toMatchObject({ policy: 'base', split: '', prompts: 100 });
+    expect(sampling.needs.map(({ sentence }) => sentence).join(', ')).toMatch(/^has [\d,]+ prompts, answers (100 of them|each) (once|twice|\d+ times)$/); // what the time on the card is for
   });
 
   test('PPO: numbers, samples and the log can be asked for', async () => {
