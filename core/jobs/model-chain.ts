@@ -12,10 +12,10 @@ export function modelOfRun(project: Project, runId: string, role: string): Polic
   return (used && listPolicies(project).find((policy) => policyPath(project, policy) === path.resolve(project.folder, used.path))) ?? null;
 }
 
-/** From the base to this model. */
+/** From the base to this model; from the model after one whose row is left out because it cannot be right. */
 export function chainOf(policies: readonly Policy[], last: Policy): Policy[] {
   const byId = new Map(policies.map((policy) => [policy.id, policy]));
   const chain = [last];
-  for (let parent = last.parentId; parent !== null && chain.length <= policies.length; parent = chain[0]!.parentId) chain.unshift(byId.get(parent)!);
+  for (let parent = byId.get(last.parentId ?? NaN); parent && chain.length <= policies.length; parent = byId.get(parent.parentId ?? NaN)) chain.unshift(parent);
   return chain;
 }

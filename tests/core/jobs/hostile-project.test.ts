@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { livingProcess, provenProcess, takeAsked } from '#core/jobs/control.ts';
+import { chainOf } from '#core/jobs/model-chain.ts';
 import { writeLog } from '#core/jobs/run-log.ts';
 import { birthOf } from '#core/store/process-birth.ts';
 import { checkProject, createProject, openProject } from '#core/store/database.ts';
@@ -181,4 +182,13 @@ test('small files that cannot be right are none: an ending that points elsewhere
   runs.queue.letGo(true);
   expect(await runs.reaches('points', 'failed')).toMatchObject({ error: expect.stringContaining('manifest.json is missing or damaged.') });
   expect(listPolicies(project)).toEqual([]);
+});
+
+test('a model that was made from one whose row is left out is the first of its line', () => {
+  const add = project.db.prepare("INSERT INTO policies (id, name, kind, path, parent_id, created_at) VALUES (?, ?, 'base', ?, ?, 1)");
+  add.run(1, 'bad', 'models/x\nsecond line', null);
+  add.run(2, 'child', 'models/child', 1);
+  add.run(3, 'grandchild', 'models/grandchild', 2);
+  const policies = listPolicies(project);
+  expect(chainOf(policies, policies.at(-1)!).map(({ name }) => name)).toEqual(['child', 'grandchild']);
 });
