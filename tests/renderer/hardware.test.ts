@@ -78,7 +78,7 @@ function hold(): () => void {
 
 beforeEach(() => {
   setActivePinia(createPinia());
-  Object.assign(service, { answers: {}, asked: [], held: null });
+  Object.assign(service, { answers: { 'runs.facts': [] }, asked: [], held: null });
 });
 afterEach(() => {
   vi.useRealTimers();

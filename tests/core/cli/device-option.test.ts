@@ -24,7 +24,7 @@ describe('--device', () => {
 
   test('what cannot be had is refused, and nothing is computed elsewhere', async () => {
     const { code, stderr } = await run([...generate, '--out', 'never.jsonl', '--device', 'cuda']);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/^Error: CUDA was asked for and cannot be used\. .*\nHint: .*Nothing runs elsewhere in its place\.\n$/)]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^Error: CUDA was asked for and cannot be used\. .*\nHint: .*Nothing runs elsewhere in its place\. On the command line that is --device, .*\n$/)]);
     expect((await run([...generate, '--device', 'abacus'])).stderr).toContain('none of auto, cpu, cuda, cuda:bf16, webgpu');
     expect((await run(['runs', '--device', 'cpu'])).stderr).toContain('"runs" has no option --device');
   });
