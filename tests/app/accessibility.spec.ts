@@ -76,6 +76,7 @@ test('damaged preferences are said once', async () => {
 test('while a run reports, what is around its numbers stands still', async () => {
   await open('#/train');
   await expect(page.locator('.status .run')).toBeVisible();
+  await expect(page.locator('.list .line').filter({ hasText: 'running' }).first()).toBeVisible({ timeout: 60_000 }); // before, it waits in the queue and reports nothing
   const moved = await page.evaluate(() => new Promise<string[]>((done) => {
     const seen: string[] = [];
     type Shift = PerformanceEntry & { sources: { node: Node | null; previousRect: DOMRectReadOnly; currentRect: DOMRectReadOnly }[] };
