@@ -106,4 +106,4 @@ test(`${KILLS} kills lose no ranking, draft or mark that was confirmed`, async (
     after.close();
     rmSync(place, { recursive: true, force: true });
   }
-});
+}, 300_000);
