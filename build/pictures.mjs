@@ -58,8 +58,6 @@ async function take(page, picture) {
     await page.getByRole('status', { name: 'Saved mark' }).filter({ hasText: /^Saved/ }).waitFor();
   };
   await page.getByText(/^Next:/).first().waitFor();
-  await picture('home');
-
   await go(2);
   await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
   await page.getByLabel('Name of the labeler').fill('Ada');
@@ -82,8 +80,11 @@ async function take(page, picture) {
   await keys('Enter');
 
   await go(5);
-  await page.getByText(/Has 1,?\d+ rankings/).first().waitFor({ timeout: 5 * MINUTES });
+  await page.getByText(/Has 1,\d+ rankings/).first().waitFor({ timeout: 5 * MINUTES }); // the simulated labelers have ranked
   await picture('train');
+  await go(1);
+  await picture('home');
+  await go(5);
   const card = (name) => page.getByRole('region', { name }).or(page.getByRole('article', { name })).first();
   await card(/reward model/i).getByRole('button', { name: /^train/i }).click();
   await page.locator('.uplot').first().waitFor();
@@ -108,7 +109,8 @@ async function take(page, picture) {
   await page.getByRole('row', { name: /ppo/i }).first().click();
   await picture('models');
   await go(3);
-  await page.getByRole('option').nth(3).click();
+  await page.getByLabel('Search prompts').fill('my boss');
+  await page.getByRole('listbox').getByRole('option').nth(2).click();
   await picture('data');
   await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
   await go(2);
