@@ -122,12 +122,13 @@ const CHECKS: readonly OperatorCheck[] = [
   ['Gather', [f(11, 6), i([2, 5], [3, 0, 3, 10, 7, 3, 3, 1, 0, 5])], (x, at) => gather(x!, at!)],
   ['GatherElements', [f(5, 9), i([5, 3], [8, 0, 8, 4, 4, 4, 1, 2, 3, 0, 0, 7, 6, 5, 6])], (x, at) => gatherElements(x!, at!, 1)],
   ['CumSum', [f(3, 17)], (x) => r.cumulativeSum(x!, 1)],
+  ['CumSum, long', [positive(2, 5003)], (x) => r.cumulativeSum(x!, 1)],
   ['TopK', [f(3, 17)], (x) => topK(x!, 5)[0]],
   ['ArgMax', [f(5, 17)], (x) => one(r.argMax(x!, 1))],
 ];
 
 /** What no gradient is taken of: steps, and what is used where none is needed. */
-const LEVELS = new Set(['Less', 'Greater', 'Equal', 'And, Or, Not', 'Cast', 'FastGelu', 'ReduceMean', 'ReduceMax', 'ReduceSumSquare', 'CumSum', 'TopK', 'ArgMax']);
+const LEVELS = new Set(['Less', 'Greater', 'Equal', 'And, Or, Not', 'Cast', 'FastGelu', 'ReduceMean', 'ReduceMax', 'ReduceSumSquare', 'CumSum', 'CumSum, long', 'TopK', 'ArgMax']);
 
 interface Built {
   outputs: Tensor[];

@@ -20,6 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const fresh = (name: string): string => {
   mkdirSync(join(folder, name));
+  writeFileSync(join(folder, name, 'gpu.json'), JSON.stringify({ format: 1, runs: {} })); // else it goes on from the project's own
   return join(folder, name);
 };
 const results = (out: string) => JSON.parse(readFileSync(join(out, 'gpu.json'), 'utf8')) as Results;

@@ -72,7 +72,7 @@ const outcome = (state: Section['state'], sentence: string, on: string, rest: Pa
 async function runSection(plan: SectionPlan, { kind, on, python, libraries }: Asked, seconds: number, stop: AbortSignal): Promise<Section> {
   const trial = kind === 'trial', precision = trial ? 'fp32' : plan.precision, at = new Date().toISOString(), began = performance.now();
   const device = trial ? PROCESSOR : readDevice(`cuda:${precision}`);
-  const env = { ...process.env, ...deviceEnvironment(device), ...(trial ? {} : await environmentForCuda({ folders: libraries })) };
+  const env = { ...process.env, ...deviceEnvironment(device), ...(trial ? {} : await environmentForCuda({ folders: libraries })), ...(plan.exact ? { NVIDIA_TF32_OVERRIDE: '0' } : {}) }; // which cuBLAS obeys
   const before = kind === 'card' ? (await readCards()).cards[0]?.used ?? null : null;
   let peak: number | null = null, heard: Word = { rows: [], notes: [], done: false, problem: null }, said = '';
   const unwatch = before === null ? () => {} : watchCards(200, (cards) => {

@@ -11,6 +11,8 @@ export interface SectionPlan {
   /** seconds without which it is not begun, and a guess of how long it takes, which is its share of what is left */
   least: number;
   usual: number;
+  /** products of float32 as they are, not as TF32: what our arithmetic alone is off by */
+  exact?: boolean;
   /** part of a trial on a processor, in float32: the others would say what these say, or compare the processor with itself */
   trial?: boolean;
   /** looks at graphs only and needs no card to compute */
@@ -21,6 +23,7 @@ const machine = async () => (await import('./machine.ts')).machine;
 const placement = async () => (await import('./placement.ts')).placement;
 const selfTest = async () => (await import('./self-test.ts')).selfTest;
 const reference = async () => (await import('./reference.ts')).reference;
+const referenceExact = async () => (await import('./reference.ts')).referenceExact;
 const train = async () => (await import('./train.ts')).train;
 const sample = async () => (await import('./sample.ts')).sample;
 const ppo = async () => (await import('./ppo.ts')).ppo;
@@ -32,6 +35,7 @@ export const SECTIONS: readonly SectionPlan[] = [
   { name: 'self-test', title: 'Self-test, fp32', precision: 'fp32', load: selfTest, least: 5, usual: 12 },
   { name: 'self-test-bf16', title: 'Self-test, bf16', precision: 'bf16', load: selfTest, least: 5, usual: 12 },
   { name: 'reference', title: 'Agreement with PyTorch, fp32', precision: 'fp32', load: reference, least: 5, usual: 20, trial: true },
+  { name: 'reference-exact', title: 'Agreement with PyTorch, fp32 without TF32', precision: 'fp32', exact: true, load: referenceExact, least: 5, usual: 20 },
   { name: 'reference-bf16', title: 'Agreement with PyTorch, bf16', precision: 'bf16', load: reference, least: 5, usual: 20 },
   { name: 'train-bf16', title: 'Training, bf16', precision: 'bf16', load: train, least: 15, usual: 45 },
   { name: 'train', title: 'Training, fp32 (TF32)', precision: 'fp32', load: train, least: 15, usual: 45, trial: true },

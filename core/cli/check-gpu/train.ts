@@ -4,6 +4,7 @@ import { deviceWords, chosenDevice } from '#core/autodiff/device.ts';
 import { parameters } from '#core/models/architecture.ts';
 import { createRandom } from '#core/random.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { stepsARun } from '#core/training/pace.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { inParts } from './in-parts.ts';
 import { rowBesidePeer } from './peer.ts';
@@ -12,12 +13,11 @@ import { ADAM, countOf, median, SIZES, tiledWeights } from './shapes.ts';
 
 const GOALS = { fp32: 1, bf16: 0.9 } as const;
 const ROUNDS = 3, FIRST = 2;
-/** A run of so many milliseconds: long enough that carrying the state there and back counts little. */
-const RUN = 1500, MOST_STEPS = 32;
 
 /**
  * A step with its share of the run's traffic (weights and moments cross twice a run), and the step alone: the difference
- * of runs of K and 2K steps. The goal is for the first.
+ * of runs of K and 2K steps. The goal is for the first, at the
+ * pace that runs of the program take (pace.ts).
  */
 export async function train(context: Context): Promise<void> {
   const { row, note, tiny, precision } = context, { architecture, title, B, T } = SIZES.train[tiny ? 'tiny' : 'full'];
@@ -36,7 +36,7 @@ export async function train(context: Context): Promise<void> {
   }, trainer.release);
   const opened = first.made, roughly = await run(FIRST); // the first opens the graph
   note(`${title}: ${(countOf(list) / 1e6).toFixed(1)} million parameters, ${B} rows of ${T} tokens, device ${deviceWords(device)}${micro > 1 ? `, each step in ${micro} micro-batches, for want of memory` : ''}; opening the graph took ${((opened - roughly) / 1000).toFixed(1)} s.`);
-  const K = Math.min(MOST_STEPS / 2, Math.max(2, Math.round(RUN / 2 / (roughly / FIRST))));
+  const paced = stepsARun(0, { numbers: countOf(list), trained: countOf(list), tokens: B * T }, device), K = Math.max(2, Math.ceil(paced / 2));
   const timed = async (steps: number) => {
     await run(steps);
     const times: number[] = [];

@@ -11,7 +11,7 @@ import { readConfig } from '#core/jobs/config.ts';
 import { readManifest, runFolderOf } from '#core/jobs/job.ts';
 import type { Manifest } from '#core/jobs/job.ts';
 import { isLarge } from '#core/jobs/large-models.ts';
-import { stepsARun } from '#core/jobs/pace.ts';
+import { stepsARun } from '#core/training/pace.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { ZERO_TEXTS } from '#core/jobs/reward-data.ts';
 import { learningParts, TUNING_SETTINGS } from '#core/jobs/tuning.ts';

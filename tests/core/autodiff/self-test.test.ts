@@ -68,6 +68,10 @@ describe('the operators', () => {
     expect(firstProblem(await testOperators(bf16, { lowering }))).toMatchObject({ name: 'Sqrt', worst: OFF, problem: 'Sqrt is off by no number, and 0.020 is allowed.' });
   });
 
+  test('what CUDA builds otherwise computes the same, here on the processor', async () => {
+    expect((await testOperators(PROCESSOR, { lowering: loweringOf(readDevice('cuda')) })).filter(({ ok }) => !ok)).toEqual([]);
+  });
+
   test.each([['cpu', 1e-5], ['webgpu', 1e-4], ['cuda', 2e-3], ['cuda:bf16', 2e-2]] as const)('%s may be off by %s', (words, allowed) => expect(toleranceOf(readDevice(words))).toBe(allowed));
 
   test('differences are measured against the largest number; another length or NaN is off', () => {
