@@ -4,7 +4,8 @@ import { defineConfig } from '@playwright/test';
 import { findChromium } from './build/chromium.mjs';
 
 const executablePath = findChromium();
-if (!executablePath) console.error('No chromium, chromium-browser or google-chrome on the PATH: the browser tests cannot run here.');
+if (!executablePath)
+  console.error('No chromium, chromium-browser or google-chrome on the PATH: the browser tests cannot run here.');
 
 // the key with which tests that make projects sign them is not that of who runs them; workers inherit it
 process.env.TASTEMAKER_HOME ??= resolve('out/test-home');

@@ -21,17 +21,28 @@ export function findElectron(root) {
 
 /**
  * The program, fetched where it is missing. A version that could not be fetched once is not tried at every start:
- * `npx install-electron` does it by hand. Resolves to { program } or { reason }, which fits after "Electron is not here: ".
+ * `npx install-electron` does it by hand. Resolves to { program } or { reason }, which fits after "Electron is not
+ * here: ".
  */
-export function ensureElectron(root, node, { say = (line) => process.stderr.write(`${line}\n`), patienceMs = PATIENCE_MS } = {}) {
+export function ensureElectron(
+  root,
+  node,
+  { say = (line) => process.stderr.write(`${line}\n`), patienceMs = PATIENCE_MS } = {},
+) {
   const found = findElectron(root);
   if (found) return { program: found };
-  const stamp = join(root, FAILED), version = versionIn(root);
+  const stamp = join(root, FAILED);
+  const version = versionIn(root);
   if (version === null) return { reason: 'its package is not installed' };
   const byHand = '`npx install-electron` fetches it by hand';
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === version) return { reason: `it could not be fetched before; ${byHand}` };
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === version)
+    return { reason: `it could not be fetched before; ${byHand}` };
   say(`Fetching Electron ${version} (about 110 MB, once) …`);
-  const { status, signal } = spawnSync(node, [join(root, 'node_modules/electron/install.js')], { cwd: root, stdio: 'ignore', timeout: patienceMs });
+  const { status, signal } = spawnSync(node, [join(root, 'node_modules/electron/install.js')], {
+    cwd: root,
+    stdio: 'ignore',
+    timeout: patienceMs,
+  });
   const program = status === 0 ? findElectron(root) : null;
   if (program) return { program };
   mkdirSync(join(root, 'out'), { recursive: true });

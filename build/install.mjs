@@ -1,7 +1,18 @@
 // Installs the packages of package-lock.json when they are missing or out of date, once, however many programs start.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
@@ -10,12 +21,26 @@ const HEARTBEAT_MS = 1000;
 const STALE_MS = 60_000; // a holder that shows no heartbeat for this long is gone
 // onnxruntime-node's install script would fetch CUDA files; the ones for the processor are in the package already.
 const INSTALL_ENVIRONMENT = { ONNXRUNTIME_NODE_INSTALL: 'skip' };
-const INSTALL_ARGUMENTS = ['ci', '--ignore-scripts', '--include=optional', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+const INSTALL_ARGUMENTS = [
+  'ci',
+  '--ignore-scripts',
+  '--include=optional',
+  '--include=dev',
+  '--no-audit',
+  '--no-fund',
+  '--loglevel=error',
+];
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
-const lockHash = (root) => createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+const lockHash = (root) =>
+  createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
 
-/** Are the packages that npm recorded as installed those of the lock? Optional ones may be absent, development ones too unless asked for. */
+/**
+ * Are the packages that npm recorded as installed those of the lock? Optional ones may be absent, development ones too
+ * unless asked for.
+ */
 export function installedMatchesLock(root, development) {
   let installed;
   try {
@@ -26,17 +51,26 @@ export function installedMatchesLock(root, development) {
   for (const [path, wanted] of Object.entries(readJson(join(root, 'package-lock.json')).packages)) {
     if (path === '') continue;
     const found = installed[path];
-    if (found ? found.version !== wanted.version || found.integrity !== wanted.integrity : !wanted.optional && (development || !wanted.dev)) return false;
+    if (
+      found
+        ? found.version !== wanted.version || found.integrity !== wanted.integrity
+        : !wanted.optional && (development || !wanted.dev)
+    )
+      return false;
   }
   return true;
 }
 
-/** Why the packages have to be installed, in words that follow "Installing packages: ", or null when they need not be. */
+/**
+ * Why the packages have to be installed, in words that follow "Installing packages: ", or null when they need not be.
+ */
 export function reasonToInstall(root, development = true) {
   if (!existsSync(join(root, 'node_modules'))) return 'there are none yet';
   const stamp = join(root, STAMP);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === lockHash(root)) return null;
-  return installedMatchesLock(root, development) ? null : 'package-lock.json has changed, or the last installation did not finish';
+  return installedMatchesLock(root, development)
+    ? null
+    : 'package-lock.json has changed, or the last installation did not finish';
 }
 
 function writeStamp(root) {
@@ -50,9 +84,15 @@ function writeStamp(root) {
 /** npm's own program, to run with this Node: a shell in between would need quoting on Windows. */
 function npmCommand() {
   const besideNode = dirname(process.execPath);
-  const candidates = [process.env.npm_execpath, join(besideNode, 'node_modules/npm/bin/npm-cli.js'), join(besideNode, '../lib/node_modules/npm/bin/npm-cli.js')];
+  const candidates = [
+    process.env.npm_execpath,
+    join(besideNode, 'node_modules/npm/bin/npm-cli.js'),
+    join(besideNode, '../lib/node_modules/npm/bin/npm-cli.js'),
+  ];
   const script = candidates.find((path) => path?.endsWith('npm-cli.js') && existsSync(path));
-  return script ? { file: process.execPath, first: [script], shell: false } : { file: 'npm', first: [], shell: process.platform === 'win32' };
+  return script
+    ? { file: process.execPath, first: [script], shell: false }
+    : { file: 'npm', first: [], shell: process.platform === 'win32' };
 }
 
 function countInstalled(root) {
@@ -176,7 +216,9 @@ export async function ensureInstalled(root, development = true) {
     process.stderr.write(`Installing packages: ${reason}. About 600 MB, once; nothing outside this folder changes.\n`);
     const code = await runNpm(root, lock.beat);
     if (code !== 0) {
-      process.stderr.write(`The packages could not be installed: npm ended with ${code}.\nHint: what npm said stands above; most often the network is missing. Run the same command again when it is back.\n`);
+      process.stderr.write(
+        `The packages could not be installed: npm ended with ${code}.\nHint: what npm said stands above; most often the network is missing. Run the same command again when it is back.\n`,
+      );
       return false;
     }
     writeStamp(root);

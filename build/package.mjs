@@ -9,7 +9,10 @@ import { ensureWindowBuilt } from './window.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** What plain Node must be able to read as files: the core, its packages, the demo. Electron itself reads the rest from the archive. */
+/**
+ * What plain Node must be able to read as files: the core, its packages, the demo. Electron itself reads the rest from
+ * the archive.
+ */
 const UNPACKED = ['core/**', 'resources/**', 'package.json', 'node_modules/**'];
 
 /** The binaries of other platforms that the three native packages carry; only the target's go along. */
@@ -35,13 +38,22 @@ export const pinnedVersion = () => readFileSync(join(root, '.nvmrc'), 'utf8').tr
 export function nodeToPack(platform, arch, { version = process.versions.node, execPath = process.execPath } = {}) {
   const file = NODE_PACKAGES[`${platform}-${arch}`];
   if (file) return join('node_modules', file);
-  if (version !== pinnedVersion()) throw new Error(`Packing for ${platform}-${arch} takes the Node that runs it, and this is ${version}: run it under ${pinnedVersion()} (.nvmrc).`);
+  if (version !== pinnedVersion())
+    throw new Error(
+      `Packing for ${platform}-${arch} takes the Node that runs it, and this is ${version}: run it under ${pinnedVersion()} (.nvmrc).`,
+    );
   return execPath;
 }
 
-/** electron-builder's configuration for one target. `electronDist`: a folder with Electron's files, to pack without a network. */
+/**
+ * electron-builder's configuration for one target. `electronDist`: a folder with Electron's files, to pack without a
+ * network.
+ */
 export function packagingConfig({ platform, arch, electronDist, output }) {
-  const nodeFile = nodeToPack(platform, arch), nodeFolder = isAbsolute(nodeFile) ? dirname(dirname(nodeFile)) : join('node_modules', NODE_PACKAGES[`${platform}-${arch}`].split('/')[0]);
+  const nodeFile = nodeToPack(platform, arch);
+  const nodeFolder = isAbsolute(nodeFile)
+    ? dirname(dirname(nodeFile))
+    : join('node_modules', NODE_PACKAGES[`${platform}-${arch}`].split('/')[0]);
   return {
     appId: 'org.tastemaker.app',
     productName: 'Tastemaker',
@@ -50,18 +62,41 @@ export function packagingConfig({ platform, arch, electronDist, output }) {
     directories: { output, buildResources: 'resources' },
     npmRebuild: false, // every native package carries its binaries
     nodeGypRebuild: false,
-    files: ['package.json', 'core/**', 'resources/**', 'out/window/**', 'out/electron/**', '!**/tsconfig.json', '!**/.stamp', ...foreignBinaries(platform, arch)],
+    files: [
+      'package.json',
+      'core/**',
+      'resources/**',
+      'out/window/**',
+      'out/electron/**',
+      '!**/tsconfig.json',
+      '!**/.stamp',
+      ...foreignBinaries(platform, arch),
+    ],
     extraMetadata: { main: 'out/electron/main.cjs' },
     asar: true,
     asarUnpack: UNPACKED,
-    extraResources: [{ from: dirname(nodeFile), to: 'node', filter: [basename(nodeFile)] }, { from: nodeFolder, to: 'node', filter: ['LICENSE'] }],
+    extraResources: [
+      { from: dirname(nodeFile), to: 'node', filter: [basename(nodeFile)] },
+      { from: nodeFolder, to: 'node', filter: ['LICENSE'] },
+    ],
     extraFiles: NOTICES.map((name) => ({ from: name, to: name === 'LICENSE' ? 'LICENSE.txt' : name })),
     electronFuses: {
-      runAsNode: false, enableCookieEncryption: true, enableNodeOptionsEnvironmentVariable: false, enableNodeCliInspectArguments: false,
-      enableEmbeddedAsarIntegrityValidation: true, onlyLoadAppFromAsar: true, grantFileProtocolExtraPrivileges: false,
+      runAsNode: false,
+      enableCookieEncryption: true,
+      enableNodeOptionsEnvironmentVariable: false,
+      enableNodeCliInspectArguments: false,
+      enableEmbeddedAsarIntegrityValidation: true,
+      onlyLoadAppFromAsar: true,
+      grantFileProtocolExtraPrivileges: false,
     },
     fileAssociations: [{ ext: 'tastemaker', name: 'Tastemaker project', role: 'Editor', isPackage: true }],
-    linux: { target: ['deb', 'AppImage'], category: 'Science', executableName: 'tastemaker', maintainer: 'Tastemaker', synopsis: 'Rank completions, train a policy, see where it cheats' },
+    linux: {
+      target: ['deb', 'AppImage'],
+      category: 'Science',
+      executableName: 'tastemaker',
+      maintainer: 'Tastemaker',
+      synopsis: 'Rank completions, train a policy, see where it cheats',
+    },
     win: { target: ['nsis'] },
     nsis: { oneClick: false, allowToChangeInstallationDirectory: true, perMachine: false },
     mac: { target: ['dmg'], category: 'public.app-category.developer-tools', hardenedRuntime: true },
@@ -73,8 +108,17 @@ export function packagingConfig({ platform, arch, electronDist, output }) {
 export async function packageApplication({ dir, electronDist, output = join(root, 'out/package'), fuses = true }) {
   if (!(await ensureWindowBuilt(root))) throw new Error('The window could not be built.');
   await buildShell(root);
-  const { electronFuses, ...config } = packagingConfig({ platform: process.platform, arch: process.arch, electronDist, output });
-  return build({ projectDir: root, targets: Platform.current().createTarget(dir ? 'dir' : null), config: { ...config, ...(fuses && { electronFuses }) } });
+  const { electronFuses, ...config } = packagingConfig({
+    platform: process.platform,
+    arch: process.arch,
+    electronDist,
+    output,
+  });
+  return build({
+    projectDir: root,
+    targets: Platform.current().createTarget(dir ? 'dir' : null),
+    config: { ...config, ...(fuses && { electronFuses }) },
+  });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

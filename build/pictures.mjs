@@ -1,4 +1,5 @@
-// Makes the pictures of README and guide: the real application on the demo project, labelled, trained and inspected in Chromium.
+// Makes the pictures of README and guide: the real application on the demo project, labelled, trained and inspected in
+// Chromium.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,9 +17,15 @@ const MINUTES = 60_000;
 
 /** Starts `tastemaker serve` on a fresh demo; resolves to its address. */
 async function serve(home) {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(root, 'core/cli/main.ts'), 'serve', '--demo', '--no-open', '--json'], {
-    cwd: home, env: { ...process.env, HOME: home, USER: 'ada', LOGNAME: 'ada', TASTEMAKER_HOME: join(home, 'Tastemaker') }, stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', join(root, 'core/cli/main.ts'), 'serve', '--demo', '--no-open', '--json'],
+    {
+      cwd: home,
+      env: { ...process.env, HOME: home, USER: 'ada', LOGNAME: 'ada', TASTEMAKER_HOME: join(home, 'Tastemaker') },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const line = await new Promise((found) => createInterface(child.stdout).once('line', found));
   return { child, url: JSON.parse(line).url };
 }
@@ -55,9 +62,15 @@ async function take(page, picture) {
   const go = (n) => page.keyboard.press(`Control+${n}`);
   const keys = async (...list) => {
     for (const key of list) await page.keyboard.press(key);
-    await page.getByRole('status', { name: 'Saved mark' }).filter({ hasText: /^Saved/ }).waitFor();
+    await page
+      .getByRole('status', { name: 'Saved mark' })
+      .filter({ hasText: /^Saved/ })
+      .waitFor();
   };
-  await page.getByText(/^Next:/).first().waitFor();
+  await page
+    .getByText(/^Next:/)
+    .first()
+    .waitFor();
   await go(2);
   await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
   await page.getByLabel('Name of the labeler').fill('Ada');
@@ -70,7 +83,7 @@ async function take(page, picture) {
     await page.keyboard.press('Enter');
     await page.locator('.answer .rank.given').first().waitFor({ state: 'detached' });
   }
-  while (await page.locator('section.answer').count() !== 4) {
+  while ((await page.locator('section.answer').count()) !== 4) {
     await page.keyboard.press('ArrowRight');
     await page.waitForTimeout(300);
   }
@@ -80,22 +93,42 @@ async function take(page, picture) {
   await keys('Enter');
 
   await go(5);
-  await page.getByText(/Has 1,\d+ rankings/).first().waitFor({ timeout: 5 * MINUTES }); // the simulated labelers have ranked
+  await page
+    .getByText(/Has 1,\d+ rankings/)
+    .first()
+    .waitFor({ timeout: 5 * MINUTES }); // the simulated labelers have ranked
   await picture('train');
   await go(1);
   await picture('home');
   await go(5);
   const card = (name) => page.getByRole('region', { name }).or(page.getByRole('article', { name })).first();
-  await card(/reward model/i).getByRole('button', { name: /^train/i }).click();
+  await card(/reward model/i)
+    .getByRole('button', { name: /^train/i })
+    .click();
   await page.locator('.uplot').first().waitFor();
-  await page.getByText('done', { exact: true }).first().waitFor({ timeout: 5 * MINUTES });
+  await page
+    .getByText('done', { exact: true })
+    .first()
+    .waitFor({ timeout: 5 * MINUTES });
   await picture('reward');
   await go(5);
-  await card(/ppo/i).getByRole('button', { name: /^train/i }).click();
-  await page.locator('.uplot').first().waitFor({ timeout: 5 * MINUTES });
-  await page.getByText('done', { exact: true }).first().waitFor({ timeout: 8 * MINUTES });
+  await card(/ppo/i)
+    .getByRole('button', { name: /^train/i })
+    .click();
+  await page
+    .locator('.uplot')
+    .first()
+    .waitFor({ timeout: 5 * MINUTES });
+  await page
+    .getByText('done', { exact: true })
+    .first()
+    .waitFor({ timeout: 8 * MINUTES });
   await picture('ppo');
-  await page.getByRole('tab', { name: /samples/i }).or(page.getByRole('button', { name: /^samples/i })).first().click();
+  await page
+    .getByRole('tab', { name: /samples/i })
+    .or(page.getByRole('button', { name: /^samples/i }))
+    .first()
+    .click();
   await page.getByRole('slider').first().press('End');
   await picture('samples');
 
@@ -103,7 +136,10 @@ async function take(page, picture) {
   await page.getByRole('columnheader', { name: 'KL' }).getByRole('button').click();
   await page.getByRole('row').nth(2).click();
   await page.locator('.token').first().waitFor();
-  await page.getByRole('radio', { name: 'ln π − ln π_ref' }).click({ trial: false }).catch(() => {});
+  await page
+    .getByRole('radio', { name: 'ln π − ln π_ref' })
+    .click({ trial: false })
+    .catch(() => {});
   await picture('inspect');
   await go(4);
   await page.getByRole('row', { name: /ppo/i }).first().click();

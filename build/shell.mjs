@@ -16,7 +16,10 @@ export async function buildShell(root) {
         target: 'node24',
         minify: false,
         ssr: join(root, 'electron', `${entry}.ts`),
-        rolldownOptions: { external: ['electron'], output: { format: 'cjs', entryFileNames: '[name].cjs', codeSplitting: false } },
+        rolldownOptions: {
+          external: ['electron'],
+          output: { format: 'cjs', entryFileNames: '[name].cjs', codeSplitting: false },
+        },
       },
       ssr: { noExternal: true, external: ['electron'] },
     });

@@ -1,5 +1,6 @@
 // The bootstrap behind every npm script: installs what is missing, finds the right Node, and starts what was asked for.
-// Runs under Node 18 and newer with nothing installed, so it may import only Node's own modules and its neighbours here.
+// Runs under Node 18 and newer with nothing installed, so it may import only Node's own modules and its neighbours
+// here.
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,10 +11,13 @@ import { explainNoNode, findNode, runAndExit, runProgramAndExit } from './pinned
 
 const COMMAND_LINE = 'core/cli/main.ts';
 
-/** What `node build/start.mjs NAME` runs. `development`: also needs the packages that only tests and the bundler use. */
+/**
+ * What `node build/start.mjs NAME` runs. `development`: also needs the packages that only tests and the bundler use.
+ */
 const TARGETS = {
   start: { script: COMMAND_LINE, first: ['serve'], development: true, desktop: true },
   test: { script: 'build/test.mjs', first: [], development: true },
+  format: { script: 'build/format.mjs', first: [], development: true },
   pictures: { script: 'build/pictures.mjs', first: [], development: true },
   'check:python': { script: 'build/check-python.mjs', first: [], development: true },
   'check:gpu': { script: 'build/check-gpu.mjs', first: [] },
@@ -27,23 +31,35 @@ const TARGETS = {
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Builds what is missing or out of date, under the right Node (the bundler needs it too). What it says goes to standard error. */
+/**
+ * Builds what is missing or out of date, under the right Node (the bundler needs it too). What it says goes to standard
+ * error.
+ */
 function build(node, withShell) {
   if (!existsSync(join(root, 'renderer'))) return true;
   const script = [
     `import { ensureWindowBuilt } from ${JSON.stringify(pathToFileURL(join(root, 'build/window.mjs')).href)};`,
     `const ok = await ensureWindowBuilt(${JSON.stringify(root)});`,
-    withShell ? `if (ok) await (await import(${JSON.stringify(pathToFileURL(join(root, 'build/shell.mjs')).href)})).buildShell(${JSON.stringify(root)});` : '',
+    withShell
+      ? `if (ok) await (await import(${JSON.stringify(pathToFileURL(join(root, 'build/shell.mjs')).href)})).buildShell(${JSON.stringify(root)});`
+      : '',
     'process.exit(ok ? 0 : 1);',
   ].join('\n');
-  return spawnSync(node, ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script], { stdio: ['ignore', 2, 2], cwd: root }).status === 0;
+  return (
+    spawnSync(node, ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script], {
+      stdio: ['ignore', 2, 2],
+      cwd: root,
+    }).status === 0
+  );
 }
 
 /** Starts one of the targets with the given arguments; never returns. The working directory stays the caller's. */
 export async function start(name, args) {
   const target = Object.hasOwn(TARGETS, name ?? '') ? TARGETS[name] : null;
   if (!target) {
-    process.stderr.write(`There is nothing called "${name ?? ''}" to start.\nHint: one of ${Object.keys(TARGETS).join(', ')}.\n`);
+    process.stderr.write(
+      `There is nothing called "${name ?? ''}" to start.\nHint: one of ${Object.keys(TARGETS).join(', ')}.\n`,
+    );
     process.exit(2);
   }
   if (!(await ensureInstalled(root, target.development ?? false))) process.exit(1);
@@ -52,15 +68,26 @@ export async function start(name, args) {
     process.stderr.write(explainNoNode());
     process.exit(1);
   }
-  const wantsWindow = target.desktop && !['--no-open', '--help', '--json', '--port'].some((flag) => args.includes(flag)); // those are of the browser's command
+  const wantsWindow =
+    // those are of the browser's command
+    target.desktop && !['--no-open', '--help', '--json', '--port'].some((flag) => args.includes(flag));
   const hasScreen = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
-  const { program: electron = null, reason = '' } = !wantsWindow ? {} : hasScreen ? ensureElectron(root, node) : { reason: 'there is no screen' };
+  const { program: electron = null, reason = '' } = !wantsWindow
+    ? {}
+    : hasScreen
+      ? ensureElectron(root, node)
+      : { reason: 'there is no screen' };
   const words = [...target.first, ...args];
-  if ((electron || words[0] === 'serve') && !words.includes('--help') && !build(node, electron !== null)) process.exit(1);
+  if ((electron || words[0] === 'serve') && !words.includes('--help') && !build(node, electron !== null))
+    process.exit(1);
   process.env.TASTEMAKER_NODE = node; // for the service that the shell starts
   if (electron) return runProgramAndExit(electron, [root, ...args]);
-  if (wantsWindow) process.stderr.write(`Electron is not here (${reason}), so the workstation opens in your browser. Ctrl-C ends it.\n`);
+  if (wantsWindow)
+    process.stderr.write(
+      `Electron is not here (${reason}), so the workstation opens in your browser. Ctrl-C ends it.\n`,
+    );
   runAndExit(node, join(root, target.script), words);
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await start(process.argv[2], process.argv.slice(3));
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  await start(process.argv[2], process.argv.slice(3));

@@ -4,21 +4,40 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:f
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
+import { SOURCES } from './sources.mjs';
 import { softwareDevice } from './swiftshader.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const reports = join(root, 'out/test');
 const BROWSER_TESTS = 'tests/app';
 /** The same tests on WebGPU: every operator, the models and one whole PPO update against PyTorch's numbers. */
-const WEBGPU_TESTS = ['tests/core/autodiff/operators.test.ts', 'tests/core/models/reference.test.ts', 'tests/core/training/ppo-reference.test.ts'];
+const WEBGPU_TESTS = [
+  'tests/core/autodiff/operators.test.ts',
+  'tests/core/models/reference.test.ts',
+  'tests/core/training/ppo-reference.test.ts',
+];
 /** Of the families two, of the update one; each of these takes seconds where a processor plays the card. */
-const NOT_ON_WEBGPU = ['llama-untied', 'qwen', 'gpt_neox', 'older spelling', 'one epoch a run', 'D3:', 'D20:', 'a step raises', 'without a derivative', 'in place above 0', ...(existsSync(join(root, '../shared/reference')) ? ['own small fixtures'] : [])];
-const LINTED = ['core', 'electron', 'renderer', 'build', 'tests', 'vitest.config.ts', 'playwright.config.ts'];
+const NOT_ON_WEBGPU = [
+  'llama-untied',
+  'qwen',
+  'gpt_neox',
+  'older spelling',
+  'one epoch a run',
+  'D3:',
+  'D20:',
+  'a step raises',
+  'without a derivative',
+  'in place above 0',
+  ...(existsSync(join(root, '../shared/reference')) ? ['own small fixtures'] : []),
+];
 
 /** What one section found; `skips` are { name, reason }. */
 const tally = (passed, failed, skips = []) => ({ passed, failed, skips });
 
-/** Runs a program of node_modules under this Node; its output is ours unless `quiet`. Resolves to its exit code, null where a signal ended it. */
+/**
+ * Runs a program of node_modules under this Node; its output is ours unless `quiet`. Resolves to its exit code, null
+ * where a signal ended it.
+ */
 function run(script, args, { environment = {}, quiet = false } = {}) {
   return new Promise((done) => {
     const child = spawn(process.execPath, [join(root, 'node_modules', script), ...args], {
@@ -41,7 +60,10 @@ const readReport = (file) => {
 
 const asOneTest = (code) => (code === 0 ? tally(1, 0) : tally(0, 1));
 
-/** Vitest's JSON report. A file that did not load, or an exit code that nothing in the report explains, is one failure each. */
+/**
+ * Vitest's JSON report. A file that did not load, or an exit code that nothing in the report explains, is one failure
+ * each.
+ */
 export function countVitest(report, code) {
   if (!report) return tally(0, 1);
   const counts = tally(0, 0);
@@ -52,8 +74,12 @@ export function countVitest(report, code) {
       if (test.status === 'passed') counts.passed++;
       else if (test.status !== 'failed') {
         const inTitle = /\(skipped: (.*?)\)/.exec(test.fullName)?.[1]; // skipIf takes no reason, so titles carry it
-        const reason = test.meta?.skipReason ?? inTitle ?? (test.status === 'todo' ? 'still to be written' : 'no reason given');
-        counts.skips.push({ name: `${relative(root, file.name).split(sep).join('/')} > ${test.fullName.trim()}`, reason });
+        const reason =
+          test.meta?.skipReason ?? inTitle ?? (test.status === 'todo' ? 'still to be written' : 'no reason given');
+        counts.skips.push({
+          name: `${relative(root, file.name).split(sep).join('/')} > ${test.fullName.trim()}`,
+          reason,
+        });
       }
     }
   }
@@ -70,7 +96,8 @@ export function countPlaywright(report, code, skipAll = null) {
       for (const test of spec.tests) {
         const name = [...path, spec.title].filter(Boolean).join(' > ');
         const reason = test.annotations?.find((note) => note.type === 'skip' || note.type === 'fixme')?.description;
-        if (skipAll || test.status === 'skipped') counts.skips.push({ name, reason: skipAll ?? reason ?? 'no reason given' });
+        if (skipAll || test.status === 'skipped')
+          counts.skips.push({ name, reason: skipAll ?? reason ?? 'no reason given' });
         else if (test.status === 'expected') counts.passed++;
         else counts.failed++; // "flaky" too: it failed once
       }
@@ -84,18 +111,40 @@ export function countPlaywright(report, code, skipAll = null) {
 
 async function runVitest(filters) {
   const file = join(reports, 'vitest.json');
-  const reporters = ['--reporter=default', '--reporter=./build/skip-reporter.mjs', '--reporter=json', `--outputFile.json=${file}`];
+  const reporters = [
+    '--reporter=default',
+    '--reporter=./build/skip-reporter.mjs',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ];
   const code = await run('vitest/vitest.mjs', ['run', ...reporters, '--passWithNoTests', ...filters]);
   return countVitest(readReport(file), code);
 }
 
 async function runOnWebGpu() {
   const environment = softwareDevice();
-  if (!environment) return tally(0, 0, [{ name: `${WEBGPU_TESTS.join(', ')} on WebGPU`, reason: 'no WebGPU device: no Chromium with SwiftShader' }]);
+  if (!environment)
+    return tally(0, 0, [
+      { name: `${WEBGPU_TESTS.join(', ')} on WebGPU`, reason: 'no WebGPU device: no Chromium with SwiftShader' },
+    ]);
   const file = join(reports, 'webgpu.json');
-  const code = await run('vitest/vitest.mjs', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, '--testNamePattern', `^(?!.*(${NOT_ON_WEBGPU.join('|')}))`, ...WEBGPU_TESTS], { environment });
+  const code = await run(
+    'vitest/vitest.mjs',
+    [
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${file}`,
+      '--testNamePattern',
+      `^(?!.*(${NOT_ON_WEBGPU.join('|')}))`,
+      ...WEBGPU_TESTS,
+    ],
+    { environment },
+  );
   const report = readReport(file);
-  for (const one of report?.testResults ?? []) one.assertionResults = one.assertionResults.filter(({ status }) => status !== 'skipped' && status !== 'pending'); // what was not asked for is no skip
+  for (const one of report?.testResults ?? [])
+    // what was not asked for is no skip
+    one.assertionResults = one.assertionResults.filter(({ status }) => status !== 'skipped' && status !== 'pending');
   return countVitest(report, code);
 }
 
@@ -109,7 +158,10 @@ async function runPlaywright(filters) {
   const environment = { PLAYWRIGHT_JSON_OUTPUT_FILE: file };
   const skipAll = findChromium() ? null : 'no Chromium on the PATH';
   const how = skipAll ? ['--list', '--reporter=json'] : ['--reporter=list,json'];
-  const code = await run('@playwright/test/cli.js', ['test', '--pass-with-no-tests', ...how, ...filters], { environment, quiet: !!skipAll });
+  const code = await run('@playwright/test/cli.js', ['test', '--pass-with-no-tests', ...how, ...filters], {
+    environment,
+    quiet: !!skipAll,
+  });
   return countPlaywright(readReport(file), code, skipAll);
 }
 
@@ -123,14 +175,16 @@ function sections(filters) {
     all && ['types of tests', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'tests']))],
     all && ['types of the window', async () => asOneTest(await run('vue-tsc/bin/vue-tsc.js', ['-p', 'renderer']))],
     all && ['types of the shell', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'electron']))],
-    all && ['lint', async () => asOneTest(await run('oxlint/bin/oxlint', ['--deny-warnings', ...LINTED.filter((path) => existsSync(join(root, path)))]))],
+    all && ['lint', async () => asOneTest(await run('oxlint/bin/oxlint', ['--deny-warnings', ...SOURCES]))],
+    all && ['format', async () => asOneTest(await run('oxfmt/bin/oxfmt', ['--check', ...SOURCES]))],
     (all || forVitest.length > 0) && ['tests', () => runVitest(forVitest)],
     all && ['tests on WebGPU', runOnWebGpu],
     (all || forBrowser.length > 0) && ['browser tests', () => runPlaywright(forBrowser)],
   ].filter(Boolean);
 }
 
-const words = ({ passed, failed, skips }) => `${passed} passed, ${failed} failed${skips.length ? `, ${skips.length} skipped` : ''}`;
+const words = ({ passed, failed, skips }) =>
+  `${passed} passed, ${failed} failed${skips.length ? `, ${skips.length} skipped` : ''}`;
 
 async function main(filters) {
   rmSync(reports, { recursive: true, force: true }); // an old report must not be counted
@@ -142,18 +196,23 @@ async function main(filters) {
     console.log(`\n== ${name}`);
     const started = performance.now();
     const counts = await check().catch((error) => (console.error(error), tally(0, 1)));
-    summary.push(`${counts.failed ? 'FAILED' : 'ok    '} ${name}: ${words(counts)} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+    summary.push(
+      `${counts.failed ? 'FAILED' : 'ok    '} ${name}: ${words(counts)} (${((performance.now() - started) / 1000).toFixed(1)} s)`,
+    );
     console.log(summary.at(-1));
     total.passed += counts.passed;
     total.failed += counts.failed;
     total.skips.push(...counts.skips);
   }
   if (total.passed + total.failed + total.skips.length === 0) {
-    console.error(`\nNo test matches ${filters.join(' ')}.\nHint: give a part of a test file's path, such as tests/core/store.`);
+    console.error(
+      `\nNo test matches ${filters.join(' ')}.\nHint: give a part of a test file's path, such as tests/core/store.`,
+    );
     total.failed = 1;
   }
   console.log(`\n${summary.join('\n')}`);
-  if (total.skips.length) console.log(`\nSkipped:\n${total.skips.map((skip) => `  ${skip.name}: ${skip.reason}`).join('\n')}`);
+  if (total.skips.length)
+    console.log(`\nSkipped:\n${total.skips.map((skip) => `  ${skip.name}: ${skip.reason}`).join('\n')}`);
   process.exitCode = total.failed ? 1 : 0;
   console.log(`\n${words(total)}`);
 }

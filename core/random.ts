@@ -8,13 +8,15 @@ const WEYL_B = 0xbb67ae85;
 
 /** High and low 32 bits of a 32 x 32 bit product, from 16-bit halves, exact in doubles. */
 function multiply(a: number, b: number): [number, number] {
-  const aHigh = a >>> 16, aLow = a & 0xffff;
-  const bHigh = b >>> 16, bLow = b & 0xffff;
+  const aHigh = a >>> 16;
+  const aLow = a & 0xffff;
+  const bHigh = b >>> 16;
+  const bLow = b & 0xffff;
   const low = aLow * bLow;
   const middle = aHigh * bLow + (low >>> 16); // < 2^32 + 2^16, exact
   const middleLow = (middle % 0x10000) + aLow * bHigh;
   const high = aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(middleLow / 0x10000);
-  return [high >>> 0, (((middleLow % 0x10000) * 0x10000) + (low & 0xffff)) >>> 0];
+  return [high >>> 0, ((middleLow % 0x10000) * 0x10000 + (low & 0xffff)) >>> 0];
 }
 
 /** One Philox 4x32-10 block: counter [4] and key [2] of uint32 -> four uint32. */

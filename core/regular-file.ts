@@ -1,6 +1,8 @@
-// Opens files that others made: regular files only, never waiting for a pipe or a device, and with a limit to what is read whole.
+// Opens files that others made: regular files only, never waiting for a pipe or a device, and with a limit to what is
+// read whole.
 //
-// Whatever lies where a file is expected may be a named pipe (opening waits for ever), a device without end, a socket or a
+// Whatever lies where a file is expected may be a named pipe (opening waits for ever), a device without end, a socket
+// or a
 // folder. So nothing is read before the opened file itself has said what it is; whoever reads other people's files goes
 // through here (tests/architecture.ts).
 
@@ -21,7 +23,11 @@ const OTHERS: readonly [is: (stat: fs.Stats) => boolean, what: string][] = [
 ];
 
 const refusal = (file: string, what: string): TastemakerError =>
-  new TastemakerError('bad-file', `${file} is not a file but ${what}.`, 'Name the file itself, not a folder, a pipe or a device.');
+  new TastemakerError(
+    'bad-file',
+    `${file} is not a file but ${what}.`,
+    'Name the file itself, not a folder, a pipe or a device.',
+  );
 
 /** Throws 'bad-file' saying what it is where a stat is not that of a regular file. */
 export function refuseOthers(stat: fs.Stats, file: string): void {
@@ -29,7 +35,8 @@ export function refuseOthers(stat: fs.Stats, file: string): void {
 }
 
 /**
- * Opens a regular file for reading and returns its descriptor and size in bytes; whoever asked closes it. `follow`: false
+ * Opens a regular file for reading and returns its descriptor and size in bytes; whoever asked closes it. `follow`:
+ * false
  * refuses a link. 'bad-file' for what is no regular file; the system's own errors (there is none, no permission) pass.
  */
 export function openRegular(file: string, { follow = true }: { follow?: boolean } = {}): { fd: number; size: number } {
@@ -39,7 +46,8 @@ export function openRegular(file: string, { follow = true }: { follow?: boolean 
     fd = fs.openSync(file, fs.constants.O_RDONLY | WITHOUT_WAITING | (follow ? 0 : NOT_LINKS));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENXIO' || code === 'ENODEV') throw refusal(file, 'a socket or a device'); // what cannot even be opened
+    // what cannot even be opened
+    if (code === 'ENXIO' || code === 'ENODEV') throw refusal(file, 'a socket or a device');
     if ((code === 'ELOOP' || code === 'EMLINK') && !follow) throw refusal(file, 'a link');
     throw error;
   }
@@ -53,14 +61,23 @@ export function openRegular(file: string, { follow = true }: { follow?: boolean 
   }
 }
 
-/** A whole file of at most `limit` bytes; 'bad-file' for a larger one. It may grow meanwhile: what is read is what it held at first. */
+/**
+ * A whole file of at most `limit` bytes; 'bad-file' for a larger one. It may grow meanwhile: what is read is what it
+ * held at first.
+ */
 export function readRegular(file: string, limit: number, how: { follow?: boolean } = {}): Buffer {
   const { fd, size } = openRegular(file, how);
   try {
-    if (size > limit) throw new TastemakerError('bad-file', `${file} is ${size} bytes long; the limit for such a file is ${limit}.`, 'It is not what its name says, or it is damaged.');
+    if (size > limit)
+      throw new TastemakerError(
+        'bad-file',
+        `${file} is ${size} bytes long; the limit for such a file is ${limit}.`,
+        'It is not what its name says, or it is damaged.',
+      );
     const bytes = Buffer.alloc(size);
     let done = 0;
-    for (let got = -1; done < size && got !== 0; done += got) got = fs.readSync(fd, bytes, done, Math.min(PIECE, size - done), done);
+    for (let got = -1; done < size && got !== 0; done += got)
+      got = fs.readSync(fd, bytes, done, Math.min(PIECE, size - done), done);
     return bytes.subarray(0, done);
   } finally {
     fs.closeSync(fd);
@@ -68,4 +85,5 @@ export function readRegular(file: string, limit: number, how: { follow?: boolean
 }
 
 /** The same as text. */
-export const readRegularText = (file: string, limit: number, how: { follow?: boolean } = {}): string => readRegular(file, limit, how).toString('utf8');
+export const readRegularText = (file: string, limit: number, how: { follow?: boolean } = {}): string =>
+  readRegular(file, limit, how).toString('utf8');

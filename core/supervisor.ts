@@ -1,4 +1,5 @@
-// Keeps the service alive: starts it, relays calls and answers, and starts another one when it dies, with the same project open.
+// Keeps the service alive: starts it, relays calls and answers, and starts another one when it dies, with the same
+// project open.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -29,35 +30,132 @@ export interface Supervisor {
   pid(): number | null;
 }
 
-/** Which calls may be asked again after a death in the middle of one: those that change nothing, or end in the same state. */
+/**
+ * Which calls may be asked again after a death in the middle of one: those that change nothing, or end in the same
+ * state.
+ */
 const AGAIN: Readonly<Record<CallName, boolean>> = {
-  'app.state': true, 'app.setPreferences': true, 'app.diagnostics': true, 'files.list': true, 'files.reveal': false,
-  'project.open': true, 'project.create': false, 'project.close': true, 'project.left': true, 'project.check': true, 'project.backup': false, 'project.backups': true, 'project.restore': false, 'project.saveCopy': false, 'project.setSettings': true, 'labelers.add': true,
-  'desk.item': true, 'desk.draft': false, 'desk.submit': false, 'desk.flag': false, 'desk.progress': true, 'desk.history': true, 'desk.undo': false, 'desk.redo': false,
-  'marks.add': false, 'marks.change': false, 'marks.remove': false, 'ratings.set': false, 'guidelines.get': true, 'guidelines.save': false,
-  'prompts.page': true, 'prompts.get': true, 'prompts.setSplit': false, 'prompts.divide': false, 'prompts.unite': false, 'prompts.weigh': true, 'prompts.remove': false, 'data.changes': true, 'events.undo': false, 'search.find': true,
-  'imports.preview': true, 'imports.run': false, 'imports.cancel': true, 'data.formats': true, 'data.export': true,
-  'models.list': true, 'models.look': true, 'models.add': false, 'models.rename': false, 'models.remove': false, 'models.lineage': true, 'models.formats': true, 'models.export': false, 'models.manner': true, 'models.try': true,
-  'recipes.list': true, 'recipes.estimate': true, 'runs.start': false, 'runs.list': true, 'runs.get': true, 'runs.metrics': true, 'runs.samples': true, 'runs.log': true,
-  'runs.pause': false, 'runs.resume': false, 'runs.stop': false, 'runs.cancel': false, 'runs.letGo': false,
-  'runs.facts': true, 'runs.describe': true, 'runs.deletion': true, 'runs.remove': false, 'runs.space': true, 'runs.free': true, 'runs.rules': true, 'runs.held': true,
-  'samples.page': true, 'samples.measures': true, 'samples.tokens': true, 'samples.flag': false, 'samples.request': false,
-  'hardware.look': true, 'hardware.test': true, 'hardware.choose': true, 'hardware.setup': false, 'hardware.libraries': true,
+  'app.state': true,
+  'app.setPreferences': true,
+  'app.diagnostics': true,
+  'files.list': true,
+  'files.reveal': false,
+  'project.open': true,
+  'project.create': false,
+  'project.close': true,
+  'project.left': true,
+  'project.check': true,
+  'project.backup': false,
+  'project.backups': true,
+  'project.restore': false,
+  'project.saveCopy': false,
+  'project.setSettings': true,
+  'labelers.add': true,
+  'desk.item': true,
+  'desk.draft': false,
+  'desk.submit': false,
+  'desk.flag': false,
+  'desk.progress': true,
+  'desk.history': true,
+  'desk.undo': false,
+  'desk.redo': false,
+  'marks.add': false,
+  'marks.change': false,
+  'marks.remove': false,
+  'ratings.set': false,
+  'guidelines.get': true,
+  'guidelines.save': false,
+  'prompts.page': true,
+  'prompts.get': true,
+  'prompts.setSplit': false,
+  'prompts.divide': false,
+  'prompts.unite': false,
+  'prompts.weigh': true,
+  'prompts.remove': false,
+  'data.changes': true,
+  'events.undo': false,
+  'search.find': true,
+  'imports.preview': true,
+  'imports.run': false,
+  'imports.cancel': true,
+  'data.formats': true,
+  'data.export': true,
+  'models.list': true,
+  'models.look': true,
+  'models.add': false,
+  'models.rename': false,
+  'models.remove': false,
+  'models.lineage': true,
+  'models.formats': true,
+  'models.export': false,
+  'models.manner': true,
+  'models.try': true,
+  'recipes.list': true,
+  'recipes.estimate': true,
+  'runs.start': false,
+  'runs.list': true,
+  'runs.get': true,
+  'runs.metrics': true,
+  'runs.samples': true,
+  'runs.log': true,
+  'runs.pause': false,
+  'runs.resume': false,
+  'runs.stop': false,
+  'runs.cancel': false,
+  'runs.letGo': false,
+  'runs.facts': true,
+  'runs.describe': true,
+  'runs.deletion': true,
+  'runs.remove': false,
+  'runs.space': true,
+  'runs.free': true,
+  'runs.rules': true,
+  'runs.held': true,
+  'samples.page': true,
+  'samples.measures': true,
+  'samples.tokens': true,
+  'samples.flag': false,
+  'samples.request': false,
+  'hardware.look': true,
+  'hardware.test': true,
+  'hardware.choose': true,
+  'hardware.setup': false,
+  'hardware.libraries': true,
 };
 const mayRepeat = (call: string): boolean => Object.hasOwn(AGAIN, call) && AGAIN[call as CallName];
 
 /** Calls whose answer says which project is open from now on; a later service opens that one. */
-const OPENING: ReadonlySet<string> = new Set<CallName>(['project.open', 'project.create', 'project.restore', 'project.saveCopy', 'project.close']);
+const OPENING: ReadonlySet<string> = new Set<CallName>([
+  'project.open',
+  'project.create',
+  'project.restore',
+  'project.saveCopy',
+  'project.close',
+]);
 
-const MOST_DEATHS = 5, WITHIN_MS = 30_000;
+const MOST_DEATHS = 5;
+const WITHIN_MS = 30_000;
 const FIRST_DELAY_MS = 100;
 const CLOSING_MS = 10_000;
 const KEPT_OUTPUT = 2000;
 
-interface Pending { call: string; args: unknown; project: string | null; deaths: number; answer(reply: Reply): void }
+interface Pending {
+  call: string;
+  args: unknown;
+  project: string | null;
+  deaths: number;
+  answer(reply: Reply): void;
+}
 
 /** Starts the service at once; calls made while it is down wait for it. */
-export function superviseService({ node, script, env, onNotice, onExit, log = () => {} }: SupervisorOptions): Supervisor {
+export function superviseService({
+  node,
+  script,
+  env,
+  onNotice,
+  onExit,
+  log = () => {},
+}: SupervisorOptions): Supervisor {
   let child: ChildProcess | null = null;
   let isUp = false; // false until the project is open again
   let gaveUp: string | null = null;
@@ -77,8 +175,10 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
     const { call, args, project } = pending;
     sent.set(id, pending);
     try {
-      child!.send({ id, call, args, project } satisfies Request, () => {}); // a failure to send is a death, which is told below
-    } catch (error) { // what cannot be written as JSON
+      // a failure to send is a death, which is told below
+      child!.send({ id, call, args, project } satisfies Request, () => {});
+    } catch (error) {
+      // what cannot be written as JSON
       sent.delete(id);
       fail(pending, `"${call}" could not be asked: ${(error as Error).message}.`);
     }
@@ -94,9 +194,15 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
 
   function start(isRestart: boolean): void {
     isUp = false;
-    const process = (child = spawn(node, ['--disable-warning=ExperimentalWarning', script], { env: plainEnvironment(env), stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'json', windowsHide: true }));
+    const process = (child = spawn(node, ['--disable-warning=ExperimentalWarning', script], {
+      env: plainEnvironment(env),
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      serialization: 'json',
+      windowsHide: true,
+    }));
     let said = '';
-    let ended: string | null = null, hungUp = false;
+    let ended: string | null = null;
+    let hungUp = false;
     const over = () => {
       if (ended !== null && hungUp && child === process) died(ended, said);
     };
@@ -123,13 +229,20 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
 
   /** After a death: another one is up, and has (or has not) opened the project. */
   function again(opened: Reply | null): void {
-    const problem = opened && 'fault' in opened ? opened.fault.message : left && `Opening ${left} stopped the service again.`;
+    const problem =
+      opened && 'fault' in opened ? opened.fault.message : left && `Opening ${left} stopped the service again.`;
     left = null;
     reopenings = 0;
     if (problem) folder = null;
     if (!child?.connected) return; // it could not even be started
     goOn();
-    onNotice({ event: 'service.restarted', project: null, data: { sentence: `The service stopped and was started again; what was saved is saved.${problem ? ` The project could not be opened again: ${problem}` : ''}` } });
+    onNotice({
+      event: 'service.restarted',
+      project: null,
+      data: {
+        sentence: `The service stopped and was started again; what was saved is saved.${problem ? ` The project could not be opened again: ${problem}` : ''}`,
+      },
+    });
   }
 
   function hear(message: Reply | Notice): void {
@@ -180,29 +293,35 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
       windows = count;
       if (isUp) tellWindows();
     },
-    call: (request) => new Promise<Reply>((resolve) => {
-      const problem = problemOf(request);
-      if (problem) return resolve({ id: Number((request as Partial<Request> | null)?.id ?? 0), fault: { code: 'bad-argument', message: problem, hint: 'Nothing was changed. Ask for less at once.' } });
-      const { id, call, args, project } = request;
-      const pending: Pending = { call, args, project, deaths: 0, answer: (reply) => resolve({ ...reply, id }) };
-      if (gaveUp !== null || closing) fail(pending, gaveUp ?? 'Tastemaker is closing.');
-      else if (isUp) send(pending);
-      else waiting.push(pending);
-    }),
-    close: () => (closing ??= new Promise<void>((resolve) => {
-      clearTimeout(timer);
-      for (const pending of waiting.splice(0)) fail(pending, 'Tastemaker is closing.');
-      const ending = child;
-      if (!ending || ending.exitCode !== null || ending.signalCode !== null) return resolve();
-      const kill = setTimeout(() => ending.kill('SIGKILL'), CLOSING_MS);
-      ending.once('exit', () => {
-        clearTimeout(kill);
-        resolve();
-      });
-      if (ending.connected) ending.disconnect(); // it answers by closing the project and ending
-      for (const pending of sent.values()) fail(pending, 'Tastemaker is closing.');
-      sent.clear();
-    })),
+    call: (request) =>
+      new Promise<Reply>((resolve) => {
+        const problem = problemOf(request);
+        if (problem)
+          return resolve({
+            id: Number((request as Partial<Request> | null)?.id ?? 0),
+            fault: { code: 'bad-argument', message: problem, hint: 'Nothing was changed. Ask for less at once.' },
+          });
+        const { id, call, args, project } = request;
+        const pending: Pending = { call, args, project, deaths: 0, answer: (reply) => resolve({ ...reply, id }) };
+        if (gaveUp !== null || closing) fail(pending, gaveUp ?? 'Tastemaker is closing.');
+        else if (isUp) send(pending);
+        else waiting.push(pending);
+      }),
+    close: () =>
+      (closing ??= new Promise<void>((resolve) => {
+        clearTimeout(timer);
+        for (const pending of waiting.splice(0)) fail(pending, 'Tastemaker is closing.');
+        const ending = child;
+        if (!ending || ending.exitCode !== null || ending.signalCode !== null) return resolve();
+        const kill = setTimeout(() => ending.kill('SIGKILL'), CLOSING_MS);
+        ending.once('exit', () => {
+          clearTimeout(kill);
+          resolve();
+        });
+        if (ending.connected) ending.disconnect(); // it answers by closing the project and ending
+        for (const pending of sent.values()) fail(pending, 'Tastemaker is closing.');
+        sent.clear();
+      })),
   };
 }
 
@@ -210,17 +329,28 @@ export function superviseService({ node, script, env, onNotice, onExit, log = ()
 function problemOf(request: unknown): string | null {
   const { id, call, args } = (request ?? {}) as Partial<Request>;
   if (typeof id !== 'number' || typeof call !== 'string') return 'A message was no call with its id.';
-  const much = tooMuchToSend(args, LONGEST_REQUEST), name = JSON.stringify(call.slice(0, 60));
-  return much === 'deep' ? `The call ${name} was given values nested too deep.` : much === 'long' ? `The call ${name} was given more than ${LONGEST_REQUEST / 2 ** 20} MiB, the most that is taken at once.` : null;
+  const much = tooMuchToSend(args, LONGEST_REQUEST);
+  const name = JSON.stringify(call.slice(0, 60));
+  return much === 'deep'
+    ? `The call ${name} was given values nested too deep.`
+    : much === 'long'
+      ? `The call ${name} was given more than ${LONGEST_REQUEST / 2 ** 20} MiB, the most that is taken at once.`
+      : null;
 }
 
 /**
- * The environment without what makes Node or Electron another program (NODE_OPTIONS loads code, NODE_EXTRA_CA_CERTS trusts
+ * The environment without what makes Node or Electron another program (NODE_OPTIONS loads code, NODE_EXTRA_CA_CERTS
+ * trusts
  * others, ELECTRON_RUN_AS_NODE turns one into the other). What the system's own loader reads is the person's affair.
  */
-export const plainEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => Object.fromEntries(Object.entries(env).filter(([name]) => !/^(NODE|ELECTRON)_/i.test(name)));
+export const plainEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !/^(NODE|ELECTRON)_/i.test(name)));
 
-const linesOf = (text: string): string[] => text.split('\n').map((line) => line.trim()).filter(Boolean);
+const linesOf = (text: string): string[] =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
 
 function fail(pending: Pending, message: string): void {
   const fault: Fault = { code: 'crash', message, hint: 'Look at what is there, and do it again where it is missing.' };

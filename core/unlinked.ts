@@ -9,25 +9,44 @@ import { TastemakerError } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
 
 const { O_WRONLY, O_RDWR, O_CREAT, O_APPEND } = fs.constants;
-/** Windows has neither: there a look before the opening has to do. (O_NONBLOCK: a pipe in the place of a file holds nobody up.) */
+/**
+ * Windows has neither: there a look before the opening has to do. (O_NONBLOCK: a pipe in the place of a file holds
+ * nobody up.)
+ */
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants as Partial<typeof fs.constants>;
-const FLAGS = { append: O_WRONLY | O_APPEND | O_CREAT, 'read and append': O_RDWR | O_APPEND | O_CREAT, lock: O_RDWR | O_APPEND | O_CREAT } as const;
+const FLAGS = {
+  append: O_WRONLY | O_APPEND | O_CREAT,
+  'read and append': O_RDWR | O_APPEND | O_CREAT,
+  lock: O_RDWR | O_APPEND | O_CREAT,
+} as const;
 
 const TEXT_LIMIT = 64e6; // bytes; the largest manifest has some thousand
 
 const isALink = (place: string) =>
-  new TastemakerError('bad-file', `${place} is a link, and inside a project no link is followed.`, 'Put the file or folder itself in its place.');
+  new TastemakerError(
+    'bad-file',
+    `${place} is a link, and inside a project no link is followed.`,
+    'Put the file or folder itself in its place.',
+  );
 const isNoFile = (place: string) =>
   new TastemakerError('bad-file', `${place} is not a file.`, 'Remove it: a file of the project belongs in its place.');
 
-/** 'bad-file' for a file that has another name besides (a hard link): that may be any file of this person, and would be written to as well. */
+/**
+ * 'bad-file' for a file that has another name besides (a hard link): that may be any file of this person, and would be
+ * written to as well.
+ */
 export function refuseShared(file: string, stat: fs.Stats | undefined): void {
   if (stat?.isFile() && stat.nlink > 1)
-    throw new TastemakerError('bad-file', `${file} is one file with another one elsewhere (a hard link), and would be written to under both names.`, 'Copy the project to another folder, so that its files are its own, and open the copy.');
+    throw new TastemakerError(
+      'bad-file',
+      `${file} is one file with another one elsewhere (a hard link), and would be written to under both names.`,
+      'Copy the project to another folder, so that its files are its own, and open the copy.',
+    );
 }
 
 /** Whether a link stands at this place (on Windows also a junction); nothing at all may be there. */
-export const isLink = (place: string): boolean => fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+export const isLink = (place: string): boolean =>
+  fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 
 /** 'bad-file' where one does. */
 export function refuseLink(place: string): void {
@@ -43,7 +62,10 @@ export function unlinkedPath(root: string, ...names: readonly string[]): string 
   }, root);
 }
 
-/** Makes the folders `names` below `root`, which must be there: a project that was moved leaves no ghost in its old place. Returns the last. */
+/**
+ * Makes the folders `names` below `root`, which must be there: a project that was moved leaves no ghost in its old
+ * place. Returns the last.
+ */
 export function makeFolders(root: string, ...names: readonly string[]): string {
   return names.reduce((at, name) => {
     const place = path.join(at, name);
@@ -71,7 +93,10 @@ export function refuseLinksIn(folder: string): void {
   }
 }
 
-/** A descriptor of the regular file at this place, which may be new; 'bad-file' for a link or what is no file. To read one: openRegular. */
+/**
+ * A descriptor of the regular file at this place, which may be new; 'bad-file' for a link or what is no file. To read
+ * one: openRegular.
+ */
 export function openUnlinked(file: string, how: keyof typeof FLAGS): number {
   if (!O_NOFOLLOW) refuseLink(file);
   let fd: number;
@@ -94,7 +119,10 @@ export function openUnlinked(file: string, how: keyof typeof FLAGS): number {
   }
 }
 
-/** A small file as text; null where there is no such file or it cannot be read: it says nothing then, such as a heartbeat. */
+/**
+ * A small file as text; null where there is no such file or it cannot be read: it says nothing then, such as a
+ * heartbeat.
+ */
 export function textUnlinked(file: string): string | null {
   try {
     return readRegularText(file, TEXT_LIMIT, { follow: false });

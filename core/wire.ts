@@ -1,4 +1,5 @@
-// How much may cross between a window and the service at once: the longest message each way, and how deep a value may be nested.
+// How much may cross between a window and the service at once: the longest message each way, and how deep a value may
+// be nested.
 
 /** Characters of the arguments of a call; the host takes messages of as many bytes. */
 export const LONGEST_REQUEST = 4 * 2 ** 20;
@@ -17,10 +18,11 @@ export function tooMuchToSend(value: unknown, longest: number): 'long' | 'deep' 
       length += typeof one === 'string' ? one.length + 2 : 8;
       if (typeof one !== 'object' || one === null || ArrayBuffer.isView(one)) continue;
       if (Array.isArray(one)) for (const part of one) next.push(part);
-      else for (const [name, part] of Object.entries(one)) {
-        length += name.length;
-        next.push(part);
-      }
+      else
+        for (const [name, part] of Object.entries(one)) {
+          length += name.length;
+          next.push(part);
+        }
       if (length + next.length > longest) return 'long';
     }
     if (length > longest) return 'long';

@@ -1,4 +1,5 @@
-// What a person may copy into a report when something broke: versions and the last lines of the log, without names of folders.
+// What a person may copy into a report when something broke: versions and the last lines of the log, without names of
+// folders.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,7 +7,14 @@ import { redact } from '#core/redact.ts';
 
 export function shellDiagnostics(reason: string, logFolder: string): string {
   const versions = ['electron', 'chrome', 'node'].map((name) => `${name} ${process.versions[name] ?? '?'}`).join(', ');
-  return redact([`Tastemaker: ${reason}`, `${process.platform} ${process.arch} ${os.release()}, ${versions}`, ...lastLines(path.join(logFolder, 'service.log'), 40)].join('\n'), { home: os.homedir() });
+  return redact(
+    [
+      `Tastemaker: ${reason}`,
+      `${process.platform} ${process.arch} ${os.release()}, ${versions}`,
+      ...lastLines(path.join(logFolder, 'service.log'), 40),
+    ].join('\n'),
+    { home: os.homedir() },
+  );
 }
 
 function lastLines(file: string, count: number): string[] {

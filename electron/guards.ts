@@ -9,11 +9,15 @@ const SHELL = 'app://shell';
 const EXTERNAL = ['https://github.com/', 'https://arxiv.org/', 'https://huggingface.co/'];
 
 export function denyPermissions(session: Session): void {
-  session.setPermissionRequestHandler((_contents, permission, decide) => decide(permission === 'clipboard-sanitized-write'));
+  session.setPermissionRequestHandler((_contents, permission, decide) =>
+    decide(permission === 'clipboard-sanitized-write'),
+  );
   session.setPermissionCheckHandler((_contents, permission) => permission === 'clipboard-sanitized-write');
   session.setDevicePermissionHandler(() => false);
   // No network: what the window loads comes over app://, anything else is cancelled.
-  session.webRequest.onBeforeRequest((details, decide) => decide({ cancel: !/^(app|devtools|blob|data):/.test(details.url) }));
+  session.webRequest.onBeforeRequest((details, decide) =>
+    decide({ cancel: !/^(app|devtools|blob|data):/.test(details.url) }),
+  );
 }
 
 /** `onShellLink` hears app://shell/do/<what>, the links of a crash page. */

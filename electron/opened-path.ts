@@ -1,4 +1,5 @@
-// Which project the operating system asks us to open: a path among the arguments, a double-clicked file, a second start.
+// Which project the operating system asks us to open: a path among the arguments, a double-clicked file, a second
+// start.
 import fs from 'node:fs';
 import path from 'node:path';
 

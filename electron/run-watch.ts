@@ -1,4 +1,5 @@
-// Follows the running run for the desktop: task bar progress, no sleep meanwhile, a notification at its end, a question on closing.
+// Follows the running run for the desktop: task bar progress, no sleep meanwhile, a notification at its end, a question
+// on closing.
 import { dialog, Notification, powerSaveBlocker } from 'electron';
 import type { BrowserWindow } from 'electron';
 import type { Notice, RunRow } from '#core/contract.ts';
@@ -29,8 +30,12 @@ export function watchRuns(windows: () => readonly BrowserWindow[]): RunWatch {
     }
   };
   const show = () => {
-    const share = current && current.total > 0 ? current.step / current.total : current ? 2 : -1; // 2 = unknown, -1 = none
-    for (const window of windows()) window.setProgressBar(share, { mode: current?.status === 'paused' ? 'paused' : share > 1 ? 'indeterminate' : 'normal' });
+    // 2 = unknown, -1 = none
+    const share = current && current.total > 0 ? current.step / current.total : current ? 2 : -1;
+    for (const window of windows())
+      window.setProgressBar(share, {
+        mode: current?.status === 'paused' ? 'paused' : share > 1 ? 'indeterminate' : 'normal',
+      });
   };
   return {
     hear: (notice) => {
@@ -56,9 +61,14 @@ export function watchRuns(windows: () => readonly BrowserWindow[]): RunWatch {
     project: () => project,
     ask: async (window) => {
       const { response } = await dialog.showMessageBox(window, {
-        type: 'question', buttons: [...CHOICES], defaultId: 0, cancelId: 2, noLink: true,
+        type: 'question',
+        buttons: [...CHOICES],
+        defaultId: 0,
+        cancelId: 2,
+        noLink: true,
         message: `${current?.name ?? 'A run'} is still going.`,
-        detail: 'It can keep running in the background until it ends; opening Tastemaker again shows it. Or it saves what it has learned so far and stops.',
+        detail:
+          'It can keep running in the background until it ends; opening Tastemaker again shows it. Or it saves what it has learned so far and stops.',
       });
       return (['keep', 'stop', 'cancel'] as const)[response] ?? 'cancel';
     },

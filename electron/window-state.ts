@@ -1,8 +1,16 @@
 // Where a window was when it was closed, and whether that place is still on a screen.
 import fs from 'node:fs';
 
-export interface Bounds { x: number; y: number; width: number; height: number }
-export interface WindowState { bounds: Bounds | null; maximized: boolean }
+export interface Bounds {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+export interface WindowState {
+  bounds: Bounds | null;
+  maximized: boolean;
+}
 
 export const SMALLEST = { width: 1100, height: 700 };
 const FRESH: WindowState = { bounds: null, maximized: false };
@@ -13,8 +21,23 @@ export function readWindowState(file: string, screens: readonly Bounds[]): Windo
     const { bounds, maximized } = JSON.parse(fs.readFileSync(file, 'utf8')) as WindowState;
     if (!bounds || ![bounds.x, bounds.y, bounds.width, bounds.height].every(Number.isFinite)) return FRESH;
     // at least a title bar's worth must be reachable
-    const reachable = screens.some((screen) => bounds.x + 80 < screen.x + screen.width && bounds.x + bounds.width - 80 > screen.x && bounds.y >= screen.y - 8 && bounds.y + 40 < screen.y + screen.height);
-    return reachable ? { bounds: { ...bounds, width: Math.max(SMALLEST.width, bounds.width), height: Math.max(SMALLEST.height, bounds.height) }, maximized: maximized === true } : FRESH;
+    const reachable = screens.some(
+      (screen) =>
+        bounds.x + 80 < screen.x + screen.width &&
+        bounds.x + bounds.width - 80 > screen.x &&
+        bounds.y >= screen.y - 8 &&
+        bounds.y + 40 < screen.y + screen.height,
+    );
+    return reachable
+      ? {
+          bounds: {
+            ...bounds,
+            width: Math.max(SMALLEST.width, bounds.width),
+            height: Math.max(SMALLEST.height, bounds.height),
+          },
+          maximized: maximized === true,
+        }
+      : FRESH;
   } catch {
     return FRESH;
   }

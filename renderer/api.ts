@@ -1,7 +1,19 @@
-// The window's only way to the service: typed calls and events, over Electron's bridge or a WebSocket to the browser host.
+// The window's only way to the service: typed calls and events, over Electron's bridge or a WebSocket to the browser
+// host.
 
 import { getCurrentScope, onScopeDispose, ref, shallowReadonly } from 'vue';
-import type { Arguments, CallName, EventName, Events, Fault, Notice, ProgramCall, Reply, Request, Result } from '#core/contract.ts';
+import type {
+  Arguments,
+  CallName,
+  EventName,
+  Events,
+  Fault,
+  Notice,
+  ProgramCall,
+  Reply,
+  Request,
+  Result,
+} from '#core/contract.ts';
 import { askOtherTabs, handKeyOn, keepKey, KEY_HEADER, keyOfTab } from './session-key.ts';
 import { createSocketLink } from './socket-link.ts';
 
@@ -14,7 +26,9 @@ interface Workbench {
   pathOf?(file: File): string;
 }
 declare global {
-  interface Window { workbench?: Workbench }
+  interface Window {
+    workbench?: Workbench;
+  }
 }
 
 /** A call that the service refused: a sentence, and a hint that says what to do. */
@@ -32,7 +46,8 @@ export class ServiceFault extends Error {
 /** Told by the service, or by this window itself of an answer that came when the project had been closed. */
 const OF_ANOTHER = ['wrong-project', 'project-closed'];
 /** What was asked of a project that is not shown any more: nobody waits for it. */
-export const isOfAnother = (error: unknown): boolean => error instanceof ServiceFault && OF_ANOTHER.includes(error.code);
+export const isOfAnother = (error: unknown): boolean =>
+  error instanceof ServiceFault && OF_ANOTHER.includes(error.code);
 
 /** Anything thrown, as something FaultNote can show. */
 export function faultOf(error: unknown): Fault {
@@ -46,7 +61,9 @@ export const connection = shallowReadonly(state);
 /** The host does not know this page: its address has no token, or one of an earlier start. */
 export const sessionRefused = shallowReadonly(refused);
 
-interface Link { call(request: Request): Promise<Reply> }
+interface Link {
+  call(request: Request): Promise<Reply>;
+}
 let link: Link | null = null;
 // beyond what an earlier page of this window has used: the host knows a repeated id
 let lastId = Date.now() * 1000;
@@ -69,7 +86,8 @@ const unwritten = new Set<() => Promise<unknown>>();
 /** The project is about to be closed: what is typed and not written goes to it now, while it is there. */
 async function leave(): Promise<void> {
   const { id } = shown;
-  if (document.activeElement instanceof HTMLElement) document.activeElement.blur(); // fields are saved when they are left
+  // fields are saved when they are left
+  if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
   await Promise.allSettled([...unwritten].map((write) => write()));
   await ask('project.left', {}, id).catch(() => undefined);
 }
@@ -80,12 +98,19 @@ async function catchUp(): Promise<void> {
   hear({ event: 'project.changed', project: null, data: { project, settings, labelers } });
 }
 
-/** Trades the token in the address for the cookie and the key, and takes it out of the address. False where the host refuses it. */
+/**
+ * Trades the token in the address for the cookie and the key, and takes it out of the address. False where the host
+ * refuses it.
+ */
 async function openSession(): Promise<boolean> {
   const token = /^#\/?token=([^&]+)$/.exec(location.hash)?.[1];
   if (token === undefined) return (keyOfTab() ?? (await askOtherTabs())) !== null;
   history.replaceState(null, '', '#/home');
-  const answer = await fetch('/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token: decodeURIComponent(token) }) });
+  const answer = await fetch('/session', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ token: decodeURIComponent(token) }),
+  });
   if (!answer.ok) return false;
   keepKey(((await answer.json()) as { key: string }).key);
   return true;
@@ -142,7 +167,9 @@ export function on<E extends EventName>(event: E, listener: (data: Events[E]) =>
 export interface ProjectService {
   /** the id of the project, null where none is open */
   project: string | null;
-  /** Asks the service in this project; rejects with a ServiceFault, also where the project has been closed meanwhile. */
+  /**
+   * Asks the service in this project; rejects with a ServiceFault, also where the project has been closed meanwhile.
+   */
   call<K extends CallName>(name: K, args: Arguments<K>): Promise<Result<K>>;
   /** Hears what is told of this project, and of the program as long as this project is shown. */
   on<E extends EventName>(event: E, listener: (data: Events[E]) => void): () => void;
@@ -177,7 +204,8 @@ export function useProjectService(): ProjectService {
 }
 
 /** Menu items of the desktop shell; nothing in a browser. */
-export const onCommand = (listener: (action: string) => void): (() => void) => window.workbench?.onCommand?.(listener) ?? (() => {});
+export const onCommand = (listener: (action: string) => void): (() => void) =>
+  window.workbench?.onCommand?.(listener) ?? (() => {});
 
 /** The system's own dialog where there is one. */
 export const systemDialog = (): Workbench['choose'] => window.workbench?.choose;
@@ -186,8 +214,18 @@ export const systemDialog = (): Workbench['choose'] => window.workbench?.choose;
 export async function pathOfFile(file: File): Promise<string> {
   const path = window.workbench?.pathOf?.(file);
   if (path) return path;
-  const answer = await fetch(`/upload?name=${encodeURIComponent(file.name)}`, { method: 'POST', headers: { 'content-type': 'application/octet-stream', ...withKey() }, body: file });
+  const answer = await fetch(`/upload?name=${encodeURIComponent(file.name)}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/octet-stream', ...withKey() },
+    body: file,
+  });
   const body = (await answer.json().catch(() => null)) as { path?: string; fault?: Fault } | null;
   if (body?.path) return body.path;
-  throw new ServiceFault(body?.fault ?? { code: 'bad-file', message: `The file ${file.name} could not be handed to the service.`, hint: 'Type its path instead: the service reads files of its own machine.' });
+  throw new ServiceFault(
+    body?.fault ?? {
+      code: 'bad-file',
+      message: `The file ${file.name} could not be handed to the service.`,
+      hint: 'Type its path instead: the service reads files of its own machine.',
+    },
+  );
 }

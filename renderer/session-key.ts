@@ -1,7 +1,10 @@
-// The key of this start: what a tab shows the host besides the cookie. It stays in the tab, and tabs hand it to each other.
+// The key of this start: what a tab shows the host besides the cookie. It stays in the tab, and tabs hand it to each
+// other.
 //
-// Cookies know no ports, so any server on this machine may be brought ours; sessionStorage and BroadcastChannel belong to
-// one address with its port, so a page from elsewhere reads neither. A reload keeps the key; a new tab asks those that are open.
+// Cookies know no ports, so any server on this machine may be brought ours; sessionStorage and BroadcastChannel belong
+// to
+// one address with its port, so a page from elsewhere reads neither. A reload keeps the key; a new tab asks those that
+// are open.
 
 const NAME = 'tastemaker-key';
 /** How the host is shown it, where there is no first message. */
@@ -35,7 +38,10 @@ export function askOtherTabs(): Promise<string | null> {
       resolve(key);
     };
     const timer = setTimeout(() => end(null), PATIENCE_MS);
-    channel.addEventListener('message', ({ data }: MessageEvent<{ key?: string }>) => data.key !== undefined && end(data.key));
+    channel.addEventListener(
+      'message',
+      ({ data }: MessageEvent<{ key?: string }>) => data.key !== undefined && end(data.key),
+    );
     tell(channel, { asks: true });
   });
 }

@@ -1,4 +1,5 @@
-// A WebSocket that loses nothing: it shows its key, reconnects by itself and asks again, under the same id, what was not answered.
+// A WebSocket that loses nothing: it shows its key, reconnects by itself and asks again, under the same id, what was
+// not answered.
 
 import type { Fault, Notice, Reply, Request } from '#core/contract.ts';
 import { LONGEST_REQUEST } from '#core/wire.ts';
@@ -18,12 +19,31 @@ export interface SocketLinkOptions {
   /** milliseconds before the first new attempt, and the most between two */
   wait?: { first: number; most: number };
 }
-export interface SocketLink { open(): void; call(request: Request): Promise<Reply>; close(): void }
-interface Pending { text: string; resolve(reply: Reply): void }
+export interface SocketLink {
+  open(): void;
+  call(request: Request): Promise<Reply>;
+  close(): void;
+}
+interface Pending {
+  text: string;
+  resolve(reply: Reply): void;
+}
 
-const tooLong = (length: number): Fault => ({ code: 'bad-argument', message: `This is too long to be sent at once: ${(length / 1e6).toFixed(1)} million characters.`, hint: 'Shorten the text, or choose fewer rows.' });
+const tooLong = (length: number): Fault => ({
+  code: 'bad-argument',
+  message: `This is too long to be sent at once: ${(length / 1e6).toFixed(1)} million characters.`,
+  hint: 'Shorten the text, or choose fewer rows.',
+});
 
-export function createSocketLink({ url, key, hear, changed, isRefused, refused, wait = { first: 250, most: 5000 } }: SocketLinkOptions): SocketLink {
+export function createSocketLink({
+  url,
+  key,
+  hear,
+  changed,
+  isRefused,
+  refused,
+  wait = { first: 250, most: 5000 },
+}: SocketLinkOptions): SocketLink {
   const pending = new Map<number, Pending>();
   let socket: WebSocket | null = null;
   let delay = wait.first;
@@ -68,7 +88,9 @@ export function createSocketLink({ url, key, hear, changed, isRefused, refused, 
     call: (request) =>
       new Promise((resolve) => {
         const text = JSON.stringify(request);
-        if (text.length > LONGEST_REQUEST / 4 && new TextEncoder().encode(text).length > LONGEST_REQUEST) return resolve({ id: request.id, fault: tooLong(text.length) }); // the host would close the connection, again and again
+        if (text.length > LONGEST_REQUEST / 4 && new TextEncoder().encode(text).length > LONGEST_REQUEST)
+          // the host would close the connection, again and again
+          return resolve({ id: request.id, fault: tooLong(text.length) });
         pending.set(request.id, { text, resolve });
         if (socket?.readyState === 1) socket.send(text);
       }),

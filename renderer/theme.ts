@@ -10,7 +10,8 @@ function apply(): void {
 }
 systemIsDark.addEventListener('change', apply);
 
-export const shownTheme = (): 'light' | 'dark' => (chosen === 'system' ? (systemIsDark.matches ? 'dark' : 'light') : chosen);
+export const shownTheme = (): 'light' | 'dark' =>
+  chosen === 'system' ? (systemIsDark.matches ? 'dark' : 'light') : chosen;
 
 export function setTheme(theme: Theme): void {
   chosen = theme;

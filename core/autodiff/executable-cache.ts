@@ -1,4 +1,5 @@
-// Keeps the last few compiled graphs, since each holds its own memory; the least used one is released when room is needed.
+// Keeps the last few compiled graphs, since each holds its own memory; the least used one is released when room is
+// needed.
 
 import type { Executable } from './compile.ts';
 

@@ -1,4 +1,5 @@
-// The typed graph: tensors with concrete shapes, nodes that are checked when they are built, and nested bodies for Loop.
+// The typed graph: tensors with concrete shapes, nodes that are checked when they are built, and nested bodies for
+// Loop.
 //
 // An operator is one entry (see ops/): its ONNX name, its shape rule and its gradient side by side. A node lands in the
 // innermost graph that any of its inputs belongs to; a body may read what its parents computed, as in ONNX itself.
@@ -141,12 +142,23 @@ export function outermost(graph: Graph): Graph {
 /** A constant; small ones with the same content are shared. */
 export function constant(graph: Graph, dtype: DType, shape: Shape, values: ArrayLike<number>): Tensor {
   if (values.length !== sizeOf(shape)) {
-    throw new TastemakerError('bad-graph', `A constant of shape ${show(shape)} was given ${values.length} values.`, 'Give one value per element.');
+    throw new TastemakerError(
+      'bad-graph',
+      `A constant of shape ${show(shape)} was given ${values.length} values.`,
+      'Give one value per element.',
+    );
   }
   const key = values.length <= 64 ? `${dtype}${show(shape)}${Array.from(values).join()}` : `#${graph.counter.next++}`;
   const known = graph.constants.get(key);
   if (known) return known;
-  const tensor = { graph: outermost(graph), name: `c${graph.counter.next++}`, dtype, shape, node: null, values: toData(dtype, values) };
+  const tensor = {
+    graph: outermost(graph),
+    name: `c${graph.counter.next++}`,
+    dtype,
+    shape,
+    node: null,
+    values: toData(dtype, values),
+  };
   graph.constants.set(key, tensor);
   return tensor;
 }
@@ -160,14 +172,23 @@ export function toData(dtype: DType, values: ArrayLike<number>): TensorData {
 
 export const scalar = (graph: Graph, value: number): Tensor => constant(graph, 'float32', [], [value]);
 /** what a constant input holds, as plain numbers: shapes, axes, bounds */
-export const wholeNumbers = (tensor: Tensor | undefined): number[] => Array.from(tensor?.values ?? mismatch('a constant for shapes, axes and bounds'), Number);
+export const wholeNumbers = (tensor: Tensor | undefined): number[] =>
+  Array.from(tensor?.values ?? mismatch('a constant for shapes, axes and bounds'), Number);
 /** int64 vector: what ONNX wants for shapes, axes and bounds */
-export const ints = (graph: Graph, values: readonly number[]): Tensor => constant(graph, 'int64', [values.length], values);
+export const ints = (graph: Graph, values: readonly number[]): Tensor =>
+  constant(graph, 'int64', [values.length], values);
 
 /** Builds one node; every operator function ends here. */
-export function apply(op: Operator, inputs: readonly Tensor[], attributes: Attributes = {}, body: Body | null = null): Tensor[] {
+export function apply(
+  op: Operator,
+  inputs: readonly Tensor[],
+  attributes: Attributes = {},
+  body: Body | null = null,
+): Tensor[] {
   // a body may read more of the graph it was built in than the node's own inputs tell
-  const graph = body?.graph.parent ?? inputs.reduce((inner, tensor) => (tensor.graph.depth > inner.depth ? tensor.graph : inner), inputs[0]!.graph);
+  const graph =
+    body?.graph.parent ??
+    inputs.reduce((inner, tensor) => (tensor.graph.depth > inner.depth ? tensor.graph : inner), inputs[0]!.graph);
   const name = [...graph.scope, `${op.name}.${graph.counter.next++}`].join('/');
   let types: TensorType[];
   try {
@@ -175,7 +196,11 @@ export function apply(op: Operator, inputs: readonly Tensor[], attributes: Attri
   } catch (error) {
     if (!(error instanceof Mismatch)) throw error;
     const got = inputs.map((tensor) => `${tensor.dtype}${show(tensor.shape)}`).join(', ');
-    throw new TastemakerError('bad-graph', `${op.name} "${name}": expected ${error.message}, got ${got}.`, 'Look at the shapes where this node is built.');
+    throw new TastemakerError(
+      'bad-graph',
+      `${op.name} "${name}": expected ${error.message}, got ${got}.`,
+      'Look at the shapes where this node is built.',
+    );
   }
   const made = graph.lowering.operators[op.name]?.(inputs, attributes) ?? op.compose?.(inputs, attributes);
   if (made) {
@@ -184,19 +209,28 @@ export function apply(op: Operator, inputs: readonly Tensor[], attributes: Attri
   }
   const outputs: Tensor[] = [];
   const node: Node = { operator: op, name, inputs, outputs, attributes, body, composed: false };
-  for (const type of types) outputs.push({ graph, name: `t${graph.counter.next++}`, dtype: type.dtype, shape: type.shape, node, values: null });
+  for (const type of types)
+    outputs.push({ graph, name: `t${graph.counter.next++}`, dtype: type.dtype, shape: type.shape, node, values: null });
   graph.nodes.push(node);
   return outputs;
 }
 
 /** The one-output form of `apply`. */
-export const apply1 = (op: Operator, inputs: readonly Tensor[], attributes: Attributes = {}): Tensor => apply(op, inputs, attributes)[0]!;
+export const apply1 = (op: Operator, inputs: readonly Tensor[], attributes: Attributes = {}): Tensor =>
+  apply(op, inputs, attributes)[0]!;
 
 /** The tensor under a name that others shall know it by. It must be the only output of the node that was built last. */
 export function named(tensor: Tensor, name: string): Tensor {
   const { node, graph } = tensor;
-  if (!node || graph.nodes.at(-1) !== node || node.outputs.length !== 1) throw new TastemakerError('bad-graph', `"${tensor.name}" cannot be called "${name}": other nodes may know it already.`, 'Name a tensor as soon as it is built.');
-  const outputs: Tensor[] = [], renamed: Node = { ...node, outputs }, called: Tensor = { ...tensor, name, node: renamed };
+  if (!node || graph.nodes.at(-1) !== node || node.outputs.length !== 1)
+    throw new TastemakerError(
+      'bad-graph',
+      `"${tensor.name}" cannot be called "${name}": other nodes may know it already.`,
+      'Name a tensor as soon as it is built.',
+    );
+  const outputs: Tensor[] = [];
+  const renamed: Node = { ...node, outputs };
+  const called: Tensor = { ...tensor, name, node: renamed };
   outputs.push(called);
   graph.nodes[graph.nodes.length - 1] = renamed;
   return called;

@@ -12,9 +12,15 @@ const Loop = operator({
     const steps = Number(trips!.values?.[0] ?? mismatch('a constant number of trips'));
     const { carried, stacked } = building.at(-1)!;
     carried.forEach((tensor, i) => {
-      if (show(tensor.shape) !== show(state[i]!.shape) || tensor.dtype !== state[i]!.dtype) mismatch(`carried tensor ${i} to stay ${state[i]!.dtype}${show(state[i]!.shape)}, not ${tensor.dtype}${show(tensor.shape)}`);
+      if (show(tensor.shape) !== show(state[i]!.shape) || tensor.dtype !== state[i]!.dtype)
+        mismatch(
+          `carried tensor ${i} to stay ${state[i]!.dtype}${show(state[i]!.shape)}, not ${tensor.dtype}${show(tensor.shape)}`,
+        );
     });
-    return [...carried.map(({ dtype, shape }) => ({ dtype, shape })), ...stacked.map(({ dtype, shape }) => ({ dtype, shape: [steps, ...shape] }))];
+    return [
+      ...carried.map(({ dtype, shape }) => ({ dtype, shape })),
+      ...stacked.map(({ dtype, shape }) => ({ dtype, shape: [steps, ...shape] })),
+    ];
   },
   gradient: null,
 });
@@ -30,20 +36,38 @@ export interface LoopBody {
 }
 
 /** For a provider without Loop: every trip stands in the graph, and all are made. */
-function oneAfterAnother(graph: Graph, trips: number, state: readonly Tensor[], body: (iteration: Tensor, state: Tensor[], graph: Graph) => LoopBody): ReturnType<typeof loop> {
+function oneAfterAnother(
+  graph: Graph,
+  trips: number,
+  state: readonly Tensor[],
+  body: (iteration: Tensor, state: Tensor[], graph: Graph) => LoopBody,
+): ReturnType<typeof loop> {
   let carried = [...state];
   const rows: Tensor[][] = [];
   for (let trip = 0; trip < trips; trip++) {
     const made = body(constant(graph, 'int32', [], [trip]), carried, graph);
-    if (made.goOn) throw new TastemakerError('bad-graph', 'A loop that ends early cannot be built trip by trip.', 'Run its body as a program of its own.');
+    if (made.goOn)
+      throw new TastemakerError(
+        'bad-graph',
+        'A loop that ends early cannot be built trip by trip.',
+        'Run its body as a program of its own.',
+      );
     carried = [...made.carried];
     made.stacked.forEach((tensor, i) => (rows[i] ??= []).push(reshape(tensor, [1, ...tensor.shape])));
   }
   return { carried, stacked: rows.map((parts) => concat(parts, 0)) };
 }
 
-/** Runs `body(iteration int64 (int32 where trips are built apart), state)` `trips` times. Carried tensors keep their shapes; stacked ones gain a leading axis. */
-export function loop(graph: Graph, trips: number, state: readonly Tensor[], body: (iteration: Tensor, state: Tensor[], graph: Graph) => LoopBody): { carried: Tensor[]; stacked: Tensor[] } {
+/**
+ * Runs `body(iteration int64 (int32 where trips are built apart), state)` `trips` times. Carried tensors keep their
+ * shapes; stacked ones gain a leading axis.
+ */
+export function loop(
+  graph: Graph,
+  trips: number,
+  state: readonly Tensor[],
+  body: (iteration: Tensor, state: Tensor[], graph: Graph) => LoopBody,
+): { carried: Tensor[]; stacked: Tensor[] } {
   if (graph.lowering.unrolled) return oneAfterAnother(graph, trips, state, body);
   const inner = createGraph(graph);
   const unique = (name: string) => `${name}${inner.counter.next++}`;
@@ -63,10 +87,13 @@ export function loop(graph: Graph, trips: number, state: readonly Tensor[], body
     inner.nodes.push(copy.graph.nodes.pop()!);
     return copy;
   };
-  const goOn = own(result.goOn ?? goOnIn), carried = result.carried.map(own), stacked = result.stacked.map(own);
+  const goOn = own(result.goOn ?? goOnIn);
+  const carried = result.carried.map(own);
+  const stacked = result.stacked.map(own);
   building.push({ carried, stacked });
   try {
-    const yes = constant(graph, 'bool', [], [1]), count = constant(graph, 'int64', [], [trips]);
+    const yes = constant(graph, 'bool', [], [1]);
+    const count = constant(graph, 'int64', [], [trips]);
     const outputs = apply(Loop, [count, yes, ...state], {}, { graph: inner, outputs: [goOn, ...carried, ...stacked] });
     return { carried: outputs.slice(0, carried.length), stacked: outputs.slice(carried.length) };
   } finally {

@@ -32,24 +32,41 @@ const whole = (field: number, value: number): Part => join([varint(field << 3), 
 const bytes = (field: number, value: Part): Part => join([varint((field << 3) | 2), varint(value.length), value]);
 const text = (field: number, value: string): Part => bytes(field, new TextEncoder().encode(value));
 const message = (field: number, parts: readonly Part[]): Part => bytes(field, join(parts));
-const float = (field: number, value: number): Part => join([varint((field << 3) | 5), new Uint8Array(Float32Array.of(value).buffer)]);
+const float = (field: number, value: number): Part =>
+  join([varint((field << 3) | 5), new Uint8Array(Float32Array.of(value).buffer)]);
 
 /** Where a tensor's bytes lie in a file beside the model; `location` is relative to it. */
-export interface External { location: string; offset: number; length: number }
+export interface External {
+  location: string;
+  offset: number;
+  length: number;
+}
 /** Constants, and inputs that become constants, by where their numbers are. */
 export type Externals = ReadonlyMap<Tensor, External>;
 
 const EXTERNAL = 1;
 /** TensorProto: dims 1, data_type 2, name 8, raw_data 9; or external_data 13 {key 1, value 2} and data_location 14 */
 function tensorProto(tensor: Tensor, external: External | undefined): Part[] {
-  const head = [...tensor.shape.map((size) => whole(1, size)), whole(2, ELEMENT_TYPE[tensor.dtype]), text(8, tensor.name)];
-  if (external) return [...head, ...Object.entries(external).map(([key, value]) => message(13, [text(1, key), text(2, String(value))])), whole(14, EXTERNAL)];
+  const head = [
+    ...tensor.shape.map((size) => whole(1, size)),
+    whole(2, ELEMENT_TYPE[tensor.dtype]),
+    text(8, tensor.name),
+  ];
+  if (external)
+    return [
+      ...head,
+      ...Object.entries(external).map(([key, value]) => message(13, [text(1, key), text(2, String(value))])),
+      whole(14, EXTERNAL),
+    ];
   const data = tensor.values!;
   return [...head, bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
 }
 /** ValueInfoProto: name 1, type 2 {tensor_type 1 {elem_type 1, shape 2 {dim 1 {dim_value 1}}}} */
 function valueInfo(tensor: Tensor): Part[] {
-  const shape = message(2, tensor.shape.map((size) => message(1, [whole(1, size)])));
+  const shape = message(
+    2,
+    tensor.shape.map((size) => message(1, [whole(1, size)])),
+  );
   return [text(1, tensor.name), message(2, [message(1, [whole(1, ELEMENT_TYPE[tensor.dtype]), shape])])];
 }
 /** AttributeProto: name 1, f 2, i 3, s 4, g 6, ints 8, type 20 (FLOAT 1, INT 2, STRING 3, GRAPH 5, INTS 7) */
@@ -62,7 +79,9 @@ function attributeProto(name: string, value: Attribute): Part[] {
 /** NodeProto: input 1, output 2, name 3, op_type 4, attribute 5, domain 7 */
 function nodeProto(node: Node): Part[] {
   const attributes = Object.entries(node.attributes).map(([name, value]) => message(5, attributeProto(name, value)));
-  const body = node.body ? [message(5, [text(1, 'body'), message(6, graphProto(node.body, new Map())), whole(20, 5)])] : [];
+  const body = node.body
+    ? [message(5, [text(1, 'body'), message(6, graphProto(node.body, new Map())), whole(20, 5)])]
+    : [];
   return [
     ...node.inputs.map((tensor) => text(1, tensor.name)),
     ...node.outputs.map((tensor) => text(2, tensor.name)),
@@ -75,7 +94,9 @@ function nodeProto(node: Node): Part[] {
 }
 /** GraphProto: node 1, name 2, initializer 5, input 11, output 12 */
 function graphProto({ graph, outputs }: Body, externals: Externals): Part[] {
-  const constants = graph.parent ? [] : [...graph.constants.values(), ...graph.inputs.filter((tensor) => externals.has(tensor))];
+  const constants = graph.parent
+    ? []
+    : [...graph.constants.values(), ...graph.inputs.filter((tensor) => externals.has(tensor))];
   return [
     ...graph.nodes.filter(({ composed }) => !composed).map((node) => message(1, nodeProto(node))),
     text(2, graph.parent ? 'body' : 'main'),
@@ -85,7 +106,10 @@ function graphProto({ graph, outputs }: Body, externals: Externals): Part[] {
   ];
 }
 
-/** ModelProto: ir_version 1, producer_name 2, graph 7, opset_import 8 {domain 1, version 2}. Bytes ready for the runtime; the numbers of `externals` are left to their files. */
+/**
+ * ModelProto: ir_version 1, producer_name 2, graph 7, opset_import 8 {domain 1, version 2}. Bytes ready for the
+ * runtime; the numbers of `externals` are left to their files.
+ */
 export function encodeModel(graph: Graph, outputs: readonly Tensor[], externals: Externals = new Map()): Uint8Array {
   return join([
     whole(1, 10),

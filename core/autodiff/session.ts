@@ -1,8 +1,10 @@
 // The only file that touches onnxruntime-node: opens a model, runs it, and turns what it says into our errors.
 //
-// `run` blocks this thread until it is done (the binding is synchronous inside), so long work is cut into runs of a second
+// `run` blocks this thread until it is done (the binding is synchronous inside), so long work is cut into runs of a
+// second
 // or two. Options follow what the runtime was measured to do: opset 21 graphs, denormals flushed, spinning only while
-// training, no memory of its own optimised files, sequential execution for bit-identical repeats. On WebGPU a result may
+// training, no memory of its own optimised files, sequential execution for bit-identical repeats. On WebGPU a result
+// may
 // stay on the device and be given to the next run; the binding has no such thing for CUDA.
 
 import os from 'node:os';
@@ -47,26 +49,69 @@ export interface OpenOptions extends SessionOptions {
 
 export interface Session {
   /** What comes out, but for what is held. Outputs named in `into` are written there. */
-  run(feeds: Readonly<Record<string, Value | Held>>, into?: Readonly<Record<string, Value>>): Promise<Record<string, Value>>;
+  run(
+    feeds: Readonly<Record<string, Value | Held>>,
+    into?: Readonly<Record<string, Value>>,
+  ): Promise<Record<string, Value>>;
   /** The same with what is held; the caller lets it go. */
-  runHolding(feeds: Readonly<Record<string, Value | Held>>): Promise<{ values: Record<string, Value>; held: Record<string, Held> }>;
+  runHolding(
+    feeds: Readonly<Record<string, Value | Held>>,
+  ): Promise<{ values: Record<string, Value>; held: Record<string, Held> }>;
   /** where the profile was written, when asked for */
   endProfile(): void;
   release(): Promise<void>;
 }
 
-/** How long an idle thread waits actively: enough to reach the next operator, short enough to leave the cores to other work (on a busy machine unlimited spinning made a training step 40 % slower). */
+/**
+ * How long an idle thread waits actively: enough to reach the next operator, short enough to leave the cores to other
+ * work (on a busy machine unlimited spinning made a training step 40 % slower).
+ */
 const SPIN_MICROSECONDS = '200';
 
-/** Passes over the graph that look for what our graphs never hold (quantised and convolution nodes, norms and attention in parts): each costs a walk over all nodes, which for 30 blocks was two thirds of the time that opening takes. */
+/**
+ * Passes over the graph that look for what our graphs never hold (quantised and convolution nodes, norms and attention
+ * in parts): each costs a walk over all nodes, which for 30 blocks was two thirds of the time that opening takes.
+ */
 const NEVER_MATCHING = [
-  'EnsureUniqueDQForNodeUnit', 'DoubleQDQPairsRemover', 'QDQPropagationTransformer', 'WeightBiasQuantization', 'WhereDummyDq', 'QDQS8ToU8Transformer', 'QDQSelectorActionTransformer', 'QDQFinalCleanupTransformer',
-  'MatMulIntegerToFloatFusion', 'DynamicQuantizeMatMulFusion', 'MatMulNBitsFusion', 'SliceConcatToSpaceToDepthFusion', 'ConvActivationFusion', 'NchwcTransformer', 'NhwcTransformer', 'ConvAddActivationFusion', 'FreeDimensionOverrideTransformer',
-  'GeluFusionL1', 'GeluFusionL2', 'LayerNormFusionL1', 'LayerNormFusionL2', 'SimplifiedLayerNormFusion', 'AttentionFusion', 'EmbedLayerNormFusion', 'GroupQueryAttentionFusion', 'GroupQueryAttentionPreNormFusion', 'BiasDropoutFusion', 'MatMulActivationFusion',
+  'EnsureUniqueDQForNodeUnit',
+  'DoubleQDQPairsRemover',
+  'QDQPropagationTransformer',
+  'WeightBiasQuantization',
+  'WhereDummyDq',
+  'QDQS8ToU8Transformer',
+  'QDQSelectorActionTransformer',
+  'QDQFinalCleanupTransformer',
+  'MatMulIntegerToFloatFusion',
+  'DynamicQuantizeMatMulFusion',
+  'MatMulNBitsFusion',
+  'SliceConcatToSpaceToDepthFusion',
+  'ConvActivationFusion',
+  'NchwcTransformer',
+  'NhwcTransformer',
+  'ConvAddActivationFusion',
+  'FreeDimensionOverrideTransformer',
+  'GeluFusionL1',
+  'GeluFusionL2',
+  'LayerNormFusionL1',
+  'LayerNormFusionL2',
+  'SimplifiedLayerNormFusion',
+  'AttentionFusion',
+  'EmbedLayerNormFusion',
+  'GroupQueryAttentionFusion',
+  'GroupQueryAttentionPreNormFusion',
+  'BiasDropoutFusion',
+  'MatMulActivationFusion',
 ];
 
-/** What a provider takes beyond the rest. WebGPU: a node that would run on the processor is a fault of ours, not to be hidden. */
-const EXTRA: Readonly<Record<Provider, Record<string, string>>> = { cpu: {}, cuda: {}, webgpu: { disable_cpu_ep_fallback: '1' } };
+/**
+ * What a provider takes beyond the rest. WebGPU: a node that would run on the processor is a fault of ours, not to be
+ * hidden.
+ */
+const EXTRA: Readonly<Record<Provider, Record<string, string>>> = {
+  cpu: {},
+  cuda: {},
+  webgpu: { disable_cpu_ep_fallback: '1' },
+};
 
 const open = new Set<ort.InferenceSession>();
 /** Lets go of every session, for work that failed and left them behind: what they hold on a device comes back. */
@@ -77,7 +122,18 @@ export async function releaseSessions(): Promise<void> {
 }
 
 /** Opens an encoded model, or the file of one with the numbers that lie beside it. */
-export async function openSession(model: Uint8Array | string, { device = chosenDevice(), threads, spin = true, optimisation = 'all', profile, hold = [], beside = [] }: OpenOptions = {}): Promise<Session> {
+export async function openSession(
+  model: Uint8Array | string,
+  {
+    device = chosenDevice(),
+    threads,
+    spin = true,
+    optimisation = 'all',
+    profile,
+    hold = [],
+    beside = [],
+  }: OpenOptions = {},
+): Promise<Session> {
   const { provider } = device;
   const how: ort.InferenceSession.SessionOptions = {
     executionProviders: [provider],
@@ -86,27 +142,54 @@ export async function openSession(model: Uint8Array | string, { device = chosenD
     graphOptimizationLevel: optimisation,
     enableMemPattern: false, // a second, contiguous copy of all activations: of 30 blocks 1.2 GB more, and no faster
     logSeverityLevel: 3,
-    extra: { session: { ...EXTRA[provider], set_denormal_as_zero: '1', use_deterministic_compute: device.sums === 'exact' ? '1' : '0', intra_op: spin && provider === 'cpu' ? { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS } : { allow_spinning: '0' } }, optimization: { disable_specified_optimizers: NEVER_MATCHING.join(';') } },
+    extra: {
+      session: {
+        ...EXTRA[provider],
+        set_denormal_as_zero: '1',
+        use_deterministic_compute: device.sums === 'exact' ? '1' : '0',
+        intra_op:
+          spin && provider === 'cpu'
+            ? { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS }
+            : { allow_spinning: '0' },
+      },
+      optimization: { disable_specified_optimizers: NEVER_MATCHING.join(';') },
+    },
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
-    ...(hold.length ? { preferredOutputLocation: Object.fromEntries(hold.map((name) => [name, 'gpu-buffer' as const])) } : {}),
-    ...(beside.length ? { externalData: beside.map(({ path, data }) => ({ path, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) })) } : {}),
+    ...(hold.length
+      ? { preferredOutputLocation: Object.fromEntries(hold.map((name) => [name, 'gpu-buffer' as const])) }
+      : {}),
+    ...(beside.length
+      ? {
+          externalData: beside.map(({ path, data }) => ({
+            path,
+            data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+          })),
+        }
+      : {}),
   };
   const holds = new Set(hold);
-  const opening = typeof model === 'string' ? ort.InferenceSession.create(model, how) : ort.InferenceSession.create(model, how);
+  const opening =
+    typeof model === 'string' ? ort.InferenceSession.create(model, how) : ort.InferenceSession.create(model, how);
   const inner = await opening.catch((error: unknown) => refuse('opening a graph', error));
   open.add(inner);
   const run = async (feeds: Readonly<Record<string, Value | Held>>, into: Readonly<Record<string, Value>> = {}) => {
-    const given = Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, 'tensor' in value ? value.tensor : tensorOf(name, value)]));
-    const wanted = Object.fromEntries(inner.outputNames.map((name) => [name, into[name] ? tensorOf(name, into[name]) : null]));
-    const results = await inner.run(given, wanted).catch((error: unknown) => refuse('running a graph', error)), values: Record<string, Value> = {}, held: Record<string, Held> = {};
+    const given = Object.fromEntries(
+      Object.entries(feeds).map(([name, value]) => [name, 'tensor' in value ? value.tensor : tensorOf(name, value)]),
+    );
+    const wanted = Object.fromEntries(
+      inner.outputNames.map((name) => [name, into[name] ? tensorOf(name, into[name]) : null]),
+    );
+    const results = await inner.run(given, wanted).catch((error: unknown) => refuse('running a graph', error));
+    const values: Record<string, Value> = {};
+    const held: Record<string, Held> = {};
     for (const [name, tensor] of Object.entries(results)) {
       const type = { dtype: tensor.type as DType, shape: tensor.dims };
       if (holds.has(name)) held[name] = { ...type, tensor };
       else if (into[name]) {
-        (tensor.data as Float32Array<ArrayBuffer>).buffer.transfer(0); // the binding copies every result; the copy goes now, not when the collector comes by
+        // the binding copies every result; the copy goes now, not when the collector comes by
+        (tensor.data as Float32Array<ArrayBuffer>).buffer.transfer(0);
         values[name] = into[name];
-      }
-      else values[name] = { ...type, data: tensor.data as TensorData };
+      } else values[name] = { ...type, data: tensor.data as TensorData };
     }
     return { values, held };
   };
@@ -137,5 +220,9 @@ export const runtimeVersion = (): string => ort.env.versions.node ?? ort.env.ver
 
 function refuse(doing: string, error: unknown): never {
   const said = error instanceof Error ? error.message : String(error);
-  throw new TastemakerError('runtime', `The runtime stopped while ${doing}: ${said.split('\n')[0]}`, 'If it ran out of memory, use a smaller batch; otherwise please report this line.');
+  throw new TastemakerError(
+    'runtime',
+    `The runtime stopped while ${doing}: ${said.split('\n')[0]}`,
+    'If it ran out of memory, use a smaller batch; otherwise please report this line.',
+  );
 }

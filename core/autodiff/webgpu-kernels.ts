@@ -1,9 +1,13 @@
-// The kernels of ONNX Runtime 1.30's WebGPU provider for opset 21: which operators, which types, which inputs on the host.
+// The kernels of ONNX Runtime 1.30's WebGPU provider for opset 21: which operators, which types, which inputs on the
+// host.
 //
-// Source: the placements that the runtime of onnxruntime-node 1.30.0 reports for graphs of one node, of each of nine types
-// (float32, float16, bfloat16, float64, int32, int64, uint32, uint8, bool), graph optimisation off; `host` is what it copies
+// Source: the placements that the runtime of onnxruntime-node 1.30.0 reports for graphs of one node, of each of nine
+// types
+// (float32, float16, bfloat16, float64, int32, int64, uint32, uint8, bool), graph optimisation off; `host` is what it
+// copies
 // to the host in front of such a node. What is not named here runs on the processor: Loop, FusedMatMul, LogSoftmax of
-// float32, Sum, Or, Xor, Mod, Sign, Round, IsNaN, IsInf, OneHot, ConstantOfShape, Dropout, random numbers; and int64 nearly
+// float32, Sum, Or, Xor, Mod, Sign, Round, IsNaN, IsInf, OneHot, ConstantOfShape, Dropout, random numbers; and int64
+// nearly
 // always.
 
 import { INDICES, indexed, MICROSOFT, nested, plain, predicate, shaped } from './kernel-forms.ts';
@@ -74,7 +78,9 @@ export const WEBGPU_KERNELS: KernelTable = {
   Transpose: [plain(21, NUMBERS)],
   Concat: [plain(13, NUMBERS)],
   Slice: [plain(13, FLOATS, { inputs: ['T', 'Tind'], types: { T: FLOATS, Tind: INDICES }, host: [1, 2, 3, 4] })],
-  Pad: [plain(21, NUMBERS, { inputs: ['T', 'int64', 'T', 'Tind'], types: { T: NUMBERS, Tind: INDICES }, host: [1, 2, 3] })],
+  Pad: [
+    plain(21, NUMBERS, { inputs: ['T', 'int64', 'T', 'Tind'], types: { T: NUMBERS, Tind: INDICES }, host: [1, 2, 3] }),
+  ],
   Split: [shaped(18, NUMBERS)],
   Tile: [shaped(13, NUMBERS)],
   Trilu: [shaped(14, NUMBERS)],

@@ -1,16 +1,23 @@
-// The fine-tuning bench: a 135-million-parameter Llama shape, each measurement in a process of its own, turn by turn with the peer.
+// The fine-tuning bench: a 135-million-parameter Llama shape, each measurement in a process of its own, turn by turn
+// with the peer.
 
 import { spawn } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** What is measured: its words, how many turns are timed, and what one turn makes (tokens, where a rate says more than a time). */
+/**
+ * What is measured: its words, how many turns are timed, and what one turn makes (tokens, where a rate says more than a
+ * time).
+ */
 const PARTS: Readonly<Record<string, { what: string; rounds: number; tokens?: number }>> = {
   full: { what: 'full fine-tuning step, B 4 x T 128', rounds: 3 },
   lora: { what: 'LoRA r 8 step, all block matrices, B 4 x T 128', rounds: 5 },
   blocks: { what: 'last four blocks step, B 4 x T 128', rounds: 5 },
-  'reward-head': { what: 'reward step, 4 completions of one prompt (256 + 53 tokens), head only, cached features', rounds: 5 },
+  'reward-head': {
+    what: 'reward step, 4 completions of one prompt (256 + 53 tokens), head only, cached features',
+    rounds: 5,
+  },
   'reward-block': { what: 'reward step, the same, last block and head, cached features', rounds: 5 },
   sample: { what: 'sampling, B 8, 64 -> 32 tokens', rounds: 5, tokens: 8 * 32 },
 };
@@ -20,7 +27,10 @@ const ENOUGH = 25_000;
 
 type Answer = Readonly<Record<string, number | string>>;
 
-/** What one side showed in its turns: medians, the fastest turn, the peak of its process, and its set-up's figures; or why there is none. */
+/**
+ * What one side showed in its turns: medians, the fastest turn, the peak of its process, and its set-up's figures; or
+ * why there is none.
+ */
 export interface Side {
   turns?: number;
   ms?: number;
@@ -55,7 +65,7 @@ function start(command: string, args: readonly string[]): Measurer {
   return {
     next: async () => {
       const line = await Promise.race([lines.next(), failed]);
-      return line === null || line.done ? null : JSON.parse(line.value) as Answer;
+      return line === null || line.done ? null : (JSON.parse(line.value) as Answer);
     },
     turn: () => void child.stdin.write('\n'),
     end: () => child.stdin.end(),
@@ -72,7 +82,8 @@ async function measure(part: string, python: string | null): Promise<FinetuneFig
     start(process.execPath, ['--disable-warning=ExperimentalWarning', beside('bench-finetune-process.ts'), part]),
     ...(python ? [start(python, [beside('bench-finetune-peer.py'), part])] : []),
   ];
-  const made = await Promise.all(sides.map((side) => side.next())), turns: Answer[][] = sides.map(() => []);
+  const made = await Promise.all(sides.map((side) => side.next()));
+  const turns: Answer[][] = sides.map(() => []);
   const started = performance.now();
   for (let round = 0; round < rounds && (round < 2 || performance.now() - started < ENOUGH); round++) {
     for (const [i, side] of sides.entries()) {
@@ -85,17 +96,40 @@ async function measure(part: string, python: string | null): Promise<FinetuneFig
   }
   const load_average = os.loadavg()[0]!;
   sides.forEach((side) => side.end());
-  const [ours, peer] = await Promise.all(sides.map(async (side, i): Promise<Side> => {
-    const all = (name: string) => turns[i]!.map((turn) => Number(turn[name]));
-    if (!made[i] || made[i].error) return { error: String(made[i]?.error ?? 'The process ended before it had answered; it may have run out of memory.') };
-    const ms = median(all('ms'));
-    return { turns: turns[i]!.length, ms, ms_best: Math.min(...all('ms')), ...(tokens ? { tokens_per_second: tokens / ms * 1000 } : {}), gemm_gflops: median(all('gemm_gflops')), ...await side.next(), ...made[i] };
-  }));
-  return { part, what, load_average, ours: ours!, ...(peer ? { peer, ...(peer.ms && ours!.ms ? { times_peer: peer.ms / ours!.ms } : {}) } : {}) };
+  const [ours, peer] = await Promise.all(
+    sides.map(async (side, i): Promise<Side> => {
+      const all = (name: string) => turns[i]!.map((turn) => Number(turn[name]));
+      if (!made[i] || made[i].error)
+        return {
+          error: String(made[i]?.error ?? 'The process ended before it had answered; it may have run out of memory.'),
+        };
+      const ms = median(all('ms'));
+      return {
+        turns: turns[i]!.length,
+        ms,
+        ms_best: Math.min(...all('ms')),
+        ...(tokens ? { tokens_per_second: (tokens / ms) * 1000 } : {}),
+        gemm_gflops: median(all('gemm_gflops')),
+        ...(await side.next()),
+        ...made[i],
+      };
+    }),
+  );
+  return {
+    part,
+    what,
+    load_average,
+    ours: ours!,
+    ...(peer ? { peer, ...(peer.ms && ours!.ms ? { times_peer: peer.ms / ours!.ms } : {}) } : {}),
+  };
 }
 
 /** All parts, or those named; each is told as soon as it is there. */
-export async function benchFinetune(python: string | null, tell: (figure: FinetuneFigure) => void, parts: readonly string[] = Object.keys(PARTS)): Promise<FinetuneFigure[]> {
+export async function benchFinetune(
+  python: string | null,
+  tell: (figure: FinetuneFigure) => void,
+  parts: readonly string[] = Object.keys(PARTS),
+): Promise<FinetuneFigure[]> {
   const figures: FinetuneFigure[] = [];
   for (const part of parts) {
     figures.push(await measure(part, python));

@@ -27,7 +27,11 @@ import { addRankings } from '#core/store/rankings.ts';
 import type { NewRanking } from '#core/store/rankings.ts';
 import { addRun } from '#core/store/runs.ts';
 
-export interface BigProject { prompts: number; perPrompt: number; rankings: number }
+export interface BigProject {
+  prompts: number;
+  perPrompt: number;
+  rankings: number;
+}
 
 const AT_ONCE = 2000; // prompts in one transaction
 const SUBMITS = 200; // of each queue: a thousand in all, for what is rare is what annoys
@@ -36,15 +40,42 @@ const SAMPLING = { temperature: 0.7, topK: 0, topP: 1, maxNew: 48, seed: SEED };
 const single = Math.fround;
 
 /** A text of the demo world with made-up tokens: one a word, some of them repeated, each with a log-probability. */
-function completionOf(promptId: number, policyId: number, step: number | null, text: string, ends: boolean, random: Random): NewCompletion {
+function completionOf(
+  promptId: number,
+  policyId: number,
+  step: number | null,
+  text: string,
+  ends: boolean,
+  random: Random,
+): NewCompletion {
   const words = text.split(' ');
-  const tokenIds = words.map((word) => [...word].reduce((id, character) => (id * 31 + character.charCodeAt(0)) % 4096, 7));
+  const tokenIds = words.map((word) =>
+    [...word].reduce((id, character) => (id * 31 + character.charCodeAt(0)) % 4096, 7),
+  );
   const logprobs = tokenIds.map(() => single(Math.log(0.05 + 0.95 * random.uniform())));
-  return { promptId, policyId, text, tokenIds, logprobs, samplingLogprobs: logprobs, finish: ends ? 'stop' : 'length', sampling: SAMPLING, runId: null, step };
+  return {
+    promptId,
+    policyId,
+    text,
+    tokenIds,
+    logprobs,
+    samplingLogprobs: logprobs,
+    finish: ends ? 'stop' : 'length',
+    sampling: SAMPLING,
+    runId: null,
+    step,
+  };
 }
 
-/** A project of this size: prompts, completions by three policies with scores and reference log-probabilities, rankings by two labelers. */
-export function buildBigProject(folder: string, { prompts, perPrompt, rankings }: BigProject, tell: (line: string) => void): void {
+/**
+ * A project of this size: prompts, completions by three policies with scores and reference log-probabilities, rankings
+ * by two labelers.
+ */
+export function buildBigProject(
+  folder: string,
+  { prompts, perPrompt, rankings }: BigProject,
+  tell: (line: string) => void,
+): void {
   const project = createProject(folder);
   try {
     project.db.pragma('synchronous = OFF'); // it is thrown away if the machine stops
@@ -60,21 +91,48 @@ export function buildBigProject(folder: string, { prompts, perPrompt, rankings }
       const count = Math.min(AT_ONCE, prompts - at);
       transaction(project, () => {
         const facts = Array.from({ length: count }, () => drawRecord(random));
-        const split = (i: number) => ((at + i) % 10 === 0 ? 'validation' as const : 'train' as const);
-        const promptIds = addPrompts(project, facts.map((record, i) => ({ text: writePost(record, random), split: split(i), source: 'demo', facts: record })));
-        const rows = promptIds.flatMap((promptId, i) => Array.from({ length: perPrompt }, () => {
-          const { text, ends } = writeSummary(facts[i]!, random);
-          return completionOf(promptId, [base, tuned, policy][(at + i) % 3]!, null, text, ends, random);
-        }));
+        const split = (i: number) => ((at + i) % 10 === 0 ? ('validation' as const) : ('train' as const));
+        const promptIds = addPrompts(
+          project,
+          facts.map((record, i) => ({
+            text: writePost(record, random),
+            split: split(i),
+            source: 'demo',
+            facts: record,
+          })),
+        );
+        const rows = promptIds.flatMap((promptId, i) =>
+          Array.from({ length: perPrompt }, () => {
+            const { text, ends } = writeSummary(facts[i]!, random);
+            return completionOf(promptId, [base, tuned, policy][(at + i) % 3]!, null, text, ends, random);
+          }),
+        );
         const ids = addCompletions(project, rows);
-        setMeasures(project, ids.flatMap((completionId, i) => [
-          { completionId, modelId: reward, score: single(random.normal()) },
-          { completionId, modelId: base, tokenLogprobs: rows[i]!.logprobs.map((value) => single(value - 0.2 * random.uniform())) },
-        ]));
-        addRankings(project, promptIds.slice(0, Math.max(0, Math.min(count, rankings - at))).map((promptId, i): NewRanking => {
-          const own = ids.slice(i * perPrompt, (i + 1) * perPrompt);
-          return { promptId, labelerId: labelers[(at + i) % 2]!, status: 'ranked', shownOrder: own, durationMs: 20_000 + 1000 * random.integer(60), ranks: own.map((completionId) => ({ completionId, rank: 1 + random.integer(4) })) };
-        }));
+        setMeasures(
+          project,
+          ids.flatMap((completionId, i) => [
+            { completionId, modelId: reward, score: single(random.normal()) },
+            {
+              completionId,
+              modelId: base,
+              tokenLogprobs: rows[i]!.logprobs.map((value) => single(value - 0.2 * random.uniform())),
+            },
+          ]),
+        );
+        addRankings(
+          project,
+          promptIds.slice(0, Math.max(0, Math.min(count, rankings - at))).map((promptId, i): NewRanking => {
+            const own = ids.slice(i * perPrompt, (i + 1) * perPrompt);
+            return {
+              promptId,
+              labelerId: labelers[(at + i) % 2]!,
+              status: 'ranked',
+              shownOrder: own,
+              durationMs: 20_000 + 1000 * random.integer(60),
+              ranks: own.map((completionId) => ({ completionId, rank: 1 + random.integer(4) })),
+            };
+          }),
+        );
       });
       if ((at / AT_ONCE) % 10 === 9) tell(`  ${Math.min(prompts, at + AT_ONCE).toLocaleString('en')} prompts`);
     }
@@ -85,7 +143,12 @@ export function buildBigProject(folder: string, { prompts, perPrompt, rankings }
 }
 
 /** Milliseconds: the middle one, the one that one in twenty exceeds, and the longest. */
-export interface Times { times: number; p50: number; p95: number; max: number }
+export interface Times {
+  times: number;
+  p50: number;
+  p95: number;
+  max: number;
+}
 
 function summarise(list: readonly number[]): Times {
   const sorted = list.toSorted((a, b) => a - b);
@@ -105,8 +168,20 @@ async function timed(times: number, work: (i: number) => unknown): Promise<Times
 
 /** A context as the service gives it, with nobody listening. */
 const contextOf = (project: Project): Context => ({
-  project, emit: () => {}, home: os.tmpdir(), closing: new AbortController().signal,
-  preferences: { theme: 'system', keys: {}, layout: 'stack', advance: true, sidebar: true, recent: [], lastFolder: null, device: 'auto' },
+  project,
+  emit: () => {},
+  home: os.tmpdir(),
+  closing: new AbortController().signal,
+  preferences: {
+    theme: 'system',
+    keys: {},
+    layout: 'stack',
+    advance: true,
+    sidebar: true,
+    recent: [],
+    lastFolder: null,
+    device: 'auto',
+  },
   changePreferences: () => {
     throw new TastemakerError('runtime', 'A bench changes no preferences.', 'Measure something else.');
   },
@@ -115,7 +190,20 @@ const contextOf = (project: Project): Context => ({
   },
 });
 
-const WORDS = ['sister', 'guitar', 'in the kitchen', 'lawyer', 'we do not talk', 'telescope', 'brother broke', 'yesterday', 'TL;DR', 'pls halp', 'my boss', 'zebra'];
+const WORDS = [
+  'sister',
+  'guitar',
+  'in the kitchen',
+  'lawyer',
+  'we do not talk',
+  'telescope',
+  'brother broke',
+  'yesterday',
+  'TL;DR',
+  'pls halp',
+  'my boss',
+  'zebra',
+];
 const SORTS: readonly SampleSort[] = ['id', 'score', 'length', 'kl', 'repetition', 'step', 'logprob'];
 
 /** Times opening, searching, paging, filtering and labelling in the project at `folder`. Milliseconds. */
@@ -128,19 +216,64 @@ export async function measureProject(folder: string): Promise<Record<string, Tim
   });
   const project = openProject(folder, { write: true });
   try {
-    const context = contextOf(project), random = createRandom(SEED, 'bench/offsets');
+    const context = contextOf(project);
+    const random = createRandom(SEED, 'bench/offsets');
     const { prompts, completions } = projectSummary(project);
     const total = prompts.train + prompts.validation + prompts.test;
-    figures['search'] = await timed(3 * WORDS.length, (i) => promptHandlers['search.find'](context, { text: WORDS[i % WORDS.length]!, limit: 50 }));
-    figures['prompts, any page'] = await timed(30, () => promptHandlers['prompts.page'](context, { offset: random.integer(total), limit: 100 }));
-    figures['prompts with a text, any page'] = await timed(24, (i) => promptHandlers['prompts.page'](context, { search: WORDS[i % WORDS.length]!, offset: random.integer(2000), limit: 100 }));
+    figures['search'] = await timed(3 * WORDS.length, (i) =>
+      promptHandlers['search.find'](context, { text: WORDS[i % WORDS.length]!, limit: 50 }),
+    );
+    figures['prompts, any page'] = await timed(30, () =>
+      promptHandlers['prompts.page'](context, { offset: random.integer(total), limit: 100 }),
+    );
+    figures['prompts with a text, any page'] = await timed(24, (i) =>
+      promptHandlers['prompts.page'](context, {
+        search: WORDS[i % WORDS.length]!,
+        offset: random.integer(2000),
+        limit: 100,
+      }),
+    );
     for (const sort of SORTS) {
-      for (const descending of [true, false]) await sampleHandlers['samples.page'](context, { filter: {}, sort, descending, offset: 0, limit: 100 }); // the first one counts
-      figures[`samples by ${sort}, any page`] = await timed(30, (i) => sampleHandlers['samples.page'](context, { filter: {}, sort, descending: i % 2 === 0, offset: random.integer(completions), limit: 100 }));
+      for (const descending of [true, false])
+        // the first one counts
+        await sampleHandlers['samples.page'](context, { filter: {}, sort, descending, offset: 0, limit: 100 });
+      figures[`samples by ${sort}, any page`] = await timed(30, (i) =>
+        sampleHandlers['samples.page'](context, {
+          filter: {},
+          sort,
+          descending: i % 2 === 0,
+          offset: random.integer(completions),
+          limit: 100,
+        }),
+      );
     }
-    figures['samples of a policy by score'] = await timed(6, (i) => sampleHandlers['samples.page'](context, { filter: { policyId: 1 + (i % 3) }, sort: 'score', descending: true, offset: 0, limit: 100 }));
-    figures['samples within two ranges'] = await timed(6, (i) => sampleHandlers['samples.page'](context, { filter: { length: [10, 20 + i], repetition: [0.1, 1] }, sort: 'length', descending: true, offset: 0, limit: 100 }));
-    figures['samples with a text'] = await timed(WORDS.length, (i) => sampleHandlers['samples.page'](context, { filter: { search: WORDS[i]! }, sort: 'id', descending: true, offset: 0, limit: 100 }));
+    figures['samples of a policy by score'] = await timed(6, (i) =>
+      sampleHandlers['samples.page'](context, {
+        filter: { policyId: 1 + (i % 3) },
+        sort: 'score',
+        descending: true,
+        offset: 0,
+        limit: 100,
+      }),
+    );
+    figures['samples within two ranges'] = await timed(6, (i) =>
+      sampleHandlers['samples.page'](context, {
+        filter: { length: [10, 20 + i], repetition: [0.1, 1] },
+        sort: 'length',
+        descending: true,
+        offset: 0,
+        limit: 100,
+      }),
+    );
+    figures['samples with a text'] = await timed(WORDS.length, (i) =>
+      sampleHandlers['samples.page'](context, {
+        filter: { search: WORDS[i]! },
+        sort: 'id',
+        descending: true,
+        offset: 0,
+        limit: 100,
+      }),
+    );
     const labelerId = ensureLabeler(project, 'carol', 'person').id;
     const submits: number[] = [];
     for (const queue of ['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees'] as const) {
@@ -152,8 +285,18 @@ export async function measureProject(folder: string): Promise<Record<string, Tim
         if (!item) continue;
         const started = performance.now();
         const ranks = item.answers.map(({ completionId }, place) => ({ completionId, rank: place + 1 }));
-        await deskHandlers['desk.draft'](context, { labelerId, itemId: item.itemId, changes: { ranks }, durationMs: 1000 });
-        await deskHandlers['desk.submit'](context, { labelerId, itemId: item.itemId, status: 'ranked', durationMs: 2000 });
+        await deskHandlers['desk.draft'](context, {
+          labelerId,
+          itemId: item.itemId,
+          changes: { ranks },
+          durationMs: 1000,
+        });
+        await deskHandlers['desk.submit'](context, {
+          labelerId,
+          itemId: item.itemId,
+          status: 'ranked',
+          durationMs: 2000,
+        });
         submits.push(performance.now() - started);
       }
       figures[`next item, ${queue}`] = summarise(waits);
@@ -165,10 +308,20 @@ export async function measureProject(folder: string): Promise<Record<string, Tim
   return figures;
 }
 
-export interface ProjectFigures extends BigProject { builtInSeconds: number; megabytes: number; milliseconds: Record<string, Times> }
+export interface ProjectFigures extends BigProject {
+  builtInSeconds: number;
+  megabytes: number;
+  milliseconds: Record<string, Times>;
+}
 
-/** Builds the project in `out` (a temporary folder where none is given, which is removed afterwards) and measures it. */
-export async function benchProject(size: BigProject, out: string | null, tell: (line: string) => void): Promise<ProjectFigures> {
+/**
+ * Builds the project in `out` (a temporary folder where none is given, which is removed afterwards) and measures it.
+ */
+export async function benchProject(
+  size: BigProject,
+  out: string | null,
+  tell: (line: string) => void,
+): Promise<ProjectFigures> {
   const place = out ?? fs.mkdtempSync(path.join(os.tmpdir(), 'bench-'));
   const folder = path.join(place, 'big.tastemaker');
   try {

@@ -1,4 +1,5 @@
-// The demo's report as one self-contained HTML page: reward and gold against KL, and the same prompts before, after and over-optimised.
+// The demo's report as one self-contained HTML page: reward and gold against KL, and the same prompts before, after and
+// over-optimised.
 
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -19,7 +20,10 @@ table { border-collapse: collapse; margin: 1rem 0 } th, td { text-align: right; 
 .text { background: var(--card); border-radius: 8px; padding: .6rem .75rem; overflow-wrap: anywhere } .text b { display: block; font-size: .8rem; font-weight: 600; color: var(--dim) } .text small { color: var(--dim); font-variant-numeric: tabular-nums }
 @media (max-width: 760px) { .texts { grid-template-columns: 1fr } }`;
 
-/** The script that draws: one chart for each quantity, one line a run, KL along the bottom (square root, so that the start is not squeezed). */
+/**
+ * The script that draws: one chart for each quantity, one line a run, KL along the bottom (square root, so that the
+ * start is not squeezed).
+ */
 const SCRIPT = `
 for (const { id, title, curves, key } of CHARTS) {
   const xs = [...new Set(curves.flatMap((c) => c.points.map((p) => p.kl)))].sort((a, b) => a - b);
@@ -51,11 +55,20 @@ ${samples.map(({ post, texts }) => `<div class="sample"><p class="post">${escape
 }
 const inScript = (value: unknown): string => JSON.stringify(value).replace(/</g, '\\u003c');
 
-/** The page with a policy that lets nothing in: of scripts and styles only those that stand in it now, by their hashes, and nothing from elsewhere. */
+/**
+ * The page with a policy that lets nothing in: of scripts and styles only those that stand in it now, by their hashes,
+ * and nothing from elsewhere.
+ */
 function withPolicy(page: string): string {
-  const hashes = (tag: string) => [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, 'g'))].map(([, text]) => `'sha256-${createHash('sha256').update(text!).digest('base64')}'`).join(' ');
+  const hashes = (tag: string) =>
+    [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, 'g'))]
+      .map(([, text]) => `'sha256-${createHash('sha256').update(text!).digest('base64')}'`)
+      .join(' ');
   const policy = `default-src 'none'; script-src ${hashes('script')}; style-src ${hashes('style')}; img-src data:; base-uri 'none'; form-action 'none'`;
-  return page.replace('<meta charset="utf-8">', `<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${policy}">`);
+  return page.replace(
+    '<meta charset="utf-8">',
+    `<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${policy}">`,
+  );
 }
 
 export function demoPage(report: DemoReport, details: readonly SeedDetail[]): string {

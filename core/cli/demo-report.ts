@@ -1,4 +1,5 @@
-// What the demo found, as report.json: curves on validation prompts read from the runs' own files, and the table on test prompts.
+// What the demo found, as report.json: curves on validation prompts read from the runs' own files, and the table on
+// test prompts.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -24,15 +25,29 @@ export interface Point {
   gold_se: number;
 }
 /** Of the models, on test prompts. */
-interface Measured { kl: number; reward: number; gold: number; gold_se: number }
+interface Measured {
+  kl: number;
+  reward: number;
+  gold: number;
+  gold_se: number;
+}
 export interface SeedReport {
   seed: number;
   reward_model: { validation_accuracy: number; noise_ceiling: number };
   base: Measured;
   ppo: Measured & { beta: number };
   beta0: Measured;
-  /** the weights in best/, chosen at `step` on validation prompts without the gold score; there the gold score was highest at step_of_optimum, and these are its values */
-  beta0_best: Measured & { step: number; on_validation: number; last_on_validation: number; optimum: number; step_of_optimum: number };
+  /**
+   * the weights in best/, chosen at `step` on validation prompts without the gold score; there the gold score was
+   * highest at step_of_optimum, and these are its values
+   */
+  beta0_best: Measured & {
+    step: number;
+    on_validation: number;
+    last_on_validation: number;
+    optimum: number;
+    step_of_optimum: number;
+  };
 }
 /** What the page shows beside the numbers. */
 export interface SeedDetail {
@@ -51,44 +66,89 @@ const standardError = (values: readonly number[]): number => {
   const center = mean(values);
   return Math.sqrt(values.reduce((sum, x) => sum + (x - center) ** 2, 0) / (values.length - 1) / values.length);
 };
-const samplesOf = (project: Project, run: string): SampleRow[] => readJsonl(path.join(project.folder, 'runs', run, 'samples.jsonl'), (row) => row as SampleRow).rows;
+const samplesOf = (project: Project, run: string): SampleRow[] =>
+  readJsonl(path.join(project.folder, 'runs', run, 'samples.jsonl'), (row) => row as SampleRow).rows;
 
 /** Held-out KL, reward-model score and gold at every evaluated update. */
 export function pointsOf(rows: readonly SampleRow[]): Point[] {
   return [...Map.groupBy(rows, ({ step }) => step)].map(([update, at]) => {
     const golds = at.map((row) => row.gold!);
-    return { update, kl: mean(at.map(({ kl }) => kl)), reward: mean(at.map(({ score }) => score)), gold: mean(golds), gold_se: standardError(golds) };
+    return {
+      update,
+      kl: mean(at.map(({ kl }) => kl)),
+      reward: mean(at.map(({ score }) => score)),
+      gold: mean(golds),
+      gold_se: standardError(golds),
+    };
   });
 }
 
 /** Accuracy of the reward model on its validation prompts, and that of a labeler of the same taste without noise. */
 function rewardModel(project: Project, run: string, taste: LabelerName): SeedReport['reward_model'] {
-  const rows = readJsonl(path.join(project.folder, 'runs', run, 'validation.jsonl'), (row) => row as ValidationRow).rows.map(inOrder);
-  const textOf = new Map(listCompletions(project, { ids: rows.flatMap(({ completionIds }) => completionIds) }).map(({ id, text }) => [id, text]));
+  const rows = readJsonl(
+    path.join(project.folder, 'runs', run, 'validation.jsonl'),
+    (row) => row as ValidationRow,
+  ).rows.map(inOrder);
+  const textOf = new Map(
+    listCompletions(project, { ids: rows.flatMap(({ completionIds }) => completionIds) }).map(({ id, text }) => [
+      id,
+      text,
+    ]),
+  );
   const facts = new Map(listPrompts(project).map((prompt) => [prompt.id, prompt.facts!]));
   const texts = rows.map(({ completionIds }) => completionIds.map((id) => textOf.get(id)!));
-  const noiseless = rows.map(({ promptId }, i) => texts[i]!.map((text) => utility(gold(text.trim(), facts.get(promptId)!), taste)));
+  const noiseless = rows.map(({ promptId }, i) =>
+    texts[i]!.map((text) => utility(gold(text.trim(), facts.get(promptId)!), taste)),
+  );
   const better = rows.map(({ ranks }) => ranks.map((rank) => -rank));
-  return { validation_accuracy: agreement(rows.map(({ scores }) => scores), better, texts), noise_ceiling: agreement(noiseless, better, texts) };
+  return {
+    validation_accuracy: agreement(
+      rows.map(({ scores }) => scores),
+      better,
+      texts,
+    ),
+    noise_ceiling: agreement(noiseless, better, texts),
+  };
 }
 
-/** Validation rows list completions best first; here they are in the order of their ids, so that ties in score favour nobody. */
+/**
+ * Validation rows list completions best first; here they are in the order of their ids, so that ties in score favour
+ * nobody.
+ */
 function inOrder(row: ValidationRow): ValidationRow {
   const order = row.completionIds.map((_, i) => i).sort((a, b) => row.completionIds[a]! - row.completionIds[b]!);
-  return { ...row, completionIds: order.map((i) => row.completionIds[i]!), ranks: order.map((i) => row.ranks[i]!), scores: order.map((i) => row.scores[i]!) };
+  return {
+    ...row,
+    completionIds: order.map((i) => row.completionIds[i]!),
+    ranks: order.map((i) => row.ranks[i]!),
+    scores: order.map((i) => row.scores[i]!),
+  };
 }
 
 /** One seed's numbers and the material of its page. */
-export function describeSeed(project: Project, seed: number, taste: LabelerName, runs: { reward: string; ppo: string; beta0: string; beta: number }, test: Record<string, TestPoint>): SeedDetail {
-  const tunedPoints = pointsOf(samplesOf(project, runs.ppo)), cheatingPoints = pointsOf(samplesOf(project, runs.beta0));
-  const optimum = cheatingPoints.reduce((a, b) => (b.gold > a.gold ? b : a)), last = cheatingPoints.at(-1)!;
-  const { step } = readMade(runModel(project, runs.beta0, 'best'))!, chosen = cheatingPoints.find(({ update }) => update === step)!;
+export function describeSeed(
+  project: Project,
+  seed: number,
+  taste: LabelerName,
+  runs: { reward: string; ppo: string; beta0: string; beta: number },
+  test: Record<string, TestPoint>,
+): SeedDetail {
+  const tunedPoints = pointsOf(samplesOf(project, runs.ppo));
+  const cheatingPoints = pointsOf(samplesOf(project, runs.beta0));
+  const optimum = cheatingPoints.reduce((a, b) => (b.gold > a.gold ? b : a));
+  const last = cheatingPoints.at(-1)!;
+  const { step } = readMade(runModel(project, runs.beta0, 'best'))!;
+  const chosen = cheatingPoints.find(({ update }) => update === step)!;
   const numbers = (name: string): Measured => {
     const { samples: _, ...rest } = test[name]!;
     return rest;
   };
   const posts = new Map(listPrompts(project, { split: 'test' }).map(({ id, text }) => [id, text]));
-  const finals = [['before', 'base'], [`after, β = ${runs.beta}`, 'ppo'], ['over-optimised, β = 0', 'beta0']] as const;
+  const finals = [
+    ['before', 'base'],
+    [`after, β = ${runs.beta}`, 'ppo'],
+    ['over-optimised, β = 0', 'beta0'],
+  ] as const;
   return {
     report: {
       seed,
@@ -96,9 +156,19 @@ export function describeSeed(project: Project, seed: number, taste: LabelerName,
       base: numbers('base'),
       ppo: { beta: runs.beta, ...numbers('ppo') },
       beta0: numbers('beta0'),
-      beta0_best: { step, ...numbers('beta0_best'), on_validation: chosen.gold, last_on_validation: last.gold, optimum: optimum.gold, step_of_optimum: optimum.update },
+      beta0_best: {
+        step,
+        ...numbers('beta0_best'),
+        on_validation: chosen.gold,
+        last_on_validation: last.gold,
+        optimum: optimum.gold,
+        step_of_optimum: optimum.update,
+      },
     },
-    curves: [{ name: `β = ${runs.beta}`, points: tunedPoints }, { name: 'β = 0', points: cheatingPoints }],
+    curves: [
+      { name: `β = ${runs.beta}`, points: tunedPoints },
+      { name: 'β = 0', points: cheatingPoints },
+    ],
     samples: test.base!.samples.slice(0, 12).map(({ promptId }, i) => ({
       post: posts.get(promptId)!,
       texts: finals.map(([name, model]) => {

@@ -1,4 +1,5 @@
-// `tastemaker demo`: the whole loop on the demo world, from ranking to where the policy cheats, with a report of what it learned.
+// `tastemaker demo`: the whole loop on the demo world, from ranking to where the policy cheats, with a report of what
+// it learned.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -30,13 +31,27 @@ export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Pro
   const details: SeedDetail[] = [];
   for (let seed = 1; seed <= seeds; seed++) {
     const folder = path.join(out, `demo-${seed}.tastemaker`);
-    if (fs.existsSync(folder)) throw new TastemakerError('bad-argument', `${folder} already exists.`, 'Choose another --out, or delete it.');
+    if (fs.existsSync(folder))
+      throw new TastemakerError('bad-argument', `${folder} already exists.`, 'Choose another --out, or delete it.');
     const seconds = () => ((Date.now() - started) / 1000).toFixed(0).padStart(4);
-    const project = await createDemoProject(folder, { prompts: DEMO.prompts, validation: DEMO.validation, heldOut: DEMO.heldOut, seed });
+    const project = await createDemoProject(folder, {
+      prompts: DEMO.prompts,
+      validation: DEMO.validation,
+      heldOut: DEMO.heldOut,
+      seed,
+    });
     try {
       tell(`${seconds()} s  seed ${seed}: sampling ${SAMPLE.k} summaries of ${DEMO.ranked} posts`);
-      const sampled = await startRun(project, 'sample', { ...SAMPLE, prompts: DEMO.ranked, seed }, null, listeners('sample'));
-      tell(`${seconds()} s  ${sampled.counts!.added} summaries, ${sampled.counts!.tokensPerSecond!.toFixed(0)} tokens/s; simulated labelers rank them`);
+      const sampled = await startRun(
+        project,
+        'sample',
+        { ...SAMPLE, prompts: DEMO.ranked, seed },
+        null,
+        listeners('sample'),
+      );
+      tell(
+        `${seconds()} s  ${sampled.counts!.added} summaries, ${sampled.counts!.tokensPerSecond!.toFixed(0)} tokens/s; simulated labelers rank them`,
+      );
       const labelled = labelGold(project, { taste: TASTE, labelers: 3, noise: 0.25, seed });
       tell(`${seconds()} s  ${labelled.added} rankings; training the reward model`);
       const reward = await startRun(project, 'reward', { ...REWARD, seed }, 'reward', listeners('reward'));
@@ -46,16 +61,33 @@ export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Pro
       const beta0 = await startRun(project, 'ppo', { ...FREE, seed }, 'ppo-beta-0', listeners('PPO, β = 0'));
       tell(`${seconds()} s  ${beta0.summary} (β = 0)`);
       tell(`${seconds()} s  sampling the ${DEMO.heldOut} test posts, which no run has read`);
-      const test = await measureOnTest(project, {
-        base: policyPath(project, getPolicy(project, 'base')), ppo: runModel(project, ppo.id, 'model'),
-        beta0: runModel(project, beta0.id, 'model'), beta0_best: runModel(project, beta0.id, 'best'),
-      }, seed);
-      details.push(describeSeed(project, seed, TASTE, { reward: reward.id, ppo: ppo.id, beta0: beta0.id, beta: SENSIBLE.beta }, test));
+      const test = await measureOnTest(
+        project,
+        {
+          base: policyPath(project, getPolicy(project, 'base')),
+          ppo: runModel(project, ppo.id, 'model'),
+          beta0: runModel(project, beta0.id, 'model'),
+          beta0_best: runModel(project, beta0.id, 'best'),
+        },
+        seed,
+      );
+      details.push(
+        describeSeed(
+          project,
+          seed,
+          TASTE,
+          { reward: reward.id, ppo: ppo.id, beta0: beta0.id, beta: SENSIBLE.beta },
+          test,
+        ),
+      );
     } finally {
       project.close();
     }
   }
-  const report: DemoReport = { seconds: (Date.now() - started) / 1000, seeds: details.map(({ report: numbers }) => numbers) };
+  const report: DemoReport = {
+    seconds: (Date.now() - started) / 1000,
+    seeds: details.map(({ report: numbers }) => numbers),
+  };
   writeReport(out, report, demoPage(report, details));
   details.forEach((detail) => tellSeed(detail, tell));
   tell(`\nReport: ${path.join(out, 'report.html')}   (${report.seconds.toFixed(0)} s)`);
@@ -66,19 +98,26 @@ function tellSeed({ report, samples }: SeedDetail, tell: (line: string) => void)
   for (const line of table(report)) tell(line);
   const cheat = samples.toSorted((a, b) => a.texts[2]!.gold - b.texts[2]!.gold).slice(0, 3);
   tell('\n  What the reward model liked best of all, without a price (β = 0):');
-  for (const { texts } of cheat) tell(`    "${texts[2]!.text}"   reward ${texts[2]!.score.toFixed(2)}, gold ${texts[2]!.gold.toFixed(2)}`);
+  for (const { texts } of cheat)
+    tell(`    "${texts[2]!.text}"   reward ${texts[2]!.score.toFixed(2)}, gold ${texts[2]!.gold.toFixed(2)}`);
 }
 
 /** The table the terminal and the README show. */
 export function table({ seed, reward_model, base, ppo, beta0, beta0_best }: SeedReport): string[] {
-  const row = (name: string, kl: number, reward: number, gold: string) => `  ${name.padEnd(22)}${kl.toFixed(2).padStart(9)}${reward.toFixed(2).padStart(10)}   ${gold}`;
+  const row = (name: string, kl: number, reward: number, gold: string) =>
+    `  ${name.padEnd(22)}${kl.toFixed(2).padStart(9)}${reward.toFixed(2).padStart(10)}   ${gold}`;
   return [
     `\n  seed ${seed}: reward model ${reward_model.validation_accuracy.toFixed(3)} of the validation comparisons (noise ceiling ${reward_model.noise_ceiling.toFixed(3)})\n`,
     `  ${'test prompts'.padEnd(22)}${'KL, nats'.padStart(9)}${'reward'.padStart(10)}   gold (1–7)`,
     row('before', 0, base.reward, `${base.gold.toFixed(2)} ± ${base.gold_se.toFixed(2)}`),
     row(`PPO, β = ${ppo.beta}`, ppo.kl, ppo.reward, `${ppo.gold.toFixed(2)} ± ${ppo.gold_se.toFixed(2)}`),
     row('PPO, β = 0', beta0.kl, beta0.reward, `${beta0.gold.toFixed(2)} ± ${beta0.gold_se.toFixed(2)}`),
-    row(`  its best, update ${beta0_best.step}`, beta0_best.kl, beta0_best.reward, `${beta0_best.gold.toFixed(2)} ± ${beta0_best.gold_se.toFixed(2)}   (highest on validation prompts: ${beta0_best.optimum.toFixed(2)} at update ${beta0_best.step_of_optimum})`),
+    row(
+      `  its best, update ${beta0_best.step}`,
+      beta0_best.kl,
+      beta0_best.reward,
+      `${beta0_best.gold.toFixed(2)} ± ${beta0_best.gold_se.toFixed(2)}   (highest on validation prompts: ${beta0_best.optimum.toFixed(2)} at update ${beta0_best.step_of_optimum})`,
+    ),
   ];
 }
 
@@ -99,7 +138,9 @@ export const demoCommand = defineCommand({
   run: async ({ options, tell }) => {
     const out = options.out ? path.resolve(options.out) : freeFolder();
     const report = await runDemo({
-      out, seeds: options.seeds, tell,
+      out,
+      seeds: options.seeds,
+      tell,
       // live on a terminal; elsewhere the lines of `tell` say enough
       listeners: (phase) => (process.stderr.isTTY ? createProgress(phase) : {}),
     });

@@ -1,4 +1,5 @@
-// `tastemaker doctor`: what this machine has, whether the native packages load, what can compute, and whether a project is sound.
+// `tastemaker doctor`: what this machine has, whether the native packages load, what can compute, and whether a project
+// is sound.
 
 import os from 'node:os';
 import { homeFolder } from '#core/store/home-folder.ts';
@@ -18,38 +19,67 @@ const GIB = 2 ** 30;
 export const doctorCommand = defineCommand({
   name: 'doctor',
   words: [],
-  sentence: 'Say what this machine has, whether every package loads, what can compute, and (with --project) whether a project is sound.',
+  sentence:
+    'Say what this machine has, whether every package loads, what can compute, and (with --project) whether a project is sound.',
   options: {
     project: text('DIR', null, 'A project to check completely: pages, indexes, references.'),
     test: flag('Test now whether each device that is here computes what the processor does (up to a minute each).'),
   },
   run: async ({ options, tell }): Promise<Report> => {
-    const packages = Object.fromEntries(await Promise.all(Object.entries(PACKAGES).map(async ([name, load]) => {
-      try {
-        await load();
-        return [name, null] as const;
-      } catch (error) {
-        return [name, error instanceof Error ? error.message.split('\n')[0]! : String(error)] as const;
-      }
-    })));
+    const packages = Object.fromEntries(
+      await Promise.all(
+        Object.entries(PACKAGES).map(async ([name, load]) => {
+          try {
+            await load();
+            return [name, null] as const;
+          } catch (error) {
+            return [name, error instanceof Error ? error.message.split('\n')[0]! : String(error)] as const;
+          }
+        }),
+      ),
+    );
     const runtime = packages['onnxruntime-node'] === null ? await import('#core/autodiff/session.ts') : null;
-    const project = options.project === null ? null : { folder: options.project, problems: await checkFolder(options.project) };
+    const project =
+      options.project === null ? null : { folder: options.project, problems: await checkFolder(options.project) };
     const providers = packages['onnxruntime-node'] === null ? await lookAtProviders(options.test, tell) : [];
     const data = {
-      node: process.version, platform: `${process.platform}-${process.arch}`, processor: os.cpus()[0]?.model ?? 'unknown', cores: os.availableParallelism(), threads: runtime?.processorThreads() ?? null,
-      memory: os.totalmem(), free_memory: os.freemem(), onnxruntime: runtime?.runtimeVersion() ?? null, packages, providers, project,
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+      processor: os.cpus()[0]?.model ?? 'unknown',
+      cores: os.availableParallelism(),
+      threads: runtime?.processorThreads() ?? null,
+      memory: os.totalmem(),
+      free_memory: os.freemem(),
+      onnxruntime: runtime?.runtimeVersion() ?? null,
+      packages,
+      providers,
+      project,
     };
     // a graphics card that is missing, or parts for it, is no fault: the processor computes everything
     const failed = options.test && providers.some(({ self_test }) => self_test?.ok === false);
-    const broken = failed || Object.values(packages).some((problem) => problem !== null) || providers.some(({ state }) => state === 'broken') || (project?.problems.length ?? 0) > 0;
+    const broken =
+      failed ||
+      Object.values(packages).some((problem) => problem !== null) ||
+      providers.some(({ state }) => state === 'broken') ||
+      (project?.problems.length ?? 0) > 0;
     return {
-      data, exitCode: broken ? 1 : 0,
+      data,
+      exitCode: broken ? 1 : 0,
       lines: [
         `Node ${data.node} on ${data.platform}, ONNX Runtime ${data.onnxruntime ?? 'does not load'}`,
         `${data.processor}: ${data.cores} cores, ${(data.memory / GIB).toFixed(1)} GiB of memory, ${(data.free_memory / GIB).toFixed(1)} GiB free`,
-        ...Object.entries(packages).map(([name, problem]) => `${name}: ${problem === null ? 'loads' : `does not load: ${problem}`}`),
+        ...Object.entries(packages).map(
+          ([name, problem]) => `${name}: ${problem === null ? 'loads' : `does not load: ${problem}`}`,
+        ),
         ...providers.flatMap((section) => [...sectionLines(section), ...selfTestLines(section.self_test)]),
-        ...(project ? [project.problems.length ? `${project.folder} has ${project.problems.length} problems:` : `${project.folder} is sound.`, ...project.problems.map((line) => `  ${line}`)] : []),
+        ...(project
+          ? [
+              project.problems.length
+                ? `${project.folder} has ${project.problems.length} problems:`
+                : `${project.folder} is sound.`,
+              ...project.problems.map((line) => `  ${line}`),
+            ]
+          : []),
       ],
     };
   },
@@ -58,11 +88,17 @@ export const doctorCommand = defineCommand({
 /** What is there of each provider, with what its self-test said last; `test`: of those that can be tested, now. */
 async function lookAtProviders(test: boolean, tell: (line: string) => void) {
   const { deviceFor, lookAtHardware, testDevice } = await import('#core/service/hardware/look.ts');
-  const home = homeFolder(), look = await lookAtHardware({ home, hash: true }), sections = [];
+  const home = homeFolder();
+  const look = await lookAtHardware({ home, hash: true });
+  const sections = [];
   for (const section of look.sections) {
-    const { state, selfTest, title } = look.found[section.provider].report, testable = state !== 'missing' && state !== 'broken';
+    const { state, selfTest, title } = look.found[section.provider].report;
+    const testable = state !== 'missing' && state !== 'broken';
     if (test && testable) tell(`Testing: ${title} …`);
-    sections.push({ ...section, self_test: test && testable ? await testDevice(look, home, deviceFor(section.provider, 'auto')) : selfTest });
+    sections.push({
+      ...section,
+      self_test: test && testable ? await testDevice(look, home, deviceFor(section.provider, 'auto')) : selfTest,
+    });
   }
   return sections;
 }

@@ -24,19 +24,25 @@ export interface LastMetrics {
 
 /** The last value of each metric of a run, and the step of the last report. */
 export function lastMetrics(runFolder: string): LastMetrics | null {
-  const file = followRows<{ step: number; seconds: number } & MetricRow>(path.join(runFolder, 'metrics.jsonl'), isMetricRow);
+  const file = followRows<{ step: number; seconds: number } & MetricRow>(
+    path.join(runFolder, 'metrics.jsonl'),
+    isMetricRow,
+  );
   const found: Partial<{ step: number; seconds: number }> & MetricRow = {};
   for (let read = file.read(PIECE); read.more; read = file.read(PIECE)) Object.assign(found, ...read.rows);
-  const { step, seconds: _, ...metrics } = found, damaged = file.damaged();
+  const { step, seconds: _, ...metrics } = found;
+  const damaged = file.damaged();
   return step === undefined ? null : { step, metrics, ...(damaged ? { damaged } : {}) };
 }
 
 /**
- * What became of a run that the database says is at work: `killed` where no process is and nobody writes to the project, and
+ * What became of a run that the database says is at work: `killed` where no process is and nobody writes to the
+ * project, and
  * `unrecorded` how it ended where its end has not been taken into the database yet (opening the project does).
  */
 export function fateOf(project: Project, { id, status }: Run): { killed: boolean; unrecorded: RunStatus | null } {
-  if (!['running', 'paused', 'stopping', 'cancelling'].includes(status) || lockHolder(project.folder) !== null) return { killed: false, unrecorded: null };
+  if (!['running', 'paused', 'stopping', 'cancelling'].includes(status) || lockHolder(project.folder) !== null)
+    return { killed: false, unrecorded: null };
   const folder = runPlaceOf(project.folder, id);
   if (isLink(folder)) return { killed: true, unrecorded: null };
   const unrecorded = readStatus(folder)?.status ?? null;
@@ -46,6 +52,14 @@ export function fateOf(project: Project, { id, status }: Run): { killed: boolean
 export function reportRun(project: Project, { id, status, summary }: Finished): Report {
   const model = modelMadeBy(project, id)?.name ?? null;
   const last = lastMetrics(runFolderOf(project.folder, id));
-  const end = status === 'cancelled' ? `Its files stay in runs/${id}.` : status === 'stopped' ? `Stopped and saved; \`tastemaker run resume ${id}\` goes on.` : `The run ${id} is done.`;
-  return { data: { id, status, summary, model, ...last }, lines: [summary, `${end}${model ? ` Its model is "${model}".` : ''}`] };
+  const end =
+    status === 'cancelled'
+      ? `Its files stay in runs/${id}.`
+      : status === 'stopped'
+        ? `Stopped and saved; \`tastemaker run resume ${id}\` goes on.`
+        : `The run ${id} is done.`;
+  return {
+    data: { id, status, summary, model, ...last },
+    lines: [summary, `${end}${model ? ` Its model is "${model}".` : ''}`],
+  };
 }

@@ -17,8 +17,12 @@ export const labelGoldCommand = defineCommand({
     seed: wholeNumber(1, [0, 2 ** 48], 'Seed of the noise.'),
     project: projectOption,
   },
-  run: ({ options: { project: given, ...settings } }) => withProject(given, { write: true }, (project) => {
-    const result = labelGold(project, settings);
-    return { data: result, lines: [`Added ${result.added} rankings by ${settings.labelers} labelers of the taste ${settings.taste}.`] };
-  }),
+  run: ({ options: { project: given, ...settings } }) =>
+    withProject(given, { write: true }, (project) => {
+      const result = labelGold(project, settings);
+      return {
+        data: result,
+        lines: [`Added ${result.added} rankings by ${settings.labelers} labelers of the taste ${settings.taste}.`],
+      };
+    }),
 });

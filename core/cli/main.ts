@@ -1,6 +1,7 @@
 // The command line: finds the command, runs it, prints its report, and turns errors into one sentence and an exit code.
 //
-// Exit codes: 0 done; 1 a mistake of ours (with its stack), or a check that found something; 2 bad input or a bad machine.
+// Exit codes: 0 done; 1 a mistake of ours (with its stack), or a check that found something; 2 bad input or a bad
+// machine.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -48,7 +49,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 };
 
-const version = (): string => (JSON.parse(fs.readFileSync(path.resolve(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { version: string }).version;
+const version = (): string =>
+  (
+    JSON.parse(fs.readFileSync(path.resolve(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as {
+      version: string;
+    }
+  ).version;
 const print = (lines: readonly string[]): void => {
   if (lines.length) process.stdout.write(`${forTerminal(lines.join('\n'))}\n`);
 };
@@ -56,8 +62,15 @@ const print = (lines: readonly string[]): void => {
 async function main(args: readonly string[]): Promise<void> {
   const [first = '--help'] = args;
   if (first === '--version') return print([version()]);
-  if (['--help', '-h', 'help'].includes(first)) return print(args.length > 1 && first === 'help' ? await helpOn(args.slice(1)) : await help());
-  if (familyOf(first).length > 0 && !Object.hasOwn(COMMANDS, first) && args.length === 2 && ['--help', '-h', 'help'].includes(args[1]!)) return print(await helpOn([first]));
+  if (['--help', '-h', 'help'].includes(first))
+    return print(args.length > 1 && first === 'help' ? await helpOn(args.slice(1)) : await help());
+  if (
+    familyOf(first).length > 0 &&
+    !Object.hasOwn(COMMANDS, first) &&
+    args.length === 2 &&
+    ['--help', '-h', 'help'].includes(args[1]!)
+  )
+    return print(await helpOn([first]));
   const { load, rest } = find(args);
   const command = await load();
   const { words, options, json, help: wanted, device } = parseCall(command, rest);
@@ -74,15 +87,25 @@ const familyOf = (first: string): string[] => Object.keys(COMMANDS).filter((name
 
 /** The help of a command, or of all that begin with a word. */
 async function helpOn(args: readonly string[]): Promise<string[]> {
-  const [first] = args, family = familyOf(first!);
+  const [first] = args;
+  const family = familyOf(first!);
   if (args.length > 1 || family.length === 0 || Object.hasOwn(COMMANDS, first!)) return helpOf(await find(args).load());
   const commands = await Promise.all(family.map((name) => COMMANDS[name]!()));
-  return [`The commands of "${first}":`, '', ...tableOf(commands), '', `\`tastemaker ${family[0]} --help\` says what one of them takes.`];
+  return [
+    `The commands of "${first}":`,
+    '',
+    ...tableOf(commands),
+    '',
+    `\`tastemaker ${family[0]} --help\` says what one of them takes.`,
+  ];
 }
 
 /** Commands with what each does. */
 function tableOf(commands: readonly Command[]): string[] {
-  const rows = commands.map((command) => ({ left: [command.name, ...command.words].join(' '), right: command.sentence }));
+  const rows = commands.map((command) => ({
+    left: [command.name, ...command.words].join(' '),
+    right: command.sentence,
+  }));
   const width = Math.max(...rows.map(({ left }) => left.length));
   return rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`);
 }
@@ -93,18 +116,31 @@ function find(args: readonly string[]): { load: () => Promise<Command>; rest: re
     const name = args.slice(0, length).join(' ');
     if (Object.hasOwn(COMMANDS, name)) return { load: COMMANDS[name]!, rest: args.slice(length) };
   }
-  const first = args[0]!, names = Object.keys(COMMANDS);
+  const first = args[0]!;
+  const names = Object.keys(COMMANDS);
   const family = familyOf(first);
-  if (family.length && args.length === 1) throw new TastemakerError('bad-argument', `"${first}" needs one more word.`, `The commands are: ${family.join(', ')}.`);
-  throw new TastemakerError('bad-argument', `There is no command "${family.length ? args.slice(0, 2).join(' ') : first}".`, `The commands are: ${(family.length ? family : names).join(', ')}.`);
+  if (family.length && args.length === 1)
+    throw new TastemakerError(
+      'bad-argument',
+      `"${first}" needs one more word.`,
+      `The commands are: ${family.join(', ')}.`,
+    );
+  throw new TastemakerError(
+    'bad-argument',
+    `There is no command "${family.length ? args.slice(0, 2).join(' ') : first}".`,
+    `The commands are: ${(family.length ? family : names).join(', ')}.`,
+  );
 }
 
 async function help(): Promise<string[]> {
   const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
   return [
-    'Tastemaker: rank completions, train a reward model and a PPO policy, and see where the policy cheats.', '',
-    'Usage: tastemaker COMMAND [options]', '',
-    ...tableOf(commands), '',
+    'Tastemaker: rank completions, train a reward model and a PPO policy, and see where the policy cheats.',
+    '',
+    'Usage: tastemaker COMMAND [options]',
+    '',
+    ...tableOf(commands),
+    '',
     '`tastemaker COMMAND --help` says what a command takes; --json prints for machines; --version says which version this is.',
   ];
 }
@@ -112,15 +148,27 @@ async function help(): Promise<string[]> {
 /** The operating system's refusals (a full disk, no permission) are bad luck with a file, not mistakes of ours. */
 function asOurs(error: unknown): unknown {
   const { syscall, path: file, dest } = error as { syscall?: unknown; path?: unknown; dest?: unknown };
-  return error instanceof Error && typeof syscall === 'string' ? asFileError(error, String(dest ?? file ?? 'A file')) : error;
+  return error instanceof Error && typeof syscall === 'string'
+    ? asFileError(error, String(dest ?? file ?? 'A file'))
+    : error;
 }
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)); // `tastemaker runs | head`
+// `tastemaker runs | head`
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 try {
   await main(process.argv.slice(2));
 } catch (caught) {
   const error = asOurs(caught);
-  if (error instanceof TastemakerError) process.stderr.write(forTerminal(`Error: ${error.message.split('\n').map((line) => line.trim()).filter(Boolean).join(' ')}\nHint: ${[error.hint, error.atCommandLine].filter(Boolean).join(' ')}\n`));
+  if (error instanceof TastemakerError)
+    process.stderr.write(
+      forTerminal(
+        `Error: ${error.message
+          .split('\n')
+          .map((line) => line.trim())
+          .filter(Boolean)
+          .join(' ')}\nHint: ${[error.hint, error.atCommandLine].filter(Boolean).join(' ')}\n`,
+      ),
+    );
   else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = error instanceof TastemakerError ? 2 : 1;
 }

@@ -1,4 +1,5 @@
-// A model named on the command line, by its name in a project or by its folder or GGUF file, loaded and checked for use.
+// A model named on the command line, by its name in a project or by its folder or GGUF file, loaded and checked for
+// use.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -18,11 +19,18 @@ export interface LoadedModel {
   tokenizer: Tokenizer;
 }
 
-/** The folder or GGUF file of a model: with --project its name counts first, otherwise an existing folder does and needs no project. */
+/**
+ * The folder or GGUF file of a model: with --project its name counts first, otherwise an existing folder does and needs
+ * no project.
+ */
 export async function modelFolder(nameOrPath: string, project: string | null): Promise<string> {
   if (project === null && fs.existsSync(nameOrPath)) return path.resolve(nameOrPath);
   if (project === null && projectsHere().length === 0) {
-    throw new TastemakerError('bad-file', `There is no model ${path.resolve(nameOrPath)}.`, 'Check the path, or name the project that knows the model with --project.');
+    throw new TastemakerError(
+      'bad-file',
+      `There is no model ${path.resolve(nameOrPath)}.`,
+      'Check the path, or name the project that knows the model with --project.',
+    );
   }
   return withProject(project, { write: false }, (open) => {
     try {
@@ -40,26 +48,54 @@ export interface OpenedModel {
   tokenizer: Tokenizer;
 }
 
-/** A model folder or GGUF file with its tokenizer, none of whose weights have been read. 'bad-model' where the tokenizer writes ids that the model has no embedding for. */
+/**
+ * A model folder or GGUF file with its tokenizer, none of whose weights have been read. 'bad-model' where the tokenizer
+ * writes ids that the model has no embedding for.
+ */
 export async function openModel(folder: string): Promise<OpenedModel> {
   const found = fs.statSync(folder, { throwIfNoEntry: false });
   if (!found?.isDirectory() && !(found && isGguf(folder))) {
-    throw otherCheckpoint(folder) ?? new TastemakerError('bad-file', `${folder} ${found ? 'is a file, not a model folder' : 'does not exist'}.`, 'Name a folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.');
+    throw (
+      otherCheckpoint(folder) ??
+      new TastemakerError(
+        'bad-file',
+        `${folder} ${found ? 'is a file, not a model folder' : 'does not exist'}.`,
+        'Name a folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.',
+      )
+    );
   }
-  const opened = openCheckpoint(folder), tokenizer = await loadTokenizer(folder);
+  const opened = openCheckpoint(folder);
+  const tokenizer = await loadTokenizer(folder);
   const { vocabulary } = opened.architecture;
   if (tokenizer.vocabularySize > vocabulary) {
-    throw new TastemakerError('bad-model', `The tokenizer in ${folder} does not match the model: it has ${tokenizer.vocabularySize} tokens, the embedding has ${vocabulary} rows.`, 'Copy tokenizer.json from the model these weights belong to.');
+    throw new TastemakerError(
+      'bad-model',
+      `The tokenizer in ${folder} does not match the model: it has ${tokenizer.vocabularySize} tokens, the embedding has ${vocabulary} rows.`,
+      'Copy tokenizer.json from the model these weights belong to.',
+    );
   }
   return { folder, opened, tokenizer };
 }
 
 /** The same with its weights, for a model that must have this head; what its files hold besides is told. */
-export async function loadModelWith(head: Checkpoint['head'], nameOrPath: string, project: string | null, tell: (line: string) => void): Promise<LoadedModel> {
+export async function loadModelWith(
+  head: Checkpoint['head'],
+  nameOrPath: string,
+  project: string | null,
+  tell: (line: string) => void,
+): Promise<LoadedModel> {
   const { folder, opened, tokenizer } = await openModel(await modelFolder(nameOrPath, project));
   opened.notes.forEach(tell);
   if (opened.head === head) return { folder, checkpoint: loadCheckpoint(folder), tokenizer };
   throw head === 'score'
-    ? new TastemakerError('bad-model', `${nameOrPath} is a language model; it gives no scores.`, 'Name a reward model: a folder with a "score.weight", or one that `tastemaker train reward` made.')
-    : new TastemakerError('bad-model', `${nameOrPath} is a reward model; it cannot write or give log-probabilities.`, 'Name a base model or a policy.');
+    ? new TastemakerError(
+        'bad-model',
+        `${nameOrPath} is a language model; it gives no scores.`,
+        'Name a reward model: a folder with a "score.weight", or one that `tastemaker train reward` made.',
+      )
+    : new TastemakerError(
+        'bad-model',
+        `${nameOrPath} is a reward model; it cannot write or give log-probabilities.`,
+        'Name a base model or a policy.',
+      );
 }

@@ -20,39 +20,74 @@ const MUCH = 1e9; // bytes
 export const modelAddCommand = defineCommand({
   name: 'model add',
   words: ['PATH'],
-  sentence: 'Add a model to the project: a folder (Hugging Face: config.json, safetensors, tokenizer.json) or a GGUF file.',
+  sentence:
+    'Add a model to the project: a folder (Hugging Face: config.json, safetensors, tokenizer.json) or a GGUF file.',
   options: {
     name: text('NAME', null, "What to call it; the folder's or file's name where this is left out."),
     kind: oneOf(null, ['base', 'reward'], 'What it is; without this its head says so.'),
     copy: flag('Copy it into the project, so that the project can be moved to another machine.'),
     project: projectOption,
   },
-  run: ({ words: [given], options, tell }) => withProject(options.project, { write: true }, async (project) => {
-    tellSize(path.resolve(given!), tell);
-    const { folder, opened } = await openModel(path.resolve(given!)), { architecture, head, headFrom, notes } = opened;
-    const kind = head === 'score' ? 'reward' : 'base';
-    if (options.kind !== null && options.kind !== kind) {
-      throw new TastemakerError('bad-argument', `${folder} is a ${kind === 'reward' ? 'reward model' : 'language model'}, not of the kind ${options.kind}.`, `Leave --kind out, or write --kind ${kind}.`);
-    }
-    refuseNotFiniteIn(folder, opened);
-    const id = await addModel(project, { name: options.name ?? path.basename(folder).replace(/\.gguf$/i, ''), kind, folder, copy: options.copy });
-    const { name, path: into } = policyById(project, id);
-    const parameters = parameterCount(opened), conventions = conventionsOf(await loadTokenizer(folder), folder, opened);
-    return {
-      data: { id, name, kind, path: path.resolve(project.folder, into), family: architecture.family, parameters, vocabulary: architecture.vocabulary, context: architecture.context, memoryBytes: memoryOf(parameters), head: headFrom, conventions, notes },
-      lines: [
-        `Added the ${kind === 'reward' ? 'reward' : 'base'} model "${name}": ${architecture.family}, ${parameters.toLocaleString('en')} parameters, vocabulary ${architecture.vocabulary}, context ${architecture.context}.`,
-        `Its head is ${headFrom}.`, ...describeConventions(conventions), ...notes,
-      ],
-    };
-  }),
+  run: ({ words: [given], options, tell }) =>
+    withProject(options.project, { write: true }, async (project) => {
+      tellSize(path.resolve(given!), tell);
+      const { folder, opened } = await openModel(path.resolve(given!));
+      const { architecture, head, headFrom, notes } = opened;
+      const kind = head === 'score' ? 'reward' : 'base';
+      if (options.kind !== null && options.kind !== kind) {
+        throw new TastemakerError(
+          'bad-argument',
+          `${folder} is a ${kind === 'reward' ? 'reward model' : 'language model'}, not of the kind ${options.kind}.`,
+          `Leave --kind out, or write --kind ${kind}.`,
+        );
+      }
+      refuseNotFiniteIn(folder, opened);
+      const id = await addModel(project, {
+        name: options.name ?? path.basename(folder).replace(/\.gguf$/i, ''),
+        kind,
+        folder,
+        copy: options.copy,
+      });
+      const { name, path: into } = policyById(project, id);
+      const parameters = parameterCount(opened);
+      const conventions = conventionsOf(await loadTokenizer(folder), folder, opened);
+      return {
+        data: {
+          id,
+          name,
+          kind,
+          path: path.resolve(project.folder, into),
+          family: architecture.family,
+          parameters,
+          vocabulary: architecture.vocabulary,
+          context: architecture.context,
+          memoryBytes: memoryOf(parameters),
+          head: headFrom,
+          conventions,
+          notes,
+        },
+        lines: [
+          `Added the ${kind === 'reward' ? 'reward' : 'base'} model "${name}": ${architecture.family}, ${parameters.toLocaleString('en')} parameters, vocabulary ${architecture.vocabulary}, context ${architecture.context}.`,
+          `Its head is ${headFrom}.`,
+          ...describeConventions(conventions),
+          ...notes,
+        ],
+      };
+    }),
 });
 
-/** How large a model is, from the headers of its files, where that is much: reading it takes a while, and all of that memory. */
+/**
+ * How large a model is, from the headers of its files, where that is much: reading it takes a while, and all of that
+ * memory.
+ */
 function tellSize(place: string, tell: (line: string) => void): void {
   try {
-    const opened = openCheckpoint(place), numbers = parameterCount(opened);
-    if (memoryOf(numbers) > MUCH) tell(`Reading ${numbers.toLocaleString('en')} parameters (${opened.architecture.family}), which take about ${gigabytes(memoryOf(numbers))} of memory.`);
+    const opened = openCheckpoint(place);
+    const numbers = parameterCount(opened);
+    if (memoryOf(numbers) > MUCH)
+      tell(
+        `Reading ${numbers.toLocaleString('en')} parameters (${opened.architecture.family}), which take about ${gigabytes(memoryOf(numbers))} of memory.`,
+      );
   } catch {
     // what is wrong with it is said when it is read
   }
@@ -63,10 +98,27 @@ export const modelListCommand = defineCommand({
   words: [],
   sentence: 'List the models of the project, with what each descends from.',
   options: { project: projectOption },
-  run: ({ options }) => withProject(options.project, { write: false }, (project) => {
-    const models = listPolicies(project), nameOf = new Map(models.map(({ id, name }) => [id, name]));
-    const data = models.map((model) => ({ ...model, parent: model.parentId === null ? null : nameOf.get(model.parentId)!, folder: policyPath(project, model) }));
-    const rows = data.map(({ name, kind, parent, runId, path: stored }) => [name, kind, parent ?? '', runId ?? '', stored]);
-    return { data, lines: rows.length ? table(['name', 'kind', 'from', 'run', 'folder'], rows) : ['The project has no models yet: `tastemaker model add PATH`.'] };
-  }),
+  run: ({ options }) =>
+    withProject(options.project, { write: false }, (project) => {
+      const models = listPolicies(project);
+      const nameOf = new Map(models.map(({ id, name }) => [id, name]));
+      const data = models.map((model) => ({
+        ...model,
+        parent: model.parentId === null ? null : nameOf.get(model.parentId)!,
+        folder: policyPath(project, model),
+      }));
+      const rows = data.map(({ name, kind, parent, runId, path: stored }) => [
+        name,
+        kind,
+        parent ?? '',
+        runId ?? '',
+        stored,
+      ]);
+      return {
+        data,
+        lines: rows.length
+          ? table(['name', 'kind', 'from', 'run', 'folder'], rows)
+          : ['The project has no models yet: `tastemaker model add PATH`.'],
+      };
+    }),
 });

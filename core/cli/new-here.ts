@@ -5,7 +5,9 @@ import { makeKnown } from '#core/store/known-here.ts';
 import type { Project } from '#core/store/project.ts';
 import { forTerminal } from './terminal.ts';
 
-/** Their ids and one line about them, null where there is nothing to say: the project is known, or nothing in it waits. */
+/**
+ * Their ids and one line about them, null where there is nothing to say: the project is known, or nothing in it waits.
+ */
 export function runsAtRestHere(project: Project): { ids: ReadonlySet<string>; line: string | null } {
   const ids = new Set(foreignRuns(project).map(({ id }) => id));
   if (ids.size === 0 && project.write) makeKnown(project);

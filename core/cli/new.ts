@@ -14,7 +14,11 @@ export const newCommand = defineCommand({
   options: {
     demo: flag('Fill it with the demo world: generated posts and a small base model.'),
     prompts: wholeNumber(DEMO.prompts, [1, 1e6], 'Demo: posts in the train split.'),
-    validation: wholeNumber(null, [0, 1e6], 'Demo: posts in the validation split; 3 to 23 of the train split where it is left out.'),
+    validation: wholeNumber(
+      null,
+      [0, 1e6],
+      'Demo: posts in the validation split; 3 to 23 of the train split where it is left out.',
+    ),
     'held-out': wholeNumber(DEMO.heldOut, [0, 1e6], 'Demo: posts in the test split, which no run reads.'),
     seed: wholeNumber(1, [0, 2 ** 48], 'Demo: seed of the posts.'),
   },
@@ -22,13 +26,23 @@ export const newCommand = defineCommand({
     const given = dir!.replace(/[/\\]+$/, '') || dir!;
     const folder = path.resolve(given.endsWith('.tastemaker') ? given : `${given}.tastemaker`);
     const validation = options.validation ?? Math.round((options.prompts * DEMO.validation) / DEMO.prompts);
-    const project = options.demo ? await createDemoProject(folder, { prompts: options.prompts, validation, heldOut: options['held-out'], seed: options.seed }) : createProject(folder);
+    const project = options.demo
+      ? await createDemoProject(folder, {
+          prompts: options.prompts,
+          validation,
+          heldOut: options['held-out'],
+          seed: options.seed,
+        })
+      : createProject(folder);
     const prompts = countPrompts(project);
     project.close();
     const next = options.demo ? 'sample --policy base --k 4' : 'import prompts FILE';
     return {
       data: { project: folder, prompts },
-      lines: [`Made ${folder}${options.demo ? ` with ${prompts.train} training, ${prompts.validation} validation and ${prompts.test} test prompts and the model "base"` : ''}.`, `Next: tastemaker ${next} --project ${given.endsWith('.tastemaker') ? given : `${given}.tastemaker`}`],
+      lines: [
+        `Made ${folder}${options.demo ? ` with ${prompts.train} training, ${prompts.validation} validation and ${prompts.test} test prompts and the model "base"` : ''}.`,
+        `Next: tastemaker ${next} --project ${given.endsWith('.tastemaker') ? given : `${given}.tastemaker`}`,
+      ],
     };
   },
 });

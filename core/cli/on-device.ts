@@ -1,4 +1,5 @@
-// Lets a command compute on the device that was asked for: checked by its self-test, and with the CUDA libraries where the loader finds them.
+// Lets a command compute on the device that was asked for: checked by its self-test, and with the CUDA libraries where
+// the loader finds them.
 
 import { spawn } from 'node:child_process';
 import type { WantedDevice } from '#core/contract.ts';
@@ -14,7 +15,8 @@ const STARTED_ANEW = 'TASTEMAKER_STARTED_ANEW';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Chooses what this process computes on. CUDA's libraries have to be known before a process begins, so for them the command runs in a
+ * Chooses what this process computes on. CUDA's libraries have to be known before a process begins, so for them the
+ * command runs in a
  * process that is started anew. @returns false where that has done the work.
  * Throws 'runtime' where what was asked for cannot be had or failed its self-test.
  */
@@ -33,7 +35,10 @@ export async function computeOn(wanted: WantedDevice | null): Promise<boolean> {
 
 async function settled(wanted: WantedDevice): Promise<Device> {
   if (wanted === 'cpu') return readDevice('cpu');
-  const { device, reason, refusal } = await settleDevice(homeFolder(), wanted, { testing: ({ untested }) => void process.stderr.write(`Testing ${untested ?? wanted} once; this takes up to a minute.\n`) });
+  const { device, reason, refusal } = await settleDevice(homeFolder(), wanted, {
+    testing: ({ untested }) =>
+      void process.stderr.write(`Testing ${untested ?? wanted} once; this takes up to a minute.\n`),
+  });
   if (refusal) throw refusal;
   process.stderr.write(`Computing on ${deviceWords(device)}. ${reason}\n`);
   return device;
@@ -42,8 +47,12 @@ async function settled(wanted: WantedDevice): Promise<Device> {
 /** The same command in a process of its own, with our streams; signals are passed on, and it ends as that one ends. */
 function startAnew(environment: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit', env: { ...process.env, ...environment } });
-    const atTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY; // sends Ctrl-C to both itself
+    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+      stdio: 'inherit',
+      env: { ...process.env, ...environment },
+    });
+    // sends Ctrl-C to both itself
+    const atTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
     const pass = (signal: NodeJS.Signals) => {
       if (signal !== 'SIGINT' || !atTerminal) child.kill(signal);
     };

@@ -5,7 +5,21 @@ import type { MetricName, MetricRow } from '#core/jobs/metrics.ts';
 import { forTerminal } from './terminal.ts';
 
 /** What the line shows, in this order, where it was reported. */
-const MAIN: readonly MetricName[] = ['loss', 'validation_loss', 'perplexity', 'accuracy', 'validation_accuracy', 'score_gap', 'kl', 'score', 'reward', 'gold', 'ended', 'length', 'tokens_per_second'];
+const MAIN: readonly MetricName[] = [
+  'loss',
+  'validation_loss',
+  'perplexity',
+  'accuracy',
+  'validation_accuracy',
+  'score_gap',
+  'kl',
+  'score',
+  'reward',
+  'gold',
+  'ended',
+  'length',
+  'tokens_per_second',
+];
 const PLAIN_EVERY = 2000; // milliseconds between lines where nobody watches live
 
 export interface Progress extends Required<Pick<Listeners, 'onReport' | 'onLog'>> {
@@ -16,20 +30,29 @@ export interface Progress extends Required<Pick<Listeners, 'onReport' | 'onLog'>
 }
 
 /** 4 significant digits, whole numbers from 1000 on. */
-export const short = (value: number): string => (Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(4))));
+export const short = (value: number): string =>
+  Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(4)));
 
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
-  return s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return s < 60
+    ? `${s} s`
+    : s < 3600
+      ? `${Math.floor(s / 60)} min ${s % 60} s`
+      : `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
-export const mainValues = (metrics: MetricRow): string => MAIN.filter((name) => metrics[name] !== undefined).map((name) => `${name} ${short(metrics[name]!)}`).join('  ');
+export const mainValues = (metrics: MetricRow): string =>
+  MAIN.filter((name) => metrics[name] !== undefined)
+    .map((name) => `${name} ${short(metrics[name]!)}`)
+    .join('  ');
 
 /** Progress on stderr, so that stdout holds results only. */
 export function createProgress(what: string, stream: NodeJS.WriteStream = process.stderr): Progress {
   const last: MetricRow = {};
   let first: { step: number; at: number } | null = null;
-  let told = -Infinity, open = false;
+  let told = -Infinity;
+  let open = false;
   const line = (content: string) => {
     stream.write(`${open ? '\r\u001b[K' : ''}${content}\n`);
     open = false;
@@ -40,7 +63,8 @@ export function createProgress(what: string, stream: NodeJS.WriteStream = proces
       const now = Date.now();
       // the first report bears the preparations (and a resumed run's earlier steps), so time is measured from there
       first ??= { step, at: now };
-      const left = step > first.step ? `  ${duration(((now - first.at) / 1000 / (step - first.step)) * (total - step))} left` : '';
+      const left =
+        step > first.step ? `  ${duration(((now - first.at) / 1000 / (step - first.step)) * (total - step))} left` : '';
       const shown = `${what} ${step}/${total}${left}  ${mainValues(metrics)}`.trimEnd();
       if (stream.isTTY) {
         stream.write(`\r\u001b[K${shown.slice(0, (stream.columns || 80) - 1)}`);
@@ -65,7 +89,9 @@ export function createProgress(what: string, stream: NodeJS.WriteStream = proces
 
 const SAVES = 'Stopping: saving after this step. Ctrl-C again leaves at once, without saving.';
 
-/** The first Ctrl-C asks to end, which `says` what comes of it, the second leaves at once. `release` gives Ctrl-C back. */
+/**
+ * The first Ctrl-C asks to end, which `says` what comes of it, the second leaves at once. `release` gives Ctrl-C back.
+ */
 export function onInterrupt(says = SAVES): { stopping(): boolean; release(): void } {
   let asked = false;
   const listener = (): void => {
@@ -85,8 +111,12 @@ export function onInterrupt(says = SAVES): { stopping(): boolean; release(): voi
 }
 
 /** Runs `work` with progress and Ctrl-C set up for it. */
-export async function withProgress<T>(what: string, work: (listeners: Required<Omit<Listeners, 'pulse'>>) => Promise<T>): Promise<T> {
-  const progress = createProgress(what), interrupt = onInterrupt();
+export async function withProgress<T>(
+  what: string,
+  work: (listeners: Required<Omit<Listeners, 'pulse'>>) => Promise<T>,
+): Promise<T> {
+  const progress = createProgress(what);
+  const interrupt = onInterrupt();
   try {
     const result = await work({ ...progress, stopping: interrupt.stopping });
     progress.finish();

@@ -16,7 +16,10 @@ const isProject = (folder: string): boolean => fs.existsSync(path.join(folder, '
 /** The projects that could be meant where none is named: this folder itself, or the *.tastemaker folders in it. */
 export function projectsHere(): string[] {
   if (process.cwd().endsWith('.tastemaker') && isProject(process.cwd())) return [process.cwd()];
-  return fs.readdirSync(process.cwd()).filter((name) => name.endsWith('.tastemaker') && isProject(path.resolve(name))).sort();
+  return fs
+    .readdirSync(process.cwd())
+    .filter((name) => name.endsWith('.tastemaker') && isProject(path.resolve(name)))
+    .sort();
 }
 
 /** The named project, or the only one here. 'bad-argument' where there is none or more than one. */
@@ -25,15 +28,32 @@ export function projectFolder(given: string | null): string {
   const here = projectsHere();
   if (here.length === 1) return here[0]!;
   throw here.length === 0
-    ? new TastemakerError('bad-argument', `There is no project in ${process.cwd()}.`, 'Name one with --project DIR, or make one with `tastemaker new NAME`.')
-    : new TastemakerError('bad-argument', `There are ${here.length} projects here: ${here.join(', ')}.`, 'Name one with --project DIR.');
+    ? new TastemakerError(
+        'bad-argument',
+        `There is no project in ${process.cwd()}.`,
+        'Name one with --project DIR, or make one with `tastemaker new NAME`.',
+      )
+    : new TastemakerError(
+        'bad-argument',
+        `There are ${here.length} projects here: ${here.join(', ')}.`,
+        'Name one with --project DIR.',
+      );
 }
 
 /** Opens the project, hands it to `work` and closes it whatever happens. Writing takes the project's lock. */
-export async function withProject<T>(given: string | null, access: { write: boolean }, work: (project: Project) => T | Promise<T>): Promise<T> {
+export async function withProject<T>(
+  given: string | null,
+  access: { write: boolean },
+  work: (project: Project) => T | Promise<T>,
+): Promise<T> {
   const project = openProject(projectFolder(given), access);
   try {
-    for (const notice of project.notices) process.stderr.write(forTerminal(`${notice}${isStraddlingNotice(notice) ? ' `tastemaker prompts unite` brings them together.' : ''}\n`));
+    for (const notice of project.notices)
+      process.stderr.write(
+        forTerminal(
+          `${notice}${isStraddlingNotice(notice) ? ' `tastemaker prompts unite` brings them together.' : ''}\n`,
+        ),
+      );
     return await work(project);
   } finally {
     project.close();

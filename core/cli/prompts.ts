@@ -9,8 +9,16 @@ export const promptsUniteCommand = defineCommand({
   words: [],
   sentence: 'Bring prompts that differ only in their spelling into one split: train before validation before test.',
   options: { project: projectOption },
-  run: ({ options }) => withProject(options.project, { write: true }, (project) => {
-    const { moved } = uniteSpellings(project);
-    return { data: { moved }, lines: [moved === 0 ? 'All spellings of every prompt stand in one split already.' : `Moved ${moved} ${moved === 1 ? 'prompt' : 'prompts'} to the split of another spelling; undo takes it back.`] };
-  }),
+  run: ({ options }) =>
+    withProject(options.project, { write: true }, (project) => {
+      const { moved } = uniteSpellings(project);
+      return {
+        data: { moved },
+        lines: [
+          moved === 0
+            ? 'All spellings of every prompt stand in one split already.'
+            : `Moved ${moved} ${moved === 1 ? 'prompt' : 'prompts'} to the split of another spelling; undo takes it back.`,
+        ],
+      };
+    }),
 });

@@ -7,12 +7,14 @@ import { short } from './progress.ts';
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 /** 3.4 MB, 78 GB: powers of 1,000, as disks and files are sold. */
 export function sizeWords(bytes: number): string {
-  let value = bytes, unit = 0;
+  let value = bytes;
+  let unit = 0;
   for (; value >= 999.5 && unit < UNITS.length - 1; unit++) value /= 1000;
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toPrecision(2)} ${UNITS[unit]}`;
 }
 
-const sure = (value: number, error: number | null): string => `${short(value)}${error === null ? '' : ` ± ${short(Number((SURE * error).toPrecision(2)))}`}`;
+const sure = (value: number, error: number | null): string =>
+  `${short(value)}${error === null ? '' : ` ± ${short(Number((SURE * error).toPrecision(2)))}`}`;
 
 /** "gold 2.4 ± 0.2 (best 5.4 ± 0.24 at 15)": the most telling number of a run; empty where it has none. */
 export function resultWords({ results: [main] }: Pick<RunFacts, 'results'>): string {

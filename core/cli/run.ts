@@ -32,27 +32,61 @@ export const runShowCommand = defineCommand({
   words: ['ID'],
   sentence: 'Show what a run was asked for, how it stands, and its last metrics with their meaning.',
   options,
-  run: ({ words: [id], options: { project: given } }) => withProject(given, { write: false }, async (project) => {
-    const run = getRun(project, id!), folder = runFolderOf(project.folder, run.id);
-    const manifest = isPrepared(folder) || !getRequest(project, run.id) ? readManifest(folder) : null, last = lastMetrics(folder);
-    const { killed, unrecorded } = fateOf(project, run), { note, tags, bytes, results } = await factsOfRun(project, run);
-    const metrics = Object.entries(last?.metrics ?? {}).map(([name, value]) => ({ name, value, ...METRICS[name as MetricName] }));
-    const pairs = (record: Record<string, unknown>) => Object.entries(record).map(([key, value]) => `  ${key} = ${String(value)}`);
-    const state = runsAtRestHere(project).ids.has(run.id) ? 'at rest, for the project is new to this machine; `tastemaker run resume` lets it go on' : killed ? 'killed; `tastemaker run resume` goes on from its last checkpoint' : unrecorded ? `${unrecorded}; the project takes it in when it is opened next` : run.status;
-    return {
-      data: { ...run, killed, folder, step: last?.step ?? null, note, tags, bytes, results, metrics, manifest },
-      lines: [
-        `${run.id} "${run.name}": ${state}${run.error ? `: ${run.error}` : ''}`,
-        manifest ? `Begun ${manifest.createdAt} with ${manifest.data.rows} rows of data, in ${folder}` : `Asked for ${new Date(run.createdAt).toISOString()}; it has not begun.`,
-        ...[`Takes ${sizeWords(bytes)} on the disk`, resultWords({ results }), tags.length ? `tags: ${onOneLine(tags.join(', '))}` : ''].filter(Boolean),
-        ...(note ? [`Note: ${onOneLine(note)}`] : []),
-        ...Object.entries(manifest?.models ?? {}).map(([role, model]) => `  ${role} model: ${model.path} (sha256 ${model.sha256.slice(0, 12)})`),
-        '', 'Settings:', ...pairs(manifest?.config ?? getRequest(project, run.id)!.config),
-        ...(last ? ['', `Metrics at step ${last.step}:`, ...metrics.map(({ name, value, unit, sentence, healthy }) => `  ${`${name} ${short(value)}${unit ? ` ${unit}` : ''}`.padEnd(34)}  ${sentence} Healthy: ${healthy}.`)] : []),
-        ...(last?.damaged ? ['', damagedWords(last.damaged, 'of its numbers')] : []),
-      ],
-    };
-  }),
+  run: ({ words: [id], options: { project: given } }) =>
+    withProject(given, { write: false }, async (project) => {
+      const run = getRun(project, id!);
+      const folder = runFolderOf(project.folder, run.id);
+      const manifest = isPrepared(folder) || !getRequest(project, run.id) ? readManifest(folder) : null;
+      const last = lastMetrics(folder);
+      const { killed, unrecorded } = fateOf(project, run);
+      const { note, tags, bytes, results } = await factsOfRun(project, run);
+      const metrics = Object.entries(last?.metrics ?? {}).map(([name, value]) => ({
+        name,
+        value,
+        ...METRICS[name as MetricName],
+      }));
+      const pairs = (record: Record<string, unknown>) =>
+        Object.entries(record).map(([key, value]) => `  ${key} = ${String(value)}`);
+      const state = runsAtRestHere(project).ids.has(run.id)
+        ? 'at rest, for the project is new to this machine; `tastemaker run resume` lets it go on'
+        : killed
+          ? 'killed; `tastemaker run resume` goes on from its last checkpoint'
+          : unrecorded
+            ? `${unrecorded}; the project takes it in when it is opened next`
+            : run.status;
+      return {
+        data: { ...run, killed, folder, step: last?.step ?? null, note, tags, bytes, results, metrics, manifest },
+        lines: [
+          `${run.id} "${run.name}": ${state}${run.error ? `: ${run.error}` : ''}`,
+          manifest
+            ? `Begun ${manifest.createdAt} with ${manifest.data.rows} rows of data, in ${folder}`
+            : `Asked for ${new Date(run.createdAt).toISOString()}; it has not begun.`,
+          ...[
+            `Takes ${sizeWords(bytes)} on the disk`,
+            resultWords({ results }),
+            tags.length ? `tags: ${onOneLine(tags.join(', '))}` : '',
+          ].filter(Boolean),
+          ...(note ? [`Note: ${onOneLine(note)}`] : []),
+          ...Object.entries(manifest?.models ?? {}).map(
+            ([role, model]) => `  ${role} model: ${model.path} (sha256 ${model.sha256.slice(0, 12)})`,
+          ),
+          '',
+          'Settings:',
+          ...pairs(manifest?.config ?? getRequest(project, run.id)!.config),
+          ...(last
+            ? [
+                '',
+                `Metrics at step ${last.step}:`,
+                ...metrics.map(
+                  ({ name, value, unit, sentence, healthy }) =>
+                    `  ${`${name} ${short(value)}${unit ? ` ${unit}` : ''}`.padEnd(34)}  ${sentence} Healthy: ${healthy}.`,
+                ),
+              ]
+            : []),
+          ...(last?.damaged ? ['', damagedWords(last.damaged, 'of its numbers')] : []),
+        ],
+      };
+    }),
 });
 
 /** The process that has the project open for writing, unless it is us. */
@@ -66,17 +100,35 @@ export const runResumeCommand = defineCommand({
   options,
   run: async ({ words: [id], options: { project: given } }) => {
     const left = await withProject(given, { write: false }, (project): Report | null => {
-      const owner = ownerOf(project), run = getRun(project, id!);
+      const owner = ownerOf(project);
+      const run = getRun(project, id!);
       if (owner === null) return null;
       checkResumable(project, run.id);
-      if (!runsAtRestHere(project).ids.has(run.id) && ['running', 'queued', 'stopping', 'cancelling'].includes(run.status)) throw new TastemakerError('bad-argument', `Run ${run.id} is ${run.status} already: the process with the pid ${owner} looks after it.`, 'Watch it in the window, or with `tastemaker run show`.');
+      if (
+        !runsAtRestHere(project).ids.has(run.id) &&
+        ['running', 'queued', 'stopping', 'cancelling'].includes(run.status)
+      )
+        throw new TastemakerError(
+          'bad-argument',
+          `Run ${run.id} is ${run.status} already: the process with the pid ${owner} looks after it.`,
+          'Watch it in the window, or with `tastemaker run show`.',
+        );
       ask(project.folder, { runId: run.id, action: 'resume' });
-      return { data: { ...run, owner }, lines: [`The process with the pid ${owner} has the project open and goes on with run ${run.id}; \`tastemaker run show ${run.id}\` says how far it is.`] };
+      return {
+        data: { ...run, owner },
+        lines: [
+          `The process with the pid ${owner} has the project open and goes on with run ${run.id}; \`tastemaker run show ${run.id}\` says how far it is.`,
+        ],
+      };
     });
     if (left) return left;
     return withProject(given, { write: true }, async (project) => {
-      const { kind } = getRun(project, id!), others = [...runsAtRestHere(project).ids].filter((other) => other !== id);
-      if (others.length) process.stderr.write(`This project is new to this machine: only run ${id} goes on, ${others.join(', ')} ${others.length === 1 ? 'stays' : 'stay'} at rest.\n`);
+      const { kind } = getRun(project, id!);
+      const others = [...runsAtRestHere(project).ids].filter((other) => other !== id);
+      if (others.length)
+        process.stderr.write(
+          `This project is new to this machine: only run ${id} goes on, ${others.join(', ')} ${others.length === 1 ? 'stays' : 'stay'} at rest.\n`,
+        );
       return reportRun(project, await withProgress(kind, (listeners) => resumeRun(project, id!, listeners)));
     });
   },
@@ -89,20 +141,39 @@ export const runCancelCommand = defineCommand({
   options,
   run: async ({ words: [id], options: { project: given } }) => {
     const left = await withProject(given, { write: false }, (project): Report | null => {
-      const run = getRun(project, id!), owner = ownerOf(project), folder = runFolderOf(project.folder, run.id);
-      if (run.status === 'done' || run.status === 'cancelled') throw new TastemakerError('bad-argument', `Run ${run.id} is already ${run.status}.`, 'Only a run that is not done can be cancelled.');
+      const run = getRun(project, id!);
+      const owner = ownerOf(project);
+      const folder = runFolderOf(project.folder, run.id);
+      if (run.status === 'done' || run.status === 'cancelled')
+        throw new TastemakerError(
+          'bad-argument',
+          `Run ${run.id} is already ${run.status}.`,
+          'Only a run that is not done can be cancelled.',
+        );
       if (owner === null) return null;
       // a command that trains obeys the order itself; a service is asked, so that its windows see it
       if (livingProcess(folder) === owner) writeOrder(folder, 'cancel');
       else ask(project.folder, { runId: run.id, action: 'cancel' });
-      return { data: { ...run, owner }, lines: [`Run ${run.id} is being cancelled by the process with the pid ${owner}, which has the project open; its files stay in runs/${run.id}.`] };
+      return {
+        data: { ...run, owner },
+        lines: [
+          `Run ${run.id} is being cancelled by the process with the pid ${owner}, which has the project open; its files stay in runs/${run.id}.`,
+        ],
+      };
     });
     if (left) return left;
     return withProject(given, { write: true }, async (project) => {
-      const run = getRun(project, id!), folder = runFolderOf(project.folder, run.id), left = await end(folder);
+      const run = getRun(project, id!);
+      const folder = runFolderOf(project.folder, run.id);
+      const left = await end(folder);
       if (left !== null) {
         updateRun(project, run.id, { status: 'cancelling' }); // whoever opens the project next sees to it
-        return { data: { ...run, status: 'cancelling', pid: left }, lines: [`Run ${run.id} was told to end. That the process with the pid ${left} is the one which Tastemaker started could not be proven, so it was not ended by force.`] };
+        return {
+          data: { ...run, status: 'cancelling', pid: left },
+          lines: [
+            `Run ${run.id} was told to end. That the process with the pid ${left} is the one which Tastemaker started could not be proven, so it was not ended by force.`,
+          ],
+        };
       }
       writeStatus(folder, 'cancelled');
       fs.rmSync(path.join(folder, 'control'), { force: true });
@@ -112,12 +183,16 @@ export const runCancelCommand = defineCommand({
   },
 });
 
-/** Ends a job process that a closed window left at work: it may obey for some seconds. Returns the number of one that goes on, for nothing proves that it is ours. */
+/**
+ * Ends a job process that a closed window left at work: it may obey for some seconds. Returns the number of one that
+ * goes on, for nothing proves that it is ours.
+ */
 async function end(folder: string): Promise<number | null> {
   const pid = livingProcess(folder);
   if (pid === null) return null;
   writeOrder(folder, 'cancel');
-  for (let waited = 0; waited < 5000 && livingProcess(folder) === pid; waited += 100) await new Promise((resolve) => setTimeout(resolve, 100));
+  for (let waited = 0; waited < 5000 && livingProcess(folder) === pid; waited += 100)
+    await new Promise((resolve) => setTimeout(resolve, 100));
   if (livingProcess(folder) !== pid) return null;
   if (provenProcess(folder) !== pid) return pid;
   process.kill(pid, 'SIGKILL');

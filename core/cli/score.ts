@@ -18,21 +18,38 @@ export const scoreCommand = defineCommand({
   options: {
     reward: requiredText('NAME|PATH', 'The reward model.'),
     ...fileOptions,
-    eos: flag('Append one end-of-text to each completion that ends with none; to messages, and for reward models of ours, it comes without asking. A row whose "finish" is "length" gets none.'),
+    eos: flag(
+      'Append one end-of-text to each completion that ends with none; to messages, and for reward models of ours, it comes without asking. A row whose "finish" is "length" gets none.',
+    ),
   },
   run: async ({ options, tell }) => {
     checkOut(options.out);
     const { folder, checkpoint, tokenizer } = await loadModelWith('score', options.reward, options.project, tell);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
-    const found = readingOf(folder), reading = { ...found, appendsEnd: found.appendsEnd || options.eos };
-    const { prompts, completions, notes } = await tokenise(options.in, rows, tokenizer, checkpoint.architecture, ({ prompt }) => readsEnd(reading, isConversation(tokenizer, prompt)));
+    const found = readingOf(folder);
+    const reading = { ...found, appendsEnd: found.appendsEnd || options.eos };
+    const { prompts, completions, notes } = await tokenise(
+      options.in,
+      rows,
+      tokenizer,
+      checkpoint.architecture,
+      ({ prompt }) => readsEnd(reading, isConversation(tokenizer, prompt)),
+    );
     const asked = rows.map((_, i) => ({ prompt: prompts[i]!, completion: completions[i]! }));
     const evaluator = createEvaluator(checkpoint, { unchecked: true });
-    const scores = await inPortions('score', asked, PORTION, (some) => scoresOf(evaluator, checkpoint.weights, some, reading));
+    const scores = await inPortions('score', asked, PORTION, (some) =>
+      scoresOf(evaluator, checkpoint.weights, some, reading),
+    );
     await evaluator.release();
     rows.forEach((row, i) => checkFinite(options.in, row, [scores[i]!]));
-    writeJsonl(options.out, rows.map(({ row }, i) => ({ ...row, score: scores[i] })));
+    writeJsonl(
+      options.out,
+      rows.map(({ row }, i) => ({ ...row, score: scores[i] })),
+    );
     const mean = scores.reduce((a, b) => a + b, 0) / scores.length;
-    return { data: { rows: rows.length, mean, eos: reading.appendsEnd, out: path.resolve(options.out) }, lines: [`Scored ${rows.length} rows, mean ${mean.toFixed(4)}: ${options.out}`, ...notes] };
+    return {
+      data: { rows: rows.length, mean, eos: reading.appendsEnd, out: path.resolve(options.out) },
+      lines: [`Scored ${rows.length} rows, mean ${mean.toFixed(4)}: ${options.out}`, ...notes],
+    };
   },
 });

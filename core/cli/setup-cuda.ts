@@ -1,4 +1,5 @@
-// `tastemaker setup cuda`: brings the CUDA files beside ONNX Runtime and says which CUDA libraries are here and which are not.
+// `tastemaker setup cuda`: brings the CUDA files beside ONNX Runtime and says which CUDA libraries are here and which
+// are not.
 
 import { TastemakerError } from '#core/errors.ts';
 import { findLibraries } from '#core/hardware/cuda-libraries.ts';
@@ -30,13 +31,25 @@ export const setupCudaCommand = defineCommand({
   },
   run: async ({ options, tell }): Promise<Report> => {
     const given = (['wheel', 'folder', 'download', 'installer', 'remove'] as const).filter((name) => options[name]);
-    if (given.length > 1) throw new TastemakerError('bad-argument', `--${given[0]} and --${given[1]} exclude each other.`, 'Name one place to take the CUDA files from.');
+    if (given.length > 1)
+      throw new TastemakerError(
+        'bad-argument',
+        `--${given[0]} and --${given[1]} exclude each other.`,
+        'Name one place to take the CUDA files from.',
+      );
     if (options.remove) {
       const removed = removeCudaFiles();
-      return { data: { removed }, lines: [removed.length ? `Removed ${removed.join(' and ')} from ${runtimeFolder()}.` : 'There were no CUDA files.'] };
+      return {
+        data: { removed },
+        lines: [
+          removed.length ? `Removed ${removed.join(' and ')} from ${runtimeFolder()}.` : 'There were no CUDA files.',
+        ],
+      };
     }
     const home = homeFolder();
-    const folders = options.libraries.length ? rememberLibraryFolders(home, options.libraries) : readLibraryFolders(home);
+    const folders = options.libraries.length
+      ? rememberLibraryFolders(home, options.libraries)
+      : readLibraryFolders(home);
     const source = await sourceOf(options, folders, tell);
     if (source) {
       tell(`This puts ${PROVIDER_FILES.join(' and ')} into ${runtimeFolder()}; nothing else on this machine changes.`);
@@ -56,25 +69,43 @@ interface Given {
 }
 
 /** What was asked for; else what fits this machine, or null where the files are here already. */
-async function sourceOf({ wheel, folder, download, installer, libraries }: Given, folders: readonly string[], tell: (line: string) => void): Promise<CudaSource | null> {
+async function sourceOf(
+  { wheel, folder, download, installer, libraries }: Given,
+  folders: readonly string[],
+  tell: (line: string) => void,
+): Promise<CudaSource | null> {
   if (wheel) return { kind: 'wheel', file: wheel };
   if (folder) return { kind: 'folder', folder };
   if (download) return { kind: 'wheel' };
   if (installer) return { kind: 'installer' };
   const { state, sentence } = await readCudaFiles();
   if (state === 'ready' || (libraries.length && state === 'absent')) {
-    tell(state === 'ready' ? 'The CUDA files are installed already; nothing to do for them.' : 'Only the folders were noted: say --download, --installer, --wheel FILE or --folder DIR to install the CUDA files.');
+    tell(
+      state === 'ready'
+        ? 'The CUDA files are installed already; nothing to do for them.'
+        : 'Only the folders were noted: say --download, --installer, --wheel FILE or --folder DIR to install the CUDA files.',
+    );
     return null;
   }
   if (state !== 'unsupported') tell(sentence);
   const source = await fitting(folders);
-  tell(source.kind === 'wheel' ? 'Choosing the files for CUDA 13, out of the wheel of onnxruntime-gpu.' : 'Choosing the files for CUDA 12, through the installer of onnxruntime-node.');
+  tell(
+    source.kind === 'wheel'
+      ? 'Choosing the files for CUDA 13, out of the wheel of onnxruntime-gpu.'
+      : 'Choosing the files for CUDA 12, through the installer of onnxruntime-node.',
+  );
   return source;
 }
 
 /** CUDA 13, unless the driver is too old for it, or only CUDA 12's libraries are all here. */
 async function fitting(folders: readonly string[]): Promise<CudaSource> {
-  const [{ cuda }, thirteen, twelve] = await Promise.all([readCards(), findLibraries(13, { folders }), findLibraries(12, { folders })]);
+  const [{ cuda }, thirteen, twelve] = await Promise.all([
+    readCards(),
+    findLibraries(13, { folders }),
+    findLibraries(12, { folders }),
+  ]);
   const tooOld = cuda !== null && Number(cuda.split('.')[0]) < 13;
-  return tooOld || (thirteen.missing.length > 0 && twelve.missing.length === 0) ? { kind: 'installer' } : { kind: 'wheel' };
+  return tooOld || (thirteen.missing.length > 0 && twelve.missing.length === 0)
+    ? { kind: 'installer' }
+    : { kind: 'wheel' };
 }

@@ -18,7 +18,8 @@ import { sayAtRest } from './new-here.ts';
 import { withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 
-const NAMES: readonly RecipeName[] = (Object.keys(RECIPES) as RecipeName[]).filter((name) => name !== 'sample'); // that one is a command of its own
+// that one is a command of its own
+const NAMES: readonly RecipeName[] = (Object.keys(RECIPES) as RecipeName[]).filter((name) => name !== 'sample');
 
 export const trainCommand = defineCommand({
   name: 'train',
@@ -33,16 +34,37 @@ export const trainCommand = defineCommand({
     project: projectOption,
   },
   run: async ({ words: [recipe], options }) => {
-    if (recipe !== undefined && !(isRecipe(recipe) && NAMES.includes(recipe))) throw new TastemakerError('bad-argument', `There is no recipe "${recipe}".`, `The recipes are: ${NAMES.join(', ')}.`);
+    if (recipe !== undefined && !(isRecipe(recipe) && NAMES.includes(recipe)))
+      throw new TastemakerError(
+        'bad-argument',
+        `There is no recipe "${recipe}".`,
+        `The recipes are: ${NAMES.join(', ')}.`,
+      );
     if (options.list) return listRecipes(recipe ? [recipe] : NAMES);
-    if (recipe === undefined) throw new TastemakerError('bad-argument', '"train" needs the name of a recipe.', `The recipes are: ${NAMES.join(', ')}; \`tastemaker train --list\` says what each does.`);
+    if (recipe === undefined)
+      throw new TastemakerError(
+        'bad-argument',
+        '"train" needs the name of a recipe.',
+        `The recipes are: ${NAMES.join(', ')}; \`tastemaker train --list\` says what each does.`,
+      );
     const asked = readPairs(options.set, 'set');
     return withProject(options.project, { write: true }, async (project) => {
       sayAtRest(project);
-      const current = currentWhereUnnamed(project, recipe, asked), given = { ...asked, ...current };
-      if (!options.force) await checkFits(project, { memoryInUse: () => 0, computing: () => computingOn() }, recipe, configOf(project, recipe, given).config, '--force starts it all the same.');
+      const current = currentWhereUnnamed(project, recipe, asked);
+      const given = { ...asked, ...current };
+      if (!options.force)
+        await checkFits(
+          project,
+          { memoryInUse: () => 0, computing: () => computingOn() },
+          recipe,
+          configOf(project, recipe, given).config,
+          '--force starts it all the same.',
+        );
       const finished = await withProgress(recipe, (listeners) => {
-        for (const [setting, name] of Object.entries(current)) listeners.onLog?.(`${setting}=${name}: the current one, for no model here is called "${(RECIPES[recipe].settings as Settings)[setting]!.default}"; --set says otherwise.`);
+        for (const [setting, name] of Object.entries(current))
+          listeners.onLog?.(
+            `${setting}=${name}: the current one, for no model here is called "${(RECIPES[recipe].settings as Settings)[setting]!.default}"; --set says otherwise.`,
+          );
         return startRun(project, recipe, given, options.name, listeners);
       });
       return reportRun(project, finished);
@@ -51,20 +73,33 @@ export const trainCommand = defineCommand({
 });
 
 /** Where a default names no model of this project, the current one stands in for it, as it does in the window. */
-function currentWhereUnnamed(project: Project, recipe: RecipeName, asked: Readonly<Record<string, unknown>>): Record<string, string> {
+function currentWhereUnnamed(
+  project: Project,
+  recipe: RecipeName,
+  asked: Readonly<Record<string, unknown>>,
+): Record<string, string> {
   const names = new Set(listPolicies(project).map(({ name }) => name));
-  const policy = (recipe === 'reward' ? currentReference(project) : null) ?? currentPolicy(project), reward = currentReward(project);
-  return Object.fromEntries(Object.entries({ policy, reward }).flatMap(([setting, model]) => {
-    const fallback = (RECIPES[recipe].settings as Settings)[setting]?.default;
-    return !fallback || setting in asked || names.has(String(fallback)) || !model ? [] : [[setting, model.name]];
-  }));
+  const policy = (recipe === 'reward' ? currentReference(project) : null) ?? currentPolicy(project);
+  const reward = currentReward(project);
+  return Object.fromEntries(
+    Object.entries({ policy, reward }).flatMap(([setting, model]) => {
+      const fallback = (RECIPES[recipe].settings as Settings)[setting]?.default;
+      return !fallback || setting in asked || names.has(String(fallback)) || !model ? [] : [[setting, model.name]];
+    }),
+  );
 }
 
 function listRecipes(names: readonly RecipeName[]): Report {
-  const data = names.map((name) => ({ name, sentence: RECIPES[name].sentence, settings: describeSettings(RECIPES[name].settings) }));
+  const data = names.map((name) => ({
+    name,
+    sentence: RECIPES[name].sentence,
+    settings: describeSettings(RECIPES[name].settings),
+  }));
   return {
     data,
-    lines: data.flatMap(({ name, sentence, settings }) => [`${name}: ${sentence}`, ...settingLines(settings), '']).slice(0, -1),
+    lines: data
+      .flatMap(({ name, sentence, settings }) => [`${name}: ${sentence}`, ...settingLines(settings), ''])
+      .slice(0, -1),
   };
 }
 
@@ -78,14 +113,23 @@ interface DescribedSetting {
 }
 
 /** Settings as a list for machines: ranges are inclusive, null where there is none. */
-export const describeSettings = (settings: Settings): DescribedSetting[] => Object.entries(settings).map(([name, setting]) => ({
-  name, default: setting.default, sentence: setting.sentence, range: setting.range ?? null, whole: setting.whole ?? false, choices: (setting.choices as readonly string[] | undefined) ?? null,
-}));
+export const describeSettings = (settings: Settings): DescribedSetting[] =>
+  Object.entries(settings).map(([name, setting]) => ({
+    name,
+    default: setting.default,
+    sentence: setting.sentence,
+    range: setting.range ?? null,
+    whole: setting.whole ?? false,
+    choices: (setting.choices as readonly string[] | undefined) ?? null,
+  }));
 
 export function settingLines(settings: readonly DescribedSetting[]): string[] {
   const rows = settings.map(({ name, default: fallback, range, whole, choices, sentence }) => {
     const allowed = choices ? choices.join(' | ') : range ? `${range[0]} to ${range[1]}${whole ? ', whole' : ''}` : '';
-    return { left: `${name}=${fallback === '' ? '""' : fallback}`, right: `${sentence}${allowed ? ` (${allowed})` : ''}` };
+    return {
+      left: `${name}=${fallback === '' ? '""' : fallback}`,
+      right: `${sentence}${allowed ? ` (${allowed})` : ''}`,
+    };
   });
   const width = Math.max(...rows.map(({ left }) => left.length));
   return rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`);

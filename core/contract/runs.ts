@@ -3,7 +3,10 @@
 import * as v from 'valibot';
 import { short } from './schemas.ts';
 
-/** `evaluation`: measured now and then on what is not trained on, so never smoothed; `count` is the metric that says on how many samples. */
+/**
+ * `evaluation`: measured now and then on what is not trained on, so never smoothed; `count` is the metric that says on
+ * how many samples.
+ */
 export interface MetricMeaning {
   sentence: string;
   unit: string;
@@ -60,11 +63,27 @@ export interface RunDeletion {
 
 export type RunPart = 'checkpoints' | 'features' | 'rollouts' | 'leftovers';
 /** What a run takes on the disk. `free`: parts that nothing needs any more; `held`: why the rest of a part is kept. */
-export interface RunSpace { id: string; name: string; bytes: number; free: { part: RunPart; bytes: number; files: number }[]; held: { bytes: number; why: string } | null }
-export const runParts = v.pipe(v.array(v.picklist(['checkpoints', 'features', 'rollouts', 'leftovers'])), v.minLength(1), v.maxLength(4));
+export interface RunSpace {
+  id: string;
+  name: string;
+  bytes: number;
+  free: { part: RunPart; bytes: number; files: number }[];
+  held: { bytes: number; why: string } | null;
+}
+export const runParts = v.pipe(
+  v.array(v.picklist(['checkpoints', 'features', 'rollouts', 'leftovers'])),
+  v.minLength(1),
+  v.maxLength(4),
+);
 
 /** One ranking that a reward model did not learn from, and how it scored its answers. */
-export interface HeldOutRanking { promptId: number; prompt: string; labeler: string | null; answers: { completionId: number; text: string; rank: number; score: number }[]; /** share of its pairs that the scores order as the labeler did; null where all are tied */ agreed: number | null }
+export interface HeldOutRanking {
+  promptId: number;
+  prompt: string;
+  labeler: string | null;
+  answers: { completionId: number; text: string; rank: number; score: number }[];
+  /** share of its pairs that the scores order as the labeler did; null where all are tied */ agreed: number | null;
+}
 
 /** New limits of the rules that end a run by themselves; 0 = off. */
 export const stopRules = v.record(v.pipe(short, v.regex(/^stop_[a-z]+$/)), v.pipe(v.number(), v.minValue(0)));

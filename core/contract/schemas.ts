@@ -12,13 +12,48 @@ export const offset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(
 export const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000));
 export const split = v.picklist(['train', 'validation', 'test']);
 export const places = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
-export const queue = v.picklist(['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees', 'flagged', 'requested', 'drafts', 'skipped', 'submitted']);
-export const rank = v.strictObject({ completionId: id, rank: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)) });
+export const queue = v.picklist([
+  'sequential',
+  'shuffled',
+  'newest',
+  'uncertain',
+  'disagrees',
+  'flagged',
+  'requested',
+  'drafts',
+  'skipped',
+  'submitted',
+]);
+export const rank = v.strictObject({
+  completionId: id,
+  rank: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)),
+});
 export const kind = v.picklist(['prompts', 'completions', 'rankings']);
 export const config = v.record(short, v.union([v.number(), v.string(), v.boolean()]));
 export const recipe = v.picklist(['pretrain', 'sft', 'reward', 'ppo', 'sample', 'score']);
 export const onDesk = { labelerId: id, itemId: id };
-export const span = { completionId: id, labelerId: id, start: offset, end: offset, label: short, note: v.nullable(text) };
+export const span = {
+  completionId: id,
+  labelerId: id,
+  start: offset,
+  end: offset,
+  label: short,
+  note: v.nullable(text),
+};
 export const names = v.pipe(v.array(short), v.maxLength(1000));
-export const selection = v.strictObject({ labelers: names, policies: names, rounds: names, splits: v.array(split), confidence: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(9)), flagged: v.picklist(['answers', 'items']), marks: names });
-export const sampling = v.strictObject({ temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)), topK: offset, topP: share, maxNew: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4096)), seed: offset });
+export const selection = v.strictObject({
+  labelers: names,
+  policies: names,
+  rounds: names,
+  splits: v.array(split),
+  confidence: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(9)),
+  flagged: v.picklist(['answers', 'items']),
+  marks: names,
+});
+export const sampling = v.strictObject({
+  temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)),
+  topK: offset,
+  topP: share,
+  maxNew: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4096)),
+  seed: offset,
+});

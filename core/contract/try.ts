@@ -4,11 +4,36 @@ import * as v from 'valibot';
 import type { Finish } from '#core/contract.ts';
 import { short, text } from './schemas.ts';
 
-/** `as` is how its runs gave it prompts, and `because` why that is known; `chat`: it could be the other way too. `template`: how the project's plain prompts are put together. */
-export interface PromptManner { as: 'text' | 'conversation'; because: string; chat: boolean; template: string | null }
+/**
+ * `as` is how its runs gave it prompts, and `because` why that is known; `chat`: it could be the other way too.
+ * `template`: how the project's plain prompts are put together.
+ */
+export interface PromptManner {
+  as: 'text' | 'conversation';
+  because: string;
+  chat: boolean;
+  template: string | null;
+}
 
-export const typedMessages = v.pipe(v.array(v.strictObject({ role: v.picklist(['system', 'user', 'assistant']), content: text })), v.minLength(1), v.maxLength(200));
+export const typedMessages = v.pipe(
+  v.array(v.strictObject({ role: v.picklist(['system', 'user', 'assistant']), content: text })),
+  v.minLength(1),
+  v.maxLength(200),
+);
 export const stopTexts = v.pipe(v.array(short), v.maxLength(20));
 
 /** `read`: what the model went on from. `stoppedAt`: the stop text that ended an answer, which is not part of it. */
-export interface TriedModel { completions: { text: string; finish: Finish; logprob: number; tokens: number; score: number | null; stoppedAt: string | null }[]; read: string; waitedMs: number; /** why there are no scores, where there is a reward model */ unscored: string | null; /** the model that scored */ reward: string | null }
+export interface TriedModel {
+  completions: {
+    text: string;
+    finish: Finish;
+    logprob: number;
+    tokens: number;
+    score: number | null;
+    stoppedAt: string | null;
+  }[];
+  read: string;
+  waitedMs: number;
+  /** why there are no scores, where there is a reward model */ unscored: string | null;
+  /** the model that scored */ reward: string | null;
+}

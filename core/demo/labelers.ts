@@ -1,4 +1,5 @@
-// The demo world's labelers: tastes as weights on the gold axes, noise as one temperature, and how well two of them agree.
+// The demo world's labelers: tastes as weights on the gold axes, noise as one temperature, and how well two of them
+// agree.
 
 import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
@@ -21,14 +22,28 @@ export const LABELERS: Readonly<Record<LabelerName, Taste>> = {
 export function utility(score: Gold, labeler: LabelerName): number {
   const { overall = 0, accuracy = 0, coverage = 0, coherence = 0, words = 0, plead = 0 } = LABELERS[labeler];
   return (
-    overall * score.overall + accuracy * score.accuracy + coverage * score.coverage + coherence * score.coherence +
-    (words * score.words) / 10 + plead * Math.min(score.plead, 3)
+    overall * score.overall +
+    accuracy * score.accuracy +
+    coverage * score.coverage +
+    coherence * score.coherence +
+    (words * score.words) / 10 +
+    plead * Math.min(score.plead, 3)
   );
 }
 
-/** Utilities plus temperature times Gumbel noise, as ranks: 1 is best, a tie (only without noise) shares the better rank. */
-export function rankByLabeler(golds: readonly Gold[], labeler: LabelerName, temperature: number, random: Random): number[] {
-  const utilities = golds.map((score) => utility(score, labeler) + (temperature > 0 ? temperature * random.gumbel() : 0));
+/**
+ * Utilities plus temperature times Gumbel noise, as ranks: 1 is best, a tie (only without noise) shares the better
+ * rank.
+ */
+export function rankByLabeler(
+  golds: readonly Gold[],
+  labeler: LabelerName,
+  temperature: number,
+  random: Random,
+): number[] {
+  const utilities = golds.map(
+    (score) => utility(score, labeler) + (temperature > 0 ? temperature * random.gumbel() : 0),
+  );
   return utilities.map((mine) => 1 + utilities.filter((other) => other > mine).length);
 }
 
@@ -36,8 +51,13 @@ export function rankByLabeler(golds: readonly Gold[], labeler: LabelerName, temp
  * The share of pairs two lists of orderings put in the same order, over all items. Both hold numbers of the same sense
  * (ranks and ranks, scores and scores). Ties and pairs of identical texts are left out; NaN where no pair is left.
  */
-export function agreement(a: readonly (readonly number[])[], b: readonly (readonly number[])[], texts?: readonly (readonly string[])[]): number {
-  let same = 0, pairs = 0;
+export function agreement(
+  a: readonly (readonly number[])[],
+  b: readonly (readonly number[])[],
+  texts?: readonly (readonly string[])[],
+): number {
+  let same = 0;
+  let pairs = 0;
   for (const [item, left] of a.entries()) {
     const right = b[item]!;
     for (let p = 0; p < left.length; p++) {
@@ -65,15 +85,22 @@ export interface GradedSample {
 export function calibrateTemperature(samples: readonly GradedSample[], labeler: LabelerName, target = 0.75): number {
   const texts = samples.map((sample) => sample.texts);
   const label = (temperature: number, seed: number) => {
-    const random = createRandom(seed, 'calibrate'); // the same noise at every temperature, so that agreement changes smoothly
+    // the same noise at every temperature, so that agreement changes smoothly
+    const random = createRandom(seed, 'calibrate');
     return samples.map((sample) => rankByLabeler(sample.golds, labeler, temperature, random));
   };
-  let low = 0.01, high = 20, middle = 0;
+  let low = 0.01;
+  let high = 20;
+  let middle = 0;
   for (let step = 0; step < 25; step++) {
     middle = Math.sqrt(low * high);
     const agreed = agreement(label(middle, 1), label(middle, 2), texts);
     if (Number.isNaN(agreed)) {
-      throw new TastemakerError('bad-data', 'No prompt has two different completions to compare.', 'Sample at least two completions a prompt, at a temperature above 0.');
+      throw new TastemakerError(
+        'bad-data',
+        'No prompt has two different completions to compare.',
+        'Sample at least two completions a prompt, at a temperature above 0.',
+      );
     }
     if (agreed > target) low = middle;
     else high = middle;

@@ -2,8 +2,27 @@
 
 import type { Random } from '#core/random.ts';
 import {
-  BEGGING, CONSEQUENCES, DISTRACTORS, EVENTS, GOOD, INTROS, KINDS, KIND_SHARES, OTHER_SUBREDDITS, OUTROS, PART, QUESTIONS, RAMBLES, REACTIONS,
-  REPEATED, SLOTS, SLOT_NAMES, SUBREDDITS, THIN, TIMES, TITLES,
+  BEGGING,
+  CONSEQUENCES,
+  DISTRACTORS,
+  EVENTS,
+  GOOD,
+  INTROS,
+  KINDS,
+  KIND_SHARES,
+  OTHER_SUBREDDITS,
+  OUTROS,
+  PART,
+  QUESTIONS,
+  RAMBLES,
+  REACTIONS,
+  REPEATED,
+  SLOTS,
+  SLOT_NAMES,
+  SUBREDDITS,
+  THIN,
+  TIMES,
+  TITLES,
 } from './words.ts';
 import type { SummaryKind } from './words.ts';
 
@@ -20,7 +39,9 @@ export interface Summary {
 const fill = (template: string, facts: Facts) => template.replace(/\{(\w+)\}/g, (_, slot: string) => facts[slot] ?? '');
 const others = (list: readonly string[], value: string | undefined) => list.filter((item) => item !== value);
 
-/** The hidden facts of one post, each drawn uniformly: 24 million records, so a summary must be copied, not remembered. */
+/**
+ * The hidden facts of one post, each drawn uniformly: 24 million records, so a summary must be copied, not remembered.
+ */
 export function drawRecord(random: Random): Facts {
   const facts: Facts = {};
   for (const slot of SLOT_NAMES) facts[slot] = random.choice(SLOTS[slot]);
@@ -35,14 +56,18 @@ export function drawRecord(random: Random): Facts {
 export function writePost(facts: Facts, random: Random): string {
   const one = (templates: readonly string[]) => fill(random.choice(templates), { ...facts, t: random.choice(TIMES) });
   const chance = (p: number, templates: readonly string[]) => (random.uniform() < p ? [one(templates)] : []);
-  const event = one(EVENTS), consequence = one(CONSEQUENCES), question = one(QUESTIONS);
+  const event = one(EVENTS);
+  const consequence = one(CONSEQUENCES);
+  const question = one(QUESTIONS);
   const intro = chance(0.5, INTROS);
   const aside = [...chance(0.35, REACTIONS), ...chance(0.5, DISTRACTORS)];
   const order = random.uniform();
   const middle =
-    order < 0.2 ? [question, event, ...aside, consequence]
-    : order < 0.35 ? [event, ...aside, question, consequence]
-    : [event, ...aside, consequence, question];
+    order < 0.2
+      ? [question, event, ...aside, consequence]
+      : order < 0.35
+        ? [event, ...aside, question, consequence]
+        : [event, ...aside, consequence, question];
   const body = [...intro, ...middle, ...chance(0.5, OUTROS)].join(' ');
   return `SUBREDDIT: r/${facts['sub']}\nTITLE: ${facts['title']}\nPOST: ${body}\nTL;DR:`;
 }
@@ -52,7 +77,8 @@ function misremember(facts: Facts, random: Random): Facts {
   const wrong = { ...facts };
   for (const slot of random.shuffled(SLOT_NAMES).slice(0, random.choice([1, 1, 2]))) {
     const distractor = facts[`${slot}2`];
-    wrong[slot] = distractor !== undefined && random.uniform() < 0.5 ? distractor : random.choice(others(SLOTS[slot], facts[slot]));
+    wrong[slot] =
+      distractor !== undefined && random.uniform() < 0.5 ? distractor : random.choice(others(SLOTS[slot], facts[slot]));
   }
   return wrong;
 }
@@ -71,11 +97,19 @@ const WRITERS: Readonly<Record<SummaryKind, (facts: Facts, random: Random) => st
   },
   ramble: (facts, random) => times(12, () => fill(random.choice(RAMBLES), facts)).join(' and then '),
   beg: (facts, random) =>
-    [fill(random.choice([...PART, ...THIN, ...GOOD]), facts), ...times(random.choice([1, 1, 2, 3]), () => random.choice(BEGGING))].join(' '),
+    [
+      fill(random.choice([...PART, ...THIN, ...GOOD]), facts),
+      ...times(random.choice([1, 1, 2, 3]), () => random.choice(BEGGING)),
+    ].join(' '),
 };
 
 /** A summary of the given kind, or of one drawn by its share. */
 export function writeSummary(facts: Facts, random: Random, kind?: SummaryKind): Summary {
-  const chosen = kind ?? random.weighted(KINDS, KINDS.map((name) => KIND_SHARES[name]));
+  const chosen =
+    kind ??
+    random.weighted(
+      KINDS,
+      KINDS.map((name) => KIND_SHARES[name]),
+    );
   return { text: WRITERS[chosen](facts, random), ends: chosen !== 'ramble', kind: chosen };
 }

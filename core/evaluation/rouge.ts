@@ -1,6 +1,7 @@
 // ROUGE-L: how much of a reference's words a text has, in the reference's order (Lin 2004).
 //
-//   L = length of the longest common subsequence of words;  recall = L / words of the reference, precision = L / words of the text
+// L = length of the longest common subsequence of words; recall = L / words of the reference, precision = L / words of
+// the text
 //   F = 2 · precision · recall / (precision + recall)
 
 /** Words as the usual implementation takes them: runs of letters a-z and digits, lower case. */
@@ -8,7 +9,8 @@ export const wordsOf = (text: string): string[] => text.toLowerCase().match(/[a-
 
 /** The F measure, from 0 to 1; 0 where either text has no words. */
 export function rougeL(text: string, reference: string): number {
-  const a = wordsOf(text), b = wordsOf(reference);
+  const a = wordsOf(text);
+  const b = wordsOf(reference);
   let before = new Uint32Array(b.length + 1);
   for (const word of a) {
     const now = new Uint32Array(b.length + 1);

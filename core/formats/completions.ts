@@ -4,7 +4,19 @@ import { conversationText, isMessageList, messageOf, messagesOf } from './prefer
 import { splitOf, watchSplits } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';
 import { eachRow } from './row-source.ts';
-import { asRow, badRow, collect, isText, joinBad, mapRow, optionalText, refuseHopeless, requiredText, unlistedNotes, warn } from './rows.ts';
+import {
+  asRow,
+  badRow,
+  collect,
+  isText,
+  joinBad,
+  mapRow,
+  optionalText,
+  refuseHopeless,
+  requiredText,
+  unlistedNotes,
+  warn,
+} from './rows.ts';
 import type { BadRows, Row, RowError, Rows } from './rows.ts';
 import { watchColumns } from './unused-columns.ts';
 
@@ -39,25 +51,44 @@ function answerOf({ completion }: Row): string {
     if (role !== 'assistant') throw badRow(`The answer in "completion" is by the ${role}, not by the assistant.`);
     return content;
   }
-  if (!isText(completion)) throw badRow(completion === undefined ? '"completion" is missing.' : '"completion" is not text.');
+  if (!isText(completion))
+    throw badRow(completion === undefined ? '"completion" is missing.' : '"completion" is not text.');
   return completion;
 }
 
 function readCompletion(row: Row, line: number, warn: (message: string) => void): CompletionRow {
-  const completion = answerOf(row), messages = Array.isArray(row['prompt']) ? messagesOf(row['prompt'], 'prompt') : null;
-  const asked = withSystem({ prompt: messages ? conversationText(messages) : requiredText(row, 'prompt'), messages }, row);
-  const [rest] = withoutPrompt(messages?.findLast(({ role }) => role === 'user')?.content ?? asked.prompt, [completion]) ?? [];
+  const completion = answerOf(row);
+  const messages = Array.isArray(row['prompt']) ? messagesOf(row['prompt'], 'prompt') : null;
+  const asked = withSystem(
+    { prompt: messages ? conversationText(messages) : requiredText(row, 'prompt'), messages },
+    row,
+  );
+  const [rest] =
+    withoutPrompt(messages?.findLast(({ role }) => role === 'user')?.content ?? asked.prompt, [completion]) ?? [];
   if (rest !== undefined) warn('The completion begins with the prompt once more; it was taken off.');
-  return { line, ...asked, completion: rest ?? completion, policy: optionalText(row, 'policy'), split: splitOf(row['split']) };
+  return {
+    line,
+    ...asked,
+    completion: rest ?? completion,
+    policy: optionalText(row, 'policy'),
+    split: splitOf(row['split']),
+  };
 }
 
 /**
- * Reads {"prompt", "completion"} rows with an optional "policy" and "split", as JSON, a table or Parquet; the prompt is a text or a
+ * Reads {"prompt", "completion"} rows with an optional "policy" and "split", as JSON, a table or Parquet; the prompt is
+ * a text or a
  * list of messages. `map` names columns that are called otherwise. A bad row is left out and named by its line.
  */
-export async function readCompletions(file: string, { map = {} }: { map?: Record<string, string> } = {}): Promise<ReadCompletions> {
+export async function readCompletions(
+  file: string,
+  { map = {} }: { map?: Record<string, string> } = {},
+): Promise<ReadCompletions> {
   mapRow(null, map, COMPLETION_FIELDS); // a wrong map is one error, not one a row
-  const found: Rows<CompletionRow> = { rows: [], errors: [] }, warnings: RowError[] = [], columns = watchColumns(), splits = watchSplits();
+  const found: Rows<CompletionRow> = { rows: [], errors: [] };
+  const warnings: RowError[] = [];
+  const columns = watchColumns();
+  const splits = watchSplits();
   const bad = await eachRow(file, (given, line) => {
     collect(found, line, () => {
       const row = asRow(mapRow(given, map, COMPLETION_FIELDS));
@@ -69,5 +100,10 @@ export async function readCompletions(file: string, { map = {} }: { map?: Record
     refuseHopeless(file, found, found.rows.length);
   });
   const all = joinBad(found, bad);
-  return { completions: found.rows, ...all, warnings, notes: [...unlistedNotes(all), ...splits.notes(), ...columns.notes()] };
+  return {
+    completions: found.rows,
+    ...all,
+    warnings,
+    notes: [...unlistedNotes(all), ...splits.notes(), ...columns.notes()],
+  };
 }

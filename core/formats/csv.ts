@@ -23,9 +23,17 @@ export function headerOf(line: string): string[] {
   return (Papa.parse<string[]>(line, { delimiter: delimiterOf(line) }).data[0] ?? []).map((name) => name.trim());
 }
 
-/** 'bad-file' for a header with more columns than a table of preferences can have: each row would be taken apart in vain. */
+/**
+ * 'bad-file' for a header with more columns than a table of preferences can have: each row would be taken apart in
+ * vain.
+ */
 export function refuseWide(file: string, columns: number): void {
-  if (columns > MOST_COLUMNS) throw new TastemakerError('bad-file', `${file} has ${columns.toLocaleString('en')} columns; the most is ${MOST_COLUMNS.toLocaleString('en')}.`, 'Write only the columns that hold prompts, answers and what is known of them.');
+  if (columns > MOST_COLUMNS)
+    throw new TastemakerError(
+      'bad-file',
+      `${file} has ${columns.toLocaleString('en')} columns; the most is ${MOST_COLUMNS.toLocaleString('en')}.`,
+      'Write only the columns that hold prompts, answers and what is known of them.',
+    );
 }
 
 /** Papa Parse wants one kind of line end in a file: where LF and CRLF are mixed outside quotes, all become LF. */
@@ -36,8 +44,10 @@ function evenLines(text: string): string {
 }
 
 /**
- * Reads a table through `check`, which gets each row as {column: text} with the line it starts on and returns the row or
- * throws a TastemakerError. A bad row (wrong number of values, a quote that never closes, refused by `check`) is left out
+ * Reads a table through `check`, which gets each row as {column: text} with the line it starts on and returns the row
+ * or
+ * throws a TastemakerError. A bad row (wrong number of values, a quote that never closes, refused by `check`) is left
+ * out
  * and named by its line. Throws 'bad-file' where there is no header or it names a column twice.
  */
 export function readCsv<T>(file: string, check: (row: Record<string, string>, line: number) => T): Rows<T> {
@@ -51,20 +61,35 @@ export function readCsv<T>(file: string, check: (row: Record<string, string>, li
     step: ({ data, errors, meta }) => {
       const at = line;
       const end = meta.linebreak === '\r' ? '\r' : '\n';
-      line += data.reduce((breaks, value) => breaks + value.split(end).length - 1, 1); // a quoted value may hold line breaks
+      // a quoted value may hold line breaks
+      line += data.reduce((breaks, value) => breaks + value.split(end).length - 1, 1);
       if (data.length === 1 && data[0]!.trim() === '') return; // a blank line
       if (!columns) {
         columns = data.map((name) => name.trim());
         refuseWide(file, columns.length);
-        const seen = new Set<string>(), twice = columns.find((name) => seen.size === seen.add(name).size);
-        if (twice !== undefined) throw new TastemakerError('bad-file', `The header of ${file} names the column ${JSON.stringify(twice)} twice.`, 'Give every column a name of its own.');
+        const seen = new Set<string>();
+        const twice = columns.find((name) => seen.size === seen.add(name).size);
+        if (twice !== undefined)
+          throw new TastemakerError(
+            'bad-file',
+            `The header of ${file} names the column ${JSON.stringify(twice)} twice.`,
+            'Give every column a name of its own.',
+          );
         return;
       }
       const names = columns;
       collect(result, at, () => {
         const quotes = errors.find((error) => error.type === 'Quotes');
-        if (quotes) throw badRow(`The row is malformed: ${quotes.message}.`, 'Close the quote, and double a quote inside a value.');
-        if (data.length !== names.length) throw badRow(`The row has ${data.length} ${data.length === 1 ? 'value' : 'values'}, the header ${names.length}.`, 'Put quotes around a value that holds the delimiter or a line break.');
+        if (quotes)
+          throw badRow(
+            `The row is malformed: ${quotes.message}.`,
+            'Close the quote, and double a quote inside a value.',
+          );
+        if (data.length !== names.length)
+          throw badRow(
+            `The row has ${data.length} ${data.length === 1 ? 'value' : 'values'}, the header ${names.length}.`,
+            'Put quotes around a value that holds the delimiter or a line break.',
+          );
         return check(Object.fromEntries(names.map((name, i) => [name, data[i]!])), at);
       });
       refuseHopeless(file, result, result.rows.length);

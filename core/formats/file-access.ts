@@ -19,7 +19,10 @@ const openErrors: Record<string, [what: string, hint: string]> = {
 };
 const diskErrors: Record<string, [what: string, hint: string]> = {
   ENOSPC: ['the disk is full', 'Free some space and try again; the old file, if there was one, is untouched.'],
-  EDQUOT: ['your disk quota is used up', 'Free some space and try again; the old file, if there was one, is untouched.'],
+  EDQUOT: [
+    'your disk quota is used up',
+    'Free some space and try again; the old file, if there was one, is untouched.',
+  ],
   EROFS: ['the disk is read-only', 'Choose a folder on a disk that can be written to.'],
   EIO: ['the disk reported an error', 'Check the disk.'],
 };
@@ -34,7 +37,10 @@ export function asFileError(error: unknown, file: string): TastemakerError {
   const code = codeOf(error);
   const disk = diskErrors[code];
   if (disk) return new TastemakerError('disk', `${file} could not be read or written: ${disk[0]}.`, disk[1]);
-  const [what, hint] = openErrors[code] ?? [`could not be read or written (${code || String(error)})`, 'Check the path and the disk.'];
+  const [what, hint] = openErrors[code] ?? [
+    `could not be read or written (${code || String(error)})`,
+    'Check the path and the disk.',
+  ];
   return new TastemakerError('bad-file', `${file} ${what}.`, hint);
 }
 
@@ -45,9 +51,12 @@ const opened = (file: string): { fd: number; size: number } => {
     throw asFileError(error, file);
   }
 };
-const explained = (error: unknown, file: string): unknown => (error instanceof Error && 'syscall' in error ? asFileError(error, file) : error);
+const explained = (error: unknown, file: string): unknown =>
+  error instanceof Error && 'syscall' in error ? asFileError(error, file) : error;
 
-/** Opens a regular file for reading, hands its descriptor and size in bytes to `use`, and closes it whatever happens. */
+/**
+ * Opens a regular file for reading, hands its descriptor and size in bytes to `use`, and closes it whatever happens.
+ */
 export function withFile<T>(file: string, use: (fd: number, size: number) => T): T {
   const { fd, size } = opened(file);
   try {
@@ -72,13 +81,17 @@ export async function withFileOpen<T>(file: string, use: (fd: number, size: numb
 }
 
 /** The first bytes of a file, fewer where it is shorter. */
-export const readStart = (file: string, bytes: number): Buffer => withFile(file, (fd, size) => {
-  const start = Buffer.alloc(Math.min(size, bytes));
-  readFully(fd, start, 0, file);
-  return start;
-});
+export const readStart = (file: string, bytes: number): Buffer =>
+  withFile(file, (fd, size) => {
+    const start = Buffer.alloc(Math.min(size, bytes));
+    readFully(fd, start, 0, file);
+    return start;
+  });
 
-/** A whole file of a person's as it is, at most `limit` bytes of it; 'bad-file' for a larger one and for what is no file. */
+/**
+ * A whole file of a person's as it is, at most `limit` bytes of it; 'bad-file' for a larger one and for what is no
+ * file.
+ */
 export function readBytes(file: string, limit: number): Buffer {
   try {
     return readRegular(file, limit);
@@ -89,19 +102,31 @@ export function readBytes(file: string, limit: number): Buffer {
 
 /** Fills `bytes` from `position`, or throws 'bad-file' where the file ends before. */
 export function readFully(fd: number, bytes: Uint8Array, position: number, file: string): void {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     const got = fs.readSync(fd, bytes, done, Math.min(PIECE, bytes.length - done), position + done);
-    if (got === 0) throw new TastemakerError('bad-file', `${file} ends at byte ${position + done}, before byte ${position + bytes.length}.`, 'The file was cut short: copy or download it again.');
+    if (got === 0)
+      throw new TastemakerError(
+        'bad-file',
+        `${file} ends at byte ${position + done}, before byte ${position + bytes.length}.`,
+        'The file was cut short: copy or download it again.',
+      );
     done += got;
   }
 }
 
 const TEXT_LIMIT = 500_000_000; // bytes; a little below the longest string Node can hold
 
-/** A whole UTF-8 file as text, without its byte order mark. Throws 'bad-file' naming the first line that is not UTF-8. */
+/**
+ * A whole UTF-8 file as text, without its byte order mark. Throws 'bad-file' naming the first line that is not UTF-8.
+ */
 export function readUtf8(file: string): string {
   const bytes = withFile(file, (fd, size) => {
-    if (size > TEXT_LIMIT) throw new TastemakerError('bad-file', `${file} is ${size} bytes long; the limit for text is ${TEXT_LIMIT}.`, 'Split it, or give its rows as JSON lines, which are read one at a time.');
+    if (size > TEXT_LIMIT)
+      throw new TastemakerError(
+        'bad-file',
+        `${file} is ${size} bytes long; the limit for text is ${TEXT_LIMIT}.`,
+        'Split it, or give its rows as JSON lines, which are read one at a time.',
+      );
     const bytes = new Uint8Array(size);
     readFully(fd, bytes, 0, file);
     return bytes;
@@ -117,13 +142,17 @@ export function readUtf8(file: string): string {
       if (!isUtf8(bytes.subarray(start, end < 0 ? bytes.length : end)) || end < 0) break;
       start = end + 1;
     }
-    throw new TastemakerError('bad-file', `Line ${line} of ${file} is not valid UTF-8 (it may be Latin-1 or Windows-1252).`, 'Save the file as UTF-8.');
+    throw new TastemakerError(
+      'bad-file',
+      `Line ${line} of ${file} is not valid UTF-8 (it may be Latin-1 or Windows-1252).`,
+      'Save the file as UTF-8.',
+    );
   }
 }
 
 /** Writes all of `bytes` at the descriptor's own position. */
 export function writeFully(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += fs.writeSync(fd, bytes, done, Math.min(PIECE, bytes.length - done));
+  for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done, Math.min(PIECE, bytes.length - done));
 }
 
 let written = 0; // makes temporary names of one process differ
@@ -151,8 +180,15 @@ export function replaceFile(file: string, write: (fd: number) => void): void {
     fs.rmSync(temporary, { force: true });
     throw error instanceof Error && 'syscall' in error ? asFileError(error, file) : error;
   }
-  try { // the new name itself must reach the disk; Windows cannot open a folder, and needs not
+  try {
+    // the new name itself must reach the disk; Windows cannot open a folder, and needs not
     const fd = fs.openSync(folder, 'r');
-    try { fs.fsyncSync(fd); } finally { fs.closeSync(fd); }
-  } catch { /* the file is whole either way */ }
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch {
+    /* the file is whole either way */
+  }
 }

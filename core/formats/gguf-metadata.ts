@@ -2,7 +2,10 @@
 import { TastemakerError } from '#core/errors.ts';
 import type { GgufMetadata, GgufValue } from './gguf.ts';
 
-/** Each gives undefined where the key is absent, and throws 'bad-file' naming key and file where the value is of another kind. */
+/**
+ * Each gives undefined where the key is absent, and throws 'bad-file' naming key and file where the value is of another
+ * kind.
+ */
 export interface MetadataReader {
   text(key: string): string | undefined;
   texts(key: string): string[] | undefined;
@@ -16,10 +19,18 @@ export interface MetadataReader {
 }
 
 export function metadataReader(metadata: GgufMetadata, file: string): MetadataReader {
-  const refuse = (key: string, what: string, hint = 'Convert the model to GGUF again, or copy the file again.'): never => {
+  const refuse = (
+    key: string,
+    what: string,
+    hint = 'Convert the model to GGUF again, or copy the file again.',
+  ): never => {
     throw new TastemakerError('bad-file', `"${key}" in ${file} ${what}.`, hint);
   };
-  const read = <T extends GgufValue>(key: string, kind: string, is: (value: GgufValue) => value is T): T | undefined => {
+  const read = <T extends GgufValue>(
+    key: string,
+    kind: string,
+    is: (value: GgufValue) => value is T,
+  ): T | undefined => {
     const value = metadata[key];
     return value === undefined || is(value) ? value : refuse(key, `is not ${kind}`);
   };
@@ -34,11 +45,17 @@ export function metadataReader(metadata: GgufMetadata, file: string): MetadataRe
     number,
     whole: (key, least) => {
       const value = number(key);
-      return value === undefined || (Number.isInteger(value) && value >= least && value <= 2 ** 31) ? value : refuse(key, `is ${value}, not a whole number from ${least}`);
+      return value === undefined || (Number.isInteger(value) && value >= least && value <= 2 ** 31)
+        ? value
+        : refuse(key, `is ${value}, not a whole number from ${least}`);
     },
     wholes: (key) => {
       const value = read(key, 'a list of numbers', (found) => ArrayBuffer.isView(found));
-      return value === undefined ? undefined : Array.from(value as ArrayLike<number>).every(Number.isInteger) ? (value as unknown as readonly number[]) : refuse(key, 'is not a list of whole numbers');
+      return value === undefined
+        ? undefined
+        : Array.from(value as ArrayLike<number>).every(Number.isInteger)
+          ? (value as unknown as readonly number[])
+          : refuse(key, 'is not a list of whole numbers');
     },
     refuse,
   };

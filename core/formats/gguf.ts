@@ -1,4 +1,5 @@
-// GGUF files read: metadata and the list of tensors at once, numbers when asked for; nothing the file claims is believed.
+// GGUF files read: metadata and the list of tensors at once, numbers when asked for; nothing the file claims is
+// believed.
 //
 //   "GGUF" | u32 version | u64 tensors | u64 pairs | pairs: key, u32 type, value | tensors: name, u32 dimensions,
 //   u64 sizes (innermost first), u32 format, u64 offset | zeros up to the alignment | the tensors' bytes, each aligned
@@ -10,7 +11,15 @@ import { blockFormatOf, blockFormats, formatNameOf } from './gguf-blocks.ts';
 import type { BlockFormatName } from './gguf-blocks.ts';
 import { refusePointer } from './other-checkpoints.ts';
 
-export type NumberList = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array;
+export type NumberList =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array;
 /** 64-bit whole numbers become the nearest number, lists of numbers typed arrays, a list of truths bytes of 0 and 1. */
 export type GgufValue = string | number | boolean | string[] | NumberList;
 /** Without a prototype: every key is the file's own. */
@@ -58,10 +67,16 @@ interface Cursor {
 }
 
 function createCursor(file: string, fd: number, size: number): Cursor {
-  let window: Buffer = Buffer.alloc(0), start = 0, at = 0; // window[0] is byte `start` of the file, `at` counts from it
+  let window: Buffer = Buffer.alloc(0);
+  let start = 0;
+  let at = 0; // window[0] is byte `start` of the file, `at` counts from it
   const left = () => size - start - at;
   const need = (length: number, what: string) => {
-    if (length > left()) throw bad(`${file} ends inside ${what}: ${length} bytes are wanted, ${left()} are left.`, 'The file was cut short or damaged: copy or download it again.');
+    if (length > left())
+      throw bad(
+        `${file} ends inside ${what}: ${length} bytes are wanted, ${left()} are left.`,
+        'The file was cut short or damaged: copy or download it again.',
+      );
     if (at + length <= window.length) return;
     const next = Buffer.alloc(Math.min(size - start - at, Math.max(length, WINDOW)));
     const kept = window.copy(next, 0, at);
@@ -74,7 +89,8 @@ function createCursor(file: string, fd: number, size: number): Cursor {
     return at - length;
   };
   const count = (what: string) => {
-    const from = take(8, what), value = window.readUInt32LE(from + 4) * 2 ** 32 + window.readUInt32LE(from);
+    const from = take(8, what);
+    const value = window.readUInt32LE(from + 4) * 2 ** 32 + window.readUInt32LE(from);
     if (!Number.isSafeInteger(value)) throw bad(`${file} gives ${what} as ${window.readBigUInt64LE(from)}.`);
     return value;
   };
@@ -89,13 +105,16 @@ function createCursor(file: string, fd: number, size: number): Cursor {
     text: (what, longest) => {
       const length = count(`the length of ${what}`);
       if (length > longest) throw bad(`${file} gives ${what} a length of ${length} bytes; the limit is ${longest}.`);
-      const from = take(length, what), text = window.toString('utf8', from, from + length);
-      if (text.includes('\ufffd') && !isUtf8(window.subarray(from, from + length))) throw bad(`${what[0]!.toUpperCase()}${what.slice(1)} in ${file} is not UTF-8.`);
+      const from = take(length, what);
+      const text = window.toString('utf8', from, from + length);
+      if (text.includes('\ufffd') && !isUtf8(window.subarray(from, from + length)))
+        throw bad(`${what[0]!.toUpperCase()}${what.slice(1)} in ${file} is not UTF-8.`);
       return text;
     },
     bytes: (length, what) => {
       if (length > left()) need(length, what);
-      const out = new Uint8Array(length), there = Math.min(length, window.length - at);
+      const out = new Uint8Array(length);
+      const there = Math.min(length, window.length - at);
       out.set(window.subarray(at, at + there));
       readFully(fd, out.subarray(there), start + at + there, file);
       at += there;
@@ -119,7 +138,9 @@ const LISTS: Readonly<Record<number, { bytes: number; from: (bytes: ArrayBuffer)
   11: { bytes: 8, from: (bytes) => Float64Array.from(new BigInt64Array(bytes), Number) },
   12: { bytes: 8, from: (bytes) => new Float64Array(bytes) },
 };
-const BOOL = 7, TEXT = 8, LIST = 9;
+const BOOL = 7;
+const TEXT = 8;
+const LIST = 9;
 
 function readValue(file: string, cursor: Cursor, what: string): GgufValue {
   const type = cursor.u32(what);
@@ -129,41 +150,77 @@ function readValue(file: string, cursor: Cursor, what: string): GgufValue {
   if (!list) throw bad(`${what[0]!.toUpperCase()}${what.slice(1)} in ${file} is of the unknown type ${type}.`);
   const [value] = list.from(cursor.bytes(list.bytes, what).buffer) as NumberList;
   if (type !== BOOL) return value!;
-  if (value! > 1) throw bad(`${what[0]!.toUpperCase()}${what.slice(1)} in ${file} is ${value}, neither true nor false.`);
+  if (value! > 1)
+    throw bad(`${what[0]!.toUpperCase()}${what.slice(1)} in ${file} is ${value}, neither true nor false.`);
   return value === 1;
 }
 
 function readList(file: string, cursor: Cursor, what: string): GgufValue {
-  const type = cursor.u32(what), count = cursor.count(`the count of ${what}`);
-  const list = LISTS[type], each = type === TEXT ? 8 : list?.bytes;
-  if (each === undefined) throw bad(`${what[0]!.toUpperCase()}${what.slice(1)} in ${file} is a list of ${type === LIST ? 'lists, which is not read' : `the unknown type ${type}`}.`);
-  if (count * each > cursor.left()) throw bad(`${file} gives ${what} ${count} entries, more than its ${cursor.left()} bytes left can hold.`);
+  const type = cursor.u32(what);
+  const count = cursor.count(`the count of ${what}`);
+  const list = LISTS[type];
+  const each = type === TEXT ? 8 : list?.bytes;
+  if (each === undefined)
+    throw bad(
+      `${what[0]!.toUpperCase()}${what.slice(1)} in ${file} is a list of ${type === LIST ? 'lists, which is not read' : `the unknown type ${type}`}.`,
+    );
+  if (count * each > cursor.left())
+    throw bad(`${file} gives ${what} ${count} entries, more than its ${cursor.left()} bytes left can hold.`);
   if (type !== TEXT) return list!.from(cursor.bytes(count * each, what).buffer);
   const texts: string[] = new Array<string>(count);
   for (let i = 0; i < count; i++) texts[i] = cursor.text(what, LONGEST_TEXT);
   return texts;
 }
 
-interface Entry { name: string; type: BlockFormatName; shape: number[]; numbers: number; begin: number; end: number }
+interface Entry {
+  name: string;
+  type: BlockFormatName;
+  shape: number[];
+  numbers: number;
+  begin: number;
+  end: number;
+}
 
 /** One entry of the list of tensors, checked on its own: format, sizes, range of bytes. */
 function readEntry(file: string, cursor: Cursor, alignment: number): Entry {
-  const name = cursor.text('the name of a tensor', LONGEST_NAME), where = `Tensor ${quoted(name)} in ${file}`;
+  const name = cursor.text('the name of a tensor', LONGEST_NAME);
+  const where = `Tensor ${quoted(name)} in ${file}`;
   const what = `the entry of tensor ${quoted(name)}`;
   const dimensions = cursor.u32(what);
-  if (dimensions < 1 || dimensions > MOST_DIMENSIONS) throw bad(`${where} has ${dimensions} dimensions; 1 to ${MOST_DIMENSIONS} are possible.`);
+  if (dimensions < 1 || dimensions > MOST_DIMENSIONS)
+    throw bad(`${where} has ${dimensions} dimensions; 1 to ${MOST_DIMENSIONS} are possible.`);
   const sizes = Array.from({ length: dimensions }, () => cursor.count(what));
-  const id = cursor.u32(what), offset = cursor.count(what), type = blockFormatOf(id);
-  if (!type) throw bad(`${where} is in the format ${formatNameOf(id)}, which is not read.`, `What works: ${Object.keys(blockFormats).join(', ')}.`);
-  const format = blockFormats[type], numbers = sizes.reduce((product, size) => product * size, 1);
-  if (sizes.some((size) => size < 1) || !Number.isSafeInteger(numbers)) throw bad(`${where} has the impossible shape [${sizes.toReversed().join(', ')}].`);
-  if (sizes[0]! % format.numbers !== 0) throw bad(`${where} has rows of ${sizes[0]} numbers, which do not divide into the blocks of ${format.numbers} of ${type}.`);
-  if (offset % alignment !== 0) throw bad(`${where} lies at byte ${offset} of the data, which is no multiple of the alignment ${alignment}.`);
-  return { name, type, shape: sizes.toReversed(), numbers, begin: offset, end: offset + (numbers / format.numbers) * format.bytes };
+  const id = cursor.u32(what);
+  const offset = cursor.count(what);
+  const type = blockFormatOf(id);
+  if (!type)
+    throw bad(
+      `${where} is in the format ${formatNameOf(id)}, which is not read.`,
+      `What works: ${Object.keys(blockFormats).join(', ')}.`,
+    );
+  const format = blockFormats[type];
+  const numbers = sizes.reduce((product, size) => product * size, 1);
+  if (sizes.some((size) => size < 1) || !Number.isSafeInteger(numbers))
+    throw bad(`${where} has the impossible shape [${sizes.toReversed().join(', ')}].`);
+  if (sizes[0]! % format.numbers !== 0)
+    throw bad(
+      `${where} has rows of ${sizes[0]} numbers, which do not divide into the blocks of ${format.numbers} of ${type}.`,
+    );
+  if (offset % alignment !== 0)
+    throw bad(`${where} lies at byte ${offset} of the data, which is no multiple of the alignment ${alignment}.`);
+  return {
+    name,
+    type,
+    shape: sizes.toReversed(),
+    numbers,
+    begin: offset,
+    end: offset + (numbers / format.numbers) * format.bytes,
+  };
 }
 
 /**
- * Reads metadata and the list of tensors, and checks every claim before anything is allocated; a tensor's numbers are read
+ * Reads metadata and the list of tensors, and checks every claim before anything is allocated; a tensor's numbers are
+ * read
  * when its `load` is called. Versions 2 and 3. Throws 'bad-file' naming the file and the key or tensor.
  */
 export function readGguf(file: string): GgufFile {
@@ -172,13 +229,25 @@ export function readGguf(file: string): GgufFile {
     readFully(fd, first, 0, file);
     refusePointer(first, file);
     const cursor = createCursor(file, fd, size);
-    if (size < 24 || cursor.u32('the first bytes') !== 0x46554747) throw bad(`${file} does not begin like a GGUF file.`);
+    if (size < 24 || cursor.u32('the first bytes') !== 0x46554747)
+      throw bad(`${file} does not begin like a GGUF file.`);
     const version = cursor.u32('the version');
-    if (version === 0x02000000 || version === 0x03000000) throw bad(`${file} is big-endian GGUF, which is not read.`, 'Convert it to little-endian, the usual order of bytes.');
-    if (version !== 2 && version !== 3) throw bad(`${file} is GGUF of version ${version}; versions 2 and 3 are read.`, 'Convert the model again with a current llama.cpp.');
-    const tensorCount = cursor.count('the number of tensors'), pairCount = cursor.count('the number of metadata entries');
-    if (pairCount * 13 > cursor.left()) throw bad(`${file} gives ${pairCount} metadata entries, more than its ${cursor.left()} bytes left can hold.`);
-    if (tensorCount * 32 > cursor.left()) throw bad(`${file} gives ${tensorCount} tensors, more than its ${cursor.left()} bytes left can hold.`);
+    if (version === 0x02000000 || version === 0x03000000)
+      throw bad(
+        `${file} is big-endian GGUF, which is not read.`,
+        'Convert it to little-endian, the usual order of bytes.',
+      );
+    if (version !== 2 && version !== 3)
+      throw bad(
+        `${file} is GGUF of version ${version}; versions 2 and 3 are read.`,
+        'Convert the model again with a current llama.cpp.',
+      );
+    const tensorCount = cursor.count('the number of tensors');
+    const pairCount = cursor.count('the number of metadata entries');
+    if (pairCount * 13 > cursor.left())
+      throw bad(`${file} gives ${pairCount} metadata entries, more than its ${cursor.left()} bytes left can hold.`);
+    if (tensorCount * 32 > cursor.left())
+      throw bad(`${file} gives ${tensorCount} tensors, more than its ${cursor.left()} bytes left can hold.`);
 
     const metadata = Object.create(null) as Record<string, GgufValue>;
     for (let i = 0; i < pairCount; i++) {
@@ -187,7 +256,15 @@ export function readGguf(file: string): GgufFile {
       metadata[key] = readValue(file, cursor, `the metadata ${quoted(key)}`);
     }
     const alignment = metadata['general.alignment'] ?? 32;
-    if (typeof alignment !== 'number' || alignment < 1 || alignment > 2 ** 30 || !Number.isInteger(Math.log2(alignment))) throw bad(`"general.alignment" in ${file} is ${typeof alignment === 'number' ? alignment : 'not a number'}; it must be a power of two.`);
+    if (
+      typeof alignment !== 'number' ||
+      alignment < 1 ||
+      alignment > 2 ** 30 ||
+      !Number.isInteger(Math.log2(alignment))
+    )
+      throw bad(
+        `"general.alignment" in ${file} is ${typeof alignment === 'number' ? alignment : 'not a number'}; it must be a power of two.`,
+      );
 
     const entries = new Map<string, Entry>();
     for (let i = 0; i < tensorCount; i++) {
@@ -196,36 +273,55 @@ export function readGguf(file: string): GgufFile {
       entries.set(entry.name, entry);
     }
     const start = Math.ceil(cursor.at() / alignment) * alignment;
-    let reached = 0, before = '';
+    let reached = 0;
+    let before = '';
     for (const { name, begin, end } of [...entries.values()].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
       if (begin < reached) throw bad(`Tensor ${quoted(name)} in ${file} overlaps ${quoted(before)}.`);
-      if (start + end > size) throw bad(`Tensor ${quoted(name)} in ${file} lies at bytes ${begin} to ${end}, outside the ${Math.max(0, size - start)} bytes of data.`, 'The file was cut short or damaged: copy or download it again.');
+      if (start + end > size)
+        throw bad(
+          `Tensor ${quoted(name)} in ${file} lies at bytes ${begin} to ${end}, outside the ${Math.max(0, size - start)} bytes of data.`,
+          'The file was cut short or damaged: copy or download it again.',
+        );
       [reached, before] = [end, name];
     }
     return { metadata, entries, start };
   });
 
   /** The blocks from `from` to `to`, unpacked into `out`. */
-  const unpackInto = (out: Float32Array, { name, type, begin, end }: Entry, from: number, to: number) => withFile(file, (fd, size) => {
-    if (start + end > size) throw bad(`${file} became shorter since it was opened: tensor ${quoted(name)} is cut off.`);
-    const { numbers: perBlock, bytes, unpack } = blockFormats[type], most = Math.floor(WINDOW / bytes);
-    const piece = new Uint8Array(Math.min(to - from, most) * bytes);
-    for (let done = from; done < to; ) {
-      const now = Math.min(most, to - done), part = piece.subarray(0, now * bytes);
-      readFully(fd, part, start + begin + done * bytes, file);
-      unpack(part, now, out, (done - from) * perBlock);
-      done += now;
-    }
-    return out;
-  });
+  const unpackInto = (out: Float32Array, { name, type, begin, end }: Entry, from: number, to: number) =>
+    withFile(file, (fd, size) => {
+      if (start + end > size)
+        throw bad(`${file} became shorter since it was opened: tensor ${quoted(name)} is cut off.`);
+      const { numbers: perBlock, bytes, unpack } = blockFormats[type];
+      const most = Math.floor(WINDOW / bytes);
+      const piece = new Uint8Array(Math.min(to - from, most) * bytes);
+      for (let done = from; done < to;) {
+        const now = Math.min(most, to - done);
+        const part = piece.subarray(0, now * bytes);
+        readFully(fd, part, start + begin + done * bytes, file);
+        unpack(part, now, out, (done - from) * perBlock);
+        done += now;
+      }
+      return out;
+    });
   const blocksOf = ({ type, numbers }: Entry) => numbers / blockFormats[type].numbers;
   const load = (entry: Entry) => unpackInto(new Float32Array(entry.numbers), entry, 0, blocksOf(entry));
   const pieces = function* (entry: Entry): Iterable<Float32Array> {
-    const { numbers: perBlock } = blockFormats[entry.type], blocks = blocksOf(entry), most = Math.ceil(WINDOW / perBlock);
+    const { numbers: perBlock } = blockFormats[entry.type];
+    const blocks = blocksOf(entry);
+    const most = Math.ceil(WINDOW / perBlock);
     for (let from = 0; from < blocks; from += most) {
       const to = Math.min(blocks, from + most);
       yield unpackInto(new Float32Array((to - from) * perBlock), entry, from, to);
     }
   };
-  return { metadata, tensors: new Map([...entries].map(([name, entry]) => [name, { type: entry.type, shape: entry.shape, load: () => load(entry), pieces: () => pieces(entry) }])) };
+  return {
+    metadata,
+    tensors: new Map(
+      [...entries].map(([name, entry]) => [
+        name,
+        { type: entry.type, shape: entry.shape, load: () => load(entry), pieces: () => pieces(entry) },
+      ]),
+    ),
+  };
 }

@@ -1,4 +1,5 @@
-// JSON lines: one value a line, read in pieces so that the file may be larger than the longest string, with the line of every fault.
+// JSON lines: one value a line, read in pieces so that the file may be larger than the longest string, with the line of
+// every fault.
 import fs from 'node:fs';
 import { asFileError, replaceFile, withFile, writeFully } from './file-access.ts';
 import { refuseForeignText } from './foreign-files.ts';
@@ -9,21 +10,39 @@ import { openUnlinked } from '#core/unlinked.ts';
 
 const PIECE = 1 << 20; // bytes
 const LINE_LIMIT = 64 * PIECE; // a longer line is not a row but a mistake
-const NEWLINE = 0x0a, RETURN = 0x0d;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
 
-/** A line without its break (LF or CRLF); `bytes` are good only during the visit, `closed` is false for a last line without a break. */
-export interface Line { bytes: Uint8Array; line: number; offset: number; closed: boolean }
+/**
+ * A line without its break (LF or CRLF); `bytes` are good only during the visit, `closed` is false for a last line
+ * without a break.
+ */
+export interface Line {
+  bytes: Uint8Array;
+  line: number;
+  offset: number;
+  closed: boolean;
+}
 
-/** Hands every line to `visit`, numbered from 1, with the byte offset of its start; a visit that returns false ends the reading. */
+/**
+ * Hands every line to `visit`, numbered from 1, with the byte offset of its start; a visit that returns false ends the
+ * reading.
+ */
 export function eachLine(file: string, visit: (line: Line) => boolean | void): void {
   withFile(file, (fd) => {
     const piece = new Uint8Array(PIECE);
     let pending: Uint8Array[] = []; // the start of a line whose end has not been read
     let pendingBytes = 0;
-    let line = 1, offset = 0;
+    let line = 1;
+    let offset = 0;
     const finish = (end: Uint8Array, closed: boolean) => {
       const bytes = pending.length > 0 ? Buffer.concat([...pending, end]) : end;
-      const goOn = visit({ bytes: closed && bytes.at(-1) === RETURN ? bytes.subarray(0, -1) : bytes, line, offset, closed });
+      const goOn = visit({
+        bytes: closed && bytes.at(-1) === RETURN ? bytes.subarray(0, -1) : bytes,
+        line,
+        offset,
+        closed,
+      });
       line++;
       offset += bytes.length + 1;
       pending = [];
@@ -36,11 +55,17 @@ export function eachLine(file: string, visit: (line: Line) => boolean | void): v
       if (got === 0) break;
       const read = piece.subarray(0, got);
       let start = 0;
-      for (let end; (end = read.indexOf(NEWLINE, start)) >= 0; start = end + 1) if (!finish(read.subarray(start, end), true)) return;
+      for (let end; (end = read.indexOf(NEWLINE, start)) >= 0; start = end + 1)
+        if (!finish(read.subarray(start, end), true)) return;
       if (start === got) continue;
       pending.push(read.slice(start));
       pendingBytes += got - start;
-      if (pendingBytes > LINE_LIMIT) throw new TastemakerError('bad-file', `Line ${line} of ${file} is longer than ${LINE_LIMIT} bytes.`, 'Write one JSON value a line.');
+      if (pendingBytes > LINE_LIMIT)
+        throw new TastemakerError(
+          'bad-file',
+          `Line ${line} of ${file} is longer than ${LINE_LIMIT} bytes.`,
+          'Write one JSON value a line.',
+        );
     }
     if (pending.length > 0) finish(new Uint8Array(0), false);
   });
@@ -51,7 +76,8 @@ const withoutComma = (text: string): string => text.replace(/([}\]])\s*,\s*$/, '
 
 /** Where a line stops to be UTF-8, and what it may be instead. */
 function notUtf8(bytes: Uint8Array): string {
-  let good = 0, bad = bytes.length; // the longest start that is UTF-8 but for a sequence that is cut
+  let good = 0;
+  let bad = bytes.length; // the longest start that is UTF-8 but for a sequence that is cut
   while (good < bad) {
     const middle = (good + bad + 1) >> 1;
     try {
@@ -102,7 +128,12 @@ function* encoded(rows: Iterable<unknown>): Generator<Uint8Array> {
   let text = '';
   for (const row of rows) {
     const json: string | undefined = JSON.stringify(row);
-    if (json === undefined) throw new TastemakerError('bad-argument', `A row of type ${typeof row} cannot be written as JSON.`, 'Write objects, lists, texts, numbers, true, false or null.');
+    if (json === undefined)
+      throw new TastemakerError(
+        'bad-argument',
+        `A row of type ${typeof row} cannot be written as JSON.`,
+        'Write objects, lists, texts, numbers, true, false or null.',
+      );
     text += json + '\n';
     if (text.length > PIECE) {
       yield encoder.encode(text);
@@ -128,7 +159,8 @@ export function appendJsonl(file: string, rows: Iterable<unknown>): void {
     try {
       const { size } = fs.fstatSync(fd);
       const last = new Uint8Array(1);
-      if (size > 0 && fs.readSync(fd, last, 0, 1, size - 1) === 1 && last[0] !== NEWLINE) pieces.unshift(Uint8Array.of(NEWLINE));
+      if (size > 0 && fs.readSync(fd, last, 0, 1, size - 1) === 1 && last[0] !== NEWLINE)
+        pieces.unshift(Uint8Array.of(NEWLINE));
       writeFully(fd, Buffer.concat(pieces)); // one write where the system allows it
     } finally {
       fs.closeSync(fd);

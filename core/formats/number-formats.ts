@@ -9,7 +9,8 @@ function halfOfBits(bits: number): number {
   const size = bits & 0x7fffffff;
   if (size > 0x7f800000) return sign | 0x7e00 | ((size >>> 13) & 0x3ff); // NaN stays NaN, made quiet
   if (size >= 0x477ff000) return sign | 0x7c00; // 65520 and above round to infinity
-  if (size >= 0x38800000) { // 2^-14 and above: normal; move the exponent's bias, round 13 bits away
+  if (size >= 0x38800000) {
+    // 2^-14 and above: normal; move the exponent's bias, round 13 bits away
     const moved = size - 0x38000000;
     return sign | ((moved + 0xfff + ((moved >>> 13) & 1)) >>> 13);
   }

@@ -1,4 +1,5 @@
-// Writing a file of rows a portion at a time, as JSON lines, one JSON list, a table or Parquet: whole at the end, or not there at all.
+// Writing a file of rows a portion at a time, as JSON lines, one JSON list, a table or Parquet: whole at the end, or
+// not there at all.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -33,7 +34,10 @@ type MakeEncoder = (put: (bytes: Uint8Array) => void, columns: RowColumns, json:
 
 /** Every way to turn rows into bytes, which go out through `put`. */
 const ENCODERS: Record<RowFileContainer, MakeEncoder> = {
-  jsonl: (put, _columns, json) => ({ add: (rows) => put(utf8(rows.map((row) => `${json(row)}\n`).join(''))), end: () => {} }),
+  jsonl: (put, _columns, json) => ({
+    add: (rows) => put(utf8(rows.map((row) => `${json(row)}\n`).join(''))),
+    end: () => {},
+  }),
   json: (put, _columns, json) => {
     let first = true;
     return {
@@ -48,7 +52,10 @@ const ENCODERS: Record<RowFileContainer, MakeEncoder> = {
     const names = Object.keys(columns);
     const lines = (data: unknown[][]) => put(utf8(`${Papa.unparse(data, { newline: '\n' })}\n`));
     lines([names]);
-    return { add: (rows) => rows.length > 0 && lines(rows.map((row) => names.map((name) => row[name]))), end: () => {} };
+    return {
+      add: (rows) => rows.length > 0 && lines(rows.map((row) => names.map((name) => row[name]))),
+      end: () => {},
+    };
   },
   parquet: (put, columns) => {
     const writer = Object.assign(new ByteWriter(), { flush: () => {} });
@@ -60,7 +67,10 @@ const ENCODERS: Record<RowFileContainer, MakeEncoder> = {
     let waiting: Row[] = [];
     const group = () => {
       if (waiting.length === 0) return;
-      parquet.write({ rowGroupSize: waiting.length, columnData: Object.keys(columns).map((name) => ({ name, data: waiting.map((row) => row[name] ?? null) })) });
+      parquet.write({
+        rowGroupSize: waiting.length,
+        columnData: Object.keys(columns).map((name) => ({ name, data: waiting.map((row) => row[name] ?? null) })),
+      });
       waiting = [];
     };
     return {
@@ -82,41 +92,72 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 
 /** Texts and lists of messages as the Hugging Face hub's own files have them. */
 function schemaOf(columns: RowColumns): SchemaElement[] {
-  const text = (name: string): SchemaElement => ({ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' });
+  const text = (name: string): SchemaElement => ({
+    name,
+    type: 'BYTE_ARRAY',
+    converted_type: 'UTF8',
+    repetition_type: 'OPTIONAL',
+  });
   return [
     { name: 'root', num_children: Object.keys(columns).length },
-    ...Object.entries(columns).flatMap(([name, kind]): SchemaElement[] => (kind === 'text' ? [text(name)] : [
-      { name, converted_type: 'LIST', repetition_type: 'OPTIONAL', num_children: 1 },
-      { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-      { name: 'element', repetition_type: 'OPTIONAL', num_children: 2 },
-      text('content'), text('role'),
-    ])),
+    ...Object.entries(columns).flatMap(([name, kind]): SchemaElement[] =>
+      kind === 'text'
+        ? [text(name)]
+        : [
+            { name, converted_type: 'LIST', repetition_type: 'OPTIONAL', num_children: 1 },
+            { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+            { name: 'element', repetition_type: 'OPTIONAL', num_children: 2 },
+            text('content'),
+            text('role'),
+          ],
+    ),
   ];
 }
 
 let opened = 0; // makes temporary names of one process differ
 
 /** A file under a temporary name beside its place. */
-interface Part { file: string; fd: number; encoder: Encoder; bytes: () => number }
+interface Part {
+  file: string;
+  fd: number;
+  encoder: Encoder;
+  bytes: () => number;
+}
 
 /**
- * Opens a file to be written: under a temporary name in the same folder, which takes the file's place at `finish`, after
- * everything has reached the disk. Rows of JSON are of one shape then (`RowShape`): where they were not, they are written
+ * Opens a file to be written: under a temporary name in the same folder, which takes the file's place at `finish`,
+ * after
+ * everything has reached the disk. Rows of JSON are of one shape then (`RowShape`): where they were not, they are
+ * written
  * once more. 'bad-file' or 'disk' where that cannot be, and then nothing is left behind.
  */
-export function createRowFile(file: string, container: RowFileContainer, columns: RowColumns = {}, shape: RowShape = {}): RowFile {
-  const place = path.resolve(file), folder = path.dirname(place);
-  const floats = new Set(shape.floats), watch = watchShape(shape), isJson = container === 'json' || container === 'jsonl';
+export function createRowFile(
+  file: string,
+  container: RowFileContainer,
+  columns: RowColumns = {},
+  shape: RowShape = {},
+): RowFile {
+  const place = path.resolve(file);
+  const folder = path.dirname(place);
+  const floats = new Set(shape.floats);
+  const watch = watchShape(shape);
+  const isJson = container === 'json' || container === 'jsonl';
   const parts: Part[] = [];
   let isDone = false;
   const open = (): Part => {
-    const temporary = path.join(folder, `.${path.basename(place)}.${process.pid}-${opened++}.part`), fd = fs.openSync(temporary, 'wx');
+    const temporary = path.join(folder, `.${path.basename(place)}.${process.pid}-${opened++}.part`);
+    const fd = fs.openSync(temporary, 'wx');
     let bytes = 0;
     const put = (piece: Uint8Array) => {
       writeFully(fd, piece);
       bytes += piece.length;
     };
-    const part = { file: temporary, fd, encoder: ENCODERS[container](put, columns, (row) => jsonOf(row, floats)), bytes: () => bytes };
+    const part = {
+      file: temporary,
+      fd,
+      encoder: ENCODERS[container](put, columns, (row) => jsonOf(row, floats)),
+      bytes: () => bytes,
+    };
     parts.push(part);
     return part;
   };
@@ -147,42 +188,66 @@ export function createRowFile(file: string, container: RowFileContainer, columns
     return part;
   };
   return guarded(() => {
-    if (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-file', `${file} is a folder.`, 'Name a file in it.');
+    if (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory())
+      throw new TastemakerError('bad-file', `${file} is a folder.`, 'Name a file in it.');
     refuseOverwriting(place);
-    if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new TastemakerError('bad-file', `${file} cannot be written: there is no folder ${folder}.`, 'Make the folder first, or name another.');
+    if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+      throw new TastemakerError(
+        'bad-file',
+        `${file} cannot be written: there is no folder ${folder}.`,
+        'Make the folder first, or name another.',
+      );
     removeLeftovers(folder, path.basename(place));
     const first = open();
     return {
       abandon,
-      add: (rows) => guarded(() => {
-        if (isJson) rows.forEach((row, i) => watch.see(row, () => first.bytes() + rows.slice(0, i).reduce((sum, one) => sum + JSON.stringify(one).length, 0)));
-        first.encoder.add(rows);
-      }),
-      finish: () => guarded(() => {
-        first.encoder.end();
-        const last = isJson && watch.isUneven() ? evened(first) : first, bytes = last.bytes();
-        fs.fsyncSync(last.fd);
-        for (const { file: temporary, fd } of parts.splice(0)) {
-          fs.closeSync(fd);
-          if (temporary !== last.file) fs.rmSync(temporary, { force: true });
-        }
-        fs.renameSync(last.file, place);
-        isDone = true;
-        syncFolder(folder);
-        return { bytes, notes: isJson ? watch.notes() : [] };
-      }),
+      add: (rows) =>
+        guarded(() => {
+          if (isJson)
+            rows.forEach((row, i) =>
+              watch.see(
+                row,
+                () => first.bytes() + rows.slice(0, i).reduce((sum, one) => sum + JSON.stringify(one).length, 0),
+              ),
+            );
+          first.encoder.add(rows);
+        }),
+      finish: () =>
+        guarded(() => {
+          first.encoder.end();
+          const last = isJson && watch.isUneven() ? evened(first) : first;
+          const bytes = last.bytes();
+          fs.fsyncSync(last.fd);
+          for (const { file: temporary, fd } of parts.splice(0)) {
+            fs.closeSync(fd);
+            if (temporary !== last.file) fs.rmSync(temporary, { force: true });
+          }
+          fs.renameSync(last.file, place);
+          isDone = true;
+          syncFolder(folder);
+          return { bytes, notes: isJson ? watch.notes() : [] };
+        }),
     };
   });
 }
 
 const LEFTOVER_MS = 60_000;
 
-/** What a program that was killed while it wrote the same file has left: its process is gone, and nothing was added for a minute. */
+/**
+ * What a program that was killed while it wrote the same file has left: its process is gone, and nothing was added for
+ * a minute.
+ */
 function removeLeftovers(folder: string, name: string): void {
   for (const entry of fs.readdirSync(folder)) {
     if (!entry.startsWith(`.${name}.`)) continue;
-    const pid = Number(/^(\d+)-\d+\.part$/.exec(entry.slice(name.length + 2))?.[1]), found = path.join(folder, entry);
-    if (!(pid > 0) || isAlive(pid) || Date.now() - (fs.statSync(found, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) < LEFTOVER_MS) continue;
+    const pid = Number(/^(\d+)-\d+\.part$/.exec(entry.slice(name.length + 2))?.[1]);
+    const found = path.join(folder, entry);
+    if (
+      !(pid > 0) ||
+      isAlive(pid) ||
+      Date.now() - (fs.statSync(found, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) < LEFTOVER_MS
+    )
+      continue;
     fs.rmSync(found, { force: true });
   }
 }
@@ -200,6 +265,12 @@ function isAlive(pid: number): boolean {
 function syncFolder(folder: string): void {
   try {
     const fd = fs.openSync(folder, 'r');
-    try { fs.fsyncSync(fd); } finally { fs.closeSync(fd); }
-  } catch { /* the file is whole either way */ }
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch {
+    /* the file is whole either way */
+  }
 }

@@ -13,7 +13,10 @@ import { collect, joinBad, refuseWideRow } from './rows.ts';
 import type { BadRows, Rows } from './rows.ts';
 
 export type RowContainer = 'lines' | 'list' | 'table' | 'parquet';
-/** `line` is counted from 1, in lists and Parquet by rows. A visit that returns false ends the reading where it can be ended. */
+/**
+ * `line` is counted from 1, in lists and Parquet by rows. A visit that returns false ends the reading where it can be
+ * ended.
+ */
 export type VisitRow = (row: unknown, line: number, container: RowContainer) => boolean | void;
 
 /** Ends a reading whose visitor wants no more rows. */
@@ -23,12 +26,13 @@ const LIST_LIMIT = 256_000_000; // bytes; a list is parsed whole
 const START = 1 << 16;
 
 /** The first bytes of a file as text. */
-const startOf = (file: string) => withFile(file, (fd, size) => {
-  const bytes = new Uint8Array(Math.min(size, START));
-  readFully(fd, bytes, 0, file);
-  refuseForeignText(bytes, file);
-  return new TextDecoder().decode(bytes).replace(/^\ufeff/, '');
-});
+const startOf = (file: string) =>
+  withFile(file, (fd, size) => {
+    const bytes = new Uint8Array(Math.min(size, START));
+    readFully(fd, bytes, 0, file);
+    refuseForeignText(bytes, file);
+    return new TextDecoder().decode(bytes).replace(/^\ufeff/, '');
+  });
 
 function isJson(text: string): boolean {
   try {
@@ -41,9 +45,13 @@ function isJson(text: string): boolean {
 
 const LINES = ['.jsonl', '.ndjson'];
 
-/** A list or object over several lines is one JSON value; an ending that says otherwise is believed only where the content does not say. */
+/**
+ * A list or object over several lines is one JSON value; an ending that says otherwise is believed only where the
+ * content does not say.
+ */
 function containerOf(file: string, start: string): RowContainer {
-  const text = start.trimStart(), ending = path.extname(file).toLowerCase();
+  const text = start.trimStart();
+  const ending = path.extname(file).toLowerCase();
   if (!text.startsWith('{') && !text.startsWith('[')) return ['.json', ...LINES].includes(ending) ? 'lines' : 'table';
   const first = /^[^\r\n]*/.exec(text)![0];
   const rest = text.slice(first.length).trimStart();
@@ -54,13 +62,22 @@ function containerOf(file: string, start: string): RowContainer {
 
 function readList(file: string, visit: VisitRow): BadRows {
   const { size } = fs.statSync(file);
-  if (size > LIST_LIMIT) throw new TastemakerError('bad-file', `${file} is one JSON value of ${size} bytes; the limit is ${LIST_LIMIT}.`, 'Write one JSON object a line instead (jq -c ".[]" does that): lines are read one at a time.');
+  if (size > LIST_LIMIT)
+    throw new TastemakerError(
+      'bad-file',
+      `${file} is one JSON value of ${size} bytes; the limit is ${LIST_LIMIT}.`,
+      'Write one JSON object a line instead (jq -c ".[]" does that): lines are read one at a time.',
+    );
   const text = readUtf8(file);
   let value: unknown;
   try {
     value = parseJson(text);
   } catch (error) {
-    throw new TastemakerError('bad-file', `${file} is not JSON: ${notJson(text.slice(0, START), error)}.`, 'Write it as JSON lines (one object a line) or as one JSON list.');
+    throw new TastemakerError(
+      'bad-file',
+      `${file} is not JSON: ${notJson(text.slice(0, START), error)}.`,
+      'Write it as JSON lines (one object a line) or as one JSON list.',
+    );
   }
   const rows = Array.isArray(value) ? value : [value];
   const bad: Rows<true> = { rows: [], errors: [] };
@@ -73,7 +90,8 @@ function readList(file: string, visit: VisitRow): BadRows {
 }
 
 /**
- * Hands every row of a file to `visit` and returns the rows that could not be read, by line. What `visit` throws passes.
+ * Hands every row of a file to `visit` and returns the rows that could not be read, by line. What `visit` throws
+ * passes.
  * Throws 'bad-file' where the file is missing, empty, damaged or too large.
  */
 export async function eachRow(file: string, visit: VisitRow): Promise<BadRows> {
@@ -82,7 +100,12 @@ export async function eachRow(file: string, visit: VisitRow): Promise<BadRows> {
     return { errors: [] };
   }
   const start = startOf(file);
-  if (start.trim() === '' && start.length < START) throw new TastemakerError('bad-file', `${file} is empty.`, 'Give it rows, such as {"prompt": "…", "chosen": "…", "rejected": "…"}, one a line.');
+  if (start.trim() === '' && start.length < START)
+    throw new TastemakerError(
+      'bad-file',
+      `${file} is empty.`,
+      'Give it rows, such as {"prompt": "…", "chosen": "…", "rejected": "…"}, one a line.',
+    );
   refuseWebPage(start, file);
   const container = containerOf(file, start);
   if (container === 'list') {

@@ -42,20 +42,29 @@ export function warn(into: RowError[], doubt: RowError): void {
 
 /** Several as one, in the order of their lines. */
 export function joinBad(...parts: readonly BadRows[]): BadRows {
-  const all = parts.flatMap(({ errors }) => errors).sort((a, b) => a.line - b.line), errors = all.slice(0, LISTED);
+  const all = parts.flatMap(({ errors }) => errors).sort((a, b) => a.line - b.line);
+  const errors = all.slice(0, LISTED);
   const unlisted = parts.reduce((sum, part) => sum + countBad(part), 0) - errors.length;
   return unlisted > 0 ? { errors, unlisted } : { errors };
 }
 
 /** What is to be said where not every bad row is named. */
 export const unlistedNotes = ({ errors, unlisted = 0 }: BadRows): string[] =>
-  (unlisted === 0 ? [] : [`${(errors.length + unlisted).toLocaleString('en')} rows are bad; only the first ${errors.length.toLocaleString('en')} are named.`]);
+  unlisted === 0
+    ? []
+    : [
+        `${(errors.length + unlisted).toLocaleString('en')} rows are bad; only the first ${errors.length.toLocaleString('en')} are named.`,
+      ];
 
 /** 'bad-file' where a file has begun with nothing but bad rows for so long that the rest is not worth reading. */
 export function refuseHopeless(file: string, bad: BadRows, good: number): void {
   if (good > 0 || countBad(bad) < HOPELESS) return;
   const first = bad.errors[0]!;
-  throw new TastemakerError('bad-file', `The first ${HOPELESS.toLocaleString('en')} rows of ${file} are all bad; line ${first.line}: ${first.message}`, 'Look at the file: it is of another kind, or was damaged.');
+  throw new TastemakerError(
+    'bad-file',
+    `The first ${HOPELESS.toLocaleString('en')} rows of ${file} are all bad; line ${first.line}: ${first.message}`,
+    'Look at the file: it is of another kind, or was damaged.',
+  );
 }
 
 export type Row = Record<string, unknown>;
@@ -65,12 +74,14 @@ export function badRow(message: string, hint = 'Correct the row, or leave it out
   return new TastemakerError('bad-data', message, hint);
 }
 
-export const isRow = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isRow = (value: unknown): value is Row =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 export const isText = (value: unknown): value is string => typeof value === 'string';
 
 /** The row as an object, or throws. Its texts are no longer than `LONGEST_TEXT`. */
 export function asRow(value: unknown): Row {
-  if (!isRow(value)) throw badRow('The row is not an object.', 'Write one JSON object a line, such as {"prompt": "…"}.');
+  if (!isRow(value))
+    throw badRow('The row is not an object.', 'Write one JSON object a line, such as {"prompt": "…"}.');
   refuseWideRow(value);
   const long = longText(value);
   if (long !== null) throw tooLong(long);
@@ -80,12 +91,18 @@ export function asRow(value: unknown): Row {
 /** Throws where a value is an object of more fields than a row may have. */
 export function refuseWideRow(value: unknown): void {
   const fields = isRow(value) ? Object.keys(value).length : 0;
-  if (fields > MOST_COLUMNS) throw badRow(`The row has ${fields.toLocaleString('en')} fields; the most is ${MOST_COLUMNS.toLocaleString('en')}.`);
+  if (fields > MOST_COLUMNS)
+    throw badRow(
+      `The row has ${fields.toLocaleString('en')} fields; the most is ${MOST_COLUMNS.toLocaleString('en')}.`,
+    );
 }
 
 /** The error for a text that is too long to be worked with. */
 export const tooLong = (length: number): TastemakerError =>
-  badRow(`A text in the row has ${length.toLocaleString('en')} characters; the most is ${LONGEST_TEXT.toLocaleString('en')}.`, 'Shorten it, or leave the row out.');
+  badRow(
+    `A text in the row has ${length.toLocaleString('en')} characters; the most is ${LONGEST_TEXT.toLocaleString('en')}.`,
+    'Shorten it, or leave the row out.',
+  );
 
 /** The length of the first text in a value, at any depth that a row has, that is too long; null where none is. */
 function longText(value: unknown, depth = 0): number | null {
@@ -98,14 +115,28 @@ function longText(value: unknown, depth = 0): number | null {
   return null;
 }
 
-/** The row with its fields taken from the columns that `map` names (field -> column). 'bad-argument' for a field that `fields` does not know. */
+/**
+ * The row with its fields taken from the columns that `map` names (field -> column). 'bad-argument' for a field that
+ * `fields` does not know.
+ */
 export function mapRow(value: unknown, map: Readonly<Record<string, string>>, fields: readonly string[]): unknown {
   const unknown = Object.keys(map).find((field) => !fields.includes(field));
-  if (unknown !== undefined) throw new TastemakerError('bad-argument', `There is no field ${JSON.stringify(unknown)} to map.`, `The fields are: ${fields.join(', ')}.`);
+  if (unknown !== undefined)
+    throw new TastemakerError(
+      'bad-argument',
+      `There is no field ${JSON.stringify(unknown)} to map.`,
+      `The fields are: ${fields.join(', ')}.`,
+    );
   if (!isRow(value)) return value;
   const moved = new Set([...Object.keys(map), ...Object.values(map)]);
-  const kept = Object.entries(value).filter(([column]) => !moved.has(column)); // a field that is mapped comes from its column or is absent
-  return Object.fromEntries([...kept, ...Object.entries(map).filter(([, column]) => Object.hasOwn(value, column)).map(([field, column]) => [field, value[column]])]);
+  // a field that is mapped comes from its column or is absent
+  const kept = Object.entries(value).filter(([column]) => !moved.has(column));
+  return Object.fromEntries([
+    ...kept,
+    ...Object.entries(map)
+      .filter(([, column]) => Object.hasOwn(value, column))
+      .map(([field, column]) => [field, value[column]]),
+  ]);
 }
 
 /** A text that must be there and not be blank. */
@@ -125,7 +156,10 @@ export function optionalText(row: Row, field: string): string | null {
   return value;
 }
 
-/** Runs `check` on one row; what it refuses (a TastemakerError) joins `errors`, anything else is a mistake of ours and passes. */
+/**
+ * Runs `check` on one row; what it refuses (a TastemakerError) joins `errors`, anything else is a mistake of ours and
+ * passes.
+ */
 export function collect<T>(into: Rows<T>, line: number, check: () => T): void {
   try {
     into.rows.push(check());

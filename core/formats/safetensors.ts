@@ -14,9 +14,22 @@ const PIECE_BYTES = 1 << 24; // a multiple of every element's size
 
 /** Bytes of one element. We know the size of all of these, and can load those of `floats` and `integers`. */
 export const elementBytes = {
-  BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1,
-  I16: 2, U16: 2, F16: 2, BF16: 2,
-  I32: 4, U32: 4, F32: 4, I64: 8, U64: 8, F64: 8,
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  I64: 8,
+  U64: 8,
+  F64: 8,
 } as const;
 export type Dtype = keyof typeof elementBytes;
 
@@ -43,7 +56,11 @@ const encoders = {
 /** What we write; F16 and BF16 round to nearest even. */
 export type FloatDtype = keyof typeof encoders;
 /** A tensor to be written; the product of `shape` is the length of `data`. */
-export interface NamedTensor { name: string; shape: readonly number[]; data: Float32Array }
+export interface NamedTensor {
+  name: string;
+  shape: readonly number[];
+  data: Float32Array;
+}
 /** One whose numbers are asked for once, when their turn comes: a large model is then never in memory as a whole. */
 export type TensorToWrite = NamedTensor | (Omit<NamedTensor, 'data'> & { load(): Float32Array });
 
@@ -66,11 +83,15 @@ export interface SafetensorsFile {
   tensors: Map<string, SafetensorsTensor>;
 }
 
-function bad(message: string, hint = 'The file is damaged or not in the safetensors format: copy or download it again.'): TastemakerError {
+function bad(
+  message: string,
+  hint = 'The file is damaged or not in the safetensors format: copy or download it again.',
+): TastemakerError {
   return new TastemakerError('bad-file', message, hint);
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 /** A name from a file, safe to show: quoted, and cut where someone made it endless. */
 const quoted = (name: unknown) => (typeof name === 'string' ? JSON.stringify(name.slice(0, 200)) : brief(name));
@@ -81,8 +102,10 @@ function readHeader(file: string, fd: number, size: number): { header: Record<st
   refusePointer(start, file);
   if (size < 8) throw bad(`${file} is ${size} bytes long, too short for a safetensors file.`);
   const length = new DataView(start.buffer).getBigUint64(0, true);
-  if (length > BigInt(HEADER_LIMIT)) throw bad(`${file} gives its header a length of ${length} bytes; the limit is ${HEADER_LIMIT}.`);
-  if (length > BigInt(size - 8)) throw bad(`${file} gives its header a length of ${length} bytes, but only ${size - 8} follow.`);
+  if (length > BigInt(HEADER_LIMIT))
+    throw bad(`${file} gives its header a length of ${length} bytes; the limit is ${HEADER_LIMIT}.`);
+  if (length > BigInt(size - 8))
+    throw bad(`${file} gives its header a length of ${length} bytes, but only ${size - 8} follow.`);
   const bytes = new Uint8Array(Number(length));
   readFully(fd, bytes, 8, file);
   let header: unknown;
@@ -98,24 +121,44 @@ function readHeader(file: string, fd: number, size: number): { header: Record<st
 function readMetadata(file: string, value: unknown): Record<string, string> {
   if (value === undefined || value === null) return {};
   if (!isObject(value)) throw bad(`"__metadata__" in ${file} is not an object.`);
-  for (const [key, text] of Object.entries(value)) if (typeof text !== 'string') throw bad(`"__metadata__" in ${file} holds ${quoted(key)}, which is not text.`);
+  for (const [key, text] of Object.entries(value))
+    if (typeof text !== 'string') throw bad(`"__metadata__" in ${file} holds ${quoted(key)}, which is not text.`);
   return value as Record<string, string>;
 }
 
-interface Entry { name: string; dtype: Dtype; shape: number[]; begin: number; end: number }
+interface Entry {
+  name: string;
+  dtype: Dtype;
+  shape: number[];
+  begin: number;
+  end: number;
+}
 
-/** One header entry, checked on its own: known dtype, shape of counts, range inside the file and exactly as long as the shape says. */
+/**
+ * One header entry, checked on its own: known dtype, shape of counts, range inside the file and exactly as long as the
+ * shape says.
+ */
 function readEntry(file: string, name: string, value: unknown, dataBytes: number): Entry {
   const where = `Tensor ${quoted(name)} in ${file}`;
   if (!isObject(value)) throw bad(`${where} has no description.`);
   const { dtype, shape, data_offsets: range } = value;
-  if (typeof dtype !== 'string' || !Object.hasOwn(elementBytes, dtype)) throw bad(`${where} has the unknown dtype ${quoted(dtype)}.`, 'Save the model again as F32, F16 or BF16.');
-  if (!Array.isArray(shape) || !shape.every(isCount)) throw bad(`${where} has a shape that is not a list of whole numbers.`);
-  if (!Array.isArray(range) || range.length !== 2 || !isCount(range[0]) || !isCount(range[1])) throw bad(`${where} has no valid byte range.`);
+  if (typeof dtype !== 'string' || !Object.hasOwn(elementBytes, dtype))
+    throw bad(`${where} has the unknown dtype ${quoted(dtype)}.`, 'Save the model again as F32, F16 or BF16.');
+  if (!Array.isArray(shape) || !shape.every(isCount))
+    throw bad(`${where} has a shape that is not a list of whole numbers.`);
+  if (!Array.isArray(range) || range.length !== 2 || !isCount(range[0]) || !isCount(range[1]))
+    throw bad(`${where} has no valid byte range.`);
   const [begin, end] = range as [number, number];
-  if (begin > end || end > dataBytes) throw bad(`${where} lies at bytes ${begin} to ${end}, outside the ${dataBytes} bytes of data.`, 'The file was cut short or damaged: copy or download it again.');
+  if (begin > end || end > dataBytes)
+    throw bad(
+      `${where} lies at bytes ${begin} to ${end}, outside the ${dataBytes} bytes of data.`,
+      'The file was cut short or damaged: copy or download it again.',
+    );
   const bytes = shape.reduce((product, n) => product * n, elementBytes[dtype as Dtype]);
-  if (bytes !== end - begin) throw bad(`${where} has shape [${shape.slice(0, 8).join(', ')}] and dtype ${dtype}, which needs ${bytes} bytes, but its range holds ${end - begin}.`);
+  if (bytes !== end - begin)
+    throw bad(
+      `${where} has shape [${shape.slice(0, 8).join(', ')}] and dtype ${dtype}, which needs ${bytes} bytes, but its range holds ${end - begin}.`,
+    );
   return { name, dtype: dtype as Dtype, shape, begin, end };
 }
 
@@ -140,13 +183,19 @@ export function readSafetensors(file: string): SafetensorsFile {
     return { metadata: readMetadata(file, __metadata__), entries, start };
   });
 
-  const bytesOf = (entry: Entry, from = 0, to = entry.end - entry.begin) => withFile(file, (fd, size) => {
-    if (start + entry.end > size) throw bad(`${file} became shorter since it was opened: tensor ${quoted(entry.name)} is cut off.`);
-    const bytes = new Uint8Array(to - from);
-    readFully(fd, bytes, start + entry.begin + from, file);
-    return bytes.buffer;
-  });
-  const wrong = (entry: Entry, wanted: string) => bad(`Tensor ${quoted(entry.name)} in ${file} is ${entry.dtype}, not ${wanted}.`, `Save the tensor again as ${wanted}.`);
+  const bytesOf = (entry: Entry, from = 0, to = entry.end - entry.begin) =>
+    withFile(file, (fd, size) => {
+      if (start + entry.end > size)
+        throw bad(`${file} became shorter since it was opened: tensor ${quoted(entry.name)} is cut off.`);
+      const bytes = new Uint8Array(to - from);
+      readFully(fd, bytes, start + entry.begin + from, file);
+      return bytes.buffer;
+    });
+  const wrong = (entry: Entry, wanted: string) =>
+    bad(
+      `Tensor ${quoted(entry.name)} in ${file} is ${entry.dtype}, not ${wanted}.`,
+      `Save the tensor again as ${wanted}.`,
+    );
 
   const tensors = new Map<string, SafetensorsTensor>();
   for (const entry of entries) {
@@ -162,7 +211,8 @@ export function readSafetensors(file: string): SafetensorsFile {
         const decode = floats[entry.dtype];
         if (!decode) throw wrong(entry, 'F32, F16, BF16 or F64');
         const total = entry.end - entry.begin;
-        for (let from = 0; from < total; from += PIECE_BYTES) yield decode(bytesOf(entry, from, Math.min(total, from + PIECE_BYTES)));
+        for (let from = 0; from < total; from += PIECE_BYTES)
+          yield decode(bytesOf(entry, from, Math.min(total, from + PIECE_BYTES)));
       },
       loadIntegers: () => {
         const decode = integers[entry.dtype];
@@ -170,7 +220,11 @@ export function readSafetensors(file: string): SafetensorsFile {
         const values = decode(bytesOf(entry));
         return Int32Array.from(values as ArrayLike<number>, (value) => {
           const number = Number(value);
-          if (number !== (number | 0)) throw bad(`Tensor ${quoted(entry.name)} in ${file} holds ${value}, which does not fit in 32 bits.`, 'Save the tensor with smaller numbers.');
+          if (number !== (number | 0))
+            throw bad(
+              `Tensor ${quoted(entry.name)} in ${file} holds ${value}, which does not fit in 32 bits.`,
+              'Save the tensor with smaller numbers.',
+            );
           return number;
         });
       },
@@ -186,28 +240,47 @@ export function readSafetensors(file: string): SafetensorsFile {
 export const numbersIn = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 /**
- * Writes `tensors` in the order given, all as `dtype` (F32 unless told; F16 and BF16 round to nearest even). The file is
- * whole or absent. `onProgress` hears the bytes of each tensor. Throws 'bad-argument' for a repeated name or a shape that does not match its data, 'disk' when full.
+ * Writes `tensors` in the order given, all as `dtype` (F32 unless told; F16 and BF16 round to nearest even). The file
+ * is
+ * whole or absent. `onProgress` hears the bytes of each tensor. Throws 'bad-argument' for a repeated name or a shape
+ * that does not match its data, 'disk' when full.
  */
 export function writeSafetensors(
   file: string,
   tensors: readonly TensorToWrite[],
-  { dtype = 'F32', metadata, onProgress }: { dtype?: FloatDtype; metadata?: Record<string, string>; onProgress?: ((bytes: number) => void) | undefined } = {},
+  {
+    dtype = 'F32',
+    metadata,
+    onProgress,
+  }: { dtype?: FloatDtype; metadata?: Record<string, string>; onProgress?: ((bytes: number) => void) | undefined } = {},
 ): void {
   const entries = new Map<string, unknown>();
   if (metadata) entries.set('__metadata__', metadata);
-  const unlike = ({ name, shape }: TensorToWrite, numbers: number) => new TastemakerError('bad-argument', `Tensor ${quoted(name)} for ${file} has shape [${shape.join(', ')}] but ${numbers} numbers.`, 'The product of the shape must be the number of values.');
+  const unlike = ({ name, shape }: TensorToWrite, numbers: number) =>
+    new TastemakerError(
+      'bad-argument',
+      `Tensor ${quoted(name)} for ${file} has shape [${shape.join(', ')}] but ${numbers} numbers.`,
+      'The product of the shape must be the number of values.',
+    );
   let at = 0;
   for (const tensor of tensors) {
-    const { name, shape } = tensor, numbers = numbersIn(shape);
-    if (name === '__metadata__' || entries.has(name)) throw new TastemakerError('bad-argument', `Tensor ${quoted(name)} cannot be written to ${file}: the name is taken.`, 'Give every tensor a name of its own.');
-    if (!shape.every(isCount) || ('data' in tensor && numbers !== tensor.data.length)) throw unlike(tensor, 'data' in tensor ? tensor.data.length : numbers);
+    const { name, shape } = tensor;
+    const numbers = numbersIn(shape);
+    if (name === '__metadata__' || entries.has(name))
+      throw new TastemakerError(
+        'bad-argument',
+        `Tensor ${quoted(name)} cannot be written to ${file}: the name is taken.`,
+        'Give every tensor a name of its own.',
+      );
+    if (!shape.every(isCount) || ('data' in tensor && numbers !== tensor.data.length))
+      throw unlike(tensor, 'data' in tensor ? tensor.data.length : numbers);
     const end = at + numbers * elementBytes[dtype];
     entries.set(name, { dtype, shape, data_offsets: [at, end] });
     at = end;
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
-  const header = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20, 8); // spaces up to a multiple of 8 align the data
+  // spaces up to a multiple of 8 align the data
+  const header = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20, 8);
   new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true);
   header.set(json, 8);
   replaceFile(file, (fd) => {

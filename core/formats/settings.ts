@@ -1,6 +1,8 @@
-// Settings in a JSON file read by key, each of the type that is wanted: what is there in another form is refused by its key.
+// Settings in a JSON file read by key, each of the type that is wanted: what is there in another form is refused by its
+// key.
 //
-// A key that is there never counts as absent, so no default takes its place; null does where the caller says that it may.
+// A key that is there never counts as absent, so no default takes its place; null does where the caller says that it
+// may.
 // Every key that was asked for is remembered.
 
 import { TastemakerError } from '#core/errors.ts';
@@ -46,11 +48,20 @@ export interface Settings {
   refuse(key: string, what: string, hint?: string): never;
 }
 
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
-const isId = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 2 ** 31;
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isId = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 2 ** 31;
 
-/** `hint` is what every refusal says unless it has a hint of its own; `within` names the object that holds these settings, where it is not the file itself. */
-export function settingsOf(json: Json, file: string, { code = 'bad-model', hint, within = '' }: { code?: ErrorCode; hint: string; within?: string }): Settings {
+/**
+ * `hint` is what every refusal says unless it has a hint of its own; `within` names the object that holds these
+ * settings, where it is not the file itself.
+ */
+export function settingsOf(
+  json: Json,
+  file: string,
+  { code = 'bad-model', hint, within = '' }: { code?: ErrorCode; hint: string; within?: string },
+): Settings {
   const asked = new Set<string>();
   const refuse = (key: string, what: string, own = hint): never => {
     throw new TastemakerError(code, `${file}: "${key}"${within && ` in "${within}"`} ${what}.`, own);
@@ -59,30 +70,71 @@ export function settingsOf(json: Json, file: string, { code = 'bad-model', hint,
     asked.add(key);
     return Object.hasOwn(json, key) ? json[key] : undefined;
   };
-  const read = <T>(key: string, kind: string, is: (value: unknown) => value is T, { orNull = false }: May = {}): T | undefined => {
+  const read = <T>(
+    key: string,
+    kind: string,
+    is: (value: unknown) => value is T,
+    { orNull = false }: May = {},
+  ): T | undefined => {
     const value = raw(key);
     if (value === undefined || (value === null && orNull)) return undefined;
     return is(value) ? value : refuse(key, `is ${brief(value)}, not ${kind}`);
   };
-  const bounded = (key: string, value: number | undefined, kind: string, { least = -Infinity, above = -Infinity, most = Infinity }: Bounds): number | undefined =>
-    value === undefined || (value >= least && value > above && value <= most) ? value : refuse(key, `is ${value}, ${value > most ? `more than ${most}` : `not ${kind}`}`);
+  const bounded = (
+    key: string,
+    value: number | undefined,
+    kind: string,
+    { least = -Infinity, above = -Infinity, most = Infinity }: Bounds,
+  ): number | undefined =>
+    value === undefined || (value >= least && value > above && value <= most)
+      ? value
+      : refuse(key, `is ${value}, ${value > most ? `more than ${most}` : `not ${kind}`}`);
   return {
-    file, asked, raw, refuse,
+    file,
+    asked,
+    raw,
+    refuse,
     has: (key) => (raw(key) ?? null) !== null,
     keys: () => Object.keys(json),
     flag: (key, may) => read(key, 'true or false', (value): value is boolean => typeof value === 'boolean', may),
     number: (key, bounds = {}) => {
-      const value = read(key, 'a number', (found): found is number => typeof found === 'number' && Number.isFinite(found), bounds);
-      return bounded(key, value, `a number ${bounds.above === undefined ? `from ${bounds.least ?? 0}` : `above ${bounds.above}`}`, bounds);
+      const value = read(
+        key,
+        'a number',
+        (found): found is number => typeof found === 'number' && Number.isFinite(found),
+        bounds,
+      );
+      return bounded(
+        key,
+        value,
+        `a number ${bounds.above === undefined ? `from ${bounds.least ?? 0}` : `above ${bounds.above}`}`,
+        bounds,
+      );
     },
     whole: (key, { least = 0, most = 2 ** 31, orNull = false } = {}) => {
       const kind = least === 1 ? 'a whole number above 0' : `a whole number from ${least}`;
-      return bounded(key, read(key, kind, (found): found is number => Number.isInteger(found), { orNull }), kind, { least, most });
+      return bounded(
+        key,
+        read(key, kind, (found): found is number => Number.isInteger(found), { orNull }),
+        kind,
+        { least, most },
+      );
     },
     text: (key, may) => read(key, 'a text', (value): value is string => typeof value === 'string', may),
-    texts: (key, may) => read(key, 'a list of texts', (value): value is string[] => Array.isArray(value) && value.every((part) => typeof part === 'string'), may),
+    texts: (key, may) =>
+      read(
+        key,
+        'a list of texts',
+        (value): value is string[] => Array.isArray(value) && value.every((part) => typeof part === 'string'),
+        may,
+      ),
     ids: (key, may) => {
-      const value = read(key, 'a token id or a list of them', (found): found is number | number[] => [found].flat().every(isId), may);
+      const value = read(
+        key,
+        'a token id or a list of them',
+        (found): found is number | number[] => [found].flat().every(isId),
+        may,
+      );
       return value === undefined ? undefined : [value].flat();
     },
     object: (key, may) => {
@@ -92,8 +144,11 @@ export function settingsOf(json: Json, file: string, { code = 'bad-model', hint,
     oneOf: <T>(key: string, values: readonly T[], { orNull = false }: May = {}) => {
       const value = raw(key);
       if (value === undefined || (value === null && orNull)) return undefined;
-      const found = typeof value === 'object' ? undefined : values.find((wanted) => wanted === value); // what works is never an object, however deep one lies here
-      return found === undefined ? refuse(key, `is ${brief(value)}`, `What works: ${values.map((wanted) => JSON.stringify(wanted)).join(', ')}.`) : found;
+      // what works is never an object, however deep one lies here
+      const found = typeof value === 'object' ? undefined : values.find((wanted) => wanted === value);
+      return found === undefined
+        ? refuse(key, `is ${brief(value)}`, `What works: ${values.map((wanted) => JSON.stringify(wanted)).join(', ')}.`)
+        : found;
     },
   };
 }

@@ -10,7 +10,8 @@ export function columnNames(names: readonly string[]): string {
   return all.length < 2 ? all.join('') : `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
 }
 
-const isNothing = (value: unknown) => value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);
+const isNothing = (value: unknown) =>
+  value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);
 
 export interface ColumnWatch {
   /** Tells of a row that was taken: which of its columns were used, and which others were kept with it. */
@@ -21,15 +22,26 @@ export interface ColumnWatch {
 
 /** Watches the columns of a file; one that holds nothing in any row is not worth a word. */
 export function watchColumns(): ColumnWatch {
-  const dropped = new Set<string>(), kept = new Set<string>();
-  const said = (names: Set<string>, one: string, many: string) => (names.size === 0 ? [] : [`${names.size === 1 ? one : many}: ${columnNames([...names].sort())}.`]);
+  const dropped = new Set<string>();
+  const kept = new Set<string>();
+  const said = (names: Set<string>, one: string, many: string) =>
+    names.size === 0 ? [] : [`${names.size === 1 ? one : many}: ${columnNames([...names].sort())}.`];
   return {
     see: (row, used, own = {}) => {
-      for (const [name, value] of Object.entries(row)) if (!isNothing(value) && !used.includes(name)) (Object.hasOwn(own, name) ? kept : dropped).add(name);
+      for (const [name, value] of Object.entries(row))
+        if (!isNothing(value) && !used.includes(name)) (Object.hasOwn(own, name) ? kept : dropped).add(name);
     },
     notes: () => [
-      ...said(dropped, 'A column was not taken, for it has no place here', 'Columns were not taken, for they have no place here'),
-      ...said(kept, 'A column is kept with its rows, and nothing is learnt from it', 'Columns are kept with their rows, and nothing is learnt from them'),
+      ...said(
+        dropped,
+        'A column was not taken, for it has no place here',
+        'Columns were not taken, for they have no place here',
+      ),
+      ...said(
+        kept,
+        'A column is kept with its rows, and nothing is learnt from it',
+        'Columns are kept with their rows, and nothing is learnt from them',
+      ),
     ],
   };
 }

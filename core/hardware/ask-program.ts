@@ -20,14 +20,22 @@ export interface AskOptions {
 }
 
 /** Never throws. A program that cannot even be killed (a driver that hangs in the kernel) does not hold us up. */
-export function askProgram(program: string, args: readonly string[], { env = process.env, cwd, timeout = 5000, onLine }: AskOptions = {}): Promise<Answer> {
+export function askProgram(
+  program: string,
+  args: readonly string[],
+  { env = process.env, cwd, timeout = 5000, onLine }: AskOptions = {},
+): Promise<Answer> {
   return new Promise((resolve) => {
     const child = spawn(program, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true });
-    let stdout = '', stderr = '';
-    const timer = timeout === null ? null : setTimeout(() => {
-      child.kill('SIGKILL');
-      end('slow', null);
-    }, timeout);
+    let stdout = '';
+    let stderr = '';
+    const timer =
+      timeout === null
+        ? null
+        : setTimeout(() => {
+            child.kill('SIGKILL');
+            end('slow', null);
+          }, timeout);
     const end = (outcome: Answer['outcome'], code: number | null) => {
       if (timer) clearTimeout(timer);
       child.stdout.destroy();

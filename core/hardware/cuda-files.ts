@@ -1,4 +1,5 @@
-// The two CUDA files beside ONNX Runtime: whether they are there, whole, of the right version, and those that were installed.
+// The two CUDA files beside ONNX Runtime: whether they are there, whole, of the right version, and those that were
+// installed.
 
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -55,21 +56,32 @@ export interface FilesOptions {
   platform?: string;
 }
 
-/** Where the runtime's own libraries lie: TASTEMAKER_RUNTIME_FILES, or inside the package onnxruntime-node. 'runtime' where there is none. */
+/**
+ * Where the runtime's own libraries lie: TASTEMAKER_RUNTIME_FILES, or inside the package onnxruntime-node. 'runtime'
+ * where there is none.
+ */
 export function runtimeFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.TASTEMAKER_RUNTIME_FILES) return path.resolve(env.TASTEMAKER_RUNTIME_FILES);
   try {
     const packageFile = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
     return path.join(path.dirname(packageFile), 'bin', 'napi-v6', process.platform, process.arch);
   } catch {
-    throw new TastemakerError('runtime', 'The package onnxruntime-node is not installed.', 'Start Tastemaker once with `npm start`, which installs its packages, or run `npm ci`.');
+    throw new TastemakerError(
+      'runtime',
+      'The package onnxruntime-node is not installed.',
+      'Start Tastemaker once with `npm start`, which installs its packages, or run `npm ci`.',
+    );
   }
 }
 
 /** The version that the runtime's library carries, as in "1.30.0"; null where there is none. */
 export function runtimeVersion(folder: string): string | null {
   try {
-    return readElfNeeds(path.join(folder, RUNTIME_FILE)).versionsDefined.flatMap((name) => /^VERS_(\d+\.\d+\.\d+)$/.exec(name)?.[1] ?? [])[0] ?? null;
+    return (
+      readElfNeeds(path.join(folder, RUNTIME_FILE)).versionsDefined.flatMap(
+        (name) => /^VERS_(\d+\.\d+\.\d+)$/.exec(name)?.[1] ?? [],
+      )[0] ?? null
+    );
   } catch {
     return null;
   }
@@ -77,49 +89,112 @@ export function runtimeVersion(folder: string): string | null {
 
 /** Why CUDA cannot be used on this kind of machine, or null. */
 export const whyUnsupported = (platform: string): string | null =>
-  platform === CUDA_PLATFORM ? null : `CUDA can be used on Linux with an x64 processor; this machine is ${platform}, where WebGPU computes on the graphics card.`;
+  platform === CUDA_PLATFORM
+    ? null
+    : `CUDA can be used on Linux with an x64 processor; this machine is ${platform}, where WebGPU computes on the graphics card.`;
 
 /**
- * What is there. `hash: false` leaves out the comparison with the SHA-256 that were installed, which reads some 300 MB (half a second).
+ * What is there. `hash: false` leaves out the comparison with the SHA-256 that were installed, which reads some 300 MB
+ * (half a second).
  * Never throws for what is wrong with the files.
  */
-export async function readCudaFiles({ hash = true, env = process.env, platform = `${process.platform}-${process.arch}` }: FilesOptions & { hash?: boolean } = {}): Promise<CudaFiles> {
-  const folder = runtimeFolder(env), unsupported = whyUnsupported(platform);
+export async function readCudaFiles({
+  hash = true,
+  env = process.env,
+  platform = `${process.platform}-${process.arch}`,
+}: FilesOptions & { hash?: boolean } = {}): Promise<CudaFiles> {
+  const folder = runtimeFolder(env);
+  const unsupported = whyUnsupported(platform);
   const nothing = { version: null, major: null, needs: [], record: null };
   if (unsupported) return { ...nothing, state: 'unsupported', folder, wanted: null, sentence: unsupported, hint: null };
   const wanted = runtimeVersion(folder);
-  if (wanted === null) return { ...nothing, state: 'broken', folder, wanted, sentence: `ONNX Runtime's own library is not in ${folder}, or damaged.`, hint: 'Install the packages again: remove the folder node_modules/onnxruntime-node and run `npm ci`.' };
-  const judged = judgeFiles(folder, wanted), record = readRecord(folder);
+  if (wanted === null)
+    return {
+      ...nothing,
+      state: 'broken',
+      folder,
+      wanted,
+      sentence: `ONNX Runtime's own library is not in ${folder}, or damaged.`,
+      hint: 'Install the packages again: remove the folder node_modules/onnxruntime-node and run `npm ci`.',
+    };
+  const judged = judgeFiles(folder, wanted);
+  const record = readRecord(folder);
   const changed = hash && judged.state === 'ready' && record ? await changedFile(folder, record) : null;
-  if (changed) return { ...judged, folder, wanted, record, state: 'changed', sentence: `${path.join(folder, changed)} is not the file that was installed on ${record!.installed.slice(0, 10)}: its SHA-256 differs.`, hint: AGAIN };
+  if (changed)
+    return {
+      ...judged,
+      folder,
+      wanted,
+      record,
+      state: 'changed',
+      sentence: `${path.join(folder, changed)} is not the file that was installed on ${record!.installed.slice(0, 10)}: its SHA-256 differs.`,
+      hint: AGAIN,
+    };
   return { ...judged, folder, wanted, record };
 }
 
-const AGAIN = 'Install the CUDA files again with `tastemaker setup cuda`, or take them away with `tastemaker setup cuda --remove`.';
+const AGAIN =
+  'Install the CUDA files again with `tastemaker setup cuda`, or take them away with `tastemaker setup cuda --remove`.';
 
 /** Looks at the two files in a folder, without their hashes. */
 export function judgeFiles(folder: string, wanted: string): Judged {
   const nothing = { version: null, major: null, needs: [] };
   const there = PROVIDER_FILES.filter((name) => fs.existsSync(path.join(folder, name)));
-  if (there.length === 0) return { ...nothing, state: 'absent', sentence: 'The CUDA files of ONNX Runtime are not installed.', hint: 'Run `tastemaker setup cuda` (or `npm run setup:cuda`).' };
+  if (there.length === 0)
+    return {
+      ...nothing,
+      state: 'absent',
+      sentence: 'The CUDA files of ONNX Runtime are not installed.',
+      hint: 'Run `tastemaker setup cuda` (or `npm run setup:cuda`).',
+    };
   const lacking = PROVIDER_FILES.find((name) => !there.includes(name));
-  if (lacking) return { ...nothing, state: 'broken', sentence: `Of the two CUDA files, ${lacking} is missing in ${folder}.`, hint: AGAIN };
+  if (lacking)
+    return {
+      ...nothing,
+      state: 'broken',
+      sentence: `Of the two CUDA files, ${lacking} is missing in ${folder}.`,
+      hint: AGAIN,
+    };
   const file = path.join(folder, CUDA_FILE);
   try {
     for (const name of PROVIDER_FILES) {
       const { machine, soname } = readElfNeeds(path.join(folder, name));
-      if (machine !== 'x86_64') throw new TastemakerError('bad-file', `${path.join(folder, name)} is for ${machine}, not for this x64 processor.`, AGAIN);
-      if (soname !== null && soname !== name) throw new TastemakerError('bad-file', `${path.join(folder, name)} is another library, ${soname}.`, AGAIN);
+      if (machine !== 'x86_64')
+        throw new TastemakerError(
+          'bad-file',
+          `${path.join(folder, name)} is for ${machine}, not for this x64 processor.`,
+          AGAIN,
+        );
+      if (soname !== null && soname !== name)
+        throw new TastemakerError('bad-file', `${path.join(folder, name)} is another library, ${soname}.`, AGAIN);
     }
-    const { needs } = readElfNeeds(file), major = cudaMajorOf(needs), versions = readVersionStrings(file);
+    const { needs } = readElfNeeds(file);
+    const major = cudaMajorOf(needs);
+    const versions = readVersionStrings(file);
     const version = versions.includes(wanted) ? wanted : versions.length === 1 ? versions[0]! : null;
     const facts = { version, major, needs };
-    if (major === null) return { ...facts, state: 'broken', sentence: `${file} is no CUDA provider for CUDA 12 or 13: it does not need their cuBLAS.`, hint: AGAIN };
-    const other = version === null ? `${file} does not say of which version of ONNX Runtime it is` : `${file} is of ONNX Runtime ${version}`;
-    if (version !== wanted) return { ...facts, state: 'wrong-version', sentence: `${other}, and ${wanted} is needed.`, hint: AGAIN };
-    return { ...facts, state: 'ready', sentence: `The CUDA files of ONNX Runtime ${version} are installed, for CUDA ${major}.`, hint: null };
+    if (major === null)
+      return {
+        ...facts,
+        state: 'broken',
+        sentence: `${file} is no CUDA provider for CUDA 12 or 13: it does not need their cuBLAS.`,
+        hint: AGAIN,
+      };
+    const other =
+      version === null
+        ? `${file} does not say of which version of ONNX Runtime it is`
+        : `${file} is of ONNX Runtime ${version}`;
+    if (version !== wanted)
+      return { ...facts, state: 'wrong-version', sentence: `${other}, and ${wanted} is needed.`, hint: AGAIN };
+    return {
+      ...facts,
+      state: 'ready',
+      sentence: `The CUDA files of ONNX Runtime ${version} are installed, for CUDA ${major}.`,
+      hint: null,
+    };
   } catch (error) {
-    if (error instanceof TastemakerError) return { ...nothing, state: 'broken', sentence: `A CUDA file is broken: ${error.message}`, hint: AGAIN };
+    if (error instanceof TastemakerError)
+      return { ...nothing, state: 'broken', sentence: `A CUDA file is broken: ${error.message}`, hint: AGAIN };
     throw error;
   }
 }
@@ -155,7 +230,10 @@ export function writeRecord(folder: string, record: CudaFilesRecord): void {
 function readRecord(folder: string): CudaFilesRecord | null {
   try {
     const found = JSON.parse(readRegularText(path.join(folder, RECORD_FILE), 1e6)) as CudaFilesRecord;
-    const sound = typeof found.installed === 'string' && typeof found.source === 'string' && PROVIDER_FILES.every((name) => typeof found.files[name]?.sha256 === 'string');
+    const sound =
+      typeof found.installed === 'string' &&
+      typeof found.source === 'string' &&
+      PROVIDER_FILES.every((name) => typeof found.files[name]?.sha256 === 'string');
     return sound ? found : null;
   } catch {
     return null; // put there by hand: there is nothing to compare with
@@ -164,15 +242,22 @@ function readRecord(folder: string): CudaFilesRecord | null {
 
 async function changedFile(folder: string, record: CudaFilesRecord): Promise<string | null> {
   for (const name of PROVIDER_FILES) {
-    const file = path.join(folder, name), { bytes, sha256 } = record.files[name]!;
+    const file = path.join(folder, name);
+    const { bytes, sha256 } = record.files[name]!;
     if (fs.statSync(file).size !== bytes || (await sha256Of(file)) !== sha256) return name;
   }
   return null;
 }
 
 const REFUSALS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
-  EACCES: ['may not be written to', 'Run the command as the user who installed Tastemaker, or use a copy of it that you own.'],
-  EPERM: ['may not be written to', 'Run the command as the user who installed Tastemaker, or use a copy of it that you own.'],
+  EACCES: [
+    'may not be written to',
+    'Run the command as the user who installed Tastemaker, or use a copy of it that you own.',
+  ],
+  EPERM: [
+    'may not be written to',
+    'Run the command as the user who installed Tastemaker, or use a copy of it that you own.',
+  ],
   EROFS: ['is on a disk that is read-only', 'Use a copy of Tastemaker in a folder that can be written to.'],
   ENOSPC: ['is on a disk that is full', 'Free about 600 MB and try again; nothing was changed.'],
   EDQUOT: ['is on a disk on which your quota is used up', 'Free about 600 MB and try again; nothing was changed.'],
@@ -189,5 +274,7 @@ export function writable<T>(folder: string, act: () => T): T {
 
 export function asRefusal(error: unknown, folder: string): unknown {
   const refusal = REFUSALS[(error as NodeJS.ErrnoException).code ?? ''];
-  return refusal && !(error instanceof TastemakerError) ? new TastemakerError('disk', `${folder} ${refusal[0]}.`, refusal[1]) : error;
+  return refusal && !(error instanceof TastemakerError)
+    ? new TastemakerError('disk', `${folder} ${refusal[0]}.`, refusal[1])
+    : error;
 }

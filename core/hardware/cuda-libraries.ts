@@ -15,7 +15,9 @@ export interface CudaLibrary {
   when: 'load' | 'compute';
   /** the Python package that brings it, by CUDA version; null where none does */
   pip: Readonly<Record<CudaMajor, string>> | null;
-  /** the CUDA versions whose ONNX Runtime 1.30 needs it; an older provider may need one more, which its file then says */
+  /**
+   * the CUDA versions whose ONNX Runtime 1.30 needs it; an older provider may need one more, which its file then says
+   */
   needed: readonly CudaMajor[];
 }
 
@@ -23,25 +25,88 @@ const both = [12, 13] as const;
 const pip = (cu12: string, cu13: string) => ({ 12: cu12, 13: cu13 });
 
 /**
- * Source: the dynamic section of `libonnxruntime_providers_cuda.so` in onnxruntime-gpu 1.30.0 (CUDA 13) and 1.26.0 (CUDA 12).
- * Between the two, cuDNN and cuFFT came to be loaded when the first operator wants them (onnxruntime PR 29252, 29808), so the newer file
- * names neither; some reductions want cuDNN, and only Fourier transforms, which we do not compute, want cuFFT. The packages' versions
+ * Source: the dynamic section of `libonnxruntime_providers_cuda.so` in onnxruntime-gpu 1.30.0 (CUDA 13) and 1.26.0
+ * (CUDA 12).
+ * Between the two, cuDNN and cuFFT came to be loaded when the first operator wants them (onnxruntime PR 29252, 29808),
+ * so the newer file
+ * names neither; some reductions want cuDNN, and only Fourier transforms, which we do not compute, want cuFFT. The
+ * packages' versions
  * are those that the wheel's extras "cuda" and "cudnn" ask for.
  */
 export const CUDA_LIBRARIES: readonly CudaLibrary[] = [
   { soname: 'libcuda.so.1', title: "NVIDIA's driver", when: 'load', pip: null, needed: both },
-  { soname: 'libcudart.so.12', title: 'the CUDA 12 runtime', when: 'load', pip: pip('nvidia-cuda-runtime-cu12', ''), needed: [12] },
-  { soname: 'libcublas.so.12', title: 'cuBLAS of CUDA 12', when: 'load', pip: pip('nvidia-cublas-cu12', ''), needed: [12] },
-  { soname: 'libcublasLt.so.12', title: 'cuBLASLt of CUDA 12', when: 'load', pip: pip('nvidia-cublas-cu12', ''), needed: [12] },
-  { soname: 'libcudart.so.13', title: 'the CUDA 13 runtime', when: 'load', pip: pip('', 'nvidia-cuda-runtime~=13.0'), needed: [13] },
-  { soname: 'libcublas.so.13', title: 'cuBLAS of CUDA 13', when: 'load', pip: pip('', 'nvidia-cublas~=13.0'), needed: [13] },
-  { soname: 'libcublasLt.so.13', title: 'cuBLASLt of CUDA 13', when: 'load', pip: pip('', 'nvidia-cublas~=13.0'), needed: [13] },
-  { soname: 'libcurand.so.10', title: 'cuRAND', when: 'load', pip: pip('nvidia-curand-cu12', 'nvidia-curand~=10.0'), needed: both },
-  { soname: 'libcudnn.so.9', title: 'cuDNN 9', when: 'compute', pip: pip('nvidia-cudnn-cu12', 'nvidia-cudnn-cu13'), needed: both },
+  {
+    soname: 'libcudart.so.12',
+    title: 'the CUDA 12 runtime',
+    when: 'load',
+    pip: pip('nvidia-cuda-runtime-cu12', ''),
+    needed: [12],
+  },
+  {
+    soname: 'libcublas.so.12',
+    title: 'cuBLAS of CUDA 12',
+    when: 'load',
+    pip: pip('nvidia-cublas-cu12', ''),
+    needed: [12],
+  },
+  {
+    soname: 'libcublasLt.so.12',
+    title: 'cuBLASLt of CUDA 12',
+    when: 'load',
+    pip: pip('nvidia-cublas-cu12', ''),
+    needed: [12],
+  },
+  {
+    soname: 'libcudart.so.13',
+    title: 'the CUDA 13 runtime',
+    when: 'load',
+    pip: pip('', 'nvidia-cuda-runtime~=13.0'),
+    needed: [13],
+  },
+  {
+    soname: 'libcublas.so.13',
+    title: 'cuBLAS of CUDA 13',
+    when: 'load',
+    pip: pip('', 'nvidia-cublas~=13.0'),
+    needed: [13],
+  },
+  {
+    soname: 'libcublasLt.so.13',
+    title: 'cuBLASLt of CUDA 13',
+    when: 'load',
+    pip: pip('', 'nvidia-cublas~=13.0'),
+    needed: [13],
+  },
+  {
+    soname: 'libcurand.so.10',
+    title: 'cuRAND',
+    when: 'load',
+    pip: pip('nvidia-curand-cu12', 'nvidia-curand~=10.0'),
+    needed: both,
+  },
+  {
+    soname: 'libcudnn.so.9',
+    title: 'cuDNN 9',
+    when: 'compute',
+    pip: pip('nvidia-cudnn-cu12', 'nvidia-cudnn-cu13'),
+    needed: both,
+  },
   { soname: 'libcufft.so.11', title: 'cuFFT of CUDA 12', when: 'load', pip: pip('nvidia-cufft-cu12', ''), needed: [] },
   { soname: 'libcufft.so.12', title: 'cuFFT of CUDA 13', when: 'load', pip: pip('', 'nvidia-cufft~=12.0'), needed: [] },
-  { soname: 'libnvrtc.so.12', title: 'the CUDA 12 compiler', when: 'load', pip: pip('nvidia-cuda-nvrtc-cu12', ''), needed: [] },
-  { soname: 'libnvrtc.so.13', title: 'the CUDA 13 compiler', when: 'load', pip: pip('', 'nvidia-cuda-nvrtc~=13.0'), needed: [] },
+  {
+    soname: 'libnvrtc.so.12',
+    title: 'the CUDA 12 compiler',
+    when: 'load',
+    pip: pip('nvidia-cuda-nvrtc-cu12', ''),
+    needed: [],
+  },
+  {
+    soname: 'libnvrtc.so.13',
+    title: 'the CUDA 13 compiler',
+    when: 'load',
+    pip: pip('', 'nvidia-cuda-nvrtc~=13.0'),
+    needed: [],
+  },
 ];
 
 export interface MissingLibrary {
@@ -88,18 +153,33 @@ export function cudaMajorOf(needs: readonly string[]): CudaMajor | null {
 }
 
 /**
- * Looks through the named folders, LD_LIBRARY_PATH, the Python environments of VIRTUAL_ENV, CONDA_PREFIX and the PATH, CUDA_PATH, CUDA_HOME,
- * the toolkits below /usr/local, and what the system's loader knows. Places with this CUDA's own runtime come first: cuDNN and cuRAND
+ * Looks through the named folders, LD_LIBRARY_PATH, the Python environments of VIRTUAL_ENV, CONDA_PREFIX and the PATH,
+ * CUDA_PATH, CUDA_HOME,
+ * the toolkits below /usr/local, and what the system's loader knows. Places with this CUDA's own runtime come first:
+ * cuDNN and cuRAND
  * have the same file name for CUDA 12 and 13, and only those beside it are sure to fit. Never throws.
  */
-export async function findLibraries(major: CudaMajor, { folders = [], needs, env = process.env, toolkits = '/usr/local' }: FindOptions = {}): Promise<FoundLibraries> {
-  const wanted = new Set(needs ? [...cudaNeeds(needs), 'libcudnn.so.9'] : CUDA_LIBRARIES.filter(({ needed }) => needed.includes(major)).map(({ soname }) => soname));
+export async function findLibraries(
+  major: CudaMajor,
+  { folders = [], needs, env = process.env, toolkits = '/usr/local' }: FindOptions = {},
+): Promise<FoundLibraries> {
+  const wanted = new Set(
+    needs
+      ? [...cudaNeeds(needs), 'libcudnn.so.9']
+      : CUDA_LIBRARIES.filter(({ needed }) => needed.includes(major)).map(({ soname }) => soname),
+  );
   const origins = await originsOf(folders, env, toolkits);
   const runtime = `libcudart.so.${major}`;
   const rank = (origin: Origin) => (origin.kind === 'named' ? 0 : holds(origin, runtime) ? 1 : 2);
-  const inOrder = origins.map((origin, i) => ({ origin, i })).sort((a, b) => rank(a.origin) - rank(b.origin) || a.i - b.i).map(({ origin }) => origin);
+  const inOrder = origins
+    .map((origin, i) => ({ origin, i }))
+    .sort((a, b) => rank(a.origin) - rank(b.origin) || a.i - b.i)
+    .map(({ origin }) => origin);
 
-  const found: Record<string, string> = {}, broken: Record<string, string> = {}, used = new Set<Origin>(), direct = new Set<string>();
+  const found: Record<string, string> = {};
+  const broken: Record<string, string> = {};
+  const used = new Set<Origin>();
+  const direct = new Set<string>();
   for (const soname of wanted) {
     for (const origin of inOrder) {
       const file = holds(origin, soname);
@@ -117,13 +197,20 @@ export async function findLibraries(major: CudaMajor, { folders = [], needs, env
     }
   }
   // the other folders of a place too: cuDNN opens further libraries by name when it computes
-  const paths = inOrder.filter((origin) => used.has(origin)).flatMap((origin) => [...origin.folders.filter((folder) => direct.has(folder)), ...origin.folders]);
-  const missing = [...wanted].filter((soname) => !found[soname]).map((soname) => missingLibrary(soname, major, broken[soname] ?? null));
+  const paths = inOrder
+    .filter((origin) => used.has(origin))
+    .flatMap((origin) => [...origin.folders.filter((folder) => direct.has(folder)), ...origin.folders]);
+  const missing = [...wanted]
+    .filter((soname) => !found[soname])
+    .map((soname) => missingLibrary(soname, major, broken[soname] ?? null));
   return { major, folders: [...new Set(paths)], found, missing };
 }
 
 /** The environment that a job on CUDA needs besides its own; nothing where the system's loader finds everything. */
-export function libraryPath({ folders }: FoundLibraries, env: NodeJS.ProcessEnv = process.env): { LD_LIBRARY_PATH?: string } {
+export function libraryPath(
+  { folders }: FoundLibraries,
+  env: NodeJS.ProcessEnv = process.env,
+): { LD_LIBRARY_PATH?: string } {
   const all = [...folders, ...(env.LD_LIBRARY_PATH ?? '').split(':').filter(Boolean)];
   return folders.length ? { LD_LIBRARY_PATH: [...new Set(all)].join(':') } : {};
 }
@@ -131,12 +218,34 @@ export function libraryPath({ folders }: FoundLibraries, env: NodeJS.ProcessEnv 
 function missingLibrary(soname: string, major: CudaMajor, broken: string | null): MissingLibrary {
   const library = CUDA_LIBRARIES.find((row) => row.soname === soname);
   const name = library ? `${soname} (${library.title})` : soname;
-  const when = library?.when ?? 'load', pipName = library?.pip?.[major] || null;
-  const effect = when === 'load' ? 'without it CUDA does not start' : 'CUDA starts without it, but attention and some reductions fail';
-  const sentence = broken ? `${name} is damaged: ${broken} is no whole library for this processor.` : `${name} was not found: ${effect}.`;
-  if (soname === 'libcuda.so.1') return { soname, when, pip: null, sentence, hint: "It comes with NVIDIA's driver, by no other way: install the driver for your Linux." };
-  const packages = soname === 'libcudnn.so.9' ? `cudnn9-cuda-${major} from NVIDIA's packages for your Linux` : `NVIDIA's CUDA Toolkit ${major}`;
-  return { soname, when, pip: pipName, sentence, hint: `Install ${packages}${pipName ? `, or \`python3 -m pip install ${pipName}\`` : ''}.` };
+  const when = library?.when ?? 'load';
+  const pipName = library?.pip?.[major] || null;
+  const effect =
+    when === 'load'
+      ? 'without it CUDA does not start'
+      : 'CUDA starts without it, but attention and some reductions fail';
+  const sentence = broken
+    ? `${name} is damaged: ${broken} is no whole library for this processor.`
+    : `${name} was not found: ${effect}.`;
+  if (soname === 'libcuda.so.1')
+    return {
+      soname,
+      when,
+      pip: null,
+      sentence,
+      hint: "It comes with NVIDIA's driver, by no other way: install the driver for your Linux.",
+    };
+  const packages =
+    soname === 'libcudnn.so.9'
+      ? `cudnn9-cuda-${major} from NVIDIA's packages for your Linux`
+      : `NVIDIA's CUDA Toolkit ${major}`;
+  return {
+    soname,
+    when,
+    pip: pipName,
+    sentence,
+    hint: `Install ${packages}${pipName ? `, or \`python3 -m pip install ${pipName}\`` : ''}.`,
+  };
 }
 
 /** The file of that name in one of the place's folders, or null. */
@@ -155,9 +264,24 @@ function isSound(file: string): boolean {
 async function originsOf(named: readonly string[], env: NodeJS.ProcessEnv, toolkits: string): Promise<Origin[]> {
   const [pythons, loader] = await Promise.all([pythonFolders(env), loaderFolders(env)]);
   const environments = [env.VIRTUAL_ENV, env.CONDA_PREFIX].flatMap((folder) => (folder ? [expand(folder)] : []));
-  const installed = [env.CUDA_PATH, env.CUDA_HOME, ...list(toolkits).filter((name) => /^cuda(-[\d.]+)?$/.test(name)).sort().map((name) => path.join(toolkits, name))];
-  const paths = (env.LD_LIBRARY_PATH ?? '').split(':').filter(Boolean).map((folder) => [folder]);
-  const others = [...paths, ...environments, ...pythons, ...installed.flatMap((folder) => (folder ? [expand(folder)] : []))];
+  const installed = [
+    env.CUDA_PATH,
+    env.CUDA_HOME,
+    ...list(toolkits)
+      .filter((name) => /^cuda(-[\d.]+)?$/.test(name))
+      .sort()
+      .map((name) => path.join(toolkits, name)),
+  ];
+  const paths = (env.LD_LIBRARY_PATH ?? '')
+    .split(':')
+    .filter(Boolean)
+    .map((folder) => [folder]);
+  const others = [
+    ...paths,
+    ...environments,
+    ...pythons,
+    ...installed.flatMap((folder) => (folder ? [expand(folder)] : [])),
+  ];
   return [
     ...named.map((folder): Origin => ({ kind: 'named', folders: expand(folder) })),
     ...others.map((folders): Origin => ({ kind: 'other', folders })),
@@ -165,15 +289,32 @@ async function originsOf(named: readonly string[], env: NodeJS.ProcessEnv, toolk
   ];
 }
 
-/** Where libraries may lie below a folder: it may be one of libraries itself, a toolkit, a Python environment, or its site-packages. */
+/**
+ * Where libraries may lie below a folder: it may be one of libraries itself, a toolkit, a Python environment, or its
+ * site-packages.
+ */
 function expand(folder: string): string[] {
-  const packages = [folder, path.join(folder, 'nvidia'), ...list(path.join(folder, 'lib')).filter((name) => name.startsWith('python')).map((name) => path.join(folder, 'lib', name, 'site-packages', 'nvidia'))];
-  const candidates = [folder, ...['lib64', 'lib', 'targets/x86_64-linux/lib'].map((name) => path.join(folder, name)), ...packages.flatMap(nvidiaFolders)];
+  const packages = [
+    folder,
+    path.join(folder, 'nvidia'),
+    ...list(path.join(folder, 'lib'))
+      .filter((name) => name.startsWith('python'))
+      .map((name) => path.join(folder, 'lib', name, 'site-packages', 'nvidia')),
+  ];
+  const candidates = [
+    folder,
+    ...['lib64', 'lib', 'targets/x86_64-linux/lib'].map((name) => path.join(folder, name)),
+    ...packages.flatMap(nvidiaFolders),
+  ];
   return [...new Set(candidates)].filter((candidate) => list(candidate).some((name) => name.includes('.so')));
 }
 
 /** nvidia/cublas/lib, nvidia/cudnn/lib, …; with CUDA 13, nvidia/cu13/lib. */
-const nvidiaFolders = (nvidia: string): string[] => list(nvidia).sort().map((name) => path.join(nvidia, name, 'lib')).filter((folder) => fs.existsSync(folder));
+const nvidiaFolders = (nvidia: string): string[] =>
+  list(nvidia)
+    .sort()
+    .map((name) => path.join(nvidia, name, 'lib'))
+    .filter((folder) => fs.existsSync(folder));
 
 function list(folder: string): string[] {
   try {
@@ -187,7 +328,9 @@ const WHERE_NVIDIA = 'import nvidia, json; print(json.dumps(list(nvidia.__path__
 
 /** The NVIDIA packages of the Pythons on the PATH, one place a Python. */
 async function pythonFolders(env: NodeJS.ProcessEnv): Promise<string[][]> {
-  const answers = await Promise.all(['python3', 'python'].map((python) => askProgram(python, ['-c', WHERE_NVIDIA], { env })));
+  const answers = await Promise.all(
+    ['python3', 'python'].map((python) => askProgram(python, ['-c', WHERE_NVIDIA], { env })),
+  );
   const found = answers.flatMap(({ outcome, code, stdout }) => {
     if (outcome !== 'ended' || code !== 0) return [];
     try {
@@ -196,14 +339,23 @@ async function pythonFolders(env: NodeJS.ProcessEnv): Promise<string[][]> {
       return [];
     }
   });
-  return found.filter((folders, i) => folders.length && found.findIndex((other) => other.join() === folders.join()) === i);
+  return found.filter(
+    (folders, i) => folders.length && found.findIndex((other) => other.join() === folders.join()) === i,
+  );
 }
 
 /** Folders of the libraries that the system's loader knows (`ldconfig -p`), CUDA's only. */
 async function loaderFolders(env: NodeJS.ProcessEnv): Promise<string[]> {
   for (const program of ['ldconfig', '/sbin/ldconfig', '/usr/sbin/ldconfig']) {
     const { outcome, code, stdout } = await askProgram(program, ['-p'], { env });
-    if (outcome === 'ended' && code === 0) return [...new Set([...stdout.matchAll(/^[ \t]*lib(?:cu|nv)\S* \(.*x86-64.*\) => (\/.+)$/gm)].map(([, file]) => path.dirname(file!)))];
+    if (outcome === 'ended' && code === 0)
+      return [
+        ...new Set(
+          [...stdout.matchAll(/^[ \t]*lib(?:cu|nv)\S* \(.*x86-64.*\) => (\/.+)$/gm)].map(([, file]) =>
+            path.dirname(file!),
+          ),
+        ),
+      ];
   }
   return [];
 }

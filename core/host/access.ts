@@ -1,4 +1,5 @@
-// Who may speak to the host: this machine's own name in Host, our own page as Origin, and the two secrets that the token was exchanged for.
+// Who may speak to the host: this machine's own name in Host, our own page as Origin, and the two secrets that the
+// token was exchanged for.
 //
 // A page of another site can make the person's browser ask 127.0.0.1, even under a name of its own (DNS rebinding): the
 // checks of Host and Origin stop that. Other users of this machine can connect too: the token stops them. Their servers
@@ -12,7 +13,9 @@ const ONCE_MS = 60_000;
 export const KEY_HEADER = 'x-tastemaker-key';
 
 export interface Access {
-  /** why a request is refused, or null: `asks` says what it must show besides a right Host; the key comes as a header */
+  /**
+   * why a request is refused, or null: `asks` says what it must show besides a right Host; the key comes as a header
+   */
   refuse(request: IncomingMessage, asks: { origin: boolean; cookie: boolean; key?: boolean }): string | null;
   /** The header that gives the cookie, and the key, where the token is a right one. */
   exchange(token: unknown): { cookie: string; key: string } | null;
@@ -31,14 +34,22 @@ function same(a: string, b: string): boolean {
 }
 
 /** How often a header came: Node keeps the first of several. */
-const countOf = ({ rawHeaders }: IncomingMessage, name: string): number => rawHeaders.filter((one, i) => i % 2 === 0 && one.toLowerCase() === name).length;
+const countOf = ({ rawHeaders }: IncomingMessage, name: string): number =>
+  rawHeaders.filter((one, i) => i % 2 === 0 && one.toLowerCase() === name).length;
 
 export function createAccess(port: number): Access {
   const hosts = ['127.0.0.1', 'localhost', '[::1]'].map((name) => `${name}:${port}`);
-  const token = secret(), cookie = secret(), key = secret(), name = `tastemaker-${port}`; // cookies do not know ports: the name tells two hosts apart
+  const token = secret();
+  const cookie = secret();
+  const key = secret();
+  const name = `tastemaker-${port}`; // cookies do not know ports: the name tells two hosts apart
   const once = new Map<string, number>();
 
-  const cookiesOf = (request: IncomingMessage) => (request.headers.cookie ?? '').split(/;\s*/).filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1));
+  const cookiesOf = (request: IncomingMessage) =>
+    (request.headers.cookie ?? '')
+      .split(/;\s*/)
+      .filter((pair) => pair.startsWith(`${name}=`))
+      .map((pair) => pair.slice(name.length + 1));
   const isForOnce = (given: string): boolean => {
     const until = once.get(given);
     once.delete(given);
@@ -48,7 +59,8 @@ export function createAccess(port: number): Access {
   const isKey = (given: unknown): boolean => typeof given === 'string' && same(given, key);
 
   return {
-    token, isKey,
+    token,
+    isKey,
     refuse: (request, asks) => {
       const { host, origin } = request.headers;
       const twice = ['host', 'origin'].find((header) => countOf(request, header) > 1);

@@ -1,4 +1,5 @@
-// The last answers of each window, so that a call sent again after a lost connection is answered, not carried out twice.
+// The last answers of each window, so that a call sent again after a lost connection is answered, not carried out
+// twice.
 
 import type { Reply, Request } from '#core/contract.ts';
 import { LONGEST_REPLY } from '#core/wire.ts';
@@ -8,11 +9,19 @@ const KEPT_REPLIES = 200;
 const KEPT_CHARACTERS = 16 * 2 ** 20;
 /** What an answer takes besides its text. */
 const EACH = 500;
-/** A window that is forgotten altogether could have a call carried out twice: of thousands, only the longest unused are. */
+/**
+ * A window that is forgotten altogether could have a call carried out twice: of thousands, only the longest unused are.
+ */
 const KEPT_CLIENTS = 5000;
 
-interface Client { answers: Map<number, Answer>; /** the largest id whose answer has been dropped */ dropped: number }
-interface Answer { text: Promise<string>; length: number }
+interface Client {
+  answers: Map<number, Answer>;
+  /** the largest id whose answer has been dropped */ dropped: number;
+}
+interface Answer {
+  text: Promise<string>;
+  length: number;
+}
 
 export interface RecentReplies {
   /** The answer to a call of this window as JSON; the same id always gets the same one. Never rejects. */
@@ -63,7 +72,8 @@ export function createRecentReplies(call: (request: Request) => Promise<Reply>):
       const client = clientOf(name);
       const known = client.answers.get(request.id);
       if (known) return known.text;
-      if (request.id <= client.dropped) return Promise.resolve(faultText(request.id, `The answer to "${request.call}" was lost with the connection.`));
+      if (request.id <= client.dropped)
+        return Promise.resolve(faultText(request.id, `The answer to "${request.call}" was lost with the connection.`));
       const answer: Answer = { text: answered(call, request), length: 0 };
       client.answers.set(request.id, answer);
       void answer.text.then((text) => {
@@ -78,14 +88,25 @@ export function createRecentReplies(call: (request: Request) => Promise<Reply>):
 }
 
 const faultText = (id: number, message: string): string =>
-  JSON.stringify({ id, fault: { code: 'crash', message, hint: 'Look at what is there, and do it again where it is missing.' } } satisfies Reply);
+  JSON.stringify({
+    id,
+    fault: { code: 'crash', message, hint: 'Look at what is there, and do it again where it is missing.' },
+  } satisfies Reply);
 
 /** The reply as JSON; a fault where it cannot be written or is longer than a window is sent. */
 async function answered(call: (request: Request) => Promise<Reply>, request: Request): Promise<string> {
   try {
     const text = JSON.stringify(await call(request));
-    return text.length <= LONGEST_REPLY ? text : faultText(request.id, `The answer to "${request.call.slice(0, 60)}" is longer than ${LONGEST_REPLY / 2 ** 20} MiB, the most that a window is sent at once.`);
+    return text.length <= LONGEST_REPLY
+      ? text
+      : faultText(
+          request.id,
+          `The answer to "${request.call.slice(0, 60)}" is longer than ${LONGEST_REPLY / 2 ** 20} MiB, the most that a window is sent at once.`,
+        );
   } catch (error) {
-    return faultText(request.id, `The answer to "${request.call.slice(0, 60)}" could not be written: ${String(error)}.`);
+    return faultText(
+      request.id,
+      `The answer to "${request.call.slice(0, 60)}" could not be written: ${String(error)}.`,
+    );
   }
 }

@@ -14,12 +14,14 @@ import { createUploads } from './uploads.ts';
 export const DEFAULT_PORT = 7337;
 const UPLOAD_MS = 60 * 60_000;
 /** How long the body of anything but an upload may take, and an upload may bring nothing. */
-const BODY_MS = 10_000, STILL_MS = 60_000;
+const BODY_MS = 10_000;
+const STILL_MS = 60_000;
 const LARGEST_TOKEN = 1000;
 
 /** On every answer; what a page may load is what `connect-src 'self'` and the rest allow: nothing from elsewhere. */
 const HEADERS: Readonly<Record<string, string>> = {
-  'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',
@@ -52,12 +54,28 @@ export interface Host {
   close(): Promise<void>;
 }
 
-/** Listens on 127.0.0.1 only. 'bad-argument' where the port that was asked for is taken, 'bad-file' where the window is not built. */
-export async function startHost({ port: asked, windowFolder, call, onWindows, log: write, uploadLimit, patienceMs = BODY_MS }: HostOptions): Promise<Host> {
+/**
+ * Listens on 127.0.0.1 only. 'bad-argument' where the port that was asked for is taken, 'bad-file' where the window is
+ * not built.
+ */
+export async function startHost({
+  port: asked,
+  windowFolder,
+  call,
+  onWindows,
+  log: write,
+  uploadLimit,
+  patienceMs = BODY_MS,
+}: HostOptions): Promise<Host> {
   const log = (line: string) => write(line.replaceAll(/\s+/g, ' ')); // whatever was asked for makes one line
   const serveFile = readWindow(windowFolder);
   const uploads = createUploads(uploadLimit);
-  const server = http.createServer({ requestTimeout: UPLOAD_MS, headersTimeout: 20_000, requireHostHeader: false, maxHeaderSize: 16 * 1024 });
+  const server = http.createServer({
+    requestTimeout: UPLOAD_MS,
+    headersTimeout: 20_000,
+    requireHostHeader: false,
+    maxHeaderSize: 16 * 1024,
+  });
   const port = await listen(server, asked);
   const access = createAccess(port);
   const sockets = createSockets({ call, log, isKey: access.isKey, patienceMs, ...(onWindows ? { onWindows } : {}) });
@@ -65,7 +83,11 @@ export async function startHost({ port: asked, windowFolder, call, onWindows, lo
   const refuse = (request: IncomingMessage, response: ServerResponse, status: number, why: string, fault?: Fault) => {
     log(`${status} ${request.method} ${JSON.stringify((request.url ?? '').slice(0, 200))}: ${why}`);
     response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-    const told: Fault = fault ?? { code: 'bad-argument', message: `Refused: ${why}.`, hint: 'Open the address that Tastemaker printed when it started; through a tunnel, keep its port.' };
+    const told: Fault = fault ?? {
+      code: 'bad-argument',
+      message: `Refused: ${why}.`,
+      hint: 'Open the address that Tastemaker printed when it started; through a tunnel, keep its port.',
+    };
     response.end(JSON.stringify({ fault: told }));
   };
 
@@ -75,7 +97,8 @@ export async function startHost({ port: asked, windowFolder, call, onWindows, lo
     const url = URL.parse(request.url ?? '/', 'http://host');
     if (url?.host !== 'host') return refuse(request, response, 404, 'there is no such file');
     const { pathname, searchParams } = url;
-    const isRead = method === 'GET' || method === 'HEAD', isUpload = pathname === '/upload';
+    const isRead = method === 'GET' || method === 'HEAD';
+    const isUpload = pathname === '/upload';
     const why = access.refuse(request, { origin: !isRead, cookie: isUpload, key: isUpload });
     if (why) return refuse(request, response, 403, why);
     if (isUpload && !isRead) endless.takes(request);
@@ -110,7 +133,8 @@ export async function startHost({ port: asked, windowFolder, call, onWindows, lo
     endless.watch(request);
     answer(request, response).catch((error: unknown) => {
       if (response.headersSent) return void response.destroy();
-      const fault = error instanceof TastemakerError ? { code: error.code, message: error.message, hint: error.hint } : null;
+      const fault =
+        error instanceof TastemakerError ? { code: error.code, message: error.message, hint: error.hint } : null;
       refuse(request, response, fault ? 400 : 500, fault?.message ?? String(error), fault ?? undefined);
       request.resume(); // so that the answer is read
     });
@@ -119,9 +143,13 @@ export async function startHost({ port: asked, windowFolder, call, onWindows, lo
     socket.on('error', () => socket.destroy());
     const url = URL.parse(request.url ?? '/', 'http://host');
     const client = url?.searchParams.get('client') ?? null;
-    const why = access.refuse(request, { origin: true, cookie: true }) ?? (url?.pathname === '/socket' ? null : 'there is no such socket');
+    const why =
+      access.refuse(request, { origin: true, cookie: true }) ??
+      (url?.pathname === '/socket' ? null : 'there is no such socket');
     if (!why && isClient(client)) return sockets.accept(request, socket, head, client);
-    log(`403 upgrade ${JSON.stringify((request.url ?? '').slice(0, 200))}: ${why ?? 'the client has no name of 8 to 64 letters'}`);
+    log(
+      `403 upgrade ${JSON.stringify((request.url ?? '').slice(0, 200))}: ${why ?? 'the client has no name of 8 to 64 letters'}`,
+    );
     socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -131,15 +159,19 @@ export async function startHost({ port: asked, windowFolder, call, onWindows, lo
 
   const urlWith = (token: string) => `http://127.0.0.1:${port}/#token=${token}`;
   return {
-    port, url: urlWith(access.token), urlForOnce: () => urlWith(access.tokenForOnce()), broadcast: sockets.broadcast,
-    close: () => new Promise((resolve) => {
-      sockets.close();
-      server.close(() => {
-        uploads.close();
-        resolve();
-      });
-      setTimeout(() => server.closeAllConnections(), 600).unref();
-    }),
+    port,
+    url: urlWith(access.token),
+    urlForOnce: () => urlWith(access.tokenForOnce()),
+    broadcast: sockets.broadcast,
+    close: () =>
+      new Promise((resolve) => {
+        sockets.close();
+        server.close(() => {
+          uploads.close();
+          resolve();
+        });
+        setTimeout(() => server.closeAllConnections(), 600).unref();
+      }),
   };
 }
 
@@ -164,18 +196,23 @@ function watchBodies(patienceMs: number, log: (line: string) => void) {
 }
 
 async function listen(server: http.Server, asked: number | null): Promise<number> {
-  const attempt = (port: number) => new Promise<number>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
-      server.off('error', reject);
-      resolve((server.address() as AddressInfo).port);
+  const attempt = (port: number) =>
+    new Promise<number>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
+        server.off('error', reject);
+        resolve((server.address() as AddressInfo).port);
+      });
     });
-  });
   try {
     return await attempt(asked ?? DEFAULT_PORT);
   } catch (error) {
     if (asked === null) return attempt(0);
-    throw new TastemakerError('bad-argument', `Port ${asked} cannot be used (${(error as NodeJS.ErrnoException).code}).`, 'Choose another --port, or leave it out.');
+    throw new TastemakerError(
+      'bad-argument',
+      `Port ${asked} cannot be used (${(error as NodeJS.ErrnoException).code}).`,
+      'Choose another --port, or leave it out.',
+    );
   }
 }
 

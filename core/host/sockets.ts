@@ -1,4 +1,5 @@
-// The WebSocket of each window: first its key, then calls in, answers and notices out. A socket that misbehaves is closed, never the host.
+// The WebSocket of each window: first its key, then calls in, answers and notices out. A socket that misbehaves is
+// closed, never the host.
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -17,10 +18,20 @@ const MOST_WAITING = 64 * 2 ** 20;
 const PING_MS = 20_000;
 const CLIENT = /^[A-Za-z0-9_-]{8,64}$/;
 /** close codes of RFC 6455 §7.4.1, and one of our own for whoever does not show the key */
-export const CLOSE = { goingAway: 1001, notText: 1003, notJson: 1007, notACall: 1008, tooBusy: 1013, unknown: 4401 } as const;
+export const CLOSE = {
+  goingAway: 1001,
+  notText: 1003,
+  notJson: 1007,
+  notACall: 1008,
+  tooBusy: 1013,
+  unknown: 4401,
+} as const;
 
 export interface Sockets {
-  /** Takes over an upgrade whose Host, Origin, cookie and client have been checked; it is a window once it has shown the key. */
+  /**
+   * Takes over an upgrade whose Host, Origin, cookie and client have been checked; it is a window once it has shown the
+   * key.
+   */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, client: string): void;
   broadcast(notice: Notice): void;
   close(): void;
@@ -39,7 +50,12 @@ export interface SocketOptions {
 }
 
 export function createSockets({ call, log, isKey, patienceMs, onWindows = () => {} }: SocketOptions): Sockets {
-  const server = new WebSocketServer({ noServer: true, maxPayload: LONGEST_REQUEST, perMessageDeflate: false, clientTracking: true });
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: LONGEST_REQUEST,
+    perMessageDeflate: false,
+    clientTracking: true,
+  });
   const windows = new Set<WebSocket>(); // those that have shown the key
   const replies = createRecentReplies(call);
   const silent = new WeakSet<WebSocket>(); // asked and not heard of since
@@ -62,7 +78,8 @@ export function createSockets({ call, log, isKey, patienceMs, onWindows = () => 
     const late = setTimeout(() => cutOff(socket, CLOSE.unknown, 'the key does not come'), patienceMs);
     const admit = (text: string) => {
       clearTimeout(late);
-      if (text.length > LONGEST_KEY || !isKey((parsed(text) as { key?: unknown } | null)?.key)) return cutOff(socket, CLOSE.unknown, 'it does not show the key of this start');
+      if (text.length > LONGEST_KEY || !isKey((parsed(text) as { key?: unknown } | null)?.key))
+        return cutOff(socket, CLOSE.unknown, 'it does not show the key of this start');
       windows.add(socket);
       onWindows(windows.size);
     };
@@ -70,7 +87,9 @@ export function createSockets({ call, log, isKey, patienceMs, onWindows = () => 
       clearTimeout(late);
       if (windows.delete(socket)) onWindows(windows.size);
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => log(`A message was refused: ${error.message}${error.code ? ` (${error.code})` : ''}.`)); // ws closes with the fitting code, 1009 for too large
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      log(`A message was refused: ${error.message}${error.code ? ` (${error.code})` : ''}.`),
+    ); // ws closes with the fitting code, 1009 for too large
     socket.on('pong', () => silent.delete(socket));
     socket.on('message', (data: RawData, isBinary: boolean) => {
       if (isBinary) return cutOff(socket, CLOSE.notText, 'it is not text');
@@ -91,7 +110,8 @@ export function createSockets({ call, log, isKey, patienceMs, onWindows = () => 
 
   function logMalformed({ call: name }: Request, text: string): void {
     const { fault } = JSON.parse(text) as { fault?: { message: string } };
-    if (fault) log(`A call was refused: ${JSON.stringify(name.slice(0, 60))}: ${fault.message.replaceAll(/\s+/g, ' ')}`);
+    if (fault)
+      log(`A call was refused: ${JSON.stringify(name.slice(0, 60))}: ${fault.message.replaceAll(/\s+/g, ' ')}`);
   }
 
   const heartbeat = setInterval(() => {
@@ -105,7 +125,8 @@ export function createSockets({ call, log, isKey, patienceMs, onWindows = () => 
 
   return {
     accept: (request, socket, head, client) => {
-      // whoever has the cookie alone can open sockets, and may not take the place of windows: the oldest without a key goes
+      // whoever has the cookie alone can open sockets, and may not take the place of windows: the oldest without a key
+      // goes
       if (server.clients.size >= MOST_SOCKETS) [...server.clients].find((one) => !windows.has(one))?.terminate();
       if (windows.size >= MOST_SOCKETS) {
         log(`A window was refused: ${MOST_SOCKETS} are connected.`);
@@ -143,5 +164,7 @@ function readRequest(text: string): Request | 'not-json' | 'not-a-call' {
   if (found === undefined) return 'not-json';
   if (typeof found !== 'object' || found === null) return 'not-a-call';
   const { id, call, args, project } = found as Record<string, unknown>;
-  return Number.isSafeInteger(id) && (id as number) >= 0 && typeof call === 'string' ? { id: id as number, call, args, project: typeof project === 'string' ? project : null } : 'not-a-call';
+  return Number.isSafeInteger(id) && (id as number) >= 0 && typeof call === 'string'
+    ? { id: id as number, call, args, project: typeof project === 'string' ? project : null }
+    : 'not-a-call';
 }

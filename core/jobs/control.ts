@@ -1,4 +1,5 @@
-// How a run's process is spoken to and heard through files: `control` says what it shall do, heartbeat.json how far it is.
+// How a run's process is spoken to and heard through files: `control` says what it shall do, heartbeat.json how far it
+// is.
 //
 // Files, so that whoever comes later (a service that was started anew, the command line) can take part.
 
@@ -9,7 +10,14 @@ import { identityOf, isSigned, signed } from '#core/store/machine-key.ts';
 import { isPrintable } from '#core/store/printable.ts';
 import { BIRTH_IS_QUICK, birthOf, isPid, isTaken, recentBirthOf } from '#core/store/process-birth.ts';
 import { isRunId } from '#core/store/runs.ts';
-import { appendUnlinked, makeFolders, makeRunFolder, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
+import {
+  appendUnlinked,
+  makeFolders,
+  makeRunFolder,
+  replaceUnlinked,
+  textUnlinked,
+  unlinkedPath,
+} from '#core/unlinked.ts';
 import { requireSamePlace } from './run-place.ts';
 
 /** What a run is told; a job obeys between two chunks of its work. */
@@ -67,16 +75,38 @@ export function readHeartbeat(runFolder: string): Heartbeat | null {
 }
 
 const isBeat = ({ pid, birth, startedAt, at, phase, step, total, memoryBytes, part }: Heartbeat): boolean =>
-  isPid(pid) && (birth === null || isPrintable(birth)) && isPrintable(phase)
-  && [startedAt, at, step, total, memoryBytes, ...(part ? [part.done, part.total] : [])].every((n) => Number.isFinite(n) && n >= 0);
+  isPid(pid) &&
+  (birth === null || isPrintable(birth)) &&
+  isPrintable(phase) &&
+  [startedAt, at, step, total, memoryBytes, ...(part ? [part.done, part.total] : [])].every(
+    (n) => Number.isFinite(n) && n >= 0,
+  );
 
-const provenIn = (runFolder: string, { pid, birth }: Pick<Heartbeat, 'pid' | 'birth'>): (string | number)[] =>
-  [path.basename(runFolder), identityOf(runFolder), pid, birth ?? ''];
+const provenIn = (runFolder: string, { pid, birth }: Pick<Heartbeat, 'pid' | 'birth'>): (string | number)[] => [
+  path.basename(runFolder),
+  identityOf(runFolder),
+  pid,
+  birth ?? '',
+];
 
-/** The first heartbeat of a process, which it writes itself or whoever started it (who does not wait for a system that is slow to tell the birth). */
+/**
+ * The first heartbeat of a process, which it writes itself or whoever started it (who does not wait for a system that
+ * is slow to tell the birth).
+ */
 export function firstBeat(runFolder: string, pid: number): Heartbeat {
-  const birth = BIRTH_IS_QUICK || pid === process.pid ? birthOf(pid) : null, now = Date.now();
-  return { pid, birth, proof: signed('process', provenIn(runFolder, { pid, birth })), startedAt: now, at: now, phase: 'starting', step: 0, total: 0, memoryBytes: 0 };
+  const birth = BIRTH_IS_QUICK || pid === process.pid ? birthOf(pid) : null;
+  const now = Date.now();
+  return {
+    pid,
+    birth,
+    proof: signed('process', provenIn(runFolder, { pid, birth })),
+    startedAt: now,
+    at: now,
+    phase: 'starting',
+    step: 0,
+    total: 0,
+    memoryBytes: 0,
+  };
 }
 
 /** Whether the process was started on this machine, in this very folder; it may have ended. */
@@ -89,23 +119,28 @@ export function isProven(runFolder: string, beat: Heartbeat): boolean {
 }
 
 /** For so long a process that cannot be proven counts as at work after its last word. */
-const HEARD_MS = 30_000, CLOCKS_MS = 5000;
+const HEARD_MS = 30_000;
+const CLOCKS_MS = 5000;
 
 /**
- * The number of the living process that works at a run, or null. One that nothing proves counts while it keeps speaking: so
+ * The number of the living process that works at a run, or null. One that nothing proves counts while it keeps
+ * speaking: so
  * nobody else begins (a job of 0.1.0 may still be at work), and a project that was packed elsewhere has none.
  */
 export function livingProcess(runFolder: string): number | null {
   const beat = readHeartbeat(runFolder);
   if (!beat || !isTaken(beat.pid)) return null;
-  const proven = isProven(runFolder, beat), birth = proven && beat.birth !== null ? recentBirthOf(beat.pid) : null;
+  const proven = isProven(runFolder, beat);
+  const birth = proven && beat.birth !== null ? recentBirthOf(beat.pid) : null;
   if (birth !== null) return birth === beat.birth ? beat.pid : null;
-  const silent = Date.now() - beat.at, heard = silent < HEARD_MS && silent > -CLOCKS_MS;
+  const silent = Date.now() - beat.at;
+  const heard = silent < HEARD_MS && silent > -CLOCKS_MS;
   return (proven && beat.startedAt > machineStart()) || heard ? beat.pid : null;
 }
 
 /**
- * The same where it is certain that this is the process which we started: only such a one may be ended. Null where its birth
+ * The same where it is certain that this is the process which we started: only such a one may be ended. Null where its
+ * birth
  * is not known, is not the one that was proven, or cannot be learnt.
  */
 export function provenProcess(runFolder: string): number | null {
@@ -123,14 +158,19 @@ export interface Pulse {
   phase(word: string): void;
   /** How far the phase is by itself: 12 of 60 prompts. */
   part(done: number, total: number): void;
-  /** Between two chunks: waits here while the order is to pause, throws when it is to cancel; true when it is to stop. */
+  /**
+   * Between two chunks: waits here while the order is to pause, throws when it is to cancel; true when it is to stop.
+   */
   border(): boolean;
 }
 
-const BEAT_MS = 200, POLL_MS = 100, PAUSED_BEAT_MS = 2000;
+const BEAT_MS = 200;
+const POLL_MS = 100;
+const PAUSED_BEAT_MS = 2000;
 
 export function createPulse(runFolder: string): Pulse {
-  const beat = firstBeat(runFolder, process.pid), cell = new Int32Array(new SharedArrayBuffer(4));
+  const beat = firstBeat(runFolder, process.pid);
+  const cell = new Int32Array(new SharedArrayBuffer(4));
   let written = 0;
   const say = (changed: boolean) => {
     const now = Date.now();
@@ -182,7 +222,10 @@ export function createPulse(runFolder: string): Pulse {
 
 // ---- What the command line asks of the service that has the project open
 
-export interface Asked { runId: string; action: 'resume' | 'cancel' }
+export interface Asked {
+  runId: string;
+  action: 'resume' | 'cancel';
+}
 const ACTIONS: readonly unknown[] = ['resume', 'cancel'] satisfies Asked['action'][];
 const mailbox = (projectFolder: string) => path.join(unlinkedPath(projectFolder, 'runs'), 'asked.jsonl');
 

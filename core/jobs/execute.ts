@@ -23,11 +23,27 @@ import { isSamePlace, requireSamePlace } from './run-place.ts';
 export const isPrepared = (runFolder: string): boolean => fs.existsSync(path.join(runFolder, 'manifest.json'));
 
 /** Reads what the recipe needs from the project (open for reading is enough) and fixes it in the run's folder. */
-export async function prepareRun(project: Project, id: string, recipe: RecipeName, given: Readonly<Record<string, unknown>>, name: string): Promise<Manifest> {
-  const job = RECIPES[recipe], config = readConfig(job.settings, given);
+export async function prepareRun(
+  project: Project,
+  id: string,
+  recipe: RecipeName,
+  given: Readonly<Record<string, unknown>>,
+  name: string,
+): Promise<Manifest> {
+  const job = RECIPES[recipe];
+  const config = readConfig(job.settings, given);
   const inputs = await job.prepare(project, config);
   const data = withoutTest(project, recipe, inputs.data);
-  return createRunFolder(project.folder, id, recipe, name, config, { ...inputs, data }, await describeDevice(chosenDevice()), await conventionsOfRun(inputs.models));
+  return createRunFolder(
+    project.folder,
+    id,
+    recipe,
+    name,
+    config,
+    { ...inputs, data },
+    await describeDevice(chosenDevice()),
+    await conventionsOfRun(inputs.models),
+  );
 }
 
 /** Passes rows on; one of a test prompt is a mistake of the recipe, and ends the run before anything is learnt. */
@@ -35,24 +51,42 @@ function* withoutTest(project: Project, recipe: RecipeName, rows: Iterable<objec
   const test = new Set(listPrompts(project, { split: 'test' }).map(({ id }) => id));
   for (const row of rows) {
     const { promptId } = row as { promptId?: number };
-    if (promptId !== undefined && test.has(promptId)) throw new Error(`The recipe ${recipe} would read prompt ${promptId}, which is kept for tests.`);
+    if (promptId !== undefined && test.has(promptId))
+      throw new Error(`The recipe ${recipe} would read prompt ${promptId}, which is kept for tests.`);
     yield row;
   }
 }
 
-/** Works at a prepared run, from its newest checkpoint where it has one, until status.json says how it ended. Throws what the job threw. */
-export async function executeRun(projectFolder: string, id: string, listeners: Listeners = {}): Promise<{ status: Ending['status']; outcome: Outcome | null }> {
-  const folder = runFolderOf(projectFolder, id), manifest = readManifest(folder);
-  if (!isRecipe(manifest.kind)) throw new TastemakerError('bad-file', `Run ${id} is of the unknown kind "${manifest.kind}".`, 'It may be from a later version.');
-  const job = RECIPES[manifest.kind], pulse = createPulse(folder);
+/**
+ * Works at a prepared run, from its newest checkpoint where it has one, until status.json says how it ended. Throws
+ * what the job threw.
+ */
+export async function executeRun(
+  projectFolder: string,
+  id: string,
+  listeners: Listeners = {},
+): Promise<{ status: Ending['status']; outcome: Outcome | null }> {
+  const folder = runFolderOf(projectFolder, id);
+  const manifest = readManifest(folder);
+  if (!isRecipe(manifest.kind))
+    throw new TastemakerError(
+      'bad-file',
+      `Run ${id} is of the unknown kind "${manifest.kind}".`,
+      'It may be from a later version.',
+    );
+  const job = RECIPES[manifest.kind];
+  const pulse = createPulse(folder);
   removeStatus(folder);
   try {
-    const config = { ...readConfig(job.settings, {}), ...manifest.config } as Config<Settings>; // settings that came later have their defaults
+    // settings that came later have their defaults
+    const config = { ...readConfig(job.settings, {}), ...manifest.config } as Config<Settings>;
     const log = (line: string) => {
       writeLog(folder, line);
       listeners.onLog?.(line);
     };
-    const outcome = await withHalfTheRows(manifest.kind, config, chosenDevice(), log, (settings) => job.run(openRun(projectFolder, id, { ...listeners, pulse }), settings));
+    const outcome = await withHalfTheRows(manifest.kind, config, chosenDevice(), log, (settings) =>
+      job.run(openRun(projectFolder, id, { ...listeners, pulse }), settings),
+    );
     requireSamePlace(folder);
     writeStatus(folder, outcome.status, { outcome });
     return { status: outcome.status, outcome };

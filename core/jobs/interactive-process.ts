@@ -9,12 +9,21 @@ export type InteractiveTask = ({ kind: 'sample' } & SampleOnce) | { kind: 'speed
 
 process.once('message', (task: InteractiveTask) => {
   const work: Promise<unknown> = task.kind === 'speed' ? measureSpeed() : sampleOnce(task);
-  work.then((result) => ({ result }), (error: unknown) => {
-    if (error instanceof TastemakerError) return { fault: { code: error.code, message: error.message, hint: error.hint } };
-    throw error;
-  }).then((answer) => process.send!(answer, () => process.exit()), (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-    process.exit(1);
-  });
+  work
+    .then(
+      (result) => ({ result }),
+      (error: unknown) => {
+        if (error instanceof TastemakerError)
+          return { fault: { code: error.code, message: error.message, hint: error.hint } };
+        throw error;
+      },
+    )
+    .then(
+      (answer) => process.send!(answer, () => process.exit()),
+      (error: unknown) => {
+        process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+        process.exit(1);
+      },
+    );
 });
 process.once('disconnect', () => process.exit()); // nobody waits for the answer any more

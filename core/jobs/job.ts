@@ -25,7 +25,15 @@ import { printable } from '#core/store/printable.ts';
 import { isTaken } from '#core/store/process-birth.ts';
 import type { Project } from '#core/store/project.ts';
 import { isRunId } from '#core/store/runs.ts';
-import { makeFolders, makeRunFolder, refuseLink, refuseLinksIn, replaceUnlinked, textUnlinked, unlinkedPath } from '#core/unlinked.ts';
+import {
+  makeFolders,
+  makeRunFolder,
+  refuseLink,
+  refuseLinksIn,
+  replaceUnlinked,
+  textUnlinked,
+  unlinkedPath,
+} from '#core/unlinked.ts';
 import { newestCheckpoint, saveCheckpointOf } from './checkpoints.ts';
 import type { SavedState } from './checkpoints.ts';
 import type { Config, Settings } from './config.ts';
@@ -75,7 +83,10 @@ export interface Said {
   own?: true;
 }
 /** A completion as a job hands it over; those of one `group` (of one prompt, in a row) belong together. */
-export interface Drawn extends Pick<Completion, 'promptId' | 'text' | 'tokenIds' | 'tokenizer' | 'logprobs' | 'samplingLogprobs' | 'finish' | 'sampling'> {
+export interface Drawn extends Pick<
+  Completion,
+  'promptId' | 'text' | 'tokenIds' | 'tokenizer' | 'logprobs' | 'samplingLogprobs' | 'finish' | 'sampling'
+> {
   /** how many rows the group has */
   group: number;
   /** a model of the manifest by its role, or what the run itself makes */
@@ -142,28 +153,62 @@ export const sha256 = (content: string | Buffer): string => createHash('sha256')
 export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly string[]): string {
   const runs = unlinkedPath(projectFolder, 'runs');
   makeFolders(projectFolder, 'runs');
-  const number = Math.max(0, ...[...fs.readdirSync(runs), ...taken].map((entry) => Number.parseInt(entry, 10) || 0)) + 1;
+  const number =
+    Math.max(0, ...[...fs.readdirSync(runs), ...taken].map((entry) => Number.parseInt(entry, 10) || 0)) + 1;
   return `${String(number).padStart(4, '0')}-${kind}`;
 }
 
-/** Fills runs/<id>/ with data and manifest (`computes` says on what, beside the versions); the manifest comes last, and without it there is no run to go on with. */
-export function createRunFolder(projectFolder: string, id: string, kind: RunKind, name: string, config: Record<string, number | string | boolean>, { models, data, frozen }: Inputs, computes: Record<string, string> = {}, conventions: Record<string, Conventions> = {}): Manifest {
-  const folder = runFolderOf(projectFolder, id), hash = createHash('sha256');
+/**
+ * Fills runs/<id>/ with data and manifest (`computes` says on what, beside the versions); the manifest comes last, and
+ * without it there is no run to go on with.
+ */
+export function createRunFolder(
+  projectFolder: string,
+  id: string,
+  kind: RunKind,
+  name: string,
+  config: Record<string, number | string | boolean>,
+  { models, data, frozen }: Inputs,
+  computes: Record<string, string> = {},
+  conventions: Record<string, Conventions> = {},
+): Manifest {
+  const folder = runFolderOf(projectFolder, id);
+  const hash = createHash('sha256');
   refuseLinksIn(folder);
   requireSamePlace(folder);
   makeFolders(projectFolder, 'runs', id, 'checkpoints');
   let rows = 0;
-  writeJsonl(path.join(folder, 'data.jsonl'), hashed(data, (row) => void hash.update(rows++ ? `\n${row}` : row)));
+  writeJsonl(
+    path.join(folder, 'data.jsonl'),
+    hashed(data, (row) => void hash.update(rows++ ? `\n${row}` : row)),
+  );
   const manifest: Manifest = {
-    id, kind, name, config,
+    id,
+    kind,
+    name,
+    config,
     createdAt: new Date().toISOString(),
-    models: Object.fromEntries(Object.entries(models).map(([role, model]) => [role, { path: inside(projectFolder, model), sha256: hashModel(model) }])),
+    models: Object.fromEntries(
+      Object.entries(models).map(([role, model]) => [
+        role,
+        { path: inside(projectFolder, model), sha256: hashModel(model) },
+      ]),
+    ),
     conventions,
     data: { rows, sha256: hash.digest('hex'), ...frozen },
-    versions: { tastemaker: '0.1.0', node: process.version, onnxruntime: runtimeVersion(), platform: `${process.platform}-${process.arch}`, processor: os.cpus()[0]?.model ?? 'unknown', ...computes },
+    versions: {
+      tastemaker: '0.1.0',
+      node: process.version,
+      onnxruntime: runtimeVersion(),
+      platform: `${process.platform}-${process.arch}`,
+      processor: os.cpus()[0]?.model ?? 'unknown',
+      ...computes,
+    },
   };
   requireSamePlace(folder);
-  replaceFile(path.join(folder, 'manifest.json'), (fd) => writeFully(fd, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)));
+  replaceFile(path.join(folder, 'manifest.json'), (fd) =>
+    writeFully(fd, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)),
+  );
   return manifest;
 }
 
@@ -179,11 +224,14 @@ const inside = (project: string, folder: string): string => {
   return relative.startsWith('..') || path.isAbsolute(relative) ? path.resolve(folder) : relative;
 };
 
-/** Takes a file into a hash a piece at a time: one may be larger than a buffer can be. `without`: bytes at its end that do not count. */
+/**
+ * Takes a file into a hash a piece at a time: one may be larger than a buffer can be. `without`: bytes at its end that
+ * do not count.
+ */
 function hashFile(hash: Hash, file: string, without = 0): void {
   withFile(file, (fd, size) => {
     const piece = Buffer.alloc(1 << 22);
-    for (let at = 0; at < size - without; ) {
+    for (let at = 0; at < size - without;) {
       const got = fs.readSync(fd, piece, 0, Math.min(piece.length, size - without - at), at);
       if (got === 0) return;
       hash.update(piece.subarray(0, got));
@@ -195,7 +243,13 @@ function hashFile(hash: Hash, file: string, without = 0): void {
 /** Hash of a model's weights: the single file, or all shards in order; of an adapter with its base. */
 function hashModel(folder: string): string {
   const hash = createHash('sha256');
-  const files = isGguf(folder) ? [folder] : fs.readdirSync(folder).filter((entry) => entry.endsWith('.safetensors')).sort().map((name) => path.join(folder, name));
+  const files = isGguf(folder)
+    ? [folder]
+    : fs
+        .readdirSync(folder)
+        .filter((entry) => entry.endsWith('.safetensors'))
+        .sort()
+        .map((name) => path.join(folder, name));
   for (const file of files) hashFile(hash, file);
   if (isAdapterFolder(folder)) hash.update(hashModel(adapterBase(folder)));
   return hash.digest('hex');
@@ -207,13 +261,24 @@ function hashRows(file: string): string {
   return hash.digest('hex');
 }
 
-/** Where the folder of a run is, or would be: to compare it with, and for run-disk.ts, which follows no link. To open what is in it: runFolderOf. */
+/**
+ * Where the folder of a run is, or would be: to compare it with, and for run-disk.ts, which follows no link. To open
+ * what is in it: runFolderOf.
+ */
 export function runPlaceOf(projectFolder: string, id: string): string {
-  if (!isRunId(id)) throw new TastemakerError('bad-file', `"${printable(id)}" cannot be the id of a run.`, 'The project is damaged, or not made by Tastemaker.');
+  if (!isRunId(id))
+    throw new TastemakerError(
+      'bad-file',
+      `"${printable(id)}" cannot be the id of a run.`,
+      'The project is damaged, or not made by Tastemaker.',
+    );
   return path.join(projectFolder, 'runs', id);
 }
 
-/** The folder of a run. 'bad-file' where its id would lead out of the project, or a link stands in its place or in that of runs/. */
+/**
+ * The folder of a run. 'bad-file' where its id would lead out of the project, or a link stands in its place or in that
+ * of runs/.
+ */
 export function runFolderOf(projectFolder: string, id: string): string {
   const place = runPlaceOf(projectFolder, id);
   refuseLink(path.dirname(place));
@@ -231,39 +296,73 @@ export function manifestOf(project: Pick<Project, 'folder'>, runId: string): Man
 }
 
 export function readManifest(runFolder: string): Manifest {
-  const file = path.join(runFolder, 'manifest.json'), text = textUnlinked(file);
+  const file = path.join(runFolder, 'manifest.json');
+  const text = textUnlinked(file);
   const found = text === null ? null : manifestIn(text);
-  if (!found || found.id !== path.basename(runFolder)) throw new TastemakerError('bad-file', `${file} is missing or damaged.`, 'Name a run of this project.', '`tastemaker runs` lists them.');
+  if (!found || found.id !== path.basename(runFolder))
+    throw new TastemakerError(
+      'bad-file',
+      `${file} is missing or damaged.`,
+      'Name a run of this project.',
+      '`tastemaker runs` lists them.',
+    );
   return found;
 }
 
 /** Opens a run folder for its job; a resumed run goes on from its newest checkpoint and forgets what came after it. */
-export function openRun(projectFolder: string, id: string, { onReport, onLog, stopping, pulse }: Listeners = {}): RunContext {
+export function openRun(
+  projectFolder: string,
+  id: string,
+  { onReport, onLog, stopping, pulse }: Listeners = {},
+): RunContext {
   const folder = runFolderOf(projectFolder, id);
   refuseLinksIn(folder);
   const manifest = readManifest(folder);
   const file = (name: string) => path.join(folder, name);
   for (const [role, model] of Object.entries(manifest.models)) {
     const at = path.resolve(projectFolder, model.path);
-    if (!fs.existsSync(at)) throw new TastemakerError('bad-file', `The ${role} model of run ${id} is gone: ${at}.`, 'Put it back where it was.');
-    if (hashModel(at) !== model.sha256) throw new TastemakerError('bad-model', `The ${role} model of run ${id} has changed since the run began: ${at}.`, 'Put the first weights back, or start a new run.');
+    if (!fs.existsSync(at))
+      throw new TastemakerError(
+        'bad-file',
+        `The ${role} model of run ${id} is gone: ${at}.`,
+        'Put it back where it was.',
+      );
+    if (hashModel(at) !== model.sha256)
+      throw new TastemakerError(
+        'bad-model',
+        `The ${role} model of run ${id} has changed since the run began: ${at}.`,
+        'Put the first weights back, or start a new run.',
+      );
   }
-  for (const place of [folder, file('checkpoints')]) { // what a killed process was writing
-    for (const name of fs.readdirSync(place)) if (isLeftOver(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
+  for (const place of [folder, file('checkpoints')]) {
+    // what a killed process was writing
+    for (const name of fs.readdirSync(place))
+      if (isLeftOver(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
   }
-  if (hashRows(file('data.jsonl')) !== manifest.data.sha256) throw new TastemakerError('bad-file', `The rows of run ${id} have changed since the run began: ${file('data.jsonl')}.`, 'Put the first file back, or start a new run.');
+  if (hashRows(file('data.jsonl')) !== manifest.data.sha256)
+    throw new TastemakerError(
+      'bad-file',
+      `The rows of run ${id} have changed since the run began: ${file('data.jsonl')}.`,
+      'Put the first file back, or start a new run.',
+    );
   const log = (line: string) => {
     writeLog(folder, line);
     onLog?.(line);
   };
   const saved = newestCheckpoint(id, file('checkpoints'), log);
-  for (const name of ['metrics.jsonl', 'samples.jsonl', 'completions.jsonl', 'measures.jsonl']) forgetAfter(file(name), saved?.step ?? -1);
+  for (const name of ['metrics.jsonl', 'samples.jsonl', 'completions.jsonl', 'measures.jsonl'])
+    forgetAfter(file(name), saved?.step ?? -1);
   const started = Date.now();
-  const append = (name: string, step: number, rows: readonly unknown[]) => appendJsonl(file(name), rows.map((row) => ({ step, ...(row as object) })));
+  const append = (name: string, step: number, rows: readonly unknown[]) =>
+    appendJsonl(
+      file(name),
+      rows.map((row) => ({ step, ...(row as object) })),
+    );
   const asked = () => pulse?.border() ?? false;
   let ruled = '';
   return {
-    folder, manifest,
+    folder,
+    manifest,
     model: (role) => path.resolve(projectFolder, manifest.models[role]!.path),
     data: <T>() => readJsonl(file('data.jsonl'), (row) => named(row as { promptId?: number; id?: number }) as T).rows,
     report: (step, total, metrics) => {
@@ -272,7 +371,17 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
       onReport?.(step, total, metrics);
     },
     samples: (step, rows) => append('samples.jsonl', step, rows),
-    completions: (step, rows) => append('completions.jsonl', step, rows.map((row) => ({ ...row, logprobs: brief(row.logprobs), samplingLogprobs: brief(row.samplingLogprobs), ...(row.said ? { said: row.said.map(briefly) } : {}) }))),
+    completions: (step, rows) =>
+      append(
+        'completions.jsonl',
+        step,
+        rows.map((row) => ({
+          ...row,
+          logprobs: brief(row.logprobs),
+          samplingLogprobs: brief(row.samplingLogprobs),
+          ...(row.said ? { said: row.said.map(briefly) } : {}),
+        })),
+      ),
     measures: (step, rows) => append('measures.jsonl', step, rows.map(briefly)),
     phase: (word) => {
       pulse?.phase(word);
@@ -283,8 +392,13 @@ export function openRun(projectFolder: string, id: string, { onReport, onLog, st
       asked();
     },
     ruled: (config) => {
-      const now = withRules(folder, config), changed = Object.entries(now).filter(([name, value]) => config[name] !== value).map(([name, value]) => `${name} ${String(value)}`).join(', ');
-      if (changed !== ruled) log(changed ? `Stop rules as they were changed: ${changed}.` : 'Stop rules as the manifest says.');
+      const now = withRules(folder, config);
+      const changed = Object.entries(now)
+        .filter(([name, value]) => config[name] !== value)
+        .map(([name, value]) => `${name} ${String(value)}`)
+        .join(', ');
+      if (changed !== ruled)
+        log(changed ? `Stop rules as they were changed: ${changed}.` : 'Stop rules as the manifest says.');
       ruled = changed;
       return now;
     },
@@ -305,15 +419,23 @@ function isLeftOver(name: string): boolean {
 }
 
 /** Version 0.1.0 called the prompt of a row `id` in some recipes. */
-const named = <R extends { promptId?: number; id?: number }>(row: R): R => (row.promptId === undefined && row.id !== undefined ? { ...row, promptId: row.id } : row);
+const named = <R extends { promptId?: number; id?: number }>(row: R): R =>
+  row.promptId === undefined && row.id !== undefined ? { ...row, promptId: row.id } : row;
 
 /** Nine digits hold a float32 exactly, in half the characters that JSON would take. */
 const brief = (values: readonly number[]): number[] => values.map((value) => Number(value.toPrecision(9)));
 function briefly<T extends Said>(said: T): T {
-  return { ...said, ...(said.tokenLogprobs ? { tokenLogprobs: brief(said.tokenLogprobs) } : {}), ...(said.tokenValues ? { tokenValues: brief(said.tokenValues) } : {}) };
+  return {
+    ...said,
+    ...(said.tokenLogprobs ? { tokenLogprobs: brief(said.tokenLogprobs) } : {}),
+    ...(said.tokenValues ? { tokenValues: brief(said.tokenValues) } : {}),
+  };
 }
 
-/** Drops rows of a killed run that lie past its checkpoint (and a half-written last line). Rows lie in the order of their steps. */
+/**
+ * Drops rows of a killed run that lie past its checkpoint (and a half-written last line). Rows lie in the order of
+ * their steps.
+ */
 function forgetAfter(file: string, step: number): void {
   if (!fs.existsSync(file)) return;
   let kept = 0;
@@ -326,7 +448,7 @@ function forgetAfter(file: string, step: number): void {
     if (kept === size) return;
     replaceFile(file, (fd) => {
       const piece = Buffer.alloc(1 << 20);
-      for (let at = 0; at < kept; ) {
+      for (let at = 0; at < kept;) {
         const got = fs.readSync(from, piece, 0, Math.min(piece.length, kept - at), at);
         writeFully(fd, piece.subarray(0, got));
         at += got;
@@ -336,7 +458,8 @@ function forgetAfter(file: string, step: number): void {
 }
 
 /** Every row begins with its step; NaN where it does not. */
-const stepOf = (bytes: Uint8Array): number => Number(/^\{"step":(\d+)[,}]/.exec(Buffer.from(bytes.subarray(0, 40)).toString('latin1'))?.[1] ?? Number.NaN);
+const stepOf = (bytes: Uint8Array): number =>
+  Number(/^\{"step":(\d+)[,}]/.exec(Buffer.from(bytes.subarray(0, 40)).toString('latin1'))?.[1] ?? Number.NaN);
 
 /** How a run ended, as it stands in its folder. */
 export interface Ending {
@@ -348,12 +471,22 @@ export interface Ending {
 
 const statusFile = (runFolder: string) => path.join(runFolder, 'status.json');
 
-export function writeStatus(runFolder: string, status: Ending['status'], { error = null, outcome = null }: { error?: string | null; outcome?: Outcome | null } = {}): void {
+export function writeStatus(
+  runFolder: string,
+  status: Ending['status'],
+  { error = null, outcome = null }: { error?: string | null; outcome?: Outcome | null } = {},
+): void {
   makeRunFolder(runFolder);
-  replaceUnlinked(statusFile(runFolder), `${JSON.stringify({ status, error, endedAt: new Date().toISOString(), outcome } satisfies Ending)}\n`);
+  replaceUnlinked(
+    statusFile(runFolder),
+    `${JSON.stringify({ status, error, endedAt: new Date().toISOString(), outcome } satisfies Ending)}\n`,
+  );
 }
 
-/** The same of a run that nothing works at; where a link stands in its folder, the database alone says that it is cancelled. */
+/**
+ * The same of a run that nothing works at; where a link stands in its folder, the database alone says that it is
+ * cancelled.
+ */
 export function markCancelled(projectFolder: string, id: string): void {
   try {
     writeStatus(runFolderOf(projectFolder, id), 'cancelled');
@@ -372,5 +505,11 @@ export const removeStatus = (runFolder: string): void => fs.rmSync(statusFile(ru
 
 /** Rejects with the sentence a person needs: how many there are and how many more it takes. */
 export function need(have: number, atLeast: number, what: string, how: string, atCommandLine = ''): void {
-  if (have < atLeast) throw new TastemakerError('bad-data', `This needs ${atLeast} ${what}; there ${have === 1 ? 'is' : 'are'} ${have}.`, how, atCommandLine);
+  if (have < atLeast)
+    throw new TastemakerError(
+      'bad-data',
+      `This needs ${atLeast} ${what}; there ${have === 1 ? 'is' : 'are'} ${have}.`,
+      how,
+      atCommandLine,
+    );
 }

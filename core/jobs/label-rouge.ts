@@ -1,4 +1,5 @@
-// A stand-in for people: ranks samples by ROUGE-L against the prompt's reference completion, to try a whole loop on real texts.
+// A stand-in for people: ranks samples by ROUGE-L against the prompt's reference completion, to try a whole loop on
+// real texts.
 
 import { createRandom } from '#core/random.ts';
 import { rougeL } from '#core/evaluation/rouge.ts';
@@ -13,20 +14,48 @@ import { need } from './job.ts';
 
 export const ROUGE_LABELER = 'rouge-l';
 
-/** Ranks every item that has no ranking and whose prompt has a reference; equal scores tie. Returns how many, and the mean score. */
+/**
+ * Ranks every item that has no ranking and whose prompt has a reference; equal scores tie. Returns how many, and the
+ * mean score.
+ */
 export function labelRouge(project: Project, { seed }: { seed: number }): { added: number; mean: number } {
   const ranked = new Set(listRankings(project).map(({ itemId }) => itemId));
-  const references = new Map(listPrompts(project).flatMap(({ id, reference }) => (reference === null ? [] : [[id, reference] as const])));
-  const items = listItems(project).filter(({ id, promptId, source }) => source !== 'inspect' && !ranked.has(id) && references.has(promptId));
-  need(items.length, 1, 'items (two samples or more of one prompt that has a reference) without a ranking', 'Import prompts with references, and sample.', '`tastemaker sample` samples.');
-  const texts = new Map(listCompletions(project, { ids: items.flatMap(({ completionIds }) => completionIds) }).map(({ id, text }) => [id, text]));
+  const references = new Map(
+    listPrompts(project).flatMap(({ id, reference }) => (reference === null ? [] : [[id, reference] as const])),
+  );
+  const items = listItems(project).filter(
+    ({ id, promptId, source }) => source !== 'inspect' && !ranked.has(id) && references.has(promptId),
+  );
+  need(
+    items.length,
+    1,
+    'items (two samples or more of one prompt that has a reference) without a ranking',
+    'Import prompts with references, and sample.',
+    '`tastemaker sample` samples.',
+  );
+  const texts = new Map(
+    listCompletions(project, { ids: items.flatMap(({ completionIds }) => completionIds) }).map(({ id, text }) => [
+      id,
+      text,
+    ]),
+  );
   const labelerId = ensureLabeler(project, ROUGE_LABELER, 'program').id;
   const all: number[] = [];
   const rows = items.map(({ id: itemId, promptId, completionIds }): NewRanking => {
     const scores = completionIds.map((id) => rougeL(texts.get(id)!, references.get(promptId)!));
     all.push(...scores);
-    const ranks = completionIds.map((completionId, k) => ({ completionId, rank: 1 + scores.filter((score) => score > scores[k]!).length }));
-    return { promptId, itemId, labelerId, status: 'ranked', ranks, shownOrder: createRandom(seed, `rouge/${itemId}`).shuffled(completionIds) };
+    const ranks = completionIds.map((completionId, k) => ({
+      completionId,
+      rank: 1 + scores.filter((score) => score > scores[k]!).length,
+    }));
+    return {
+      promptId,
+      itemId,
+      labelerId,
+      status: 'ranked',
+      ranks,
+      shownOrder: createRandom(seed, `rouge/${itemId}`).shuffled(completionIds),
+    };
   });
   addRankings(project, rows);
   return { added: rows.length, mean: all.reduce((a, b) => a + b, 0) / all.length };

@@ -1,10 +1,14 @@
-// Follows a file of lines that another process appends to: what is new since the last look, whole lines only; through no link.
+// Follows a file of lines that another process appends to: what is new since the last look, whole lines only; through
+// no link.
 
 import fs from 'node:fs';
 import { openRegular } from '#core/regular-file.ts';
 
 export interface NewLines {
-  /** Lines that were completed since the last call, at least one where there is one and about `maxBytes` at most. `restarted`: the file was exchanged or cut, and these are from its start. */
+  /**
+   * Lines that were completed since the last call, at least one where there is one and about `maxBytes` at most.
+   * `restarted`: the file was exchanged or cut, and these are from its start.
+   */
   read(maxBytes: number): { lines: string[]; restarted: boolean };
   /** how many lines have been read of the file as it is now */
   count(): number;
@@ -13,7 +17,9 @@ export interface NewLines {
 const NEWLINE = 0x0a;
 
 export function followLines(file: string): NewLines {
-  let offset = 0, inode = 0n, count = 0;
+  let offset = 0;
+  let inode = 0n;
+  let count = 0;
   function read(maxBytes: number): { lines: string[]; restarted: boolean } {
     let fd: number;
     try {
@@ -55,7 +61,8 @@ export interface NewRows<T> {
 /** The same of JSON lines: whatever is no JSON object, or not what `isRow` takes, is passed over and counted. */
 export function followRows<T extends object>(file: string, isRow: (row: Partial<T>) => boolean): NewRows<T> {
   const lines = followLines(file);
-  let count = 0, damaged = 0;
+  let count = 0;
+  let damaged = 0;
   return {
     read: (maxBytes) => {
       const { lines: found, restarted } = lines.read(maxBytes);
@@ -80,7 +87,8 @@ function rowIn<T extends object>(line: string, isRow: (row: Partial<T>) => boole
 }
 
 /** What a row of metrics.jsonl has at the least. */
-export const isMetricRow = ({ step, seconds }: { step?: unknown; seconds?: unknown }): boolean => Number.isFinite(step) && Number.isFinite(seconds);
+export const isMetricRow = ({ step, seconds }: { step?: unknown; seconds?: unknown }): boolean =>
+  Number.isFinite(step) && Number.isFinite(seconds);
 
 /** The last lines of a file, oldest first; only its last megabyte is looked at. */
 export function lastLines(file: string, most: number): string[] {
@@ -91,12 +99,16 @@ export function lastLines(file: string, most: number): string[] {
     return [];
   }
   try {
-    const { size } = fs.fstatSync(fd), from = Math.max(0, size - 2 ** 20);
+    const { size } = fs.fstatSync(fd);
+    const from = Math.max(0, size - 2 ** 20);
     const bytes = Buffer.alloc(size - from);
     fs.readSync(fd, bytes, 0, bytes.length, from);
     const lines = bytes.toString('utf8').split('\n');
     if (from > 0) lines.shift(); // a part of a line
-    return lines.map((line) => line.trimEnd()).filter(Boolean).slice(-most);
+    return lines
+      .map((line) => line.trimEnd())
+      .filter(Boolean)
+      .slice(-most);
   } finally {
     fs.closeSync(fd);
   }

@@ -25,8 +25,10 @@ async function prepare(): Promise<void> {
   createPulse(folder).border();
   const project = openProject(projectFolder, { write: false });
   try {
-    const run = getRun(project, id), request = getRequest(project, id);
-    if (!request || !isRecipe(run.kind)) throw new TastemakerError('bad-data', `Run ${id} says nothing of what it should do.`, 'Start a new run.');
+    const run = getRun(project, id);
+    const request = getRequest(project, id);
+    if (!request || !isRecipe(run.kind))
+      throw new TastemakerError('bad-data', `Run ${id} says nothing of what it should do.`, 'Start a new run.');
     log('Preparing.');
     await prepareRun(project, id, run.kind, request.config, run.name);
   } finally {
@@ -47,7 +49,8 @@ async function work(): Promise<void> {
     if (isCancelled(error)) return writeStatus(folder, 'cancelled');
     const sentence = error instanceof Error ? error.message : String(error);
     process.exitCode = 1;
-    if (!isSamePlace(folder)) return void process.stderr.write(`${sentence}\n`); // into process.log, wherever that is by now
+    // into process.log, wherever that is by now
+    if (!isSamePlace(folder)) return void process.stderr.write(`${sentence}\n`);
     if (!readStatus(folder)) writeStatus(folder, 'failed', { error: sentence });
     log(sentence);
     process.stderr.write(`${error instanceof Error ? error.stack : sentence}\n`);

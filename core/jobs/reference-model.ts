@@ -1,4 +1,5 @@
-// Which model the KL of a policy is measured from: the one that its run names, else where the chain of tuned policies began.
+// Which model the KL of a policy is measured from: the one that its run names, else where the chain of tuned policies
+// began.
 
 import type { Policy, RunKind } from '#core/contract.ts';
 import { chainOf, modelOfRun } from './model-chain.ts';
@@ -9,16 +10,23 @@ import { listRuns } from '#core/store/runs.ts';
 /** These learn to write as texts do; every other recipe that makes a policy tunes one, and is held to a reference. */
 const IMITATES: readonly RunKind[] = ['pretrain', 'sft'];
 
-/** The model that the KL in a run's own numbers is measured from; null where that model is gone. Without the setting `reference` it is the policy that the run began with. */
-export const measuredFrom = (project: Project, runId: string): Policy | null => modelOfRun(project, runId, 'reference') ?? modelOfRun(project, runId, 'policy');
+/**
+ * The model that the KL in a run's own numbers is measured from; null where that model is gone. Without the setting
+ * `reference` it is the policy that the run began with.
+ */
+export const measuredFrom = (project: Project, runId: string): Policy | null =>
+  modelOfRun(project, runId, 'reference') ?? modelOfRun(project, runId, 'policy');
 
 /**
  * The reference of a policy, which survives rounds: what the newest tuning run of its line names as its reference, else
- * the model that its first tuning run began with (an SFT model or a base). A model that was never tuned is its own reference.
+ * the model that its first tuning run began with (an SFT model or a base). A model that was never tuned is its own
+ * reference.
  */
 export function referenceOf(project: Project, policy: Policy): Policy {
-  const kinds = new Map(listRuns(project).map(({ id, kind }) => [id, kind])), chain = chainOf(listPolicies(project), policy);
-  const isTuned = ({ runId }: Policy): boolean => runId !== null && kinds.has(runId) && !IMITATES.includes(kinds.get(runId)!);
+  const kinds = new Map(listRuns(project).map(({ id, kind }) => [id, kind]));
+  const chain = chainOf(listPolicies(project), policy);
+  const isTuned = ({ runId }: Policy): boolean =>
+    runId !== null && kinds.has(runId) && !IMITATES.includes(kinds.get(runId)!);
   for (const one of chain.toReversed()) {
     const named = isTuned(one) ? modelOfRun(project, one.runId!, 'reference') : null;
     if (named) return named;

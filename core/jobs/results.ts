@@ -1,4 +1,5 @@
-// What came out of a run in a few numbers: of every metric its last value and its best, with the error where it was measured.
+// What came out of a run in a few numbers: of every metric its last value and its best, with the error where it was
+// measured.
 
 import path from 'node:path';
 import type { RunKind } from '#core/contract.ts';
@@ -11,7 +12,8 @@ const GLOSSARY: Readonly<Record<string, Metric>> = METRICS;
 const PIECE = 1 << 19; // bytes at a stretch: a few milliseconds
 
 /** Standard errors and sample sizes belong to other numbers and are no results of their own. */
-const isAbout = (metric: string): boolean => metric.endsWith('_se') || Object.values(GLOSSARY).some(({ count }) => count === metric);
+const isAbout = (metric: string): boolean =>
+  metric.endsWith('_se') || Object.values(GLOSSARY).some(({ count }) => count === metric);
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
 export interface ResultsSoFar {
@@ -22,14 +24,19 @@ export interface ResultsSoFar {
 
 /** Follows a run's metrics. Where neither way is better, the last value counts as the best. */
 export function followResults(runFolder: string, kind: RunKind): ResultsSoFar {
-  const file = followLines(path.join(runFolder, 'metrics.jsonl')), found = new Map<string, RunResult>();
+  const file = followLines(path.join(runFolder, 'metrics.jsonl'));
+  const found = new Map<string, RunResult>();
   function take(row: Readonly<Record<string, unknown>>): void {
     const step = row['step'];
     if (!isNumber(step)) return;
     for (const [metric, value] of Object.entries(row)) {
       if (metric === 'step' || metric === 'seconds' || !isNumber(value) || isAbout(metric)) continue;
-      const { better = null, count = '' } = GLOSSARY[metric] ?? {}, given = row[`${metric}_se`], error = isNumber(given) ? given : null, size = row[count];
-      const now = { metric, last: value, lastError: error, count: isNumber(size) ? size : null }, before = found.get(metric);
+      const { better = null, count = '' } = GLOSSARY[metric] ?? {};
+      const given = row[`${metric}_se`];
+      const error = isNumber(given) ? given : null;
+      const size = row[count];
+      const now = { metric, last: value, lastError: error, count: isNumber(size) ? size : null };
+      const before = found.get(metric);
       const leads = !before || better === null || (better === 'high' ? value > before.best : value < before.best);
       found.set(metric, leads ? { ...now, best: value, bestStep: step, bestError: error } : { ...before, ...now });
     }
@@ -72,7 +79,9 @@ export async function gatherResults(so: ResultsSoFar): Promise<RunResult[]> {
 
 /** What the recipe is judged by first, then as in the glossary. */
 export function inOrder(results: readonly RunResult[], kind: RunKind): RunResult[] {
-  const key: readonly string[] = KEY_METRICS[kind] ?? [], all = Object.keys(GLOSSARY);
-  const place = (metric: string): number => (key.includes(metric) ? key.indexOf(metric) : 1000 + (all.includes(metric) ? all.indexOf(metric) : all.length));
+  const key: readonly string[] = KEY_METRICS[kind] ?? [];
+  const all = Object.keys(GLOSSARY);
+  const place = (metric: string): number =>
+    key.includes(metric) ? key.indexOf(metric) : 1000 + (all.includes(metric) ? all.indexOf(metric) : all.length);
   return results.toSorted((a, b) => place(a.metric) - place(b.metric));
 }

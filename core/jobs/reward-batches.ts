@@ -1,4 +1,5 @@
-// Rankings packed into the rows of some steps: one row a ranking where each fits into one, else over as many rows as it takes.
+// Rankings packed into the rows of some steps: one row a ranking where each fits into one, else over as many rows as it
+// takes.
 
 import type { Arrays } from '#core/autodiff/compile.ts';
 import { packRows, rowShape } from '#core/models/rows.ts';
@@ -27,26 +28,53 @@ export interface Batches {
 }
 
 const NOTHING: Group = { prompt: [], completions: [] };
-const filled = <T>(list: readonly T[], count: number, by: T): T[] => [...list, ...Array.from({ length: count - list.length }, () => by)];
+const filled = <T>(list: readonly T[], count: number, by: T): T[] => [
+  ...list,
+  ...Array.from({ length: count - list.length }, () => by),
+];
 
-/** `rankings` for steps of `B` of them, each step cut into `micro` equal parts; a last step with fewer is filled up with rows that count nothing. */
+/**
+ * `rankings` for steps of `B` of them, each step cut into `micro` equal parts; a last step with fewer is filled up with
+ * rows that count nothing.
+ */
 export function packRankings(rankings: readonly Ranked[], B: number, micro: number): Batches {
-  const each = B / micro, units = Array.from({ length: Math.ceil(rankings.length / B) * micro }, (_, i) => rankings.slice(i * each, (i + 1) * each));
+  const each = B / micro;
+  const units = Array.from({ length: Math.ceil(rankings.length / B) * micro }, (_, i) =>
+    rankings.slice(i * each, (i + 1) * each),
+  );
   const isSpread = rankings.some(({ rows }) => rows.length > 1);
-  const count = isSpread ? Math.max(...units.map((unit) => unit.reduce((sum, { rows }) => sum + rows.length, 0))) : each;
-  const rows = units.flatMap((unit) => filled(unit.flatMap((ranking) => ranking.rows), count, NOTHING));
-  const shape = rowShape(rows, count, 'last'), most = isSpread ? Math.max(...rankings.map(({ ranks }) => ranks.length)) : shape.Q;
+  const count = isSpread
+    ? Math.max(...units.map((unit) => unit.reduce((sum, { rows }) => sum + rows.length, 0)))
+    : each;
+  const rows = units.flatMap((unit) =>
+    filled(
+      unit.flatMap((ranking) => ranking.rows),
+      count,
+      NOTHING,
+    ),
+  );
+  const shape = rowShape(rows, count, 'last');
+  const most = isSpread ? Math.max(...rankings.map(({ ranks }) => ranks.length)) : shape.Q;
   const { arrays, first } = packRows(rows, shape, rows.length, 'last');
-  const pairs = new Float32Array(units.length * each * most * most), places = new Int32Array(units.length * each * most);
+  const pairs = new Float32Array(units.length * each * most * most);
+  const places = new Int32Array(units.length * each * most);
   units.forEach((unit, u) => {
     let row = u * count;
     unit.forEach((ranking, r) => {
       const at = u * each + r;
       pairs.set(pairWeights(ranking.ranks, most, ranking.weight), at * most * most);
       // flat slots within the micro-batch
-      places.set(ranking.rows.flatMap((_, i) => first[row + i]!).map((slot) => slot - u * count * shape.Q), at * most);
+      places.set(
+        ranking.rows.flatMap((_, i) => first[row + i]!).map((slot) => slot - u * count * shape.Q),
+        at * most,
+      );
       row += ranking.rows.length;
     });
   });
-  return { shape, spread: isSpread ? { rankings: each, most } : null, arrays: { ...arrays, pairs, ...(isSpread ? { places } : {}) }, rows };
+  return {
+    shape,
+    spread: isSpread ? { rankings: each, most } : null,
+    arrays: { ...arrays, pairs, ...(isSpread ? { places } : {}) },
+    rows,
+  };
 }

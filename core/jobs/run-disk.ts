@@ -46,20 +46,26 @@ export const bytesOf = (runFolder: string): number => sum(filesOf(runFolder));
 
 /** A run that stopped or failed can be resumed: its checkpoints and what it drew are its state. */
 const isResumable = (status: RunStatus): boolean => status === 'stopped' || status === 'failed';
-const isFree = (status: RunStatus, part: RunPart): boolean => !LIVING.includes(status) && (part === 'features' || part === 'leftovers' || !isResumable(status));
+const isFree = (status: RunStatus, part: RunPart): boolean =>
+  !LIVING.includes(status) && (part === 'features' || part === 'leftovers' || !isResumable(status));
 
 const PARTS: readonly RunPart[] = ['checkpoints', 'rollouts', 'features', 'leftovers'];
 
 /** What the run takes, and what of it is free. */
 export function spaceOf(runFolder: string, status: RunStatus): Omit<RunSpace, 'id' | 'name'> {
-  const files = filesOf(runFolder), byPart = Map.groupBy(files, ({ name }) => partOf(name));
+  const files = filesOf(runFolder);
+  const byPart = Map.groupBy(files, ({ name }) => partOf(name));
   const found = PARTS.flatMap((part) => {
     const own = byPart.get(part) ?? [];
     return own.length ? [{ part, bytes: sum(own), files: own.length }] : [];
   });
   const held = found.filter(({ part }) => !isFree(status, part)).reduce((total, { bytes }) => total + bytes, 0);
   const why = LIVING.includes(status) ? 'the run is not over' : 'resuming it needs them';
-  return { bytes: sum(files), free: found.filter(({ part }) => isFree(status, part)), held: held ? { bytes: held, why } : null };
+  return {
+    bytes: sum(files),
+    free: found.filter(({ part }) => isFree(status, part)),
+    held: held ? { bytes: held, why } : null,
+  };
 }
 
 /** Removes the free files of these parts; returns how many bytes that gave. */
@@ -69,22 +75,36 @@ export function freeSpace(runFolder: string, status: RunStatus, parts: readonly 
     return part !== null && parts.includes(part) && isFree(status, part);
   });
   for (const { name } of going) fs.rmSync(path.join(runFolder, name), { force: true });
-  for (const { name } of going) { // folders that were half written
+  for (const { name } of going) {
+    // folders that were half written
     const folder = path.join(runFolder, path.dirname(name));
     if (/\.writing(-\d+)?$/.test(path.dirname(name)) && fs.readdirSync(folder).length === 0) fs.rmdirSync(folder);
   }
   return sum(going);
 }
 
-/** What a model that stays needs of the run that made it: lineage, comparison with later models, the log of what it learnt from. */
-const OF_A_MODEL: readonly string[] = ['manifest.json', 'data.jsonl', 'metrics.jsonl', 'samples.jsonl', 'validation.jsonl', 'status.json'];
+/**
+ * What a model that stays needs of the run that made it: lineage, comparison with later models, the log of what it
+ * learnt from.
+ */
+const OF_A_MODEL: readonly string[] = [
+  'manifest.json',
+  'data.jsonl',
+  'metrics.jsonl',
+  'samples.jsonl',
+  'validation.jsonl',
+  'status.json',
+];
 
-/** Removes a run's folder, or (where models in it stay: the names of their folders in it) all that these do not need. */
+/**
+ * Removes a run's folder, or (where models in it stay: the names of their folders in it) all that these do not need.
+ */
 export function removeRunFiles(runFolder: string, models: readonly string[]): void {
   const stat = fs.lstatSync(runFolder, { throwIfNoEntry: false });
   if (!stat) return;
   if (!stat.isDirectory()) return fs.rmSync(runFolder); // a link: what it leads to stays
   const kept = models.length ? new Set([...OF_A_MODEL, ...models]) : new Set<string>();
-  for (const name of fs.readdirSync(runFolder)) if (!kept.has(name)) fs.rmSync(path.join(runFolder, name), { recursive: true, force: true });
+  for (const name of fs.readdirSync(runFolder))
+    if (!kept.has(name)) fs.rmSync(path.join(runFolder, name), { recursive: true, force: true });
   if (kept.size === 0) fs.rmdirSync(runFolder);
 }

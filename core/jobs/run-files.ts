@@ -5,7 +5,8 @@ import { isRunId } from '#core/store/runs.ts';
 import type { Ending, Manifest, Outcome } from './job.ts';
 
 type Fields = Record<string, unknown>;
-const isRecord = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isTime = (value: unknown): boolean => typeof value === 'string' && Number.isFinite(Date.parse(value));
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 const isPlain = (value: unknown): boolean => ['number', 'string', 'boolean'].includes(typeof value);
@@ -18,16 +19,26 @@ function parsed(text: string): unknown {
   }
 }
 
-const isModel = (value: unknown): boolean => isRecord(value) && isPrintable(value['path']) && value['path'] !== '' && typeof value['sha256'] === 'string';
+const isModel = (value: unknown): boolean =>
+  isRecord(value) && isPrintable(value['path']) && value['path'] !== '' && typeof value['sha256'] === 'string';
 
 /** The manifest that a text is; null where it is none. */
 export function manifestIn(text: string): Manifest | null {
   const found = parsed(text);
   if (!isRecord(found)) return null;
   const { id, kind, name, createdAt, config, models, data } = found;
-  const holds = isRunId(id) && isPrintable(kind) && isPrintable(name) && (createdAt === undefined || isTime(createdAt))
-    && isRecord(config) && Object.values(config).every(isPlain) && isRecord(models) && Object.values(models).every(isModel)
-    && isRecord(data) && isCount(data['rows']) && typeof data['sha256'] === 'string';
+  const holds =
+    isRunId(id) &&
+    isPrintable(kind) &&
+    isPrintable(name) &&
+    (createdAt === undefined || isTime(createdAt)) &&
+    isRecord(config) &&
+    Object.values(config).every(isPlain) &&
+    isRecord(models) &&
+    Object.values(models).every(isModel) &&
+    isRecord(data) &&
+    isCount(data['rows']) &&
+    typeof data['sha256'] === 'string';
   return holds ? (found as unknown as Manifest) : null;
 }
 
@@ -38,7 +49,13 @@ const MODELS: readonly unknown[] = [null, 'model'];
 function isOutcome(value: unknown): value is Outcome {
   if (!isRecord(value)) return false;
   const { status, model, summary, counts = {} } = value;
-  return ENDINGS.includes(status) && MODELS.includes(model) && typeof summary === 'string' && isRecord(counts) && Object.values(counts).every(Number.isFinite);
+  return (
+    ENDINGS.includes(status) &&
+    MODELS.includes(model) &&
+    typeof summary === 'string' &&
+    isRecord(counts) &&
+    Object.values(counts).every(Number.isFinite)
+  );
 }
 
 /** The ending that a text is; null where it is none. */
@@ -46,6 +63,10 @@ export function endingIn(text: string): Ending | null {
   const found = parsed(text);
   if (!isRecord(found)) return null;
   const { status, error = null, endedAt, outcome = null } = found;
-  const holds = ENDINGS.includes(status) && isTime(endedAt) && (error === null || typeof error === 'string') && (outcome === null || isOutcome(outcome));
+  const holds =
+    ENDINGS.includes(status) &&
+    isTime(endedAt) &&
+    (error === null || typeof error === 'string') &&
+    (outcome === null || isOutcome(outcome));
   return holds ? ({ ...found, error, outcome } as Ending) : null;
 }

@@ -1,4 +1,5 @@
-// Whether the folder of a run is still the one that this process began to work in: it may be moved, or exchanged for another project's.
+// Whether the folder of a run is still the one that this process began to work in: it may be moved, or exchanged for
+// another project's.
 
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
@@ -17,12 +18,18 @@ function identityNow(runFolder: string): string | null {
 
 /** Whether it is the folder that was seen first; nothing may be written into another one. */
 export function isSamePlace(runFolder: string): boolean {
-  const now = identityNow(runFolder), before = first.get(runFolder);
+  const now = identityNow(runFolder);
+  const before = first.get(runFolder);
   if (before === undefined && now !== null) first.set(runFolder, now);
   return before === undefined || before === now;
 }
 
 /** 'moved' unless it is. */
 export function requireSamePlace(runFolder: string): void {
-  if (!isSamePlace(runFolder)) throw new TastemakerError('moved', `The folder of run ${path.basename(runFolder)} was moved, removed or exchanged while it was at work.`, 'Open the project where it lies now, and resume the run.');
+  if (!isSamePlace(runFolder))
+    throw new TastemakerError(
+      'moved',
+      `The folder of run ${path.basename(runFolder)} was moved, removed or exchanged while it was at work.`,
+      'Open the project where it lies now, and resume the run.',
+    );
 }

@@ -3,7 +3,10 @@
 import { endOf } from '#core/models/sampler.ts';
 
 /** Mean length, share that ended, and the share of distinct three-token sequences. */
-export function describeSamples(completions: readonly (readonly number[])[], stops: readonly number[]): { length: number; ended: number; distinct: number } {
+export function describeSamples(
+  completions: readonly (readonly number[])[],
+  stops: readonly number[],
+): { length: number; ended: number; distinct: number } {
   const triples = new Set<string>();
   let all = 0;
   for (const ids of completions) {
@@ -17,9 +20,15 @@ export function describeSamples(completions: readonly (readonly number[])[], sto
 }
 
 /** The sentence of the first rule that is broken; thresholds of 0 are off. */
-export function stopReason(now: { kl: number; ended: number; distinct: number }, rules: { stop_kl: number; stop_ended: number; stop_distinct: number }): string | null {
-  if (rules.stop_kl > 0 && now.kl > rules.stop_kl) return `KL reached ${now.kl.toFixed(1)} nats, above ${rules.stop_kl}`;
-  if (now.ended < rules.stop_ended) return `only ${(100 * now.ended).toFixed(0)} % of the completions ended, below ${100 * rules.stop_ended} %`;
-  if (now.distinct < rules.stop_distinct) return `only ${(100 * now.distinct).toFixed(0)} % of three-token sequences are distinct, below ${100 * rules.stop_distinct} %`;
+export function stopReason(
+  now: { kl: number; ended: number; distinct: number },
+  rules: { stop_kl: number; stop_ended: number; stop_distinct: number },
+): string | null {
+  if (rules.stop_kl > 0 && now.kl > rules.stop_kl)
+    return `KL reached ${now.kl.toFixed(1)} nats, above ${rules.stop_kl}`;
+  if (now.ended < rules.stop_ended)
+    return `only ${(100 * now.ended).toFixed(0)} % of the completions ended, below ${100 * rules.stop_ended} %`;
+  if (now.distinct < rules.stop_distinct)
+    return `only ${(100 * now.distinct).toFixed(0)} % of three-token sequences are distinct, below ${100 * rules.stop_distinct} %`;
   return null;
 }

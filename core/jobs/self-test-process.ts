@@ -1,4 +1,5 @@
-// The process of a self-test: computes on what its environment says, tells each check before it begins, and at last what came out.
+// The process of a self-test: computes on what its environment says, tells each check before it begins, and at last
+// what came out.
 
 import { chosenDevice } from '#core/autodiff/device.ts';
 import { testOperators } from '#core/autodiff/self-test.ts';
@@ -8,7 +9,8 @@ import { testTraining } from '#core/training/self-test.ts';
 /** `at`: what is computed now, so that a process that dies leaves its name behind. */
 export type SelfTestMessage = { at: string } | { checks: Check[] };
 
-const say = (message: SelfTestMessage): Promise<void> => new Promise((resolve) => void (process.send ? process.send(message, () => resolve()) : resolve()));
+const say = (message: SelfTestMessage): Promise<void> =>
+  new Promise((resolve) => void (process.send ? process.send(message, () => resolve()) : resolve()));
 
 process.once('disconnect', () => process.exit()); // nobody waits for the answer any more
 const device = chosenDevice();

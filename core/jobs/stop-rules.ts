@@ -1,4 +1,5 @@
-// The rules that end a run by themselves, as a person changed them after it began: a file beside the manifest, which stays as it is.
+// The rules that end a run by themselves, as a person changed them after it began: a file beside the manifest, which
+// stays as it is.
 
 import path from 'node:path';
 import { makeRunFolder, replaceUnlinked, textUnlinked } from '#core/unlinked.ts';
@@ -11,7 +12,8 @@ export function readRules(runFolder: string): Record<string, number> {
   try {
     const said: unknown = JSON.parse(textUnlinked(fileOf(runFolder)) ?? '');
     if (said === null || typeof said !== 'object') return {};
-    const isLimit = (entry: [string, unknown]): entry is [string, number] => isRule(entry[0]) && typeof entry[1] === 'number' && Number.isFinite(entry[1]) && entry[1] >= 0;
+    const isLimit = (entry: [string, unknown]): entry is [string, number] =>
+      isRule(entry[0]) && typeof entry[1] === 'number' && Number.isFinite(entry[1]) && entry[1] >= 0;
     return Object.fromEntries(Object.entries(said).filter(isLimit));
   } catch {
     return {};

@@ -40,10 +40,28 @@ interface TextRow {
 }
 
 function prepare(_project: Project, config: PretrainConfig): Inputs {
-  if (!config.texts) throw new TastemakerError('bad-argument', 'No texts to train on were named.', 'Name a text file or a folder of them in the setting texts.', 'Add --set texts=FOLDER.');
-  if (config.channels % config.heads !== 0) throw new TastemakerError('bad-argument', `${config.channels} channels do not divide into ${config.heads} heads.`, 'Change channels or heads.');
+  if (!config.texts)
+    throw new TastemakerError(
+      'bad-argument',
+      'No texts to train on were named.',
+      'Name a text file or a folder of them in the setting texts.',
+      'Add --set texts=FOLDER.',
+    );
+  if (config.channels % config.heads !== 0)
+    throw new TastemakerError(
+      'bad-argument',
+      `${config.channels} channels do not divide into ${config.heads} heads.`,
+      'Change channels or heads.',
+    );
   config.texts = path.resolve(config.texts);
-  return { models: {}, data: readTexts(config.texts).map(({ name, text }): TextRow => ({ name, characters: text.length, sha256: sha256(text) })) };
+  return {
+    models: {},
+    data: readTexts(config.texts).map(({ name, text }): TextRow => ({
+      name,
+      characters: text.length,
+      sha256: sha256(text),
+    })),
+  };
 }
 
 async function run(context: RunContext, config: PretrainConfig): Promise<Outcome> {
@@ -52,36 +70,80 @@ async function run(context: RunContext, config: PretrainConfig): Promise<Outcome
   const texts = readTexts(config.texts);
   const known = context.data<TextRow>();
   texts.forEach(({ name, text }, i) => {
-    if (known[i]?.sha256 !== sha256(text)) throw new TastemakerError('bad-data', `The text ${name} has changed since run ${context.manifest.id} began.`, 'Put the first text back, or start a new run.');
+    if (known[i]?.sha256 !== sha256(text))
+      throw new TastemakerError(
+        'bad-data',
+        `The text ${name} has changed since run ${context.manifest.id} began.`,
+        'Put the first text back, or start a new run.',
+      );
   });
   // 2 a tokenizer of their own, and the stream of ids
   const tokenizerFolder = path.join(context.folder, 'tokenizer');
-  await writeTokenizer(tokenizerFolder, trainBpe(texts.map(({ text }) => text), config.vocabulary));
+  await writeTokenizer(
+    tokenizerFolder,
+    trainBpe(
+      texts.map(({ text }) => text),
+      config.vocabulary,
+    ),
+  );
   const tokenizer = await loadTokenizer(tokenizerFolder);
-  const stream = (await encodeDocuments(tokenizer, texts.map(({ text }) => text))).flat();
-  const window = config.context, cut = Math.floor(stream.length * (1 - config.validation));
-  if (cut <= window + 1) throw new TastemakerError('bad-data', `The texts have ${stream.length} tokens, fewer than the context of ${window} plus validation.`, 'Add text, or lower context or validation.');
+  const stream = (
+    await encodeDocuments(
+      tokenizer,
+      texts.map(({ text }) => text),
+    )
+  ).flat();
+  const window = config.context;
+  const cut = Math.floor(stream.length * (1 - config.validation));
+  if (cut <= window + 1)
+    throw new TastemakerError(
+      'bad-data',
+      `The texts have ${stream.length} tokens, fewer than the context of ${window} plus validation.`,
+      'Add text, or lower context or validation.',
+    );
   // 3 a model from nothing
   const architecture = newArchitecture({
-    family: config.family, vocabulary: tokenizer.vocabularySize, channels: config.channels, layers: config.layers, heads: config.heads,
-    feedForward: config.family === 'gpt2' ? 4 * config.channels : Math.round((8 * config.channels) / 3 / 32) * 32 || config.channels, context: config.context, endOfText: tokenizer.endOfText, pad: tokenizer.pad < 0 ? null : tokenizer.pad,
+    family: config.family,
+    vocabulary: tokenizer.vocabularySize,
+    channels: config.channels,
+    layers: config.layers,
+    heads: config.heads,
+    feedForward:
+      config.family === 'gpt2'
+        ? 4 * config.channels
+        : Math.round((8 * config.channels) / 3 / 32) * 32 || config.channels,
+    context: config.context,
+    endOfText: tokenizer.endOfText,
+    pad: tokenizer.pad < 0 ? null : tokenizer.pad,
   });
   const weights = freshWeights(parameters(architecture), architecture.layers, config.seed);
-  const validation = Array.from({ length: Math.min(32, Math.floor((stream.length - cut) / window)) }, (_, i) => stream.slice(cut + i * window, cut + (i + 1) * window));
+  const validation = Array.from({ length: Math.min(32, Math.floor((stream.length - cut) / window)) }, (_, i) =>
+    stream.slice(cut + i * window, cut + (i + 1) * window),
+  );
   // 4 train
-  const { status, steps, validationLoss } = await trainOnTexts(context, config, wholly({ architecture, head: 'language-model', weights }), {
-    steps: config.steps,
-    batch: (step) => {
-      const random = createRandom(config.seed, `pretrain/${step}`);
-      return Array.from({ length: config.batch }, () => {
-        const from = random.integer(cut - window);
-        const ids = stream.slice(from, from + window + 1);
-        return { ids, weights: ids.map(() => 1) };
-      });
+  const { status, steps, validationLoss } = await trainOnTexts(
+    context,
+    config,
+    wholly({ architecture, head: 'language-model', weights }),
+    {
+      steps: config.steps,
+      batch: (step) => {
+        const random = createRandom(config.seed, `pretrain/${step}`);
+        return Array.from({ length: config.batch }, () => {
+          const from = random.integer(cut - window);
+          const ids = stream.slice(from, from + window + 1);
+          return { ids, weights: ids.map(() => 1) };
+        });
+      },
+      validation: validation.map((ids) => ({ prompt: ids.slice(0, 1), completions: [ids.slice(1)] })),
     },
-    validation: validation.map((ids) => ({ prompt: ids.slice(0, 1), completions: [ids.slice(1)] })),
-  }, tokenizerFolder);
-  return { status, model: 'model', summary: `Base model: ${steps} steps on ${stream.length.toLocaleString('en')} tokens${validationLoss === null ? '' : `, validation perplexity ${Math.exp(validationLoss).toFixed(1)}`}.` };
+    tokenizerFolder,
+  );
+  return {
+    status,
+    model: 'model',
+    summary: `Base model: ${steps} steps on ${stream.length.toLocaleString('en')} tokens${validationLoss === null ? '' : `, validation perplexity ${Math.exp(validationLoss).toFixed(1)}`}.`,
+  };
 }
 
 export const trainPretrain: Job<typeof PRETRAIN_SETTINGS> = {

@@ -7,14 +7,20 @@ import type { SavedState } from './checkpoints.ts';
 const PARTS = ['weights', 'm', 'v'] as const;
 
 export function packState(role: string, state: TrainerState): Record<string, Float32Array> {
-  return Object.fromEntries(PARTS.flatMap((part) => Object.entries(state[part]).map(([name, data]) => [`${role}/${part}/${name}`, data])));
+  return Object.fromEntries(
+    PARTS.flatMap((part) => Object.entries(state[part]).map(([name, data]) => [`${role}/${part}/${name}`, data])),
+  );
 }
 
 /** `step` counts the optimiser's own steps, which a job keeps in the checkpoint's rest. */
 export function unpackState(role: string, saved: SavedState, step: number): TrainerState {
   const part = (which: string): WeightArrays => {
     const prefix = `${role}/${which}/`;
-    return Object.fromEntries(Object.entries(saved.tensors).filter(([name]) => name.startsWith(prefix)).map(([name, data]) => [name.slice(prefix.length), data]));
+    return Object.fromEntries(
+      Object.entries(saved.tensors)
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, data]) => [name.slice(prefix.length), data]),
+    );
   };
   return { weights: part('weights'), m: part('m'), v: part('v'), step };
 }

@@ -38,22 +38,40 @@ export interface Architecture {
   /** every token at which sampling ends; `endOfText` is the first */
   stops: readonly number[];
   pad: number | null;
-  /** the token that its files call the beginning of a text, where they name one; what is put before a text is the tokenizer's to say */
+  /**
+   * the token that its files call the beginning of a text, where they name one; what is put before a text is the
+   * tokenizer's to say
+   */
   beginOfText: number | null;
   /** rows of the embedding that stand for no token of the tokenizer, which are never written */
   silent?: readonly number[];
 }
 
 /** The sizes that have to be said; what a family usually has fills the rest. */
-export type Sizes = Pick<Architecture, 'family' | 'vocabulary' | 'channels' | 'layers' | 'heads' | 'feedForward' | 'context' | 'endOfText'>;
+export type Sizes = Pick<
+  Architecture,
+  'family' | 'vocabulary' | 'channels' | 'layers' | 'heads' | 'feedForward' | 'context' | 'endOfText'
+>;
 
 /** A model that no config.json describes: one from scratch. */
 export function newArchitecture(sizes: Sizes & Partial<Architecture>): Architecture {
-  const { family, channels, heads, endOfText } = sizes, headWidth = sizes.headWidth ?? channels / heads;
+  const { family, channels, heads, endOfText } = sizes;
+  const headWidth = sizes.headWidth ?? channels / heads;
   const { gated } = families[family];
   return {
-    keyValueHeads: heads, headWidth, activation: gated ? 'silu' : family === 'gpt2' ? 'gelu-tanh' : 'gelu', parallel: family === 'gpt_neox', normEpsilon: 1e-5,
-    rotaryWidth: family === 'gpt_neox' ? headWidth / 4 : headWidth, ropeTheta: 10000, ropeScaling: null, tied: true, stops: [endOfText], pad: null, beginOfText: endOfText, ...sizes,
+    keyValueHeads: heads,
+    headWidth,
+    activation: gated ? 'silu' : family === 'gpt2' ? 'gelu-tanh' : 'gelu',
+    parallel: family === 'gpt_neox',
+    normEpsilon: 1e-5,
+    rotaryWidth: family === 'gpt_neox' ? headWidth / 4 : headWidth,
+    ropeTheta: 10000,
+    ropeScaling: null,
+    tied: true,
+    stops: [endOfText],
+    pad: null,
+    beginOfText: endOfText,
+    ...sizes,
   };
 }
 
@@ -70,7 +88,12 @@ export interface Parameter {
 export function parameters(model: Architecture): Parameter[] {
   const { names } = families[model.family];
   const { channels: C, vocabulary: V } = model;
-  const matrix = (name: string, shape: readonly number[]): Parameter => ({ name: `${name}.weight`, shape, start: 'normal', decay: true });
+  const matrix = (name: string, shape: readonly number[]): Parameter => ({
+    name: `${name}.weight`,
+    shape,
+    start: 'normal',
+    decay: true,
+  });
   return [
     matrix(names.embedding, [V, C]),
     ...(names.positions ? [matrix(names.positions, [model.context, C])] : []),
@@ -82,7 +105,9 @@ export function parameters(model: Architecture): Parameter[] {
 
 function gains({ family }: Architecture, name: string, width: number): Parameter[] {
   const gain: Parameter = { name: `${name}.weight`, shape: [width], start: 'one', decay: false };
-  return families[family].norm === 'layer' ? [gain, { name: `${name}.bias`, shape: [width], start: 'zero', decay: false }] : [gain];
+  return families[family].norm === 'layer'
+    ? [gain, { name: `${name}.bias`, shape: [width], start: 'zero', decay: false }]
+    : [gain];
 }
 
 /** A matrix of a block: its name, and how many numbers go in and come out. */
@@ -98,12 +123,19 @@ export interface BlockMatrix {
 export function blockMatrices(model: Architecture, layer: number): BlockMatrix[] {
   const { names, biases } = families[model.family];
   const { channels: C, feedForward: F } = model;
-  const queries = model.heads * model.headWidth, keys = model.keyValueHeads * model.headWidth;
+  const queries = model.heads * model.headWidth;
+  const keys = model.keyValueHeads * model.headWidth;
   const at = (name: string) => name.replace('{}', String(layer));
   const widths = names.queryKeyValue.length === 1 ? [queries + 2 * keys] : [queries, keys, keys];
   const other = biases === 'all';
   return [
-    ...names.queryKeyValue.map((name, i) => ({ name: at(name), input: C, output: widths[i]!, residual: false, bias: biases !== 'none' })),
+    ...names.queryKeyValue.map((name, i) => ({
+      name: at(name),
+      input: C,
+      output: widths[i]!,
+      residual: false,
+      bias: biases !== 'none',
+    })),
     { name: at(names.attentionOut), input: queries, output: C, residual: true, bias: other },
     ...(names.gate ? [{ name: at(names.gate), input: C, output: F, residual: false, bias: other }] : []),
     { name: at(names.up), input: C, output: F, residual: false, bias: other },
@@ -116,10 +148,16 @@ export function blockParameters(model: Architecture, layer: number): Parameter[]
   const { names, layout } = families[model.family];
   const at = (name: string) => name.replace('{}', String(layer));
   const ofMatrix = ({ name, input, output, residual, bias }: BlockMatrix): Parameter[] => [
-    { name: `${name}.weight`, shape: layout === 'in-out' ? [input, output] : [output, input], start: residual ? 'residual' : 'normal', decay: true },
+    {
+      name: `${name}.weight`,
+      shape: layout === 'in-out' ? [input, output] : [output, input],
+      start: residual ? 'residual' : 'normal',
+      decay: true,
+    },
     ...(bias ? [{ name: `${name}.bias`, shape: [output], start: 'zero', decay: false } as const] : []),
   ];
-  const matrices = blockMatrices(model, layer), first = names.queryKeyValue.length;
+  const matrices = blockMatrices(model, layer);
+  const first = names.queryKeyValue.length;
   return [
     ...gains(model, at(names.firstNorm), model.channels),
     ...matrices.slice(0, first).flatMap(ofMatrix),
@@ -130,11 +168,19 @@ export function blockParameters(model: Architecture, layer: number): Parameter[]
   ];
 }
 
-/** Of a model's parameters those that are read above its lowest `layer` blocks; where no block is left above them, only the head. */
+/**
+ * Of a model's parameters those that are read above its lowest `layer` blocks; where no block is left above them, only
+ * the head.
+ */
 export function parametersAbove(list: readonly Parameter[], model: Architecture, layer: number): Parameter[] {
-  const below = new Set(parameters({ ...model, layers: layer }).map(({ name }) => name)), norm = families[model.family].names.finalNorm;
-  return list.filter(({ name }) => name.startsWith('score.') || (layer < model.layers && (!below.has(name) || name.startsWith(`${norm}.`))));
+  const below = new Set(parameters({ ...model, layers: layer }).map(({ name }) => name));
+  const norm = families[model.family].names.finalNorm;
+  return list.filter(
+    ({ name }) =>
+      name.startsWith('score.') || (layer < model.layers && (!below.has(name) || name.startsWith(`${norm}.`))),
+  );
 }
 
 /** How many numbers these parameters are. */
-export const numbersIn = (list: readonly Parameter[]): number => list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+export const numbersIn = (list: readonly Parameter[]): number =>
+  list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);

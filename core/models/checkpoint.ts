@@ -1,4 +1,5 @@
-// Model folders as Hugging Face lays them out: config.json, weights, tokenizer files. Read, checked, written whole or not at all.
+// Model folders as Hugging Face lays them out: config.json, weights, tokenizer files. Read, checked, written whole or
+// not at all.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -34,7 +35,9 @@ export interface Checkpoint {
   weights: WeightArrays;
   /** what is on top of the trunk: next-token logits or one score */
   head: 'language-model' | 'score';
-  /** low-rank adapters, whose tensors are among the weights, and the folder of the model that all other weights are from */
+  /**
+   * low-rank adapters, whose tensors are among the weights, and the folder of the model that all other weights are from
+   */
   adapter?: { settings: AdapterSettings; base: string } | undefined;
 }
 
@@ -47,12 +50,20 @@ export function scoreParameters(architecture: Architecture, bias = true): Parame
 /** The parameters a checkpoint holds, in file order; an adapter's come last. */
 export function checkpointParameters({ architecture, weights, head, adapter }: Checkpoint): Parameter[] {
   const { names } = families[architecture.family];
-  const trunk = parameters(architecture), own = adapter ? adapterParameters(architecture, adapter.settings) : [];
-  return head === 'language-model' ? [...trunk, ...own] : [...trunk.filter(({ name }) => name !== `${names.head}.weight`), ...scoreParameters(architecture, 'score.bias' in weights), ...own];
+  const trunk = parameters(architecture);
+  const own = adapter ? adapterParameters(architecture, adapter.settings) : [];
+  return head === 'language-model'
+    ? [...trunk, ...own]
+    : [
+        ...trunk.filter(({ name }) => name !== `${names.head}.weight`),
+        ...scoreParameters(architecture, 'score.bias' in weights),
+        ...own,
+      ];
 }
 
 /** What the blocks need to know of a checkpoint's adapter: how much of it is added to which matrix. */
-export const scalesOf = ({ adapter }: Pick<Checkpoint, 'adapter'>): Record<string, number> | undefined => adapter && adapterScales(adapter.settings);
+export const scalesOf = ({ adapter }: Pick<Checkpoint, 'adapter'>): Record<string, number> | undefined =>
+  adapter && adapterScales(adapter.settings);
 
 /** A model folder whose parts fit together, and none of whose numbers have been read. */
 export interface StoredCheckpoint {
@@ -70,75 +81,177 @@ export interface StoredCheckpoint {
   scaling?: { mean: number; deviation: number } | undefined;
 }
 
-/** Reads config.json and the headers of the weights (or those of a GGUF file), and checks that they describe the same model; errors name the file and the tensor. */
+/**
+ * Reads config.json and the headers of the weights (or those of a GGUF file), and checks that they describe the same
+ * model; errors name the file and the tensor.
+ */
 export function openCheckpoint(folder: string): StoredCheckpoint {
   return isGguf(folder) ? openGguf(folder) : isAdapterFolder(folder) ? openAdapted(folder) : openFolder(folder);
 }
 
 function openFolder(folder: string): StoredCheckpoint {
-  const file = path.join(folder, 'config.json'), other = fs.existsSync(file) ? null : otherCheckpoint(folder);
+  const file = path.join(folder, 'config.json');
+  const other = fs.existsSync(file) ? null : otherCheckpoint(folder);
   if (other) throw other;
-  const json = readJsonObject(file), config = configSettings(json, file);
-  const described = withStops(readArchitecture(json, file), folder), { names } = families[described.family];
-  const stored = withHeadFile(folder, openWeights(folder)), scorer = scoreHeadOf(folder, config, stored), scaling = scalingOf(config);
+  const json = readJsonObject(file);
+  const config = configSettings(json, file);
+  const described = withStops(readArchitecture(json, file), folder);
+  const { names } = families[described.family];
+  const stored = withHeadFile(folder, openWeights(folder));
+  const scorer = scoreHeadOf(folder, config, stored);
+  const scaling = scalingOf(config);
   // the hub's own gpt2 leaves out the "transformer." prefix
   const prefix = names.embedding.slice(0, names.embedding.indexOf('.') + 1);
-  const inFileOf = (name: string) => (scorer && name.startsWith('score.') ? name.replace('score', scorer.called) : stored.has(name) || !name.startsWith(prefix) ? name : name.slice(prefix.length));
-  const own = headOf(folder, described, stored, scorer, inFileOf, classesOf(config)), { architecture } = own;
-  const found = checkpointParameters({ architecture, head: scorer ? 'score' : 'language-model', weights: scorer && stored.has(`${scorer.called}.bias`) ? { 'score.bias': new Float32Array(1) } : {} }).map(({ name, shape }) => {
+  const inFileOf = (name: string) =>
+    scorer && name.startsWith('score.')
+      ? name.replace('score', scorer.called)
+      : stored.has(name) || !name.startsWith(prefix)
+        ? name
+        : name.slice(prefix.length);
+  const own = headOf(folder, described, stored, scorer, inFileOf, classesOf(config));
+  const { architecture } = own;
+  const found = checkpointParameters({
+    architecture,
+    head: scorer ? 'score' : 'language-model',
+    weights: scorer && stored.has(`${scorer.called}.bias`) ? { 'score.bias': new Float32Array(1) } : {},
+  }).map(({ name, shape }) => {
     const inFile = own.instead.get(name) ?? inFileOf(name);
-    if (!stored.has(inFile)) throw new TastemakerError('bad-model', `${folder} lacks the tensor "${name}".`, `config.json describes ${architecture.layers} layers; check that it belongs to these weights.`);
+    if (!stored.has(inFile))
+      throw new TastemakerError(
+        'bad-model',
+        `${folder} lacks the tensor "${name}".`,
+        `config.json describes ${architecture.layers} layers; check that it belongs to these weights.`,
+      );
     const there = stored.shape(inFile);
     if (there.join() !== shape.join()) {
-      throw new TastemakerError('bad-model', `${folder}: the tensor "${name}" has shape [${there.join(', ')}], config.json asks for [${shape.join(', ')}].`, 'Check that config.json belongs to these weights.');
+      throw new TastemakerError(
+        'bad-model',
+        `${folder}: the tensor "${name}" has shape [${there.join(', ')}], config.json asks for [${shape.join(', ')}].`,
+        'Check that config.json belongs to these weights.',
+      );
     }
     return { name, inFile, shape };
   });
-  const surplus = accountForTensors(folder, stored, architecture, new Set(found.map(({ inFile }) => inFile)), own.known);
+  const surplus = accountForTensors(
+    folder,
+    stored,
+    architecture,
+    new Set(found.map(({ inFile }) => inFile)),
+    own.known,
+  );
   return {
-    architecture, head: scorer ? 'score' : 'language-model', parameters: found, stored, headFrom: own.from, notes: [...own.notes, ...surplus, ...unreadNotes(folder)],
+    architecture,
+    head: scorer ? 'score' : 'language-model',
+    parameters: found,
+    stored,
+    headFrom: own.from,
+    notes: [...own.notes, ...surplus, ...unreadNotes(folder)],
     ...(scorer && scaling ? { scaling } : {}),
   };
 }
 
 /** Files and times, so that what was found out about the numbers in them holds until one changes. */
-const stampOf = (folder: string): string => JSON.stringify([path.resolve(folder), fs.readdirSync(folder).filter((name) => name.endsWith('.safetensors')).map((name) => {
-  const { size, mtimeMs } = fs.statSync(path.join(folder, name));
-  return [name, size, mtimeMs];
-})]);
+const stampOf = (folder: string): string =>
+  JSON.stringify([
+    path.resolve(folder),
+    fs
+      .readdirSync(folder)
+      .filter((name) => name.endsWith('.safetensors'))
+      .map((name) => {
+        const { size, mtimeMs } = fs.statSync(path.join(folder, name));
+        return [name, size, mtimeMs];
+      }),
+  ]);
 
 /**
- * The head that a folder's model is read with, said in words, and what follows: whether the output matrix is the embedding
+ * The head that a folder's model is read with, said in words, and what follows: whether the output matrix is the
+ * embedding
  * after all, what is read under another name, and which tensors are `known` to be left aside.
  */
-function headOf(folder: string, described: Architecture, stored: Weights, scorer: ScoreHead | null, inFileOf: (name: string) => string, classes: readonly string[]): { architecture: Architecture; from: string; notes: string[]; known: string[]; instead: Map<string, string> } {
-  const { names } = families[described.family], output = `${names.head}.weight`, embedding = `${names.embedding}.weight`, hasOutput = stored.has(output);
-  const plain = { architecture: described, notes: [] as string[], known: [] as string[], instead: new Map<string, string>() };
-  const difference = () => (stored.has(inFileOf(embedding)) && stored.shape(output).join() === stored.shape(inFileOf(embedding)).join() ? largestDifference(stored, output, inFileOf(embedding), stampOf(folder)) : Infinity);
+function headOf(
+  folder: string,
+  described: Architecture,
+  stored: Weights,
+  scorer: ScoreHead | null,
+  inFileOf: (name: string) => string,
+  classes: readonly string[],
+): { architecture: Architecture; from: string; notes: string[]; known: string[]; instead: Map<string, string> } {
+  const { names } = families[described.family];
+  const output = `${names.head}.weight`;
+  const embedding = `${names.embedding}.weight`;
+  const hasOutput = stored.has(output);
+  const plain = {
+    architecture: described,
+    notes: [] as string[],
+    known: [] as string[],
+    instead: new Map<string, string>(),
+  };
+  const difference = () =>
+    stored.has(inFileOf(embedding)) && stored.shape(output).join() === stored.shape(inFileOf(embedding)).join()
+      ? largestDifference(stored, output, inFileOf(embedding), stampOf(folder))
+      : Infinity;
   if (scorer) {
-    const named = classes.find((name) => /(ForCausalLM|LMHeadModel)$/.test(name)), isSecond = hasOutput && !(described.tied && difference() === 0);
-    if (isSecond && named !== undefined && scorer.called === 'score') throw new TastemakerError('bad-model', `${folder} holds two heads, "${output}" and "${scorer.called}.weight", and config.json says ${named}.`, 'Take the one away that does not belong to the model, or say …ForSequenceClassification where it is a reward model.');
-    const notes = isClassifier(classes) || named === undefined ? [] : [`config.json says ${named}, but the weights hold the head ${scorer.from}: it is read as a reward model.`];
-    return { ...plain, from: scorer.from, notes: [...notes, ...biasNotes(folder, stored, scorer), ...(isSecond ? [`"${output}" is left aside: a reward model does not use it.`] : [])], known: hasOutput ? [output] : [] };
+    const named = classes.find((name) => /(ForCausalLM|LMHeadModel)$/.test(name));
+    const isSecond = hasOutput && !(described.tied && difference() === 0);
+    if (isSecond && named !== undefined && scorer.called === 'score')
+      throw new TastemakerError(
+        'bad-model',
+        `${folder} holds two heads, "${output}" and "${scorer.called}.weight", and config.json says ${named}.`,
+        'Take the one away that does not belong to the model, or say …ForSequenceClassification where it is a reward model.',
+      );
+    const notes =
+      isClassifier(classes) || named === undefined
+        ? []
+        : [`config.json says ${named}, but the weights hold the head ${scorer.from}: it is read as a reward model.`];
+    return {
+      ...plain,
+      from: scorer.from,
+      notes: [
+        ...notes,
+        ...biasNotes(folder, stored, scorer),
+        ...(isSecond ? [`"${output}" is left aside: a reward model does not use it.`] : []),
+      ],
+      known: hasOutput ? [output] : [],
+    };
   }
   if (!described.tied) {
-    if (!hasOutput) throw new TastemakerError('bad-model', `${folder} has neither "${output}" nor "score.weight".`, 'The folder holds only a part of a model: export it with its head.');
+    if (!hasOutput)
+      throw new TastemakerError(
+        'bad-model',
+        `${folder} has neither "${output}" nor "score.weight".`,
+        'The folder holds only a part of a model: export it with its head.',
+      );
     return { ...plain, from: `"${output}"` };
   }
   if (!hasOutput) return { ...plain, from: 'the embedding, to which it is tied' };
-  if (!stored.has(inFileOf(embedding))) return { ...plain, from: `"${output}", to which the embedding is tied`, instead: new Map([[embedding, output]]) };
+  if (!stored.has(inFileOf(embedding)))
+    return { ...plain, from: `"${output}", to which the embedding is tied`, instead: new Map([[embedding, output]]) };
   const apart = difference();
   if (apart === 0) return { ...plain, from: 'the embedding, to which it is tied', known: [output] };
   return {
-    ...plain, architecture: { ...described, tied: false }, from: `"${output}"`,
-    notes: [`config.json ties the head to the embedding, but the weights hold another "${output}"${apart === Infinity ? '' : ` (the largest difference is ${Number(apart.toPrecision(7))})`}: that one is taken, as transformers does.`],
+    ...plain,
+    architecture: { ...described, tied: false },
+    from: `"${output}"`,
+    notes: [
+      `config.json ties the head to the embedding, but the weights hold another "${output}"${apart === Infinity ? '' : ` (the largest difference is ${Number(apart.toPrecision(7))})`}: that one is taken, as transformers does.`,
+    ],
   };
 }
 
-/** The bias of a classifier's head, which transformers has no place for and leaves away; a model of ours has it, as its note says. */
+/**
+ * The bias of a classifier's head, which transformers has no place for and leaves away; a model of ours has it, as its
+ * note says.
+ */
 function biasNotes(folder: string, stored: Weights, { called }: ScoreHead): string[] {
-  const bias = called === 'score' && stored.has('score.bias') && !fs.existsSync(path.join(folder, REWARD_NOTE)) ? (stored.load('score.bias')[0] ?? 0) : 0;
-  return bias === 0 ? [] : [`"score.bias" is read: transformers leaves it away, so its scores are ${bias < 0 ? 'higher' : 'lower'} by ${Number(Math.abs(bias).toPrecision(7))}, for every text alike.`];
+  const bias =
+    called === 'score' && stored.has('score.bias') && !fs.existsSync(path.join(folder, REWARD_NOTE))
+      ? (stored.load('score.bias')[0] ?? 0)
+      : 0;
+  return bias === 0
+    ? []
+    : [
+        `"score.bias" is read: transformers leaves it away, so its scores are ${bias < 0 ? 'higher' : 'lower'} by ${Number(Math.abs(bias).toPrecision(7))}, for every text alike.`,
+      ];
 }
 
 /** What lies beside the weights in the same format. A head in a file that is not read is refused. */
@@ -147,7 +260,11 @@ function unreadNotes(folder: string): string[] {
   for (const name of files) {
     const held = openWeights(path.join(folder, name)).names();
     if (held.length <= 4 && held.some((tensor) => isHeadName(tensor) || isHeadName(name.replace('.safetensors', '')))) {
-      throw new TastemakerError('bad-model', `${folder} holds the head ${quotedTensor(held[0] ?? name)} in ${name}, which is not read.`, `What is read beside the weights is ${HEAD_FILE}, as LlamaFactory writes it; take the file away to use the model without it.`);
+      throw new TastemakerError(
+        'bad-model',
+        `${folder} holds the head ${quotedTensor(held[0] ?? name)} in ${name}, which is not read.`,
+        `What is read beside the weights is ${HEAD_FILE}, as LlamaFactory writes it; take the file away to use the model without it.`,
+      );
     }
   }
   return files.length ? [`Not read: ${files.join(', ')}.`] : [];
@@ -159,27 +276,64 @@ function openAdapted(folder: string): StoredCheckpoint {
   const base = openCheckpoint(place);
   const { settings, parameters: own, stored, task, headFrom, notes } = openAdapter(folder, base.architecture);
   const brings = own.some(({ name }) => name === 'score.weight');
-  if (!brings && task === 'SEQ_CLS' && base.head !== 'score') throw new TastemakerError('bad-model', `${folder} says that it is an adapter of the task SEQ_CLS, but it holds no head: there is no "score.weight".`, 'Save it again with modules_to_save=["score"]: save_pretrained then writes the head.');
-  if (!brings && task === 'CAUSAL_LM' && base.head === 'score') throw new TastemakerError('bad-model', `${folder} says that it is an adapter of the task CAUSAL_LM, but its base ${place} is a reward model.`, 'Name the language model that it was trained on as its base.');
+  if (!brings && task === 'SEQ_CLS' && base.head !== 'score')
+    throw new TastemakerError(
+      'bad-model',
+      `${folder} says that it is an adapter of the task SEQ_CLS, but it holds no head: there is no "score.weight".`,
+      'Save it again with modules_to_save=["score"]: save_pretrained then writes the head.',
+    );
+  if (!brings && task === 'CAUSAL_LM' && base.head === 'score')
+    throw new TastemakerError(
+      'bad-model',
+      `${folder} says that it is an adapter of the task CAUSAL_LM, but its base ${place} is a reward model.`,
+      'Name the language model that it was trained on as its base.',
+    );
   const head = brings ? 'score' : base.head;
-  const { names } = families[base.architecture.family], replaced = new Set(own.map(({ name }) => name));
-  const kept = base.parameters.filter(({ name }) => !replaced.has(name) && !(head === 'score' && name === `${names.head}.weight`) && !(brings && name.startsWith('score.')));
+  const { names } = families[base.architecture.family];
+  const replaced = new Set(own.map(({ name }) => name));
+  const kept = base.parameters.filter(
+    ({ name }) =>
+      !replaced.has(name) &&
+      !(head === 'score' && name === `${names.head}.weight`) &&
+      !(brings && name.startsWith('score.')),
+  );
   const isOwn = (name: string) => own.some(({ inFile }) => inFile === name);
   const mine: Weights = { ...stored, has: (name) => isOwn(name) && stored.has(name) };
   return {
-    architecture: base.architecture, head, adapter: { settings, base: place }, parameters: [...kept, ...own], ...(base.scaling ? { scaling: base.scaling } : {}),
-    headFrom: brings ? headFrom : `${base.headFrom} of its base`, notes: [...base.notes, ...notes], stored: joinedWeights(mine, base.stored),
+    architecture: base.architecture,
+    head,
+    adapter: { settings, base: place },
+    parameters: [...kept, ...own],
+    ...(base.scaling ? { scaling: base.scaling } : {}),
+    headFrom: brings ? headFrom : `${base.headFrom} of its base`,
+    notes: [...base.notes, ...notes],
+    stored: joinedWeights(mine, base.stored),
   };
 }
 
-/** Where config.json names no end, the tokenizer's is it; generation_config.json may name more tokens to end at. 'bad-model' where none of them names one. */
+/**
+ * Where config.json names no end, the tokenizer's is it; generation_config.json may name more tokens to end at.
+ * 'bad-model' where none of them names one.
+ */
 function withStops(described: Architecture, folder: string): Architecture {
   const file = path.join(folder, 'generation_config.json');
-  const ids = fs.existsSync(file) ? settingsOf(readJsonObject(file), file, { hint: 'Take generation_config.json from the model it belongs to, or take it away.' }).ids('eos_token_id', { orNull: true }) ?? [] : [];
-  const more = ids.filter((id) => id < described.vocabulary), end = described.endOfText === NO_END ? (endNamed(folder, described) ?? more[0]) : described.endOfText;
-  if (end === undefined) throw new TastemakerError('bad-model', `${folder} does not say which token ends a text: neither config.json nor its tokenizer names one.`, 'Add "eos_token" to tokenizer_config.json, or "eos_token_id" to config.json, as the model was trained.');
+  const ids = fs.existsSync(file)
+    ? (settingsOf(readJsonObject(file), file, {
+        hint: 'Take generation_config.json from the model it belongs to, or take it away.',
+      }).ids('eos_token_id', { orNull: true }) ?? [])
+    : [];
+  const more = ids.filter((id) => id < described.vocabulary);
+  const end = described.endOfText === NO_END ? (endNamed(folder, described) ?? more[0]) : described.endOfText;
+  if (end === undefined)
+    throw new TastemakerError(
+      'bad-model',
+      `${folder} does not say which token ends a text: neither config.json nor its tokenizer names one.`,
+      'Add "eos_token" to tokenizer_config.json, or "eos_token_id" to config.json, as the model was trained.',
+    );
   const architecture = { ...described, endOfText: end, stops: described.stops.length ? described.stops : [end] };
-  return more.every((id) => architecture.stops.includes(id)) ? architecture : { ...architecture, stops: [...new Set([...architecture.stops, ...more])] };
+  return more.every((id) => architecture.stops.includes(id))
+    ? architecture
+    : { ...architecture, stops: [...new Set([...architecture.stops, ...more])] };
 }
 
 /** The end that the tokenizer in this folder names. */
@@ -189,7 +343,10 @@ function endNamed(folder: string, { vocabulary }: Architecture): number | undefi
 }
 
 /** How many numbers a model has; those of its adapter are not counted, for merged they add none. */
-export const parameterCount = ({ parameters: list }: StoredCheckpoint): number => list.filter(({ name }) => !isAdapterTensor(name)).reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
+export const parameterCount = ({ parameters: list }: StoredCheckpoint): number =>
+  list
+    .filter(({ name }) => !isAdapterTensor(name))
+    .reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
 
 /** What a model folder describes, without its weights. */
 export function loadArchitecture(folder: string): Architecture {
@@ -203,23 +360,44 @@ export function loadArchitecture(folder: string): Architecture {
 export function loadCheckpoint(folder: string): Checkpoint {
   const { adapter, ...checkpoint } = loadShared(folder);
   if (!adapter) return checkpoint;
-  return { ...checkpoint, weights: mergeAdapter(checkpoint.architecture, checkpoint.weights, adapterScales(adapter.settings), { inPlace: true }) };
+  return {
+    ...checkpoint,
+    weights: mergeAdapter(checkpoint.architecture, checkpoint.weights, adapterScales(adapter.settings), {
+      inPlace: true,
+    }),
+  };
 }
 
 /** Arrays that several models have in common, by name. */
 export type SharedWeights = Map<string, Float32Array[]>;
 
-const sameBits = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && Buffer.compare(Buffer.from(a.buffer, a.byteOffset, a.byteLength), Buffer.from(b.buffer, b.byteOffset, b.byteLength)) === 0;
+const sameBits = (a: Float32Array, b: Float32Array): boolean =>
+  a.length === b.length &&
+  Buffer.compare(
+    Buffer.from(a.buffer, a.byteOffset, a.byteLength),
+    Buffer.from(b.buffer, b.byteOffset, b.byteLength),
+  ) === 0;
 
-/** Reads a model folder; 'not-finite' naming the tensor where a weight is NaN or infinite. What it has in common with models that were read into `shared` before is held once: the base of adapters, the frozen blocks of a model that was tuned in part. */
+/**
+ * Reads a model folder; 'not-finite' naming the tensor where a weight is NaN or infinite. What it has in common with
+ * models that were read into `shared` before is held once: the base of adapters, the frozen blocks of a model that was
+ * tuned in part.
+ */
 export function loadShared(folder: string, shared: SharedWeights = new Map()): Checkpoint {
   const { architecture, head, adapter, parameters: list, stored, scaling } = openCheckpoint(folder);
-  const weights = Object.fromEntries(list.map(({ name, inFile }) => {
-    const data = stored.load(inFile), known = shared.get(name) ?? [], same = known.find((other) => sameBits(other, data));
-    if (!same) shared.set(name, [...known, data]);
-    return [name, same ?? data];
-  }));
-  refuseNotFinite(folder, list.map(({ name, shape }) => ({ name, shape, pieces: [weights[name]!] })));
+  const weights = Object.fromEntries(
+    list.map(({ name, inFile }) => {
+      const data = stored.load(inFile);
+      const known = shared.get(name) ?? [];
+      const same = known.find((other) => sameBits(other, data));
+      if (!same) shared.set(name, [...known, data]);
+      return [name, same ?? data];
+    }),
+  );
+  refuseNotFinite(
+    folder,
+    list.map(({ name, shape }) => ({ name, shape, pieces: [weights[name]!] })),
+  );
   if (scaling) {
     weights['score.weight'] = weights['score.weight']!.map((w) => w / scaling.deviation);
     weights['score.bias'] = Float32Array.of(((weights['score.bias']?.[0] ?? 0) - scaling.mean) / scaling.deviation);
@@ -235,23 +413,39 @@ export interface SaveOptions {
 }
 
 /**
- * Writes a model folder under a temporary name and renames it into place, where it replaces all of an older one. Of an adapted
- * model only the adapter is written, as PEFT does; `mergedCheckpoint` makes a whole one of it. Weights beyond `maxShardBytes` (5 GB unless told) go to several files and an index; tokenizer files come from `tokenizerFrom`,
+ * Writes a model folder under a temporary name and renames it into place, where it replaces all of an older one. Of an
+ * adapted
+ * model only the adapter is written, as PEFT does; `mergedCheckpoint` makes a whole one of it. Weights beyond
+ * `maxShardBytes` (5 GB unless told) go to several files and an index; tokenizer files come from `tokenizerFrom`,
  * and `beside` are further JSON files by name (model-notes.ts), which appear with the weights.
  */
-export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokenizerFrom, dtype = 'F32', maxShardBytes, beside = {} }: SaveOptions = {}): void {
+export function saveCheckpoint(
+  folder: string,
+  checkpoint: Checkpoint,
+  { tokenizerFrom, dtype = 'F32', maxShardBytes, beside = {} }: SaveOptions = {},
+): void {
   const { architecture, weights, head, adapter } = checkpoint;
-  const temporary = `${folder}.writing-${process.pid}`, replaced = `${folder}.replaced-${process.pid}`;
+  const temporary = `${folder}.writing-${process.pid}`;
+  const replaced = `${folder}.replaced-${process.pid}`;
   fs.rmSync(temporary, { recursive: true, force: true });
   try {
     fs.mkdirSync(temporary, { recursive: true });
-    if (adapter) writeAdapter(temporary, { architecture, weights, head, settings: adapter.settings, base: adapter.base }, folder);
+    if (adapter)
+      writeAdapter(temporary, { architecture, weights, head, settings: adapter.settings, base: adapter.base }, folder);
     else {
-      fs.writeFileSync(path.join(temporary, 'config.json'), `${JSON.stringify(modelConfig(architecture, head, dtype), null, 2)}\n`);
-      writeWeights(temporary, checkpointParameters(checkpoint).map(({ name, shape }) => ({ name, shape, data: weights[name]! })), { dtype, metadata: { format: 'pt' }, maxShardBytes });
+      fs.writeFileSync(
+        path.join(temporary, 'config.json'),
+        `${JSON.stringify(modelConfig(architecture, head, dtype), null, 2)}\n`,
+      );
+      writeWeights(
+        temporary,
+        checkpointParameters(checkpoint).map(({ name, shape }) => ({ name, shape, data: weights[name]! })),
+        { dtype, metadata: { format: 'pt' }, maxShardBytes },
+      );
     }
     if (tokenizerFrom) copyTokenizer(tokenizerFrom, temporary);
-    for (const [name, note] of Object.entries(beside)) fs.writeFileSync(path.join(temporary, name), `${JSON.stringify(note)}\n`);
+    for (const [name, note] of Object.entries(beside))
+      fs.writeFileSync(path.join(temporary, name), `${JSON.stringify(note)}\n`);
   } catch (error) {
     fs.rmSync(temporary, { recursive: true, force: true }); // gigabytes that no one would look for
     throw error;
@@ -266,22 +460,40 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint, { tokeniz
 /** A model from scratch: N(0, std), residual outputs scaled by 1/√(2·layers) as GPT-2 does, norms 1, biases 0. */
 export function freshWeights(list: readonly Parameter[], layers: number, seed: number, std = 0.02): WeightArrays {
   const scale = { normal: std, residual: std / Math.sqrt(2 * layers), zero: 0, one: 0 };
-  return Object.fromEntries(list.map(({ name, shape, start }) => {
-    const random = createRandom(seed, `weights/${name}`);
-    const size = shape.reduce((a, b) => a * b, 1);
-    return [name, Float32Array.from({ length: size }, () => (start === 'one' ? 1 : scale[start] * (start === 'zero' ? 0 : random.normal())))];
-  }));
+  return Object.fromEntries(
+    list.map(({ name, shape, start }) => {
+      const random = createRandom(seed, `weights/${name}`);
+      const size = shape.reduce((a, b) => a * b, 1);
+      return [
+        name,
+        Float32Array.from({ length: size }, () =>
+          start === 'one' ? 1 : scale[start] * (start === 'zero' ? 0 : random.normal()),
+        ),
+      ];
+    }),
+  );
 }
 
 /** A reward model or critic on a copy of `base`'s trunk, with a fresh head (D9). */
 export function withScoreHead(base: Checkpoint, seed: number, bias = true): Checkpoint {
   const { names } = families[base.architecture.family];
-  const trunk = Object.fromEntries(Object.entries(base.weights).filter(([name]) => name !== `${names.head}.weight` && !name.startsWith('score.')));
+  const trunk = Object.fromEntries(
+    Object.entries(base.weights).filter(([name]) => name !== `${names.head}.weight` && !name.startsWith('score.')),
+  );
   const std = 1 / Math.sqrt(base.architecture.channels + 1);
-  return { ...base, head: 'score', weights: { ...trunk, ...freshWeights(scoreParameters(base.architecture, bias), 1, seed, std) } };
+  return {
+    ...base,
+    head: 'score',
+    weights: { ...trunk, ...freshWeights(scoreParameters(base.architecture, bias), 1, seed, std) },
+  };
 }
 
 /** The same model without an adapter: its products are added into the matrices. */
 export function mergedCheckpoint({ adapter, ...checkpoint }: Checkpoint): Checkpoint {
-  return adapter ? { ...checkpoint, weights: mergeAdapter(checkpoint.architecture, checkpoint.weights, adapterScales(adapter.settings)) } : checkpoint;
+  return adapter
+    ? {
+        ...checkpoint,
+        weights: mergeAdapter(checkpoint.architecture, checkpoint.weights, adapterScales(adapter.settings)),
+      }
+    : checkpoint;
 }

@@ -19,7 +19,10 @@ export interface ChoiceSettings {
 
 export interface Choice {
   token: Tensor; // int32 [B]
-  /** under the distribution that was sampled from (greedy: the plain one; rows that stand for no token count in it, though none is drawn) */
+  /**
+   * under the distribution that was sampled from (greedy: the plain one; rows that stand for no token count in it,
+   * though none is drawn)
+   */
   samplingLogprob: Tensor; // [B]
   /** under softmax(logits) */
   logprob: Tensor; // [B]
@@ -28,15 +31,22 @@ export interface Choice {
 const REMOVED = -1e9;
 
 /** logits [B, V], uniforms [B] in [0, 1); none of the `silent` rows of the vocabulary is chosen. */
-export function chooseToken(logits: Tensor, uniforms: Tensor, { temperature, topK: k, topP }: ChoiceSettings, silent: readonly number[] = []): Choice {
+export function chooseToken(
+  logits: Tensor,
+  uniforms: Tensor,
+  { temperature, topK: k, topP }: ChoiceSettings,
+  silent: readonly number[] = [],
+): Choice {
   const [B, V] = logits.shape as [number, number];
-  const at = (values: Tensor, token: Tensor) => reshape(sub(gatherElements(values, reshape(token, [B, 1]), 1), logSumExp(values)), [B]);
+  const at = (values: Tensor, token: Tensor) =>
+    reshape(sub(gatherElements(values, reshape(token, [B, 1]), 1), logSumExp(values)), [B]);
   if (temperature === 0) {
     const token = cast(argMax(without(logits, silent), 1), 'int32');
     const logprob = at(logits, token);
     return { token, samplingLogprob: logprob, logprob };
   }
-  const plain = temperature === 1 ? logits : scale(logits, 1 / temperature), spoken = without(plain, silent);
+  const plain = temperature === 1 ? logits : scale(logits, 1 / temperature);
+  const spoken = without(plain, silent);
   let z = spoken;
   if (k > 0 && k < V) z = keepAbove(z, slice(topK(z, k)[0], 1, k - 1, k));
   if (topP < 1) z = keepAbove(z, nucleusThreshold(z, topP));
@@ -51,13 +61,15 @@ export function chooseToken(logits: Tensor, uniforms: Tensor, { temperature, top
 /** z [B, V] with these rows of the vocabulary out of reach. */
 function without(z: Tensor, rows: readonly number[]): Tensor {
   if (rows.length === 0) return z;
-  const V = z.shape[1]!, mask = new Float32Array(V);
+  const V = z.shape[1]!;
+  const mask = new Float32Array(V);
   for (const row of rows) mask[row] = REMOVED;
   return add(z, constant(z.graph, 'float32', [1, V], mask));
 }
 
 /** z where it reaches the row's threshold [B, 1], removed elsewhere. */
-const keepAbove = (z: Tensor, threshold: Tensor): Tensor => where(greaterOrEqual(z, threshold), z, scalar(z.graph, REMOVED));
+const keepAbove = (z: Tensor, threshold: Tensor): Tensor =>
+  where(greaterOrEqual(z, threshold), z, scalar(z.graph, REMOVED));
 
 /** The smallest value in the nucleus: sorted, a token stays while the probability before it is below p. */
 function nucleusThreshold(z: Tensor, p: number): Tensor {

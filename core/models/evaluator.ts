@@ -29,40 +29,76 @@ export interface Evaluator {
 const TARGET_TOKENS = 4096; // tokens a run: enough to keep the cores busy
 const TARGET_LOGITS = 2 ** 25; // numbers: a vocabulary of 49,152 takes them with 680 tokens to be predicted
 
-/** How many rows of `tokens` tokens, `predicted` of them to be predicted (0 for scores and values), are read at once where there are `left`. */
-export function rowsAtOnce(tokens: number, predicted: number, { vocabulary }: Pick<Architecture, 'vocabulary'>, left: number): number {
-  const full = Math.max(1, Math.floor(Math.min(TARGET_TOKENS / roundedLength(tokens), TARGET_LOGITS / (predicted * vocabulary))));
+/**
+ * How many rows of `tokens` tokens, `predicted` of them to be predicted (0 for scores and values), are read at once
+ * where there are `left`.
+ */
+export function rowsAtOnce(
+  tokens: number,
+  predicted: number,
+  { vocabulary }: Pick<Architecture, 'vocabulary'>,
+  left: number,
+): number {
+  const full = Math.max(
+    1,
+    Math.floor(Math.min(TARGET_TOKENS / roundedLength(tokens), TARGET_LOGITS / (predicted * vocabulary))),
+  );
   return Math.min(full, 2 ** Math.ceil(Math.log2(left)));
 }
 
-/** What the lowest `layer` blocks made of rows, kept from an earlier pass (frozen-features.ts): then only the blocks above are run. */
+/**
+ * What the lowest `layer` blocks made of rows, kept from an earlier pass (frozen-features.ts): then only the blocks
+ * above are run.
+ */
 export interface Below {
   layer: number;
   /** of `count` rows, padding after the given: [rows · T, C], or [rows · Q, C] where those are all blocks */
   of(groups: readonly Group[], shape: RowShape, count: number): Float32Array;
 }
 
-/** What is fed above `layer` blocks: rows and what the blocks below made of them, x [B·T, C], or only that, [B·Q, C], where no block is left. */
+/**
+ * What is fed above `layer` blocks: rows and what the blocks below made of them, x [B·T, C], or only that, [B·Q, C],
+ * where no block is left.
+ */
 export function typesAbove({ channels: C, layers }: Architecture, layer: number, shape: RowShape): Types {
   const x = (count: number): Types => ({ x: { dtype: 'float32', shape: [shape.B * count, C] } });
   return layer === layers ? x(shape.Q) : { ...rowTypes(shape), ...x(shape.T) };
 }
 /** The hidden states that are wanted, of rows that are fed so. */
 export const hiddenAbove = (model: Model, layer: number, feeds: Tensors): Tensor =>
-  (layer === model.architecture.layers ? feeds.x! : trunk(model, rowTensors(feeds), { layer, x: feeds.x! }).hidden);
+  layer === model.architecture.layers ? feeds.x! : trunk(model, rowTensors(feeds), { layer, x: feeds.x! }).hidden;
 
-/** Scores or values of the slots (`temperature` null), or log-probabilities of their targets; above the lowest `layer` blocks, whose outputs are fed. */
+/**
+ * Scores or values of the slots (`temperature` null), or log-probabilities of their targets; above the lowest `layer`
+ * blocks, whose outputs are fed.
+ */
 export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature: number | null, layer = 0): Program {
-  const all = checkpointParameters(like), read = layer ? parametersAbove(all, like.architecture, layer) : all;
-  const frozen: Types = Object.fromEntries(read.map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]));
+  const all = checkpointParameters(like);
+  const read = layer ? parametersAbove(all, like.architecture, layer) : all;
+  const frozen: Types = Object.fromEntries(
+    read.map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]),
+  );
   return {
     state: {},
     frozen,
-    feeds: { ...(layer ? typesAbove(like.architecture, layer, shape) : rowTypes(shape)), ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }) },
+    feeds: {
+      ...(layer ? typesAbove(like.architecture, layer, shape) : rowTypes(shape)),
+      ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }),
+    },
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture: like.architecture, weights, adapters: scalesOf(like), graph, forward: true };
       const hidden = layer ? hiddenAbove(model, layer, feeds) : trunk(model, rowTensors(feeds)).hidden;
-      return { state: {}, outputs: { y: temperature === null ? scoreHead(model, hidden) : overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [tokenLogprobs(logits, targets!, temperature)])[0]! } };
+      return {
+        state: {},
+        outputs: {
+          y:
+            temperature === null
+              ? scoreHead(model, hidden)
+              : overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [
+                  tokenLogprobs(logits, targets!, temperature),
+                ])[0]!,
+        },
+      };
     },
   };
 }
@@ -78,31 +114,52 @@ export interface EvaluatorOptions extends SessionOptions {
   progress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** Throws 'not-finite' where the model gives no numbers, unless `unchecked`. For models shaped like `like` (its head decides whether scores or log-probabilities are to be had). */
-export function createEvaluator(like: Checkpoint, { below, unchecked = false, progress, ...options }: EvaluatorOptions = {}): Evaluator {
-  const { architecture } = like, alone = below?.layer === architecture.layers;
+/**
+ * Throws 'not-finite' where the model gives no numbers, unless `unchecked`. For models shaped like `like` (its head
+ * decides whether scores or log-probabilities are to be had).
+ */
+export function createEvaluator(
+  like: Checkpoint,
+  { below, unchecked = false, progress, ...options }: EvaluatorOptions = {},
+): Evaluator {
+  const { architecture } = like;
+  const alone = below?.layer === architecture.layers;
   const compiled = createExecutableCache();
 
   /** Runs all groups, cut into rows, in batches of like length; `read` takes each completion's slots. */
-  async function evaluate<T>(weights: WeightArrays, groups: readonly Group[], slots: Slots, temperature: number | null, read: (y: Float32Array) => T): Promise<T[][]> {
+  async function evaluate<T>(
+    weights: WeightArrays,
+    groups: readonly Group[],
+    slots: Slots,
+    temperature: number | null,
+    read: (y: Float32Array) => T,
+  ): Promise<T[][]> {
     checkLengths(architecture, groups);
-    const rows = groups.flatMap((group, g) => inRows(group).map((row) => ({ row, g }))), results: T[][] = rows.map(() => []);
+    const rows = groups.flatMap((group, g) => inRows(group).map((row) => ({ row, g })));
+    const results: T[][] = rows.map(() => []);
     const tokens = (i: number) => rowTokens(rows[i]!.row);
     const order = [...rows.keys()].sort((a, b) => tokens(a) - tokens(b));
     while (order.length) {
       // rows a batch depend on the rounded length only, and the last batch is filled up: few shapes, few graphs
-      const longest = order.at(-1)!, predicted = temperature === null ? 0 : rows[longest]!.row.completions.reduce((sum, { length }) => sum + length, 0);
+      const longest = order.at(-1)!;
+      const predicted =
+        temperature === null ? 0 : rows[longest]!.row.completions.reduce((sum, { length }) => sum + length, 0);
       const B = rowsAtOnce(tokens(longest), predicted, architecture, order.length);
-      const indices = order.splice(-B, B), batch = indices.map((i) => rows[i]!.row);
+      const indices = order.splice(-B, B);
+      const batch = indices.map((i) => rows[i]!.row);
       const shape = rowShape(batch, B, slots);
       const key = JSON.stringify([shape, slots, temperature]);
-      const executable = await compiled.get(key, () => compile(evaluationProgram(like, shape, temperature, below?.layer), options));
-      const { arrays: packed, first } = packRows(batch, shape, B, slots), arrays: Arrays = { ...(alone ? {} : packed), ...(below ? { x: below.of(batch, shape, B) } : {}) };
+      const executable = await compiled.get(key, () =>
+        compile(evaluationProgram(like, shape, temperature, below?.layer), options),
+      );
+      const { arrays: packed, first } = packRows(batch, shape, B, slots);
+      const arrays: Arrays = { ...(alone ? {} : packed), ...(below ? { x: below.of(batch, shape, B) } : {}) };
       if (temperature !== null) arrays.targets = targetsOf(batch, first, B * shape.Q);
       const y = (await executable.run({}, weights, arrays)).outputs.y!.data as Float32Array;
       indices.forEach((index, row) => {
         results[index] = batch[row]!.completions.map((completion, k) => {
-          const from = first[row]![k]!, count = slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0);
+          const from = first[row]![k]!;
+          const count = slots === 'last' ? 1 : completion.length + (slots === 'tokens-and-end' ? 1 : 0);
           const numbers = y.slice(from, from + count);
           return read(unchecked ? numbers : finite(numbers, rows[index]!.g));
         });
@@ -116,7 +173,8 @@ export function createEvaluator(like: Checkpoint, { below, unchecked = false, pr
   return {
     scores: (weights, groups) => evaluate(weights, groups, 'last', null, (y) => y[0]!),
     values: (weights, groups) => evaluate(weights, groups, 'tokens-and-end', null, (y) => Array.from(y)),
-    logprobs: (weights, groups, temperature = 1) => evaluate(weights, groups, 'tokens', temperature, (y) => Array.from(y)),
+    logprobs: (weights, groups, temperature = 1) =>
+      evaluate(weights, groups, 'tokens', temperature, (y) => Array.from(y)),
     release: compiled.release,
   };
 }
@@ -124,19 +182,31 @@ export function createEvaluator(like: Checkpoint, { below, unchecked = false, pr
 /** The token of every slot, in the flat order of `packRows`. */
 export function targetsOf(groups: readonly Group[], first: readonly (readonly number[])[], size: number): Int32Array {
   const targets = new Int32Array(size);
-  groups.forEach(({ completions }, g) => completions.forEach((completion, k) => targets.set(completion, first[g]![k]!)));
+  groups.forEach(({ completions }, g) =>
+    completions.forEach((completion, k) => targets.set(completion, first[g]![k]!)),
+  );
   return targets;
 }
 
 function finite(numbers: Float32Array, index: number): Float32Array {
   if (numbers.every(Number.isFinite)) return numbers;
-  throw new TastemakerError('not-finite', `The model's numbers for row ${index + 1} are not finite.`, 'Its weights are damaged or too large: add it once more to see what is said of them, or take an earlier checkpoint.');
+  throw new TastemakerError(
+    'not-finite',
+    `The model's numbers for row ${index + 1} are not finite.`,
+    'Its weights are damaged or too large: add it once more to see what is said of them, or take an earlier checkpoint.',
+  );
 }
 
 function checkLengths({ context }: Architecture, groups: readonly Group[]): void {
   groups.forEach(({ prompt, completions }, i) => {
-    if (prompt.length === 0) throw new TastemakerError('bad-data', `Prompt ${i + 1} has no tokens.`, 'Give every prompt some text.');
+    if (prompt.length === 0)
+      throw new TastemakerError('bad-data', `Prompt ${i + 1} has no tokens.`, 'Give every prompt some text.');
     const longest = prompt.length + Math.max(0, ...completions.map((completion) => completion.length));
-    if (longest > context) throw new TastemakerError('too-long', `Row ${i + 1} has ${longest} tokens with its completion; the model's context is ${context}.`, 'Shorten the prompt or the completion.');
+    if (longest > context)
+      throw new TastemakerError(
+        'too-long',
+        `Row ${i + 1} has ${longest} tokens with its completion; the model's context is ${context}.`,
+        'Shorten the prompt or the completion.',
+      );
   });
 }

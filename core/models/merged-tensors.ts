@@ -1,4 +1,5 @@
-// A stored model's tensors as a whole model has them, one at a time: adapters added in, a saved scaling applied, nothing held.
+// A stored model's tensors as a whole model has them, one at a time: adapters added in, a saved scaling applied,
+// nothing held.
 
 import type { Architecture } from './architecture.ts';
 import { adapterScales, isAdapterTensor, mergeAdapter } from './adapter.ts';
@@ -24,7 +25,14 @@ export interface MergedModel {
 const MATRIX = /^(.*?)\.(?:lora_[AB]\.)?weight$/;
 
 /** What `loadCheckpoint` gives of the same folder, bit for bit, without holding it. */
-export function mergedTensors({ architecture, head, adapter, parameters, stored, scaling }: StoredCheckpoint): MergedModel {
+export function mergedTensors({
+  architecture,
+  head,
+  adapter,
+  parameters,
+  stored,
+  scaling,
+}: StoredCheckpoint): MergedModel {
   const scales = adapter ? adapterScales(adapter.settings) : {};
   const parts = Map.groupBy(parameters, ({ name }) => MATRIX.exec(name)?.[1] ?? name);
   const checked = (name: string, data: Float32Array): Float32Array => {
@@ -37,31 +45,53 @@ export function mergedTensors({ architecture, head, adapter, parameters, stored,
     const weights = Object.fromEntries(parts.get(matrix)!.map((part) => [part.name, stored.load(part.inFile)]));
     return checked(name, mergeAdapter(architecture, weights, scales, { inPlace: true })[name]!);
   };
-  const tensors = parameters.filter(({ name }) => !isAdapterTensor(name)).map(({ name, inFile, shape }): MergedTensor => ({ name, shape, load: () => loadPart(name, inFile) }));
+  const tensors = parameters
+    .filter(({ name }) => !isAdapterTensor(name))
+    .map(({ name, inFile, shape }): MergedTensor => ({ name, shape, load: () => loadPart(name, inFile) }));
   return { architecture, head, tensors: scaling ? scaled(tensors, scaling) : tensors };
 }
 
-function scaled(tensors: readonly MergedTensor[], { mean, deviation }: NonNullable<StoredCheckpoint['scaling']>): MergedTensor[] {
+function scaled(
+  tensors: readonly MergedTensor[],
+  { mean, deviation }: NonNullable<StoredCheckpoint['scaling']>,
+): MergedTensor[] {
   const bias = tensors.find(({ name }) => name === 'score.bias');
   return [
-    ...tensors.filter((tensor) => tensor !== bias).map((tensor) => (tensor.name === 'score.weight' ? { ...tensor, load: () => tensor.load().map((w) => w / deviation) } : tensor)),
+    ...tensors
+      .filter((tensor) => tensor !== bias)
+      .map((tensor) =>
+        tensor.name === 'score.weight' ? { ...tensor, load: () => tensor.load().map((w) => w / deviation) } : tensor,
+      ),
     { name: 'score.bias', shape: [1], load: () => Float32Array.of(((bias?.load()[0] ?? 0) - mean) / deviation) },
   ];
 }
 
 /**
- * A reward model for programs whose heads have no bias: w·h + c = w·(h + c w/|w|²), and where the final norm has a bias of
+ * A reward model for programs whose heads have no bias: w·h + c = w·(h + c w/|w|²), and where the final norm has a bias
+ * of
  * its own, that is the place for it. `bias` is what is left in "score.bias" (0 where nothing is).
  */
 export function foldedBias(model: MergedModel): { model: MergedModel; bias: number } {
-  const { architecture, tensors } = model, { names, norm } = families[architecture.family];
+  const { architecture, tensors } = model;
+  const { names, norm } = families[architecture.family];
   const of = (name: string) => tensors.find((tensor) => tensor.name === name);
-  const bias = of('score.bias')?.load()[0] ?? 0, w = of('score.weight')?.load() ?? new Float32Array(0), square = w.reduce((sum, value) => sum + value * value, 0);
+  const bias = of('score.bias')?.load()[0] ?? 0;
+  const w = of('score.weight')?.load() ?? new Float32Array(0);
+  const square = w.reduce((sum, value) => sum + value * value, 0);
   const without = { ...model, tensors: tensors.filter(({ name }) => name !== 'score.bias') };
   if (bias === 0) return { model: without, bias };
   if (norm !== 'layer' || square === 0) return { model, bias };
-  const place = `${names.finalNorm}.bias`, by = bias / square;
-  return { model: { ...without, tensors: without.tensors.map((tensor) => (tensor.name === place ? { ...tensor, load: () => tensor.load().map((b, i) => b + by * w[i]!) } : tensor)) }, bias: 0 };
+  const place = `${names.finalNorm}.bias`;
+  const by = bias / square;
+  return {
+    model: {
+      ...without,
+      tensors: without.tensors.map((tensor) =>
+        tensor.name === place ? { ...tensor, load: () => tensor.load().map((b, i) => b + by * w[i]!) } : tensor,
+      ),
+    },
+    bias: 0,
+  };
 }
 
 /** The tensors as a checkpoint's weights, each read when it is asked for. */

@@ -37,19 +37,43 @@ export interface StoredAdapter {
 const TASKS = ['CAUSAL_LM', 'SEQ_CLS'] as const;
 /** Options that change the arithmetic, with the values that are implemented; null is how PEFT leaves one out. */
 const SUPPORTED: Record<string, readonly unknown[]> = {
-  peft_type: ['LORA'], use_dora: [false], use_qalora: [false], use_bdlora: [false], use_rslora: [true, false], bias: ['none'], lora_bias: [false],
-  init_lora_weights: [true, false, 'gaussian', 'eva', 'orthogonal'], fan_in_fan_out: [true, false],
+  peft_type: ['LORA'],
+  use_dora: [false],
+  use_qalora: [false],
+  use_bdlora: [false],
+  use_rslora: [true, false],
+  bias: ['none'],
+  lora_bias: [false],
+  init_lora_weights: [true, false, 'gaussian', 'eva', 'orthogonal'],
+  fan_in_fan_out: [true, false],
 };
 /** Options that are read only where they hold nothing. */
-const EMPTY = ['layer_replication', 'trainable_token_indices', 'target_parameters', 'alora_invocation_tokens', 'arrow_config', 'kasa_config', 'monteclora_config'];
-const MERGE = 'Adapters with this option are not read; merge it with PEFT and add the merged model.', HINT = `Take ${ADAPTER_CONFIG} from the adapter it belongs to.`;
+const EMPTY = [
+  'layer_replication',
+  'trainable_token_indices',
+  'target_parameters',
+  'alora_invocation_tokens',
+  'arrow_config',
+  'kasa_config',
+  'monteclora_config',
+];
+const MERGE = 'Adapters with this option are not read; merge it with PEFT and add the merged model.';
+const HINT = `Take ${ADAPTER_CONFIG} from the adapter it belongs to.`;
 
-/** What rank_pattern and alpha_pattern say of a matrix: numbers by the end of its name, or all of it between ^ and $. */
+/**
+ * What rank_pattern and alpha_pattern say of a matrix: numbers by the end of its name, or all of it between ^ and $.
+ */
 function patternOf(config: Settings, key: string): (name: string) => number | undefined {
   const patterns = config.object(key, { orNull: true });
   const entries = (patterns?.keys() ?? []).map((pattern) => {
-    const number = patterns!.raw(pattern), word = pattern.replaceAll('\\.', '.').replace(/^\^/, '').replace(/\$$/, '');
-    if (typeof number !== 'number' || !(number > 0) || !Number.isFinite(number) || !/^[\w.]+$/.test(word)) config.refuse(key, `holds ${brief(pattern)}: ${brief(number)}`, 'What works: names of matrices, or the ends of names, each with a number above 0.');
+    const number = patterns!.raw(pattern);
+    const word = pattern.replaceAll('\\.', '.').replace(/^\^/, '').replace(/\$$/, '');
+    if (typeof number !== 'number' || !(number > 0) || !Number.isFinite(number) || !/^[\w.]+$/.test(word))
+      config.refuse(
+        key,
+        `holds ${brief(pattern)}: ${brief(number)}`,
+        'What works: names of matrices, or the ends of names, each with a number above 0.',
+      );
     return { word, whole: pattern.startsWith('^'), number: number as number };
   });
   return (name) => entries.find(({ word, whole }) => (whole ? name === word : isCalled(name, word)))?.number;
@@ -60,82 +84,213 @@ function adapterSettings(file: string): { config: Settings; r: number; alpha: nu
   const config = settingsOf(readJsonObject(file), file, { hint: HINT });
   for (const [key, wanted] of Object.entries(SUPPORTED)) config.oneOf(key, wanted, { orNull: true });
   for (const key of EMPTY) {
-    const value = config.raw(key) ?? null, isEmpty = value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
+    const value = config.raw(key) ?? null;
+    const isEmpty = value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
     if (!isEmpty) config.refuse(key, `is ${brief(value)}`, MERGE);
   }
-  const r = config.whole('r', { least: 1, most: 65_536 }) ?? config.refuse('r', 'is missing'), alpha = config.number('lora_alpha') ?? config.refuse('lora_alpha', 'is missing');
+  const r = config.whole('r', { least: 1, most: 65_536 }) ?? config.refuse('r', 'is missing');
+  const alpha = config.number('lora_alpha') ?? config.refuse('lora_alpha', 'is missing');
   return { config, r, alpha, task: config.oneOf('task_type', TASKS, { orNull: true }) ?? null };
 }
 
 /** A matrix that target_modules names and that has no tensors; null where it cannot be told or all are there. */
 function missingMatrix(config: Settings, architecture: Architecture, matrices: readonly string[]): string | null {
-  const given = config.raw('target_modules'), words = typeof given === 'string' ? (given === 'all-linear' ? chosenMatrices(architecture, 'all') : null) : config.texts('target_modules', { orNull: true });
-  const layers = config.raw('layers_to_transform') ?? null, some = [layers].flat(), left = config.raw('exclude_modules') ?? null;
-  if (layers !== null && !some.every((layer) => Number.isInteger(layer))) config.refuse('layers_to_transform', `is ${brief(layers)}, not a number of a layer or a list of them`);
+  const given = config.raw('target_modules');
+  const words =
+    typeof given === 'string'
+      ? given === 'all-linear'
+        ? chosenMatrices(architecture, 'all')
+        : null
+      : config.texts('target_modules', { orNull: true });
+  const layers = config.raw('layers_to_transform') ?? null;
+  const some = [layers].flat();
+  const left = config.raw('exclude_modules') ?? null;
+  if (layers !== null && !some.every((layer) => Number.isInteger(layer)))
+    config.refuse('layers_to_transform', `is ${brief(layers)}, not a number of a layer or a list of them`);
   if (!words || left !== null) return null;
-  const there = new Set(matrices), layerOf = (name: string) => Number(/\.(\d+)\./.exec(name)?.[1]);
-  return chosenMatrices(architecture, 'all').find((name) => words.some((word) => isCalled(name, word)) && (layers === null || some.includes(layerOf(name))) && !there.has(name)) ?? null;
+  const there = new Set(matrices);
+  const layerOf = (name: string) => Number(/\.(\d+)\./.exec(name)?.[1]);
+  return (
+    chosenMatrices(architecture, 'all').find(
+      (name) =>
+        words.some((word) => isCalled(name, word)) &&
+        (layers === null || some.includes(layerOf(name))) &&
+        !there.has(name),
+    ) ?? null
+  );
 }
 
 /** The name that we have for a tensor of an adapter's file. */
-const ownName = (name: string): string => name.replace(PREFIX, '').replace(/\.lora_([AB])\.default\.weight$/, '.lora_$1.weight').replace(/^score\.modules_to_save\.default\./, 'score.').replace(/^v_head\.summary\./, 'score.');
+const ownName = (name: string): string =>
+  name
+    .replace(PREFIX, '')
+    .replace(/\.lora_([AB])\.default\.weight$/, '.lora_$1.weight')
+    .replace(/^score\.modules_to_save\.default\./, 'score.')
+    .replace(/^v_head\.summary\./, 'score.');
 
 /** Reads settings and the header of the weights, and checks both against the base's architecture. */
 export function openAdapter(folder: string, architecture: Architecture): StoredAdapter {
-  const file = path.join(folder, ADAPTER_CONFIG), { config, r, alpha, task } = adapterSettings(file), weights = path.join(folder, ADAPTER_WEIGHTS);
+  const file = path.join(folder, ADAPTER_CONFIG);
+  const { config, r, alpha, task } = adapterSettings(file);
+  const weights = path.join(folder, ADAPTER_WEIGHTS);
   const other = fs.existsSync(weights) ? null : otherCheckpoint(folder);
   if (other) throw other;
   const stored = withHeadFile(folder, openWeights(weights));
   const known = new Map<string, string>();
   for (const name of stored.names()) {
-    const own = ownName(name), before = known.get(own);
-    if (before !== undefined) throw new TastemakerError('bad-model', `${weights} holds "${own}" twice, as ${JSON.stringify(before)} and ${JSON.stringify(name.slice(0, 200))}.`, 'Save the adapter again with save_pretrained.');
+    const own = ownName(name);
+    const before = known.get(own);
+    if (before !== undefined)
+      throw new TastemakerError(
+        'bad-model',
+        `${weights} holds "${own}" twice, as ${JSON.stringify(before)} and ${JSON.stringify(name.slice(0, 200))}.`,
+        'Save the adapter again with save_pretrained.',
+      );
     known.set(own, name);
   }
-  const matrices = [...known.keys()].filter((name) => name.endsWith('.lora_A.weight')).map((name) => name.slice(0, -'.lora_A.weight'.length));
-  if (matrices.length === 0) throw new TastemakerError('bad-model', `${weights} holds no adapter: no tensor is called ….lora_A.weight.`, 'Save the adapter again with save_pretrained.');
-  const rankOf = patternOf(config, 'rank_pattern'), alphaOf = patternOf(config, 'alpha_pattern');
+  const matrices = [...known.keys()]
+    .filter((name) => name.endsWith('.lora_A.weight'))
+    .map((name) => name.slice(0, -'.lora_A.weight'.length));
+  if (matrices.length === 0)
+    throw new TastemakerError(
+      'bad-model',
+      `${weights} holds no adapter: no tensor is called ….lora_A.weight.`,
+      'Save the adapter again with save_pretrained.',
+    );
+  const rankOf = patternOf(config, 'rank_pattern');
+  const alphaOf = patternOf(config, 'alpha_pattern');
   const ranks = Object.fromEntries(matrices.map((name) => [name, rankOf(name) ?? r]));
   const expected: Parameter[] = adapterParameters(architecture, { rank: r, matrices, ranks });
-  const rest = [...known.keys()].filter((name) => !expected.some((parameter) => parameter.name === name) && !/^score\.(weight|bias)$/.test(name));
-  if (rest.length) throw new TastemakerError('bad-model', `${weights}: the tensor ${JSON.stringify(rest[0]!.slice(0, 200))} belongs to no matrix of the base model that can be adapted.`, 'Adapters of the matrices in the blocks work, and a "score" head; check that it was made for this base model.');
-  const whole = (config.texts('modules_to_save', { orNull: true }) ?? []).find((name) => !['score', 'classifier'].includes(name)); // PEFT names these two for every classifier
-  if (whole !== undefined) config.refuse('modules_to_save', `names ${brief(whole)}, of which the weights hold nothing`, MERGE);
+  const rest = [...known.keys()].filter(
+    (name) => !expected.some((parameter) => parameter.name === name) && !/^score\.(weight|bias)$/.test(name),
+  );
+  if (rest.length)
+    throw new TastemakerError(
+      'bad-model',
+      `${weights}: the tensor ${JSON.stringify(rest[0]!.slice(0, 200))} belongs to no matrix of the base model that can be adapted.`,
+      'Adapters of the matrices in the blocks work, and a "score" head; check that it was made for this base model.',
+    );
+  const whole = (config.texts('modules_to_save', { orNull: true }) ?? []).find(
+    (name) => !['score', 'classifier'].includes(name),
+  ); // PEFT names these two for every classifier
+  if (whole !== undefined)
+    config.refuse('modules_to_save', `names ${brief(whole)}, of which the weights hold nothing`, MERGE);
   const head: Parameter[] = [
-    ...(known.has('score.weight') ? [{ name: 'score.weight', shape: [1, architecture.channels], start: 'normal', decay: true } as const] : []),
+    ...(known.has('score.weight')
+      ? [{ name: 'score.weight', shape: [1, architecture.channels], start: 'normal', decay: true } as const]
+      : []),
     ...(known.has('score.bias') ? [{ name: 'score.bias', shape: [1], start: 'zero', decay: false } as const] : []),
   ];
   const parameters = [...expected, ...head].map(({ name, shape }) => {
     const inFile = known.get(name);
-    if (!inFile) throw new TastemakerError('bad-model', `${weights} lacks the tensor "${name}".`, 'Each adapted matrix needs lora_A and lora_B: save the adapter again.');
+    if (!inFile)
+      throw new TastemakerError(
+        'bad-model',
+        `${weights} lacks the tensor "${name}".`,
+        'Each adapted matrix needs lora_A and lora_B: save the adapter again.',
+      );
     const there = stored.shape(inFile);
-    if (there.join() !== shape.join()) throw new TastemakerError('bad-model', `${weights}: the tensor "${name}" has shape [${there.join(', ')}], ${ADAPTER_CONFIG} and the base model ask for [${shape.join(', ')}].`, 'Check that the adapter was made for this base model, and that its configuration belongs to it.');
+    if (there.join() !== shape.join())
+      throw new TastemakerError(
+        'bad-model',
+        `${weights}: the tensor "${name}" has shape [${there.join(', ')}], ${ADAPTER_CONFIG} and the base model ask for [${shape.join(', ')}].`,
+        'Check that the adapter was made for this base model, and that its configuration belongs to it.',
+      );
     return { name, inFile, shape };
   });
-  const alphas = Object.fromEntries(matrices.map((name) => [name, alphaOf(name)] as const).filter((entry): entry is [string, number] => entry[1] !== undefined));
-  const called = known.get('score.weight'), missing = missingMatrix(config, architecture, matrices), isTrl = called !== undefined && /v_head/.test(called);
+  const alphas = Object.fromEntries(
+    matrices
+      .map((name) => [name, alphaOf(name)] as const)
+      .filter((entry): entry is [string, number] => entry[1] !== undefined),
+  );
+  const called = known.get('score.weight');
+  const missing = missingMatrix(config, architecture, matrices);
+  const isTrl = called !== undefined && /v_head/.test(called);
   return {
-    settings: { rank: r, alpha, rankStabilised: config.flag('use_rslora', { orNull: true }) === true, matrices, ...(matrices.every((name) => ranks[name] === r) ? {} : { ranks }), ...(Object.keys(alphas).length ? { alphas } : {}) },
-    base: adapterBase(folder), parameters, stored, task,
+    settings: {
+      rank: r,
+      alpha,
+      rankStabilised: config.flag('use_rslora', { orNull: true }) === true,
+      matrices,
+      ...(matrices.every((name) => ranks[name] === r) ? {} : { ranks }),
+      ...(Object.keys(alphas).length ? { alphas } : {}),
+    },
+    base: adapterBase(folder),
+    parameters,
+    stored,
+    task,
     headFrom: `"${called}"${isTrl && fs.existsSync(path.join(folder, HEAD_FILE)) ? ` in ${HEAD_FILE}` : ''}`,
     notes: [
-      ...(called !== undefined && task !== 'SEQ_CLS' ? [`${ADAPTER_CONFIG} says ${task ?? 'no task'}, but the weights hold the head "${called}": it is read as a reward model.`] : []),
-      ...(missing === null ? [] : [`"target_modules" names "${missing}", of which the adapter holds nothing: that matrix stays as it is in the base.`]),
+      ...(called !== undefined && task !== 'SEQ_CLS'
+        ? [
+            `${ADAPTER_CONFIG} says ${task ?? 'no task'}, but the weights hold the head "${called}": it is read as a reward model.`,
+          ]
+        : []),
+      ...(missing === null
+        ? []
+        : [
+            `"target_modules" names "${missing}", of which the adapter holds nothing: that matrix stays as it is in the base.`,
+          ]),
     ],
   };
 }
 
-/** Writes the two files into `folder`; `base` is where the base lies, `home` where the folder will be in the end. With `called` the base is named so, and nothing is said of where it lies. */
-export function writeAdapter(folder: string, { architecture, weights, settings, base, head, called = null }: { architecture: Architecture; weights: Readonly<Record<string, Float32Array>>; settings: AdapterSettings; base: string; head: 'language-model' | 'score'; called?: string | null }, home = folder): void {
+/**
+ * Writes the two files into `folder`; `base` is where the base lies, `home` where the folder will be in the end. With
+ * `called` the base is named so, and nothing is said of where it lies.
+ */
+export function writeAdapter(
+  folder: string,
+  {
+    architecture,
+    weights,
+    settings,
+    base,
+    head,
+    called = null,
+  }: {
+    architecture: Architecture;
+    weights: Readonly<Record<string, Float32Array>>;
+    settings: AdapterSettings;
+    base: string;
+    head: 'language-model' | 'score';
+    called?: string | null;
+  },
+  home = folder,
+): void {
   const { rank, alpha, rankStabilised, matrices, ranks, alphas } = settings;
-  const list = [...adapterParameters(architecture, settings), ...(head === 'score' ? Object.keys(weights).filter((name) => name.startsWith('score.')).map((name) => ({ name, shape: name === 'score.weight' ? [1, architecture.channels] : [1] })) : [])];
+  const list = [
+    ...adapterParameters(architecture, settings),
+    ...(head === 'score'
+      ? Object.keys(weights)
+          .filter((name) => name.startsWith('score.'))
+          .map((name) => ({ name, shape: name === 'score.weight' ? [1, architecture.channels] : [1] }))
+      : []),
+  ];
   const config = {
-    peft_type: 'LORA', task_type: head === 'score' ? 'SEQ_CLS' : 'CAUSAL_LM', base_model_name_or_path: called ?? base, ...(called === null ? { [RELATIVE_BASE]: path.relative(home, base) } : {}),
-    r: rank, lora_alpha: alpha, lora_dropout: 0, rank_pattern: ranks ?? {}, alpha_pattern: alphas ?? {}, use_rslora: rankStabilised, bias: 'none', fan_in_fan_out: families[architecture.family].layout === 'in-out',
-    target_modules: matrixWords(architecture, matrices), modules_to_save: head === 'score' ? ['score'] : null, inference_mode: true, init_lora_weights: true,
+    peft_type: 'LORA',
+    task_type: head === 'score' ? 'SEQ_CLS' : 'CAUSAL_LM',
+    base_model_name_or_path: called ?? base,
+    ...(called === null ? { [RELATIVE_BASE]: path.relative(home, base) } : {}),
+    r: rank,
+    lora_alpha: alpha,
+    lora_dropout: 0,
+    rank_pattern: ranks ?? {},
+    alpha_pattern: alphas ?? {},
+    use_rslora: rankStabilised,
+    bias: 'none',
+    fan_in_fan_out: families[architecture.family].layout === 'in-out',
+    target_modules: matrixWords(architecture, matrices),
+    modules_to_save: head === 'score' ? ['score'] : null,
+    inference_mode: true,
+    init_lora_weights: true,
   };
   fs.writeFileSync(path.join(folder, ADAPTER_CONFIG), `${JSON.stringify(config, null, 2)}\n`);
-  writeSafetensors(path.join(folder, ADAPTER_WEIGHTS), list.map(({ name, shape }) => ({ name: PREFIX + name, shape, data: weights[name]! })), { metadata: { format: 'pt' } });
+  writeSafetensors(
+    path.join(folder, ADAPTER_WEIGHTS),
+    list.map(({ name, shape }) => ({ name: PREFIX + name, shape, data: weights[name]! })),
+    { metadata: { format: 'pt' } },
+  );
 }
 
 /** Tensors that an adapter brings itself; all others are its base's. */

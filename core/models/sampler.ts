@@ -1,7 +1,8 @@
 // Sampling: prompts of like length together, each with its completions; what is read of the graphs that write them.
 //
 // Completions of one prompt share its prefill. A row ends at the first of the architecture's stops that it writes, and
-// sampling ends early when every row has. Uniforms come from the one generator, one stream a completion, so a sample does
+// sampling ends early when every row has. Uniforms come from the one generator, one stream a completion, so a sample
+// does
 // not depend on what else is in its batch.
 
 import { TastemakerError } from '#core/errors.ts';
@@ -42,7 +43,10 @@ export interface Sampled {
 }
 
 export interface Sampler {
-  /** One list of completions a request, in the order asked. Throws 'too-long' when prompt and completion exceed the context, 'not-finite' where the model gives no numbers. */
+  /**
+   * One list of completions a request, in the order asked. Throws 'too-long' when prompt and completion exceed the
+   * context, 'not-finite' where the model gives no numbers.
+   */
   sample(weights: WeightArrays, requests: readonly SampleRequest[], settings: SampleSettings): Promise<Sampled[][]>;
   release(): Promise<void>;
 }
@@ -50,37 +54,97 @@ export interface Sampler {
 export const PROMPT_STEP = 16; // prompt lengths are rounded up to this, so that few graphs are compiled
 export const DEFAULT_ROWS = 32;
 
-/** `adapter`: the weights hold its tensors too. `constants`: those of the weights that are the same in every call. `unchecked`: numbers that are not finite are handed back, for a caller that names its prompts itself. */
-export function createSampler(architecture: Architecture, { adapter, constants = {}, unchecked = false, device = chosenDevice(), ...options }: SessionOptions & { adapter?: AdapterSettings | undefined; constants?: Readonly<Arrays> | undefined; unchecked?: boolean } = {}): Sampler {
-  const compiled = createExecutableCache(device.provider === 'webgpu' ? 4 : 2), how = { ...options, device, constants };
+/**
+ * `adapter`: the weights hold its tensors too. `constants`: those of the weights that are the same in every call.
+ * `unchecked`: numbers that are not finite are handed back, for a caller that names its prompts itself.
+ */
+export function createSampler(
+  architecture: Architecture,
+  {
+    adapter,
+    constants = {},
+    unchecked = false,
+    device = chosenDevice(),
+    ...options
+  }: SessionOptions & {
+    adapter?: AdapterSettings | undefined;
+    constants?: Readonly<Arrays> | undefined;
+    unchecked?: boolean;
+  } = {},
+): Sampler {
+  const compiled = createExecutableCache(device.provider === 'webgpu' ? 4 : 2);
+  const how = { ...options, device, constants };
   const of = (shape: SampleShape, choice: ChoiceSettings): Sampling => ({ architecture, adapter, shape, choice });
   type Fed = { ids: Int32Array; start: Int32Array; uniforms: Float32Array };
   const together = async (sampling: Sampling, weights: WeightArrays, feeds: Fed): Promise<Outputs> =>
-    (await (await compiled.get(JSON.stringify([sampling.shape, sampling.choice]), () => compile(samplingProgram(sampling), how))).run({}, weights, feeds)).outputs;
+    (
+      await (
+        await compiled.get(JSON.stringify([sampling.shape, sampling.choice]), () =>
+          compile(samplingProgram(sampling), how),
+        )
+      ).run({}, weights, feeds)
+    ).outputs;
   /** The same as two graphs, for a provider without Loop. */
   const apart = async (sampling: Sampling, weights: WeightArrays, { ids, start, uniforms }: Fed): Promise<Outputs> => {
-    const { prompts, each, N } = sampling.shape, B = prompts * each, key = JSON.stringify([sampling.shape, sampling.choice]), program = tokenProgram(sampling);
-    const first = (await (await compiled.get(`prompts ${key}`, () => compile(promptProgram(sampling), how))).run({}, weights, { ids, start, uniforms: uniforms.subarray(0, B) })).outputs;
+    const { prompts, each, N } = sampling.shape;
+    const B = prompts * each;
+    const key = JSON.stringify([sampling.shape, sampling.choice]);
+    const program = tokenProgram(sampling);
+    const first = (
+      await (
+        await compiled.get(`prompts ${key}`, () => compile(promptProgram(sampling), how))
+      ).run({}, weights, { ids, start, uniforms: uniforms.subarray(0, B) })
+    ).outputs;
     if (N === 1) return first;
     const tokens = await compiled.get(`tokens ${key}`, () => compile(program, { ...how, steps: N - 1, form: 'chain' }));
-    const caches = Object.entries(program.state).filter(([name]) => name.startsWith('cache/')).map(([name, { shape }]) => [name, new Float32Array(shape.reduce((a, b) => a * b, 1))]);
-    const read = Object.fromEntries(Object.entries(first).filter(([name]) => /^(keys|values)\//.test(name)).map(([name, { data }]) => [name, data]));
-    const { outputs } = await tokens.run({ token: first.tokens!.data, done: first.done!.data, ...Object.fromEntries(caches) }, { ...weights, ...read, start }, { step: Int32Array.from({ length: N - 1 }, (_, i) => i), uniforms: uniforms.subarray(B) });
-    return Object.fromEntries(['tokens', 'samplingLogprobs', 'logprobs'].map((name) => [name, { ...first[name]!, data: Array.from([first[name]!, outputs[name]!], ({ data }) => Array.from(data as Float32Array)).flat() }]));
+    const caches = Object.entries(program.state)
+      .filter(([name]) => name.startsWith('cache/'))
+      .map(([name, { shape }]) => [name, new Float32Array(shape.reduce((a, b) => a * b, 1))]);
+    const read = Object.fromEntries(
+      Object.entries(first)
+        .filter(([name]) => /^(keys|values)\//.test(name))
+        .map(([name, { data }]) => [name, data]),
+    );
+    const { outputs } = await tokens.run(
+      { token: first.tokens!.data, done: first.done!.data, ...Object.fromEntries(caches) },
+      { ...weights, ...read, start },
+      { step: Int32Array.from({ length: N - 1 }, (_, i) => i), uniforms: uniforms.subarray(B) },
+    );
+    return Object.fromEntries(
+      ['tokens', 'samplingLogprobs', 'logprobs'].map((name) => [
+        name,
+        {
+          ...first[name]!,
+          data: Array.from([first[name]!, outputs[name]!], ({ data }) => Array.from(data as Float32Array)).flat(),
+        },
+      ]),
+    );
   };
   return {
     sample: async (weights, requests, settings) => {
       const { temperature, topK, topP, maxNew: N, seed } = settings;
       requests.forEach(({ prompt }, i) => {
-        if (prompt.length === 0) throw new TastemakerError('bad-data', `Prompt ${i + 1} has no tokens.`, 'Give every prompt some text.');
+        if (prompt.length === 0)
+          throw new TastemakerError('bad-data', `Prompt ${i + 1} has no tokens.`, 'Give every prompt some text.');
         if (prompt.length + N > architecture.context) {
-          throw new TastemakerError('too-long', `Prompt ${i + 1} has ${prompt.length} tokens; with ${N} new ones it exceeds the model's context of ${architecture.context}.`, 'Shorten the prompt or ask for fewer new tokens.');
+          throw new TastemakerError(
+            'too-long',
+            `Prompt ${i + 1} has ${prompt.length} tokens; with ${N} new ones it exceeds the model's context of ${architecture.context}.`,
+            'Shorten the prompt or ask for fewer new tokens.',
+          );
         }
       });
       const results = new Map<number, Sampled[]>();
-      for (const { indices, each, P, Bp } of batches(requests, settings.rows ?? DEFAULT_ROWS, architecture.context - N)) {
-        const rows = Array.from({ length: Bp }, (_, i) => requests[indices[i] ?? indices[0]!]!); // the last batch is filled up
-        const ids = new Int32Array(Bp * P), start = new Int32Array(Bp), uniforms = new Float32Array(N * Bp * each);
+      for (const { indices, each, P, Bp } of batches(
+        requests,
+        settings.rows ?? DEFAULT_ROWS,
+        architecture.context - N,
+      )) {
+        // the last batch is filled up
+        const rows = Array.from({ length: Bp }, (_, i) => requests[indices[i] ?? indices[0]!]!);
+        const ids = new Int32Array(Bp * P);
+        const start = new Int32Array(Bp);
+        const uniforms = new Float32Array(N * Bp * each);
         rows.forEach(({ prompt, streams }, b) => {
           start[b] = P - prompt.length;
           ids.set(prompt, b * P + start[b]!);
@@ -89,11 +153,20 @@ export function createSampler(architecture: Architecture, { adapter, constants =
             for (let n = 0; n < N; n++) uniforms[n * Bp * each + b * each + j] = random.uniform();
           });
         });
-        const outputs = await (device.provider === 'webgpu' ? apart : together)(of({ prompts: Bp, each, P, N }, { temperature, topK, topP }), weights, { ids, start, uniforms });
-        indices.forEach((index, b) => results.set(index, Array.from({ length: each }, (_, j) => {
-          const row = readRow(outputs, b * each + j, Bp * each, architecture.stops);
-          return unchecked ? row : finite(row, index);
-        })));
+        const outputs = await (device.provider === 'webgpu' ? apart : together)(
+          of({ prompts: Bp, each, P, N }, { temperature, topK, topP }),
+          weights,
+          { ids, start, uniforms },
+        );
+        indices.forEach((index, b) =>
+          results.set(
+            index,
+            Array.from({ length: each }, (_, j) => {
+              const row = readRow(outputs, b * each + j, Bp * each, architecture.stops);
+              return unchecked ? row : finite(row, index);
+            }),
+          ),
+        );
         settings.progress?.(results.size, requests.length);
       }
       return requests.map((_, i) => results.get(i)!);
@@ -103,7 +176,11 @@ export function createSampler(architecture: Architecture, { adapter, constants =
 }
 
 /** Requests of one kind together, shortest first, a full batch at a time. */
-function* batches(requests: readonly SampleRequest[], rows: number, room: number): Generator<{ indices: number[]; each: number; P: number; Bp: number }> {
+function* batches(
+  requests: readonly SampleRequest[],
+  rows: number,
+  room: number,
+): Generator<{ indices: number[]; each: number; P: number; Bp: number }> {
   const byEach = Map.groupBy(requests.keys(), (i) => requests[i]!.streams.length);
   for (const [each, group] of byEach) {
     const sorted = group.toSorted((a, b) => requests[a]!.prompt.length - requests[b]!.prompt.length);
@@ -120,18 +197,29 @@ function* batches(requests: readonly SampleRequest[], rows: number, room: number
 type Outputs = Readonly<Record<string, { data: ArrayLike<number | bigint> }>>;
 
 function readRow(outputs: Outputs, row: number, B: number, stops: readonly number[]): Sampled {
-  const column = (name: string) => Array.from({ length: outputs.tokens!.data.length / B }, (_, n) => Number(outputs[name]!.data[n * B + row]));
+  const column = (name: string) =>
+    Array.from({ length: outputs.tokens!.data.length / B }, (_, n) => Number(outputs[name]!.data[n * B + row]));
   const tokens = column('tokens');
   const end = endOf(tokens, stops);
   const length = end < 0 ? tokens.length : end + 1;
-  return { tokenIds: tokens.slice(0, length), samplingLogprobs: column('samplingLogprobs').slice(0, length), logprobs: column('logprobs').slice(0, length), finish: end < 0 ? 'length' : 'stop' };
+  return {
+    tokenIds: tokens.slice(0, length),
+    samplingLogprobs: column('samplingLogprobs').slice(0, length),
+    logprobs: column('logprobs').slice(0, length),
+    finish: end < 0 ? 'length' : 'stop',
+  };
 }
 
 /** 'not-finite' where the logits of a row held no number that a token could be chosen by. */
 function finite(sampled: Sampled, index: number): Sampled {
   if (sampled.logprobs.every(Number.isFinite) && sampled.samplingLogprobs.every(Number.isFinite)) return sampled;
-  throw new TastemakerError('not-finite', `The model's log-probabilities after prompt ${index + 1} are not finite, so no token can be chosen.`, 'Its weights are damaged or too large: add it once more to see what is said of them, or take an earlier checkpoint.');
+  throw new TastemakerError(
+    'not-finite',
+    `The model's log-probabilities after prompt ${index + 1} are not finite, so no token can be chosen.`,
+    'Its weights are damaged or too large: add it once more to see what is said of them, or take an earlier checkpoint.',
+  );
 }
 
 /** Where a completion ends: the place of the first token that is one of `stops`, or -1. */
-export const endOf = (ids: readonly number[], stops: readonly number[]): number => ids.findIndex((id) => stops.includes(id));
+export const endOf = (ids: readonly number[], stops: readonly number[]): number =>
+  ids.findIndex((id) => stops.includes(id));

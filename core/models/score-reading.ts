@@ -1,7 +1,10 @@
-// How a reward model reads its texts: with or without their end, and at which token its score stands. One convention a model, for all that scores.
+// How a reward model reads its texts: with or without their end, and at which token its score stands. One convention a
+// model, for all that scores.
 //
-// A model of ours was taught on answers with their end and is read at its last token (D6). Another program's is given the text
-// as it is, and is read as transformers does: at the last token that is not the padding of its config.json. What comes after a
+// A model of ours was taught on answers with their end and is read at its last token (D6). Another program's is given
+// the text
+// as it is, and is read as transformers does: at the last token that is not the padding of its config.json. What comes
+// after a
 // token changes nothing at it, so reading there is leaving the padding at the end away.
 
 import fs from 'node:fs';
@@ -23,18 +26,27 @@ export interface Reading {
   passedOver: number | null;
 }
 
-/** Whether a note beside the model says that it was taught on answers with their end; null where there is none, as with other people's reward models. */
+/**
+ * Whether a note beside the model says that it was taught on answers with their end; null where there is none, as with
+ * other people's reward models.
+ */
 export function saidToAppendEnd(folder: string): boolean | null {
   const file = path.join(folder, REWARD_NOTE);
   if (isGguf(folder) || !fs.existsSync(file)) return null;
-  return settingsOf(readJsonObject(file), file, { hint: `Take ${REWARD_NOTE} from the model it belongs to; without it the model is read as another program’s.` }).flag('appends_end_of_text') ?? null;
+  return (
+    settingsOf(readJsonObject(file), file, {
+      hint: `Take ${REWARD_NOTE} from the model it belongs to; without it the model is read as another program’s.`,
+    }).flag('appends_end_of_text') ?? null
+  );
 }
 
 /** The convention of the reward model in a folder. */
 export function readingOf(folder: string, opened: StoredCheckpoint = openCheckpoint(folder)): Reading {
   if (saidToAppendEnd(folder) === true) return { appendsEnd: true, passedOver: null };
   // a head of another name is of a program that reads the last token there is
-  const asTransformers = opened.parameters.some(({ name, inFile }) => name === 'score.weight' && /(^|\.)score\.(modules_to_save\.\w+\.)?weight$/.test(inFile));
+  const asTransformers = opened.parameters.some(
+    ({ name, inFile }) => name === 'score.weight' && /(^|\.)score\.(modules_to_save\.\w+\.)?weight$/.test(inFile),
+  );
   return { appendsEnd: false, passedOver: asTransformers ? opened.architecture.pad : null };
 }
 
@@ -50,11 +62,17 @@ export const readsEnd = ({ appendsEnd }: Reading, conversation: boolean): boolea
 export function rowsToScore(asked: readonly Asked[], { passedOver }: Reading): Group[] {
   return asked.map(({ prompt, completion }) => {
     if (passedOver === null) return { prompt, completions: [completion] };
-    const end = (list: readonly number[]) => list.findLastIndex((id) => id !== passedOver) + 1, kept = completion.slice(0, end(completion));
+    const end = (list: readonly number[]) => list.findLastIndex((id) => id !== passedOver) + 1;
+    const kept = completion.slice(0, end(completion));
     return { prompt: kept.length ? prompt : prompt.slice(0, Math.max(1, end(prompt))), completions: [kept] };
   });
 }
 
 /** A score for each of these answers, read as the model's convention says. */
-export const scoresOf = async (evaluator: Evaluator, weights: WeightArrays, asked: readonly Asked[], reading: Reading): Promise<number[]> =>
+export const scoresOf = async (
+  evaluator: Evaluator,
+  weights: WeightArrays,
+  asked: readonly Asked[],
+  reading: Reading,
+): Promise<number[]> =>
   asked.length ? (await evaluator.scores(weights, sharingPrompts(rowsToScore(asked, reading)))).flat() : [];

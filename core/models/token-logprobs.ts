@@ -8,7 +8,10 @@ import { reshape } from '#core/autodiff/ops/movement.ts';
 import { logSumExp, softmax } from '#core/autodiff/ops/nn.ts';
 import { reduceSum, sumAll } from '#core/autodiff/ops/reduction.ts';
 
-/** ln p(target) under softmax(logits / temperature): logits [N, V], targets int32 [N] -> [N] (D3: one temperature everywhere). */
+/**
+ * ln p(target) under softmax(logits / temperature): logits [N, V], targets int32 [N] -> [N] (D3: one temperature
+ * everywhere).
+ */
 export function tokenLogprobs(logits: Tensor, targets: Tensor, temperature = 1): Tensor {
   const N = logits.shape[0]!;
   const z = temperature === 1 ? logits : scale(logits, 1 / temperature);
@@ -25,7 +28,8 @@ export function entropy(logits: Tensor, temperature = 1): Tensor {
 }
 
 /** Σ values·weights / Σ weights: the mean over what is not padding; 0 where all of it is. */
-export const weightedMean = (values: Tensor, weights: Tensor): Tensor => div(sumAll(mul(values, weights)), maximum(sumAll(weights), scalar(values.graph, 1e-20)));
+export const weightedMean = (values: Tensor, weights: Tensor): Tensor =>
+  div(sumAll(mul(values, weights)), maximum(sumAll(weights), scalar(values.graph, 1e-20)));
 
 /** Weighted mean of -ln p: the language-model loss. logprobs and weights [N]. */
 export const crossEntropy = (logprobs: Tensor, weights: Tensor): Tensor => neg(weightedMean(logprobs, weights));

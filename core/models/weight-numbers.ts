@@ -4,7 +4,13 @@ import { TastemakerError } from '#core/errors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
 import { quotedTensor } from './tensor-accounts.ts';
 
-interface Found { name: string; shape: readonly number[]; count: number; first: number; value: number }
+interface Found {
+  name: string;
+  shape: readonly number[];
+  count: number;
+  first: number;
+  value: number;
+}
 
 /** Where in its tensor, row-major, a number stands: "[3, 4]". */
 function indexIn(shape: readonly number[], at: number): string {
@@ -18,7 +24,10 @@ function indexIn(shape: readonly number[], at: number): string {
 }
 
 function notFiniteIn(name: string, shape: readonly number[], pieces: Iterable<Float32Array>): Found | null {
-  let count = 0, first = -1, value = 0, before = 0;
+  let count = 0;
+  let first = -1;
+  let value = 0;
+  let before = 0;
   for (const piece of pieces) {
     for (let i = 0; i < piece.length; i++) {
       const x = piece[i]!;
@@ -30,8 +39,14 @@ function notFiniteIn(name: string, shape: readonly number[], pieces: Iterable<Fl
   return count === 0 ? null : { name, shape, count, first, value };
 }
 
-/** 'not-finite' naming the first tensor with a NaN or an infinity, how many of its numbers are so and where the first is, and how many other tensors have some. */
-export function refuseNotFinite(place: string, tensors: Iterable<{ name: string; shape: readonly number[]; pieces: Iterable<Float32Array> }>): void {
+/**
+ * 'not-finite' naming the first tensor with a NaN or an infinity, how many of its numbers are so and where the first
+ * is, and how many other tensors have some.
+ */
+export function refuseNotFinite(
+  place: string,
+  tensors: Iterable<{ name: string; shape: readonly number[]; pieces: Iterable<Float32Array> }>,
+): void {
   const found: Found[] = [];
   for (const { name, shape, pieces } of tensors) {
     const one = notFiniteIn(name, shape, pieces);
@@ -39,7 +54,8 @@ export function refuseNotFinite(place: string, tensors: Iterable<{ name: string;
   }
   const [first] = found;
   if (!first) return;
-  const { name, shape, count, first: at, value } = first, others = found.length - 1;
+  const { name, shape, count, first: at, value } = first;
+  const others = found.length - 1;
   throw new TastemakerError(
     'not-finite',
     `${place}: the tensor ${quotedTensor(name)} holds ${count === 1 ? 'a number that is' : `${count.toLocaleString('en')} numbers that are`} not finite, ${count === 1 ? '' : 'the first '}${value} at ${indexIn(shape, at)}${others ? `; so ${others === 1 ? 'does one other tensor' : `do ${others} other tensors`}` : ''}.`,
@@ -48,20 +64,37 @@ export function refuseNotFinite(place: string, tensors: Iterable<{ name: string;
 }
 
 /** The same for all parameters of a model folder or GGUF file, each read once and in pieces. */
-export function refuseNotFiniteIn(place: string, { parameters, stored }: { parameters: readonly { name: string; inFile: string; shape: readonly number[] }[]; stored: Weights }): void {
-  refuseNotFinite(place, (function* () {
-    for (const { name, inFile, shape } of parameters) yield { name, shape, pieces: stored.pieces(inFile) };
-  })());
+export function refuseNotFiniteIn(
+  place: string,
+  {
+    parameters,
+    stored,
+  }: { parameters: readonly { name: string; inFile: string; shape: readonly number[] }[]; stored: Weights },
+): void {
+  refuseNotFinite(
+    place,
+    (function* () {
+      for (const { name, inFile, shape } of parameters) yield { name, shape, pieces: stored.pieces(inFile) };
+    })(),
+  );
 }
 
 /** The largest |a - b| of two tensors of one shape; stops at the first difference where `enough`. */
 function furthest(a: Iterable<Float32Array>, b: Iterable<Float32Array>, enough: boolean): number {
-  const left = a[Symbol.iterator](), right = b[Symbol.iterator]();
-  let x = left.next(), y = right.next(), i = 0, j = 0, most = 0;
+  const left = a[Symbol.iterator]();
+  const right = b[Symbol.iterator]();
+  let x = left.next();
+  let y = right.next();
+  let i = 0;
+  let j = 0;
+  let most = 0;
   while (!x.done && !y.done) {
-    const here = x.value as Float32Array, there = y.value as Float32Array, count = Math.min(here.length - i, there.length - j);
+    const here = x.value as Float32Array;
+    const there = y.value as Float32Array;
+    const count = Math.min(here.length - i, there.length - j);
     for (let k = 0; k < count; k++) {
-      const p = here[i + k]!, q = there[j + k]!;
+      const p = here[i + k]!;
+      const q = there[j + k]!;
       if (p === q || (Number.isNaN(p) && Number.isNaN(q))) continue;
       const apart = Math.abs(p - q);
       if (apart > most || Number.isNaN(apart)) most = Number.isNaN(apart) ? Infinity : apart;
@@ -77,12 +110,17 @@ function furthest(a: Iterable<Float32Array>, b: Iterable<Float32Array>, enough: 
 
 const compared = new Map<string, number>(); // by the files as they were
 
-/** The largest difference of two stored tensors, 0 where they are equal; compared once for each `stamp` of the files. */
+/**
+ * The largest difference of two stored tensors, 0 where they are equal; compared once for each `stamp` of the files.
+ */
 export function largestDifference(stored: Weights, a: string, b: string, stamp: string): number {
-  const key = JSON.stringify([stamp, a, b]), known = compared.get(key);
+  const key = JSON.stringify([stamp, a, b]);
+  const known = compared.get(key);
   if (known !== undefined) return known;
-  // the same tensor most often: one pass then tells, and a second is taken only for the sentence that says how far they are apart
-  const found = furthest(stored.pieces(a), stored.pieces(b), true) === 0 ? 0 : furthest(stored.pieces(a), stored.pieces(b), false);
+  // the same tensor most often: one pass then tells, and a second is taken only for the sentence that says how far they
+  // are apart
+  const found =
+    furthest(stored.pieces(a), stored.pieces(b), true) === 0 ? 0 : furthest(stored.pieces(a), stored.pieces(b), false);
   compared.set(key, found);
   return found;
 }

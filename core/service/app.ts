@@ -20,7 +20,13 @@ const program = path.resolve(import.meta.dirname, '..', '..', 'package.json');
 const { version } = JSON.parse(fs.readFileSync(program, 'utf8')) as { version: string };
 
 /** `emitOf`: what is told of this opened project, and of no other. */
-export interface Services { session: Session; preferences: PreferencesFile; home: string; hardware: HardwareDesk; emitOf(opened: OpenProject): Emit }
+export interface Services {
+  session: Session;
+  preferences: PreferencesFile;
+  home: string;
+  hardware: HardwareDesk;
+  emitOf(opened: OpenProject): Emit;
+}
 
 export const logFolder = (home: string): string => path.join(home, 'logs');
 
@@ -28,16 +34,23 @@ export function appState({ session, preferences, home, hardware }: Services): Ap
   hardware.begin();
   const project = session.current()?.project ?? null;
   return {
-    version, preferences: preferences.read(), project: project && projectSummary(project), settings: project && projectSettings(project), labelers: project ? listLabelers(project) : [],
-    device: hardware.device(), logFolder: logFolder(home), notices: [...preferences.notices],
+    version,
+    preferences: preferences.read(),
+    project: project && projectSummary(project),
+    settings: project && projectSettings(project),
+    labelers: project ? listLabelers(project) : [],
+    device: hardware.device(),
+    logFolder: logFolder(home),
+    notices: [...preferences.notices],
   };
 }
 
-export const createAppHandlers = (services: Services) => ({
-  'app.state': () => appState(services),
-  'app.setPreferences': (context, { changes }) => context.changePreferences(changes),
-  'app.diagnostics': () => ({ text: diagnostics(services) }),
-} satisfies Partial<Handlers>);
+export const createAppHandlers = (services: Services) =>
+  ({
+    'app.state': () => appState(services),
+    'app.setPreferences': (context, { changes }) => context.changePreferences(changes),
+    'app.diagnostics': () => ({ text: diagnostics(services) }),
+  }) satisfies Partial<Handlers>;
 
 function diagnostics(services: Services): string {
   const { project, device, preferences } = appState(services);
@@ -50,7 +63,14 @@ function diagnostics(services: Services): string {
     project
       ? `Project: ${project.prompts.train} + ${project.prompts.validation} + ${project.prompts.test} prompts, ${project.completions} completions, ${project.rankings} rankings, ${project.models} models, ${project.runs} runs, project.db ${gib(fs.statSync(path.join(project.folder, 'project.db')).size)}`
       : 'No project is open.',
-    ...['service.log', 'host.log'].flatMap((name) => ['', `${name}:`, ...lastLines(path.join(logFolder(services.home), name), LOG_LINES)]),
+    ...['service.log', 'host.log'].flatMap((name) => [
+      '',
+      `${name}:`,
+      ...lastLines(path.join(logFolder(services.home), name), LOG_LINES),
+    ]),
   ];
-  return redact(lines.join('\n'), { home: os.homedir(), projects: [...(project ? [project.folder] : []), ...preferences.recent.map(({ folder }) => folder)] });
+  return redact(lines.join('\n'), {
+    home: os.homedir(),
+    projects: [...(project ? [project.folder] : []), ...preferences.recent.map(({ folder }) => folder)],
+  });
 }

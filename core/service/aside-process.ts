@@ -33,7 +33,8 @@ function answer(): AsideMessage {
     return { result: TASKS[task](folder, name) };
   } catch (caught) {
     const error = explain(folder, caught);
-    if (error instanceof TastemakerError) return { fault: { code: error.code, message: error.message, hint: error.hint } };
+    if (error instanceof TastemakerError)
+      return { fault: { code: error.code, message: error.message, hint: error.hint } };
     throw error;
   }
 }

@@ -14,7 +14,14 @@ import type { Message } from './background.ts';
 import { exportData } from '#core/service/data/export-data.ts';
 import type { DataExport, ExportPart } from '#core/service/data/export-data.ts';
 import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts';
-import { cellsOf, columnsAndMap, conversationIn, FIELDS, partEnd, readAsMapped } from '#core/service/data/import-rows.ts';
+import {
+  cellsOf,
+  columnsAndMap,
+  conversationIn,
+  FIELDS,
+  partEnd,
+  readAsMapped,
+} from '#core/service/data/import-rows.ts';
 import type { ImportRow, ReadImport } from '#core/service/data/import-rows.ts';
 import { promptOrder } from '#core/service/data/prompt-page.ts';
 import { templatesFor } from '#core/service/data/templates.ts';
@@ -27,7 +34,14 @@ import type { FormatChoice } from '#core/service/models/model-formats.ts';
 import { lookAtModels } from '#core/service/models/model-look.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
-interface FileToRead { file: string; kind: ImportKind; map: Record<string, string>; format: string | undefined; template?: string | undefined; /** the model whose tokenizer makes texts of token ids */ tokenizer: string | undefined }
+interface FileToRead {
+  file: string;
+  kind: ImportKind;
+  map: Record<string, string>;
+  format: string | undefined;
+  template?: string | undefined;
+  /** the model whose tokenizer makes texts of token ids */ tokenizer: string | undefined;
+}
 export interface BackgroundTasks {
   preview: { args: FileToRead & { project: string }; part: ImportPreview };
   /** the rows in parts, with how many there are, then the errors */
@@ -44,7 +58,9 @@ export interface BackgroundTasks {
   promptOrder: { args: { project: string; wanted: PromptList }; part: number[] };
 }
 
-const SHOWN_ROWS = 20, SHOWN_ERRORS = 1000, ROWS_A_PART = 250;
+const SHOWN_ROWS = 20;
+const SHOWN_ERRORS = 1000;
+const ROWS_A_PART = 250;
 
 /** What makes texts of token ids: the tokenizer of the model that is named. */
 async function decodeWith(model: string | undefined): Promise<Decode | null> {
@@ -53,20 +69,31 @@ async function decodeWith(model: string | undefined): Promise<Decode | null> {
   return (lists) => tokenizer.decodeBatch(lists);
 }
 
-const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) => AsyncGenerator<BackgroundTasks[K]['part']> | Generator<BackgroundTasks[K]['part']> } = {
+const TASKS: {
+  [K in keyof BackgroundTasks]: (
+    args: BackgroundTasks[K]['args'],
+  ) => AsyncGenerator<BackgroundTasks[K]['part']> | Generator<BackgroundTasks[K]['part']>;
+} = {
   async *preview({ file, kind, map: given, format: wanted, template, tokenizer, project: folder }) {
     const { columns, map } = await columnsAndMap(file, kind, given);
     let read: ReadImport;
     try {
       read = await readAsMapped(file, kind, given, { format: wanted, template, decode: await decodeWith(tokenizer) });
-    } catch (error) { // a file whose columns can be named is no lost cause: the person may map them
+    } catch (error) {
+      // a file whose columns can be named is no lost cause: the person may map them
       if (!(error instanceof TastemakerError) || error.code === 'bad-file' || columns.length === 0) throw error;
       read = { format: 'unknown', rows: [], errors: [{ line: 1, message: error.message }], warnings: [], notes: [] };
     }
-    const { format, rows } = read, errors = [...read.errors];
+    const { format, rows } = read;
+    const errors = [...read.errors];
     const project = openProject(folder, { write: false });
     try {
-      const importer = createImporter(project, kind, { ...WINDOW_IMPORT, split: () => 'train', named: () => null, source: path.basename(file) });
+      const importer = createImporter(project, kind, {
+        ...WINDOW_IMPORT,
+        split: () => 'train',
+        named: () => null,
+        source: path.basename(file),
+      });
       let duplicates = 0;
       for (const [i, verdict] of importer.judge(rows).entries()) {
         const row = rows[i]!;
@@ -75,13 +102,31 @@ const TASKS: { [K in keyof BackgroundTasks]: (args: BackgroundTasks[K]['args']) 
       }
       errors.sort((a, b) => a.line - b.line);
       const notes = [...read.notes, ...importer.notes()];
-      yield { format, columns, notes, fields: [...FIELDS[kind]], map, rows: rows.slice(0, SHOWN_ROWS).map(cellsOf), total: rows.length + countBad(read), duplicates, errors: errors.slice(0, SHOWN_ERRORS), warnings: read.warnings.slice(0, SHOWN_ERRORS), formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [], conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn), templates: kind === 'prompts' ? templatesFor(project, columns) : [] };
+      yield {
+        format,
+        columns,
+        notes,
+        fields: [...FIELDS[kind]],
+        map,
+        rows: rows.slice(0, SHOWN_ROWS).map(cellsOf),
+        total: rows.length + countBad(read),
+        duplicates,
+        errors: errors.slice(0, SHOWN_ERRORS),
+        warnings: read.warnings.slice(0, SHOWN_ERRORS),
+        formats: kind === 'rankings' ? FORMATS.map(({ name, title }) => ({ name, title })) : [],
+        conversations: rows.slice(0, SHOWN_ROWS).map(conversationIn),
+        templates: kind === 'prompts' ? templatesFor(project, columns) : [],
+      };
     } finally {
       project.close();
     }
   },
   async *rows({ file, kind, map, format, template, tokenizer }) {
-    const { rows, errors, notes } = await readAsMapped(file, kind, map, { format, template, decode: await decodeWith(tokenizer) });
+    const { rows, errors, notes } = await readAsMapped(file, kind, map, {
+      format,
+      template,
+      decode: await decodeWith(tokenizer),
+    });
     for (let at = 0, end: number; at < rows.length; at = end) {
       end = partEnd(rows, at, ROWS_A_PART);
       yield { rows: rows.slice(at, end), total: rows.length };
@@ -129,7 +174,8 @@ async function run(): Promise<void> {
     for await (const part of TASKS[task](args)) await post({ part });
     await post({ done: true });
   } catch (error) {
-    if (error instanceof TastemakerError) await post({ fault: { code: error.code, message: error.message, hint: error.hint } });
+    if (error instanceof TastemakerError)
+      await post({ fault: { code: error.code, message: error.message, hint: error.hint } });
     else await post({ fault: { crash: error instanceof Error ? (error.stack ?? error.message) : String(error) } });
   }
 }

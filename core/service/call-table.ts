@@ -23,8 +23,23 @@ import { sampleHandlers } from '#core/service/data/samples.ts';
 import { tryHandlers } from '#core/service/runs/try.ts';
 
 export const createCallTable = (services: Services): Handlers => ({
-  ...createAppHandlers(services), ...createProjectHandlers(services), ...fileHandlers, ...revealHandlers, ...labelerHandlers,
-  ...deskHandlers, ...markHandlers, ...guidelineHandlers, ...historyHandlers,
-  ...promptHandlers, ...changeHandlers, ...importHandlers, ...exportHandlers, ...modelHandlers, ...sampleHandlers,
-  ...recipeHandlers, ...runHandlers, ...tryHandlers, ...createHardwareHandlers(services),
+  ...createAppHandlers(services),
+  ...createProjectHandlers(services),
+  ...fileHandlers,
+  ...revealHandlers,
+  ...labelerHandlers,
+  ...deskHandlers,
+  ...markHandlers,
+  ...guidelineHandlers,
+  ...historyHandlers,
+  ...promptHandlers,
+  ...changeHandlers,
+  ...importHandlers,
+  ...exportHandlers,
+  ...modelHandlers,
+  ...sampleHandlers,
+  ...recipeHandlers,
+  ...runHandlers,
+  ...tryHandlers,
+  ...createHardwareHandlers(services),
 });

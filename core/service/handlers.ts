@@ -9,7 +9,8 @@ export type Emit = <K extends EventName>(event: K, data: Events[K]) => void;
 export type Reach = <K extends EventName>(event: K, data: Events[K], project: string | null) => void;
 
 /**
- * What every handler may use, bound to the project that was open when the call came, however long it works. `project` and
+ * What every handler may use, bound to the project that was open when the call came, however long it works. `project`
+ * and
  * `runs` throw 'bad-argument' ("No project is open.") where none is;
  * what `emit` says of a project that has been closed meanwhile reaches nobody.
  */
@@ -26,5 +27,8 @@ export interface Context {
   readonly home: string;
 }
 
-/** One function a call. A file of handlers exports its part with `satisfies Partial<Handlers>`; service.ts puts them together. */
+/**
+ * One function a call. A file of handlers exports its part with `satisfies Partial<Handlers>`; service.ts puts them
+ * together.
+ */
 export type Handlers = { [K in CallName]: (context: Context, args: Arguments<K>) => Result<K> | Promise<Result<K>> };

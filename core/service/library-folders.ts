@@ -21,8 +21,14 @@ export function readLibraryFolders(home: string): string[] {
 export function rememberLibraryFolders(home: string, folders: readonly string[]): string[] {
   const whole = folders.map((folder) => path.resolve(folder));
   const stranger = whole.find((folder) => !fs.existsSync(folder) || !fs.statSync(folder).isDirectory());
-  if (stranger !== undefined) throw new TastemakerError('bad-file', `${stranger} is not a folder.`, 'Name the folder that holds the CUDA libraries, a CUDA toolkit, or a Python environment that has them.');
-  const file = path.join(home, FILE), partial = `${file}.${process.pid}`;
+  if (stranger !== undefined)
+    throw new TastemakerError(
+      'bad-file',
+      `${stranger} is not a folder.`,
+      'Name the folder that holds the CUDA libraries, a CUDA toolkit, or a Python environment that has them.',
+    );
+  const file = path.join(home, FILE);
+  const partial = `${file}.${process.pid}`;
   try {
     fs.mkdirSync(home, { recursive: true });
     const handle = fs.openSync(partial, 'w', 0o600);
@@ -35,7 +41,11 @@ export function rememberLibraryFolders(home: string, folders: readonly string[])
     fs.renameSync(partial, file);
   } catch (error) {
     fs.rmSync(partial, { force: true });
-    throw new TastemakerError('disk', `The folders of CUDA libraries could not be written to ${file} (${(error as NodeJS.ErrnoException).code}).`, 'Allow writing to this folder, and see that the disk has space.');
+    throw new TastemakerError(
+      'disk',
+      `The folders of CUDA libraries could not be written to ${file} (${(error as NodeJS.ErrnoException).code}).`,
+      'Allow writing to this folder, and see that the disk has space.',
+    );
   }
   return whole;
 }

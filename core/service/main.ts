@@ -1,4 +1,5 @@
-// The service process: calls come and answers go over the channel to the process that started it; without the channel it ends.
+// The service process: calls come and answers go over the channel to the process that started it; without the channel
+// it ends.
 
 import path from 'node:path';
 import type { Notice, Reply, Request, Watched } from '#core/contract.ts';
@@ -9,7 +10,9 @@ import { openLog } from './log.ts';
 import { createService } from './service.ts';
 
 if (!process.send) {
-  process.stderr.write('Error: The service is started by Tastemaker itself.\nHint: run `npm start` or `tastemaker serve`.\n');
+  process.stderr.write(
+    'Error: The service is started by Tastemaker itself.\nHint: run `npm start` or `tastemaker serve`.\n',
+  );
   process.exit(2);
 }
 
@@ -19,9 +22,19 @@ const send = (message: Reply | Notice): void => {
   if (!process.connected) return; // whoever left does not need it
   try {
     process.send!(message, undefined, {}, () => {});
-  } catch (error) { // what cannot be written as JSON; a call waits for an answer all the same
+  } catch (error) {
+    // what cannot be written as JSON; a call waits for an answer all the same
     log(`A message could not be sent: ${String(error)}`);
-    if ('id' in message) process.send!({ id: message.id, fault: { code: 'crash', message: 'The answer could not be sent.', hint: 'The details are in service.log.' } } satisfies Reply, undefined, {}, () => {});
+    if ('id' in message)
+      process.send!(
+        {
+          id: message.id,
+          fault: { code: 'crash', message: 'The answer could not be sent.', hint: 'The details are in service.log.' },
+        } satisfies Reply,
+        undefined,
+        {},
+        () => {},
+      );
   }
 };
 const service = createService({ home, emit: (event, data, project) => send({ event, data, project } as Notice) });
@@ -40,7 +53,8 @@ async function end(): Promise<void> {
 
 /** A mistake that nobody caught leaves us in a state nobody knows: say so and let the supervisor start another one. */
 function die(when: string, error: unknown): void {
-  if (error instanceof TastemakerError && error.code === 'moved') return; // the window has been told: what is open can still be saved
+  // the window has been told: what is open can still be saved
+  if (error instanceof TastemakerError && error.code === 'moved') return;
   log(`The service ends because of a mistake ${when}: ${error instanceof Error ? error.stack : String(error)}`);
   process.exit(1);
 }

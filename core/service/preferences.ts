@@ -5,27 +5,50 @@ import path from 'node:path';
 import type { Preferences, RecentProject } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 
-const DEFAULTS: Preferences = { theme: 'system', keys: {}, layout: 'columns', advance: true, sidebar: true, recent: [], lastFolder: null, device: 'auto' };
+const DEFAULTS: Preferences = {
+  theme: 'system',
+  keys: {},
+  layout: 'columns',
+  advance: true,
+  sidebar: true,
+  recent: [],
+  lastFolder: null,
+  device: 'auto',
+};
 const MOST_RECENT = 12;
 
-/** What each preference must look like to be believed: another version, or a person's editor, may have written the file. */
+/**
+ * What each preference must look like to be believed: another version, or a person's editor, may have written the file.
+ */
 const SOUND: { readonly [K in keyof Preferences]: (value: unknown) => boolean } = {
   theme: (value) => ['system', 'light', 'dark'].includes(value as string),
   keys: (value) => isRecord(value) && Object.values(value).every((key) => typeof key === 'string'),
   layout: (value) => ['stack', 'columns'].includes(value as string),
   advance: (value) => typeof value === 'boolean',
   sidebar: (value) => typeof value === 'boolean',
-  recent: (value) => Array.isArray(value) && value.every((row) => isRecord(row) && typeof row.folder === 'string' && typeof row.name === 'string' && typeof row.openedAt === 'number'),
+  recent: (value) =>
+    Array.isArray(value) &&
+    value.every(
+      (row) =>
+        isRecord(row) &&
+        typeof row.folder === 'string' &&
+        typeof row.name === 'string' &&
+        typeof row.openedAt === 'number',
+    ),
   lastFolder: (value) => value === null || typeof value === 'string',
   device: (value) => ['auto', 'cpu', 'cuda', 'cuda:bf16', 'webgpu'].includes(value as string),
 };
 
 type Stored = Record<string, unknown>;
-const isRecord = (value: unknown): value is Stored => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Stored =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export interface PreferencesFile {
   read(): Preferences;
-  /** Writes the file anew. What another process wrote meanwhile, and keys we do not know, stay. 'disk' where it cannot be written. */
+  /**
+   * Writes the file anew. What another process wrote meanwhile, and keys we do not know, stay. 'disk' where it cannot
+   * be written.
+   */
   change(changes: Partial<Preferences>): Preferences;
   /** Puts a project first among the recent ones. */
   remember(project: RecentProject): void;
@@ -33,7 +56,9 @@ export interface PreferencesFile {
   readonly notices: readonly string[];
 }
 
-/** A damaged file is put aside under another name and the defaults hold; a value that makes no sense counts as not set. */
+/**
+ * A damaged file is put aside under another name and the defaults hold; a value that makes no sense counts as not set.
+ */
 export function openPreferences(home: string): PreferencesFile {
   const file = path.join(home, 'preferences.json');
   const notices: string[] = [];
@@ -65,8 +90,16 @@ export function openPreferences(home: string): PreferencesFile {
   }
 
   const read = (): Preferences => {
-    const sound = Object.fromEntries(Object.entries(DEFAULTS).map(([name, fallback]) => [name, SOUND[name as keyof Preferences](current[name]) ? current[name] : fallback])) as unknown as Preferences;
-    return { ...sound, recent: sound.recent.filter(({ folder }) => fs.existsSync(path.join(folder, 'project.db'))).slice(0, MOST_RECENT) };
+    const sound = Object.fromEntries(
+      Object.entries(DEFAULTS).map(([name, fallback]) => [
+        name,
+        SOUND[name as keyof Preferences](current[name]) ? current[name] : fallback,
+      ]),
+    ) as unknown as Preferences;
+    return {
+      ...sound,
+      recent: sound.recent.filter(({ folder }) => fs.existsSync(path.join(folder, 'project.db'))).slice(0, MOST_RECENT),
+    };
   };
 
   const change = (changes: Partial<Preferences>): Preferences => {
@@ -84,7 +117,11 @@ export function openPreferences(home: string): PreferencesFile {
       fs.renameSync(partial, file);
     } catch (error) {
       fs.rmSync(partial, { force: true });
-      throw new TastemakerError('disk', `Your preferences could not be written to ${file} (${(error as NodeJS.ErrnoException).code}).`, 'Allow writing to this folder, and see that the disk has space.');
+      throw new TastemakerError(
+        'disk',
+        `Your preferences could not be written to ${file} (${(error as NodeJS.ErrnoException).code}).`,
+        'Allow writing to this folder, and see that the disk has space.',
+      );
     }
     current = changed;
     return read();
@@ -92,7 +129,9 @@ export function openPreferences(home: string): PreferencesFile {
 
   const remember = (project: RecentProject) => {
     current = load();
-    change({ recent: [project, ...read().recent.filter(({ folder }) => folder !== project.folder)].slice(0, MOST_RECENT) });
+    change({
+      recent: [project, ...read().recent.filter(({ folder }) => folder !== project.folder)].slice(0, MOST_RECENT),
+    });
   };
   return { read, change, remember, notices };
 }

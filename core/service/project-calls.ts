@@ -38,7 +38,8 @@ export function createProjectHandlers(services: Services) {
   };
   /** Tells the windows, and answers with what they start from. */
   const entered = (context: Context, settles = true) => {
-    const state = opened(), now = session.current();
+    const state = opened();
+    const now = session.current();
     context.emit('preferences.changed', { preferences: state.preferences });
     if (settles && now) void settleAndTell(now.project, services.emitOf(now)).catch(() => {}); // closed meanwhile
     return state;
@@ -52,7 +53,8 @@ export function createProjectHandlers(services: Services) {
     'project.open': async (context, { folder }) => {
       const wanted = path.resolve(projectFolderOf(typedPath(folder)));
       const before = session.current()?.project;
-      if (before && strayed(before)?.found === wanted) await session.close(); // it is the same, and its lock went with it
+      // it is the same, and its lock went with it
+      if (before && strayed(before)?.found === wanted) await session.close();
       await session.open(() => {
         const current = session.current()?.project;
         return current?.folder === wanted && !strayed(current) ? current : openForWriting(wanted);
@@ -65,12 +67,18 @@ export function createProjectHandlers(services: Services) {
       return entered(context, false);
     },
     'project.restore': async (context, { name }) => {
-      if (context.runs.busy()) throw new TastemakerError('bad-argument', 'A run is at work in the project, and would write into another state of it.', 'Stop the run, or wait for its end, then restore the backup.');
+      if (context.runs.busy())
+        throw new TastemakerError(
+          'bad-argument',
+          'A run is at work in the project, and would write into another state of it.',
+          'Stop the run, or wait for its end, then restore the backup.',
+        );
       await session.exchange(async (folder) => void (await runAside('restore', folder, name)), prepare);
       return entered(context);
     },
     'project.saveCopy': async (context, { folder }) => {
-      const { project } = context, wanted = newFolder(folder);
+      const { project } = context;
+      const wanted = newFolder(folder);
       await saveCopy(project, wanted, folderNow(project));
       await session.open(() => openForWriting(wanted), prepare);
       return entered(context);
@@ -97,9 +105,12 @@ export function createProjectHandlers(services: Services) {
 
 /** Where nobody was chosen to label, it is the person at this machine: a new project can be labelled at once. */
 function someoneLabels(project: Project): void {
-  const { labelerId } = projectSettings(project), labelers = listLabelers(project);
+  const { labelerId } = projectSettings(project);
+  const labelers = listLabelers(project);
   if (labelers.some(({ id }) => id === labelerId)) return;
-  const person = labelers.find(({ kind }) => kind === 'person') ?? ensureLabeler(project, freeName(labelers.map(({ name }) => name)), 'person');
+  const person =
+    labelers.find(({ kind }) => kind === 'person') ??
+    ensureLabeler(project, freeName(labelers.map(({ name }) => name)), 'person');
   changeProjectSettings(project, { labelerId: person.id });
 }
 

@@ -19,21 +19,45 @@ import { runsAtRest } from '#core/service/runs/at-rest.ts';
 const FEW = 100;
 
 /** How many items with different answers nobody has ranked, counted up to `most`. */
-const leftToRank = (project: Project, most: number): number => query<{ n: number }>(project, `SELECT count(*) AS n FROM (SELECT 1 FROM items i WHERE i.answers > 1
-  AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.item_id = i.id) ORDER BY i.id DESC LIMIT ?)`).get(most)!.n;
+const leftToRank = (project: Project, most: number): number =>
+  query<{ n: number }>(
+    project,
+    `SELECT count(*) AS n FROM (SELECT 1 FROM items i WHERE i.answers > 1
+  AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.item_id = i.id) ORDER BY i.id DESC LIMIT ?)`,
+  ).get(most)!.n;
 
 /** Some counts of a project; about 10 ms with 100,000 prompts and 400,000 completions. */
 export function projectSummary(project: Project): ProjectSummary {
   const count = (table: string) => query<{ n: number }>(project, `SELECT count(*) AS n FROM ${table}`).get()!.n;
-  const splits = query<{ split: Split; n: number }>(project, 'SELECT split, count(*) AS n FROM prompts GROUP BY split').all();
+  const splits = query<{ split: Split; n: number }>(
+    project,
+    'SELECT split, count(*) AS n FROM prompts GROUP BY split',
+  ).all();
   const teaching = countTeaching(project);
   const first = query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get();
-  const straddling = project.notices.some(isStraddlingNotice) ? countStraddling(project) : 0; // nothing that is written makes any
+  // nothing that is written makes any
+  const straddling = project.notices.some(isStraddlingNotice) ? countStraddling(project) : 0;
   return {
-    id: projectId(project), folder: project.folder, name: project.name, prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
-    completions: count('completions'), rankings: count('rankings'), comparisons: countComparisons(project), teaching, simulated: countSimulated(project), wanted: rankingsWanted(project), left: teaching < FEW ? leftToRank(project, FEW) : null, models: count('policies'), runs: count('runs WHERE removed IS NULL'), resting: runsAtRest(project).size,
-    isDemo: first?.source === 'demo', current: currentModels(project), notices: project.notices.filter((notice) => straddling > 0 || !isStraddlingNotice(notice)), // brought together, they are no news any more
-    straddling, strayed: strayedNote(project),
+    id: projectId(project),
+    folder: project.folder,
+    name: project.name,
+    prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
+    completions: count('completions'),
+    rankings: count('rankings'),
+    comparisons: countComparisons(project),
+    teaching,
+    simulated: countSimulated(project),
+    wanted: rankingsWanted(project),
+    left: teaching < FEW ? leftToRank(project, FEW) : null,
+    models: count('policies'),
+    runs: count('runs WHERE removed IS NULL'),
+    resting: runsAtRest(project).size,
+    isDemo: first?.source === 'demo',
+    current: currentModels(project),
+    // brought together, they are no news any more
+    notices: project.notices.filter((notice) => straddling > 0 || !isStraddlingNotice(notice)),
+    straddling,
+    strayed: strayedNote(project),
   };
 }
 
@@ -46,7 +70,11 @@ export function strayedNote(project: Project): StrayedNote | null {
 }
 
 /** What the event 'project.changed' carries. */
-export function projectChanged(project: Project): { project: ProjectSummary; settings: ProjectSettings; labelers: Labeler[] } {
+export function projectChanged(project: Project): {
+  project: ProjectSummary;
+  settings: ProjectSettings;
+  labelers: Labeler[];
+} {
   return { project: projectSummary(project), settings: projectSettings(project), labelers: listLabelers(project) };
 }
 

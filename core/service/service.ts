@@ -1,4 +1,5 @@
-// The service: checks arguments and project of every call at this one place, answers it, and turns what goes wrong into a fault.
+// The service: checks arguments and project of every call at this one place, answers it, and turns what goes wrong into
+// a fault.
 
 import path from 'node:path';
 import { CALLS, checkArguments, EVENT_OF } from '#core/contract.ts';
@@ -34,8 +35,20 @@ const COUNT_MS = 500;
 const PLACE_MS = 2000;
 /** Calls that need nothing of the project's folder: they are answered also when it has gone. */
 const NEED_NO_PLACE: ReadonlySet<CallName> = new Set<CallName>([
-  'project.close', 'project.left', 'project.saveCopy', 'imports.cancel', 'desk.progress', 'guidelines.get', 'prompts.page', 'prompts.get', 'search.find',
-  'models.list', 'recipes.list', 'runs.list', 'samples.page', 'samples.measures',
+  'project.close',
+  'project.left',
+  'project.saveCopy',
+  'imports.cancel',
+  'desk.progress',
+  'guidelines.get',
+  'prompts.page',
+  'prompts.get',
+  'search.find',
+  'models.list',
+  'recipes.list',
+  'runs.list',
+  'samples.page',
+  'samples.measures',
 ]);
 /** Calls that close the project: closing does not wait for them. */
 const CLOSING: ReadonlySet<CallName> = new Set<CallName>(['project.close', 'project.restore', 'project.saveCopy']);
@@ -49,10 +62,13 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
   let windows = 0;
   const hardware = createHardware({ home, preferences, emit });
   const session = createSession({
-    emit: reach, environment: hardware.environment, windows: () => windows,
+    emit: reach,
+    environment: hardware.environment,
+    windows: () => windows,
     hear: (opened, event, data) => {
       if (COUNTED.has(event)) countSoon();
-      if (event === 'run.changed') soon(() => followDemo(opened, (data as { run: Parameters<typeof followDemo>[1] }).run, emitOf(opened)));
+      if (event === 'run.changed')
+        soon(() => followDemo(opened, (data as { run: Parameters<typeof followDemo>[1] }).run, emitOf(opened)));
     },
   });
   let counting: NodeJS.Timeout | null = null;
@@ -66,19 +82,22 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
   /** What was told last of where the project is; told anew when it has gone, and when it is back. */
   let told = { of: null as OpenProject | null, text: 'null' };
   function lookForPlace(): void {
-    const opened = session.current(), text = opened ? JSON.stringify(strayedNote(opened.project)) : 'null';
+    const opened = session.current();
+    const text = opened ? JSON.stringify(strayedNote(opened.project)) : 'null';
     if (told.of !== opened) told = { of: opened, text: 'null' };
     if (opened && text !== told.text) emit('project.changed', projectChanged(opened.project));
     told.text = text;
   }
   const looking = setInterval(() => soon(lookForPlace), PLACE_MS).unref();
   /** What a call tells: with its project's id, and nothing of a project that has been closed while it was at work. */
-  const emitOf = (opened: OpenProject | null): Emit => (event, data) => {
-    const ofProject = EVENT_OF[event] === 'project';
-    if ((ofProject || event === 'project.changed') && session.current() !== opened) return;
-    if (COUNTED.has(event)) countSoon();
-    reach(event, data, ofProject ? opened!.id : null);
-  };
+  const emitOf =
+    (opened: OpenProject | null): Emit =>
+    (event, data) => {
+      const ofProject = EVENT_OF[event] === 'project';
+      if ((ofProject || event === 'project.changed') && session.current() !== opened) return;
+      if (COUNTED.has(event)) countSoon();
+      reach(event, data, ofProject ? opened!.id : null);
+    };
   const table = createCallTable({ session, preferences, home, hardware, emitOf });
 
   /** After the event that caused it has been told; a failure is logged, for nobody waits for it. */
@@ -93,7 +112,8 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
   }
 
   const contextOf = (opened: OpenProject | null): Context => ({
-    emit: emitOf(opened), home,
+    emit: emitOf(opened),
+    home,
     get project() {
       return need(opened).project;
     },
@@ -115,9 +135,14 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
 
   async function handle({ id, call, args, project = null }: Request): Promise<Reply> {
     const checked = checkArguments(call, args);
-    if (!checked.ok) return { id, fault: { code: 'bad-argument', message: checked.problem, hint: 'This is a mistake of the program that asked.' } };
+    if (!checked.ok)
+      return {
+        id,
+        fault: { code: 'bad-argument', message: checked.problem, hint: 'This is a mistake of the program that asked.' },
+      };
     const isOfProject = CALLS[checked.name].of === 'project';
-    if (isOfProject && (session.current()?.id ?? null) !== project) await session.settled(); // whoever is refused has been told before what is open now
+    // whoever is refused has been told before what is open now
+    if (isOfProject && (session.current()?.id ?? null) !== project) await session.settled();
     const opened = session.current();
     const refusal = isOfProject ? refusalOf(opened, project) : null;
     if (refusal) return { id, fault: { code: refusal.code, message: refusal.message, hint: refusal.hint } };
@@ -139,9 +164,18 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     const known = asKnown(error);
     if (known?.code === 'moved') soon(lookForPlace);
     if (known) return { code: known.code, message: known.message, hint: known.hint };
-    if (projectClosed) return { code: 'bad-argument', message: `The project was closed while "${call}" was at work in it.`, hint: 'Open it and try again.' };
+    if (projectClosed)
+      return {
+        code: 'bad-argument',
+        message: `The project was closed while "${call}" was at work in it.`,
+        hint: 'Open it and try again.',
+      };
     log(`${call}: ${stackOf(error)}`);
-    return { code: 'crash', message: `Tastemaker made a mistake in "${call}" and could not answer.`, hint: `What was saved before is saved. The details are in ${path.join(logFolder(home), 'service.log')}.` };
+    return {
+      code: 'crash',
+      message: `Tastemaker made a mistake in "${call}" and could not answer.`,
+      hint: `What was saved before is saved. The details are in ${path.join(logFolder(home), 'service.log')}.`,
+    };
   }
 
   return {
@@ -162,16 +196,30 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
 function replyWith(id: number, call: string, result: unknown): Reply {
   const much = tooMuchToSend(result, LONGEST_REPLY);
   if (much === null) return { id, result };
-  const message = much === 'deep' ? `The answer to "${call}" holds values nested too deep to be sent.` : `The answer to "${call}" is longer than ${LONGEST_REPLY / 2 ** 20} MiB, the most that a window is sent at once.`;
-  return { id, fault: { code: 'too-long', message, hint: 'Ask for fewer rows, or shorten the texts where they came from.' } };
+  const message =
+    much === 'deep'
+      ? `The answer to "${call}" holds values nested too deep to be sent.`
+      : `The answer to "${call}" is longer than ${LONGEST_REPLY / 2 ** 20} MiB, the most that a window is sent at once.`;
+  return {
+    id,
+    fault: { code: 'too-long', message, hint: 'Ask for fewer rows, or shorten the texts where they came from.' },
+  };
 }
 
 /** Why a call that is meant for the project of this id is not carried out now; null where it is. */
 function refusalOf(opened: OpenProject | null, meant: string | null): TastemakerError | null {
   if ((opened?.id ?? null) === meant) return null; // also that none is open: a handler that needs one says so
   const now = opened ? `"${opened.project.name}" is open now` : 'No project is open any more';
-  const why = !opened ? 'this was meant for one that was' : meant ? 'this was meant for another project' : 'this does not say that it is meant for it';
-  return new TastemakerError('wrong-project', `${now}, and ${why}: nothing was changed.`, 'Open the project that it was meant for, and do it again there.');
+  const why = !opened
+    ? 'this was meant for one that was'
+    : meant
+      ? 'this was meant for another project'
+      : 'this does not say that it is meant for it';
+  return new TastemakerError(
+    'wrong-project',
+    `${now}, and ${why}: nothing was changed.`,
+    'Open the project that it was meant for, and do it again there.',
+  );
 }
 
 function need(opened: OpenProject | null): OpenProject {
@@ -183,7 +231,8 @@ function need(opened: OpenProject | null): OpenProject {
 function asKnown(error: unknown): TastemakerError | null {
   if (error instanceof TastemakerError) return error;
   const { syscall, path: file, dest } = error as { syscall?: unknown; path?: unknown; dest?: unknown };
-  const found = error instanceof Error && typeof syscall === 'string' ? asFileError(error, String(dest ?? file ?? 'A file')) : null;
+  const found =
+    error instanceof Error && typeof syscall === 'string' ? asFileError(error, String(dest ?? file ?? 'A file')) : null;
   return found instanceof TastemakerError ? found : null;
 }
 

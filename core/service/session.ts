@@ -33,20 +33,31 @@ export interface Session {
   settled(): Promise<void>;
   /** A window has nothing more to write into the project that is being closed. */
   left(): void;
-  /** Opens a project in place of the one that is open, which stays open where this fails. `prepare` is what has to be done before anybody else sees it. */
+  /**
+   * Opens a project in place of the one that is open, which stays open where this fails. `prepare` is what has to be
+   * done before anybody else sees it.
+   */
   open(find: () => Project | Promise<Project>, prepare?: (opened: OpenProject) => void | Promise<void>): Promise<void>;
-  /** Closes the project, has `work` done in its folder while nobody has it open, and opens it again whatever came of that. */
-  exchange(work: (folder: string) => Promise<void>, prepare?: (opened: OpenProject) => void | Promise<void>): Promise<void>;
+  /**
+   * Closes the project, has `work` done in its folder while nobody has it open, and opens it again whatever came of
+   * that.
+   */
+  exchange(
+    work: (folder: string) => Promise<void>,
+    prepare?: (opened: OpenProject) => void | Promise<void>,
+  ): Promise<void>;
   /** `atOnce`: without waiting for windows, which are gone when the program ends. */
   close(how?: { atOnce?: boolean }): Promise<void>;
 }
 
 /** The project folder a path means: the folder itself, or a file in it such as project.db. */
-export const projectFolderOf = (given: string): string => (path.basename(given) === 'project.db' ? path.dirname(given) : given);
+export const projectFolderOf = (given: string): string =>
+  path.basename(given) === 'project.db' ? path.dirname(given) : given;
 
 export const openForWriting = (folder: string): Project => openProject(folder, { write: true });
 
-export const noProject = (): TastemakerError => new TastemakerError('bad-argument', 'No project is open.', 'Open a project, or make a new one, on the Home screen.');
+export const noProject = (): TastemakerError =>
+  new TastemakerError('bad-argument', 'No project is open.', 'Open a project, or make a new one, on the Home screen.');
 
 export interface SessionOptions {
   /** reaches every window; `project` is whose event it is */
@@ -69,7 +80,8 @@ export function createSession({ emit, windows, environment, hear }: SessionOptio
     return done;
   };
 
-  const tellChanged = (project: Project | null) => emit('project.changed', project ? projectChanged(project) : { project: null, settings: null, labelers: [] }, null);
+  const tellChanged = (project: Project | null) =>
+    emit('project.changed', project ? projectChanged(project) : { project: null, settings: null, labelers: [] }, null);
 
   /** What was typed last in any window belongs to this project, not to the next: they write it now. */
   async function letWindowsLeave(): Promise<void> {
@@ -89,7 +101,10 @@ export function createSession({ emit, windows, environment, hear }: SessionOptio
     old.closing.abort();
     try {
       await old.runs.close();
-      await Promise.race([Promise.allSettled(old.working), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())]);
+      await Promise.race([
+        Promise.allSettled(old.working),
+        new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref()),
+      ]);
     } finally {
       old.project.close();
     }
@@ -101,12 +116,19 @@ export function createSession({ emit, windows, environment, hear }: SessionOptio
     try {
       const id = projectId(project);
       const opened: OpenProject = {
-        id, project, working: new Set(), closing: new AbortController(),
-        runs: (runs = createRunQueue(project, (event, data) => {
-          if (current?.project !== project) return; // closed meanwhile
-          hear(current, event, data);
-          emit(event, data, EVENT_OF[event] === 'project' ? id : null);
-        }, { environment })),
+        id,
+        project,
+        working: new Set(),
+        closing: new AbortController(),
+        runs: (runs = createRunQueue(
+          project,
+          (event, data) => {
+            if (current?.project !== project) return; // closed meanwhile
+            hear(current, event, data);
+            emit(event, data, EVENT_OF[event] === 'project' ? id : null);
+          },
+          { environment },
+        )),
       };
       await prepare?.(opened);
       current = opened;
@@ -125,34 +147,40 @@ export function createSession({ emit, windows, environment, hear }: SessionOptio
     left: () => {
       if (leaving && --leaving.windows <= 0) leaving.done();
     },
-    open: (find, prepare) => inTurn(async () => {
-      const project = await find();
-      if (project === current?.project) return;
-      await letWindowsLeave();
-      await closeCurrent();
-      await enter(project, prepare);
-    }),
-    exchange: (work, prepare) => inTurn(async () => {
-      if (!current) throw noProject();
-      const { folder } = current.project;
-      await letWindowsLeave();
-      await closeCurrent();
-      const refused = await work(folder).then(() => null, (error: unknown) => ({ error }));
-      let project: Project;
-      try {
-        project = openForWriting(folder);
-      } catch (error) {
+    open: (find, prepare) =>
+      inTurn(async () => {
+        const project = await find();
+        if (project === current?.project) return;
+        await letWindowsLeave();
+        await closeCurrent();
+        await enter(project, prepare);
+      }),
+    exchange: (work, prepare) =>
+      inTurn(async () => {
+        if (!current) throw noProject();
+        const { folder } = current.project;
+        await letWindowsLeave();
+        await closeCurrent();
+        const refused = await work(folder).then(
+          () => null,
+          (error: unknown) => ({ error }),
+        );
+        let project: Project;
+        try {
+          project = openForWriting(folder);
+        } catch (error) {
+          tellChanged(null);
+          throw refused ? refused.error : error;
+        }
+        await enter(project, prepare);
+        if (refused) throw refused.error;
+      }),
+    close: ({ atOnce = false } = {}) =>
+      inTurn(async () => {
+        if (!current) return;
+        if (!atOnce) await letWindowsLeave();
+        await closeCurrent();
         tellChanged(null);
-        throw refused ? refused.error : error;
-      }
-      await enter(project, prepare);
-      if (refused) throw refused.error;
-    }),
-    close: ({ atOnce = false } = {}) => inTurn(async () => {
-      if (!current) return;
-      if (!atOnce) await letWindowsLeave();
-      await closeCurrent();
-      tellChanged(null);
-    }),
+      }),
   };
 }

@@ -1,7 +1,10 @@
 // Turns for costly work: so much of it at once, the rest waits in the order in which it came.
 
 export interface Turns {
-  /** Resolves when it is one's turn, to what gives the turn back; rejects with the signal's reason where that comes first. */
+  /**
+   * Resolves when it is one's turn, to what gives the turn back; rejects with the signal's reason where that comes
+   * first.
+   */
   take(signal?: AbortSignal): Promise<() => void>;
 }
 
@@ -22,22 +25,23 @@ export function createTurns(most: number): Turns {
     };
   };
   return {
-    take: (signal) => new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      if (taken < most) {
-        taken++;
-        return resolve(once());
-      }
-      const abort = () => {
-        waiting.splice(waiting.indexOf(go), 1);
-        reject(signal!.reason as Error);
-      };
-      const go = () => {
-        signal?.removeEventListener('abort', abort);
-        resolve(once());
-      };
-      waiting.push(go);
-      signal?.addEventListener('abort', abort, { once: true });
-    }),
+    take: (signal) =>
+      new Promise((resolve, reject) => {
+        signal?.throwIfAborted();
+        if (taken < most) {
+          taken++;
+          return resolve(once());
+        }
+        const abort = () => {
+          waiting.splice(waiting.indexOf(go), 1);
+          reject(signal!.reason as Error);
+        };
+        const go = () => {
+          signal?.removeEventListener('abort', abort);
+          resolve(once());
+        };
+        waiting.push(go);
+        signal?.addEventListener('abort', abort, { once: true });
+      }),
   };
 }

@@ -1,7 +1,9 @@
 // Equal texts are one answer: which completions of a prompt say the same, and the rank they share.
 //
-// `completions.answer` is a number of the text's normal form, so that SQL can compare texts without reading them; null (a
-// row that somebody else wrote) is equal to nothing. What is compared is always of one prompt, so that a few dozen texts
+// `completions.answer` is a number of the text's normal form, so that SQL can compare texts without reading them; null
+// (a
+// row that somebody else wrote) is equal to nothing. What is compared is always of one prompt, so that a few dozen
+// texts
 // would have to meet in 52 bits.
 
 import { createHash } from 'node:crypto';
@@ -11,14 +13,18 @@ import { query } from './project.ts';
 import type { Project } from './project.ts';
 
 /** A number from 1 to 2^52: the same for texts that look the same. */
-export const answerNumber = (text: string): number => 1 + parseInt(createHash('sha256').update(normalForm(text)).digest('hex').slice(0, 13), 16);
+export const answerNumber = (text: string): number =>
+  1 + parseInt(createHash('sha256').update(normalForm(text)).digest('hex').slice(0, 13), 16);
 
 /** What SQL compares of the completion `c`; negative where nothing is known. */
 export const ANSWER = (c: string): string => `coalesce(${c}.answer, -${c}.id)`;
 
 /** The numbers of completions' texts by their ids. */
 export function answersOfCompletions(project: Project, ids: readonly number[]): Map<number, number> {
-  const rows = query<{ id: number; answer: number }>(project, `SELECT c.id, ${ANSWER('c')} AS answer FROM completions c INDEXED BY completions_answers WHERE c.id IN (SELECT value FROM json_each(?))`).all(JSON.stringify(ids));
+  const rows = query<{ id: number; answer: number }>(
+    project,
+    `SELECT c.id, ${ANSWER('c')} AS answer FROM completions c INDEXED BY completions_answers WHERE c.id IN (SELECT value FROM json_each(?))`,
+  ).all(JSON.stringify(ids));
   return new Map(rows.map(({ id, answer }) => [id, answer]));
 }
 
@@ -30,7 +36,10 @@ export function alike(project: Project, ids: readonly number[]): number[][] {
 
 /** The completions of its prompt that say what this one says, itself first. */
 export function sayingTheSame(project: Project, completionId: number): number[] {
-  const others = query<{ id: number }>(project, `SELECT o.id FROM completions c JOIN completions o ON o.prompt_id = c.prompt_id AND o.answer = c.answer AND o.id <> c.id WHERE c.id = ? ORDER BY o.id`).all(completionId);
+  const others = query<{ id: number }>(
+    project,
+    `SELECT o.id FROM completions c JOIN completions o ON o.prompt_id = c.prompt_id AND o.answer = c.answer AND o.id <> c.id WHERE c.id = ? ORDER BY o.id`,
+  ).all(completionId);
   return [completionId, ...others.map(({ id }) => id)];
 }
 
@@ -42,13 +51,19 @@ export function tied<K>(ranks: readonly number[], answers: readonly K[]): number
 }
 
 /** The same for texts. */
-export const tiedWhereEqual = (texts: readonly string[], ranks: readonly number[]): number[] => tied(ranks, texts.map(normalForm));
+export const tiedWhereEqual = (texts: readonly string[], ranks: readonly number[]): number[] =>
+  tied(ranks, texts.map(normalForm));
 
 /** Rankings whose equal texts share one rank: the best of theirs. */
 export function tieEqual<R extends { ranks: Rank[] }>(project: Project, rows: readonly R[]): R[] {
-  const answers = answersOfCompletions(project, [...new Set(rows.flatMap(({ ranks }) => ranks.map(({ completionId }) => completionId)))]);
+  const answers = answersOfCompletions(project, [
+    ...new Set(rows.flatMap(({ ranks }) => ranks.map(({ completionId }) => completionId))),
+  ]);
   return rows.map((row) => {
-    const ranks = tied(row.ranks.map(({ rank }) => rank), row.ranks.map(({ completionId }) => answers.get(completionId) ?? -completionId));
+    const ranks = tied(
+      row.ranks.map(({ rank }) => rank),
+      row.ranks.map(({ completionId }) => answers.get(completionId) ?? -completionId),
+    );
     return { ...row, ranks: row.ranks.map(({ completionId }, i) => ({ completionId, rank: ranks[i]! })) };
   });
 }

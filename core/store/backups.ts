@@ -1,4 +1,5 @@
-// Copies of project.db kept in backups/, newest five, made before the schema changes and when a person wishes; each is verified.
+// Copies of project.db kept in backups/, newest five, made before the schema changes and when a person wishes; each is
+// verified.
 
 import Database from 'better-sqlite3';
 import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -47,7 +48,11 @@ export function syncTree(folder: string): void {
 /** A pipe or a link of such a name is no backup. */
 const isFile = (file: string): boolean => lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 
-export interface Named { name: string; order: number; at: number }
+export interface Named {
+  name: string;
+  order: number;
+  at: number;
+}
 
 /** The backups of a project, newest first. */
 export function namedBackups(folder: string): Named[] {
@@ -57,10 +62,14 @@ export function namedBackups(folder: string): Named[] {
   } catch {
     return []; // there is no such folder, or a link stands in its place
   }
-  return names.flatMap((name): Named[] => {
-    const [, order = '0', stamp] = NAME.exec(name) ?? [];
-    return stamp === undefined || !isFile(join(folder, 'backups', name)) ? [] : [{ name, order: Number(order), at: Date.parse(stamp.replace(/T(\d\d)-(\d\d)-/, 'T$1:$2:')) }];
-  }).sort((a, b) => b.order - a.order || (a.name < b.name ? 1 : -1));
+  return names
+    .flatMap((name): Named[] => {
+      const [, order = '0', stamp] = NAME.exec(name) ?? [];
+      return stamp === undefined || !isFile(join(folder, 'backups', name))
+        ? []
+        : [{ name, order: Number(order), at: Date.parse(stamp.replace(/T(\d\d)-(\d\d)-/, 'T$1:$2:')) }];
+    })
+    .sort((a, b) => b.order - a.order || (a.name < b.name ? 1 : -1));
 }
 
 /** File names in backups/, newest first. */
@@ -73,21 +82,31 @@ export function verifyDatabase(file: string, what: string): void {
     const db = new Database(file, { readonly: true, fileMustExist: true });
     try {
       problem = db.pragma('integrity_check(1)', { simple: true }) as string;
-      if (problem === 'ok' && (db.pragma('foreign_key_check') as unknown[]).length > 0) problem = 'rows in it refer to rows that are not there';
+      if (problem === 'ok' && (db.pragma('foreign_key_check') as unknown[]).length > 0)
+        problem = 'rows in it refer to rows that are not there';
     } finally {
       db.close();
     }
   } catch (error) {
     problem = (error as Error).message;
   }
-  if (problem !== 'ok') throw new TastemakerError('bad-file', `${what} is damaged: ${problem.replace(/\s+/g, ' ').replace(/\.$/, '')}.`, 'Nothing was changed; choose another backup, or make one anew.');
+  if (problem !== 'ok')
+    throw new TastemakerError(
+      'bad-file',
+      `${what} is damaged: ${problem.replace(/\s+/g, ' ').replace(/\.$/, '')}.`,
+      'Nothing was changed; choose another backup, or make one anew.',
+    );
 }
 
-/** Writes a whole, single-file copy to backups/, verifies it, and removes all but the newest five and `spare`; returns its path. */
+/**
+ * Writes a whole, single-file copy to backups/, verifies it, and removes all but the newest five and `spare`; returns
+ * its path.
+ */
 export function backupDatabase(db: Database.Database, folder: string, spare: string | null = null): string {
   const backups = unlinkedPath(folder, 'backups');
   mkdirSync(backups, { recursive: true });
-  const version = db.pragma('user_version', { simple: true }) as number, order = (namedBackups(folder)[0]?.order ?? 0) + 1;
+  const version = db.pragma('user_version', { simple: true }) as number;
+  const order = (namedBackups(folder)[0]?.order ?? 0) + 1;
   const stamp = new Date().toISOString().replaceAll(':', '-'); // no colon, for Windows
   const file = join(backups, `project-${String(order).padStart(6, '0')}-${stamp}-v${version}.db`);
   const partial = `${file}.${process.pid}.partial`;

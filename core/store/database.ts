@@ -1,7 +1,19 @@
 // Makes, opens, checks and closes a project: the folder name.tastemaker/ with project.db, models/, runs/, exports/.
 
 import Database from 'better-sqlite3';
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
@@ -37,7 +49,10 @@ const PRAGMAS = [
   'temp_store = MEMORY',
 ];
 
-/** Below this size every opening reads all pages (about 0.5 s); above, only when the file changed since it was last closed. */
+/**
+ * Below this size every opening reads all pages (about 0.5 s); above, only when the file changed since it was last
+ * closed.
+ */
 const ALWAYS_CHECKED = 32 * 1024 * 1024;
 
 const projectName = (folder: string) => basename(folder).replace(/\.tastemaker$/, '');
@@ -51,9 +66,15 @@ export function createProject(folder: string, fill?: (project: Project) => void)
   if (existsSync(root)) {
     const isFolder = statSync(root).isDirectory();
     if (!isFolder || readdirSync(root).length > 0)
-      throw new TastemakerError('bad-argument',
-        existsSync(join(root, 'project.db')) ? `${root} already holds a project.` : isFolder ? `The folder ${root} is not empty.` : `${root} is a file.`,
-        'Choose another name, such as mine.tastemaker.');
+      throw new TastemakerError(
+        'bad-argument',
+        existsSync(join(root, 'project.db'))
+          ? `${root} already holds a project.`
+          : isFolder
+            ? `The folder ${root} is not empty.`
+            : `${root} is a file.`,
+        'Choose another name, such as mine.tastemaker.',
+      );
   }
   let making: string | null = null;
   try {
@@ -97,7 +118,10 @@ function emptyProject(root: string): void {
 function cannotMake(root: string, error: unknown): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return explain(root, error);
   const { code = '' } = error as NodeJS.ErrnoException;
-  const [why, hint] = code === 'ENOSPC' ? ['the disk is full', 'Free some space and try again; nothing was left behind.'] : [code, 'Choose a folder where you may write, on a disk with space.'];
+  const [why, hint] =
+    code === 'ENOSPC'
+      ? ['the disk is full', 'Free some space and try again; nothing was left behind.']
+      : [code, 'Choose a folder where you may write, on a disk with space.'];
   return new TastemakerError('disk', `The project ${root} cannot be made (${why}).`, hint);
 }
 
@@ -133,21 +157,40 @@ export function openProject(folder: string, options: { write: boolean }): Projec
   return project;
 }
 
-/** What is opened or written by its name: a link there would have SQLite, or us, write to what it leads to. (models/ holds what a person may have linked.) */
-const WRITTEN = ['runs', 'exports', 'backups', 'project.lock', 'project.db', 'project.db-wal', 'project.db-shm', 'project.db-journal', 'project.db-checked'];
+/**
+ * What is opened or written by its name: a link there would have SQLite, or us, write to what it leads to. (models/
+ * holds what a person may have linked.)
+ */
+const WRITTEN = [
+  'runs',
+  'exports',
+  'backups',
+  'project.lock',
+  'project.db',
+  'project.db-wal',
+  'project.db-shm',
+  'project.db-journal',
+  'project.db-checked',
+];
 function refuseLinks(root: string): void {
   for (const name of WRITTEN) refuseLink(join(root, name));
 }
 
-/** A second name of the same file (a hard link) may be another project's, or any file of this person: SQLite would write into both. The lock is made of one. */
+/**
+ * A second name of the same file (a hard link) may be another project's, or any file of this person: SQLite would write
+ * into both. The lock is made of one.
+ */
 function refuseSharedFiles(root: string): void {
-  for (const name of WRITTEN) if (name.startsWith('project.db')) refuseShared(join(root, name), lstatSync(join(root, name), { throwIfNoEntry: false }));
+  for (const name of WRITTEN)
+    if (name.startsWith('project.db'))
+      refuseShared(join(root, name), lstatSync(join(root, name), { throwIfNoEntry: false }));
 }
 
 function connect(root: string, write: boolean, release: () => void): Project {
   const file = join(root, 'project.db');
   if (write || lockHolder(root) === null) checkPages(root); // a living writer has checked it already
-  let db: Database.Database | null = null, guard: Database.Database | null = null;
+  let db: Database.Database | null = null;
+  let guard: Database.Database | null = null;
   try {
     const before = identityOf(root);
     if (write) requireWritable(file); // SQLite would open it for reading, and say so at the first change
@@ -166,7 +209,14 @@ function connect(root: string, write: boolean, release: () => void): Project {
       }
       guard = guardLog(file);
     }
-    const project: Project = { folder: root, name: projectName(root), write, notices, db: open, close: () => closeProject(project, guard, release) };
+    const project: Project = {
+      folder: root,
+      name: projectName(root),
+      write,
+      notices,
+      db: open,
+      close: () => closeProject(project, guard, release),
+    };
     if (write && !isKnownHere(project)) refuseDangling(open, root);
     notices.push(...straddlingNotices(project));
     if (write) {
@@ -184,17 +234,31 @@ function connect(root: string, write: boolean, release: () => void): Project {
   }
 }
 
-/** References hold in whatever this program writes; a project that comes from elsewhere is asked once, for everybody follows them. */
+/**
+ * References hold in whatever this program writes; a project that comes from elsewhere is asked once, for everybody
+ * follows them.
+ */
 function refuseDangling(open: Database.Database, root: string): void {
-  const row = open.prepare('SELECT "table", rowid, parent FROM pragma_foreign_key_check LIMIT 1').get() as { table: string; rowid: number | null; parent: string } | undefined;
-  if (row) throw new TastemakerError('bad-file', `${join(root, 'project.db')} is not sound: a row of ${printable(row.table)} refers to a row of ${printable(row.parent)} that is not there.`, restoreHint(root));
+  const row = open.prepare('SELECT "table", rowid, parent FROM pragma_foreign_key_check LIMIT 1').get() as
+    | { table: string; rowid: number | null; parent: string }
+    | undefined;
+  if (row)
+    throw new TastemakerError(
+      'bad-file',
+      `${join(root, 'project.db')} is not sound: a row of ${printable(row.table)} refers to a row of ${printable(row.parent)} that is not there.`,
+      restoreHint(root),
+    );
 }
 
 function requireWritable(file: string): void {
   try {
     accessSync(file, constants.W_OK);
   } catch (error) {
-    throw new TastemakerError('disk', `${file} may not be written (${(error as NodeJS.ErrnoException).code}).`, 'Allow writing to it; or copy the project to a place where you may write, and open the copy.');
+    throw new TastemakerError(
+      'disk',
+      `${file} may not be written (${(error as NodeJS.ErrnoException).code}).`,
+      'Allow writing to it; or copy the project to a place where you may write, and open the copy.',
+    );
   }
 }
 
@@ -205,21 +269,32 @@ function migrate(open: Database.Database, root: string, version: number): string
   } catch (error) {
     const { code = 'SQLITE_ERROR', message } = error as Error & { code?: string };
     if (code !== 'SQLITE_ERROR') throw error;
-    throw new TastemakerError('bad-file', `${join(root, 'project.db')} says that it is a file of version ${version}, but its tables are not (${message}).`, restoreHint(root));
+    throw new TastemakerError(
+      'bad-file',
+      `${join(root, 'project.db')} says that it is a file of version ${version}, but its tables are not (${message}).`,
+      restoreHint(root),
+    );
   }
 }
 
 /** Switches the write-ahead log on where the drive can share one; says so where it cannot. */
 function journalOf(open: Database.Database, root: string): string[] {
-  const isShared = open.pragma(`journal_mode = ${isOnNetworkDrive(root) ? 'truncate' : 'wal'}`, { simple: true }) === 'wal';
+  const isShared =
+    open.pragma(`journal_mode = ${isOnNetworkDrive(root) ? 'truncate' : 'wal'}`, { simple: true }) === 'wal';
   if (!isShared) open.pragma('journal_mode = TRUNCATE');
   open.pragma('synchronous = FULL'); // switching the journal mode may have changed it
-  return isShared ? [] : ['This project lies on a drive that cannot share a write-ahead log (a network drive?): it works, but saving is slower and readers wait.'];
+  return isShared
+    ? []
+    : [
+        'This project lies on a drive that cannot share a write-ahead log (a network drive?): it works, but saving is slower and readers wait.',
+      ];
 }
 
 /**
- * A second connection that only reads. The last connection that closes folds the log into the file at the path, also where
- * another program has written a whole other database into it. While this one is open, the one that writes is not the last,
+ * A second connection that only reads. The last connection that closes folds the log into the file at the path, also
+ * where
+ * another program has written a whole other database into it. While this one is open, the one that writes is not the
+ * last,
  * and it may fold in nothing itself.
  */
 function guardLog(file: string): Database.Database {
@@ -296,13 +371,22 @@ function checkPages(root: string): void {
     throw explain(root, error);
   }
   if (problem !== 'ok')
-    throw new TastemakerError('bad-file', `${file} is damaged: ${problem.replace(/\s+/g, ' ').replace(/\.$/, '')}.`, restoreHint(root));
+    throw new TastemakerError(
+      'bad-file',
+      `${file} is damaged: ${problem.replace(/\s+/g, ' ').replace(/\.$/, '')}.`,
+      restoreHint(root),
+    );
 }
 
-/** The slow, complete check (pages, indexes, references, texts, counts, search index); every problem as a line, none when all is well. */
+/**
+ * The slow, complete check (pages, indexes, references, texts, counts, search index); every problem as a line, none
+ * when all is well.
+ */
 export function checkProject(project: Project): string[] {
   const { db } = project;
-  const problems = (db.pragma('integrity_check') as { integrity_check: string }[]).map((row) => row.integrity_check).filter((line) => line !== 'ok');
+  const problems = (db.pragma('integrity_check') as { integrity_check: string }[])
+    .map((row) => row.integrity_check)
+    .filter((line) => line !== 'ok');
   for (const row of db.pragma('foreign_key_check') as { table: string; rowid: number; parent: string }[])
     problems.push(`row ${row.rowid} of ${row.table} refers to a missing row of ${row.parent}`);
   problems.push(...unsoundRuns(project), ...unsoundPolicies(project));

@@ -11,12 +11,22 @@ import { query, requireThat, transaction, where } from './project.ts';
 import type { Project, Value } from './project.ts';
 
 export type EventKind =
-  | 'ranking.add' | 'ranking.replace' | 'ranking.delete' | 'ranking.submit'
-  | 'draft.change' | 'flag.set'
-  | 'rating.set' | 'rating.delete'
-  | 'mark.add' | 'mark.replace' | 'mark.delete'
-  | 'prompt.remove' | 'prompt.split' | 'import'
-  | 'undo' | 'redo';
+  | 'ranking.add'
+  | 'ranking.replace'
+  | 'ranking.delete'
+  | 'ranking.submit'
+  | 'draft.change'
+  | 'flag.set'
+  | 'rating.set'
+  | 'rating.delete'
+  | 'mark.add'
+  | 'mark.replace'
+  | 'mark.delete'
+  | 'prompt.remove'
+  | 'prompt.split'
+  | 'import'
+  | 'undo'
+  | 'redo';
 
 export interface Event {
   id: number;
@@ -40,9 +50,21 @@ const STANDS = 'NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.id)'; // n
 export const TYPING_MS = 2000;
 
 /** Appends one event; call it inside the transaction that makes the change. Returns its id. */
-export function recordEvent(project: Project, labelerId: number | null, kind: EventKind, detail: Record<string, unknown>, inverse: readonly Step[], undoes: number | null = null): number {
-  const insert = query(project, 'INSERT INTO events (at, labeler_id, kind, detail, inverse, undoes) VALUES (?, ?, ?, ?, ?, ?)');
-  return Number(insert.run(Date.now(), labelerId, kind, JSON.stringify(detail), textOf(inverse), undoes).lastInsertRowid);
+export function recordEvent(
+  project: Project,
+  labelerId: number | null,
+  kind: EventKind,
+  detail: Record<string, unknown>,
+  inverse: readonly Step[],
+  undoes: number | null = null,
+): number {
+  const insert = query(
+    project,
+    'INSERT INTO events (at, labeler_id, kind, detail, inverse, undoes) VALUES (?, ?, ?, ?, ?, ?)',
+  );
+  return Number(
+    insert.run(Date.now(), labelerId, kind, JSON.stringify(detail), textOf(inverse), undoes).lastInsertRowid,
+  );
 }
 
 /** The id of the newest event; 0 where there is none. */
@@ -54,7 +76,8 @@ function toEvent({ inverse: _, ...row }: Row): Event {
   return { ...row, detail: JSON.parse(row.detail) as Record<string, unknown> };
 }
 
-const rowOf = (project: Project, id: number): Row | undefined => query<Row>(project, `SELECT ${COLUMNS} FROM events WHERE id = ?`).get(id);
+const rowOf = (project: Project, id: number): Row | undefined =>
+  query<Row>(project, `SELECT ${COLUMNS} FROM events WHERE id = ?`).get(id);
 
 /** The change at the beginning of a chain of undos and redos. */
 function changeOf(project: Project, row: Row): Row {
@@ -66,7 +89,11 @@ function changeOf(project: Project, row: Row): Row {
 /** Whether what a change speaks of is still in the project (its data may have been removed since). */
 function isThere(project: Project, { detail }: Event): boolean {
   const tables = { itemId: 'items', completionId: 'completions', promptId: 'prompts' } as const;
-  return (Object.keys(tables) as (keyof typeof tables)[]).every((name) => typeof detail[name] !== 'number' || query(project, `SELECT 1 FROM ${tables[name]} WHERE id = ?`).get(detail[name]) !== undefined);
+  return (Object.keys(tables) as (keyof typeof tables)[]).every(
+    (name) =>
+      typeof detail[name] !== 'number' ||
+      query(project, `SELECT 1 FROM ${tables[name]} WHERE id = ?`).get(detail[name]) !== undefined,
+  );
 }
 
 /** Applies the inverse of an event and logs that; returns the change at the beginning of its chain. */
@@ -75,16 +102,30 @@ function takeBack(project: Project, row: Row): Event {
   const steps = stepsOf(row.inverse);
   const back = steps.map(({ table, key }) => capture(project, table, key));
   restore(project, steps);
-  recordEvent(project, row.labelerId, row.kind === 'undo' ? 'redo' : 'undo', { ...change.detail, event: change.id, of: change.kind }, back, row.id);
+  recordEvent(
+    project,
+    row.labelerId,
+    row.kind === 'undo' ? 'redo' : 'undo',
+    { ...change.detail, event: change.id, of: change.kind },
+    back,
+    row.id,
+  );
   return change;
 }
 
 /** Whether two changes are of one piece of typing. */
 const isTyping = (a: Event, b: Event) =>
-  a.kind === 'draft.change' && b.kind === 'draft.change' && typeof a.detail['text'] === 'string' && a.detail['text'] === b.detail['text']
-  && a.detail['itemId'] === b.detail['itemId'] && a.labelerId === b.labelerId && Math.abs(a.at - b.at) <= TYPING_MS;
+  a.kind === 'draft.change' &&
+  b.kind === 'draft.change' &&
+  typeof a.detail['text'] === 'string' &&
+  a.detail['text'] === b.detail['text'] &&
+  a.detail['itemId'] === b.detail['itemId'] &&
+  a.labelerId === b.labelerId &&
+  Math.abs(a.at - b.at) <= TYPING_MS;
 
-/** Takes back the event that `next` finds, and as long as they belong to one piece of typing those that it finds then. */
+/**
+ * Takes back the event that `next` finds, and as long as they belong to one piece of typing those that it finds then.
+ */
 function walk(project: Project, next: () => Row | undefined): Event | null {
   return transaction(project, () => {
     let last: Event | null = null;
@@ -100,7 +141,10 @@ function walk(project: Project, next: () => Row | undefined): Event | null {
 function newest(project: Project, condition: string, values: readonly Value[]): Row | undefined {
   let before = Number.MAX_SAFE_INTEGER;
   for (;;) {
-    const row = query<Row>(project, `SELECT ${COLUMNS} FROM events e WHERE ${condition} AND id < ? AND ${STANDS} ORDER BY id DESC LIMIT 1`).get(...values, before);
+    const row = query<Row>(
+      project,
+      `SELECT ${COLUMNS} FROM events e WHERE ${condition} AND id < ? AND ${STANDS} ORDER BY id DESC LIMIT 1`,
+    ).get(...values, before);
     if (!row || isThere(project, toEvent(changeOf(project, row)))) return row;
     before = row.id;
   }
@@ -112,7 +156,10 @@ export function nextChange(project: Project, labelerId: number, which: 'undo' | 
   return row ? toEvent(changeOf(project, row)) : null;
 }
 
-const ofLabeler = (labelerId: number | undefined) => ({ own: labelerId === undefined ? '1' : 'labeler_id = ?', values: labelerId === undefined ? [] : [labelerId] });
+const ofLabeler = (labelerId: number | undefined) => ({
+  own: labelerId === undefined ? '1' : 'labeler_id = ?',
+  values: labelerId === undefined ? [] : [labelerId],
+});
 
 function undoable(project: Project, labelerId?: number): Row | undefined {
   const { own, values } = ofLabeler(labelerId);
@@ -121,17 +168,26 @@ function undoable(project: Project, labelerId?: number): Row | undefined {
 
 function redoable(project: Project, labelerId?: number): Row | undefined {
   const { own, values } = ofLabeler(labelerId);
-  return newest(project, `${own} AND kind = 'undo' AND id > coalesce((SELECT id FROM events WHERE ${own} AND undoes IS NULL ORDER BY id DESC LIMIT 1), 0)`, [...values, ...values]);
+  return newest(
+    project,
+    `${own} AND kind = 'undo' AND id > coalesce((SELECT id FROM events WHERE ${own} AND undoes IS NULL ORDER BY id DESC LIMIT 1), 0)`,
+    [...values, ...values],
+  );
 }
 
 /**
- * Takes back the last change that stands (of one labeler, where given) and returns its event; null when nothing is left.
+ * Takes back the last change that stands (of one labeler, where given) and returns its event; null when nothing is
+ * left.
  * The rows are exactly as before, ids included. Changes of one note within two seconds of each other go together.
  */
-export const undoLast = (project: Project, labelerId?: number): Event | null => walk(project, () => undoable(project, labelerId));
+export const undoLast = (project: Project, labelerId?: number): Event | null =>
+  walk(project, () => undoable(project, labelerId));
 
-/** Does the change again that was taken back last, unless something newer was changed since; null when there is none. */
-export const redoLast = (project: Project, labelerId?: number): Event | null => walk(project, () => redoable(project, labelerId));
+/**
+ * Does the change again that was taken back last, unless something newer was changed since; null when there is none.
+ */
+export const redoLast = (project: Project, labelerId?: number): Event | null =>
+  walk(project, () => redoable(project, labelerId));
 
 /**
  * Takes back one change, whatever came after it; null where it was taken back before. 'bad-data' where newer changes
@@ -140,12 +196,25 @@ export const redoLast = (project: Project, labelerId?: number): Event | null => 
 export function undoEvent(project: Project, eventId: number): Event | null {
   return transaction(project, () => {
     const change = rowOf(project, eventId);
-    requireThat(change !== undefined && change.undoes === null, `There is no change ${eventId} in the log.`, 'Use the number that the change was confirmed with.');
+    requireThat(
+      change !== undefined && change.undoes === null,
+      `There is no change ${eventId} in the log.`,
+      'Use the number that the change was confirmed with.',
+    );
     let end = change;
-    for (let next: Row | undefined = change; next; next = query<Row>(project, `SELECT ${COLUMNS} FROM events WHERE undoes = ?`).get(end.id)) end = next;
+    for (
+      let next: Row | undefined = change;
+      next;
+      next = query<Row>(project, `SELECT ${COLUMNS} FROM events WHERE undoes = ?`).get(end.id)
+    )
+      end = next;
     if (end.kind === 'undo') return null;
     const keys = new Set(stepsOf(end.inverse).map(({ table, key }) => `${table}/${key}`));
-    requireThat(!touchedSince(project, end.id, keys), 'This change cannot be taken back alone: the same was changed again later.', 'Take back the later changes first (Ctrl+Z).');
+    requireThat(
+      !touchedSince(project, end.id, keys),
+      'This change cannot be taken back alone: the same was changed again later.',
+      'Take back the later changes first (Ctrl+Z).',
+    );
     return takeBack(project, end);
   });
 }
@@ -166,7 +235,10 @@ export type Change = Pick<Event, 'id' | 'at' | 'kind' | 'detail'> & { undone: bo
 
 /** The newest changes of these kinds. */
 export function listChanges(project: Project, kinds: readonly EventKind[], limit: number): Change[] {
-  const rows = query<Omit<Change, 'detail' | 'undone'> & { detail: string }>(project, `SELECT id, at, kind, detail FROM events WHERE undoes IS NULL AND kind IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?`).all(JSON.stringify(kinds), limit);
+  const rows = query<Omit<Change, 'detail' | 'undone'> & { detail: string }>(
+    project,
+    `SELECT id, at, kind, detail FROM events WHERE undoes IS NULL AND kind IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?`,
+  ).all(JSON.stringify(kinds), limit);
   const next = query<{ id: number; kind: EventKind }>(project, 'SELECT id, kind FROM events WHERE undoes = ?');
   return rows.map((row) => {
     let end: { id: number; kind: EventKind } = row;
@@ -178,5 +250,7 @@ export function listChanges(project: Project, kinds: readonly EventKind[], limit
 /** Events in the order they happened. */
 export function listEvents(project: Project, filter: { labelerId?: number } = {}): Event[] {
   const { sql, values } = where({ labeler_id: filter.labelerId });
-  return query<Row>(project, `SELECT ${COLUMNS} FROM events ${sql} ORDER BY id`).all(...values).map(toEvent);
+  return query<Row>(project, `SELECT ${COLUMNS} FROM events ${sql} ORDER BY id`)
+    .all(...values)
+    .map(toEvent);
 }

@@ -10,7 +10,9 @@ const COLUMNS = 'version, text, created_at AS createdAt';
 
 /** The version in force. */
 export function currentGuidelines(project: Project): Guidelines {
-  return query<Guidelines>(project, `SELECT ${COLUMNS} FROM guidelines ORDER BY version DESC LIMIT 1`).get() ?? { ...NONE };
+  return (
+    query<Guidelines>(project, `SELECT ${COLUMNS} FROM guidelines ORDER BY version DESC LIMIT 1`).get() ?? { ...NONE }
+  );
 }
 
 /** Every version, oldest first. */

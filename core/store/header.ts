@@ -19,9 +19,11 @@ export function sizeOf(file: string): number {
 /** 'newer-version' for a file of a later version of the program. */
 export function refuseNewer(folder: string, version: number): void {
   if (version > MIGRATIONS.length)
-    throw new TastemakerError('newer-version',
+    throw new TastemakerError(
+      'newer-version',
       `${join(folder, 'project.db')} was written by a newer version of Tastemaker (file version ${version}, this one reads up to ${MIGRATIONS.length}).`,
-      'Nothing was changed; open it with the newer version.');
+      'Nothing was changed; open it with the newer version.',
+    );
 }
 
 /** SQLite opens these without asking what they are, and would wait for a pipe for ever. */
@@ -42,8 +44,12 @@ export function inspectHeader(folder: string): number {
     throw new TastemakerError('bad-file', `${file} ${says}.`, hint);
   };
   if (!statSync(file, { throwIfNoEntry: false })) {
-    throw new TastemakerError('bad-file', `There is no project at ${folder}: it holds no project.db.`,
-      'Check the path, or make a new project.', '`tastemaker new` makes one.');
+    throw new TastemakerError(
+      'bad-file',
+      `There is no project at ${folder}: it holds no project.db.`,
+      'Check the path, or make a new project.',
+      '`tastemaker new` makes one.',
+    );
   }
   refusePipesBeside(file);
   const header = Buffer.alloc(100);
@@ -58,19 +64,27 @@ export function inspectHeader(folder: string): number {
     }
   } catch (error) {
     if (error instanceof TastemakerError) throw error;
-    throw new TastemakerError('disk', `${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`, 'Allow reading of the project folder.');
+    throw new TastemakerError(
+      'disk',
+      `${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`,
+      'Allow reading of the project folder.',
+    );
   }
   if (size < 100) refuse(size === 0 ? 'is empty' : `is truncated: it has ${size} bytes`);
-  if (header.toString('latin1', 0, 16) !== 'SQLite format 3\0') refuse('is damaged or not a project: it does not begin as a SQLite database');
+  if (header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
+    refuse('is damaged or not a project: it does not begin as a SQLite database');
   const applicationId = header.readUInt32BE(68);
   if (applicationId !== APPLICATION_ID)
-    refuse(`is not a Tastemaker project but a database of another program (application id 0x${applicationId.toString(16)})`,
-      'Nothing was changed; check the path.');
+    refuse(
+      `is not a Tastemaker project but a database of another program (application id 0x${applicationId.toString(16)})`,
+      'Nothing was changed; check the path.',
+    );
   const version = header.readUInt32BE(60);
   refuseNewer(folder, version);
   const field = header.readUInt16BE(16);
   const pageSize = field === 1 ? 65536 : field;
-  if (pageSize < 512 || (pageSize & (pageSize - 1)) !== 0) refuse(`is damaged: its header states a page size of ${pageSize}`);
+  if (pageSize < 512 || (pageSize & (pageSize - 1)) !== 0)
+    refuse(`is damaged: its header states a page size of ${pageSize}`);
   // With a log or journal beside it the main file may rightly be short; SQLite completes it.
   const pages = header.readUInt32BE(28);
   if (size < pages * pageSize && sizeOf(`${file}-wal`) === 0 && sizeOf(`${file}-journal`) === 0)

@@ -3,7 +3,10 @@
 import os from 'node:os';
 import path from 'node:path';
 
-/** TASTEMAKER_HOME where it is set, else what the system keeps for settings: %APPDATA%, Application Support, XDG_CONFIG_HOME. */
+/**
+ * TASTEMAKER_HOME where it is set, else what the system keeps for settings: %APPDATA%, Application Support,
+ * XDG_CONFIG_HOME.
+ */
 export function homeFolder(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.Platform = process.platform): string {
   if (env.TASTEMAKER_HOME) return path.resolve(env.TASTEMAKER_HOME);
   const user = os.homedir();

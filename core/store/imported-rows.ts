@@ -1,4 +1,5 @@
-// An import as it goes on: what each part of it has added, written down with the part, so that all of it stays or nothing.
+// An import as it goes on: what each part of it has added, written down with the part, so that all of it stays or
+// nothing.
 //
 // The journal of an import is there before its first row and goes in the transaction that writes its event. One that is
 // found when a project opens is of an import that was killed, closed or out of disk: its rows are taken away again.
@@ -23,8 +24,12 @@ export interface Added {
   last: number;
 }
 
-const NONE_IN = (column: string, ...tables: string[]) => tables.map((table) => `NOT EXISTS (SELECT 1 FROM ${table} o WHERE o.${column} = t.id)`).join(' AND ');
-/** Whether nobody has come to need a row `t` that an import added: what a person has made with it since is not lost with it. */
+const NONE_IN = (column: string, ...tables: string[]) =>
+  tables.map((table) => `NOT EXISTS (SELECT 1 FROM ${table} o WHERE o.${column} = t.id)`).join(' AND ');
+/**
+ * Whether nobody has come to need a row `t` that an import added: what a person has made with it since is not lost with
+ * it.
+ */
 const FREE: Readonly<Record<Table, string>> = {
   labelers: `${NONE_IN('labeler_id', 'rankings', 'ratings', 'marks', 'drafts', 'flags', 'events')} AND t.id IS NOT (SELECT json_extract(value, '$.labelerId') FROM settings WHERE name = 'window')`,
   prompts: NONE_IN('prompt_id', 'completions', 'items', 'rankings'),
@@ -36,7 +41,11 @@ const FREE: Readonly<Record<Table, string>> = {
 };
 
 const lastIds = (project: Project): Map<string, number> =>
-  new Map(query<{ name: string; seq: number }>(project, 'SELECT name, seq FROM sqlite_sequence').all().map(({ name, seq }) => [name, seq]));
+  new Map(
+    query<{ name: string; seq: number }>(project, 'SELECT name, seq FROM sqlite_sequence')
+      .all()
+      .map(({ name, seq }) => [name, seq]),
+  );
 
 /** Runs `work` in one transaction and says which rows it added. */
 export function noteAdded(project: Project, work: () => void): Added[] {
@@ -45,7 +54,8 @@ export function noteAdded(project: Project, work: () => void): Added[] {
     work();
     const after = lastIds(project);
     return TABLES.flatMap((table) => {
-      const first = (before.get(table) ?? 0) + 1, last = after.get(table) ?? 0;
+      const first = (before.get(table) ?? 0) + 1;
+      const last = after.get(table) ?? 0;
       return last >= first ? [{ table, first, last }] : [];
     });
   });
@@ -55,11 +65,19 @@ export function noteAdded(project: Project, work: () => void): Added[] {
 export function recordImport(project: Project, file: string, added: readonly Added[]): number {
   const steps = TABLES.flatMap((table): Step[] => {
     if (table === 'labelers') return []; // they stay: who they are is no row of the file
-    const ids = added.filter((one) => one.table === table).flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
+    const ids = added
+      .filter((one) => one.table === table)
+      .flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
     const tables: Step['table'][] = table === 'items' || table === 'rankings' ? [table, ALONG[table]] : [table];
     return tables.flatMap((name) => ids.map((key): Step => ({ table: name, key, rows: [] })));
   });
-  return recordEvent(project, null, 'import', { file, prompts: steps.filter(({ table }) => table === 'prompts').length }, steps);
+  return recordEvent(
+    project,
+    null,
+    'import',
+    { file, prompts: steps.filter(({ table }) => table === 'prompts').length },
+    steps,
+  );
 }
 
 interface Journal {
@@ -76,7 +94,9 @@ export interface ImportJournal {
   part(work: () => void): void;
   /** The import is whole: its event in place of its journal. Returns the event's id, null where nothing was added. */
   finish(): number | null;
-  /** Takes everything away again, a few rows at each step; returns how many rows stay because they are needed by now. */
+  /**
+   * Takes everything away again, a few rows at each step; returns how many rows stay because they are needed by now.
+   */
   takeBack(): Generator<void, number>;
 }
 
@@ -103,11 +123,14 @@ export function beginImport(project: Project, file: string): ImportJournal {
 }
 
 function journalOf(project: Project, name: string): ImportJournal {
-  const found = getSetting<Journal>(project, name, { file: '', added: [], stays: [] }), { file } = found;
+  const found = getSetting<Journal>(project, name, { file: '', added: [], stays: [] });
+  const { file } = found;
   let { added, stays } = found;
-  const write = (next: Partial<Journal>) => setSetting(project, name, { file, added, stays, ...next } satisfies Journal);
+  const write = (next: Partial<Journal>) =>
+    setSetting(project, name, { file, added, stays, ...next } satisfies Journal);
   const close = () => query(project, 'DELETE FROM settings WHERE name = ?').run(name);
-  const recorded = (ranges: readonly Added[]) => (ranges.some(({ table }) => table !== 'labelers') ? recordImport(project, file, ranges) : null);
+  const recorded = (ranges: readonly Added[]) =>
+    ranges.some(({ table }) => table !== 'labelers') ? recordImport(project, file, ranges) : null;
   return {
     get added() {
       return added;
@@ -119,17 +142,28 @@ function journalOf(project: Project, name: string): ImportJournal {
         return all;
       });
     },
-    finish: () => transaction(project, () => {
-      close();
-      return recorded(added);
-    }),
+    finish: () =>
+      transaction(project, () => {
+        close();
+        return recorded(added);
+      }),
     *takeBack() {
       for (const table of TABLES.toReversed())
-        for (let range = added.findLast((one) => one.table === table); range; range = added.findLast((one) => one.table === table)) {
-          const first = Math.max(range.first, range.last - STEP + 1), part = { table, first, last: range.last };
+        for (
+          let range = added.findLast((one) => one.table === table);
+          range;
+          range = added.findLast((one) => one.table === table)
+        ) {
+          const first = Math.max(range.first, range.last - STEP + 1);
+          const part = { table, first, last: range.last };
           [added, stays] = transaction(project, () => {
             const left = needed(project, part);
-            const next = { added: added.flatMap((one) => (one !== range ? [one] : one.first < first ? [{ ...one, last: first - 1 }] : [])), stays: joined([...left, ...stays]) };
+            const next = {
+              added: added.flatMap((one) =>
+                one !== range ? [one] : one.first < first ? [{ ...one, last: first - 1 }] : [],
+              ),
+              stays: joined([...left, ...stays]),
+            };
             write(next);
             return [next.added, next.stays];
           });
@@ -147,18 +181,27 @@ function journalOf(project: Project, name: string): ImportJournal {
 /** Takes the free rows of a range away; returns those that stay. */
 function needed(project: Project, { table, first, last }: Added): Added[] {
   query(project, `DELETE FROM ${table} AS t WHERE t.id BETWEEN ? AND ? AND ${FREE[table]}`).run(first, last);
-  const ids = query<{ id: number }>(project, `SELECT id FROM ${table} WHERE id BETWEEN ? AND ? ORDER BY id`).all(first, last);
+  const ids = query<{ id: number }>(project, `SELECT id FROM ${table} WHERE id BETWEEN ? AND ? ORDER BY id`).all(
+    first,
+    last,
+  );
   return joined(ids.map(({ id }) => ({ table, first: id, last: id })));
 }
 
 /** What is said of an import that was not finished. */
-export const stayingSentence = (stay: number): string => (stay === 0 ? '' : ` ${stay === 1 ? '1 row stays' : `${stay.toLocaleString('en')} rows stay`}, because something was made with ${stay === 1 ? 'it' : 'them'} meanwhile.`);
+export const stayingSentence = (stay: number): string =>
+  stay === 0
+    ? ''
+    : ` ${stay === 1 ? '1 row stays' : `${stay.toLocaleString('en')} rows stay`}, because something was made with ${stay === 1 ? 'it' : 'them'} meanwhile.`;
 
 /** Takes back what imports left that nobody finished; what a person should know of it, in sentences. */
 export function takeBackUnfinished(project: Project): string[] {
-  const names = query<{ name: string }>(project, 'SELECT name FROM settings WHERE name GLOB ? ORDER BY name').all(`${PREFIX}*`);
+  const names = query<{ name: string }>(project, 'SELECT name FROM settings WHERE name GLOB ? ORDER BY name').all(
+    `${PREFIX}*`,
+  );
   return names.map(({ name }) => {
-    const { file } = getSetting<Journal>(project, name, { file: '', added: [], stays: [] }), journal = journalOf(project, name);
+    const { file } = getSetting<Journal>(project, name, { file: '', added: [], stays: [] });
+    const journal = journalOf(project, name);
     try {
       const steps = journal.takeBack();
       let step = steps.next();

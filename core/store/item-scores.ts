@@ -1,6 +1,7 @@
 // What reward models say of items: how close the best two answers are, and how far the scores agree with the rankings.
 //
-// Derived from `measures` and `rankings`. Triggers name the items whose figures may have changed in the table `unsettled`;
+// Derived from `measures` and `rankings`. Triggers name the items whose figures may have changed in the table
+// `unsettled`;
 // settling works them out anew, a few milliseconds at a time, so that a hundred thousand new scores block nobody. Equal
 // texts are one answer here too.
 
@@ -8,14 +9,27 @@ import { ANSWER } from './answers.ts';
 import { query, transaction } from './project.ts';
 import type { Project } from './project.ts';
 
-interface Score { modelId: number; answer: number; score: number }
-interface Placed { rankingId: number; labelerId: number; answer: number; rank: number }
+interface Score {
+  modelId: number;
+  answer: number;
+  score: number;
+}
+interface Placed {
+  rankingId: number;
+  labelerId: number;
+  answer: number;
+  rank: number;
+}
 
 const IN_ONE_TRANSACTION = 64;
 
-/** Share of a ranking's pairs that the scores order the same way (equal scores order neither); null where it has no such pair. */
+/**
+ * Share of a ranking's pairs that the scores order the same way (equal scores order neither); null where it has no such
+ * pair.
+ */
 function agreement(placed: readonly Placed[], scores: ReadonlyMap<number, number>): number | null {
-  let pairs = 0, same = 0;
+  let pairs = 0;
+  let same = 0;
   for (const better of placed)
     for (const worse of placed) {
       const [a, b] = [scores.get(better.answer), scores.get(worse.answer)];
@@ -28,17 +42,30 @@ function agreement(placed: readonly Placed[], scores: ReadonlyMap<number, number
 
 /** Works out one item; returns whether a gap is another than before. */
 function settleItem(project: Project, itemId: number): boolean {
-  const before = new Map(query<{ modelId: number; gap: number }>(project, 'SELECT model_id AS modelId, gap FROM item_scores WHERE item_id = ?').all(itemId).map(({ modelId, gap }) => [modelId, gap]));
-  const scores = query<Score>(project, `SELECT m.model_id AS modelId, ${ANSWER('c')} AS answer, max(m.score) AS score FROM item_completions i
+  const before = new Map(
+    query<{ modelId: number; gap: number }>(
+      project,
+      'SELECT model_id AS modelId, gap FROM item_scores WHERE item_id = ?',
+    )
+      .all(itemId)
+      .map(({ modelId, gap }) => [modelId, gap]),
+  );
+  const scores = query<Score>(
+    project,
+    `SELECT m.model_id AS modelId, ${ANSWER('c')} AS answer, max(m.score) AS score FROM item_completions i
     CROSS JOIN measures m ON m.completion_id = i.completion_id CROSS JOIN completions c INDEXED BY completions_answers ON c.id = i.completion_id
-    WHERE i.item_id = ? AND m.score IS NOT NULL GROUP BY 1, 2`).all(itemId);
+    WHERE i.item_id = ? AND m.score IS NOT NULL GROUP BY 1, 2`,
+  ).all(itemId);
   if (before.size > 0) {
     query(project, 'DELETE FROM item_scores WHERE item_id = ?').run(itemId);
     query(project, 'DELETE FROM disagreements WHERE item_id = ?').run(itemId);
   }
   query(project, 'DELETE FROM unsettled WHERE item_id = ?').run(itemId);
-  const placed = query<Placed>(project, `SELECT r.id AS rankingId, r.labeler_id AS labelerId, ${ANSWER('c')} AS answer, min(i.rank) AS rank FROM rankings r
-    JOIN ranking_items i ON i.ranking_id = r.id CROSS JOIN completions c INDEXED BY completions_answers ON c.id = i.completion_id WHERE r.item_id = ? AND r.status = 'ranked' AND r.repeat_of IS NULL GROUP BY 1, 2, 3`).all(itemId);
+  const placed = query<Placed>(
+    project,
+    `SELECT r.id AS rankingId, r.labeler_id AS labelerId, ${ANSWER('c')} AS answer, min(i.rank) AS rank FROM rankings r
+    JOIN ranking_items i ON i.ranking_id = r.id CROSS JOIN completions c INDEXED BY completions_answers ON c.id = i.completion_id WHERE r.item_id = ? AND r.status = 'ranked' AND r.repeat_of IS NULL GROUP BY 1, 2, 3`,
+  ).all(itemId);
   const rankings = [...Map.groupBy(placed, ({ rankingId }) => rankingId).values()];
   const known = new Map<number, number>();
   for (const [modelId, own] of Map.groupBy(scores, (score) => score.modelId)) {
@@ -51,8 +78,20 @@ function settleItem(project: Project, itemId: number): boolean {
       const share = agreement(ranking, scoreOf);
       if (share !== null) agreed.set(ranking[0]!.labelerId, Math.min(share, agreed.get(ranking[0]!.labelerId) ?? 1));
     }
-    query(project, 'INSERT INTO item_scores (item_id, model_id, gap, agreed) VALUES (?, ?, ?, ?)').run(itemId, modelId, first! - second, agreed.size > 0 ? Math.min(...agreed.values()) : null);
-    for (const [labelerId, share] of agreed) if (share < 1) query(project, 'INSERT INTO disagreements (item_id, model_id, labeler_id, agreed) VALUES (?, ?, ?, ?)').run(itemId, modelId, labelerId, share);
+    query(project, 'INSERT INTO item_scores (item_id, model_id, gap, agreed) VALUES (?, ?, ?, ?)').run(
+      itemId,
+      modelId,
+      first! - second,
+      agreed.size > 0 ? Math.min(...agreed.values()) : null,
+    );
+    for (const [labelerId, share] of agreed)
+      if (share < 1)
+        query(project, 'INSERT INTO disagreements (item_id, model_id, labeler_id, agreed) VALUES (?, ?, ?, ?)').run(
+          itemId,
+          modelId,
+          labelerId,
+          share,
+        );
   }
   return before.size !== known.size || [...known].some(([modelId, gap]) => before.get(modelId) !== gap);
 }
@@ -63,7 +102,8 @@ export function settleOne(project: Project, itemId: number): void {
 }
 
 /**
- * Works out items that something changed for, for about `milliseconds` at most. Returns whether none is left, and whether
+ * Works out items that something changed for, for about `milliseconds` at most. Returns whether none is left, and
+ * whether
  * the order by gap is another than before.
  */
 export function settleItems(project: Project, milliseconds = Infinity): { settled: boolean; moved: boolean } {

@@ -1,6 +1,7 @@
 // Whether a project was made or taken over on this machine, or comes from elsewhere: then nothing in it acts unasked.
 //
-// The file known-here.json in its folder holds one signature a machine (machine-key.ts) over the project's own id and the
+// The file known-here.json in its folder holds one signature a machine (machine-key.ts) over the project's own id and
+// the
 // identity of its folder. A copy, and what somebody else has packed, lies in another folder and is new.
 
 import { join } from 'node:path';
@@ -17,7 +18,9 @@ const valuesOf = (project: Project, id: string) => [id, identityOf(project.folde
 function signaturesIn(project: Project): string[] {
   try {
     const read = JSON.parse(textUnlinked(fileOf(project)) ?? '') as { machines?: unknown };
-    return Array.isArray(read?.machines) ? read.machines.filter((text): text is string => typeof text === 'string' && SIGNATURE.test(text)).slice(-MOST) : [];
+    return Array.isArray(read?.machines)
+      ? read.machines.filter((text): text is string => typeof text === 'string' && SIGNATURE.test(text)).slice(-MOST)
+      : [];
   } catch {
     return [];
   }
@@ -25,14 +28,20 @@ function signaturesIn(project: Project): string[] {
 
 export function isKnownHere(project: Project): boolean {
   const id = ownId(project);
-  return id !== null && signaturesIn(project).some((signature) => isSigned(signature, 'project', valuesOf(project, id)));
+  return (
+    id !== null && signaturesIn(project).some((signature) => isSigned(signature, 'project', valuesOf(project, id)))
+  );
 }
 
-/** From now on it is a project of this machine. On a disk that may not be written it stays new, and is asked about again. */
+/**
+ * From now on it is a project of this machine. On a disk that may not be written it stays new, and is asked about
+ * again.
+ */
 export function makeKnown(project: Project): void {
   const id = ownId(project);
   if (id === null || isKnownHere(project)) return;
-  const file = fileOf(project), machines = [...signaturesIn(project), signed('project', valuesOf(project, id))].slice(-MOST);
+  const file = fileOf(project);
+  const machines = [...signaturesIn(project), signed('project', valuesOf(project, id))].slice(-MOST);
   refuseLink(file);
   try {
     replaceUnlinked(file, `${JSON.stringify({ machines })}\n`);

@@ -1,6 +1,8 @@
-// What was in the making when a process died: found by its name, which says whose it was, and swept away at the next start.
+// What was in the making when a process died: found by its name, which says whose it was, and swept away at the next
+// start.
 //
-// Everything is made beside its place, under a name with the number of the process that makes it, and renamed when it is
+// Everything is made beside its place, under a name with the number of the process that makes it, and renamed when it
+// is
 // whole. So what bears the number of a process that lives no more is half of something that nobody waits for.
 
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -12,9 +14,13 @@ import { isTaken } from './process-birth.ts';
 const PROJECT = /^\..+\.new-(\d+)-\d+$/;
 const FOLDER = /\.writing-(\d+)(?:-\d+)*$/;
 const FILE = /^\..+\.(\d+)-\d+\.(?:part|tmp)$/;
-/** Names of things in the making in a project, by the folder in which they are made: the same name elsewhere may be a person's own. */
+/**
+ * Names of things in the making in a project, by the folder in which they are made: the same name elsewhere may be a
+ * person's own.
+ */
 const MAKING: Readonly<Record<string, readonly RegExp[]>> = {
-  '': [FILE, /^project\.(?:db|lock)\.(?:[a-z]+\.)?(\d+)$/, /^known-here\.json\.writing-(\d+)$/], // a lock, a database that is to take the place of another
+  // a lock, a database that is to take the place of another
+  '': [FILE, /^project\.(?:db|lock)\.(?:[a-z]+\.)?(\d+)$/, /^known-here\.json\.writing-(\d+)$/],
   models: [FOLDER, FILE],
   exports: [/\.writing-(\d+)-\d+-\d+$/, FILE, PROJECT],
   backups: [/\.db\.(\d+)\.partial$/],
@@ -37,12 +43,18 @@ export function placeAside(place: string): string {
   return aside;
 }
 
-/** Removes the projects that dead processes left half made in a folder. It is a person's own: nothing else in it is touched. */
+/**
+ * Removes the projects that dead processes left half made in a folder. It is a person's own: nothing else in it is
+ * touched.
+ */
 export function sweepProjects(folder: string): void {
   for (const name of namesIn(folder)) removeDead(folder, name, [PROJECT]);
 }
 
-/** Removes what dead processes left half made in a project; of `runs` in the folders in it and their checkpoints. What cannot be removed stays: it is in nobody's way. */
+/**
+ * Removes what dead processes left half made in a project; of `runs` in the folders in it and their checkpoints. What
+ * cannot be removed stays: it is in nobody's way.
+ */
 export function sweepLeftovers(root: string): void {
   for (const kind of Object.keys(MAKING)) {
     const folder = join(root, kind);

@@ -1,6 +1,18 @@
 // The file project.lock: at most one process writes to a project; the lock of a dead process is taken over.
 
-import { closeSync, constants, copyFileSync, fstatSync, ftruncateSync, linkSync, renameSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  ftruncateSync,
+  linkSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, uptime } from 'node:os';
 import { join } from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
@@ -18,7 +30,9 @@ interface Holder {
 /** statfs types of NFS, SMB, SMB2, CIFS, AFS and 9P: SQLite's WAL needs shared memory, which these do not have. */
 const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xfe534d42, 0xff534d42, 0x5346414f, 0x01021997]);
 
-/** Whether the folder lies on a network drive, as far as one can tell (Linux by its file system, Windows by \\server). */
+/**
+ * Whether the folder lies on a network drive, as far as one can tell (Linux by its file system, Windows by \\server).
+ */
 export function isOnNetworkDrive(folder: string): boolean {
   if (process.platform === 'win32') return folder.startsWith('\\\\');
   if (process.platform !== 'linux') return false;
@@ -40,7 +54,8 @@ function livesStill(holder: Pick<Holder, 'pid' | 'birth' | 'startedAt'>): boolea
   // The number lives; but is it the same process, or one that was given the number later?
   const birth = ownBirth(holder.pid);
   if (holder.birth !== null && birth !== null) return holder.birth === birth;
-  return holder.startedAt > machineStart() && holder.startedAt < Date.now() + CLOCKS_MS; // else dead, or no process at all
+  // else dead, or no process at all
+  return holder.startedAt > machineStart() && holder.startedAt < Date.now() + CLOCKS_MS;
 }
 
 /** How far the clocks of two starts may be apart. */
@@ -105,11 +120,17 @@ function letGo(file: string): () => void {
   };
 }
 
-/** Takes the lock; returns how to give it back. 'locked' names the living process that has it; 'disk' if it cannot be written. */
+/**
+ * Takes the lock; returns how to give it back. 'locked' names the living process that has it; 'disk' if it cannot be
+ * written.
+ */
 export function acquireLock(folder: string): () => void {
   const file = join(folder, 'project.lock');
   const mine = JSON.stringify({
-    pid: process.pid, startedAt: Math.round(Date.now() - process.uptime() * 1000), host: hostname(), birth: ownBirth(process.pid),
+    pid: process.pid,
+    startedAt: Math.round(Date.now() - process.uptime() * 1000),
+    host: hostname(),
+    birth: ownBirth(process.pid),
   } satisfies Holder);
   const partial = `${file}.${process.pid}`;
   const aside = `${file}.stale.${process.pid}`;
@@ -122,10 +143,14 @@ export function acquireLock(folder: string): () => void {
       const holder = parse(found);
       if (holder && isAlive(holder, folder)) {
         const who = holder.pid === process.pid ? 'this process' : 'another process';
-        throw new TastemakerError('locked', `The project ${folder} is already open for writing in ${who} (pid ${holder.pid}).`,
-          'Close it there first, or open the project for reading only.');
+        throw new TastemakerError(
+          'locked',
+          `The project ${folder} is already open for writing in ${who} (pid ${holder.pid}).`,
+          'Close it there first, or open the project for reading only.',
+        );
       }
-      // Move the stale lock aside rather than delete it: if somebody was quicker and we moved a living lock, put it back.
+      // Move the stale lock aside rather than delete it: if somebody was quicker and we moved a living lock, put it
+      // back.
       try {
         renameSync(file, aside);
       } catch (error) {
@@ -135,11 +160,18 @@ export function acquireLock(folder: string): () => void {
       if (textUnlinked(aside) !== found) place(aside, file);
       rmSync(aside, { force: true });
     }
-    throw new TastemakerError('locked', `The project ${folder} is being opened by several processes at once.`, 'Try again.');
+    throw new TastemakerError(
+      'locked',
+      `The project ${folder} is being opened by several processes at once.`,
+      'Try again.',
+    );
   } catch (error) {
     if (error instanceof TastemakerError) throw error;
-    throw new TastemakerError('disk', `${file} cannot be written (${(error as NodeJS.ErrnoException).code}).`,
-      'Allow writing to the project folder and see that the disk has space; or copy the project to a place where you may write, and open the copy.');
+    throw new TastemakerError(
+      'disk',
+      `${file} cannot be written (${(error as NodeJS.ErrnoException).code}).`,
+      'Allow writing to the project folder and see that the disk has space; or copy the project to a place where you may write, and open the copy.',
+    );
   } finally {
     rmSync(partial, { force: true });
   }

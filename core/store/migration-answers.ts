@@ -1,4 +1,5 @@
-// The schema change that makes equal texts one answer: what each completion says as a number, how many answers an item has.
+// The schema change that makes equal texts one answer: what each completion says as a number, how many answers an item
+// has.
 
 import type Database from 'better-sqlite3';
 import { answerNumber } from './answers.ts';
@@ -35,12 +36,19 @@ CREATE VIEW comparisons AS
   WHERE r.status = 'ranked' AND r.repeat_of IS NULL;
 `;
 
-/** Works out what is said and counted, gives equal texts one rank, and has what reward models say of such items worked out anew. */
+/**
+ * Works out what is said and counted, gives equal texts one rank, and has what reward models say of such items worked
+ * out anew.
+ */
 export function fillAnswers(db: Database.Database): string[] {
   db.function('answer_number', { deterministic: true }, (text) => answerNumber(text as string));
   db.exec(`UPDATE completions SET answer = answer_number(text);
     UPDATE items SET answers = ${COUNT} WHERE ic.item_id = items.id);`);
-  const repeated = db.prepare('SELECT count(*) AS n, count(*) FILTER (WHERE answers < 2) AS one FROM items WHERE answers < (SELECT count(*) FROM item_completions WHERE item_id = items.id)').get() as { n: number; one: number };
+  const repeated = db
+    .prepare(
+      'SELECT count(*) AS n, count(*) FILTER (WHERE answers < 2) AS one FROM items WHERE answers < (SELECT count(*) FROM item_completions WHERE item_id = items.id)',
+    )
+    .get() as { n: number; one: number };
   db.exec(`
     CREATE TEMP TABLE said AS SELECT r.ranking_id, r.completion_id, r.rank, min(r.rank) OVER (PARTITION BY r.ranking_id, coalesce(c.answer, -c.id)) AS best
       FROM ranking_items r JOIN completions c INDEXED BY completions_answers ON c.id = r.completion_id;
@@ -55,7 +63,15 @@ export function fillAnswers(db: Database.Database): string[] {
   db.exec('DROP TABLE said');
   const number = (n: number) => n.toLocaleString('en');
   return [
-    ...(repeated.n > 0 ? [`${repeated.n === 1 ? '1 item shows' : `${number(repeated.n)} items show`} the same text more than once: equal texts are one answer now, shown once${repeated.one > 0 ? `, and ${repeated.one === 1 ? '1 item' : number(repeated.one)} with nothing to compare ${repeated.one === 1 ? 'is' : 'are'} never asked about` : ''}.`] : []),
-    ...(changed > 0 ? [`In ${changed === 1 ? '1 ranking' : `${number(changed)} rankings`} equal texts had different ranks: they share the best of them now and make no comparison. The backup has the ranks as they were.`] : []),
+    ...(repeated.n > 0
+      ? [
+          `${repeated.n === 1 ? '1 item shows' : `${number(repeated.n)} items show`} the same text more than once: equal texts are one answer now, shown once${repeated.one > 0 ? `, and ${repeated.one === 1 ? '1 item' : number(repeated.one)} with nothing to compare ${repeated.one === 1 ? 'is' : 'are'} never asked about` : ''}.`,
+        ]
+      : []),
+    ...(changed > 0
+      ? [
+          `In ${changed === 1 ? '1 ranking' : `${number(changed)} rankings`} equal texts had different ranks: they share the best of them now and make no comparison. The backup has the ranks as they were.`,
+        ]
+      : []),
   ];
 }

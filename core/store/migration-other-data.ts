@@ -1,6 +1,9 @@
 // Makes room for what other people's files say.
 
-/** What other people's files say and ours could not hold: conversations, writers, ratings on their own scales, fields without a place. */
+/**
+ * What other people's files say and ours could not hold: conversations, writers, ratings on their own scales, fields
+ * without a place.
+ */
 export const OTHER_DATA = `
 ALTER TABLE prompts ADD COLUMN messages TEXT CHECK (messages IS NULL OR json_valid(messages)); -- a list of {role, content}; text_hash is then of both
 ALTER TABLE prompts ADD COLUMN extra TEXT CHECK (extra IS NULL OR json_valid(extra));

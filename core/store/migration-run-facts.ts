@@ -1,4 +1,5 @@
-// The schema change that gives runs notes, tags and results, and lets them be deleted while something still descends from them.
+// The schema change that gives runs notes, tags and results, and lets them be deleted while something still descends
+// from them.
 
 export const RUN_FACTS = `
 ALTER TABLE runs ADD COLUMN note TEXT NOT NULL DEFAULT '';

@@ -16,7 +16,10 @@ import { fillSpelling, SPELLING } from './migration-spelling.ts';
 export interface Migration {
   name: string;
   sql: string;
-  /** what SQL alone cannot work out, after `sql` and in the same transaction; returns what a person should know, in sentences */
+  /**
+   * what SQL alone cannot work out, after `sql` and in the same transaction; returns what a person should know, in
+   * sentences
+   */
   fill?: (db: Database.Database) => string[] | void;
 }
 
@@ -161,7 +164,10 @@ END;
 INSERT INTO ${table}_text (${table}_text) VALUES ('rebuild');
 `;
 
-/** What the window needs: items to label, drafts, flags, guidelines, what models say of completions, and runs that wait in a queue. */
+/**
+ * What the window needs: items to label, drafts, flags, guidelines, what models say of completions, and runs that wait
+ * in a queue.
+ */
 const WORKSTATION = `
 CREATE TABLE runs_new (
   id TEXT NOT NULL PRIMARY KEY,
@@ -345,12 +351,16 @@ CREATE TRIGGER rankings_unsettle_delete AFTER DELETE ON rankings WHEN EXISTS (SE
 END;
 `;
 
-/** What older files never stored: how likely and how repetitive each completion is, and the shuffled order of the items. */
+/**
+ * What older files never stored: how likely and how repetitive each completion is, and the shuffled order of the items.
+ */
 function fillWorkstation(db: Database.Database): void {
   db.function('sum_reals', { deterministic: true }, (blob, count) => sumReals(blob as Uint8Array, count as number));
   db.function('repetition_of', { deterministic: true }, (blob) => repetitionOf(unpackTokens(blob as Uint8Array)));
   db.function('place_of', { deterministic: true }, (id) => placeOf(id as number));
-  db.exec('UPDATE completions SET logprob = sum_reals(logprobs, tokens), repetition = repetition_of(token_ids); UPDATE items SET place = place_of(id)');
+  db.exec(
+    'UPDATE completions SET logprob = sum_reals(logprobs, tokens), repetition = repetition_of(token_ids); UPDATE items SET place = place_of(id)',
+  );
 }
 
 export const MIGRATIONS: readonly Migration[] = [

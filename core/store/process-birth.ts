@@ -11,7 +11,11 @@ const PATIENCE_MS = 10_000;
 const ask: Ask = (program, args) => {
   try {
     return execFileSync(program, args, {
-      encoding: 'utf8', timeout: PATIENCE_MS, windowsHide: true, stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
+      encoding: 'utf8',
+      timeout: PATIENCE_MS,
+      windowsHide: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
     });
   } catch {
     return null; // there is no such process, or no such program
@@ -25,7 +29,8 @@ function fromProc(pid: number): string | null {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from field 3 on, counted after the name: man 5 proc
+    // from field 3 on, counted after the name: man 5 proc
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? 'ended' : `${boot} ${fields[19]}`;
   } catch {
     return null;
@@ -34,15 +39,27 @@ function fromProc(pid: number): string | null {
 
 /** macOS and the other Unixes: "S+ Sun Nov 29 18:40:11 2026". */
 export function fromPs(pid: number, asked: Ask = ask): string | null {
-  const [, state, born] = /^\s*(\S+)\s+(\w{3} \w{3} [ \d]?\d \d\d:\d\d:\d\d \d{4})\s*$/.exec(asked('/bin/ps', ['-o', 'stat=,lstart=', '-p', String(pid)]) ?? '') ?? [];
+  const [, state, born] =
+    /^\s*(\S+)\s+(\w{3} \w{3} [ \d]?\d \d\d:\d\d:\d\d \d{4})\s*$/.exec(
+      asked('/bin/ps', ['-o', 'stat=,lstart=', '-p', String(pid)]) ?? '',
+    ) ?? [];
   return state === undefined || born === undefined ? null : state.startsWith('Z') ? 'ended' : born;
 }
 
 /** Windows: hundreds of nanoseconds since 1601. It takes about a second. */
 export function fromCim(pid: number, asked: Ask = ask): string | null {
-  const powershell = join(process.env.SystemRoot ?? 'C:\\Windows', 'System32', 'WindowsPowerShell', 'v1.0', 'powershell.exe');
+  const powershell = join(
+    process.env.SystemRoot ?? 'C:\\Windows',
+    'System32',
+    'WindowsPowerShell',
+    'v1.0',
+    'powershell.exe',
+  );
   const script = `(Get-CimInstance Win32_Process -Filter "ProcessId=${pid}").CreationDate.ToFileTimeUtc()`;
-  return /^\s*(\d{10,})\s*$/.exec(asked(powershell, ['-NoProfile', '-NonInteractive', '-Command', script]) ?? '')?.[1] ?? null;
+  return (
+    /^\s*(\d{10,})\s*$/.exec(asked(powershell, ['-NoProfile', '-NonInteractive', '-Command', script]) ?? '')?.[1] ??
+    null
+  );
 }
 
 /** Asking takes microseconds; elsewhere a program has to be started for it. */
@@ -57,7 +74,10 @@ export function birthOf(pid: number): string | null {
 const LEARNT_MS = 60_000;
 const learnt = new Map<number, { birth: string | null; at: number }>();
 
-/** The same, not older than a minute where asking takes long: good enough to see whether a process lives, never to end one. */
+/**
+ * The same, not older than a minute where asking takes long: good enough to see whether a process lives, never to end
+ * one.
+ */
 export function recentBirthOf(pid: number): string | null {
   if (BIRTH_IS_QUICK) return birthOf(pid);
   const known = learnt.get(pid);

@@ -28,19 +28,68 @@ export interface Query<Row> {
 
 /** SQLite's code (a prefix of it) -> ours, a sentence about the file, and what to do. */
 const EXPLAINED: readonly [prefix: string, code: ErrorCode, says: string, hint: string][] = [
-  ['SQLITE_FULL', 'disk', 'cannot be written because the disk is full', 'Free some space and try again; nothing confirmed was lost.'],
-  ['SQLITE_READONLY', 'disk', 'cannot be written because it is read-only', 'Allow writing to the folder and its files, or copy the project to where you may write.'],
-  ['SQLITE_IOERR', 'disk', 'could not be read or written by the disk', 'Check the drive and its connection, then open the project again.'],
-  ['SQLITE_CANTOPEN', 'disk', 'could not be opened', 'Check that you may read and write the project folder and that the drive is connected.'],
-  ['SQLITE_BUSY', 'locked', 'is being written by another process', 'Wait for the other process to finish, or close it, and try again.'],
-  ['SQLITE_LOCKED', 'locked', 'is being written by another process', 'Wait for the other process to finish, or close it, and try again.'],
+  [
+    'SQLITE_FULL',
+    'disk',
+    'cannot be written because the disk is full',
+    'Free some space and try again; nothing confirmed was lost.',
+  ],
+  [
+    'SQLITE_READONLY',
+    'disk',
+    'cannot be written because it is read-only',
+    'Allow writing to the folder and its files, or copy the project to where you may write.',
+  ],
+  [
+    'SQLITE_IOERR',
+    'disk',
+    'could not be read or written by the disk',
+    'Check the drive and its connection, then open the project again.',
+  ],
+  [
+    'SQLITE_CANTOPEN',
+    'disk',
+    'could not be opened',
+    'Check that you may read and write the project folder and that the drive is connected.',
+  ],
+  [
+    'SQLITE_BUSY',
+    'locked',
+    'is being written by another process',
+    'Wait for the other process to finish, or close it, and try again.',
+  ],
+  [
+    'SQLITE_LOCKED',
+    'locked',
+    'is being written by another process',
+    'Wait for the other process to finish, or close it, and try again.',
+  ],
   ['SQLITE_CORRUPT', 'bad-file', 'is damaged', ''],
   ['SQLITE_NOTADB', 'bad-file', 'is damaged or not a database', ''],
-  ['SQLITE_CONSTRAINT_FOREIGNKEY', 'bad-data', 'refuses the change: it names a row that does not exist, or removes one that others refer to',
-    'Check the ids, and remove what refers to them first.'],
-  ['SQLITE_CONSTRAINT_TRIGGER', 'bad-data', 'refuses the change: it removes something that was used since', 'Remove what was made with it first.'], // ON DELETE RESTRICT
-  ['SQLITE_CONSTRAINT_TRIGGER', 'bad-data', 'refuses the change: it removes a row that others refer to', 'Remove what refers to it first.'],
-  ['SQLITE_CONSTRAINT_UNIQUE', 'bad-data', 'refuses the change: there is such a row already', 'Take back the later changes first.'],
+  [
+    'SQLITE_CONSTRAINT_FOREIGNKEY',
+    'bad-data',
+    'refuses the change: it names a row that does not exist, or removes one that others refer to',
+    'Check the ids, and remove what refers to them first.',
+  ],
+  [
+    'SQLITE_CONSTRAINT_TRIGGER',
+    'bad-data',
+    'refuses the change: it removes something that was used since',
+    'Remove what was made with it first.',
+  ], // ON DELETE RESTRICT
+  [
+    'SQLITE_CONSTRAINT_TRIGGER',
+    'bad-data',
+    'refuses the change: it removes a row that others refer to',
+    'Remove what refers to it first.',
+  ],
+  [
+    'SQLITE_CONSTRAINT_UNIQUE',
+    'bad-data',
+    'refuses the change: there is such a row already',
+    'Take back the later changes first.',
+  ],
 ];
 
 /** What to do about a damaged file: the newest backup by name, where there is one. */
@@ -65,7 +114,11 @@ function explained<T>(project: Project, work: () => T): T {
     return work();
   } catch (error) {
     if (!project.write && error instanceof Database.SqliteError && error.code.startsWith('SQLITE_READONLY'))
-      throw new TastemakerError('disk', `The project "${project.name}" is open for reading only.`, 'Open it for writing.');
+      throw new TastemakerError(
+        'disk',
+        `The project "${project.name}" is open for reading only.`,
+        'Open it for writing.',
+      );
     throw explain(project.folder, error);
   }
 }
@@ -122,27 +175,54 @@ export async function longTransaction<T>(project: Project, work: () => Promise<T
 }
 
 /**
- * Inserts rows, up to 128 a statement; call it inside a transaction. `also` is what follows the values, such as ON CONFLICT.
+ * Inserts rows, up to 128 a statement; call it inside a transaction. `also` is what follows the values, such as ON
+ * CONFLICT.
  * At the start of every statement FTS5 flushes its index, which one by one takes four times as long.
  */
-export function insertMany(project: Project, table: string, columns: readonly string[], rows: readonly (readonly Value[])[], also = ''): void {
+export function insertMany(
+  project: Project,
+  table: string,
+  columns: readonly string[],
+  rows: readonly (readonly Value[])[],
+  also = '',
+): void {
   const one = `(?${', ?'.repeat(columns.length - 1)})`;
-  for (let at = 0; at < rows.length; ) {
-    const count = 2 ** Math.min(7, Math.floor(Math.log2(rows.length - at))); // powers of two: eight statements to prepare at most
-    query(project, `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array(count).fill(one).join(', ')} ${also}`).run(...rows.slice(at, at + count).flat());
+  for (let at = 0; at < rows.length;) {
+    // powers of two: eight statements to prepare at most
+    const count = 2 ** Math.min(7, Math.floor(Math.log2(rows.length - at)));
+    query(
+      project,
+      `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array(count).fill(one).join(', ')} ${also}`,
+    ).run(...rows.slice(at, at + count).flat());
     at += count;
   }
 }
 
 /** Inserts rows of a searched table and returns their new ids in order; call it inside a transaction. */
-export function insertRows(project: Project, table: 'prompts' | 'completions', columns: readonly string[], rows: readonly (readonly Value[])[]): number[] {
+export function insertRows(
+  project: Project,
+  table: 'prompts' | 'completions',
+  columns: readonly string[],
+  rows: readonly (readonly Value[])[],
+): number[] {
   const last = query<{ seq: number }>(project, 'SELECT seq FROM sqlite_sequence WHERE name = ?').get(table)?.seq ?? 0;
-  insertMany(project, table, ['id', ...columns], rows.map((row, i) => [last + 1 + i, ...row]));
+  insertMany(
+    project,
+    table,
+    ['id', ...columns],
+    rows.map((row, i) => [last + 1 + i, ...row]),
+  );
   return rows.map((_, i) => last + 1 + i);
 }
 
-/** Conditions that apply -> `WHERE ...` and its values; an undefined value leaves its condition out, a list becomes JSON. */
-export function where(conditions: Record<string, Value | undefined | readonly (string | number)[]>): { sql: string; values: Value[] } {
+/**
+ * Conditions that apply -> `WHERE ...` and its values; an undefined value leaves its condition out, a list becomes
+ * JSON.
+ */
+export function where(conditions: Record<string, Value | undefined | readonly (string | number)[]>): {
+  sql: string;
+  values: Value[];
+} {
   const parts: string[] = [];
   const values: Value[] = [];
   for (const [condition, value] of Object.entries(conditions)) {
@@ -154,13 +234,27 @@ export function where(conditions: Record<string, Value | undefined | readonly (s
   return { sql: parts.length > 0 ? `WHERE ${parts.join(' AND ')}` : '', values };
 }
 
-const NOUNS = { prompts: 'prompt', completions: 'completion', labelers: 'labeler', policies: 'policy', runs: 'run', rankings: 'ranking', ratings: 'rating', marks: 'mark', items: 'item' } as const;
+const NOUNS = {
+  prompts: 'prompt',
+  completions: 'completion',
+  labelers: 'labeler',
+  policies: 'policy',
+  runs: 'run',
+  rankings: 'ranking',
+  ratings: 'rating',
+  marks: 'mark',
+  items: 'item',
+} as const;
 
 /** 'bad-data' naming the id unless the table holds it; null and undefined are let through. */
 export function requireRow(project: Project, table: keyof typeof NOUNS, id: number | string | null | undefined): void {
   if (id === null || id === undefined) return;
   if (!query(project, `SELECT 1 FROM ${table} WHERE id = ?`).get(id))
-    throw new TastemakerError('bad-data', `There is no ${NOUNS[table]} ${id} in the project "${project.name}".`, `Use one of the ids that the project lists.`);
+    throw new TastemakerError(
+      'bad-data',
+      `There is no ${NOUNS[table]} ${id} in the project "${project.name}".`,
+      `Use one of the ids that the project lists.`,
+    );
 }
 
 /** 'bad-data' with this sentence unless the rule holds. */

@@ -20,13 +20,18 @@ export interface NewPrompt {
   extra?: Extra | null;
 }
 
-type Row = Omit<Prompt, 'facts' | 'messages' | 'extra'> & { facts: string | null; messages: string | null; extra: string | null };
+type Row = Omit<Prompt, 'facts' | 'messages' | 'extra'> & {
+  facts: string | null;
+  messages: string | null;
+  extra: string | null;
+};
 
 const COLUMNS = 'id, text, messages, reference, split, source, facts, extra';
 const jsonOrNull = (value: unknown) => (value === null || value === undefined ? null : JSON.stringify(value));
 const fromJson = <T>(json: string | null) => (json === null ? null : (JSON.parse(json) as T));
 /** Only what a message is, in one order, so that equal conversations are equal texts. */
-const messagesJson = (messages: Message[] | null | undefined) => jsonOrNull(messages?.map(({ role, content }) => ({ role, content })));
+const messagesJson = (messages: Message[] | null | undefined) =>
+  jsonOrNull(messages?.map(({ role, content }) => ({ role, content })));
 
 /** A prompt is known by its text, and by its messages where it has any. */
 export function hashOfPrompt({ text, messages }: Pick<NewPrompt, 'text' | 'messages'>): Buffer {
@@ -34,20 +39,45 @@ export function hashOfPrompt({ text, messages }: Pick<NewPrompt, 'text' | 'messa
   return (messages ? hash.update(`\0${messagesJson(messages)}`) : hash).digest();
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-const isMessage = (value: unknown): value is Message => isObject(value) && typeof value.role === 'string' && typeof value.content === 'string';
-const isFlat = (value: unknown): boolean => isObject(value) && Object.values(value).every((part) => typeof part !== 'object' || part === null);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isMessage = (value: unknown): value is Message =>
+  isObject(value) && typeof value.role === 'string' && typeof value.content === 'string';
+const isFlat = (value: unknown): boolean =>
+  isObject(value) && Object.values(value).every((part) => typeof part !== 'object' || part === null);
 
-/** What of a row written by another program cannot be what it should is left out; the check finds it by the prompt's hash. */
+/**
+ * What of a row written by another program cannot be what it should is left out; the check finds it by the prompt's
+ * hash.
+ */
 function toPrompt(row: Row): Prompt {
-  const messages = fromJson<Message[]>(row.messages), facts = fromJson<Record<string, string>>(row.facts), extra = fromJson<Extra>(row.extra);
-  return { ...row, messages: Array.isArray(messages) && messages.length > 0 && messages.every(isMessage) ? messages : null, facts: isFlat(facts) ? facts : null, extra: isFlat(extra) ? extra : null };
+  const messages = fromJson<Message[]>(row.messages);
+  const facts = fromJson<Record<string, string>>(row.facts);
+  const extra = fromJson<Extra>(row.extra);
+  return {
+    ...row,
+    messages: Array.isArray(messages) && messages.length > 0 && messages.every(isMessage) ? messages : null,
+    facts: isFlat(facts) ? facts : null,
+    extra: isFlat(extra) ? extra : null,
+  };
 }
 
 function check(row: NewPrompt, place: string): void {
-  requireThat(typeof row.text === 'string' && row.text !== '', `${place} has no text.`, 'Give every prompt a text that is not empty.');
-  requireThat(row.messages?.length !== 0, `${place} is a conversation without messages.`, 'Give it a message, or no list of messages.');
-  requireThat(SPLITS.includes(row.split), `${place} has the unknown split "${row.split}".`, `Use one of ${SPLITS.join(', ')}.`);
+  requireThat(
+    typeof row.text === 'string' && row.text !== '',
+    `${place} has no text.`,
+    'Give every prompt a text that is not empty.',
+  );
+  requireThat(
+    row.messages?.length !== 0,
+    `${place} is a conversation without messages.`,
+    'Give it a message, or no list of messages.',
+  );
+  requireThat(
+    SPLITS.includes(row.split),
+    `${place} has the unknown split "${row.split}".`,
+    `Use one of ${SPLITS.join(', ')}.`,
+  );
 }
 
 /**
@@ -55,10 +85,16 @@ function check(row: NewPrompt, place: string): void {
  * returned, `added` does not count it. One whose other spelling the project has goes to that one's split; `settled`
  * counts those that were to go to another.
  */
-export function importPrompts(project: Project, rows: readonly NewPrompt[]): { ids: number[]; added: number; settled: number } {
+export function importPrompts(
+  project: Project,
+  rows: readonly NewPrompt[],
+): { ids: number[]; added: number; settled: number } {
   rows.forEach((row, i) => check(row, `Prompt ${i + 1} of ${rows.length}`));
   const find = query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?');
-  const findSplit = query<{ split: Split }>(project, 'SELECT split FROM prompts WHERE spelling = ? ORDER BY id LIMIT 1');
+  const findSplit = query<{ split: Split }>(
+    project,
+    'SELECT split FROM prompts WHERE spelling = ? ORDER BY id LIMIT 1',
+  );
   return transaction(project, () => {
     const fresh: Value[][] = [];
     const idOf = new Map<string, number>(); // by hash; a new text has minus its place among the new, until it has an id
@@ -69,43 +105,72 @@ export function importPrompts(project: Project, rows: readonly NewPrompt[]): { i
       const key = hash.toString('latin1');
       let id = idOf.get(key) ?? find.get(hash)?.id;
       if (id === undefined) {
-        const spelling = spellingOf(row.text, row.messages ?? null), own = spelling.toString('latin1');
+        const spelling = spellingOf(row.text, row.messages ?? null);
+        const own = spelling.toString('latin1');
         const split = splitOf.get(own) ?? findSplit.get(spelling)?.split ?? row.split;
         splitOf.set(own, split);
         if (split !== row.split) settled++;
-        id = -fresh.push([row.text, hash, row.reference ?? null, split, row.source, jsonOrNull(row.facts), messagesJson(row.messages), jsonOrNull(row.extra), spelling]);
+        id = -fresh.push([
+          row.text,
+          hash,
+          row.reference ?? null,
+          split,
+          row.source,
+          jsonOrNull(row.facts),
+          messagesJson(row.messages),
+          jsonOrNull(row.extra),
+          spelling,
+        ]);
       }
       idOf.set(key, id);
       return id;
     });
-    const newIds = insertRows(project, 'prompts', ['text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra', 'spelling'], fresh);
+    const newIds = insertRows(
+      project,
+      'prompts',
+      ['text', 'text_hash', 'reference', 'split', 'source', 'facts', 'messages', 'extra', 'spelling'],
+      fresh,
+    );
     return { ids: places.map((id) => (id < 0 ? newIds[-id - 1]! : id)), added: fresh.length, settled };
   });
 }
 
-/** Adds prompts in one transaction and returns their ids in the order given; duplicates by text give the existing id. */
+/**
+ * Adds prompts in one transaction and returns their ids in the order given; duplicates by text give the existing id.
+ */
 export function addPrompts(project: Project, rows: readonly NewPrompt[]): number[] {
   return importPrompts(project, rows).ids;
 }
 
 /** Prompts in id order; ids that do not exist are left out. */
-export function listPrompts(project: Project, filter: { split?: Split; limit?: number; ids?: readonly number[] } = {}): Prompt[] {
+export function listPrompts(
+  project: Project,
+  filter: { split?: Split; limit?: number; ids?: readonly number[] } = {},
+): Prompt[] {
   const { sql, values } = where({ split: filter.split, id: filter.ids });
   return query<Row>(project, `SELECT ${COLUMNS} FROM prompts ${sql} ORDER BY id LIMIT ?`)
-    .all(...values, filter.limit ?? -1).map(toPrompt);
+    .all(...values, filter.limit ?? -1)
+    .map(toPrompt);
 }
 
 /** How many prompts each split holds. */
 export function countPrompts(project: Project): Record<Split, number> {
   const counts: Record<Split, number> = { train: 0, validation: 0, test: 0 };
-  for (const row of query<{ split: Split; n: number }>(project, 'SELECT split, count(*) AS n FROM prompts GROUP BY split').all()) counts[row.split] = row.n;
+  for (const row of query<{ split: Split; n: number }>(
+    project,
+    'SELECT split, count(*) AS n FROM prompts GROUP BY split',
+  ).all())
+    counts[row.split] = row.n;
   return counts;
 }
 
 /** The beginnings of prompts, of a conversation of its last turn, by id. */
 export function excerptsOf(project: Project, ids: readonly number[], length: number): Map<number, string> {
-  const rows = query<{ id: number; text: string }>(project, `SELECT id, substr(coalesce(json_extract(messages, '$[#-1].content'), text), 1, ?) AS text
-    FROM prompts WHERE id IN (SELECT value FROM json_each(?))`).all(length, JSON.stringify(ids));
+  const rows = query<{ id: number; text: string }>(
+    project,
+    `SELECT id, substr(coalesce(json_extract(messages, '$[#-1].content'), text), 1, ?) AS text
+    FROM prompts WHERE id IN (SELECT value FROM json_each(?))`,
+  ).all(length, JSON.stringify(ids));
   return new Map(rows.map(({ id, text }) => [id, text]));
 }
 
@@ -113,45 +178,74 @@ export function excerptsOf(project: Project, ids: readonly number[], length: num
 const UNDONE_SPLITS = 2000;
 
 /**
- * Puts prompts and all their other spellings into a split, all or none, and returns the event that undoes it; null where
+ * Puts prompts and all their other spellings into a split, all or none, and returns the event that undoes it; null
+ * where
  * nothing changed or they are too many. 'bad-data' for an id that does not exist.
  */
 export function setSplit(project: Project, ids: readonly number[], split: Split, { event = true } = {}): number | null {
   return transaction(project, () => {
     const list = JSON.stringify(ids);
-    const missing = query<{ id: number }>(project, 'SELECT value AS id FROM json_each(?) WHERE value NOT IN (SELECT id FROM prompts) LIMIT 1').get(list);
+    const missing = query<{ id: number }>(
+      project,
+      'SELECT value AS id FROM json_each(?) WHERE value NOT IN (SELECT id FROM prompts) LIMIT 1',
+    ).get(list);
     if (missing) requireRow(project, 'prompts', missing.id);
     const moving = `spelling IN (SELECT spelling FROM prompts WHERE id IN (SELECT value FROM json_each(?))) AND split <> ?`;
-    const steps = event && ids.length <= UNDONE_SPLITS ? query<{ id: number }>(project, `SELECT id FROM prompts WHERE ${moving} ORDER BY id`).all(list, split).map(({ id }) => capture(project, 'prompts', id)) : [];
+    const steps =
+      event && ids.length <= UNDONE_SPLITS
+        ? query<{ id: number }>(project, `SELECT id FROM prompts WHERE ${moving} ORDER BY id`)
+            .all(list, split)
+            .map(({ id }) => capture(project, 'prompts', id))
+        : [];
     query(project, `UPDATE prompts SET split = ? WHERE ${moving}`).run(split, list, split);
-    return steps.length > 0 ? recordEvent(project, null, 'prompt.split', { prompts: steps.length, split }, steps) : null;
+    return steps.length > 0
+      ? recordEvent(project, null, 'prompt.split', { prompts: steps.length, split }, steps)
+      : null;
   });
 }
 
 /** The id of the prompt with this text, and with these messages where it is a conversation. */
 export function findPrompt(project: Project, text: string, messages: Message[] | null = null): number | undefined {
-  return query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?').get(hashOfPrompt({ text, messages }))?.id;
+  return query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ?').get(
+    hashOfPrompt({ text, messages }),
+  )?.id;
 }
 
-export interface CompletionText { id: number; text: string; policyId: number | null; writer: string | null }
+export interface CompletionText {
+  id: number;
+  text: string;
+  policyId: number | null;
+  writer: string | null;
+}
 
 /** The completions of one prompt by their texts, in id order. */
 export function completionTexts(project: Project, promptId: number): CompletionText[] {
-  return query<CompletionText>(project, 'SELECT id, text, policy_id AS policyId, writer FROM completions WHERE prompt_id = ? ORDER BY id').all(promptId);
+  return query<CompletionText>(
+    project,
+    'SELECT id, text, policy_id AS policyId, writer FROM completions WHERE prompt_id = ? ORDER BY id',
+  ).all(promptId);
 }
 
 /** How many prompts have this spelling, whatever it is exactly. */
-export const countSpelled = (project: Project, spelling: Buffer): number => query<{ n: number }>(project, 'SELECT count(*) AS n FROM prompts WHERE spelling = ?').get(spelling)!.n;
+export const countSpelled = (project: Project, spelling: Buffer): number =>
+  query<{ n: number }>(project, 'SELECT count(*) AS n FROM prompts WHERE spelling = ?').get(spelling)!.n;
 
 /** The ids of all prompts by their spelling (as hexadecimal digits), each list in order. */
 export function idsBySpelling(project: Project): Map<string, number[]> {
-  const rows = query<{ id: number; spelling: string }>(project, 'SELECT id, hex(spelling) AS spelling FROM prompts ORDER BY id').all();
-  return new Map([...Map.groupBy(rows, ({ spelling }) => spelling)].map(([spelling, own]) => [spelling, own.map(({ id }) => id)]));
+  const rows = query<{ id: number; spelling: string }>(
+    project,
+    'SELECT id, hex(spelling) AS spelling FROM prompts ORDER BY id',
+  ).all();
+  return new Map(
+    [...Map.groupBy(rows, ({ spelling }) => spelling)].map(([spelling, own]) => [spelling, own.map(({ id }) => id)]),
+  );
 }
 
 /** The ids of all prompts, in order. */
 export function promptIds(project: Project): number[] {
-  return query<{ id: number }>(project, 'SELECT id FROM prompts INDEXED BY prompts_by_id ORDER BY id').all().map(({ id }) => id);
+  return query<{ id: number }>(project, 'SELECT id FROM prompts INDEXED BY prompts_by_id ORDER BY id')
+    .all()
+    .map(({ id }) => id);
 }
 
 /** Replaces fields of one prompt. 'bad-data' if another prompt has that text and those messages. */
@@ -161,10 +255,26 @@ export function updatePrompt(project: Project, id: number, changes: Partial<NewP
     const row: NewPrompt = { ...listPrompts(project, { ids: [id] })[0]!, ...changes };
     check(row, `Prompt ${id}`);
     const hash = hashOfPrompt(row);
-    const other = query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ? AND id <> ?').get(hash, id);
+    const other = query<{ id: number }>(project, 'SELECT id FROM prompts WHERE text_hash = ? AND id <> ?').get(
+      hash,
+      id,
+    );
     requireThat(!other, `Prompt ${other?.id} already has this text.`, 'Use that prompt, or change the text.');
-    query(project, 'UPDATE prompts SET text = ?, text_hash = ?, reference = ?, split = ?, source = ?, facts = ?, messages = ?, extra = ?, spelling = ? WHERE id = ?')
-      .run(row.text, hash, row.reference ?? null, row.split, row.source, jsonOrNull(row.facts), messagesJson(row.messages), jsonOrNull(row.extra), spellingOf(row.text, row.messages ?? null), id);
+    query(
+      project,
+      'UPDATE prompts SET text = ?, text_hash = ?, reference = ?, split = ?, source = ?, facts = ?, messages = ?, extra = ?, spelling = ? WHERE id = ?',
+    ).run(
+      row.text,
+      hash,
+      row.reference ?? null,
+      row.split,
+      row.source,
+      jsonOrNull(row.facts),
+      messagesJson(row.messages),
+      jsonOrNull(row.extra),
+      spellingOf(row.text, row.messages ?? null),
+      id,
+    );
   });
 }
 
@@ -173,7 +283,10 @@ export function deletePrompts(project: Project, ids: readonly number[]): void {
   transaction(project, () => {
     for (const id of ids) {
       requireRow(project, 'prompts', id);
-      const used = query(project, 'SELECT 1 FROM completions WHERE prompt_id = ? UNION ALL SELECT 1 FROM rankings WHERE prompt_id = ?').get(id, id);
+      const used = query(
+        project,
+        'SELECT 1 FROM completions WHERE prompt_id = ? UNION ALL SELECT 1 FROM rankings WHERE prompt_id = ?',
+      ).get(id, id);
       requireThat(!used, `Prompt ${id} has completions or rankings.`, 'Remove those first.');
       query(project, 'DELETE FROM prompts WHERE id = ?').run(id);
     }

@@ -1,4 +1,5 @@
-// Puts a backup in the place of project.db: verified before, what is there now kept as a backup of its own, whole or not at all.
+// Puts a backup in the place of project.db: verified before, what is there now kept as a backup of its own, whole or
+// not at all.
 
 import Database from 'better-sqlite3';
 import { constants, copyFileSync, existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
@@ -14,15 +15,24 @@ import { explain } from './project.ts';
 const LOGS = ['-wal', '-shm', '-journal', '-checked'];
 
 /**
- * Restores a backup by its name in backups/; nobody may have the project open for writing. Returns the file that keeps the
- * state of before, null where there was none. 'bad-argument' where there is no such backup, 'bad-file' where it is damaged: then nothing is changed.
+ * Restores a backup by its name in backups/; nobody may have the project open for writing. Returns the file that keeps
+ * the
+ * state of before, null where there was none. 'bad-argument' where there is no such backup, 'bad-file' where it is
+ * damaged: then nothing is changed.
  */
 export function restoreBackup(folder: string, name: string): string | null {
-  const root = resolve(folder), file = join(root, 'project.db');
-  if (!listBackups(root).includes(name)) throw new TastemakerError('bad-argument', `There is no backup ${JSON.stringify(name)} in ${join(root, 'backups')}.`, 'Choose one of those that are listed.');
+  const root = resolve(folder);
+  const file = join(root, 'project.db');
+  if (!listBackups(root).includes(name))
+    throw new TastemakerError(
+      'bad-argument',
+      `There is no backup ${JSON.stringify(name)} in ${join(root, 'backups')}.`,
+      'Choose one of those that are listed.',
+    );
   for (const place of [file, ...LOGS.map((log) => `${file}${log}`)]) refuseOdd(place);
   const from = unlinkedPath(root, 'backups', name);
-  const release = acquireLock(root), coming = `${file}.restoring.${process.pid}`;
+  const release = acquireLock(root);
+  const coming = `${file}.restoring.${process.pid}`;
   try {
     rmSync(coming, { force: true });
     copyFileSync(from, coming, constants.COPYFILE_EXCL);
@@ -42,7 +52,10 @@ export function restoreBackup(folder: string, name: string): string | null {
   }
 }
 
-/** 'bad-file' for what would be read, written or copied elsewhere under a name of the database: a link of either kind, a pipe. */
+/**
+ * 'bad-file' for what would be read, written or copied elsewhere under a name of the database: a link of either kind, a
+ * pipe.
+ */
 function refuseOdd(place: string): void {
   refuseLink(place);
   const stat = lstatSync(place, { throwIfNoEntry: false });
@@ -64,7 +77,8 @@ function keepPresent(root: string, spare: string): string | null {
       db.close();
     }
   } catch (error) {
-    if (error instanceof Database.SqliteError && !/^SQLITE_(CORRUPT|NOTADB|ERROR|CANTOPEN)/.test(error.code)) throw error;
+    if (error instanceof Database.SqliteError && !/^SQLITE_(CORRUPT|NOTADB|ERROR|CANTOPEN)/.test(error.code))
+      throw error;
     if (error instanceof TastemakerError && error.code !== 'bad-file') throw error;
     if (!(error instanceof Database.SqliteError) && !(error instanceof TastemakerError)) throw error;
   }

@@ -16,13 +16,25 @@ const FOLDERS = ['models', 'runs', 'exports'];
 const OF_A_PROCESS = new Set(['heartbeat.json', 'control', 'asked.jsonl']);
 
 /**
- * Writes the open project into the new folder `to`, whole or not at all, with the models and runs that lie in `from` (null
- * where no folder of it is left). 'bad-argument' where `to` holds something, 'bad-file' where what is open is not sound.
+ * Writes the open project into the new folder `to`, whole or not at all, with the models and runs that lie in `from`
+ * (null
+ * where no folder of it is left). 'bad-argument' where `to` holds something, 'bad-file' where what is open is not
+ * sound.
  */
 export async function saveCopy(project: Project, to: string, from: string | null): Promise<void> {
   const root = resolve(to);
-  if (existsSync(root) && (!statSync(root).isDirectory() || readdirSync(root).length > 0)) throw new TastemakerError('bad-argument', `${root} is there already, and not an empty folder.`, 'Choose another name, such as mine-saved.tastemaker.');
-  if (from !== null && isInside(from, root)) throw new TastemakerError('bad-argument', `${root} lies in the project that is to be saved.`, 'Choose a place beside the project.');
+  if (existsSync(root) && (!statSync(root).isDirectory() || readdirSync(root).length > 0))
+    throw new TastemakerError(
+      'bad-argument',
+      `${root} is there already, and not an empty folder.`,
+      'Choose another name, such as mine-saved.tastemaker.',
+    );
+  if (from !== null && isInside(from, root))
+    throw new TastemakerError(
+      'bad-argument',
+      `${root} lies in the project that is to be saved.`,
+      'Choose a place beside the project.',
+    );
   let making: string | null = null;
   try {
     mkdirSync(dirname(root), { recursive: true });
@@ -48,7 +60,11 @@ export async function saveCopy(project: Project, to: string, from: string | null
 /** Pipes, sockets and devices are nothing that could be copied, and no part of a project. */
 function isCopied(place: string): boolean {
   const stat = lstatSync(place, { throwIfNoEntry: false });
-  return stat !== undefined && (stat.isFile() || stat.isDirectory() || stat.isSymbolicLink()) && !OF_A_PROCESS.has(basename(place));
+  return (
+    stat !== undefined &&
+    (stat.isFile() || stat.isDirectory() || stat.isSymbolicLink()) &&
+    !OF_A_PROCESS.has(basename(place))
+  );
 }
 
 function isInside(folder: string, place: string): boolean {
@@ -60,8 +76,9 @@ function isInside(folder: string, place: string): boolean {
 function endRuns(file: string): void {
   const db = new Database(file);
   try {
-    db.prepare(`UPDATE runs SET status = 'failed', ended_at = ?, error = 'It was at work in the project that this one was copied from.' WHERE status IN (SELECT value FROM json_each(?))`)
-      .run(Date.now(), JSON.stringify(LIVING));
+    db.prepare(
+      `UPDATE runs SET status = 'failed', ended_at = ?, error = 'It was at work in the project that this one was copied from.' WHERE status IN (SELECT value FROM json_each(?))`,
+    ).run(Date.now(), JSON.stringify(LIVING));
   } finally {
     db.close();
   }

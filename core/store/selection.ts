@@ -1,4 +1,5 @@
-// What a selection leaves of the rankings: which are learnt from, with which answers, and how many were left out for what reason.
+// What a selection leaves of the rankings: which are learnt from, with which answers, and how many were left out for
+// what reason.
 
 import type { Completion, Prompt, Ranking, Selection } from '#core/contract.ts';
 import { tiedWhereEqual } from './answers.ts';
@@ -13,7 +14,13 @@ import { refuseUnknownNames } from './selection-names.ts';
 
 /** What is learnt from where nobody said otherwise: everything but the test split. */
 export const EVERYTHING: Selection = {
-  labelers: [], policies: [], rounds: [], splits: ['train', 'validation'], confidence: 0, flagged: 'answers', marks: [],
+  labelers: [],
+  policies: [],
+  rounds: [],
+  splits: ['train', 'validation'],
+  confidence: 0,
+  flagged: 'answers',
+  marks: [],
 };
 
 /** A ranking that a selection holds; `answers` and `ranks` go together, best first, equal texts with one rank. */
@@ -43,8 +50,14 @@ export const REASONS = {
 export type Reason = keyof typeof REASONS;
 export type LeftOut = Partial<Record<Reason, number>>;
 
-/** The rankings that `selection` holds, in id order, and what it leaves out: rankings by their first reason, answers by theirs. 'bad-argument' for a name that the project does not know. */
-export function selectRankings(project: Project, selection: Selection): { rankings: SelectedRanking[]; leftOut: LeftOut } {
+/**
+ * The rankings that `selection` holds, in id order, and what it leaves out: rankings by their first reason, answers by
+ * theirs. 'bad-argument' for a name that the project does not know.
+ */
+export function selectRankings(
+  project: Project,
+  selection: Selection,
+): { rankings: SelectedRanking[]; leftOut: LeftOut } {
   refuseUnknownNames(project, selection);
   const leftOut: LeftOut = {};
   const leave = (reason: Reason): null => {
@@ -71,23 +84,41 @@ export function selectRankings(project: Project, selection: Selection): { rankin
   };
   const rankings = kept.flatMap((ranking): SelectedRanking[] => {
     const placed = ranking.ranks.flatMap(({ completionId, rank }) => {
-      const completion = completions.get(completionId)!, by = names.get(completion.policyId ?? -1) ?? completion.writer;
+      const completion = completions.get(completionId)!;
+      const by = names.get(completion.policyId ?? -1) ?? completion.writer;
       const reason = answerReason(completion, by);
       return reason ? (leave(reason), []) : [{ answer: { ...completion, by }, rank }];
     });
-    const ranks = tiedWhereEqual(placed.map(({ answer }) => answer.text), placed.map(({ rank }) => rank));
+    const ranks = tiedWhereEqual(
+      placed.map(({ answer }) => answer.text),
+      placed.map(({ rank }) => rank),
+    );
     if (new Set(ranks).size < 2) return (leave('even'), []);
-    return [{
-      rankingId: ranking.id, labeler: labelers.get(ranking.labelerId)!, confidence: ranking.confidence,
-      prompt: prompts.get(ranking.promptId)!, answers: placed.map(({ answer }) => answer), ranks,
-    }];
+    return [
+      {
+        rankingId: ranking.id,
+        labeler: labelers.get(ranking.labelerId)!,
+        confidence: ranking.confidence,
+        prompt: prompts.get(ranking.promptId)!,
+        answers: placed.map(({ answer }) => answer),
+        ranks,
+      },
+    ];
   });
   return { rankings, leftOut };
 }
 
-interface Known { prompts: Map<number, Prompt>; labelers: Map<number, string>; items: ReadonlySet<number> }
+interface Known {
+  prompts: Map<number, Prompt>;
+  labelers: Map<number, string>;
+  items: ReadonlySet<number>;
+}
 
-function reasonOf({ repeatOf, status, promptId, labelerId, itemId, confidence }: Ranking, selection: Selection, { prompts, labelers, items }: Known): Reason | null {
+function reasonOf(
+  { repeatOf, status, promptId, labelerId, itemId, confidence }: Ranking,
+  selection: Selection,
+  { prompts, labelers, items }: Known,
+): Reason | null {
   if (repeatOf !== null) return 'repeat';
   if (status !== 'ranked') return 'unranked';
   if (!selection.splits.includes(prompts.get(promptId)!.split)) return 'split';
@@ -97,7 +128,12 @@ function reasonOf({ repeatOf, status, promptId, labelerId, itemId, confidence }:
 }
 
 function flagged(project: Project): { items: Set<number>; completions: Set<number> } {
-  const ids = (sql: string) => new Set(query<{ id: number }>(project, sql).all().map(({ id }) => id));
+  const ids = (sql: string) =>
+    new Set(
+      query<{ id: number }>(project, sql)
+        .all()
+        .map(({ id }) => id),
+    );
   return {
     items: ids('SELECT item_id AS id FROM flags WHERE item_id IS NOT NULL'),
     // and what says the same, which is the same answer
@@ -110,5 +146,9 @@ function flagged(project: Project): { items: Set<number>; completions: Set<numbe
 function bearing(project: Project, labels: readonly string[]): Set<number> {
   if (labels.length === 0) return new Set();
   const sql = 'SELECT DISTINCT completion_id AS id FROM marks WHERE label IN (SELECT value FROM json_each(?))';
-  return new Set(query<{ id: number }>(project, sql).all(JSON.stringify(labels)).map(({ id }) => id));
+  return new Set(
+    query<{ id: number }>(project, sql)
+      .all(JSON.stringify(labels))
+      .map(({ id }) => id),
+  );
 }

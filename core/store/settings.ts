@@ -11,5 +11,8 @@ export function getSetting<T>(project: Project, name: string, fallback: T): T {
 
 /** Sets a value that JSON can hold. */
 export function setSetting(project: Project, name: string, value: unknown): void {
-  query(project, 'INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value').run(name, JSON.stringify(value));
+  query(
+    project,
+    'INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+  ).run(name, JSON.stringify(value));
 }

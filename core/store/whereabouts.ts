@@ -12,7 +12,10 @@ import { TastemakerError } from '#core/errors.ts';
 import { clock } from './clock.ts';
 import type { Project } from './project.ts';
 
-/** `gone`: nothing lies at the path; `replaced`: another file does; `log`: only the write-ahead log is not ours; `overwritten`: another program wrote into our file. */
+/**
+ * `gone`: nothing lies at the path; `replaced`: another file does; `log`: only the write-ahead log is not ours;
+ * `overwritten`: another program wrote into our file.
+ */
 export interface Strayed {
   kind: 'gone' | 'replaced' | 'log' | 'overwritten';
   /** when it was last seen in its place */
@@ -21,7 +24,10 @@ export interface Strayed {
   found: string | null;
 }
 
-interface Identity { dev: bigint; ino: bigint }
+interface Identity {
+  dev: bigint;
+  ino: bigint;
+}
 interface Place {
   file: Identity;
   folder: Identity;
@@ -49,10 +55,16 @@ const look = (file: string): BigIntStats | undefined => {
 const same = (a: Identity, b: Identity): boolean => a.dev === b.dev && a.ino === b.ino;
 const fileOf = (project: Project): string => join(project.folder, 'project.db');
 
-/** Remembers where a project lies that has just been opened for writing. `before` is the file as it was before it was opened. */
+/**
+ * Remembers where a project lies that has just been opened for writing. `before` is the file as it was before it was
+ * opened.
+ */
 export function notePlace(project: Project, before: Identity): void {
-  const file = look(fileOf(project)), log = look(`${fileOf(project)}-wal`), folder = look(project.folder);
-  if (!folder || !file || !same(file, before)) throw new TastemakerError('moved', `${fileOf(project)} was exchanged while it was being opened.`, 'Open it again.');
+  const file = look(fileOf(project));
+  const log = look(`${fileOf(project)}-wal`);
+  const folder = look(project.folder);
+  if (!folder || !file || !same(file, before))
+    throw new TastemakerError('moved', `${fileOf(project)} was exchanged while it was being opened.`, 'Open it again.');
   const stamped = log !== undefined && process.platform !== 'win32';
   places.set(project, { file, folder, log: log ?? null, stamp: null, stamped, seenAt: Date.now(), strayed: null });
 }
@@ -85,7 +97,8 @@ export function requireInPlace(project: Project): void {
 
 /** The folder in which the models and runs of an open project lie; null where it has gone. */
 export function folderNow(project: Project): string | null {
-  const place = places.get(project), there = look(project.folder);
+  const place = places.get(project);
+  const there = look(project.folder);
   if (!place || (there && same(there, place.folder))) return project.folder;
   return strayed(project)?.found ?? null;
 }
@@ -93,11 +106,30 @@ export function folderNow(project: Project): string | null {
 /** What has become of a project, in a sentence or two, and what to do. */
 export function sayStrayed({ kind, found, seenAt }: Strayed): [sentence: string, hint: string] {
   const since = `Nothing has been saved since ${clock(seenAt)}`;
-  if (kind === 'overwritten') return [`The project's database was overwritten by another program while it was open: what was saved before ${clock(seenAt)} may be lost, and nothing has been saved since.`, 'Close the project and open it again: it then shows what lies in the file now. Its backups may hold more.'];
-  if (kind === 'log') return [`A file of the project's database (project.db-wal) was removed or replaced while it was open. ${since}; what was saved before is in project.db.`, 'Close the project and open it again, or save a copy of what is open.'];
-  if (kind === 'replaced' && found === null) return [`The project's folder was exchanged, or its database replaced, while it was open: what you saved may not be in what lies there now. ${since}.`, 'Save a copy of what is open: all that was saved before is in it.'];
-  if (found !== null) return [`The project's folder was moved to ${found} while it was open. What was saved before is in it. ${since}.`, 'Open it where it lies now.'];
-  return [`The project's folder was moved or deleted while it was open. ${since}; what was saved before is still open here.`, 'Save a copy of what is open, or put the folder back in its place.'];
+  if (kind === 'overwritten')
+    return [
+      `The project's database was overwritten by another program while it was open: what was saved before ${clock(seenAt)} may be lost, and nothing has been saved since.`,
+      'Close the project and open it again: it then shows what lies in the file now. Its backups may hold more.',
+    ];
+  if (kind === 'log')
+    return [
+      `A file of the project's database (project.db-wal) was removed or replaced while it was open. ${since}; what was saved before is in project.db.`,
+      'Close the project and open it again, or save a copy of what is open.',
+    ];
+  if (kind === 'replaced' && found === null)
+    return [
+      `The project's folder was exchanged, or its database replaced, while it was open: what you saved may not be in what lies there now. ${since}.`,
+      'Save a copy of what is open: all that was saved before is in it.',
+    ];
+  if (found !== null)
+    return [
+      `The project's folder was moved to ${found} while it was open. What was saved before is in it. ${since}.`,
+      'Open it where it lies now.',
+    ];
+  return [
+    `The project's folder was moved or deleted while it was open. ${since}; what was saved before is still open here.`,
+    'Save a copy of what is open, or put the folder back in its place.',
+  ];
 }
 
 function compare(project: Project, place: Place): Strayed['kind'] | null {
@@ -109,7 +141,8 @@ function compare(project: Project, place: Place): Strayed['kind'] | null {
     if (!log || !same(log, place.log)) return 'log'; // what was saved last lies in the log that was ours
   }
   if (!place.stamped || project.db.inTransaction) return null;
-  if (place.stamp && (place.stamp.mtimeNs !== file.mtimeNs || place.stamp.size !== file.size) && !saysTheSame(project)) return 'overwritten';
+  if (place.stamp && (place.stamp.mtimeNs !== file.mtimeNs || place.stamp.size !== file.size) && !saysTheSame(project))
+    return 'overwritten';
   place.stamp = { mtimeNs: file.mtimeNs, size: file.size };
   return null;
 }
@@ -147,9 +180,11 @@ function saysTheSame(project: Project): boolean {
 function whereNow(file: Identity): string | null {
   try {
     for (const name of readdirSync('/proc/self/fd')) {
-      const link = `/proc/self/fd/${name}`, open = look(link);
+      const link = `/proc/self/fd/${name}`;
+      const open = look(link);
       if (!open || !same(open, file)) continue;
-      const now = readlinkSync(link), there = look(now);
+      const now = readlinkSync(link);
+      const there = look(now);
       return there && same(there, file) && basename(now) === 'project.db' ? dirname(now) : null;
     }
   } catch {
@@ -159,7 +194,8 @@ function whereNow(file: Identity): string | null {
 }
 
 /**
- * What is saved becomes whole in the file that is ours, and our log cannot be taken for that of the file that lies there
+ * What is saved becomes whole in the file that is ours, and our log cannot be taken for that of the file that lies
+ * there
  * now: SQLite would mix the two at the next opening.
  */
 function settle(project: Project, place: Place, kind: Strayed['kind']): void {

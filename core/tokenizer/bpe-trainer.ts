@@ -1,5 +1,6 @@
 // A byte-level BPE trainer: texts in, the standard tokenizer.json out.
-// Sennrich, Haddow, Birch: "Neural Machine Translation of Rare Words with Subword Units" (2016); byte alphabet and word pattern of GPT-2.
+// Sennrich, Haddow, Birch: "Neural Machine Translation of Rare Words with Subword Units" (2016); byte alphabet and word
+// pattern of GPT-2.
 
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,7 +17,15 @@ export interface TokenizerFile {
   version: '1.0';
   truncation: null;
   padding: null;
-  added_tokens: { id: number; content: string; single_word: boolean; lstrip: boolean; rstrip: boolean; normalized: boolean; special: boolean }[];
+  added_tokens: {
+    id: number;
+    content: string;
+    single_word: boolean;
+    lstrip: boolean;
+    rstrip: boolean;
+    normalized: boolean;
+    special: boolean;
+  }[];
   normalizer: null;
   pre_tokenizer: ByteLevel;
   post_processor: ByteLevel;
@@ -31,7 +40,10 @@ export interface TokenizerFile {
     byte_fallback: boolean;
     ignore_merges: boolean;
     vocab: Record<string, number>;
-    /** "left right", in the order they are applied; no entry holds a space, so the older spelling that every reader takes will do */
+    /**
+     * "left right", in the order they are applied; no entry holds a space, so the older spelling that every reader
+     * takes will do
+     */
     merges: string[];
   };
 }
@@ -43,7 +55,8 @@ interface ByteLevel {
 }
 
 /** GPT-2's pattern. \p{White_Space} and not \s: the two differ on U+0085 and U+FEFF, and readers use the former. */
-const WORD = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+const WORD =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
 /** The words merges never cross; joined they give the text back. */
 export const splitWords = (text: string): string[] => text.match(WORD) ?? [];
@@ -70,16 +83,25 @@ const SIDE = 2 ** 26;
 const pairOf = (left: number, right: number) => left * SIDE + right;
 
 /**
- * Learn a byte-level BPE of `vocabularySize` entries (fewer where no pair occurs twice): special tokens, 256 bytes, merges.
- * The most frequent pair is merged first; ties go to the lower left id, then the lower right id. Throws 'bad-argument' below 258.
+ * Learn a byte-level BPE of `vocabularySize` entries (fewer where no pair occurs twice): special tokens, 256 bytes,
+ * merges.
+ * The most frequent pair is merged first; ties go to the lower left id, then the lower right id. Throws 'bad-argument'
+ * below 258.
  */
 export function trainBpe(texts: Iterable<string>, vocabularySize: number): TokenizerFile {
   if (!Number.isInteger(vocabularySize) || vocabularySize < SMALLEST_VOCABULARY || vocabularySize > SIDE) {
-    throw new TastemakerError('bad-argument', `A vocabulary of ${vocabularySize} entries is out of range.`, `Ask for at least ${SMALLEST_VOCABULARY}: ${SPECIAL.length} special tokens and 256 bytes.`);
+    throw new TastemakerError(
+      'bad-argument',
+      `A vocabulary of ${vocabularySize} entries is out of range.`,
+      `Ask for at least ${SMALLEST_VOCABULARY}: ${SPECIAL.length} special tokens and 256 bytes.`,
+    );
   }
   const tokens = [...SPECIAL, ...BYTE_CHARACTERS.toSorted((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)];
   const ids = new Map(tokens.map((token, id) => [token, id]));
-  const words = countWords(texts, BYTE_CHARACTERS.map((character) => ids.get(character)!));
+  const words = countWords(
+    texts,
+    BYTE_CHARACTERS.map((character) => ids.get(character)!),
+  );
   const merges = new Set<string>(); // a pair whose left or right token is built anew another way can come back
 
   const counts = new Map<number, number>(); // pair -> occurrences, kept up to date
@@ -115,7 +137,8 @@ export function trainBpe(texts: Iterable<string>, vocabularySize: number): Token
         out.push(symbols[i]!);
         continue;
       }
-      const before = out.at(-1), after = symbols[i + 2];
+      const before = out.at(-1);
+      const after = symbols[i + 2];
       if (before !== undefined) {
         add(before, left, -count, word);
         add(before, id, count, word);
@@ -140,7 +163,8 @@ export function trainBpe(texts: Iterable<string>, vocabularySize: number): Token
     const count = counts.get(best.pair) ?? 0;
     if (count !== best.count) continue; // stale: every change queued the pair again
     if (count < MIN_FREQUENCY) break;
-    const left = Math.floor(best.pair / SIDE), right = best.pair % SIDE;
+    const left = Math.floor(best.pair / SIDE);
+    const right = best.pair % SIDE;
     const token = tokens[left]! + tokens[right]!;
     let id = ids.get(token); // two ways of building one token share its id
     if (id === undefined) {
@@ -161,7 +185,10 @@ function countWords(texts: Iterable<string>, byteIds: readonly number[]): WordTy
   const counts = new Map<string, number>();
   for (const text of texts) for (const word of splitWords(text)) counts.set(word, (counts.get(word) ?? 0) + 1);
   const encoder = new TextEncoder();
-  return [...counts].map(([word, count]) => ({ symbols: Array.from(encoder.encode(word), (byte) => byteIds[byte]!), count }));
+  return [...counts].map(([word, count]) => ({
+    symbols: Array.from(encoder.encode(word), (byte) => byteIds[byte]!),
+    count,
+  }));
 }
 
 /** A binary heap: the highest count first, then the lowest pair. */
@@ -200,7 +227,15 @@ function describe(tokens: readonly string[], merges: string[]): TokenizerFile {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: SPECIAL.map((content, id) => ({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true })),
+    added_tokens: SPECIAL.map((content, id) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
     normalizer: null,
     pre_tokenizer: byteLevel,
     post_processor: byteLevel,
@@ -220,16 +255,29 @@ function describe(tokens: readonly string[], merges: string[]): TokenizerFile {
   };
 }
 
-/** Write tokenizer.json and tokenizer_config.json into `folder` (made if missing), each whole or not at all. Throws 'disk'. */
+/**
+ * Write tokenizer.json and tokenizer_config.json into `folder` (made if missing), each whole or not at all. Throws
+ * 'disk'.
+ */
 export async function writeTokenizer(folder: string, file: TokenizerFile): Promise<void> {
-  const config = { tokenizer_class: 'PreTrainedTokenizerFast', eos_token: END_OF_TEXT, bos_token: END_OF_TEXT, pad_token: PAD, clean_up_tokenization_spaces: false };
+  const config = {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    eos_token: END_OF_TEXT,
+    bos_token: END_OF_TEXT,
+    pad_token: PAD,
+    clean_up_tokenization_spaces: false,
+  };
   try {
     await mkdir(folder, { recursive: true });
     await writeWhole(join(folder, 'tokenizer.json'), file);
     await writeWhole(join(folder, 'tokenizer_config.json'), config);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new TastemakerError('disk', `The tokenizer could not be written to ${folder}: ${reason}.`, 'Check that the disk has room and that you may write there.');
+    throw new TastemakerError(
+      'disk',
+      `The tokenizer could not be written to ${folder}: ${reason}.`,
+      'Check that the disk has room and that you may write there.',
+    );
   }
 }
 

@@ -1,7 +1,10 @@
-// Chat templates: a conversation written out as the text that a model was trained on, by the Jinja template that came with it.
+// Chat templates: a conversation written out as the text that a model was trained on, by the Jinja template that came
+// with it.
 //
-// A template comes with a downloaded model, so it is a stranger's program: every step of it is counted, and what it makes is
-// weighed before it can be printed, so that it can neither run on nor fill the memory. The same template, conversation and
+// A template comes with a downloaded model, so it is a stranger's program: every step of it is counted, and what it
+// makes is
+// weighed before it can be printed, so that it can neither run on nor fill the memory. The same template, conversation
+// and
 // date give the same text everywhere: nothing is read from the clock or the locale.
 
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
@@ -29,8 +32,13 @@ export interface ChatSettings {
 }
 
 // What is used of the library's own types, which it does not export.
-interface Node { type: string }
-interface Value { type: string; value: unknown }
+interface Node {
+  type: string;
+}
+interface Value {
+  type: string;
+  value: unknown;
+}
 interface Machine {
   evaluate(node: Node | undefined, scope: Environment): Value | undefined;
   run(program: Program): Value;
@@ -42,29 +50,48 @@ const LONGEST_BLANK = 1000; // in a row: the library's patterns take the square 
 const STEPS = 4_000_000; // a long conversation takes some hundred thousand
 const LONGEST_RANGE = 100_000;
 const DEEPEST = 100; // lists in lists
-const LONGEST_ARGUMENT = 64, WIDEST_INDENT = 16; // of filters that repeat an argument
+const LONGEST_ARGUMENT = 64;
+const WIDEST_INDENT = 16; // of filters that repeat an argument
 /** the day that Llama 3 falls back on where it is told none */
 const DATE = new Date(Date.UTC(2024, 6, 26));
 
 const HINT = 'Take the template (chat_template.jinja or tokenizer_config.json) again from the model it belongs to.';
-const REFUSED_HINT = "The model's template decides which conversations it takes: check the roles and their order, or use another model.";
+const REFUSED_HINT =
+  "The model's template decides which conversations it takes: check the roles and their order, or use another model.";
 
 /**
- * `messages` as text. 'bad-data' with the template's own words where it refuses the conversation, 'bad-file' where it can not
+ * `messages` as text. 'bad-data' with the template's own words where it refuses the conversation, 'bad-file' where it
+ * can not
  * be read, fails, or would take too long or too much memory.
  */
-export function renderChat(template: string, messages: readonly Message[], { addGenerationPrompt, specialTokens, name = 'the model', date = DATE }: ChatSettings): string {
+export function renderChat(
+  template: string,
+  messages: readonly Message[],
+  { addGenerationPrompt, specialTokens, name = 'the model', date = DATE }: ChatSettings,
+): string {
   const bad = (what: string) => new TastemakerError('bad-file', `The chat template of ${name} ${what}.`, HINT);
   const program = read(template, bad);
   const environment = new Environment();
   const variables: Record<string, unknown> = {
-    true: true, false: false, none: null, True: true, False: false, None: null,
+    true: true,
+    false: false,
+    none: null,
+    True: true,
+    False: false,
+    None: null,
     ...specialTokens,
-    messages: messages.map(({ role, content }) => ({ role, content: content.toWellFormed() })), add_generation_prompt: addGenerationPrompt, tools: null, documents: null,
+    messages: messages.map(({ role, content }) => ({ role, content: content.toWellFormed() })),
+    add_generation_prompt: addGenerationPrompt,
+    tools: null,
+    documents: null,
     // answers are judged as they are read: models that can think aloud first are asked not to
     enable_thinking: false,
     raise_exception: (why: unknown) => {
-      throw new TastemakerError('bad-data', `The chat template of ${name} refuses this conversation: ${unended(String(why).trim().slice(0, LONGEST_REASON))}.`, REFUSED_HINT);
+      throw new TastemakerError(
+        'bad-data',
+        `The chat template of ${name} refuses this conversation: ${unended(String(why).trim().slice(0, LONGEST_REASON))}.`,
+        REFUSED_HINT,
+      );
     },
     range: (...bounds: unknown[]) => boundedRange(bounds, bad),
     strftime_now: (format: unknown) => formatDate(date, String(format)),
@@ -80,7 +107,8 @@ export function renderChat(template: string, messages: readonly Message[], { add
 }
 
 function said(error: unknown): string {
-  if (error instanceof RangeError) return /call stack/.test(error.message) ? 'its parts stand too deep in one another' : 'it makes too long a text';
+  if (error instanceof RangeError)
+    return /call stack/.test(error.message) ? 'its parts stand too deep in one another' : 'it makes too long a text';
   if (error instanceof TypeError) return 'something that it uses is not there';
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 300).replace(/\.$/, '');
 }
@@ -89,7 +117,8 @@ const programs = new Map<string, Program>(); // a run renders thousands of conve
 function read(template: string, bad: (what: string) => TastemakerError): Program {
   const known = programs.get(template);
   if (known) return known;
-  if (template.length > LONGEST_TEMPLATE) throw bad(`is ${template.length} characters long, more than the ${LONGEST_TEMPLATE} that are read`);
+  if (template.length > LONGEST_TEMPLATE)
+    throw bad(`is ${template.length} characters long, more than the ${LONGEST_TEMPLATE} that are read`);
   if (new RegExp(`\\s{${LONGEST_BLANK}}`).test(template)) throw bad(`holds more than ${LONGEST_BLANK} blanks in a row`);
   try {
     const program = parse(tokenize(template, { lstrip_blocks: true, trim_blocks: true }));
@@ -102,12 +131,19 @@ function read(template: string, bad: (what: string) => TastemakerError): Program
 }
 
 /**
- * Has every step of the interpreter counted and every value that it makes weighed, in characters and list entries as they
+ * Has every step of the interpreter counted and every value that it makes weighed, in characters and list entries as
+ * they
  * would be printed: lists may hold one another, and print as much larger than they are.
  */
-function limit(interpreter: Machine, messages: readonly Message[], templateLength: number, bad: (what: string) => TastemakerError): void {
+function limit(
+  interpreter: Machine,
+  messages: readonly Message[],
+  templateLength: number,
+  bad: (what: string) => TastemakerError,
+): void {
   const given = messages.reduce((sum, { role, content }) => sum + role.length + content.length, 0);
-  const room = (1 << 20) + 8 * given, total = (1 << 26) + given * (64 + messages.length);
+  const room = (1 << 20) + 8 * given;
+  const total = (1 << 26) + given * (64 + messages.length);
   const tooLarge = () => bad(`makes a text of more than ${room} characters from a conversation of ${given}`);
   const known = new WeakMap<object, { weight: number; depth: number }>();
   function weigh(value: Value | undefined): { weight: number; depth: number } {
@@ -116,10 +152,12 @@ function limit(interpreter: Machine, messages: readonly Message[], templateLengt
     if (typeof inner !== 'object' || inner === null) return { weight: 1, depth: 0 };
     const before = known.get(inner);
     if (before) return before;
-    let weight = 1, depth = 0;
+    let weight = 1;
+    let depth = 0;
     const isNamespace = value!.type === 'NamespaceValue';
     for (const [key, part] of (inner as Map<unknown, Value> | Value[]).entries()) {
-      if (isNamespace && part?.type === 'NamespaceValue') throw bad('puts a namespace into a namespace'); // it could hold itself
+      // it could hold itself
+      if (isNamespace && part?.type === 'NamespaceValue') throw bad('puts a namespace into a namespace');
       const of = weigh(part);
       weight += of.weight + (typeof key === 'string' ? key.length : 1);
       depth = Math.max(depth, of.depth + 1);
@@ -129,18 +167,24 @@ function limit(interpreter: Machine, messages: readonly Message[], templateLengt
     return { weight, depth };
   }
 
-  const evaluate = interpreter.evaluate.bind(interpreter), loopedOver = new WeakSet<Node>();
-  let steps = 0, made = 0;
+  const evaluate = interpreter.evaluate.bind(interpreter);
+  const loopedOver = new WeakSet<Node>();
+  let steps = 0;
+  let made = 0;
   interpreter.evaluate = (node, scope) => {
-    steps += node?.type === 'Macro' || node?.type === 'CallStatement' ? 1 + templateLength / 8 : 1; // their bodies are searched each time
+    // their bodies are searched each time
+    steps += node?.type === 'Macro' || node?.type === 'CallStatement' ? 1 + templateLength / 8 : 1;
     if (node?.type === 'For') loopedOver.add(listOf(node));
     const filter = node && filterWithArguments(node);
     if (filter?.as === 'statement') throw bad('uses {% filter %} with arguments, which is not supported');
     for (const argument of filter?.repeated ?? []) {
       const value = interpreter.evaluate(argument, scope);
-      if (weigh(value).weight > LONGEST_ARGUMENT || (typeof value?.value === 'number' && value.value > WIDEST_INDENT)) throw bad(`gives the filter "${filter!.name}" an argument that is too long`);
+      if (weigh(value).weight > LONGEST_ARGUMENT || (typeof value?.value === 'number' && value.value > WIDEST_INDENT))
+        throw bad(`gives the filter "${filter!.name}" an argument that is too long`);
     }
-    const value = evaluate(node, scope), inner = value?.value, { weight } = weigh(value);
+    const value = evaluate(node, scope);
+    const inner = value?.value;
+    const { weight } = weigh(value);
     if (node && !BORROWED.has(node.type)) made += weight;
     if (weight > room || made > total) throw tooLarge();
     if (typeof inner === 'string') {
@@ -166,43 +210,84 @@ function listOf(loop: Node): Node {
 /** The arguments that a filter writes once an entry or line. */
 function filterWithArguments(node: Node): { as: 'statement' | 'expression'; name: string; repeated: Node[] } | null {
   if (node.type !== 'FilterExpression' && node.type !== 'FilterStatement') return null;
-  const { filter } = node as unknown as { filter: { type: string; callee?: { value: string }; args?: (Node & { value?: Node; argument?: Node })[] } };
+  const { filter } = node as unknown as {
+    filter: { type: string; callee?: { value: string }; args?: (Node & { value?: Node; argument?: Node })[] };
+  };
   if (filter.type !== 'CallExpression') return null;
-  const name = String(filter.callee?.value), repeats = ['join', 'indent', 'tojson'].includes(name);
-  const repeated = repeats ? filter.args!.map((arg) => (arg.type === 'KeywordArgumentExpression' ? arg.value! : arg.type.endsWith('SpreadExpression') ? arg.argument! : arg)) : [];
+  const name = String(filter.callee?.value);
+  const repeats = ['join', 'indent', 'tojson'].includes(name);
+  const repeated = repeats
+    ? filter.args!.map((arg) =>
+        arg.type === 'KeywordArgumentExpression'
+          ? arg.value!
+          : arg.type.endsWith('SpreadExpression')
+            ? arg.argument!
+            : arg,
+      )
+    : [];
   return { as: node.type === 'FilterStatement' ? 'statement' : 'expression', name, repeated };
 }
 
 function boundedRange(bounds: readonly unknown[], bad: (what: string) => TastemakerError): number[] {
   const numbers = bounds.map(Number);
-  const [start, stop] = numbers.length < 2 ? [0, numbers[0] ?? 0] : (numbers as [number, number]), step = numbers[2] ?? 1;
+  const [start, stop] = numbers.length < 2 ? [0, numbers[0] ?? 0] : (numbers as [number, number]);
+  const step = numbers[2] ?? 1;
   const count = Math.max(0, Math.ceil((stop - start) / step));
   if (!(count <= LONGEST_RANGE)) throw bad(`counts range(${bounds.join(', ')}), more than ${LONGEST_RANGE} numbers`);
   return Array.from({ length: count }, (_, i) => start + i * step);
 }
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const MONTHS = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
 /** Python's strftime in English. */
 function formatDate(date: Date, format: string): string {
-  const two = (n: number) => String(n).padStart(2, '0'), month = MONTHS[date.getUTCMonth()]!, day = DAYS[date.getUTCDay()]!;
+  const two = (n: number) => String(n).padStart(2, '0');
+  const month = MONTHS[date.getUTCMonth()]!;
+  const day = DAYS[date.getUTCDay()]!;
   const parts: Record<string, string> = {
-    Y: String(date.getUTCFullYear()), y: two(date.getUTCFullYear() % 100), m: two(date.getUTCMonth() + 1), d: two(date.getUTCDate()), B: month, b: month.slice(0, 3),
-    A: day, a: day.slice(0, 3), H: two(date.getUTCHours()), M: two(date.getUTCMinutes()), S: two(date.getUTCSeconds()), '%': '%',
+    Y: String(date.getUTCFullYear()),
+    y: two(date.getUTCFullYear() % 100),
+    m: two(date.getUTCMonth() + 1),
+    d: two(date.getUTCDate()),
+    B: month,
+    b: month.slice(0, 3),
+    A: day,
+    a: day.slice(0, 3),
+    H: two(date.getUTCHours()),
+    M: two(date.getUTCMinutes()),
+    S: two(date.getUTCSeconds()),
+    '%': '%',
   };
   return format.replace(/%(.)/g, (whole, letter: string) => parts[letter] ?? whole);
 }
 
-// Two of the library's text methods are not Python's, or not bounded: strip(characters) strips all blanks, and replace() may
+// Two of the library's text methods are not Python's, or not bounded: strip(characters) strips all blanks, and
+// replace() may
 // make the product of two long texts. They are put right where the library keeps them.
-interface Text extends Value { value: string }
+interface Text extends Value {
+  value: string;
+}
 type Method = (args: readonly Value[], scope: Environment) => Value;
 /** how long a text made from this one may be */
 const longest = new WeakMap<object, number>();
 const STRIPPED = { strip: [true, true], lstrip: [true, false], rstrip: [false, true] } as const;
 function adaptTextMethods(): void {
   const sample = new Interpreter(new Environment()).run(parse(tokenize('text'))) as unknown as Text;
-  const prototype = Object.getPrototypeOf(sample) as Text, Text = sample.constructor as unknown as new (value: string) => Value;
+  const prototype = Object.getPrototypeOf(sample) as Text;
+  const Text = sample.constructor as unknown as new (value: string) => Value;
   const original = Object.getOwnPropertyDescriptor(prototype, 'builtins')!.get!;
   const adapted = new WeakSet<object>();
   Object.defineProperty(prototype, 'builtins', {
@@ -213,14 +298,18 @@ function adaptTextMethods(): void {
       const method = (name: string) => methods.get(name) as { value: Method };
       for (const [name, [left, right]] of Object.entries(STRIPPED)) {
         const plain = method(name).value;
-        method(name).value = (args, scope) => (typeof args[0]?.value === 'string' ? new Text(strip(this.value, args[0].value, left, right)) : plain(args, scope));
+        method(name).value = (args, scope) =>
+          typeof args[0]?.value === 'string'
+            ? new Text(strip(this.value, args[0].value, left, right))
+            : plain(args, scope);
       }
       const replace = method('replace').value;
       method('replace').value = (args, scope) => {
         const [from, to] = args.map((arg) => arg?.value);
         if (typeof from === 'string' && typeof to === 'string' && to.length > from.length) {
           const found = from === '' ? this.value.length + 1 : this.value.split(from).length - 1;
-          if (this.value.length + found * (to.length - from.length) > (longest.get(this) ?? 0)) throw new Error('replace() makes too long a text');
+          if (this.value.length + found * (to.length - from.length) > (longest.get(this) ?? 0))
+            throw new Error('replace() makes too long a text');
         }
         return replace(args, scope);
       };
@@ -230,7 +319,8 @@ function adaptTextMethods(): void {
 }
 function strip(text: string, characters: string, left: boolean, right: boolean): string {
   const all = new Set(characters);
-  let start = 0, end = text.length;
+  let start = 0;
+  let end = text.length;
   for (; start < end && all.has(text[start]!); start++) if (!left) break;
   for (; end > start && all.has(text[end - 1]!); end--) if (!right) break;
   return text.slice(start, end);
@@ -249,20 +339,37 @@ export interface AnswerShape {
 const PROBE = '1618033988'; // no template changes the case of a number
 
 /**
- * How the template ends an answer, or null where it does so with none of `tokens` (the tokenizer's added tokens) or refuses
+ * How the template ends an answer, or null where it does so with none of `tokens` (the tokenizer's added tokens) or
+ * refuses
  * a conversation of one question and one answer.
  */
-export function answerShape(template: string, settings: Omit<ChatSettings, 'addGenerationPrompt'>, tokens: readonly string[]): AnswerShape | null {
+export function answerShape(
+  template: string,
+  settings: Omit<ChatSettings, 'addGenerationPrompt'>,
+  tokens: readonly string[],
+): AnswerShape | null {
   let text: string;
   try {
-    text = renderChat(template, [{ role: 'user', content: 'Question' }, { role: 'assistant', content: PROBE }], { ...settings, addGenerationPrompt: false });
+    text = renderChat(
+      template,
+      [
+        { role: 'user', content: 'Question' },
+        { role: 'assistant', content: PROBE },
+      ],
+      { ...settings, addGenerationPrompt: false },
+    );
   } catch (error) {
     if (error instanceof TastemakerError) return null;
     throw error;
   }
   const at = text.lastIndexOf(PROBE);
   if (at < 0) return null;
-  const rest = text.slice(at + PROBE.length), blank = rest.length - rest.trimStart().length;
-  const end = tokens.filter((token) => token.trim() !== '' && rest.startsWith(token, blank)).sort((a, b) => b.length - a.length)[0];
-  return end === undefined ? null : { end, upToEnd: rest.slice(0, blank + end.length), after: rest.slice(blank + end.length) };
+  const rest = text.slice(at + PROBE.length);
+  const blank = rest.length - rest.trimStart().length;
+  const end = tokens
+    .filter((token) => token.trim() !== '' && rest.startsWith(token, blank))
+    .sort((a, b) => b.length - a.length)[0];
+  return end === undefined
+    ? null
+    : { end, upToEnd: rest.slice(0, blank + end.length), after: rest.slice(blank + end.length) };
 }

@@ -8,7 +8,9 @@ const CARRIERS = ['\n', '.', ':', '0', 'a', ')'];
 const prefixing = new WeakMap<Tokenizer, Promise<boolean>>();
 /** Whether the tokenizer puts a space of its own before every text it is given. */
 export function putsSpaceFirst(tokenizer: Tokenizer): Promise<boolean> {
-  const known = prefixing.get(tokenizer) ?? tokenizer.encode('a').then((ids) => /^[▁Ġ]/.test(ids.length ? tokenizer.token(ids[0]!) : ''));
+  const known =
+    prefixing.get(tokenizer) ??
+    tokenizer.encode('a').then((ids) => /^[▁Ġ]/.test(ids.length ? tokenizer.token(ids[0]!) : ''));
   prefixing.set(tokenizer, known);
   return known;
 }

@@ -31,13 +31,19 @@ export interface Tokenizer {
   /** what the post-processor puts before every plain text; [] for nothing */
   readonly begin: readonly number[];
   readonly endOfText: number;
-  /** every token that ends what the model writes, `endOfText` first: those its configuration names, and the chat template's end of turn */
+  /**
+   * every token that ends what the model writes, `endOfText` first: those its configuration names, and the chat
+   * template's end of turn
+   */
   readonly stops: readonly number[];
   /** -1 where the tokenizer has no pad token of its own: the caller masks instead */
   readonly pad: number;
   /** the Jinja source of the chat template, or null */
   readonly chatTemplate: string | null;
-  /** how the chat template ends an answer, with that token's id; null where there is no template or it uses no token of its own */
+  /**
+   * how the chat template ends an answer, with that token's id; null where there is no template or it uses no token of
+   * its own
+   */
   readonly answerShape: (AnswerShape & { endId: number }) | null;
   /** special tokens spelled out, by the names that chat templates know them by (bos_token, eos_token) */
   readonly specialTokens: Readonly<Record<string, string>>;
@@ -48,7 +54,10 @@ export interface Tokenizer {
   encodeBatch(texts: readonly string[]): Promise<number[][]>;
   /** ids, and for each the whole characters it covers: tokens that are parts of one character share its span */
   encodeWithOffsets(text: string): Promise<{ ids: number[]; spans: Span[] }>;
-  /** text of `ids`, without ids that are not in the vocabulary; special tokens are left out, or spelled out with the others */
+  /**
+   * text of `ids`, without ids that are not in the vocabulary; special tokens are left out, or spelled out with the
+   * others
+   */
   decode(ids: readonly number[], special?: 'left-out' | 'spelled'): Promise<string>;
   decodeBatch(idLists: readonly (readonly number[])[], special?: 'left-out' | 'spelled'): Promise<string[]>;
   /** whether there is a token of this id: a vocabulary may have holes, and a model rows beyond its end */
@@ -73,11 +82,14 @@ export interface TokenizerSettings {
 }
 
 const HINT = 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.';
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 300);
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+const messageOf = (error: unknown) =>
+  (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 300);
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * The tokenizer of a model folder (or of a tokenizer.json named directly, with what lies beside it), or the one in a GGUF file.
+ * The tokenizer of a model folder (or of a tokenizer.json named directly, with what lies beside it), or the one in a
+ * GGUF file.
  * Throws 'bad-file' where it is missing, malformed, or names no end-of-text token.
  */
 export async function loadTokenizer(given: string): Promise<Tokenizer> {
@@ -88,20 +100,29 @@ export async function loadTokenizer(given: string): Promise<Tokenizer> {
   const file = isFolder ? join(folder, 'tokenizer.json') : folderOrTokenizerJson;
   const json = await readJson(file);
   if (json === null) throw new TastemakerError('bad-file', `${file} does not exist.`, HINT);
-  const [tokenizerConfig, generationConfig, modelConfig, specialTokensMap, addedTokens, chatTemplate] = await Promise.all([
-    readSettings(join(folder, 'tokenizer_config.json')),
-    readJson(join(folder, 'generation_config.json')),
-    readJson(join(folder, 'config.json')),
-    readSettings(join(folder, 'special_tokens_map.json')),
-    readJson(join(folder, 'added_tokens.json')),
-    readText(join(folder, 'chat_template.jinja')),
-  ]);
-  return createTokenizer(json, { tokenizerConfig, generationConfig, modelConfig, chatTemplate, specialTokensMap, addedTokens }, file);
+  const [tokenizerConfig, generationConfig, modelConfig, specialTokensMap, addedTokens, chatTemplate] =
+    await Promise.all([
+      readSettings(join(folder, 'tokenizer_config.json')),
+      readJson(join(folder, 'generation_config.json')),
+      readJson(join(folder, 'config.json')),
+      readSettings(join(folder, 'special_tokens_map.json')),
+      readJson(join(folder, 'added_tokens.json')),
+      readText(join(folder, 'chat_template.jinja')),
+    ]);
+  return createTokenizer(
+    json,
+    { tokenizerConfig, generationConfig, modelConfig, chatTemplate, specialTokensMap, addedTokens },
+    file,
+  );
 }
 
 function ggufTokenizer(file: string): Tokenizer {
   const { tokenizer, config, generation, chatTemplate } = readGgufTokenizer(readGguf(file).metadata, file);
-  return createTokenizer(tokenizer, { tokenizerConfig: config, generationConfig: generation, modelConfig: null, chatTemplate }, file);
+  return createTokenizer(
+    tokenizer,
+    { tokenizerConfig: config, generationConfig: generation, modelConfig: null, chatTemplate },
+    file,
+  );
 }
 
 /** A tokenizer from the parsed tokenizer.json; `file` only names it in errors. */
@@ -111,28 +132,51 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
   const { tokenizerConfig, generationConfig, modelConfig } = settings;
   refuseOtherTokens(native, settings, file);
   const sources = [generationConfig, modelConfig];
-  const endOfText = findToken(native, [tokenizerConfig, settings.specialTokensMap ?? null], 'eos_token', sources, modelConfig === null ? '<|endoftext|>' : undefined); // of a model the files say it
-  if (endOfText < 0) throw new TastemakerError('bad-file', `${file} names no end-of-text token.`, 'Add "eos_token" to tokenizer_config.json beside it.');
+  const endOfText = findToken(
+    native,
+    [tokenizerConfig, settings.specialTokensMap ?? null],
+    'eos_token',
+    sources,
+    modelConfig === null ? '<|endoftext|>' : undefined,
+  ); // of a model the files say it
+  if (endOfText < 0)
+    throw new TastemakerError(
+      'bad-file',
+      `${file} names no end-of-text token.`,
+      'Add "eos_token" to tokenizer_config.json beside it.',
+    );
   let vocabularySize = 0;
   for (const id of Object.values(native.getVocab(true))) vocabularySize = Math.max(vocabularySize, id + 1);
   const chatTemplate = settings.chatTemplate ?? templateOf(tokenizerConfig?.['chat_template']);
   const specialTokens = { eos_token: native.idToToken(endOfText)!, ...namesOf(tokenizerConfig) };
   // once, when it is first asked for: it takes the template a conversation
   const shape = once((): Tokenizer['answerShape'] => {
-    const added = addedTokens(json), found = chatTemplate === null ? null : answerShape(chatTemplate, { specialTokens, name: file }, [...added.keys()]);
+    const added = addedTokens(json);
+    const found =
+      chatTemplate === null ? null : answerShape(chatTemplate, { specialTokens, name: file }, [...added.keys()]);
     return found && { ...found, endId: added.get(found.end)! };
   });
-  const begins = beginOf(json['post_processor'], file), lost = begins.find(({ id }) => !isToken(native, id));
-  if (lost) throw new TastemakerError('bad-file', `${file}: "post_processor" puts ${JSON.stringify(lost.token.slice(0, 50))} before every text, as id ${lost.id}, which is no token of it.`, HINT);
+  const begins = beginOf(json['post_processor'], file);
+  const lost = begins.find(({ id }) => !isToken(native, id));
+  if (lost)
+    throw new TastemakerError(
+      'bad-file',
+      `${file}: "post_processor" puts ${JSON.stringify(lost.token.slice(0, 50))} before every text, as id ${lost.id}, which is no token of it.`,
+      HINT,
+    );
   const begin = begins.map(({ id }) => id);
   const added = once(() => new Set(addedTokens(json).values()));
   const hash = once(() => tokenizerHash(json, begin));
-  const cannot = (what: string) => (error: unknown): never => {
-    throw new TastemakerError('bad-file', `${file} could not ${what} a text: ${messageOf(error)}.`, HINT);
-  };
+  const cannot =
+    (what: string) =>
+    (error: unknown): never => {
+      throw new TastemakerError('bad-file', `${file} could not ${what} a text: ${messageOf(error)}.`, HINT);
+    };
   const stops = once(() => {
     const named: unknown[] = sources.flatMap((source) => source?.['eos_token_id'] ?? []);
-    return [...new Set([endOfText, ...named, ...(shape() ? [shape()!.endId] : [])])].filter((id) => isToken(native, id));
+    return [...new Set([endOfText, ...named, ...(shape() ? [shape()!.endId] : [])])].filter((id) =>
+      isToken(native, id),
+    );
   });
 
   return {
@@ -153,13 +197,28 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
     specialTokens,
     file,
     encode: async (text) => (await native.encode(text.toWellFormed(), null, options).catch(cannot('cut'))).getIds(),
-    encodeBatch: async (texts) => (await native.encodeBatch(texts.map((t) => t.toWellFormed()), options).catch(cannot('cut'))).map((e) => e.getIds()),
+    encodeBatch: async (texts) =>
+      (
+        await native
+          .encodeBatch(
+            texts.map((t) => t.toWellFormed()),
+            options,
+          )
+          .catch(cannot('cut'))
+      ).map((e) => e.getIds()),
     encodeWithOffsets: async (text) => {
       const encoding = await native.encode(text.toWellFormed(), null, options).catch(cannot('cut'));
       return { ids: encoding.getIds(), spans: spansOf(text, encoding.getOffsets()) };
     },
-    decode: (ids, special = 'left-out') => native.decode([...ids], special === 'left-out').catch(cannot('put together')),
-    decodeBatch: (idLists, special = 'left-out') => native.decodeBatch(idLists.map((ids) => [...ids]), special === 'left-out').catch(cannot('put together')),
+    decode: (ids, special = 'left-out') =>
+      native.decode([...ids], special === 'left-out').catch(cannot('put together')),
+    decodeBatch: (idLists, special = 'left-out') =>
+      native
+        .decodeBatch(
+          idLists.map((ids) => [...ids]),
+          special === 'left-out',
+        )
+        .catch(cannot('put together')),
     isToken: (id) => isToken(native, id),
     isWritten: (id) => added().has(id),
     token: (id) => (Number.isInteger(id) && id >= 0 ? native.idToToken(id) : null) ?? `[${id}]`,
@@ -172,18 +231,38 @@ function parse(json: Json, file: string): Native {
   try {
     native = Native.fromString(JSON.stringify(plain));
   } catch (error) {
-    throw new TastemakerError('bad-file', `${file} is not a tokenizer this program can read: ${messageOf(error)}.`, HINT);
+    throw new TastemakerError(
+      'bad-file',
+      `${file} is not a tokenizer this program can read: ${messageOf(error)}.`,
+      HINT,
+    );
   }
   // found everywhere, within characters too, a token of nothing would end the process
-  const normalizer = native.getNormalizer(), empty = normalizer && normalizedTokens(plain).find((token) => normalizer.normalizeString(token) === '');
-  if (typeof empty === 'string') throw new TastemakerError('bad-file', `${file} has the added token ${JSON.stringify(empty.slice(0, 50))}, of which its normalizer leaves nothing.`, HINT);
+  const normalizer = native.getNormalizer();
+  const empty = normalizer && normalizedTokens(plain).find((token) => normalizer.normalizeString(token) === '');
+  if (typeof empty === 'string')
+    throw new TastemakerError(
+      'bad-file',
+      `${file} has the added token ${JSON.stringify(empty.slice(0, 50))}, of which its normalizer leaves nothing.`,
+      HINT,
+    );
   return native;
 }
 
-/** The id of a special token: as named beside the tokenizer, else by id in a model's configuration, else under its usual name where it has one; -1 if none. */
-function findToken(native: Native, configs: (Json | null)[], key: 'eos_token' | 'pad_token', sources: (Json | null)[], usual?: string): number {
+/**
+ * The id of a special token: as named beside the tokenizer, else by id in a model's configuration, else under its usual
+ * name where it has one; -1 if none.
+ */
+function findToken(
+  native: Native,
+  configs: (Json | null)[],
+  key: 'eos_token' | 'pad_token',
+  sources: (Json | null)[],
+  usual?: string,
+): number {
   for (const config of configs) {
-    const named = config?.[key], name = isObject(named) ? named['content'] : named; // an added token is written out as an object
+    const named = config?.[key];
+    const name = isObject(named) ? named['content'] : named; // an added token is written out as an object
     const byName = typeof name === 'string' ? native.tokenToId(name) : null;
     if (byName !== null) return byName;
   }
@@ -195,7 +274,8 @@ function findToken(native: Native, configs: (Json | null)[], key: 'eos_token' | 
   return (usual === undefined ? null : native.tokenToId(usual)) ?? -1;
 }
 
-const isToken = (native: Native, id: unknown): id is number => typeof id === 'number' && Number.isInteger(id) && id >= 0 && native.idToToken(id) !== null;
+const isToken = (native: Native, id: unknown): id is number =>
+  typeof id === 'number' && Number.isInteger(id) && id >= 0 && native.idToToken(id) !== null;
 
 function once<T>(make: () => T): () => T {
   let made: { value: T } | null = null;
@@ -204,32 +284,61 @@ function once<T>(make: () => T): () => T {
 
 /** Every "…_token" of tokenizer_config.json. */
 function namesOf(config: Json | null): Record<string, string> {
-  const named = Object.entries(config ?? {}).flatMap(([key, value]): [string, unknown][] => (/^[a-z]+_token$/.test(key) ? [[key, isObject(value) ? value['content'] : value]] : []));
+  const named = Object.entries(config ?? {}).flatMap(([key, value]): [string, unknown][] =>
+    /^[a-z]+_token$/.test(key) ? [[key, isObject(value) ? value['content'] : value]] : [],
+  );
   return Object.fromEntries(named.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
-/** 'bad-file' where a token that was added beside tokenizer.json is not in it, or under another id: transformers would add it there, and texts that spell it would have other ids. */
-function refuseOtherTokens(native: Native, { tokenizerConfig, addedTokens: beside }: TokenizerSettings, file: string): void {
+/**
+ * 'bad-file' where a token that was added beside tokenizer.json is not in it, or under another id: transformers would
+ * add it there, and texts that spell it would have other ids.
+ */
+function refuseOtherTokens(
+  native: Native,
+  { tokenizerConfig, addedTokens: beside }: TokenizerSettings,
+  file: string,
+): void {
   const decoder = tokenizerConfig?.['added_tokens_decoder'] ?? {};
   const refuse = (where: string, what: string): never => {
-    throw new TastemakerError('bad-file', `${file}: ${where} beside it ${what}.`, 'Save the tokenizer again with save_pretrained, so that tokenizer.json holds all of its tokens.');
+    throw new TastemakerError(
+      'bad-file',
+      `${file}: ${where} beside it ${what}.`,
+      'Save the tokenizer again with save_pretrained, so that tokenizer.json holds all of its tokens.',
+    );
   };
   if (!isObject(decoder)) return refuse('"added_tokens_decoder" in tokenizer_config.json', 'is not an object');
   const named = [
-    ...Object.entries(decoder).map(([id, token]) => ['"added_tokens_decoder" in tokenizer_config.json', isObject(token) ? token['content'] : null, Number(id)] as const),
+    ...Object.entries(decoder).map(
+      ([id, token]) =>
+        [
+          '"added_tokens_decoder" in tokenizer_config.json',
+          isObject(token) ? token['content'] : null,
+          Number(id),
+        ] as const,
+    ),
     ...Object.entries(beside ?? {}).map(([token, id]) => ['added_tokens.json', token, id] as const),
   ];
   for (const [where, token, id] of named) {
-    if (typeof token !== 'string' || !Number.isInteger(id)) return refuse(where, 'has an entry that is no token with its id');
+    if (typeof token !== 'string' || !Number.isInteger(id))
+      return refuse(where, 'has an entry that is no token with its id');
     const own = native.tokenToId(token);
-    if (own !== id) refuse(where, `names ${JSON.stringify(token.slice(0, 50))} as token ${String(id)}, which is ${own === null ? 'not in it' : `token ${own} there`}`);
+    if (own !== id)
+      refuse(
+        where,
+        `names ${JSON.stringify(token.slice(0, 50))} as token ${String(id)}, which is ${own === null ? 'not in it' : `token ${own} there`}`,
+      );
   }
 }
 
 /** Tokens that are recognised wherever they are written out, and their ids. */
 function addedTokens(json: Json): Map<string, number> {
   const list = Array.isArray(json['added_tokens']) ? json['added_tokens'].filter(isObject) : [];
-  return new Map(list.flatMap(({ content, id }): [string, number][] => (typeof content === 'string' && typeof id === 'number' ? [[content, id]] : [])));
+  return new Map(
+    list.flatMap(({ content, id }): [string, number][] =>
+      typeof content === 'string' && typeof id === 'number' ? [[content, id]] : [],
+    ),
+  );
 }
 
 /** Code-point offsets, which already lie on whole characters, -> UTF-16 offsets. */
@@ -252,7 +361,11 @@ function readText(file: string): string | null {
   } catch (error) {
     if (error instanceof TastemakerError) throw error;
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
-    throw new TastemakerError('bad-file', `${file} can not be read: ${messageOf(error)}.`, 'Check that it is a file and that you may read it.');
+    throw new TastemakerError(
+      'bad-file',
+      `${file} can not be read: ${messageOf(error)}.`,
+      'Check that it is a file and that you may read it.',
+    );
   }
 }
 

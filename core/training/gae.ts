@@ -23,21 +23,36 @@ export interface Advantages {
   returns: number[];
 }
 
-/** Where the score lands: in the slot after the last token while the response limit allows one, else on the last token (N+'s `actual_end`). */
+/**
+ * Where the score lands: in the slot after the last token while the response limit allows one, else on the last token
+ * (N+'s `actual_end`).
+ */
 export function scoreSlot(tokens: number, limit: number, placement: ScorePlacement): number {
   return placement === 'after-end' && tokens < limit ? tokens : tokens - 1;
 }
 
 /** Per-slot rewards: the KL penalty on every token, the score once (D17). */
-export function episodeRewards({ logprobs, referenceLogprobs, score }: Episode, beta: number, limit: number, placement: ScorePlacement): number[] {
+export function episodeRewards(
+  { logprobs, referenceLogprobs, score }: Episode,
+  beta: number,
+  limit: number,
+  placement: ScorePlacement,
+): number[] {
   const at = scoreSlot(logprobs.length, limit, placement);
-  const rewards = Array.from({ length: Math.max(at + 1, logprobs.length) }, (_, t) => (t < logprobs.length ? -beta * (logprobs[t]! - referenceLogprobs[t]!) : 0));
+  const rewards = Array.from({ length: Math.max(at + 1, logprobs.length) }, (_, t) =>
+    t < logprobs.length ? -beta * (logprobs[t]! - referenceLogprobs[t]!) : 0,
+  );
   rewards[at]! += score;
   return rewards;
 }
 
 /** Generalised advantage estimation backwards over the slots; nothing follows the last one. */
-export function advantages(rewards: readonly number[], values: readonly number[], gamma: number, lambda: number): { advantages: number[]; returns: number[] } {
+export function advantages(
+  rewards: readonly number[],
+  values: readonly number[],
+  gamma: number,
+  lambda: number,
+): { advantages: number[]; returns: number[] } {
   const A = new Array<number>(rewards.length).fill(0);
   for (let t = rewards.length - 1, next = 0, nextValue = 0; t >= 0; t--) {
     next = A[t] = rewards[t]! + gamma * nextValue - values[t]! + gamma * lambda * next;
@@ -46,7 +61,10 @@ export function advantages(rewards: readonly number[], values: readonly number[]
   return { advantages: A, returns: A.map((a, t) => a + values[t]!) };
 }
 
-/** (x - mean) / √(var + 1e-8), plus the mean again when it is to be kept (reward whitening, D22). Biased variance unless told. */
+/**
+ * (x - mean) / √(var + 1e-8), plus the mean again when it is to be kept (reward whitening, D22). Biased variance unless
+ * told.
+ */
 export function whiten(values: readonly number[], { keepMean = false, unbiased = false } = {}): number[] {
   const n = values.length;
   const mean = values.reduce((a, b) => a + b, 0) / n;

@@ -8,13 +8,19 @@ import { overLogits, trunk } from '#core/models/transformer.ts';
 import { crossEntropy, tokenLogprobs } from '#core/models/token-logprobs.ts';
 import type { Loss, LossBuild } from './trainer.ts';
 
-/** One text as token ids; `weights[t]` is how much predicting token t counts (0 for none; the first token is never predicted). */
+/**
+ * One text as token ids; `weights[t]` is how much predicting token t counts (0 for none; the first token is never
+ * predicted).
+ */
 export interface WeightedText {
   ids: readonly number[];
   weights: readonly number[];
 }
 
-/** B rows of T tokens and Q predicted ones a row: ids [B, T], at [B, Q], targets and weights [B·Q]; without `at`, all T are predicted. */
+/**
+ * B rows of T tokens and Q predicted ones a row: ids [B, T], at [B, Q], targets and weights [B·Q]; without `at`, all T
+ * are predicted.
+ */
 export const languageModelFeeds = (B: number, T: number, Q = T): Types => ({
   ids: { dtype: 'int32', shape: [B, T] },
   ...(Q === T ? {} : { at: { dtype: 'int32', shape: [B, Q] } }),
@@ -23,24 +29,39 @@ export const languageModelFeeds = (B: number, T: number, Q = T): Types => ({
 });
 
 /** Weighted mean of -ln p over the rows. */
-export const languageModelLoss = (architecture: Architecture) => ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
-  const model = { architecture, weights, adapters, graph };
-  const { hidden } = trunk(model, { ids: feeds.ids!, ...(feeds.at ? { at: feeds.at } : {}) });
-  const [logprobs] = overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [tokenLogprobs(logits, targets!)]) as [Tensor];
-  return { loss: crossEntropy(logprobs, feeds.weights!), weight: sumAll(feeds.weights!), report: {} };
-};
+export const languageModelLoss =
+  (architecture: Architecture) =>
+  ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
+    const model = { architecture, weights, adapters, graph };
+    const { hidden } = trunk(model, { ids: feeds.ids!, ...(feeds.at ? { at: feeds.at } : {}) });
+    const [logprobs] = overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [
+      tokenLogprobs(logits, targets!),
+    ]) as [Tensor];
+    return { loss: crossEntropy(logprobs, feeds.weights!), weight: sumAll(feeds.weights!), report: {} };
+  };
 
-const counted = ({ ids, weights }: WeightedText, T: number): number[] => Array.from({ length: Math.min(ids.length - 1, T) }, (_, t) => t).filter((t) => weights[t + 1] !== 0);
+const counted = ({ ids, weights }: WeightedText, T: number): number[] =>
+  Array.from({ length: Math.min(ids.length - 1, T) }, (_, t) => t).filter((t) => weights[t + 1] !== 0);
 
-/** How many predictions a row has room for, so that logits are computed where the loss reads them: all T where few positions would be saved. */
+/**
+ * How many predictions a row has room for, so that logits are computed where the loss reads them: all T where few
+ * positions would be saved.
+ */
 export function predictionsPerRow(texts: readonly WeightedText[], T: number): number {
   const Q = Math.ceil(Math.max(1, ...texts.map((text) => counted(text, T).length)) / 16) * 16;
   return Q > 0.75 * T ? T : Q;
 }
 
-/** Batches of equal size as stacked feeds: K batches of B texts, right-padded to T (texts of at most T + 1 tokens: the last is only predicted), Q predictions a row. */
+/**
+ * Batches of equal size as stacked feeds: K batches of B texts, right-padded to T (texts of at most T + 1 tokens: the
+ * last is only predicted), Q predictions a row.
+ */
 export function languageModelRows(batches: readonly (readonly WeightedText[])[], T: number, Q = T): Arrays {
-  const rows = batches.flat(), ids = new Int32Array(rows.length * T), at = new Int32Array(rows.length * Q), targets = new Int32Array(rows.length * Q), weights = new Float32Array(rows.length * Q);
+  const rows = batches.flat();
+  const ids = new Int32Array(rows.length * T);
+  const at = new Int32Array(rows.length * Q);
+  const targets = new Int32Array(rows.length * Q);
+  const weights = new Float32Array(rows.length * Q);
   rows.forEach((text, row) => {
     ids.set(text.ids.slice(0, Math.min(text.ids.length - 1, T)), row * T);
     const wanted = Q === T ? Array.from({ length: Math.min(text.ids.length - 1, T) }, (_, t) => t) : counted(text, T);

@@ -1,4 +1,5 @@
-// PPO's clipped losses (Schulman et al. 2017; algorithms.md §1.4): policy and value, each over unpadded tokens only (D16).
+// PPO's clipped losses (Schulman et al. 2017; algorithms.md §1.4): policy and value, each over unpadded tokens only
+// (D16).
 //
 //   ρ = exp(new - old);  Lπ = mean max(-A ρ, -A clip(ρ, 1-ε, 1+ε))
 //   Vc = Vold + clip(V - Vold, -ε, ε);  LV = ½ mean max((V - R)², (Vc - R)²)
@@ -16,8 +17,17 @@ const NEVER = 1e30;
 
 const share = (condition: Tensor, mask: Tensor) => weightedMean(cast(condition, 'float32'), mask);
 
-/** All [N]; `mask` 1 on response tokens. Reports approx_kl = mean ½ (new - old)², the clipped share and the largest ratio. */
-export function policyLoss(now: Tensor, old: Tensor, advantages: Tensor, mask: Tensor, range: number): { loss: Tensor; report: Record<string, Tensor> } {
+/**
+ * All [N]; `mask` 1 on response tokens. Reports approx_kl = mean ½ (new - old)², the clipped share and the largest
+ * ratio.
+ */
+export function policyLoss(
+  now: Tensor,
+  old: Tensor,
+  advantages: Tensor,
+  mask: Tensor,
+  range: number,
+): { loss: Tensor; report: Record<string, Tensor> } {
   const change = mul(sub(now, old), mask); // 0 on padding, so that exp stays finite there
   const ratio = exp(change);
   const minus = neg(advantages);
@@ -35,11 +45,19 @@ export function policyLoss(now: Tensor, old: Tensor, advantages: Tensor, mask: T
 }
 
 /** All [N]; `mask` 1 on response tokens and the slot after the end. */
-export function valueLoss(now: Tensor, old: Tensor, returns: Tensor, mask: Tensor, range: number): { loss: Tensor; report: Record<string, Tensor> } {
-  const move = sub(now, old), limit = range || NEVER;
+export function valueLoss(
+  now: Tensor,
+  old: Tensor,
+  returns: Tensor,
+  mask: Tensor,
+  range: number,
+): { loss: Tensor; report: Record<string, Tensor> } {
+  const move = sub(now, old);
+  const limit = range || NEVER;
   const clipped = add(old, clip(move, -limit, limit));
   const square = (x: Tensor) => mul(x, x);
-  const plain = square(sub(now, returns)), worse = square(sub(clipped, returns));
+  const plain = square(sub(now, returns));
+  const worse = square(sub(clipped, returns));
   return {
     loss: scale(weightedMean(maximum(plain, worse), mask), 0.5),
     report: { value_clip_fraction: share(greater(worse, plain), mask) },

@@ -2,7 +2,10 @@
 
 export type Schedule = 'constant' | 'linear' | 'cosine';
 
-/** The factor at `step` (from 0) of `total`: linear warm-up, then constant, linear or cosine to 0 (P20 §B.1: cosine for SFT and reward model, linear for PPO; D25: 0 at the end). */
+/**
+ * The factor at `step` (from 0) of `total`: linear warm-up, then constant, linear or cosine to 0 (P20 §B.1: cosine for
+ * SFT and reward model, linear for PPO; D25: 0 at the end).
+ */
 export function scheduleFactor(schedule: Schedule, step: number, total: number, warmup = 0): number {
   if (step < warmup) return (step + 1) / warmup;
   const progress = total > warmup ? (step - warmup) / (total - warmup) : 0;

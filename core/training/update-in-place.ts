@@ -1,6 +1,8 @@
-// AdamW on a state in place: weights, moments and gradients in one memory that two threads share, each number read once.
+// AdamW on a state in place: weights, moments and gradients in one memory that two threads share, each number read
+// once.
 //
-// As operators of the runtime the same update is some thirteen passes over every parameter: of 135 million numbers 0.9 s.
+// As operators of the runtime the same update is some thirteen passes over every parameter: of 135 million numbers 0.9
+// s.
 // The numbers are those of the training graph, up to the rounding of their order.
 
 import path from 'node:path';
@@ -10,14 +12,19 @@ import type { AdamSettings } from './adamw.ts';
 import { KERNEL, MOST_PAGES, PAGE } from './adamw-kernel.ts';
 import type { AdamKernel } from './adamw-kernel.ts';
 
-/** What all numbers of one update have in common: the factor that clips, [a, e, keep] as from `adamFeed`, and the betas. */
+/**
+ * What all numbers of one update have in common: the factor that clips, [a, e, keep] as from `adamFeed`, and the betas.
+ */
 export interface Update {
   clip: number;
   feed: readonly [number, number, number];
   betas: AdamSettings['betas'];
 }
 
-/** Where the numbers lie: four regions of `bytes` one after the other, w, m, v and g; in each, those that decay come first. */
+/**
+ * Where the numbers lie: four regions of `bytes` one after the other, w, m, v and g; in each, those that decay come
+ * first.
+ */
 export interface Layout {
   bytes: number;
   /** up to here, within a region, weights decay */
@@ -31,15 +38,27 @@ export interface Part {
 }
 
 /**
- * The kernel on a memory:  m ← β1 m + (1-β1) c g    v ← β2 v + (1-β2) c² g²    w ← keep w - a m / (√v + e), with c the clipping
+ * The kernel on a memory: m ← β1 m + (1-β1) c g v ← β2 v + (1-β2) c² g² w ← keep w - a m / (√v + e), with c the
+ * clipping
  * factor, for the bytes `from` .. `to` of each region; `keep` counts where weights decay.
  */
 export function updateOn(memory: WebAssembly.Memory, { bytes, decayed }: Layout): (part: Part, update: Update) => void {
-  const { adamw } = new WebAssembly.Instance(new WebAssembly.Module(KERNEL), { state: { memory } }).exports as { adamw: AdamKernel };
+  const { adamw } = new WebAssembly.Instance(new WebAssembly.Module(KERNEL), { state: { memory } }).exports as {
+    adamw: AdamKernel;
+  };
   return ({ from, to }, { clip, feed: [a, e, keep], betas: [beta1, beta2] }) => {
-    for (const [start, end, kept] of [[from, Math.min(to, decayed), keep], [Math.max(from, decayed), to, 1]] as const) {
-      const [w, m, v, g] = [0, 1, 2, 3].map((region) => BigInt(region * bytes + start)) as [bigint, bigint, bigint, bigint];
-      if (start < end) adamw(w, m, v, g, BigInt(end), beta1, (1 - beta1) * clip, beta2, (1 - beta2) * clip * clip, a, e, kept);
+    for (const [start, end, kept] of [
+      [from, Math.min(to, decayed), keep],
+      [Math.max(from, decayed), to, 1],
+    ] as const) {
+      const [w, m, v, g] = [0, 1, 2, 3].map((region) => BigInt(region * bytes + start)) as [
+        bigint,
+        bigint,
+        bigint,
+        bigint,
+      ];
+      if (start < end)
+        adamw(w, m, v, g, BigInt(end), beta1, (1 - beta1) * clip, beta2, (1 - beta2) * clip * clip, a, e, kept);
     }
   };
 }
@@ -61,22 +80,35 @@ export interface Updater {
 const LINE = 64; // bytes that two threads should not both write
 const roundUp = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
 
-/** Room for `units` of numbers, updated on two threads where there are that many. The second is started with the first update and ends with `release`, or with the process. */
-export function createUpdater(units: readonly { name: string; size: number; decay: boolean }[], threads: number): Updater {
+/**
+ * Room for `units` of numbers, updated on two threads where there are that many. The second is started with the first
+ * update and ends with `release`, or with the process.
+ */
+export function createUpdater(
+  units: readonly { name: string; size: number; decay: boolean }[],
+  threads: number,
+): Updater {
   const inOrder = [...units.filter(({ decay }) => decay), ...units.filter(({ decay }) => !decay)];
   const starts = new Map<string, number>();
-  let used = 0, decayed = 0;
+  let used = 0;
+  let decayed = 0;
   for (const { name, size, decay } of inOrder) {
     starts.set(name, used);
     used += roundUp(4 * size, LINE);
     if (decay) decayed = used;
   }
-  const layout: Layout = { bytes: roundUp(used, 4096) + 17 * LINE, decayed, used }; // regions a multiple of 4096 apart would share their places in the cache
-  const memory = memoryOf(4 * layout.bytes), mine = updateOn(memory, layout);
-  const arrays = Object.fromEntries(units.map(({ name, size }) => {
-    const [w, m, v, gradient] = [0, 1, 2, 3].map((region) => new Float32Array(memory.buffer, region * layout.bytes + starts.get(name)!, size)) as [Float32Array, Float32Array, Float32Array, Float32Array];
-    return [name, { w, m, v, gradient }];
-  }));
+  // regions a multiple of 4096 apart would share their places in the cache
+  const layout: Layout = { bytes: roundUp(used, 4096) + 17 * LINE, decayed, used };
+  const memory = memoryOf(4 * layout.bytes);
+  const mine = updateOn(memory, layout);
+  const arrays = Object.fromEntries(
+    units.map(({ name, size }) => {
+      const [w, m, v, gradient] = [0, 1, 2, 3].map(
+        (region) => new Float32Array(memory.buffer, region * layout.bytes + starts.get(name)!, size),
+      ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+      return [name, { w, m, v, gradient }];
+    }),
+  );
   const middle = roundUp(used / 2, LINE);
   let worker: Worker | null = null;
   const started = (): Worker => {
@@ -116,6 +148,10 @@ function memoryOf(bytes: number): WebAssembly.Memory {
     return new WebAssembly.Memory(size as never); // a browser's types know 32-bit memories only
   } catch {
     const gigabytes = (of: number) => `${((of * PAGE) / 1e9).toFixed(1)} GB`;
-    throw new TastemakerError('runtime', `Weights, moments and gradients take ${gigabytes(pages)}, which ${pages > MOST_PAGES ? `is more than the ${gigabytes(MOST_PAGES)} an update can hold` : 'could not be had'}.`, 'Train an adapter or the last blocks only, or a smaller model.');
+    throw new TastemakerError(
+      'runtime',
+      `Weights, moments and gradients take ${gigabytes(pages)}, which ${pages > MOST_PAGES ? `is more than the ${gigabytes(MOST_PAGES)} an update can hold` : 'could not be had'}.`,
+      'Train an adapter or the last blocks only, or a smaller model.',
+    );
   }
 }

@@ -3,7 +3,8 @@
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 export function byteText(bytes: number): string {
-  let value = bytes, unit = 0;
+  let value = bytes;
+  let unit = 0;
   for (; value >= 999.5 && unit < UNITS.length - 1; unit++) value /= 1000;
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toPrecision(2)} ${UNITS[unit]}`;
 }

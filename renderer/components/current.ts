@@ -9,13 +9,23 @@ import { useToasts } from '#renderer/stores/toasts.ts';
 export type Role = 'policy' | 'reward';
 export const ROLES: readonly Role[] = ['policy', 'reward'];
 export const ROLE_WORDS: Readonly<Record<Role, { title: string; none: string; takes: (name: string) => string }>> = {
-  policy: { title: 'Current policy', none: 'No model writes yet.', takes: (name) => `“${name}” is the current policy: new samples and runs start from it.` },
-  reward: { title: 'Scored by', none: 'There is no reward model yet.', takes: (name) => `“${name}” scores from now on.` },
+  policy: {
+    title: 'Current policy',
+    none: 'No model writes yet.',
+    takes: (name) => `“${name}” is the current policy: new samples and runs start from it.`,
+  },
+  reward: {
+    title: 'Scored by',
+    none: 'There is no reward model yet.',
+    takes: (name) => `“${name}” scores from now on.`,
+  },
 };
 const SETTING = { policy: 'currentPolicyId', reward: 'rewardModelId' } as const;
 
 export function useCurrent() {
-  const app = useApp(), { setSettings } = useProjectSettings(), toasts = useToasts();
+  const app = useApp();
+  const { setSettings } = useProjectSettings();
+  const toasts = useToasts();
   const current = computed(() => app.project?.current ?? null);
 
   /** Chooses a model for a role; null gives the choice back to the rule. Says it, or what went wrong. */

@@ -1,4 +1,5 @@
-// How many columns cards stand in: as many as fit, and then as few as fill the same number of rows (four as 2 × 2, not 3 + 1).
+// How many columns cards stand in: as many as fit, and then as few as fill the same number of rows (four as 2 × 2, not
+// 3 + 1).
 
 import { computed, onBeforeUnmount, ref, watch } from 'vue';
 import type { ComputedRef, Ref } from 'vue';
@@ -13,12 +14,16 @@ export function evenColumns(count: number, width: number, least: number, gap = 1
 export function useInnerWidth(box: Readonly<Ref<HTMLElement | null>>): ComputedRef<number> {
   const width = ref(0);
   const sized = new ResizeObserver(() => (width.value = innerWidthOf(box.value)));
-  watch(box, (now, before) => {
-    if (before) sized.unobserve(before);
-    if (!now) return;
-    width.value = innerWidthOf(now);
-    sized.observe(now);
-  }, { flush: 'post' });
+  watch(
+    box,
+    (now, before) => {
+      if (before) sized.unobserve(before);
+      if (!now) return;
+      width.value = innerWidthOf(now);
+      sized.observe(now);
+    },
+    { flush: 'post' },
+  );
   onBeforeUnmount(() => sized.disconnect());
   return computed(() => width.value);
 }
@@ -30,4 +35,6 @@ function innerWidthOf(box: HTMLElement | null): number {
 }
 
 /** For `:style`; shrinks with its box instead of spilling out of it. */
-export const columnsStyle = (columns: number): { gridTemplateColumns: string } => ({ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` });
+export const columnsStyle = (columns: number): { gridTemplateColumns: string } => ({
+  gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`,
+});

@@ -2,7 +2,15 @@
 
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import type { AppState, Arguments, Device, Labeler, Preferences, ProjectSettings, ProjectSummary } from '#core/contract.ts';
+import type {
+  AppState,
+  Arguments,
+  Device,
+  Labeler,
+  Preferences,
+  ProjectSettings,
+  ProjectSummary,
+} from '#core/contract.ts';
 import { call, isOfAnother, on, showProject } from '#renderer/api.ts';
 import { forgetProject } from './project-store.ts';
 
@@ -18,7 +26,9 @@ export const useApp = defineStore('app', () => {
   const preferences = computed<Preferences | null>(() => state.value?.preferences ?? null);
   const device = computed<Device | null>(() => state.value?.device ?? null);
   /** who labels at this machine: the one chosen in the settings, else the first person */
-  const labeler = computed<Labeler | null>(() => labelers.value.find(({ id }) => id === settings.value?.labelerId) ?? people.value[0] ?? null);
+  const labeler = computed<Labeler | null>(
+    () => labelers.value.find(({ id }) => id === settings.value?.labelerId) ?? people.value[0] ?? null,
+  );
 
   /** The one place where another project comes in: whatever was of the one before ends first. */
   function show(next: AppState): void {
@@ -44,9 +54,13 @@ export const useApp = defineStore('app', () => {
   }
   const load = (): Promise<void> => whole(call('app.state', {}));
   const openProject = (folder: string): Promise<void> => whole(call('project.open', { folder }));
-  const createProject = (folder: string, demo = false): Promise<void> => whole(call('project.create', { folder, demo }));
+  const createProject = (folder: string, demo = false): Promise<void> =>
+    whole(call('project.create', { folder, demo }));
 
-  /** A call that closes the project and opens it anew, in another state or place: its answer may come when that is shown already. */
+  /**
+   * A call that closes the project and opens it anew, in another state or place: its answer may come when that is shown
+   * already.
+   */
   async function exchanged(answer: Promise<AppState>): Promise<void> {
     loading.value = true;
     try {
@@ -73,5 +87,20 @@ export const useApp = defineStore('app', () => {
     }
   }
 
-  return { state, loading, project, settings, labelers, people, labeler, preferences, device, load, openProject, createProject, exchanged, setPreferences };
+  return {
+    state,
+    loading,
+    project,
+    settings,
+    labelers,
+    people,
+    labeler,
+    preferences,
+    device,
+    load,
+    openProject,
+    createProject,
+    exchanged,
+    setPreferences,
+  };
 });

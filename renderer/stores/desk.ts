@@ -1,6 +1,7 @@
 // The ranking desk: the item at hand, what has been entered for it, and the way from one item to the next.
 //
-// What is entered shows at once and is written at once, each change a transaction of its own, one after another (the write
+// What is entered shows at once and is written at once, each change a transaction of its own, one after another (the
+// write
 // line). The next item is fetched while this one is worked on, so that Enter has it ready.
 
 import { computed, onScopeDispose, ref, shallowRef } from 'vue';
@@ -8,7 +9,19 @@ import type { Arguments, DeskItem, DeskProgress, Fault, Mark } from '#core/contr
 import { faultOf, isOfAnother, useProjectService } from '#renderer/api.ts';
 import { keepPlace, takePlace } from '#renderer/components/desk/place-kept.ts';
 import { QUEUE_ORDER, rememberedQueue, rememberQueue } from '#renderer/components/desk/queues.ts';
-import { clearRank, dense, fromScale, inWords, isDense, letter, type Ranks, rowsOf, setRank, unranked, withLast } from '#renderer/components/desk/ranking.ts';
+import {
+  clearRank,
+  dense,
+  fromScale,
+  inWords,
+  isDense,
+  letter,
+  type Ranks,
+  rowsOf,
+  setRank,
+  unranked,
+  withLast,
+} from '#renderer/components/desk/ranking.ts';
 import { type Sheet, sheetOf } from '#renderer/components/desk/sheet.ts';
 import { createWorkTime } from '#renderer/components/desk/work-time.ts';
 import { createWriteLine, type LineState, UNSAVED } from '#renderer/components/desk/write-line.ts';
@@ -49,16 +62,22 @@ export const useDesk = defineProjectStore('desk', () => {
 
   const work = createWorkTime(() => app.settings?.breakMinutes ?? 0);
   const ids = computed(() => item.value?.answers.map((answer) => answer.completionId) ?? []);
-  const pair = computed<[number, number] | null>(() => (ids.value.length === 2 ? [ids.value[0]!, ids.value[1]!] : null));
+  const pair = computed<[number, number] | null>(() =>
+    ids.value.length === 2 ? [ids.value[0]!, ids.value[1]!] : null,
+  );
   const focusedId = computed(() => ids.value[focus.value] ?? null);
-  const covered = computed(() => Boolean(app.settings?.naiveReading && item.value && !item.value.ranking && !opened.value.has(item.value.itemId)));
+  const covered = computed(() =>
+    Boolean(app.settings?.naiveReading && item.value && !item.value.ranking && !opened.value.has(item.value.itemId)),
+  );
   const labelerId = computed(() => app.labeler?.id ?? null);
 
   let turn = 0; // a newer wish makes an older reply worthless
   let prepared: { after: number; item: Promise<DeskItem | null>; value?: DeskItem | null } | null = null;
   let left: Sheet[] = []; // items left before their last write was committed
-  let failedItem: number | null = null, submitted: number | null = null;
-  let own = 0, heard = 0;
+  let failedItem: number | null = null;
+  let submitted: number | null = null;
+  let own = 0;
+  let heard = 0;
   let lookTimer: ReturnType<typeof setTimeout> | undefined;
   onScopeDispose(() => clearTimeout(lookTimer));
 
@@ -84,16 +103,19 @@ export const useDesk = defineProjectStore('desk', () => {
   /** Puts a write of the item at hand into the line. */
   function write(make: () => Promise<{ at: number }>, key?: string): void {
     const itemId = item.value?.itemId ?? null;
-    line.add(async () => {
-      try {
-        const done = await make();
-        own++;
-        return done;
-      } catch (error) {
-        failedItem = itemId;
-        throw error;
-      }
-    }, key && `${itemId} ${key}`);
+    line.add(
+      async () => {
+        try {
+          const done = await make();
+          own++;
+          return done;
+        } catch (error) {
+          failedItem = itemId;
+          throw error;
+        }
+      },
+      key && `${itemId} ${key}`,
+    );
   }
 
   /** A change that could not be committed is shown where it was made. */
@@ -142,7 +164,10 @@ export const useDesk = defineProjectStore('desk', () => {
     setBoth(next, sure);
   }
   function giveRank(id: number, rank: number | null, settlesLast = false): void {
-    if ((rank ?? 1) > ids.value.length) return tell(`There ${ids.value.length === 1 ? 'is 1 answer' : `are ${ids.value.length} answers`}, so ranks go from 1 to ${ids.value.length}; the same digit twice is a tie.`);
+    if ((rank ?? 1) > ids.value.length)
+      return tell(
+        `There ${ids.value.length === 1 ? 'is 1 answer' : `are ${ids.value.length} answers`}, so ranks go from 1 to ${ids.value.length}; the same digit twice is a tie.`,
+      );
     const next = rank === null ? clearRank(ranks.value, id) : setRank(ranks.value, id, rank);
     setRanks(settlesLast ? withLast(next, ids.value) : next);
   }
@@ -179,13 +204,15 @@ export const useDesk = defineProjectStore('desk', () => {
     write(() => call('ratings.set', args));
     said.value = value === null ? `${axis} cleared` : `${axis} ${value} of 7`;
   }
-  const setMarks = (completionId: number, next: Mark[]) => void (marks.value = new Map(marks.value).set(completionId, next));
+  const setMarks = (completionId: number, next: Mark[]) =>
+    void (marks.value = new Map(marks.value).set(completionId, next));
   /** Shows the prompt: the naive reading is written, or is not wanted. */
   function uncover(): void {
     if (item.value) opened.value = new Set(opened.value).add(item.value.itemId);
   }
   function refuseCovered(): boolean {
-    if (covered.value) tell('The prompt is still covered: write what you think happened, or press Skip there, then rank.');
+    if (covered.value)
+      tell('The prompt is still covered: write what you think happened, or press Skip there, then rank.');
     return covered.value;
   }
 
@@ -222,20 +249,41 @@ export const useDesk = defineProjectStore('desk', () => {
   /** What is on the screen now, kept until its writes are committed. */
   function keep(): void {
     if (!item.value || line.waiting === 0) return;
-    const sheet = { item: item.value, ranks: ranks.value, confidence: confidence.value, note: note.value, naive: naive.value, flagged: flagged.value, flaggedAnswers: flaggedAnswers.value, marks: marks.value, ratings: ratings.value };
+    const sheet = {
+      item: item.value,
+      ranks: ranks.value,
+      confidence: confidence.value,
+      note: note.value,
+      naive: naive.value,
+      flagged: flagged.value,
+      flaggedAnswers: flaggedAnswers.value,
+      marks: marks.value,
+      ratings: ratings.value,
+    };
     left = [...left.filter((other) => other.item !== sheet.item), sheet];
   }
 
   // ---- Moving
 
-  const ask = (where: { itemId?: number; from?: number; step?: 1 | -1 }) => call('desk.item', { labelerId: labelerId.value!, queue: queue.value, ...where });
+  const ask = (where: { itemId?: number; from?: number; step?: 1 | -1 }) =>
+    call('desk.item', { labelerId: labelerId.value!, queue: queue.value, ...where });
 
   /** Fetches what comes after this item as soon as everything entered is committed. */
   function prepare(): void {
     const after = item.value!.itemId;
-    const hint: NonNullable<typeof prepared> = { after, item: line.settled().then(() => ask({ from: after, step: 1 })) };
+    const hint: NonNullable<typeof prepared> = {
+      after,
+      item: line.settled().then(() => ask({ from: after, step: 1 })),
+    };
     prepared = hint;
-    hint.item.then((value) => { hint.value = value; }, () => { if (prepared === hint) prepared = null; });
+    hint.item.then(
+      (value) => {
+        hint.value = value;
+      },
+      () => {
+        if (prepared === hint) prepared = null;
+      },
+    );
   }
 
   /** Runs a fetch; its item is shown unless something newer was wanted meanwhile. */
@@ -248,7 +296,10 @@ export const useDesk = defineProjectStore('desk', () => {
       return mine === turn ? next : undefined;
     } catch (error) {
       if (mine !== turn) return undefined;
-      if (saved.value.kind === 'failed') return failed ? void tell('Something is not saved yet: try it again or give it up (above), then go on.') : undefined; // the first time the line has said it
+      if (saved.value.kind === 'failed')
+        return failed
+          ? void tell('Something is not saved yet: try it again or give it up (above), then go on.')
+          : undefined; // the first time the line has said it
       if (item.value) toasts.fault(error);
       else [phase.value, fault.value] = ['failed', faultOf(error)];
       return undefined;
@@ -277,7 +328,8 @@ export const useDesk = defineProjectStore('desk', () => {
     }
     const next = await obtain(() => ready?.item ?? ask({ from, step }));
     if (next) show(next);
-    else if (next === null) tell(step === 1 ? 'This is the last item of the queue.' : 'This is the first item of the queue.');
+    else if (next === null)
+      tell(step === 1 ? 'This is the last item of the queue.' : 'This is the first item of the queue.');
   }
 
   async function submit(status: Status): Promise<void> {
@@ -288,8 +340,13 @@ export const useDesk = defineProjectStore('desk', () => {
       if (missing.length > 0) {
         focus.value = ids.value.indexOf(missing[0]!);
         const names = missing.map((id) => letter(ids.value.indexOf(id))).join(', ');
-        if (pair.value) return tell(`Choose first: ${app.settings?.askConfidence ? '1 to 4 where A is better, 6 to 9 where B is' : '1 or 2 for the better one'}, = where they are even, or X if neither is acceptable.`);
-        return tell(`${missing.length === 1 ? `Answer ${names} has` : `Answers ${names} have`} no rank yet: give one with the digits, or press X if none is acceptable.`);
+        if (pair.value)
+          return tell(
+            `Choose first: ${app.settings?.askConfidence ? '1 to 4 where A is better, 6 to 9 where B is' : '1 or 2 for the better one'}, = where they are even, or X if neither is acceptable.`,
+          );
+        return tell(
+          `${missing.length === 1 ? `Answer ${names} has` : `Answers ${names} have`} no rank yet: give one with the digits, or press X if none is acceptable.`,
+        );
       }
       if (!isDense(ranks.value)) {
         ranks.value = dense(ranks.value, ids.value);
@@ -298,7 +355,8 @@ export const useDesk = defineProjectStore('desk', () => {
     }
     const args = { ...here(), status, durationMs: work.itemMs() };
     submitted = args.itemId;
-    opened.value = new Set([...opened.value].filter((id) => id !== args.itemId)); // if it comes back as a repeat, it is covered as any other
+    // if it comes back as a repeat, it is covered as any other
+    opened.value = new Set([...opened.value].filter((id) => id !== args.itemId));
     write(() => call('desk.submit', args));
     keep();
     const ready = prepared?.after === args.itemId ? prepared : null;
@@ -307,7 +365,9 @@ export const useDesk = defineProjectStore('desk', () => {
       return show(ready.value);
     }
     // nothing after it: what is left may lie before it
-    const next = await obtain(async () => (await ready?.item) ?? (await ask({ from: args.itemId, step: 1 })) ?? ask({}));
+    const next = await obtain(
+      async () => (await ready?.item) ?? (await ask({ from: args.itemId, step: 1 })) ?? ask({}),
+    );
     if (next !== undefined) show(next);
   }
 
@@ -324,7 +384,8 @@ export const useDesk = defineProjectStore('desk', () => {
         await load(done.itemId ?? item.value?.itemId);
         tell(done.sentence);
       } catch (error) {
-        if (saved.value.kind === 'failed') tell('Something is not saved yet: try it again or give it up (above), then undo.');
+        if (saved.value.kind === 'failed')
+          tell('Something is not saved yet: try it again or give it up (above), then undo.');
         else toasts.fault(error);
       }
     });
@@ -335,7 +396,12 @@ export const useDesk = defineProjectStore('desk', () => {
   function retry(): void {
     failedItem = null;
     line.retry();
-    line.settled().then(() => { if (item.value && item.value.itemId === submitted) void go(1); }, () => undefined);
+    line.settled().then(
+      () => {
+        if (item.value && item.value.itemId === submitted) void go(1);
+      },
+      () => undefined,
+    );
   }
   /** Gives up what could not be saved and shows what is in the project. */
   async function giveUp(): Promise<void> {
@@ -381,7 +447,9 @@ export const useDesk = defineProjectStore('desk', () => {
           const again = await ask({ itemId: item.value.itemId });
           if (again && line.waiting === 0 && again.itemId === item.value?.itemId) lay(sheetOf(again));
         }
-      } catch { /* the figures come with the next change */ }
+      } catch {
+        /* the figures come with the next change */
+      }
     }, LOOK_AGAIN_MS);
   }
   on('labels.changed', (event) => {
@@ -390,11 +458,59 @@ export const useDesk = defineProjectStore('desk', () => {
     if (item.value || phase.value !== 'done') lookAgain();
     else void load();
   });
-  on('data.changed', () => { if (!item.value) void load(); });
+  on('data.changed', () => {
+    if (!item.value) void load();
+  });
 
   return {
-    queue, phase, fault, item, ranks, confidence, note, naive, flagged, flaggedAnswers, marks, ratings, focus, progress, saved, said, askingConfidence, ids, pair, focusedId, covered, labelerId, work,
-    setRanks, setConfidence, setBoth, giveRank, setNote, setNaive, setFlag, setAnswerFlag, setRating, setMarks, uncover, refuseCovered, tell, write, load, go, submit, undo, retry, giveUp, setQueue, resume, forget, givePoint, lookAgain,
+    queue,
+    phase,
+    fault,
+    item,
+    ranks,
+    confidence,
+    note,
+    naive,
+    flagged,
+    flaggedAnswers,
+    marks,
+    ratings,
+    focus,
+    progress,
+    saved,
+    said,
+    askingConfidence,
+    ids,
+    pair,
+    focusedId,
+    covered,
+    labelerId,
+    work,
+    setRanks,
+    setConfidence,
+    setBoth,
+    giveRank,
+    setNote,
+    setNaive,
+    setFlag,
+    setAnswerFlag,
+    setRating,
+    setMarks,
+    uncover,
+    refuseCovered,
+    tell,
+    write,
+    load,
+    go,
+    submit,
+    undo,
+    retry,
+    giveUp,
+    setQueue,
+    resume,
+    forget,
+    givePoint,
+    lookAgain,
     unsaved: () => line.waiting > 0,
   };
 });

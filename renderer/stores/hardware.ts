@@ -1,8 +1,17 @@
-// What can compute here, as the service found it; tests, choices and installations that outlast the page; the meter of the cards.
+// What can compute here, as the service found it; tests, choices and installations that outlast the page; the meter of
+// the cards.
 
 import { defineStore } from 'pinia';
 import { reactive, ref, shallowRef } from 'vue';
-import type { Arguments, CardNow, Fault, Hardware, ProviderName, ProviderReport, WantedDevice } from '#core/contract.ts';
+import type {
+  Arguments,
+  CardNow,
+  Fault,
+  Hardware,
+  ProviderName,
+  ProviderReport,
+  WantedDevice,
+} from '#core/contract.ts';
 import { call, faultOf, on } from '#renderer/api.ts';
 
 /** A part of the page that asks, waits and shows its own refusal. */
@@ -64,14 +73,19 @@ export const useHardware = defineStore('hardware', () => {
   async function test(provider: ProviderName): Promise<void> {
     tested.value = null;
     const report = await ask(provider, call('hardware.test', { provider }));
-    if (report && hardware.value) hardware.value = { ...hardware.value, providers: hardware.value.providers.map((each) => (each.provider === provider ? report : each)) };
+    if (report && hardware.value)
+      hardware.value = {
+        ...hardware.value,
+        providers: hardware.value.providers.map((each) => (each.provider === provider ? report : each)),
+      };
     tested.value = report;
   }
   async function setup(source: Arguments<'hardware.setup'>['source'], path: string | null): Promise<boolean> {
     lines.value = [];
     return take(await ask('setup', call('hardware.setup', { source, path })));
   }
-  const setFolders = async (folders: string[]): Promise<boolean> => take(await ask('libraries', call('hardware.libraries', { folders })));
+  const setFolders = async (folders: string[]): Promise<boolean> =>
+    take(await ask('libraries', call('hardware.libraries', { folders })));
 
   return { hardware, busy, faults, wish, lines, metered, tested, look, choose, test, setup, setFolders };
 });

@@ -1,4 +1,5 @@
-// Changes of the open project's settings and labelers; what comes of them is heard as an event, here as in every other window.
+// Changes of the open project's settings and labelers; what comes of them is heard as an event, here as in every other
+// window.
 
 import type { Arguments } from '#core/contract.ts';
 import { useProjectService } from '#renderer/api.ts';

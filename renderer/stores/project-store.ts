@@ -1,11 +1,15 @@
-// Stores that live and die with the opened project: made anew with every one, so that nothing of it outlives its closing.
+// Stores that live and die with the opened project: made anew with every one, so that nothing of it outlives its
+// closing.
 
 import { defineStore, getActivePinia } from 'pinia';
 import type { StoreDefinition } from 'pinia';
 
 const stores: StoreDefinition[] = [];
 
-/** As pinia's defineStore of a setup function. What the store asks and hears of the project comes from `useProjectService`. */
+/**
+ * As pinia's defineStore of a setup function. What the store asks and hears of the project comes from
+ * `useProjectService`.
+ */
 export const defineProjectStore: typeof defineStore = ((...given: Parameters<typeof defineStore>) => {
   const store = defineStore(...given);
   stores.push(store as unknown as StoreDefinition);

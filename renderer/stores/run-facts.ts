@@ -10,10 +10,13 @@ import { LIVING, useRuns } from './runs.ts';
 const EVERY_MS = 3000;
 
 export const useRunFacts = defineProjectStore('run-facts', () => {
-  const { call, on } = useProjectService(), runs = useRuns();
+  const { call, on } = useProjectService();
+  const runs = useRuns();
   const facts = shallowRef<ReadonlyMap<string, RunFacts>>(new Map());
   const loaded = ref(false);
-  const tags = computed(() => [...new Set([...facts.value.values()].flatMap((one) => one.tags))].sort((a, b) => a.localeCompare(b)));
+  const tags = computed(() =>
+    [...new Set([...facts.value.values()].flatMap((one) => one.tags))].sort((a, b) => a.localeCompare(b)),
+  );
   const asked = new Map<string, number>();
 
   function put(...news: readonly RunFacts[]): void {
@@ -26,9 +29,10 @@ export const useRunFacts = defineProjectStore('run-facts', () => {
   /** Looks one run up; silent where it is gone meanwhile. */
   async function look(runId: string): Promise<void> {
     asked.set(runId, Date.now());
-    put(...await call('runs.facts', { runId }).catch(() => []));
+    put(...(await call('runs.facts', { runId }).catch(() => [])));
   }
-  const describe = async (runId: string, changes: { note?: string; tags?: string[] }): Promise<void> => put(await call('runs.describe', { runId, ...changes }));
+  const describe = async (runId: string, changes: { note?: string; tags?: string[] }): Promise<void> =>
+    put(await call('runs.describe', { runId, ...changes }));
 
   on('run.facts', ({ runId, gone }) => {
     if (!gone) return void look(runId);
@@ -38,7 +42,8 @@ export const useRunFacts = defineProjectStore('run-facts', () => {
     facts.value = left;
   });
   on('run.changed', ({ run }) => {
-    const known = facts.value.has(run.id), moving = LIVING.includes(run.status);
+    const known = facts.value.has(run.id);
+    const moving = LIVING.includes(run.status);
     if (!known || !moving || Date.now() - (asked.get(run.id) ?? 0) > EVERY_MS) void look(run.id);
   });
   on('service.restarted', () => void (loaded.value && load().catch(() => undefined)));

@@ -10,8 +10,19 @@ import { defineProjectStore } from './project-store.ts';
 import { useToasts } from './toasts.ts';
 
 /** A run whose numbers are on the screen. `tick` rises at most four times a second, when there is something to draw. */
-export interface OpenRun { id: string; curves: Curves; tick: number; loaded: boolean; /** lines of its numbers that are left out, torn by a crash */ damaged: number }
-interface Watched { open: OpenRun; users: number; fetching: boolean; dirty: boolean }
+export interface OpenRun {
+  id: string;
+  curves: Curves;
+  tick: number;
+  loaded: boolean;
+  /** lines of its numbers that are left out, torn by a crash */ damaged: number;
+}
+interface Watched {
+  open: OpenRun;
+  users: number;
+  fetching: boolean;
+  dirty: boolean;
+}
 
 /** least time between two drawings; long runs are drawn less often, for one point more is less of them */
 const redrawMs = ({ curves }: OpenRun): number => Math.min(2000, Math.max(250, curves.rows / 20));
@@ -19,7 +30,8 @@ const redrawMs = ({ curves }: OpenRun): number => Math.min(2000, Math.max(250, c
 export const LIVING: readonly RunRow['status'][] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
 
 export const useRuns = defineProjectStore('runs', () => {
-  const { call, on } = useProjectService(), toasts = useToasts();
+  const { call, on } = useProjectService();
+  const toasts = useToasts();
   const runs = shallowRef<RunRow[]>([]);
   const loaded = ref(false);
   const recipes = shallowRef<RecipeCard[]>([]);
@@ -64,7 +76,12 @@ export const useRuns = defineProjectStore('runs', () => {
   function open(runId: string): OpenRun {
     let entry = watched.get(runId);
     if (!entry) {
-      entry = { open: shallowReactive({ id: runId, curves: markRaw(emptyCurves()), tick: 0, loaded: false, damaged: 0 }), users: 0, fetching: false, dirty: false };
+      entry = {
+        open: shallowReactive({ id: runId, curves: markRaw(emptyCurves()), tick: 0, loaded: false, damaged: 0 }),
+        users: 0,
+        fetching: false,
+        dirty: false,
+      };
       watched.set(runId, entry);
       void fetchRows(runId);
     }
@@ -88,7 +105,8 @@ export const useRuns = defineProjectStore('runs', () => {
     try {
       do {
         entry.dirty = false;
-        const { curves } = entry.open, from = curves.rows;
+        const { curves } = entry.open;
+        const from = curves.rows;
         const { rows, total, damaged = 0 } = await call('runs.metrics', { runId, from });
         entry.open.damaged = damaged;
         if (total < from) {
@@ -100,7 +118,8 @@ export const useRuns = defineProjectStore('runs', () => {
       } while (entry.dirty && watched.get(runId) === entry);
       entry.open.loaded = true;
     } catch (error) {
-      if (entry.open.curves.rows > 0 || byId.value.has(runId)) toasts.fault(error); // of a run that is not there the page itself says so
+      // of a run that is not there the page itself says so
+      if (entry.open.curves.rows > 0 || byId.value.has(runId)) toasts.fault(error);
     } finally {
       entry.fetching = false;
       redrawSoon(entry.open);
@@ -121,11 +140,15 @@ export const useRuns = defineProjectStore('runs', () => {
     waiting.add(run);
     if (waiting.size > 1) return;
     const wait = Math.max(0, lastDraw + redrawMs(run) - performance.now());
-    setTimeout(() => requestAnimationFrame(() => {
-      lastDraw = performance.now();
-      for (const each of waiting) each.tick++;
-      waiting.clear();
-    }), wait);
+    setTimeout(
+      () =>
+        requestAnimationFrame(() => {
+          lastDraw = performance.now();
+          for (const each of waiting) each.tick++;
+          waiting.clear();
+        }),
+      wait,
+    );
   }
 
   // ---- What is heard
@@ -144,4 +167,5 @@ export const useRuns = defineProjectStore('runs', () => {
   return { runs, loaded, recipes, meanings, byId, load, loadRecipes, forget, start, act, open, close };
 });
 
-const newestFirst = (runs: readonly RunRow[]): RunRow[] => runs.toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
+const newestFirst = (runs: readonly RunRow[]): RunRow[] =>
+  runs.toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));

@@ -1,4 +1,5 @@
-// Every screen and dialog for people who do not see it as drawn, or use no mouse: axe in light and dark, the Tab order, dialogs that keep and give back the focus, no motion where none is wanted, nothing that jumps.
+// Every screen and dialog for people who do not see it as drawn, or use no mouse: axe in light and dark, the Tab order,
+// dialogs that keep and give back the focus, no motion where none is wanted, nothing that jumps.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -17,12 +18,26 @@ let station: Workstation, page: Page;
 test.beforeAll(async ({ browser }) => {
   mkdirSync(join(home, 'settings'));
   writeFileSync(join(home, 'settings', 'preferences.json'), '{"theme": ');
-  const rows = ['{"prompt": "What is the best colour?", "completion": "Green."}', '{"prompt": "What is the best colour?"}'];
+  const rows = [
+    '{"prompt": "What is the best colour?", "completion": "Green."}',
+    '{"prompt": "What is the best colour?"}',
+  ];
   writeFileSync(join(home, 'answers.jsonl'), `${rows.join('\n')}\n`);
   const said = (role: string, content: string) => ({ role, content });
-  writeFileSync(join(home, 'talks.jsonl'), JSON.stringify({ prompt: [said('system', 'Be brief.'), said('user', 'Why?')], chosen: [said('assistant', 'So.')], rejected: [said('assistant', '')] }));
+  writeFileSync(
+    join(home, 'talks.jsonl'),
+    JSON.stringify({
+      prompt: [said('system', 'Be brief.'), said('user', 'Why?')],
+      chosen: [said('assistant', 'So.')],
+      rejected: [said('assistant', '')],
+    }),
+  );
   station = await startWorkstation(['--demo'], home);
-  const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, colorScheme: 'light', reducedMotion: 'reduce' });
+  const context = await browser.newContext({
+    viewport: { width: 1100, height: 700 },
+    colorScheme: 'light',
+    reducedMotion: 'reduce',
+  });
   page = await context.newPage();
   await page.goto(station.url);
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
@@ -33,18 +48,36 @@ test.afterAll(async () => {
   forget(home);
 });
 
-interface Finding { where: string; rule: string; target: string; why: string }
+interface Finding {
+  where: string;
+  rule: string;
+  target: string;
+  why: string;
+}
 
 /** All rules as it is now, and the contrast once more in the dark; minor findings are left to the eye. */
 async function look(where: string): Promise<Finding[]> {
   const found: Finding[] = [];
   for (const scheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme: scheme });
-    const rules = scheme === 'dark' ? { runOnly: ['color-contrast'] } : { rules: { 'label-content-name-mismatch': { enabled: true }, 'target-size': { enabled: true } } };
+    const rules =
+      scheme === 'dark'
+        ? { runOnly: ['color-contrast'] }
+        : { rules: { 'label-content-name-mismatch': { enabled: true }, 'target-size': { enabled: true } } };
     const there = await page.evaluate(() => 'axe' in window); // half a megabyte that need not be read again
-    const axe = new AxeBuilder({ page, ...(there && { axeSource: 'void 0' }) }).setLegacyMode().options({ ...rules, resultTypes: ['violations'] });
+    const axe = new AxeBuilder({ page, ...(there && { axeSource: 'void 0' }) })
+      .setLegacyMode()
+      .options({ ...rules, resultTypes: ['violations'] });
     for (const { id, impact, nodes } of (await axe.analyze()).violations) {
-      if (impact !== 'minor') found.push(...nodes.map((node) => ({ where: `${where}, ${scheme}`, rule: `${impact} ${id}`, target: node.target.join(' '), why: node.failureSummary ?? '' })));
+      if (impact !== 'minor')
+        found.push(
+          ...nodes.map((node) => ({
+            where: `${where}, ${scheme}`,
+            rule: `${impact} ${id}`,
+            target: node.target.join(' '),
+            why: node.failureSummary ?? '',
+          })),
+        );
     }
   }
   await page.emulateMedia({ colorScheme: 'light' });
@@ -76,20 +109,28 @@ test('damaged preferences are said once', async () => {
 test('while a run reports, what is around its numbers stands still', async () => {
   await open('#/train');
   await expect(page.locator('.status .run')).toBeVisible();
-  const moved = await page.evaluate(() => new Promise<string[]>((done) => {
-    const seen: string[] = [];
-    type Shift = PerformanceEntry & { sources: { node: Node | null; previousRect: DOMRectReadOnly; currentRect: DOMRectReadOnly }[] };
-    const place = ({ x, y, width, height }: DOMRectReadOnly) => [x, y, width, height].map(Math.round).join(' ');
-    const watch = new PerformanceObserver((list) => {
-      for (const { node, previousRect, currentRect } of (list.getEntries() as Shift[]).flatMap(({ sources }) => sources)) {
-        const at = node instanceof Element ? node : node?.parentElement;
-        if (previousRect.width === 0) continue; // it has only now come to be, as the line of the next run does
-        if (at?.closest('.side, .status, .list')) seen.push(`${at.className} “${at.textContent}”: ${place(previousRect)} → ${place(currentRect)}`);
-      }
-    });
-    watch.observe({ type: 'layout-shift' });
-    setTimeout(() => (watch.disconnect(), done(seen)), 2500);
-  }));
+  const moved = await page.evaluate(
+    () =>
+      new Promise<string[]>((done) => {
+        const seen: string[] = [];
+        type Shift = PerformanceEntry & {
+          sources: { node: Node | null; previousRect: DOMRectReadOnly; currentRect: DOMRectReadOnly }[];
+        };
+        const place = ({ x, y, width, height }: DOMRectReadOnly) => [x, y, width, height].map(Math.round).join(' ');
+        const watch = new PerformanceObserver((list) => {
+          for (const { node, previousRect, currentRect } of (list.getEntries() as Shift[]).flatMap(
+            ({ sources }) => sources,
+          )) {
+            const at = node instanceof Element ? node : node?.parentElement;
+            if (previousRect.width === 0) continue; // it has only now come to be, as the line of the next run does
+            if (at?.closest('.side, .status, .list'))
+              seen.push(`${at.className} “${at.textContent}”: ${place(previousRect)} → ${place(currentRect)}`);
+          }
+        });
+        watch.observe({ type: 'layout-shift' });
+        setTimeout(() => (watch.disconnect(), done(seen)), 2500);
+      }),
+  );
   expect(moved).toEqual([]);
 });
 
@@ -97,12 +138,12 @@ test('axe finds nothing on the screens', async () => {
   const found: Finding[] = [];
   await open('#/label');
   await expect(answers().nth(1)).toBeVisible({ timeout: 60_000 });
-  found.push(...await look('label'));
+  found.push(...(await look('label')));
   await page.keyboard.press('g');
   await page.keyboard.press('m');
   await page.keyboard.press('Shift+ArrowRight');
   await expect(page.getByRole('toolbar', { name: 'Mark' })).toBeVisible();
-  found.push(...await look('label with guidelines, marking'));
+  found.push(...(await look('label with guidelines, marking')));
   await page.keyboard.press('Escape');
   await page.keyboard.press('Escape');
   await page.keyboard.press('g');
@@ -110,39 +151,46 @@ test('axe finds nothing on the screens', async () => {
   await open('#/data');
   await page.getByRole('listbox', { name: 'Prompts' }).getByRole('option').nth(2).click();
   await expect(page.getByRole('region', { name: 'The chosen prompt' }).getByText('Prompt 3')).toBeVisible();
-  found.push(...await look('data'));
+  found.push(...(await look('data')));
   await open('#/models');
   await expect(page.getByRole('heading', { name: 'Try it' })).toBeVisible();
-  found.push(...await look('models'));
+  found.push(...(await look('models')));
   await open('#/train?recipe=pretrain');
   await expect(page.getByRole('article', { name: /pre-training/i })).toBeVisible();
   await expect(page.locator('article.named')).toContainText(/pre-train/i);
-  found.push(...await look('train'));
-  for (const [part, title] of [['charts', 'Charts'], ['drawn', 'Samples'], ['log', 'Log'], ['manifest', 'Settings']]) {
+  found.push(...(await look('train')));
+  for (const [part, title] of [
+    ['charts', 'Charts'],
+    ['drawn', 'Samples'],
+    ['log', 'Log'],
+    ['manifest', 'Settings'],
+  ]) {
     await open(`#/train/0001-sample?tab=${part}`);
     await expect(page.getByRole('tab', { name: title, selected: true })).toBeVisible();
     if (part === 'drawn') await expect(page.getByRole('list', { name: 'Samples by prompt' })).toBeVisible();
-    found.push(...await look(`run, ${part}`));
+    found.push(...(await look(`run, ${part}`)));
   }
   await open('#/inspect');
   await page.getByRole('row').nth(3).click();
   await expect(page.getByRole('group', { name: /token by token/ })).toBeVisible();
-  found.push(...await look('inspect, tokens'));
+  found.push(...(await look('inspect, tokens')));
   await button('Side by side').click();
   await expect(page.getByRole('region', { name: 'Completions side by side' })).toBeVisible();
-  found.push(...await look('inspect, side by side'));
+  found.push(...(await look('inspect, side by side')));
   for (const section of ['general', 'appearance', 'shortcuts', 'hardware', 'data', 'logs', 'about']) {
     await open(`#/settings?section=${section}`);
     if (section === 'hardware') {
       await expect(page.getByRole('group', { name: 'Compute on' })).toBeVisible({ timeout: 60_000 });
-      await page.locator('main details').evaluateAll((all) => all.forEach((each) => ((each as HTMLDetailsElement).open = true)));
+      await page
+        .locator('main details')
+        .evaluateAll((all) => all.forEach((each) => ((each as HTMLDetailsElement).open = true)));
       await expect(button('Add a folder…')).toBeVisible();
     }
-    found.push(...await look(`settings, ${section}`));
+    found.push(...(await look(`settings, ${section}`)));
   }
   await page.keyboard.press('Control+b');
   await expect(page.locator('.side.folded')).toBeVisible();
-  found.push(...await look('folded sidebar'));
+  found.push(...(await look('folded sidebar')));
   await page.keyboard.press('Control+b');
   expect(found).toEqual([]);
 });
@@ -152,84 +200,97 @@ test('axe finds nothing in the dialogs', async () => {
   await open('#/data');
   await button(/^Import/).click();
   await expect(page.getByRole('listbox', { name: 'Files and folders' })).toBeVisible();
-  found.push(...await look('file picker'));
+  found.push(...(await look('file picker')));
   await pickPath(join(home, 'talks.jsonl'));
   await expect(dialog('Import').getByRole('list', { name: 'Conversation' })).toBeVisible();
-  found.push(...await look('import of conversations'));
+  found.push(...(await look('import of conversations')));
   await close();
   await button(/^Import/).click();
   await pickPath(join(home, 'answers.jsonl'));
   await dialog('Import').getByRole('button', { name: 'Completions' }).click();
   await expect(dialog('Import').getByText('line 2')).toBeVisible();
-  found.push(...await look('import with errors'));
+  found.push(...(await look('import with errors')));
   await close();
   await button(/^Export/).click();
   await dialog('Export').getByRole('radio', { name: 'OpenAI 2019, token ids' }).check();
   await expect(dialog('Export').getByText('Answers a row')).toBeVisible();
-  found.push(...await look('export of data'));
+  found.push(...(await look('export of data')));
   await close();
   await button(/^Divide/).click();
-  found.push(...await look('divide'));
+  found.push(...(await look('divide')));
   await close();
   await page.getByRole('listbox', { name: 'Prompts' }).getByRole('option').nth(2).click();
   await button('Delete…').click();
   await expect(dialog(/^Delete/).getByRole('button', { name: 'Delete', exact: true })).toBeEnabled();
-  found.push(...await look('delete'));
+  found.push(...(await look('delete')));
   await close();
   await button('Changes…').click();
   await expect(dialog('Changes of the data')).toBeVisible();
-  found.push(...await look('changes'));
+  found.push(...(await look('changes')));
   await close();
   await open('#/models');
   await button(/^Export/).click();
   await expect(dialog(/^Export/).getByRole('radio', { name: 'ONNX' })).toBeEnabled();
-  found.push(...await look('export of a model'));
+  found.push(...(await look('export of a model')));
   await close();
   await button(/^Add a model/).click();
   await pickPath(resolve('resources/demo/base'));
   await button(/^Choose (?!a )/).click();
   await expect(dialog('Add a model').getByRole('cell', { name: 'config.json' })).toBeVisible();
-  found.push(...await look('add a model'));
+  found.push(...(await look('add a model')));
   await close();
   await open('#/train');
   await button(/^SFT|^Supervised.*settings/i).click();
-  await dialog(/settings/).locator('summary', { hasText: 'What learns' }).click();
-  await dialog(/settings/).locator('summary', { hasText: 'Optimisation' }).click();
-  found.push(...await look('settings of a recipe'));
+  await dialog(/settings/)
+    .locator('summary', { hasText: 'What learns' })
+    .click();
+  await dialog(/settings/)
+    .locator('summary', { hasText: 'Optimisation' })
+    .click();
+  found.push(...(await look('settings of a recipe')));
   await close();
   await open('#/inspect');
   await page.getByRole('row').nth(3).click();
   await button('Numbers…').click();
   await expect(dialog(/Numbers/)).toBeVisible();
-  found.push(...await look('inspect, numbers'));
+  found.push(...(await look('inspect, numbers')));
   await close();
   await button(/^Ask for a ranking/).click();
-  found.push(...await look('ask for a ranking'));
+  found.push(...(await look('ask for a ranking')));
   await close();
   await page.keyboard.press('Control+k');
   await expect(page.getByRole('combobox', { name: 'Command' })).toBeFocused();
-  found.push(...await look('palette'));
+  found.push(...(await look('palette')));
   await close();
   await page.keyboard.press('?');
-  found.push(...await look('keys'));
+  found.push(...(await look('keys')));
   await close();
-  await page.locator('.status').getByRole('button', { name: /Labeler/ }).click();
+  await page
+    .locator('.status')
+    .getByRole('button', { name: /Labeler/ })
+    .click();
   await expect(page.getByRole('menu')).toBeVisible();
-  found.push(...await look('labeler menu'));
+  found.push(...(await look('labeler menu')));
   await page.keyboard.press('Escape');
   expect(found).toEqual([]);
 });
 
-/** Walks the page by Tab from its beginning until it comes round; says which controls it never met, met out of order, or met without a ring. */
+/**
+ * Walks the page by Tab from its beginning until it comes round; says which controls it never met, met out of order, or
+ * met without a ring.
+ */
 async function walk(): Promise<{ missed: string[]; backwards: string[]; ringless: string[]; stops: number }> {
   await page.evaluate(() => {
     const CONTROLS = 'a[href], button, input, select, textarea, summary, [tabindex]';
-    const seen: Element[] = [], ringless: Element[] = [];
-    const nameOf = (at: Element) => `${at.tagName.toLowerCase()}.${at.className} ${at.getAttribute('aria-label') ?? at.textContent?.trim().slice(0, 40) ?? ''}`;
+    const seen: Element[] = [];
+    const ringless: Element[] = [];
+    const nameOf = (at: Element) =>
+      `${at.tagName.toLowerCase()}.${at.className} ${at.getAttribute('aria-label') ?? at.textContent?.trim().slice(0, 40) ?? ''}`;
     const ring = (at: Element) => {
       for (let up: Element | null = at; up && up !== at.parentElement?.parentElement; up = up.parentElement) {
         const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(up);
-        if ((outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2) || boxShadow.includes('0px 0px 0px 2px')) return true;
+        if ((outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2) || boxShadow.includes('0px 0px 0px 2px'))
+          return true;
       }
       return false;
     };
@@ -242,20 +303,38 @@ async function walk(): Promise<{ missed: string[]; backwards: string[]; ringless
       if (!ring(at)) ringless.push(at);
     };
     const sum = () => {
-      const shown = (at: Element) => at.checkVisibility({ visibilityProperty: true }) && !(at as HTMLButtonElement).disabled && (at as HTMLElement).tabIndex >= 0;
+      const shown = (at: Element) =>
+        at.checkVisibility({ visibilityProperty: true }) &&
+        !(at as HTMLButtonElement).disabled &&
+        (at as HTMLElement).tabIndex >= 0;
       // of radio buttons, tabs and the answers on the desk one is met; arrows go on from there
-      const missed = [...document.querySelectorAll(CONTROLS)].filter((at) => shown(at) && !seen.includes(at) && !at.matches('input[type=radio], section.answer, [role=tablist]'));
-      const backwards = seen.filter((at, i) => i > 0 && !(seen[i - 1]!.compareDocumentPosition(at) & Node.DOCUMENT_POSITION_FOLLOWING));
-      return { missed: missed.map(nameOf), backwards: backwards.map(nameOf), ringless: ringless.map(nameOf), stops: seen.length };
+      const missed = [...document.querySelectorAll(CONTROLS)].filter(
+        (at) => shown(at) && !seen.includes(at) && !at.matches('input[type=radio], section.answer, [role=tablist]'),
+      );
+      const backwards = seen.filter(
+        (at, i) => i > 0 && !(seen[i - 1]!.compareDocumentPosition(at) & Node.DOCUMENT_POSITION_FOLLOWING),
+      );
+      return {
+        missed: missed.map(nameOf),
+        backwards: backwards.map(nameOf),
+        ringless: ringless.map(nameOf),
+        stops: seen.length,
+      };
     };
     const start = document.createElement('button'); // Tab goes on from where it was
     document.body.prepend(start);
     start.focus();
     start.remove();
     document.addEventListener('focusin', step);
-    Object.assign(window, { walked: () => (document.removeEventListener('focusin', step), sum()), isRound: () => done || (seen.length > 0 && document.activeElement === document.body) });
+    Object.assign(window, {
+      walked: () => (document.removeEventListener('focusin', step), sum()),
+      isRound: () => done || (seen.length > 0 && document.activeElement === document.body),
+    });
   });
-  type Walk = { walked(): { missed: string[]; backwards: string[]; ringless: string[]; stops: number }; isRound(): boolean };
+  type Walk = {
+    walked(): { missed: string[]; backwards: string[]; ringless: string[]; stops: number };
+    isRound(): boolean;
+  };
   for (let i = 0; i < 20; i++) {
     for (let each = 0; each < 10; each++) await page.keyboard.press('Tab');
     if (await page.evaluate(() => (window as unknown as Walk).isRound())) break;
@@ -265,7 +344,17 @@ async function walk(): Promise<{ missed: string[]; backwards: string[]; ringless
 
 test('Tab reaches every control once, in the order of the page, with a ring around it', async () => {
   await expect(page.locator('.status .run')).toHaveCount(0, { timeout: 60_000 }); // a run's own buttons go with it
-  for (const hash of ['#/home', '#/label', '#/data', '#/models', '#/train', '#/train/0001-sample', '#/inspect', '#/settings', '#/settings?section=hardware']) {
+  for (const hash of [
+    '#/home',
+    '#/label',
+    '#/data',
+    '#/models',
+    '#/train',
+    '#/train/0001-sample',
+    '#/inspect',
+    '#/settings',
+    '#/settings?section=hardware',
+  ]) {
     await open(hash);
     if (hash.endsWith('hardware')) await expect(page.getByRole('group', { name: 'Compute on' })).toBeVisible();
     if (hash === '#/label') await expect(answers().nth(1)).toBeVisible();
@@ -278,7 +367,12 @@ test('Tab reaches every control once, in the order of the page, with a ring arou
 
 test('dialogs keep the focus and give it back', async () => {
   const cases: [hash: string, opener: RegExp, title: RegExp][] = [
-    ['#/home', /^New project/, /New project/], ['#/data', /^Divide/, /Divide the prompts/], ['#/data', /^Export/, /^Export$/], ['#/train', /Supervised.*settings/i, /settings/], ['#/models', /^Remove/, /^Remove/], ['#/label', /^Go to…/, /Command palette/],
+    ['#/home', /^New project/, /New project/],
+    ['#/data', /^Divide/, /Divide the prompts/],
+    ['#/data', /^Export/, /^Export$/],
+    ['#/train', /Supervised.*settings/i, /settings/],
+    ['#/models', /^Remove/, /^Remove/],
+    ['#/label', /^Go to…/, /Command palette/],
   ];
   for (const [hash, opener, title] of cases) {
     await open(hash);
@@ -288,7 +382,10 @@ test('dialogs keep the focus and give it back', async () => {
     await expect(dialog(title)).toBeVisible();
     for (const key of [...Array<string>(12).fill('Tab'), ...Array<string>(3).fill('Shift+Tab')]) {
       await page.keyboard.press(key);
-      expect(await dialog(title).evaluate((box) => box.contains(document.activeElement)), `${String(title)} lost the focus at ${key}`).toBe(true);
+      expect(
+        await dialog(title).evaluate((box) => box.contains(document.activeElement)),
+        `${String(title)} lost the focus at ${key}`,
+      ).toBe(true);
     }
     await close();
     await expect(from).toBeFocused();
@@ -302,10 +399,14 @@ test('dialogs keep the focus and give it back', async () => {
 
 test('nothing moves where no motion is wanted', async () => {
   await open('#/train');
-  const moving = await page.evaluate(() => [...document.querySelectorAll('*')].filter((at) => {
-    const { transitionDuration, animationName } = getComputedStyle(at);
-    return !/^(0s(, )?)+$/.test(transitionDuration) || animationName !== 'none';
-  }).map((at) => at.className));
+  const moving = await page.evaluate(() =>
+    [...document.querySelectorAll('*')]
+      .filter((at) => {
+        const { transitionDuration, animationName } = getComputedStyle(at);
+        return !/^(0s(, )?)+$/.test(transitionDuration) || animationName !== 'none';
+      })
+      .map((at) => at.className),
+  );
   expect(moving).toEqual([]);
 });
 
@@ -317,6 +418,6 @@ test('without a project', async () => {
   const found = await look('home without a project');
   await goTo(page, 'Label');
   await expect(page.getByText('No project is open')).toBeVisible();
-  found.push(...await look('label without a project'));
+  found.push(...(await look('label without a project')));
   expect(found).toEqual([]);
 });

@@ -1,4 +1,5 @@
-// Data, Inspect and Models as a person uses them: titles, search and order, deleting with its undo, a template, samples compared, another model's scores, a model tried in several turns.
+// Data, Inspect and Models as a person uses them: titles, search and order, deleting with its undo, a template, samples
+// compared, another model's scores, a model tried in several turns.
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,23 +23,70 @@ test.use({ actionTimeout: 15_000 });
 
 /** with patience: an import starts a thread for each look at a file */
 const seen = expect.configure({ timeout: 20_000 });
-const home = mkdtempSync(join(tmpdir(), 'workstation-')), SAMPLES = 30;
+const home = mkdtempSync(join(tmpdir(), 'workstation-'));
+const SAMPLES = 30;
 let station: Workstation, page: Page, complaints: string[];
 
-/** A demo project whose first validation prompt has many samples, judged by Bob; two models that score; a chat model. */
+/**
+ * A demo project whose first validation prompt has many samples, judged by Bob; two models that score; a chat model.
+ */
 async function seed(folder: string): Promise<void> {
   const project = await createDemoProject(folder, { prompts: 12, validation: 2, heldOut: 3, seed: 4 });
-  const [promptId] = addPrompts(project, [{ text: 'SUBREDDIT: r/pets\nTITLE: zebra in my kitchen\nPOST: my sister broke my guitar at the harbour.\nTL;DR:', split: 'train', source: 'demo', facts: { R: 'sister', V: 'broke', O: 'guitar' } }]) as [number];
-  const texts = Array.from({ length: SAMPLES }, (_, i) => (i < 3 ? 'my sister broke my guitar.' : i === 3 ? 'my sister broke my guitar at the harbour.' : `pls help number ${i} please please`));
+  const [promptId] = addPrompts(project, [
+    {
+      text: 'SUBREDDIT: r/pets\nTITLE: zebra in my kitchen\nPOST: my sister broke my guitar at the harbour.\nTL;DR:',
+      split: 'train',
+      source: 'demo',
+      facts: { R: 'sister', V: 'broke', O: 'guitar' },
+    },
+  ]) as [number];
+  const texts = Array.from({ length: SAMPLES }, (_, i) =>
+    i < 3
+      ? 'my sister broke my guitar.'
+      : i === 3
+        ? 'my sister broke my guitar at the harbour.'
+        : `pls help number ${i} please please`,
+  );
   const sampling = { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 };
-  const ids = addCompletions(project, texts.map((text) => ({ promptId, policyId: 1, text, tokenIds: [5, 6], logprobs: [-1, -1], samplingLogprobs: [-1, -1], finish: 'stop', sampling, runId: null })));
-  const [first, second] = ['reward', 'reward-2'].map((name) => addPolicy(project, { name, kind: 'reward', path: `models/${name}`, parentId: 1 })) as [number, number];
-  setMeasures(project, ids.map((completionId, i) => ({ completionId, modelId: first, score: i })));
-  setMeasures(project, ids.slice(0, 2).map((completionId, i) => ({ completionId, modelId: second, score: 100 + i })));
+  const ids = addCompletions(
+    project,
+    texts.map((text) => ({
+      promptId,
+      policyId: 1,
+      text,
+      tokenIds: [5, 6],
+      logprobs: [-1, -1],
+      samplingLogprobs: [-1, -1],
+      finish: 'stop',
+      sampling,
+      runId: null,
+    })),
+  );
+  const [first, second] = ['reward', 'reward-2'].map((name) =>
+    addPolicy(project, { name, kind: 'reward', path: `models/${name}`, parentId: 1 }),
+  ) as [number, number];
+  setMeasures(
+    project,
+    ids.map((completionId, i) => ({ completionId, modelId: first, score: i })),
+  );
+  setMeasures(
+    project,
+    ids.slice(0, 2).map((completionId, i) => ({ completionId, modelId: second, score: 100 + i })),
+  );
   const labelerId = ensureLabeler(project, 'Bob', 'person').id;
   addMarks(project, [{ completionId: ids[3]!, labelerId, start: 3, end: 9, label: 'good', note: 'it is one' }]);
   addRatings(project, [{ completionId: ids[3]!, labelerId, axis: 'accuracy', value: 6 }]);
-  addRankings(project, [{ promptId, labelerId, status: 'ranked', ranks: [{ completionId: ids[3]!, rank: 1 }, { completionId: ids[9]!, rank: 2 }] }]);
+  addRankings(project, [
+    {
+      promptId,
+      labelerId,
+      status: 'ranked',
+      ranks: [
+        { completionId: ids[3]!, rank: 1 },
+        { completionId: ids[9]!, rank: 2 },
+      ],
+    },
+  ]);
   await writeChatModel(join(project.folder, 'models', 'chat'), Object.values(FORMATS)[0]!, { ends: 0.4 });
   addPolicy(project, { name: 'chat', kind: 'base', path: 'models/chat' });
   project.close();
@@ -51,7 +99,9 @@ test.beforeAll(async ({ browser }) => {
   writeFileSync(join(home, 'answers.jsonl'), '{"prompt": "Why?", "completion": "So."}\n');
   writeFileSync(join(home, 'picture.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0]));
   station = await startWorkstation(['--project', folder], home);
-  page = await (await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' })).newPage();
+  page = await (
+    await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' })
+  ).newPage();
   complaints = listenForComplaints(page);
   await page.goto(station.url);
   await seen(page.getByRole('heading', { level: 1 })).toBeVisible();
@@ -109,19 +159,27 @@ test('deleting counts what goes, and is taken back long after its message', asyn
 
 test('Shift and a click select a range and paint no text', async () => {
   await prompts().nth(1).click();
-  await prompts().nth(6).click({ modifiers: ['Shift'] });
+  await prompts()
+    .nth(6)
+    .click({ modifiers: ['Shift'] });
   await seen(page.getByText('6 selected', { exact: true })).toBeVisible();
   expect(await page.evaluate(() => String(getSelection()))).toBe('');
 });
 
 async function importFile(name: string): Promise<void> {
-  await page.getByRole('button', { name: /^Import/ }).first().click();
+  await page
+    .getByRole('button', { name: /^Import/ })
+    .first()
+    .click();
   await page.getByRole('textbox', { name: 'Path' }).fill(join(home, name));
   await page.keyboard.press('Enter');
 }
 
 test('over a dialog neither the palette nor the sheet of keys opens', async () => {
-  await page.getByRole('button', { name: /^Import/ }).first().click();
+  await page
+    .getByRole('button', { name: /^Import/ })
+    .first()
+    .click();
   await expect(page.getByRole('dialog', { name: 'Choose a file to import' })).toBeVisible();
   for (const key of ['Control+k', 'Control+/']) await page.keyboard.press(key);
   await expect(page.getByRole('dialog', { name: /Command palette|Keyboard shortcuts/ })).toHaveCount(0);
@@ -170,7 +228,9 @@ test('samples are ordered by gold, and by the scores of the model that is chosen
   await seen(samples().first()).toContainText(`pls help number ${SAMPLES - 1}`);
   await page.getByLabel('Score by').selectOption({ label: 'reward-2, 2 scored' });
   await seen(samples().first()).toContainText('101.00');
-  await seen(page.getByText(`${SAMPLES - 2} of ${SAMPLES} samples lack a score by “reward-2”: it was never asked.`)).toBeVisible();
+  await seen(
+    page.getByText(`${SAMPLES - 2} of ${SAMPLES} samples lack a score by “reward-2”: it was never asked.`),
+  ).toBeVisible();
   await seen(page.getByRole('button', { name: /^Score them/ })).toBeEnabled();
 });
 
@@ -180,12 +240,16 @@ test('the text of a sample has the room; side by side the chosen one is in sight
   await page.getByLabel('Score by').selectOption({ label: `reward, current, ${SAMPLES} scored` });
   await samples().nth(20).click();
   await page.getByRole('button', { name: 'Side by side' }).click();
-  const side = page.getByRole('region', { name: 'Completions side by side' }), first = side.getByRole('article').first();
+  const side = page.getByRole('region', { name: 'Completions side by side' });
+  const first = side.getByRole('article').first();
   await seen(first).toContainText('chosen');
   await seen(first).toBeInViewport();
   await seen(page.getByText(`${SAMPLES - 2} different texts of ${SAMPLES} samples, scored by reward`)).toBeVisible();
   await seen(side.getByText('sampled 3 times')).toBeAttached();
-  for (const box of await side.getByRole('article').evaluateAll((cards) => cards.map((card) => card.getBoundingClientRect().width))) expect(box).toBeGreaterThan(250);
+  for (const box of await side
+    .getByRole('article')
+    .evaluateAll((cards) => cards.map((card) => card.getBoundingClientRect().width)))
+    expect(box).toBeGreaterThan(250);
   await seen(side.locator('mark')).toHaveCount(0);
   await page.getByRole('checkbox', { name: /^differences/ }).check();
   await seen(side.locator('mark').first()).toBeVisible();
@@ -194,7 +258,10 @@ test('the text of a sample has the room; side by side the chosen one is in sight
 
 test('at twice the size all of it is still there', async () => {
   await page.setViewportSize({ width: 640, height: 400 });
-  for (const [screen, list] of [['Inspect', samples()], ['Data', prompts()]] as const) {
+  for (const [screen, list] of [
+    ['Inspect', samples()],
+    ['Data', prompts()],
+  ] as const) {
     await goTo(page, screen);
     await list.first().scrollIntoViewIfNeeded();
     await list.first().click();
@@ -207,7 +274,8 @@ test('at twice the size all of it is still there', async () => {
 test('a model is tried as it is used to being asked, in several turns, and the answers are in sight', async () => {
   await goTo(page, 'Models');
   await page.getByRole('row', { name: /^base/ }).click();
-  const panel = page.getByRole('region', { name: 'Try it' }), answers = panel.getByRole('list', { name: 'Completions' });
+  const panel = page.getByRole('region', { name: 'Try it' });
+  const answers = panel.getByRole('list', { name: 'Completions' });
   await seen(panel.getByRole('radio', { name: 'The project’s template' })).toHaveAttribute('aria-checked', 'true');
   await panel.getByRole('textbox', { name: 'title' }).fill('my dog');
   await panel.getByRole('textbox', { name: 'post' }).fill('my dog broke my guitar.');
@@ -215,7 +283,9 @@ test('a model is tried as it is used to being asked, in several turns, and the a
   await seen(answers.getByRole('listitem')).toHaveCount(2, { timeout: 60_000 });
   await seen(answers.getByRole('listitem').first()).toBeInViewport();
   await panel.getByText('What the model read').click();
-  await seen(panel.locator('.read')).toContainText(/^SUBREDDIT: \nTITLE: my dog\nPOST: my dog broke my guitar\.\nTL;DR:$/);
+  await seen(panel.locator('.read')).toContainText(
+    /^SUBREDDIT: \nTITLE: my dog\nPOST: my dog broke my guitar\.\nTL;DR:$/,
+  );
 
   await page.getByRole('row', { name: /^chat/ }).click();
   await seen(panel.getByRole('radio', { name: 'Conversation' })).toHaveAttribute('aria-checked', 'true');

@@ -9,7 +9,8 @@ const folder = path.resolve('out', 'test', 'demo'); // left by tests/core/cli/de
 
 test('the demo report shows what the run found', async ({ page }) => {
   test.skip(!fs.existsSync(path.join(folder, 'report.html')), 'the demo test has not run before');
-  const errors: string[] = [], requests: string[] = [];
+  const errors: string[] = [];
+  const requests: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
   page.on('console', (message) => void (message.type() === 'error' && errors.push(message.text())));
   page.on('request', (request) => requests.push(request.url()));
@@ -21,14 +22,21 @@ test('the demo report shows what the run found', async ({ page }) => {
   await expect(page.getByRole('row', { name: /PPO, β = 0\.2/ })).toContainText(ppo.gold.toFixed(2));
   await expect(page.getByRole('row', { name: /PPO, β = 0\s/ })).toContainText(beta0.gold.toFixed(2));
   await expect(page.locator('.uplot canvas')).toHaveCount(2);
-  const inked = await page.locator('.uplot canvas').evaluateAll((canvases) => canvases.map((canvas) => {
-    const { width, height } = canvas as HTMLCanvasElement;
-    return (canvas as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height).data.some((value, i) => i % 4 === 3 && value > 0);
-  }));
+  const inked = await page.locator('.uplot canvas').evaluateAll((canvases) =>
+    canvases.map((canvas) => {
+      const { width, height } = canvas as HTMLCanvasElement;
+      return (canvas as HTMLCanvasElement)
+        .getContext('2d')!
+        .getImageData(0, 0, width, height)
+        .data.some((value, i) => i % 4 === 3 && value > 0);
+    }),
+  );
   expect(inked).toEqual([true, true]);
   await expect(page.locator('.sample')).toHaveCount(12);
   await expect(page.locator('.sample').first().locator('.text')).toHaveCount(3);
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  const overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
   expect(overflow).toBe(0);
   expect(errors).toEqual([]);
   expect(requests.filter((url) => !url.startsWith('file:'))).toEqual([]);

@@ -1,4 +1,5 @@
-// The desk in a real browser with items that are hard to show, at sizes that are hard to show them in; and that nothing typed is lost.
+// The desk in a real browser with items that are hard to show, at sizes that are hard to show them in; and that nothing
+// typed is lost.
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +14,8 @@ import type { Workstation } from './workstation.ts';
 test.describe.configure({ mode: 'serial' });
 test.use({ actionTimeout: 10_000 });
 
-const home = mkdtempSync(join(tmpdir(), 'desk-')), folder = join(home, 'hard.tastemaker');
+const home = mkdtempSync(join(tmpdir(), 'desk-'));
+const folder = join(home, 'hard.tastemaker');
 let station: Workstation, page: Page, complaints: string[];
 test.beforeAll(async ({ browser }) => {
   makeDeskProject(folder);
@@ -59,7 +61,9 @@ test('five keys rank four answers, and what was said goes with the item', async 
   await expect(said()).toBeEmpty();
   await expect.poll(() => rankings().length).toBe(1);
   const [ranking] = rankings();
-  expect(ranking!.shownOrder.map((id) => ranking!.ranks.find(({ completionId }) => completionId === id)!.rank)).toEqual([2, 1, 4, 3]);
+  expect(ranking!.shownOrder.map((id) => ranking!.ranks.find(({ completionId }) => completionId === id)!.rank)).toEqual(
+    [2, 1, 4, 3],
+  );
 });
 
 test('the last answer takes the place that is left, and is asked for after a tie', async () => {
@@ -71,7 +75,10 @@ test('the last answer takes the place that is left, and is asked for after a tie
   await expect.poll(ranksOf).toEqual(['3', '–', '–']); // one step gave both
   await page.keyboard.press('3');
   await expect.poll(ranksOf).toEqual(['3=', '–', '3=']);
-  for (const left of [['3', '–', '–'], ['–', '–', '–']]) {
+  for (const left of [
+    ['3', '–', '–'],
+    ['–', '–', '–'],
+  ]) {
     await page.keyboard.press('Control+z');
     await expect.poll(ranksOf).toEqual(left);
   }
@@ -109,13 +116,17 @@ test('between two answers there is one scale', async () => {
 
 test('white space around an answer is not shown; letter and ranks stay in sight of a long one; a cut-off one says so', async () => {
   await open('four');
-  const [plain, spaced] = await Promise.all(['Green.', 'Yellow'].map((text) => answers().filter({ hasText: text }).locator('.answer-text').boundingBox()));
+  const [plain, spaced] = await Promise.all(
+    ['Green.', 'Yellow'].map((text) => answers().filter({ hasText: text }).locator('.answer-text').boundingBox()),
+  );
   expect(spaced!.height).toBeCloseTo(plain!.height, 0);
   await open('long');
   await expect(page.getByText('cut off at 3 tokens')).toHaveCount(1);
   await page.evaluate(() => document.querySelector('.answers')!.scrollTo(0, 350));
   const region = (await page.locator('.answers').boundingBox())!;
-  const heads = await page.locator('.answer .head').evaluateAll((all) => all.map((head) => head.getBoundingClientRect().top));
+  const heads = await page
+    .locator('.answer .head')
+    .evaluateAll((all) => all.map((head) => head.getBoundingClientRect().top));
   expect(heads.filter((top) => Math.abs(top - region.y) < 2).length).toBeGreaterThan(0);
 });
 
@@ -123,7 +134,9 @@ test('Arabic goes from right to left, and the caret goes by words where there ar
   await open('arabic');
   const text = page.locator('.answer-text').first();
   expect(await text.evaluate((element) => getComputedStyle(element).direction)).toBe('rtl');
-  expect(await page.locator('section.prompt .said').evaluate((element) => getComputedStyle(element).direction)).toBe('rtl');
+  expect(await page.locator('section.prompt .said').evaluate((element) => getComputedStyle(element).direction)).toBe(
+    'rtl',
+  );
   await open('chinese');
   await page.keyboard.press('m');
   for (let i = 0; i < 2; i++) await page.keyboard.press('Shift+ArrowRight');
@@ -190,18 +203,25 @@ test('at 640 × 400 everything that ends an item can be reached, and nothing lie
   await page.setViewportSize({ width: 640, height: 400 });
   for (const name of ['four', 'long', 'two', 'arabic'] as const) {
     await open(name);
-    for (const control of [page.getByRole('button', { name: /^Submit/ }), page.getByRole('button', { name: /^Skip/ }), page.getByRole('textbox', { name: 'Note on this item' })]) {
+    for (const control of [
+      page.getByRole('button', { name: /^Submit/ }),
+      page.getByRole('button', { name: /^Skip/ }),
+      page.getByRole('textbox', { name: 'Note on this item' }),
+    ]) {
       const box = (await control.boundingBox())!;
       expect(box.x).toBeGreaterThanOrEqual(0);
       expect(box.x + box.width).toBeLessThanOrEqual(640);
       expect(box.y + box.height).toBeLessThanOrEqual(400);
       const covered = await control.evaluate((element) => {
         const { left, top, width, height } = element.getBoundingClientRect();
-        return [0.1, 0.5, 0.9].some((part) => !element.contains(document.elementFromPoint(left + part * width, top + height / 2)));
+        return [0.1, 0.5, 0.9].some(
+          (part) => !element.contains(document.elementFromPoint(left + part * width, top + height / 2)),
+        );
       });
       expect([name, covered]).toEqual([name, false]);
     }
-    const focused = (await page.locator('.answer.focused .answer-text').boundingBox())!, foot = (await page.locator('.foot').boundingBox())!;
+    const focused = (await page.locator('.answer.focused .answer-text').boundingBox())!;
+    const foot = (await page.locator('.foot').boundingBox())!;
     expect(foot.y - focused.y).toBeGreaterThan(20); // at least a line of the answer is in sight
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(640);
   }
@@ -210,14 +230,37 @@ test('at 640 × 400 everything that ends an item can be reached, and nothing lie
 
 test('every screen works in 640 × 400: nothing is wider than the window', async () => {
   await page.setViewportSize({ width: 640, height: 400 });
-  for (const hash of ['#/home', '#/label', '#/data', '#/models', '#/train', '#/inspect', '#/settings', '#/settings?section=appearance', '#/settings?section=shortcuts', '#/settings?section=hardware']) {
+  for (const hash of [
+    '#/home',
+    '#/label',
+    '#/data',
+    '#/models',
+    '#/train',
+    '#/inspect',
+    '#/settings',
+    '#/settings?section=appearance',
+    '#/settings?section=shortcuts',
+    '#/settings?section=hardware',
+  ]) {
     await page.evaluate((to) => (location.hash = to), hash);
     await expect(page.getByRole('main').getByRole('heading').first()).toBeAttached();
     await page.waitForTimeout(200);
-    const wide = await page.evaluate(() => [...document.querySelectorAll('main button, main input, main select, main textarea')].filter((element) => {
-      const { right, width } = element.getBoundingClientRect();
-      return width > 0 && right > innerWidth + 1 && element.checkVisibility() && !element.closest('.visually-hidden, [class*=scroll], .table, pre');
-    }).map((element) => `${element.tagName} ${element.getAttribute('aria-label') ?? element.textContent?.trim().slice(0, 30) ?? ''}`));
+    const wide = await page.evaluate(() =>
+      [...document.querySelectorAll('main button, main input, main select, main textarea')]
+        .filter((element) => {
+          const { right, width } = element.getBoundingClientRect();
+          return (
+            width > 0 &&
+            right > innerWidth + 1 &&
+            element.checkVisibility() &&
+            !element.closest('.visually-hidden, [class*=scroll], .table, pre')
+          );
+        })
+        .map(
+          (element) =>
+            `${element.tagName} ${element.getAttribute('aria-label') ?? element.textContent?.trim().slice(0, 30) ?? ''}`,
+        ),
+    );
     expect([hash, wide]).toEqual([hash, []]);
   }
   await page.setViewportSize({ width: 1280, height: 800 });

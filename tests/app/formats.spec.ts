@@ -1,4 +1,5 @@
-// Other people's files by the dialogs, in a real browser: conversations come in as turns and go out again, a model is written for others.
+// Other people's files by the dialogs, in a real browser: conversations come in as turns and go out again, a model is
+// written for others.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
@@ -16,12 +17,25 @@ test.use({ actionTimeout: 20_000 });
 let station: Workstation, page: Page, complaints: string[];
 const exportsFolder = () => join(station.home, 'tiny-tldr.tastemaker', 'exports');
 
-interface Turn { role: string; content: string }
-interface Pair { prompt: Turn[]; chosen: Turn[]; rejected: Turn[] }
+interface Turn {
+  role: string;
+  content: string;
+}
+interface Pair {
+  prompt: Turn[];
+  chosen: Turn[];
+  rejected: Turn[];
+}
 const said = (role: string, content: string): Turn => ({ role, content });
 const CONVERSATIONS: Pair[] = Array.from({ length: 6 }, (_, i) => ({
-  prompt: [said('system', 'You water the plants of a lighthouse.'), said('user', `How is fern number ${i + 1}?`), said('assistant', 'Thirsty.'), said('user', 'What will you do,\nand when?')],
-  chosen: [said('assistant', `Give it ${i + 2} cups tonight.`)], rejected: [said('assistant', 'Nothing, it is a stone.')],
+  prompt: [
+    said('system', 'You water the plants of a lighthouse.'),
+    said('user', `How is fern number ${i + 1}?`),
+    said('assistant', 'Thirsty.'),
+    said('user', 'What will you do,\nand when?'),
+  ],
+  chosen: [said('assistant', `Give it ${i + 2} cups tonight.`)],
+  rejected: [said('assistant', 'Nothing, it is a stone.')],
 }));
 
 test.beforeAll(async ({ browser }) => {
@@ -42,16 +56,29 @@ test.afterEach(() => {
 
 test('conversations come in through the dialog, by the format they are recognised as, and are shown turn by turn', async () => {
   const file = join(station.home, 'talks.jsonl');
-  writeFileSync(file, [...CONVERSATIONS.map((row) => JSON.stringify(row)), JSON.stringify({ ...CONVERSATIONS[0]!, chosen: [] })].map((line) => `${line}\n`).join(''));
+  writeFileSync(
+    file,
+    [...CONVERSATIONS.map((row) => JSON.stringify(row)), JSON.stringify({ ...CONVERSATIONS[0]!, chosen: [] })]
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
   await goTo(page, 'Data');
-  await page.getByRole('button', { name: /^import/i }).first().click();
+  await page
+    .getByRole('button', { name: /^import/i })
+    .first()
+    .click();
   await page.getByLabel('Path').fill(file);
   await page.keyboard.press('Enter');
   const dialog = page.getByRole('dialog', { name: 'Import', exact: true });
   await expect(dialog.getByRole('combobox', { name: /^Format of/ })).toContainText('TRL, conversations (recognised)');
   await expect(dialog.getByRole('button', { name: 'Rankings' })).toHaveAttribute('aria-pressed', 'true');
   const turns = dialog.getByRole('list', { name: 'Conversation' }).first().getByRole('listitem');
-  await expect(turns).toHaveText([/^System\s*You water the plants/, /^User\s*How is fern number 1/, /^Assistant\s*Thirsty/, /^User\s*What will you do/]);
+  await expect(turns).toHaveText([
+    /^System\s*You water the plants/,
+    /^User\s*How is fern number 1/,
+    /^Assistant\s*Thirsty/,
+    /^User\s*What will you do/,
+  ]);
   await expect(dialog).not.toContainText('"role"');
   await expect(dialog.getByText('line 7')).toBeVisible();
   await dialog.getByRole('button', { name: 'Import 6 rows, leave out 1' }).click();
@@ -62,22 +89,30 @@ test('conversations come in through the dialog, by the format they are recognise
   await page.getByLabel('Search prompts').fill('fern number 3');
   await expect(page.getByText('1 prompt', { exact: true })).toBeVisible();
   await page.getByRole('listbox', { name: 'Prompts' }).getByRole('option').first().click();
-  const shown = page.getByRole('region', { name: 'The chosen prompt' }).getByRole('list', { name: 'Conversation' }).getByRole('listitem');
+  const shown = page
+    .getByRole('region', { name: 'The chosen prompt' })
+    .getByRole('list', { name: 'Conversation' })
+    .getByRole('listitem');
   await expect(shown).toHaveCount(4);
   await expect(shown.nth(1)).toContainText('How is fern number 3?');
 });
 
 test('the desk shows a conversation turn by turn, and its keys work as ever', async () => {
   const project = openProject(join(station.home, 'tiny-tldr.tastemaker'), { write: false });
-  const itemId = listRankings(project).findLast(({ itemId }) => itemId !== null)!.itemId!; // the newest came in by the dialog
+  // the newest came in by the dialog
+  const itemId = listRankings(project).findLast(({ itemId }) => itemId !== null)!.itemId!;
   project.close();
   await goTo(page, 'Label');
   await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
   await page.getByLabel('Name of the labeler').fill('Ada');
   await page.keyboard.press('Enter');
   await expect(page.locator('.answer.focused')).toBeVisible({ timeout: 60_000 });
-  await page.evaluate((item) => { location.hash = `#/label?item=${item}`; }, itemId);
-  await expect(page.getByRole('region', { name: 'Prompt' }).getByRole('list', { name: 'Conversation' }).getByRole('listitem')).toHaveCount(4, { timeout: 30_000 });
+  await page.evaluate((item) => {
+    location.hash = `#/label?item=${item}`;
+  }, itemId);
+  await expect(
+    page.getByRole('region', { name: 'Prompt' }).getByRole('list', { name: 'Conversation' }).getByRole('listitem'),
+  ).toHaveCount(4, { timeout: 30_000 });
   await expect(page.locator('section.answer')).toHaveCount(2);
   await page.keyboard.press('1');
   await page.keyboard.press('ArrowDown');
@@ -96,7 +131,10 @@ test('the same conversations go out again as TRL reads them', async () => {
   await dialog.getByRole('button', { name: 'Export', exact: true }).click();
   await expect(dialog.getByText(/[\d,]+ rows? written/)).toBeVisible({ timeout: 60_000 });
   await dialog.getByRole('button', { name: 'Done' }).click();
-  const rows = readFileSync(join(exportsFolder(), 'talks-again.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Pair);
+  const rows = readFileSync(join(exportsFolder(), 'talks-again.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Pair);
   const ours = rows.filter(({ prompt }) => prompt[0]?.content === CONVERSATIONS[0]!.prompt[0]!.content);
   expect(ours.map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected }))).toEqual(CONVERSATIONS);
 });
@@ -112,7 +150,9 @@ test('a model is written as a folder for other programs, and what does not fit i
   await expect(dialog.getByText('The model is written')).toBeVisible({ timeout: 60_000 });
   const folder = await dialog.locator('.path').innerText();
   expect(folder.startsWith(exportsFolder())).toBe(true);
-  expect(readdirSync(folder)).toEqual(expect.arrayContaining(['README.md', 'config.json', 'model.safetensors', 'tokenizer.json']));
+  expect(readdirSync(folder)).toEqual(
+    expect.arrayContaining(['README.md', 'config.json', 'model.safetensors', 'tokenizer.json']),
+  );
   const { tensors } = readSafetensors(join(folder, 'model.safetensors'));
   expect(new Set([...tensors.values()].map(({ dtype }) => dtype))).toEqual(new Set(['BF16']));
   await dialog.getByRole('button', { name: 'Done' }).click();

@@ -9,7 +9,8 @@ import { describe, listenToKeystrokes, quantile, takeKeystrokes } from './keystr
 import { forget, goTo, startWorkstation } from './workstation.ts';
 import type { Workstation } from './workstation.ts';
 
-const IDLE_MS = 16, BUSY_MS = 50;
+const IDLE_MS = 16;
+const BUSY_MS = 50;
 let station: Workstation;
 test.beforeAll(async () => {
   station = await startWorkstation();
@@ -37,10 +38,14 @@ async function label(page: Page, items: number): Promise<void> {
   }
 }
 
-test(`a key press on the desk takes less than ${IDLE_MS} ms at rest and ${BUSY_MS} ms while a run trains, at p95`, async ({ page }) => {
+test(`a key press on the desk takes less than ${IDLE_MS} ms at rest and ${BUSY_MS} ms while a run trains, at p95`, async ({
+  page,
+}) => {
   test.setTimeout(240_000);
   await page.goto(station.url);
-  await expect.poll(() => read((opened) => listRankings(opened).length), { timeout: 120_000, intervals: [500] }).toBe(1300); // the demo is made: nothing runs
+  await expect
+    .poll(() => read((opened) => listRankings(opened).length), { timeout: 120_000, intervals: [500] })
+    .toBe(1300); // the demo is made: nothing runs
   await goTo(page, 'Label');
   await expect(page.locator('.answer.focused')).toBeFocused();
   await listenToKeystrokes(page);
@@ -51,8 +56,15 @@ test(`a key press on the desk takes less than ${IDLE_MS} ms at rest and ${BUSY_M
   const idle = await takeKeystrokes(page);
 
   await goTo(page, 'Train');
-  await page.getByRole('region', { name: /fine-tuning/i }).or(page.getByRole('article', { name: /fine-tuning/i })).first().getByRole('button', { name: /^train/i }).click();
-  await expect.poll(() => read((opened) => listRuns(opened)[0]), { timeout: 30_000 }).toMatchObject({ kind: 'sft', status: 'running' });
+  await page
+    .getByRole('region', { name: /fine-tuning/i })
+    .or(page.getByRole('article', { name: /fine-tuning/i }))
+    .first()
+    .getByRole('button', { name: /^train/i })
+    .click();
+  await expect
+    .poll(() => read((opened) => listRuns(opened)[0]), { timeout: 30_000 })
+    .toMatchObject({ kind: 'sft', status: 'running' });
   await expect(page.locator('.uplot canvas').first()).toBeVisible({ timeout: 60_000 }); // it trains, no longer prepares
   await goTo(page, 'Label');
   await expect(page.locator('.answer.focused')).toBeFocused();

@@ -1,4 +1,5 @@
-// The whole loop by one person in a real browser: label by keyboard, train, watch, compare, import, add a model, make it dark, move a key.
+// The whole loop by one person in a real browser: label by keyboard, train, watch, compare, import, add a model, make
+// it dark, move a key.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from '@playwright/test';
@@ -104,10 +105,21 @@ test('twenty items by keyboard alone, with everything a labeler does', async () 
   await next();
 
   const rankings = mine();
-  expect(rankings.map(({ status }) => status)).toEqual(['ranked', 'ranked', 'none-acceptable', 'skipped', 'ranked', 'ranked']);
+  expect(rankings.map(({ status }) => status)).toEqual([
+    'ranked',
+    'ranked',
+    'none-acceptable',
+    'skipped',
+    'ranked',
+    'ranked',
+  ]);
   expect(rankings[0]).toMatchObject({ confidence: 7 });
-  expect(rankings[0]!.shownOrder.map((id) => rankings[0]!.ranks.find(({ completionId }) => completionId === id)!.rank)).toEqual([1, 2, 3, 4]);
-  expect(rankings[1]!.shownOrder.map((id) => rankings[1]!.ranks.find(({ completionId }) => completionId === id)!.rank)).toEqual([1, 1, 2, 2]);
+  expect(
+    rankings[0]!.shownOrder.map((id) => rankings[0]!.ranks.find(({ completionId }) => completionId === id)!.rank),
+  ).toEqual([1, 2, 3, 4]);
+  expect(
+    rankings[1]!.shownOrder.map((id) => rankings[1]!.ranks.find(({ completionId }) => completionId === id)!.rank),
+  ).toEqual([1, 1, 2, 2]);
   expect(rankings[5]).toMatchObject({ note: '1 and 2 say the same' });
   expect(read((opened, me) => listMarks(opened, { labelerId: me }))).toHaveLength(1);
 });
@@ -137,7 +149,8 @@ test('a reload in the middle of an item loses nothing', async () => {
 
 test('on to twenty', async () => {
   await expect(page.locator('.answer.focused')).toBeFocused();
-  while (mine().length < 20) { // the item that redo went back to was submitted before: it is replaced
+  while (mine().length < 20) {
+    // the item that redo went back to was submitted before: it is replaced
     await page.keyboard.press('k');
     await page.keyboard.press('k');
     await page.keyboard.press('k');
@@ -152,9 +165,14 @@ test('on to twenty', async () => {
 
 test('one click trains a reward model, and its chart moves while labelling goes on', async () => {
   // the demo's own labelers rank the rest as soon as it is sampled
-  await expect.poll(() => read((opened) => listRankings(opened).length), { timeout: 150_000, intervals: [1000] }).toBeGreaterThan(1000);
+  await expect
+    .poll(() => read((opened) => listRankings(opened).length), { timeout: 150_000, intervals: [1000] })
+    .toBeGreaterThan(1000);
   await goTo(page, 'Train');
-  const card = page.getByRole('region', { name: /reward model/i }).or(page.getByRole('article', { name: /reward model/i })).first();
+  const card = page
+    .getByRole('region', { name: /reward model/i })
+    .or(page.getByRole('article', { name: /reward model/i }))
+    .first();
   await card.getByRole('button', { name: /^train/i }).click();
   await expect(page).toHaveURL(/train\/\d{4}-reward/);
   await expect(page.locator('.uplot canvas').first()).toBeVisible({ timeout: 60_000 });
@@ -176,18 +194,33 @@ test('one click trains a reward model, and its chart moves while labelling goes 
 
 test('one click tunes with PPO; stop saves, resume goes on to the end; before and after can be compared', async () => {
   await goTo(page, 'Train');
-  const card = page.getByRole('region', { name: /ppo/i }).or(page.getByRole('article', { name: /ppo/i })).first();
+  const card = page
+    .getByRole('region', { name: /ppo/i })
+    .or(page.getByRole('article', { name: /ppo/i }))
+    .first();
   await card.getByRole('button', { name: /^train/i }).click();
   await expect(page).toHaveURL(/train\/\d{4}-ppo/);
   await expect(page.getByText(/step [3-9]/i).first()).toBeVisible({ timeout: 120_000 });
   await page.getByRole('main').getByRole('button', { name: /pause/i }).click();
   await expect(page.getByText(/paused/i).first()).toBeVisible({ timeout: 30_000 });
-  await page.getByRole('main').getByRole('button', { name: /resume|go on/i }).first().click();
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: /resume|go on/i })
+    .first()
+    .click();
   await page.getByRole('main').getByRole('button', { name: /stop/i }).click();
   await expect(page.getByText(/stopped/i).first()).toBeVisible({ timeout: 60_000 });
-  await page.getByRole('main').getByRole('button', { name: /resume|go on/i }).first().click();
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: /resume|go on/i })
+    .first()
+    .click();
   await expect(page.getByRole('main').getByText(/^done/i).first()).toBeVisible({ timeout: 200_000 });
-  await page.getByRole('tab', { name: /samples/i }).or(page.getByRole('button', { name: /^samples/i })).first().click();
+  await page
+    .getByRole('tab', { name: /samples/i })
+    .or(page.getByRole('button', { name: /^samples/i }))
+    .first()
+    .click();
   const slider = page.getByRole('slider').first();
   await slider.press('End');
   await page.getByRole('checkbox', { name: 'differences' }).check();
@@ -196,13 +229,19 @@ test('one click tunes with PPO; stop saves, resume goes on to the end; before an
 
 test('a table with three bad rows comes in without them, each named by its line, and can be taken back', async () => {
   const file = join(station.home, 'posts.csv');
-  const rows = ['prompt,reference', ...Array.from({ length: 30 }, (_, i) => `"What is ${i} and ${i}, said aloud?",${i + i}`)];
+  const rows = [
+    'prompt,reference',
+    ...Array.from({ length: 30 }, (_, i) => `"What is ${i} and ${i}, said aloud?",${i + i}`),
+  ];
   rows.splice(5, 0, ',nothing asked');
   rows.splice(12, 0, '"  ",blank');
   rows.splice(20, 0, 'one,two,three,four');
   writeFileSync(file, `${rows.join('\n')}\n`);
   await goTo(page, 'Data');
-  await page.getByRole('button', { name: /^import/i }).first().click();
+  await page
+    .getByRole('button', { name: /^import/i })
+    .first()
+    .click();
   await page.getByLabel(/path/i).first().fill(file);
   await page.keyboard.press('Enter');
   const dialog = page.getByRole('dialog', { name: 'Import' });
@@ -219,18 +258,26 @@ test('a table with three bad rows comes in without them, each named by its line,
 test('a model folder is looked at file by file and comes in', async () => {
   const model = resolve('resources/demo/base');
   await goTo(page, 'Models');
-  await page.getByRole('button', { name: /add a model/i }).first().click();
+  await page
+    .getByRole('button', { name: /add a model/i })
+    .first()
+    .click();
   await pickFolder(model);
   const dialog = page.getByRole('dialog', { name: 'Add a model' });
   await expect(dialog.getByRole('cell', { name: 'config.json' })).toBeVisible();
-  await expect(dialog.getByText('Plain prompts begin with their own text, plain answers end with "<|endoftext|>".')).toBeVisible(); // as `model add` says it
+  await expect(
+    dialog.getByText('Plain prompts begin with their own text, plain answers end with "<|endoftext|>".'),
+  ).toBeVisible(); // as `model add` says it
   await dialog.getByLabel('Name in this project').fill('again');
   await dialog.getByRole('button', { name: 'Add the model' }).click();
   await expect(page.getByRole('row', { name: /again/ })).toBeVisible();
   const empty = join(station.home, 'not-a-model');
   mkdirSync(empty);
   writeFileSync(join(empty, 'config.json'), '{');
-  await page.getByRole('button', { name: /add a model/i }).first().click();
+  await page
+    .getByRole('button', { name: /add a model/i })
+    .first()
+    .click();
   await pickFolder(empty);
   await expect(dialog.getByRole('button', { name: 'Add the model' })).toBeDisabled();
   await dialog.getByRole('button', { name: 'Cancel' }).click();
@@ -247,7 +294,11 @@ test('dark mode, and a key of one’s own which is refused where another has it'
   await page.getByRole('button', { name: 'Change the key of Skip' }).click();
   await page.keyboard.press('x');
   await expect(page.getByText(/is the key of "None is acceptable"/)).toBeVisible();
-  await page.getByRole('button', { name: 'Change the key of Skip' }).filter({ hasText: 'Change' }).click({ timeout: 1000 }).catch(() => {}); // it may still be listening
+  await page
+    .getByRole('button', { name: 'Change the key of Skip' })
+    .filter({ hasText: 'Change' })
+    .click({ timeout: 1000 })
+    .catch(() => {}); // it may still be listening
   await page.keyboard.press('q');
   await expect(page.getByRole('button', { name: 'Reset the key of Skip' })).toBeVisible();
   await goTo(page, 'Label');

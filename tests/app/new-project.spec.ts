@@ -1,4 +1,5 @@
-// A project that is new to this machine, opened in the window: one question on top of every screen, by mouse and by keyboard, and its two answers.
+// A project that is new to this machine, opened in the window: one question on top of every screen, by mouse and by
+// keyboard, and its two answers.
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +26,8 @@ test.beforeAll(async () => {
   mkdirSync(planted);
   symlinkSync(join(home, 'private.txt'), join(planted, 'log.txt'));
   mkdirSync(join(home, 'settings'));
-  for (const name of ['first', 'second', 'narrow']) cpSync(join(home, 'theirs', 'made.tastemaker'), sent(name), { recursive: true, verbatimSymlinks: true });
+  for (const name of ['first', 'second', 'narrow'])
+    cpSync(join(home, 'theirs', 'made.tastemaker'), sent(name), { recursive: true, verbatimSymlinks: true });
   station = await startWorkstation(['--project', sent('first')], home);
 });
 test.afterAll(async () => {
@@ -45,7 +47,9 @@ test('the question is there on every screen until it is answered, and nothing ru
   await page.setViewportSize({ width: 1100, height: 700 });
   await page.goto(station.url);
   const question = page.getByRole('region', { name: 'A project that is new to this machine' });
-  await expect(question).toContainText('This project is new to this machine. 2 runs in it wait or were interrupted, and are at rest.');
+  await expect(question).toContainText(
+    'This project is new to this machine. 2 runs in it wait or were interrupted, and are at rest.',
+  );
   for (const screen of ['Data', 'Inspect', 'Settings', 'Home'] as const) {
     await goTo(page, screen);
     await expect(question).toBeVisible();
@@ -84,7 +88,8 @@ test('let go, they begin; in a small window the question leaves room for the scr
   await goTo(page, 'Train');
   await question.getByRole('button', { name: 'Let them go on' }).click();
   await expect(question).toBeHidden();
-  await expect(page.getByRole('table').getByText('failed', { exact: true })).toHaveCount(2, { timeout: 20_000 }); // there is no model in it
+  // there is no model in it
+  await expect(page.getByRole('table').getByText('failed', { exact: true })).toHaveCount(2, { timeout: 20_000 });
   await page.getByRole('table').getByRole('link', { name: 'interrupted' }).click();
   await expect(page.getByText(/log\.txt is a link, and inside a project no link is followed\./).first()).toBeVisible();
   expect(readFileSync(join(home, 'private.txt'), 'utf8')).toBe('a private line\n');

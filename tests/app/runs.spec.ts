@@ -1,4 +1,5 @@
-// Runs in a real browser: the table by mouse and keyboard, notes that stay, deleting, freeing disk, comparing, charts and their pictures.
+// Runs in a real browser: the table by mouse and keyboard, notes that stay, deleting, freeing disk, comparing, charts
+// and their pictures.
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +13,8 @@ import { makeRunsProject } from './runs-project.ts';
 import { forget, listenForComplaints, startWorkstation } from './workstation.ts';
 import type { Workstation } from './workstation.ts';
 
-const home = mkdtempSync(join(tmpdir(), 'workstation-')), folder = join(home, 'runs.tastemaker');
+const home = mkdtempSync(join(tmpdir(), 'workstation-'));
+const folder = join(home, 'runs.tastemaker');
 let station: Workstation, page: Page, complaints: string[];
 
 test.beforeAll(async ({ browser }) => {
@@ -40,7 +42,13 @@ const read = <T>(of: (project: ReturnType<typeof openProject>) => T): T => {
     project.close();
   }
 };
-const wrongForAxe = async (): Promise<string[]> => (await new AxeBuilder({ page }).setLegacyMode().options({ resultTypes: ['violations'] }).analyze()).violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`);
+const wrongForAxe = async (): Promise<string[]> =>
+  (
+    await new AxeBuilder({ page })
+      .setLegacyMode()
+      .options({ resultTypes: ['violations'] })
+      .analyze()
+  ).violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`);
 
 test('the table sorts by any column, filters, and shows the columns of one’s choice, again after a reload', async () => {
   await open('#/train');
@@ -102,21 +110,31 @@ test('measurements are quoted as measured, reward and score are one chart where 
 
 test('the picture of a chart is wide and has its title, legend and axes', async ({ browser }) => {
   await open('#/train/0004-ppo?with=0003-ppo');
-  const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'gold: save as PNG' }).click()]);
+  const [saved] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'gold: save as PNG' }).click(),
+  ]);
   const png = readFileSync(await saved.path());
   expect(png.readUInt32BE(16)).toBeGreaterThanOrEqual(1600);
   expect(png.readUInt32BE(20)).toBeGreaterThanOrEqual(900);
   const blank = await browser.newPage(); // the window itself loads nothing from a data address
   const inked = await blank.evaluate(async (data) => {
     const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${data}`)).blob());
-    const canvas = new OffscreenCanvas(image.width, image.height), ink = canvas.getContext('2d')!;
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const ink = canvas.getContext('2d')!;
     ink.drawImage(image, 0, 0);
     const rows = (from: number, to: number) => {
-      const { data: pixels } = ink.getImageData(0, from, image.width, to - from), colours = new Set<string>();
+      const { data: pixels } = ink.getImageData(0, from, image.width, to - from);
+      const colours = new Set<string>();
       for (let i = 0; i < pixels.length; i += 4) colours.add(`${pixels[i]},${pixels[i + 1]},${pixels[i + 2]}`);
       return colours.size;
     };
-    return { title: rows(20, 50), legend: rows(95, 120), plot: rows(200, 700), along: rows(image.height - 45, image.height - 10) };
+    return {
+      title: rows(20, 50),
+      legend: rows(95, 120),
+      plot: rows(200, 700),
+      along: rows(image.height - 45, image.height - 10),
+    };
   }, png.toString('base64'));
   await blank.close();
   for (const [part, colours] of Object.entries(inked)) expect(colours, part).toBeGreaterThan(3);
@@ -146,7 +164,9 @@ test('a note and tags stay; a note that is being written is not lost by leaving'
   await page.getByRole('link', { name: '‹ Train' }).click();
   await page.getByLabel('Search runs').fill('careful');
   await expect(table().getByText('keeps its head')).toBeVisible();
-  await expect.poll(() => read((project) => notedOf(project, '0003-ppo'))).toEqual({ note: 'keeps its head', tags: ['keep', 'seed 1'] });
+  await expect
+    .poll(() => read((project) => notedOf(project, '0003-ppo')))
+    .toEqual({ note: 'keeps its head', tags: ['keep', 'seed 1'] });
 });
 
 test('freeing disk says what it takes and keeps what a resumption needs', async () => {
@@ -175,16 +195,28 @@ test('deleting says what goes, and takes it', async () => {
   await table().getByLabel('Tick sweep 60').check();
   await table().getByLabel('Tick sweep 59').check();
   await page.getByRole('button', { name: 'Delete…' }).click();
-  await page.getByRole('dialog', { name: 'Delete 2 runs?' }).getByRole('button', { name: /^Delete and free/ }).click();
+  await page
+    .getByRole('dialog', { name: 'Delete 2 runs?' })
+    .getByRole('button', { name: /^Delete and free/ })
+    .click();
   await expect.poll(() => read((project) => listRuns(project).length)).toBe(64);
 });
 
 test('nothing is wrong for assistive technology, light or dark, wide or narrow', async () => {
-  for (const [width, height] of [[1280, 800], [640, 400]] as const) {
+  for (const [width, height] of [
+    [1280, 800],
+    [640, 400],
+  ] as const) {
     await page.setViewportSize({ width, height });
     for (const scheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme: scheme });
-      for (const hash of ['#/train', '#/train/0004-ppo?with=0003-ppo', '#/train/0002-reward', '#/train/0002-reward?tab=rankings', '#/train/0004-ppo?tab=manifest']) {
+      for (const hash of [
+        '#/train',
+        '#/train/0004-ppo?with=0003-ppo',
+        '#/train/0002-reward',
+        '#/train/0002-reward?tab=rankings',
+        '#/train/0004-ppo?tab=manifest',
+      ]) {
         await open(hash);
         await page.waitForTimeout(600);
         expect({ hash, width, scheme, wrong: await wrongForAxe() }).toEqual({ hash, width, scheme, wrong: [] });

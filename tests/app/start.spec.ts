@@ -1,4 +1,5 @@
-// `npm start` as a newcomer types it: an address within ten seconds, a page that says what this is, the demo behind one button, and nothing in the browser's console.
+// `npm start` as a newcomer types it: an address within ten seconds, a page that says what this is, the demo behind one
+// button, and nothing in the browser's console.
 import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,10 +7,15 @@ import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { forget, listenForComplaints } from './workstation.ts';
 
-test('prints an address within ten seconds; the start page explains and opens the demo, and the console stays clean', async ({ page }) => {
+test('prints an address within ten seconds; the start page explains and opens the demo, and the console stays clean', async ({
+  page,
+}) => {
   const home = mkdtempSync(join(tmpdir(), 'start-'));
   const started = performance.now();
-  const child = spawn(process.execPath, ['build/start.mjs', 'start', '--no-open'], { env: { ...process.env, HOME: home, TASTEMAKER_HOME: join(home, 'settings') }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['build/start.mjs', 'start', '--no-open'], {
+    env: { ...process.env, HOME: home, TASTEMAKER_HOME: join(home, 'settings') },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   try {
     const url = await new Promise<string>((found, failed) => {
       let said = '';
@@ -26,7 +32,8 @@ test('prints an address within ten seconds; the start page explains and opens th
     await page.goto(url);
     await expect(page.getByRole('heading', { name: 'Teach a language model your taste' })).toBeVisible();
     await expect(page.getByText('simulated labelers, not yours')).toBeVisible();
-    for (const way of ['Open the demo: Tiny TL;DR', 'New project…', 'Open…']) await expect(page.getByRole('button', { name: way })).toBeVisible();
+    for (const way of ['Open the demo: Tiny TL;DR', 'New project…', 'Open…'])
+      await expect(page.getByRole('button', { name: way })).toBeVisible();
     await page.getByRole('button', { name: 'Open the demo: Tiny TL;DR' }).click();
     await expect(page.getByRole('heading', { name: 'tiny-tldr' })).toBeVisible({ timeout: 30_000 });
     await expect(page.getByText(/^Next:/).first()).toBeVisible();

@@ -1,4 +1,5 @@
-// The project's folder is moved, removed and exchanged while a window labels in it; an import is called off; a backup is put back.
+// The project's folder is moved, removed and exchanged while a window labels in it; an import is called off; a backup
+// is put back.
 import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,10 +20,31 @@ let station: Workstation;
 
 function makeProject(name: string): void {
   const project = createProject(folderOf(name));
-  const prompts = addPrompts(project, Array.from({ length: 20 }, (_, i) => ({ text: `${name} question ${i + 1}?`, split: 'train' as const, source: 'test' })));
+  const prompts = addPrompts(
+    project,
+    Array.from({ length: 20 }, (_, i) => ({
+      text: `${name} question ${i + 1}?`,
+      split: 'train' as const,
+      source: 'test',
+    })),
+  );
   const sampling = { temperature: 0.7, topK: 0, topP: 1, maxNew: 48, seed: 1 };
-  addCompletions(project, prompts.flatMap((promptId, i) => [1, 2].map((j) => (
-    { promptId, policyId: null, text: `${name} answer ${j} to ${i + 1}`, tokenIds: [5, 6], logprobs: [-0.5, -0.1], samplingLogprobs: [-0.5, -0.1], finish: 'stop' as const, sampling, runId: null }))));
+  addCompletions(
+    project,
+    prompts.flatMap((promptId, i) =>
+      [1, 2].map((j) => ({
+        promptId,
+        policyId: null,
+        text: `${name} answer ${j} to ${i + 1}`,
+        tokenIds: [5, 6],
+        logprobs: [-0.5, -0.1],
+        samplingLogprobs: [-0.5, -0.1],
+        finish: 'stop' as const,
+        sampling,
+        runId: null,
+      })),
+    ),
+  );
   project.close();
 }
 const rankingsIn = (folder: string): number => {
@@ -33,7 +55,8 @@ const rankingsIn = (folder: string): number => {
     project.close();
   }
 };
-const questionOn = async (page: Page) => /study question \d+\?/.exec((await page.locator('.desk').textContent()) ?? '')?.[0] ?? '';
+const questionOn = async (page: Page) =>
+  /study question \d+\?/.exec((await page.locator('.desk').textContent()) ?? '')?.[0] ?? '';
 /** Ranks the item at hand by its keys, and waits for the next one: then it is confirmed. */
 async function rankOne(page: Page): Promise<void> {
   await expect.poll(() => questionOn(page)).not.toBe('');
@@ -53,7 +76,9 @@ test.afterAll(async () => {
 });
 const banner = (page: Page) => page.getByRole('region', { name: /folder is not in its place/ });
 
-test('a folder that is moved while it is labelled in: said on top, nothing called saved, opened where it is, and copied when it is deleted', async ({ page }) => {
+test('a folder that is moved while it is labelled in: said on top, nothing called saved, opened where it is, and copied when it is deleted', async ({
+  page,
+}) => {
   await page.goto(station.url);
   await expect(page.getByRole('heading', { name: 'study' })).toBeVisible();
   await goTo(page, 'Label');
@@ -66,7 +91,10 @@ test('a folder that is moved while it is labelled in: said on top, nothing calle
   await expect(banner(page)).toBeVisible({ timeout: 15_000 });
   await expect(banner(page)).toContainText(`The project's folder was moved to ${moved} while it was open.`);
   expect((await new AxeBuilder({ page }).include('.strayed').analyze()).violations).toEqual([]);
-  for (const [width, height] of [[1280, 800], [640, 400]] as const) {
+  for (const [width, height] of [
+    [1280, 800],
+    [640, 400],
+  ] as const) {
     await page.setViewportSize({ width, height });
     await page.screenshot({ path: test.info().outputPath(`strayed-${width}.png`) });
   }
@@ -82,7 +110,8 @@ test('a folder that is moved while it is labelled in: said on top, nothing calle
   await expect(page.getByText('study question', { exact: false }).first()).toBeVisible();
   await rankOne(page);
   rmSync(moved, { recursive: true });
-  await expect(banner(page)).toContainText('was moved or deleted while it was open', { timeout: 15_000 }); // told though nobody pressed a key
+  // told though nobody pressed a key
+  await expect(banner(page)).toContainText('was moved or deleted while it was open', { timeout: 15_000 });
   await banner(page).getByRole('button', { name: 'Save a copy…' }).click();
   const dialog = page.getByRole('dialog', { name: 'Save a copy of what is open' });
   await dialog.getByRole('textbox', { name: 'Name' }).fill('saved');
@@ -96,10 +125,18 @@ test('a folder that is moved while it is labelled in: said on top, nothing calle
 
 test('an import shows how far it is, and is called off', async ({ page }) => {
   const file = join(home, 'many.jsonl');
-  writeFileSync(file, Array.from({ length: 60_000 }, (_, i) => JSON.stringify({ prompt: `Imported question ${i} about ${(i * 7919) % 1009} coins` })).join('\n'));
+  writeFileSync(
+    file,
+    Array.from({ length: 60_000 }, (_, i) =>
+      JSON.stringify({ prompt: `Imported question ${i} about ${(i * 7919) % 1009} coins` }),
+    ).join('\n'),
+  );
   await page.goto(station.url);
   await goTo(page, 'Data');
-  await page.getByRole('button', { name: /^import/i }).first().click();
+  await page
+    .getByRole('button', { name: /^import/i })
+    .first()
+    .click();
   await page.getByLabel('Path').fill(file);
   await page.keyboard.press('Enter');
   const dialog = page.getByRole('dialog', { name: 'Import', exact: true });
@@ -108,7 +145,9 @@ test('an import shows how far it is, and is called off', async ({ page }) => {
   await expect(dialog.getByText(/of 60,000 rows taken in/)).toBeVisible({ timeout: 30_000 });
   await page.screenshot({ path: test.info().outputPath('importing.png') });
   await dialog.getByRole('button', { name: 'Cancel the import' }).click();
-  await expect(dialog.getByRole('alert')).toContainText('was called off: nothing of it is in the project', { timeout: 60_000 });
+  await expect(dialog.getByRole('alert')).toContainText('was called off: nothing of it is in the project', {
+    timeout: 60_000,
+  });
   const project = openProject(folderOf('saved'), { write: false });
   expect(countPrompts(project).train).toBe(20);
   project.close();
@@ -117,18 +156,29 @@ test('an import shows how far it is, and is called off', async ({ page }) => {
 test('a backup is made, listed with what it holds, and put back', async ({ page }) => {
   await page.goto(station.url);
   await goTo(page, 'Settings');
-  await page.getByRole('button', { name: /backup/i }).first().click();
+  await page
+    .getByRole('button', { name: /backup/i })
+    .first()
+    .click();
   await page.getByRole('button', { name: 'Make a backup' }).click();
   const backups = page.getByRole('table', { name: 'Backups' });
-  await expect(backups.getByRole('row').nth(1)).toContainText('20 prompts, 40 answers, 3 rankings', { timeout: 30_000 });
+  await expect(backups.getByRole('row').nth(1)).toContainText('20 prompts, 40 answers, 3 rankings', {
+    timeout: 30_000,
+  });
   await goTo(page, 'Label');
   await expect(page.getByText('study question', { exact: false }).first()).toBeVisible();
   await rankOne(page);
   expect(rankingsIn(folderOf('saved'))).toBe(4);
   await goTo(page, 'Settings');
-  await page.getByRole('button', { name: /backup/i }).first().click();
+  await page
+    .getByRole('button', { name: /backup/i })
+    .first()
+    .click();
   await page.screenshot({ path: test.info().outputPath('backups.png') });
-  await backups.getByRole('button', { name: /Restore the backup of/ }).first().click();
+  await backups
+    .getByRole('button', { name: /Restore the backup of/ })
+    .first()
+    .click();
   const dialog = page.getByRole('dialog', { name: 'Restore this backup?' });
   await expect(dialog).toContainText('3 rankings');
   await page.screenshot({ path: test.info().outputPath('restore.png') });

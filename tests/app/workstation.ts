@@ -19,11 +19,20 @@ export interface Workstation {
 }
 
 /** `tastemaker serve` with these arguments; `home` is kept by the caller where it gives one. */
-export async function startWorkstation(args: readonly string[] = ['--demo'], home = mkdtempSync(join(tmpdir(), 'workstation-'))): Promise<Workstation> {
+export async function startWorkstation(
+  args: readonly string[] = ['--demo'],
+  home = mkdtempSync(join(tmpdir(), 'workstation-')),
+): Promise<Workstation> {
   const started = performance.now();
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', resolve('core/cli/main.ts'), 'serve', '--no-open', '--json', ...args], {
-    cwd: home, env: { ...process.env, TASTEMAKER_HOME: join(home, 'settings'), HOME: home }, stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', resolve('core/cli/main.ts'), 'serve', '--no-open', '--json', ...args],
+    {
+      cwd: home,
+      env: { ...process.env, TASTEMAKER_HOME: join(home, 'settings'), HOME: home },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
   const line = await new Promise<string>((found, failed) => {
@@ -31,7 +40,11 @@ export async function startWorkstation(args: readonly string[] = ['--demo'], hom
     child.once('exit', (code) => failed(new Error(`serve ended with ${code}: ${said}`)));
   });
   return {
-    home, url: (JSON.parse(line) as { url: string }).url, startedInMs: performance.now() - started, process: child, said: () => said,
+    home,
+    url: (JSON.parse(line) as { url: string }).url,
+    startedInMs: performance.now() - started,
+    process: child,
+    said: () => said,
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = new Promise((done) => child.once('exit', done));
@@ -48,8 +61,13 @@ export const forget = (home: string): void => rmSync(home, { recursive: true, fo
 export function listenForComplaints(page: Page): string[] {
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`${message.type()}: ${message.text()}`));
-  page.on('requestfailed', (request) => { // what a reload breaks off is no complaint
+  page.on(
+    'console',
+    (message) =>
+      ['error', 'warning'].includes(message.type()) && complaints.push(`${message.type()}: ${message.text()}`),
+  );
+  page.on('requestfailed', (request) => {
+    // what a reload breaks off is no complaint
     const reason = request.failure()?.errorText ?? '';
     if (reason !== 'net::ERR_ABORTED') complaints.push(`failed: ${request.url()} ${reason}`);
   });
@@ -57,7 +75,10 @@ export function listenForComplaints(page: Page): string[] {
 }
 
 /** Goes to a screen by its key, as a labeler does. */
-export async function goTo(page: Page, screen: 'Home' | 'Label' | 'Data' | 'Models' | 'Train' | 'Inspect' | 'Settings'): Promise<void> {
+export async function goTo(
+  page: Page,
+  screen: 'Home' | 'Label' | 'Data' | 'Models' | 'Train' | 'Inspect' | 'Settings',
+): Promise<void> {
   const digit = ['Home', 'Label', 'Data', 'Models', 'Train', 'Inspect', 'Settings'].indexOf(screen) + 1;
   await page.keyboard.press(`Control+${digit}`);
 }

@@ -1,6 +1,16 @@
 // The bootstrap as its users meet it: started as a process in a small project of its own, with a stand-in for npm.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -13,7 +23,9 @@ function findOldNode(): string | null {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     const path = join(folder, 'node');
     if (!folder || !existsSync(path) || realpathSync(path).includes('node_modules')) continue;
-    return Number(execFileSync(path, ['-p', 'process.versions.node.split(".")[0]'], { encoding: 'utf8' })) < 24 ? path : null;
+    return Number(execFileSync(path, ['-p', 'process.versions.node.split(".")[0]'], { encoding: 'utf8' })) < 24
+      ? path
+      : null;
   }
   return null;
 }
@@ -73,7 +85,9 @@ function write(path: string, text: string) {
 /** As if npm had installed everything: its record, and the pinned Node. */
 function pretendInstalled(packages: object = PACKAGES) {
   write('node_modules/.package-lock.json', lockText(packages));
-  for (const name of NODE_FOLDERS) if (existsSync(join('node_modules', name))) symlinkSync(join(process.cwd(), 'node_modules', name), join(root, 'node_modules', name));
+  for (const name of NODE_FOLDERS)
+    if (existsSync(join('node_modules', name)))
+      symlinkSync(join(process.cwd(), 'node_modules', name), join(root, 'node_modules', name));
 }
 
 interface Outcome {
@@ -83,11 +97,21 @@ interface Outcome {
   stderr: string;
 }
 
-function launch(args: string[], { node = anyNode, cwd = root, script = 'build/start.mjs', input = '', onOutput = (_: ChildProcess, __: string) => {} } = {}): Promise<Outcome> {
+function launch(
+  args: string[],
+  {
+    node = anyNode,
+    cwd = root,
+    script = 'build/start.mjs',
+    input = '',
+    onOutput = (_: ChildProcess, __: string) => {},
+  } = {},
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, npm_execpath: join(root, 'npm/npm-cli.js') };
     const child = spawn(node, [join(root, script), ...args], { cwd, env });
-    let stdout = '', stderr = '';
+    let stdout = '';
+    let stderr = '';
     child.stdout.on('data', (data: Buffer) => onOutput(child, (stdout += data)));
     child.stderr.on('data', (data: Buffer) => (stderr += data));
     child.once('error', reject);
@@ -123,7 +147,10 @@ describe('starting', () => {
     pretendInstalled();
     mkdirSync(join(root, 'elsewhere'));
     symlinkSync(join(root, 'build/tastemaker.mjs'), join(root, 'elsewhere/tastemaker'));
-    const outcome = await launch(['doctor', '--json'], { cwd: join(root, 'elsewhere'), script: 'elsewhere/tastemaker' });
+    const outcome = await launch(['doctor', '--json'], {
+      cwd: join(root, 'elsewhere'),
+      script: 'elsewhere/tastemaker',
+    });
     expect(told(outcome)).toMatchObject({ args: ['doctor', '--json'], cwd: join(root, 'elsewhere') });
   });
 
@@ -137,15 +164,23 @@ describe('starting', () => {
     expect(await launch(['tastemaker', 'exit', String(code)])).toMatchObject({ code, signal: null });
   });
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s reaches the program once, and its answer to it counts', async (signal) => {
-    pretendInstalled();
-    const outcome = await launch(['tastemaker', 'wait', signal], { onOutput: (child, text) => void (text.endsWith('waiting\n') && child.kill(signal)) });
-    expect(outcome).toMatchObject({ code: 3, signal: null, stdout: 'waiting\nsignals 1\n' });
-  });
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    '%s reaches the program once, and its answer to it counts',
+    async (signal) => {
+      pretendInstalled();
+      const outcome = await launch(['tastemaker', 'wait', signal], {
+        onOutput: (child, text) => void (text.endsWith('waiting\n') && child.kill(signal)),
+      });
+      expect(outcome).toMatchObject({ code: 3, signal: null, stdout: 'waiting\nsignals 1\n' });
+    },
+  );
 
   test('a program that a signal ended looks so from outside', async () => {
     pretendInstalled();
-    expect(await launch(['tastemaker', 'wait'], { onOutput: (child) => void child.kill('SIGTERM') })).toMatchObject({ code: null, signal: 'SIGTERM' });
+    expect(await launch(['tastemaker', 'wait'], { onOutput: (child) => void child.kill('SIGTERM') })).toMatchObject({
+      code: null,
+      signal: 'SIGTERM',
+    });
   });
 
   test.each([[[]], [['toString']], [['tset']]])('%j is no target: a sentence, a hint and exit code 2', async (args) => {
@@ -157,7 +192,8 @@ describe('starting', () => {
 });
 
 describe('installing', () => {
-  const runs = () => (existsSync(join(root, 'npm-runs')) ? readFileSync(join(root, 'npm-runs'), 'utf8').trim().split('\n') : []);
+  const runs = () =>
+    existsSync(join(root, 'npm-runs')) ? readFileSync(join(root, 'npm-runs'), 'utf8').trim().split('\n') : [];
 
   test('starts at the same time install once, without install scripts, and leave standard output alone', async () => {
     const outcomes = await Promise.all([1, 2, 3].map(() => launch(['tastemaker', 'x'], { node: process.execPath })));
@@ -196,8 +232,12 @@ describe('installing', () => {
 });
 
 describe('whether to install', () => {
-  const changed = (path: keyof typeof PACKAGES, change: object) => ({ ...PACKAGES, [path]: { ...PACKAGES[path], ...change } });
-  const without = (...paths: string[]) => Object.fromEntries(Object.entries(PACKAGES).filter(([path]) => !paths.includes(path)));
+  const changed = (path: keyof typeof PACKAGES, change: object) => ({
+    ...PACKAGES,
+    [path]: { ...PACKAGES[path], ...change },
+  });
+  const without = (...paths: string[]) =>
+    Object.fromEntries(Object.entries(PACKAGES).filter(([path]) => !paths.includes(path)));
   /** what npm recorded as installed, whether the packages for tests are wanted, and the decision */
   const CASES: Readonly<Record<string, [installed: object, development: boolean, install: boolean]>> = {
     'the same packages': [PACKAGES, true, false],

@@ -14,10 +14,16 @@ interface Counting {
 const { countVitest, countPlaywright } = (await import(join(process.cwd(), 'build/test.mjs'))) as Counting;
 
 const unit = (status: string, fullName = 'adds', meta = {}) => ({ status, fullName, meta });
-const file = (status: string, ...assertionResults: object[]) => ({ name: join(process.cwd(), 'tests/a.test.ts'), status, assertionResults });
+const file = (status: string, ...assertionResults: object[]) => ({
+  name: join(process.cwd(), 'tests/a.test.ts'),
+  status,
+  assertionResults,
+});
 
 test('passed and failed tests of all files are added up', () => {
-  const report = { testResults: [file('failed', unit('passed'), unit('failed'), unit('failed')), file('passed', unit('passed'))] };
+  const report = {
+    testResults: [file('failed', unit('passed'), unit('failed'), unit('failed')), file('passed', unit('passed'))],
+  };
   expect(countVitest(report, 1)).toEqual({ passed: 2, failed: 2, skips: [] });
 });
 
@@ -32,7 +38,17 @@ test.each([
 });
 
 test('skipped tests are named with the reason they gave', () => {
-  const report = { testResults: [file('passed', unit('skipped', 'one', { skipReason: 'no GPU' }), unit('pending', 'two (skipped: no files)'), unit('todo', 'three'), unit('skipped', 'four'))] };
+  const report = {
+    testResults: [
+      file(
+        'passed',
+        unit('skipped', 'one', { skipReason: 'no GPU' }),
+        unit('pending', 'two (skipped: no files)'),
+        unit('todo', 'three'),
+        unit('skipped', 'four'),
+      ),
+    ],
+  };
   expect(countVitest(report, 0)).toEqual({
     passed: 0,
     failed: 0,
@@ -45,19 +61,31 @@ test('skipped tests are named with the reason they gave', () => {
   });
 });
 
-const spec = (title: string, status: string, annotations: object[] = []) => ({ title, tests: [{ status, annotations }] });
+const spec = (title: string, status: string, annotations: object[] = []) => ({
+  title,
+  tests: [{ status, annotations }],
+});
 const browser = {
   suites: [
     {
       title: 'window.spec.ts',
       specs: [spec('opens', 'expected'), spec('breaks', 'unexpected')],
-      suites: [{ title: 'label', specs: [spec('wavers', 'flaky'), spec('waits', 'skipped', [{ type: 'skip', description: 'slow' }])] }],
+      suites: [
+        {
+          title: 'label',
+          specs: [spec('wavers', 'flaky'), spec('waits', 'skipped', [{ type: 'skip', description: 'slow' }])],
+        },
+      ],
     },
   ],
 };
 
 test('browser tests: a test that failed once has failed', () => {
-  expect(countPlaywright(browser, 1)).toEqual({ passed: 1, failed: 2, skips: [{ name: 'tests/app/window.spec.ts > label > waits', reason: 'slow' }] });
+  expect(countPlaywright(browser, 1)).toEqual({
+    passed: 1,
+    failed: 2,
+    skips: [{ name: 'tests/app/window.spec.ts > label > waits', reason: 'slow' }],
+  });
 });
 
 test('browser tests: without a browser every one is skipped by name, and a crash is a failure', () => {

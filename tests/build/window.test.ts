@@ -1,11 +1,23 @@
 // Builds a small window in a tree of its own: once for the same sources, again when they change, and never half.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 type Ensured = { ok: boolean; built?: boolean; reason?: string };
-const { ensureWindow } = (await import(join(process.cwd(), 'build/window.mjs'))) as { ensureWindow(root: string, say: (line: string) => void): Promise<Ensured> };
+const { ensureWindow } = (await import(join(process.cwd(), 'build/window.mjs'))) as {
+  ensureWindow(root: string, say: (line: string) => void): Promise<Ensured>;
+};
 
 let root = '';
 const said: string[] = [];
@@ -23,7 +35,10 @@ beforeEach(() => {
   write('core/contract.ts', '// Calls.\nexport const calls = 1;\n');
   write('renderer/index.html', '<!doctype html><title>t</title><script type="module" src="./main.ts"></script>');
   write('renderer/App.vue', '<template><p class="a">hello</p></template>\n<style>\n.a { color: red }\n</style>\n');
-  write('renderer/main.ts', "import { createApp } from 'vue';\nimport App from './App.vue';\ncreateApp(App).mount('body');\n");
+  write(
+    'renderer/main.ts',
+    "import { createApp } from 'vue';\nimport App from './App.vue';\ncreateApp(App).mount('body');\n",
+  );
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 

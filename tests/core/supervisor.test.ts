@@ -31,7 +31,9 @@ process.on('message', ({ id, call, args, project }) => {
 
 let folder = '';
 let supervisor: Supervisor | null = null;
-let notices: Notice[] = [], ends: string[] = [], lines: string[] = [];
+let notices: Notice[] = [];
+let ends: string[] = [];
+let lines: string[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'supervisor-'));
   writeFileSync(join(folder, 'service.mjs'), SCRIPT);
@@ -44,10 +46,17 @@ afterEach(async () => {
 });
 
 type Asked = Omit<Request, 'project'> & { project?: string };
-function start(env: Record<string, string> = {}, node = process.execPath): Omit<Supervisor, 'call'> & { call(request: Asked): Promise<Reply> } {
+function start(
+  env: Record<string, string> = {},
+  node = process.execPath,
+): Omit<Supervisor, 'call'> & { call(request: Asked): Promise<Reply> } {
   const started = (supervisor = superviseService({
-    node, script: join(folder, 'service.mjs'), env: { ...process.env, STARTS: join(folder, 'starts'), ASKED: join(folder, 'asked'), ...env },
-    onNotice: (notice) => notices.push(notice), onExit: (sentence) => ends.push(sentence), log: (line) => lines.push(line),
+    node,
+    script: join(folder, 'service.mjs'),
+    env: { ...process.env, STARTS: join(folder, 'starts'), ASKED: join(folder, 'asked'), ...env },
+    onNotice: (notice) => notices.push(notice),
+    onExit: (sentence) => ends.push(sentence),
+    log: (line) => lines.push(line),
   }));
   return { ...started, call: (request) => started.call({ project: null, ...request }) };
 }
@@ -72,8 +81,14 @@ test('after a death reads are asked again, writes are told of, and the project i
   expect(read1).toMatchObject({ id: 2, result: { project: { folder: '/mine' } } });
   expect(write).toMatchObject({ id: 3, fault: { code: 'crash', message: expect.stringContaining('"desk.submit"') } });
   expect(later).toHaveProperty('result.project.folder', '/mine');
-  expect((await read('asked')).trim().split('\n').map((line) => line.split(' ')[0])).toEqual(['project.open', 'prompts.page', 'project.open', 'prompts.page', 'app.state']);
-  expect((await read('asked')).match(/prompts\.page .* that-of-mine$/gm)).toHaveLength(2); // whose call it is crosses again with it
+  expect(
+    (await read('asked'))
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ')[0]),
+  ).toEqual(['project.open', 'prompts.page', 'project.open', 'prompts.page', 'app.state']);
+  // whose call it is crosses again with it
+  expect((await read('asked')).match(/prompts\.page .* that-of-mine$/gm)).toHaveLength(2);
   expect(notices.filter(({ event }) => event === 'service.restarted')).toHaveLength(1);
   expect(lines).toEqual(['The service was ended by SIGKILL. It said: dying']);
 });
@@ -90,14 +105,20 @@ test('after the project was saved as another one, it is that one which is opened
   const { call } = start();
   await call({ id: 1, call: 'project.open', args: { folder: '/mine' } });
   await call({ id: 2, call: 'project.saveCopy', args: { folder: '/saved' } });
-  expect(await call({ id: 3, call: 'prompts.page', args: { dies: dies() } })).toHaveProperty('result.project.folder', '/saved');
+  expect(await call({ id: 3, call: 'prompts.page', args: { dies: dies() } })).toHaveProperty(
+    'result.project.folder',
+    '/saved',
+  );
 });
 
 test('a project that has gone meanwhile is told of', async () => {
   const { call } = start();
   await call({ id: 1, call: 'project.open', args: { folder: '/gone' } });
   expect(await call({ id: 2, call: 'prompts.page', args: { dies: dies() } })).toHaveProperty('result.project', null);
-  expect(notices.at(-1)).toMatchObject({ event: 'service.restarted', data: { sentence: expect.stringContaining('It has gone.') } });
+  expect(notices.at(-1)).toMatchObject({
+    event: 'service.restarted',
+    data: { sentence: expect.stringContaining('It has gone.') },
+  });
 });
 
 test('a call that kills the service every time is asked twice, not for ever', async () => {
@@ -116,7 +137,13 @@ test('a project whose opening kills the service is not opened again for ever', a
   await call({ id: 1, call: 'project.open', args: { folder: '/turns deadly' } });
   expect(await call({ id: 2, call: 'prompts.page', args: { dies: dies() } })).toHaveProperty('result.project', null);
   expect(await read('starts')).toBe('xxxx');
-  expect(notices).toEqual([{ event: 'service.restarted', project: null, data: { sentence: expect.stringContaining('Opening /turns deadly stopped the service again.') } }]);
+  expect(notices).toEqual([
+    {
+      event: 'service.restarted',
+      project: null,
+      data: { sentence: expect.stringContaining('Opening /turns deadly stopped the service again.') },
+    },
+  ]);
 });
 
 test('a service that never starts is given up with a sentence, which answers every call', async () => {
@@ -152,7 +179,10 @@ test('every call of the contract is either safe to ask again or told of', async 
   const { call } = start();
   const names = Object.keys(CALLS);
   const victim = dies();
-  const replies = await Promise.all([...names.map((name, id) => call({ id, call: name, args: { folder: '/a' } })), call({ id: 1000, call: 'files.list', args: { dies: victim } })]);
+  const replies = await Promise.all([
+    ...names.map((name, id) => call({ id, call: name, args: { folder: '/a' } })),
+    call({ id: 1000, call: 'files.list', args: { dies: victim } }),
+  ]);
   expect(replies.every((reply) => 'result' in reply)).toBe(true); // all had been answered before it died
 });
 
@@ -162,16 +192,56 @@ test('it never rejects: what is no call, and what cannot be written as JSON, is 
   const round: { self?: unknown } = {};
   round.self = round;
   const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown;
-  const odd: unknown[] = [null, undefined, 7, 'app.state', [], {}, { id: 'x', call: 'app.state' }, { id: 1, call: 7 }, ...[round, deep, 1n, { big: 'x'.repeat(5 * 2 ** 20) }].map((args) => ({ id: 3, call: 'app.state', args, project: null }))];
-  for (const request of odd) expect(await supervisor!.call(request as Request), typeof request).toMatchObject({ fault: { message: expect.stringMatching(/no call|nested too deep|more than 4 MiB|could not be asked/) } });
-  expect(await supervisor!.call({ id: 9, call: 'app.state', args: {}, project: null })).toMatchObject({ id: 9, result: { pid } });
+  const odd: unknown[] = [
+    null,
+    undefined,
+    7,
+    'app.state',
+    [],
+    {},
+    { id: 'x', call: 'app.state' },
+    { id: 1, call: 7 },
+    ...[round, deep, 1n, { big: 'x'.repeat(5 * 2 ** 20) }].map((args) => ({
+      id: 3,
+      call: 'app.state',
+      args,
+      project: null,
+    })),
+  ];
+  for (const request of odd)
+    expect(await supervisor!.call(request as Request), typeof request).toMatchObject({
+      fault: { message: expect.stringMatching(/no call|nested too deep|more than 4 MiB|could not be asked/) },
+    });
+  expect(await supervisor!.call({ id: 9, call: 'app.state', args: {}, project: null })).toMatchObject({
+    id: 9,
+    result: { pid },
+  });
 });
 
 test('what would make Node another program is not handed to the service; everything else is', async () => {
   const spy = join(folder, 'spy.mjs');
-  writeFileSync(spy, `import { appendFileSync } from 'node:fs'; appendFileSync(${JSON.stringify(join(folder, 'asked'))}, 'spied\\n');`);
-  const { call } = start({ NODE_OPTIONS: `--import ${spy}`, NODE_EXTRA_CA_CERTS: '/nowhere', ELECTRON_RUN_AS_NODE: '1', LD_PRELOAD: '', KEPT: 'yes' });
+  writeFileSync(
+    spy,
+    `import { appendFileSync } from 'node:fs'; appendFileSync(${JSON.stringify(join(folder, 'asked'))}, 'spied\\n');`,
+  );
+  const { call } = start({
+    NODE_OPTIONS: `--import ${spy}`,
+    NODE_EXTRA_CA_CERTS: '/nowhere',
+    ELECTRON_RUN_AS_NODE: '1',
+    LD_PRELOAD: '',
+    KEPT: 'yes',
+  });
   await call({ id: 1, call: 'app.state', args: {} });
   expect(await read('asked')).not.toContain('spied');
-  expect(plainEnvironment({ NODE_OPTIONS: 'x', node_options: 'x', NODE_PATH: 'x', ELECTRON_RUN_AS_NODE: '1', LD_PRELOAD: 'mine', PATH: '/bin', TASTEMAKER_HOME: 'h' })).toEqual({ LD_PRELOAD: 'mine', PATH: '/bin', TASTEMAKER_HOME: 'h' });
+  expect(
+    plainEnvironment({
+      NODE_OPTIONS: 'x',
+      node_options: 'x',
+      NODE_PATH: 'x',
+      ELECTRON_RUN_AS_NODE: '1',
+      LD_PRELOAD: 'mine',
+      PATH: '/bin',
+      TASTEMAKER_HOME: 'h',
+    }),
+  ).toEqual({ LD_PRELOAD: 'mine', PATH: '/bin', TASTEMAKER_HOME: 'h' });
 });

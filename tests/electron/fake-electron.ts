@@ -8,8 +8,12 @@ export const userData = mkdtempSync(join(tmpdir(), 'shell-'));
 
 /** What happened, in order: ["name", ...arguments]. */
 export const record: unknown[][] = [];
-const noted = (name: string) => (...args: unknown[]) => void record.push([name, ...args]);
-export const calls = (name: string): unknown[][] => record.filter(([found]) => found === name).map(([, ...args]) => args);
+const noted =
+  (name: string) =>
+  (...args: unknown[]) =>
+    void record.push([name, ...args]);
+export const calls = (name: string): unknown[][] =>
+  record.filter(([found]) => found === name).map(([, ...args]) => args);
 
 /** What the next dialogs answer. */
 export const answers: { messageBox: number; open: string[] } = { messageBox: 2, open: [] };
@@ -88,7 +92,10 @@ export const protocol = {
 };
 
 type Decide = (allowed: boolean) => void;
-export const permissions: { request: ((contents: unknown, permission: string, decide: Decide) => void) | null; before: ((details: { url: string }, decide: (how: { cancel: boolean }) => void) => void) | null } = { request: null, before: null };
+export const permissions: {
+  request: ((contents: unknown, permission: string, decide: Decide) => void) | null;
+  before: ((details: { url: string }, decide: (how: { cancel: boolean }) => void) => void) | null;
+} = { request: null, before: null };
 export const session = {
   defaultSession: {
     setPermissionRequestHandler: (handler: typeof permissions.request) => void (permissions.request = handler),
@@ -98,11 +105,20 @@ export const session = {
   },
 };
 
-export const Menu = { buildFromTemplate: (template: unknown) => template, setApplicationMenu: noted('setApplicationMenu') };
+export const Menu = {
+  buildFromTemplate: (template: unknown) => template,
+  setApplicationMenu: noted('setApplicationMenu'),
+};
 export const dialog = {
   showErrorBox: noted('showErrorBox'),
-  showMessageBox: async (...args: unknown[]) => (record.push(['showMessageBox', ...args]), { response: answers.messageBox }),
-  showOpenDialog: async (options: unknown) => (record.push(['showOpenDialog', options]), { canceled: answers.open.length === 0, filePaths: answers.open }),
+  showMessageBox: async (...args: unknown[]) => (
+    record.push(['showMessageBox', ...args]),
+    { response: answers.messageBox }
+  ),
+  showOpenDialog: async (options: unknown) => (
+    record.push(['showOpenDialog', options]),
+    { canceled: answers.open.length === 0, filePaths: answers.open }
+  ),
 };
 export class Notification {
   static isSupported = () => true;
@@ -112,7 +128,10 @@ export class Notification {
   }
   show = () => void record.push(['notification', this.options]);
 }
-export const powerSaveBlocker = { start: (kind: string) => (record.push(['blocker.start', kind]), 7), stop: noted('blocker.stop') };
+export const powerSaveBlocker = {
+  start: (kind: string) => (record.push(['blocker.start', kind]), 7),
+  stop: noted('blocker.stop'),
+};
 export const crashReporter = { start: noted('crashReporter') };
 export const clipboard = { writeText: noted('clipboard') };
 export const shell = { openPath: noted('openPath'), openExternal: noted('openExternal') };

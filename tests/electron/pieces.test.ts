@@ -26,15 +26,28 @@ describe('app://', () => {
   writeFileSync(join(folder, 'window/.stamp'), 'secret');
   writeFileSync(join(folder, 'secret.js'), 'secret');
   registerAppScheme();
-  serveApp(fake.protocol as never, join(folder, 'window'), (name) => (name === 'service' ? crashPage('service', 'out of <memory>') : null));
+  serveApp(fake.protocol as never, join(folder, 'window'), (name) =>
+    name === 'service' ? crashPage('service', 'out of <memory>') : null,
+  );
   const get = async (url: string, method = 'GET') => fake.schemes.answer!(new Request(url, { method }));
 
   test('serves the built window under the strict policy', async () => {
     const page = await get('app://window/');
-    expect([page.status, await page.text(), page.headers.get('content-security-policy')]).toEqual([200, '<p>window</p>', CONTENT_SECURITY_POLICY]);
+    expect([page.status, await page.text(), page.headers.get('content-security-policy')]).toEqual([
+      200,
+      '<p>window</p>',
+      CONTENT_SECURITY_POLICY,
+    ]);
     expect((await get('app://window/assets/main.js')).headers.get('content-type')).toMatch(/javascript/);
   });
-  test.each(['app://window/../secret.js', 'app://window/%2e%2e/secret.js', 'app://window/..%2fsecret.js', 'app://window/.stamp', 'app://other/index.html', 'app://shell/other'])('refuses %s', async (url) => {
+  test.each([
+    'app://window/../secret.js',
+    'app://window/%2e%2e/secret.js',
+    'app://window/..%2fsecret.js',
+    'app://window/.stamp',
+    'app://other/index.html',
+    'app://shell/other',
+  ])('refuses %s', async (url) => {
     const answer = await get(url);
     expect(answer.status).toBe(404);
     expect(await answer.text()).not.toContain('secret');
@@ -52,21 +65,37 @@ describe('guards', () => {
   test('permissions are denied, the network is cancelled', () => {
     denyPermissions(fake.session.defaultSession as never);
     const decided: Record<string, boolean> = {};
-    for (const permission of ['media', 'geolocation', 'notifications', 'openExternal', 'clipboard-read']) fake.permissions.request!(null, permission, (allowed) => void (decided[permission] = allowed));
+    for (const permission of ['media', 'geolocation', 'notifications', 'openExternal', 'clipboard-read'])
+      fake.permissions.request!(null, permission, (allowed) => void (decided[permission] = allowed));
     expect(Object.values(decided)).toEqual([false, false, false, false, false]);
     const cancelled = (url: string) => {
       let answer = false;
       fake.permissions.before!({ url }, ({ cancel }) => void (answer = cancel));
       return answer;
     };
-    expect(['https://example.org/', 'http://127.0.0.1/', 'ws://127.0.0.1/', 'file:///etc/passwd', 'app://window/index.html', 'blob:app://window/1'].map(cancelled)).toEqual([true, true, true, true, false, false]);
+    expect(
+      [
+        'https://example.org/',
+        'http://127.0.0.1/',
+        'ws://127.0.0.1/',
+        'file:///etc/passwd',
+        'app://window/index.html',
+        'blob:app://window/1',
+      ].map(cancelled),
+    ).toEqual([true, true, true, true, false, false]);
   });
   test('the window stays where it is; only known pages open outside', () => {
     const contents = new fake.WebContents();
     const heard: string[] = [];
     guardContents(contents as never, (what) => heard.push(what));
     // its own pages have links to the shell; a page from anywhere else that came to be shown has none
-    for (const page of ['https://example.org/', 'file:///tmp/page.html', 'app://window/index.html', 'app://shell.example/x', '']) {
+    for (const page of [
+      'https://example.org/',
+      'file:///tmp/page.html',
+      'app://window/index.html',
+      'app://shell.example/x',
+      '',
+    ]) {
       contents.url = page;
       contents.emit('will-navigate', { url: 'app://shell/do/restart', preventDefault: () => {} });
       expect([page, ...heard]).toEqual([page]);
@@ -104,10 +133,14 @@ test('a project is found among arguments, as a folder or by a file in it', () =>
 });
 
 describe('window state', () => {
-  const file = join(folder, 'window.json'), screens = [{ x: 0, y: 0, width: 1920, height: 1080 }];
+  const file = join(folder, 'window.json');
+  const screens = [{ x: 0, y: 0, width: 1920, height: 1080 }];
   test('comes back as it was', () => {
     writeWindowState(file, { bounds: { x: 100, y: 50, width: 1300, height: 900 }, maximized: true });
-    expect(readWindowState(file, screens)).toEqual({ bounds: { x: 100, y: 50, width: 1300, height: 900 }, maximized: true });
+    expect(readWindowState(file, screens)).toEqual({
+      bounds: { x: 100, y: 50, width: 1300, height: 900 },
+      maximized: true,
+    });
   });
   test('is forgotten when its screen is gone or the file is damaged', () => {
     writeWindowState(file, { bounds: { x: 3000, y: 50, width: 1300, height: 900 }, maximized: false });
@@ -117,22 +150,39 @@ describe('window state', () => {
       expect(readWindowState(file, screens)).toEqual({ bounds: null, maximized: false });
     }
   });
-  test('a disk that refuses does not stop the window', () => expect(() => writeWindowState(join(folder, 'no/such/window.json'), { bounds: null, maximized: false })).not.toThrow());
+  test('a disk that refuses does not stop the window', () =>
+    expect(() =>
+      writeWindowState(join(folder, 'no/such/window.json'), { bounds: null, maximized: false }),
+    ).not.toThrow());
 });
 
 describe('menu', () => {
-  const labels = (platform: NodeJS.Platform) => menuTemplate(platform, { recent: ['/a.tastemaker'], keys: { 'desk.undo': '$mod+Shift+ArrowUp' } }, { command: () => {}, open: () => {} });
+  const labels = (platform: NodeJS.Platform) =>
+    menuTemplate(
+      platform,
+      { recent: ['/a.tastemaker'], keys: { 'desk.undo': '$mod+Shift+ArrowUp' } },
+      { command: () => {}, open: () => {} },
+    );
   test('has no reload and no developer tools, shows keys without binding them', () => {
-    const items = labels('linux').flatMap((menu) => menu.submenu as { role?: string; accelerator?: string; registerAccelerator?: boolean; label?: string }[]);
+    const items = labels('linux').flatMap(
+      (menu) =>
+        menu.submenu as { role?: string; accelerator?: string; registerAccelerator?: boolean; label?: string }[],
+    );
     expect(items.filter(({ role }) => ['reload', 'forceReload', 'toggleDevTools'].includes(role ?? ''))).toEqual([]);
-    expect(items.filter(({ accelerator }) => accelerator).every(({ registerAccelerator }) => registerAccelerator === false)).toBe(true);
+    expect(
+      items.filter(({ accelerator }) => accelerator).every(({ registerAccelerator }) => registerAccelerator === false),
+    ).toBe(true);
     const keys = items.flatMap(({ accelerator }) => accelerator ?? []);
     expect(new Set(keys).size).toBe(keys.length);
     expect(items.find(({ label }) => label === 'Undo')?.accelerator).toBe('CmdOrCtrl+Shift+Up'); // a key of one's own
   });
   test('commands and recent projects reach the window', () => {
     const heard: string[] = [];
-    const template = menuTemplate('darwin', { recent: ['/a.tastemaker'], keys: {} }, { command: (action) => heard.push(action), open: (path) => heard.push(path) });
+    const template = menuTemplate(
+      'darwin',
+      { recent: ['/a.tastemaker'], keys: {} },
+      { command: (action) => heard.push(action), open: (path) => heard.push(path) },
+    );
     expect(template[0]!.label).toBe('Tastemaker');
     const click = (items: unknown, label: string): void => {
       for (const item of items as { label?: string; click?: () => void; submenu?: unknown[] }[]) {
@@ -146,7 +196,30 @@ describe('menu', () => {
 });
 
 describe('a run that is going', () => {
-  const run = (changes: Partial<RunRow>): Notice => ({ event: 'run.changed', project: 'one', data: { run: { id: '0001-ppo', kind: 'ppo', name: 'ppo', status: 'running', createdAt: 0, endedAt: null, error: null, step: 5, total: 20, secondsLeft: 9, phase: 'training', modelId: null, summary: null, resumable: false, atRest: false, ...changes } } });
+  const run = (changes: Partial<RunRow>): Notice => ({
+    event: 'run.changed',
+    project: 'one',
+    data: {
+      run: {
+        id: '0001-ppo',
+        kind: 'ppo',
+        name: 'ppo',
+        status: 'running',
+        createdAt: 0,
+        endedAt: null,
+        error: null,
+        step: 5,
+        total: 20,
+        secondsLeft: 9,
+        phase: 'training',
+        modelId: null,
+        summary: null,
+        resumable: false,
+        atRest: false,
+        ...changes,
+      },
+    },
+  });
   test('shows in the task bar, keeps the machine awake, and says when it ended', () => {
     const window = new fake.BrowserWindow({});
     const watch = watchRuns(() => [window as never]);
@@ -157,7 +230,13 @@ describe('a run that is going', () => {
     watch.hear(run({}));
     watch.hear(run({ status: 'done', summary: 'Reward .8' }));
     expect(window.progress.at(-1)![0]).toBe(-1);
-    expect(fake.record.map(([name]) => name).filter((name) => name !== 'show')).toEqual(['blocker.start', 'blocker.stop', 'blocker.start', 'notification', 'blocker.stop']);
+    expect(fake.record.map(([name]) => name).filter((name) => name !== 'show')).toEqual([
+      'blocker.start',
+      'blocker.stop',
+      'blocker.start',
+      'notification',
+      'blocker.stop',
+    ]);
     expect(fake.calls('notification')[0]).toEqual([{ title: 'ppo: done', body: 'Reward .8' }]);
     expect(watch.going()).toBeNull();
     fake.BrowserWindow.all = [];
@@ -177,7 +256,11 @@ describe('a run that is going', () => {
   test('closing asks, and cancel is what Escape means', async () => {
     const watch = watchRuns(() => []);
     watch.hear(run({}));
-    for (const [answer, meaning] of [[0, 'keep'], [1, 'stop'], [2, 'cancel']] as const) {
+    for (const [answer, meaning] of [
+      [0, 'keep'],
+      [1, 'stop'],
+      [2, 'cancel'],
+    ] as const) {
       fake.answers.messageBox = answer;
       expect(await watch.ask(null as never)).toBe(meaning);
     }
@@ -188,7 +271,10 @@ describe('a run that is going', () => {
 test('diagnostics hold no folder names', () => {
   const logs = join(folder, 'logs');
   mkdirSync(logs);
-  writeFileSync(join(logs, 'service.log'), `one\nError at ${homedir()}/studies/secret-study.tastemaker/project.db: bad\n`);
+  writeFileSync(
+    join(logs, 'service.log'),
+    `one\nError at ${homedir()}/studies/secret-study.tastemaker/project.db: bad\n`,
+  );
   const text = shellDiagnostics('crashed', logs);
   expect(text).toContain('Error at <project>/project.db: bad');
   expect(text).not.toContain('secret-study');

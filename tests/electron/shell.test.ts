@@ -18,12 +18,16 @@ const window = () => fake.BrowserWindow.all[0]!;
 const ours = () => ({ senderFrame: window().webContents.mainFrame, sender: window().webContents });
 let ids = 0;
 /** As a window does, for the project that it shows. */
-const call = async (name: string, args: unknown, project: string | null = null) => (await fake.handlers.get('call')!(ours(), { id: ++ids, call: name, args, project })) as Reply;
+const call = async (name: string, args: unknown, project: string | null = null) =>
+  (await fake.handlers.get('call')!(ours(), { id: ++ids, call: name, args, project })) as Reply;
 const state = async () => ((await call('app.state', {})) as { result: AppState }).result;
-const until = (check: () => unknown) => vi.waitFor(async () => expect(await check()).toBeTruthy(), { timeout: 20_000, interval: 50 });
+const until = (check: () => unknown) =>
+  vi.waitFor(async () => expect(await check()).toBeTruthy(), { timeout: 20_000, interval: 50 });
 
 beforeAll(async () => {
-  const { ensureWindow } = (await import(join(process.cwd(), 'build/window.mjs'))) as { ensureWindow(root: string): Promise<{ ok: boolean }> };
+  const { ensureWindow } = (await import(join(process.cwd(), 'build/window.mjs'))) as {
+    ensureWindow(root: string): Promise<{ ok: boolean }>;
+  };
   if (!(await ensureWindow(process.cwd())).ok) throw new Error('the window could not be built');
   createProject(first).close();
   (await createDemoProject(second, { prompts: 400, validation: 0, heldOut: 8, seed: 1 })).close();
@@ -31,7 +35,12 @@ beforeAll(async () => {
   await startShell();
 });
 test('the window is isolated, sandboxed, of a sensible size, and shows the built page', () => {
-  expect(window().options).toMatchObject({ minWidth: 1100, minHeight: 700, show: false, webPreferences: { contextIsolation: true, nodeIntegration: false, sandbox: true, webviewTag: false } });
+  expect(window().options).toMatchObject({
+    minWidth: 1100,
+    minHeight: 700,
+    show: false,
+    webPreferences: { contextIsolation: true, nodeIntegration: false, sandbox: true, webviewTag: false },
+  });
   expect(window().webContents.url).toBe('app://window/index.html');
   expect(fake.calls('enableSandbox')).toHaveLength(1);
   expect(fake.calls('crashReporter')).toEqual([[{ uploadToServer: false }]]);
@@ -46,7 +55,9 @@ test('the project among the arguments is open, and calls reach the real service'
 
 test('a foreign frame is refused on every channel', async () => {
   const foreign = { senderFrame: { url: 'https://example.org/' }, sender: window().webContents };
-  await expect(async () => fake.handlers.get('call')!(foreign, { id: 1, call: 'app.state', args: {} })).rejects.toThrow('Refused.');
+  await expect(async () => fake.handlers.get('call')!(foreign, { id: 1, call: 'app.state', args: {} })).rejects.toThrow(
+    'Refused.',
+  );
   await expect(async () => fake.handlers.get('choose')!(foreign, 'folder', 'x')).rejects.toThrow('Refused.');
   await expect(async () => fake.handlers.get('choose')!(ours(), 'toString', 'x')).rejects.toThrow('Refused.');
 });
@@ -66,9 +77,20 @@ test('a double-clicked file opens its project; what cannot be opened is said', a
 });
 
 test('changes reach the window as notices, and the menu knows the recent projects', async () => {
-  await until(() => window().webContents.sent.some(([channel, notice]) => channel === 'notice' && (notice as Notice).event === 'project.changed'));
-  const menus = fake.calls('setApplicationMenu').at(-1)![0] as { label: string; submenu: { label?: string; submenu?: { label: string }[] }[] }[];
-  await until(() => menus.find(({ label }) => label === 'File')!.submenu.find(({ label }) => label === 'Open recent')!.submenu!.length > 0);
+  await until(() =>
+    window().webContents.sent.some(
+      ([channel, notice]) => channel === 'notice' && (notice as Notice).event === 'project.changed',
+    ),
+  );
+  const menus = fake.calls('setApplicationMenu').at(-1)![0] as {
+    label: string;
+    submenu: { label?: string; submenu?: { label: string }[] }[];
+  }[];
+  await until(
+    () =>
+      menus.find(({ label }) => label === 'File')!.submenu.find(({ label }) => label === 'Open recent')!.submenu!
+        .length > 0,
+  );
 });
 
 test('dialogs open where the last one ended', async () => {
@@ -76,7 +98,10 @@ test('dialogs open where the last one ended', async () => {
   expect(await fake.handlers.get('choose')!(ours(), 'folder', 'A model')).toBe(join(folder, 'models/gpt2'));
   fake.answers.open = [];
   expect(await fake.handlers.get('choose')!(ours(), 'file', 'A file')).toBeNull();
-  expect(fake.calls('showOpenDialog').at(-1)![0]).toMatchObject({ defaultPath: join(folder, 'models'), properties: ['openFile'] });
+  expect(fake.calls('showOpenDialog').at(-1)![0]).toMatchObject({
+    defaultPath: join(folder, 'models'),
+    properties: ['openFile'],
+  });
 });
 
 test('a window that crashed shows the page with three ways on, and each works', async () => {
@@ -84,8 +109,11 @@ test('a window that crashed shows the page with three ways on, and each works', 
   const { webContents } = window();
   webContents.emit('render-process-gone', {}, { reason: 'crashed' });
   expect(webContents.url).toBe('app://shell/window');
-  expect(await (await fake.schemes.answer!(new Request('app://shell/window'))).text()).toContain('What is known: crashed');
-  const follow = (what: string) => webContents.emit('will-navigate', { url: `app://shell/do/${what}`, preventDefault: () => {} });
+  expect(await (await fake.schemes.answer!(new Request('app://shell/window'))).text()).toContain(
+    'What is known: crashed',
+  );
+  const follow = (what: string) =>
+    webContents.emit('will-navigate', { url: `app://shell/do/${what}`, preventDefault: () => {} });
   follow('logs');
   follow('diagnostics');
   expect(fake.calls('openPath')[0]![0]).toContain('logs');
@@ -97,7 +125,11 @@ test('a window that crashed shows the page with three ways on, and each works', 
 
 test('closing while a run is going asks; cancel keeps the window, stop saves the run and leaves', async () => {
   const opened = (await call('project.open', { folder: second })) as { result: AppState };
-  const started = await call('runs.start', { recipe: 'sample', config: { policy: 'base', k: 4, prompts: 0 }, name: null }, opened.result.project!.id);
+  const started = await call(
+    'runs.start',
+    { recipe: 'sample', config: { policy: 'base', k: 4, prompts: 0 }, name: null },
+    opened.result.project!.id,
+  );
   expect(started).toHaveProperty('result');
   const { id } = (started as { result: RunRow }).result;
   await until(() => fake.calls('blocker.start').length);

@@ -9,20 +9,38 @@ import { createProject } from '#core/store/database.ts';
 import { judge, KINDS, WORK } from './work.ts';
 import type { Kind } from './work.ts';
 
-export interface KindResult { kind: Kind; kills: number; /** processes that had ended before the kill came */ early: number; confirmed: number; problems: string[] }
+export interface KindResult {
+  kind: Kind;
+  kills: number;
+  /** processes that had ended before the kill came */ early: number;
+  confirmed: number;
+  problems: string[];
+}
 
 /** Lines that say that something is done. */
 const CONFIRMS = new Set(['ranked', 'imported', 'made', 'exported', 'model', 'backup', 'step', 'migrated']);
 
-interface Killed { said: string[][]; early: boolean; errors: string }
+interface Killed {
+  said: string[][];
+  early: boolean;
+  errors: string;
+}
 
 /** Starts the work and kills it `after` milliseconds from when it was ready. */
 function killOne(kind: Kind, folder: string, seed: number, after: number): Promise<Killed> {
   return new Promise((done) => {
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'worker.ts'), kind, folder, String(seed)], {
-      stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TASTEMAKER_HOME: join(folder, '..', 'home'), TASTEMAKER_THREADS: '1' },
-    });
-    let output = '', errors = '', armed = false, killed = false;
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'worker.ts'), kind, folder, String(seed)],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, TASTEMAKER_HOME: join(folder, '..', 'home'), TASTEMAKER_THREADS: '1' },
+      },
+    );
+    let output = '';
+    let errors = '';
+    let armed = false;
+    let killed = false;
     child.stderr.on('data', (data: Buffer) => (errors += data.toString()));
     child.stdout.on('data', (data: Buffer) => {
       output += data.toString();
@@ -31,32 +49,68 @@ function killOne(kind: Kind, folder: string, seed: number, after: number): Promi
       setTimeout(() => (killed = child.kill('SIGKILL')), after);
     });
     child.once('close', (_code, signal) => {
-      const whole = output.slice(0, output.lastIndexOf('\n') + 1).trim().split('\n').map((line) => line.split(' '));
+      const whole = output
+        .slice(0, output.lastIndexOf('\n') + 1)
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' '));
       done({ said: whole, early: !killed || signal !== 'SIGKILL', errors });
     });
   });
 }
 
 /** `kills` of them, shared out among the kinds. */
-export async function tryKills({ kills, seed, kinds = KINDS, tell = () => {} }: { kills: number; seed: number; kinds?: readonly Kind[]; tell?: (line: string) => void }): Promise<KindResult[]> {
-  const place = mkdtempSync(join(tmpdir(), 'kills-')), random = createRandom(seed, 'kills'), results: KindResult[] = [];
+export async function tryKills({
+  kills,
+  seed,
+  kinds = KINDS,
+  tell = () => {},
+}: {
+  kills: number;
+  seed: number;
+  kinds?: readonly Kind[];
+  tell?: (line: string) => void;
+}): Promise<KindResult[]> {
+  const place = mkdtempSync(join(tmpdir(), 'kills-'));
+  const random = createRandom(seed, 'kills');
+  const results: KindResult[] = [];
   process.env.TASTEMAKER_HOME = join(place, 'home');
   try {
     for (const [k, kind] of kinds.entries()) {
-      const parent = join(place, kind), folder = join(parent, 'study.tastemaker'), said: string[][] = [];
-      const result: KindResult = { kind, kills: Math.floor(kills / kinds.length) + Number(k < kills % kinds.length), early: 0, confirmed: 0, problems: [] };
+      const parent = join(place, kind);
+      const folder = join(parent, 'study.tastemaker');
+      const said: string[][] = [];
+      const result: KindResult = {
+        kind,
+        kills: Math.floor(kills / kinds.length) + Number(k < kills % kinds.length),
+        early: 0,
+        confirmed: 0,
+        problems: [],
+      };
       mkdirSync(parent, { recursive: true });
       for (let i = 0; i < result.kills; i++) {
         WORK[kind].layOut(folder, i > 0);
-        const { said: now, early, errors } = await killOne(kind, folder, seed * 1000 + i, random.uniform() * WORK[kind].within);
-        if (early && errors.trim()) result.problems.push(`kill ${i + 1}: it ended by itself: ${errors.trim().slice(-500)}`);
+        const {
+          said: now,
+          early,
+          errors,
+        } = await killOne(kind, folder, seed * 1000 + i, random.uniform() * WORK[kind].within);
+        if (early && errors.trim())
+          result.problems.push(`kill ${i + 1}: it ended by itself: ${errors.trim().slice(-500)}`);
         result.early += Number(early);
         said.push(...now);
-        result.problems.push(...judge(kind, folder, kind === 'migration' || kind === 'demo' ? now : said).map((problem) => `kill ${i + 1}: ${problem}`));
-        if (kind === 'demo') result.problems.push(...leftBeside(parent).map((name) => `kill ${i + 1}: ${name} was left beside it`));
+        result.problems.push(
+          ...judge(kind, folder, kind === 'migration' || kind === 'demo' ? now : said).map(
+            (problem) => `kill ${i + 1}: ${problem}`,
+          ),
+        );
+        if (kind === 'demo')
+          result.problems.push(...leftBeside(parent).map((name) => `kill ${i + 1}: ${name} was left beside it`));
       }
       result.confirmed = said.filter(([word]) => CONFIRMS.has(word!)).length;
-      tell(`${kind.padEnd(10)} ${String(result.kills).padStart(4)} kills (${result.early} came too late), ${String(result.confirmed).padStart(5)} confirmed, ${result.problems.length === 0 ? 'nothing lost, nothing half made' : `${result.problems.length} PROBLEMS`}`);
+      tell(
+        `${kind.padEnd(10)} ${String(result.kills).padStart(4)} kills (${result.early} came too late), ${String(result.confirmed).padStart(5)} confirmed, ${result.problems.length === 0 ? 'nothing lost, nothing half made' : `${result.problems.length} PROBLEMS`}`,
+      );
       for (const problem of result.problems) tell(`  ${problem}`);
       results.push(result);
     }

@@ -22,16 +22,36 @@ export type Kind = (typeof KINDS)[number];
 
 /** A run that saves at every step, and never comes to its end. */
 export const TRAINING = { policy: 'writer', batch: 4, epochs: 100, steps_a_run: 1, checkpoint_every: 1 };
-const ROWS = 400, PROMPTS = 4000;
+const ROWS = 400;
+const PROMPTS = 4000;
 
 /** Files of every kind that can be imported; each row bears the stamp of its file. */
 export const IMPORTS: Readonly<Record<string, { kind: ImportKind; row: (i: number, stamp: string) => unknown }>> = {
   prompts: { kind: 'prompts', row: (i, stamp) => ({ prompt: `${stamp} question ${i}?` }) },
-  completions: { kind: 'completions', row: (i, stamp) => ({ prompt: `${stamp} question ${i >> 1}?`, completion: `Answer ${i}.` }) },
-  rankings: { kind: 'rankings', row: (i, stamp) => ({ prompt: `${stamp} question ${i}?`, completions: ['x', `answer ${i}`], ranks: [1, 2], labeler: `labeler of ${stamp}` }) },
-  judgements: { kind: 'rankings', row: (i, stamp) => ({
-    prompt: `${stamp} question ${i}?`, completions: ['xyz', `answer ${i}`], ranks: [2, 1], labeler: 'eve', ratings: [{ answer: 0, axis: 'tone', value: 3 }], marks: [{ answer: 1, start: 0, end: 3, label: 'good' }],
-  }) },
+  completions: {
+    kind: 'completions',
+    row: (i, stamp) => ({ prompt: `${stamp} question ${i >> 1}?`, completion: `Answer ${i}.` }),
+  },
+  rankings: {
+    kind: 'rankings',
+    row: (i, stamp) => ({
+      prompt: `${stamp} question ${i}?`,
+      completions: ['x', `answer ${i}`],
+      ranks: [1, 2],
+      labeler: `labeler of ${stamp}`,
+    }),
+  },
+  judgements: {
+    kind: 'rankings',
+    row: (i, stamp) => ({
+      prompt: `${stamp} question ${i}?`,
+      completions: ['xyz', `answer ${i}`],
+      ranks: [2, 1],
+      labeler: 'eve',
+      ratings: [{ answer: 0, axis: 'tone', value: 3 }],
+      marks: [{ answer: 1, start: 0, end: 3, label: 'good' }],
+    }),
+  },
 };
 export function importFile(path: string, name: string, stamp: string): string {
   writeFileSync(path, Array.from({ length: ROWS }, (_, i) => JSON.stringify(IMPORTS[name]!.row(i, stamp))).join('\n'));
@@ -39,7 +59,10 @@ export function importFile(path: string, name: string, stamp: string): string {
 }
 /** How many prompts, answers, rankings, ratings and marks a whole file of each kind brings. */
 const WHOLE: Readonly<Record<string, number[]>> = {
-  prompts: [ROWS, 0, 0, 0, 0], completions: [ROWS / 2, ROWS, 0, 0, 0], rankings: [ROWS, 2 * ROWS, ROWS, 0, 0], judgements: [ROWS, 2 * ROWS, ROWS, ROWS, ROWS],
+  prompts: [ROWS, 0, 0, 0, 0],
+  completions: [ROWS / 2, ROWS, 0, 0, 0],
+  rankings: [ROWS, 2 * ROWS, ROWS, 0, 0],
+  judgements: [ROWS, 2 * ROWS, ROWS, ROWS, ROWS],
 };
 
 /** The project that version 0.1.0 made, as the old program closed it. */
@@ -50,7 +73,8 @@ function layOutFixture(folder: string): void {
   writeFileSync(join(folder, 'project.db'), gunzipSync(readFileSync(join(source, 'project.db.gz'))));
 }
 const TABLES = ['prompts', 'completions', 'rankings', 'ratings', 'marks', 'events', 'policies', 'runs'];
-const countsOf = (db: Database.Database): number[] => TABLES.map((table) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number);
+const countsOf = (db: Database.Database): number[] =>
+  TABLES.map((table) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number);
 
 interface Work {
   /** milliseconds after 'ready' within which the kill comes */
@@ -63,55 +87,108 @@ interface Work {
   mayLack?: true;
 }
 
-const once = (make: (folder: string) => void) => (folder: string, again: boolean): void => {
-  if (!again) make(folder);
-};
+const once =
+  (make: (folder: string) => void) =>
+  (folder: string, again: boolean): void => {
+    if (!again) make(folder);
+  };
 
 export const WORK: Readonly<Record<Kind, Work>> = {
   labelling: {
     within: 400,
     layOut: once((folder) => {
       const project = createProject(folder);
-      const ids = addPrompts(project, Array.from({ length: PROMPTS }, (_, i) => ({ text: `Question ${i}?`, split: 'train' as const, source: 'test' })));
-      addCompletions(project, ids.flatMap((promptId) => Array.from({ length: 4 }, (_, k) => ({
-        promptId, policyId: null, text: `Answer ${k} to ${promptId}.`, tokenIds: [], logprobs: [], samplingLogprobs: [], finish: 'stop' as const, runId: null, sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 0, seed: 0 },
-      }))));
+      const ids = addPrompts(
+        project,
+        Array.from({ length: PROMPTS }, (_, i) => ({
+          text: `Question ${i}?`,
+          split: 'train' as const,
+          source: 'test',
+        })),
+      );
+      addCompletions(
+        project,
+        ids.flatMap((promptId) =>
+          Array.from({ length: 4 }, (_, k) => ({
+            promptId,
+            policyId: null,
+            text: `Answer ${k} to ${promptId}.`,
+            tokenIds: [],
+            logprobs: [],
+            samplingLogprobs: [],
+            finish: 'stop' as const,
+            runId: null,
+            sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 0, seed: 0 },
+          })),
+        ),
+      );
       ensureLabeler(project, 'ada', 'person');
       setSetting(project, 'window', { repeats: 0 });
       project.close();
     }),
     judge: (project, said) => {
-      const found = new Map(listRankings(project, { labelerId: 1 }).map(({ itemId, ranks }) => [itemId, ranks])), text = (ranks: Rank[]) => JSON.stringify(ranks.toSorted((a, b) => a.completionId - b.completionId));
-      const confirmed = said.filter(([word]) => word === 'ranked').map(([, item, ranks]) => [Number(item), JSON.parse(ranks!) as Rank[]] as const);
-      return confirmed.filter(([item, ranks]) => text(found.get(item) ?? []) !== text(ranks)).map(([item]) => `the ranking of item ${item} was confirmed and is not there`);
+      const found = new Map(listRankings(project, { labelerId: 1 }).map(({ itemId, ranks }) => [itemId, ranks]));
+      const text = (ranks: Rank[]) => JSON.stringify(ranks.toSorted((a, b) => a.completionId - b.completionId));
+      const confirmed = said
+        .filter(([word]) => word === 'ranked')
+        .map(([, item, ranks]) => [Number(item), JSON.parse(ranks!) as Rank[]] as const);
+      return confirmed
+        .filter(([item, ranks]) => text(found.get(item) ?? []) !== text(ranks))
+        .map(([item]) => `the ranking of item ${item} was confirmed and is not there`);
     },
   },
   import: {
     within: 2500,
     layOut: once((folder) => createProject(folder).close()),
     judge: (project, said) => {
-      const stamps = query<{ stamp: string }>(project, "SELECT DISTINCT substr(text, 1, instr(text, ' ') - 1) AS stamp FROM prompts").all().map(({ stamp }) => stamp);
+      const stamps = query<{ stamp: string }>(
+        project,
+        "SELECT DISTINCT substr(text, 1, instr(text, ' ') - 1) AS stamp FROM prompts",
+      )
+        .all()
+        .map(({ stamp }) => stamp);
       const confirmed = new Map(said.filter(([word]) => word === 'imported').map(([, name, stamp]) => [stamp!, name!]));
-      const of = (stamp: string) => ['prompts p', 'completions c JOIN prompts p ON p.id = c.prompt_id', 'rankings r JOIN prompts p ON p.id = r.prompt_id',
-        'ratings a JOIN completions c ON c.id = a.completion_id JOIN prompts p ON p.id = c.prompt_id', 'marks m JOIN completions c ON c.id = m.completion_id JOIN prompts p ON p.id = c.prompt_id',
-      ].map((from) => query<{ n: number }>(project, `SELECT count(*) AS n FROM ${from} WHERE p.text LIKE ?`).get(`${stamp} %`)!.n);
+      const of = (stamp: string) =>
+        [
+          'prompts p',
+          'completions c JOIN prompts p ON p.id = c.prompt_id',
+          'rankings r JOIN prompts p ON p.id = r.prompt_id',
+          'ratings a JOIN completions c ON c.id = a.completion_id JOIN prompts p ON p.id = c.prompt_id',
+          'marks m JOIN completions c ON c.id = m.completion_id JOIN prompts p ON p.id = c.prompt_id',
+        ].map(
+          (from) =>
+            query<{ n: number }>(project, `SELECT count(*) AS n FROM ${from} WHERE p.text LIKE ?`).get(`${stamp} %`)!.n,
+        );
       const journals = query(project, "SELECT 1 FROM settings WHERE name GLOB 'importing/*'").all().length;
       return [
-        ...[...confirmed.keys()].filter((stamp) => !stamps.includes(stamp)).map((stamp) => `the import ${stamp} was confirmed and is not there`),
-        ...stamps.filter((stamp) => !Object.values(WHOLE).some((counts) => counts.join() === of(stamp).join())).map((stamp) => `the import ${stamp} is half there: ${of(stamp).join()}`),
-        ...(query<{ n: number }>(project, "SELECT count(*) AS n FROM events WHERE kind = 'import'").get()!.n === stamps.length ? [] : ['an import has no event, or an event no import']),
+        ...[...confirmed.keys()]
+          .filter((stamp) => !stamps.includes(stamp))
+          .map((stamp) => `the import ${stamp} was confirmed and is not there`),
+        ...stamps
+          .filter((stamp) => !Object.values(WHOLE).some((counts) => counts.join() === of(stamp).join()))
+          .map((stamp) => `the import ${stamp} is half there: ${of(stamp).join()}`),
+        ...(query<{ n: number }>(project, "SELECT count(*) AS n FROM events WHERE kind = 'import'").get()!.n ===
+        stamps.length
+          ? []
+          : ['an import has no event, or an event no import']),
         ...(journals > 0 ? ['an import is still open'] : []),
       ];
     },
   },
   demo: {
-    within: 2000, mayLack: true,
+    within: 2000,
+    mayLack: true,
     layOut: (folder) => rmSync(folder, { recursive: true, force: true }),
     judge: (project) => {
       const bytes = (at: string) => readFileSync(join(at, 'model.safetensors'));
-      const whole = query<{ n: number }>(project, 'SELECT count(*) AS n FROM prompts').get()!.n > 1000 && bytes(join(project.folder, 'models', 'base')).equals(bytes(resolve('resources', 'demo', 'base')));
+      const whole =
+        query<{ n: number }>(project, 'SELECT count(*) AS n FROM prompts').get()!.n > 1000 &&
+        bytes(join(project.folder, 'models', 'base')).equals(bytes(resolve('resources', 'demo', 'base')));
       const state = getSetting<{ toStart?: true; waitingFor: string | null } | null>(project, 'demo', null);
-      return [...(whole ? [] : ['the demo is half made']), ...(state && (state.toStart || state.waitingFor) ? [] : ['its runs are neither started nor to be started'])];
+      return [
+        ...(whole ? [] : ['the demo is half made']),
+        ...(state && (state.toStart || state.waitingFor) ? [] : ['its runs are neither started nor to be started']),
+      ];
     },
   },
   export: {
@@ -121,14 +198,36 @@ export const WORK: Readonly<Record<Kind, Work>> = {
       openProject(folder, { write: true }).close();
     }),
     judge: (project, said) => {
-      const exports = join(project.folder, 'exports'), names = existsSync(exports) ? readdirSync(exports) : [], rows = query<{ n: number }>(project, 'SELECT count(*) AS n FROM prompts').get()!.n;
+      const exports = join(project.folder, 'exports');
+      const names = existsSync(exports) ? readdirSync(exports) : [];
+      const rows = query<{ n: number }>(project, 'SELECT count(*) AS n FROM prompts').get()!.n;
       const problems = names.flatMap((name) => {
         const place = join(exports, name);
-        if (name.endsWith('.jsonl')) return readFileSync(place, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as unknown).length === rows ? [] : [`the export ${name} is not whole`];
-        return ['config.json', 'model.safetensors'].every((file) => existsSync(join(place, file))) && [...readSafetensors(join(place, 'model.safetensors')).tensors.values()].every((tensor) => tensor.load().length > 0) ? [] : [`the model ${name} is not whole`];
+        if (name.endsWith('.jsonl'))
+          return readFileSync(place, 'utf8')
+            .trim()
+            .split('\n')
+            .map((line) => JSON.parse(line) as unknown).length === rows
+            ? []
+            : [`the export ${name} is not whole`];
+        return ['config.json', 'model.safetensors'].every((file) => existsSync(join(place, file))) &&
+          [...readSafetensors(join(place, 'model.safetensors')).tensors.values()].every(
+            (tensor) => tensor.load().length > 0,
+          )
+          ? []
+          : [`the model ${name} is not whole`];
       });
-      const lost = said.filter(([word]) => word === 'exported' || word === 'model').filter(([, place]) => !existsSync(place!)).map(([, place]) => `${place} was confirmed and is not there`);
-      return [...problems, ...lost, ...describeBackups(project.folder).flatMap(({ name, problem }) => (problem ? [`the backup ${name}: ${problem}`] : []))];
+      const lost = said
+        .filter(([word]) => word === 'exported' || word === 'model')
+        .filter(([, place]) => !existsSync(place!))
+        .map(([, place]) => `${place} was confirmed and is not there`);
+      return [
+        ...problems,
+        ...lost,
+        ...describeBackups(project.folder).flatMap(({ name, problem }) =>
+          problem ? [`the backup ${name}: ${problem}`] : [],
+        ),
+      ];
     },
   },
   checkpoint: {
@@ -139,11 +238,16 @@ export const WORK: Readonly<Record<Kind, Work>> = {
     }),
     judge: (project, said) => {
       const runs = query<{ id: string }>(project, "SELECT id FROM runs WHERE status = 'running'").all();
-      const steps = said.filter(([word]) => word === 'step').map(([, step]) => Number(step)), reached = Math.max(0, ...steps);
+      const steps = said.filter(([word]) => word === 'step').map(([, step]) => Number(step));
+      const reached = Math.max(0, ...steps);
       return runs.flatMap(({ id }) => {
-        const folder = join(project.folder, 'runs', id, 'checkpoints'), names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.safetensors')) : [];
+        const folder = join(project.folder, 'runs', id, 'checkpoints');
+        const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.safetensors')) : [];
         const saved = names.map((name) => Number(readSafetensors(join(folder, name)).metadata.step));
-        return Math.max(0, ...saved) >= reached - 1 ? [] : [`step ${reached} was reached, and the newest checkpoint is of ${Math.max(0, ...saved)}`]; // it is saved after it is told
+        return Math.max(0, ...saved) >= reached - 1
+          ? []
+          : // it is saved after it is told
+            [`step ${reached} was reached, and the newest checkpoint is of ${Math.max(0, ...saved)}`];
       });
     },
   },
@@ -155,14 +259,21 @@ export const WORK: Readonly<Record<Kind, Work>> = {
       layOutFixture(folder);
     },
     judge: (project) => {
-      const old = new Database(gunzipSync(readFileSync(resolve('tests', 'fixtures', 'project-0-1-0', 'project.db.gz'))));
+      const old = new Database(
+        gunzipSync(readFileSync(resolve('tests', 'fixtures', 'project-0-1-0', 'project.db.gz'))),
+      );
       try {
-        const before = countsOf(old), after = countsOf(project.db);
+        const before = countsOf(old);
+        const after = countsOf(project.db);
         const backups = describeBackups(project.folder);
         return [
           ...(before.join() === after.join() ? [] : [`rows were ${before.join()} and are ${after.join()}`]),
-          ...(project.db.pragma('user_version', { simple: true }) === MIGRATIONS.length ? [] : ['it is not up to date']),
-          ...(backups.length > 0 && backups.every(({ problem }) => problem === null) ? [] : ['its backup of before is not sound']),
+          ...(project.db.pragma('user_version', { simple: true }) === MIGRATIONS.length
+            ? []
+            : ['it is not up to date']),
+          ...(backups.length > 0 && backups.every(({ problem }) => problem === null)
+            ? []
+            : ['its backup of before is not sound']),
         ];
       } finally {
         old.close();
@@ -175,7 +286,8 @@ const HALF = /\.(?:part|tmp|partial)$|\.(?:writing|replaced|new)-\d|^project\.(?
 
 /** Opens what a kill left, judges it, closes it, and looks for what nobody waits for. */
 export function judge(kind: Kind, folder: string, said: readonly string[][]): string[] {
-  const work = WORK[kind], problems: string[] = [];
+  const work = WORK[kind];
+  const problems: string[] = [];
   if (existsSync(folder) || !work.mayLack) {
     const project = openProject(folder, { write: true });
     try {
@@ -183,7 +295,11 @@ export function judge(kind: Kind, folder: string, said: readonly string[][]): st
     } finally {
       project.close();
     }
-    problems.push(...readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => HALF.test(name.split(/[/\\]/).at(-1)!)).map((name) => `${name} was left half made`));
+    problems.push(
+      ...readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((name) => HALF.test(name.split(/[/\\]/).at(-1)!))
+        .map((name) => `${name} was left half made`),
+    );
   } else if (said.some(([word]) => word === 'made')) problems.push('it was confirmed and is not there');
   return problems;
 }

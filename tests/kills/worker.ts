@@ -1,4 +1,5 @@
-// A process that works at a project in one of the ways that kills are tried on, and says what it was told is done, until it is killed.
+// A process that works at a project in one of the ways that kills are tried on, and says what it was told is done,
+// until it is killed.
 //
 //   node worker.ts KIND FOLDER SEED
 
@@ -16,13 +17,19 @@ import type { Kind } from './work.ts';
 const [kind, folder, seed] = process.argv.slice(2) as [Kind, string, string];
 const random = createRandom(Number(seed), 'worker');
 /** A line for whoever reads, once what it says is confirmed. */
-const say = (...words: unknown[]): void => void writeSync(1, `${words.map((word) => (typeof word === 'string' ? word : JSON.stringify(word))).join(' ')}\n`);
+const say = (...words: unknown[]): void =>
+  void writeSync(1, `${words.map((word) => (typeof word === 'string' ? word : JSON.stringify(word))).join(' ')}\n`);
 
 function startService() {
-  let project: string | null = null, ids = 0;
-  const service = createService({ home: join(dirname(folder), 'home'), emit: (event, data) => {
-    if (event === 'project.changed') project = (data as Extract<Notice, { event: 'project.changed' }>['data']).project?.id ?? null;
-  } });
+  let project: string | null = null;
+  let ids = 0;
+  const service = createService({
+    home: join(dirname(folder), 'home'),
+    emit: (event, data) => {
+      if (event === 'project.changed')
+        project = (data as Extract<Notice, { event: 'project.changed' }>['data']).project?.id ?? null;
+    },
+  });
   return async <T>(call: CallName, args: unknown): Promise<T> => {
     const reply = await service.handle({ id: ++ids, call, args, project });
     if ('fault' in reply) throw new Error(`${call}: ${reply.fault.message}`);
@@ -48,7 +55,8 @@ const WORK: Readonly<Record<Kind, () => Promise<void>>> = {
     await call('project.open', { folder });
     say('ready');
     for (;;) {
-      const name = Object.keys(IMPORTS)[random.integer(Object.keys(IMPORTS).length)]!, stamp = `${Date.now()}-${random.integer(1e6)}`;
+      const name = Object.keys(IMPORTS)[random.integer(Object.keys(IMPORTS).length)]!;
+      const stamp = `${Date.now()}-${random.integer(1e6)}`;
       const file = importFile(join(dirname(folder), `${stamp}.jsonl`), name, stamp);
       await call('imports.run', { path: file, kind: IMPORTS[name]!.kind, map: {}, split: 'train' });
       say('imported', name, stamp);
@@ -69,7 +77,11 @@ const WORK: Readonly<Record<Kind, () => Promise<void>>> = {
       const path = join(folder, 'exports', `data-${i % 3}.jsonl`);
       await call('data.export', { path, format: 'prompts', options: {} });
       say('exported', path);
-      const { path: model } = await call<{ path: string }>('models.export', { modelId: 1, folder: join(folder, 'exports', `writer-${process.pid}-${i}`), format: 'hf-f32' }); // a name that is there is refused
+      const { path: model } = await call<{ path: string }>('models.export', {
+        modelId: 1,
+        folder: join(folder, 'exports', `writer-${process.pid}-${i}`),
+        format: 'hf-f32',
+      }); // a name that is there is refused
       say('model', model);
       await call('project.backup', {});
       say('backup');

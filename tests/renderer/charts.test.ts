@@ -1,4 +1,5 @@
-// What a chart is given to draw: measurements as measured with their intervals, the rest smoothed, equal lines known as equal.
+// What a chart is given to draw: measurements as measured with their intervals, the rest smoothed, equal lines known as
+// equal.
 // @vitest-environment happy-dom
 import { describe, expect, test, vi } from 'vitest';
 import type { MetricMeaning } from '#core/contract/runs.ts';
@@ -12,18 +13,40 @@ vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => {},
 const { intervalOf, tableOf } = await import('#renderer/components/charts/chart-options.ts');
 
 const curves = emptyCurves();
-appendRows(curves, 0, Array.from({ length: 21 }, (_, step) => ({
-  step, seconds: step, score: step + (step % 2), reward: step + (step % 2), kl: step === 0 ? 1e-9 : step,
-  ...(step % 5 === 0 ? { gold: [3, 5, 4, 2.4, 2][step / 5]!, held_out_n: 64, ...(step > 0 ? { gold_se: 0.1 } : {}) } : {}),
-})));
+appendRows(
+  curves,
+  0,
+  Array.from({ length: 21 }, (_, step) => ({
+    step,
+    seconds: step,
+    score: step + (step % 2),
+    reward: step + (step % 2),
+    kl: step === 0 ? 1e-9 : step,
+    ...(step % 5 === 0
+      ? { gold: [3, 5, 4, 2.4, 2][step / 5]!, held_out_n: 64, ...(step > 0 ? { gold_se: 0.1 } : {}) }
+      : {}),
+  })),
+);
 const view: View = { smoothing: 0.9, x: 'step', logX: false, clip: false, zoom: null, whole: () => [0, 20] };
-const line = (metric: string, measured: boolean): Line => ({ runId: 'r', name: 'r', colour: 0, curve: curves.byName.get(metric)!, measured, error: curves.byName.get(`${metric}_se`), count: curves.byName.get('held_out_n') });
+const line = (metric: string, measured: boolean): Line => ({
+  runId: 'r',
+  name: 'r',
+  colour: 0,
+  curve: curves.byName.get(metric)!,
+  measured,
+  error: curves.byName.get(`${metric}_se`),
+  count: curves.byName.get('held_out_n'),
+});
 const drawnOf = (lines: Line[], logY = false) => tableOf(lines, view, logY, new WeakMap());
 
 describe('the table of a chart', () => {
   test('what is measured now and then is drawn where it was measured, in both columns; the rest is smoothed', () => {
     const [x, raw, smoothed] = drawnOf([line('gold', true)]).data;
-    expect([x, raw, smoothed].map((column) => Array.from(column!))).toEqual([[0, 5, 10, 15, 20], [3, 5, 4, 2.4, 2], [3, 5, 4, 2.4, 2]]);
+    expect([x, raw, smoothed].map((column) => Array.from(column!))).toEqual([
+      [0, 5, 10, 15, 20],
+      [3, 5, 4, 2.4, 2],
+      [3, 5, 4, 2.4, 2],
+    ]);
     const score = drawnOf([line('score', false)]).data;
     expect(Array.from(score[2]!)).not.toEqual(Array.from(score[1]!));
   });
@@ -43,7 +66,11 @@ describe('the table of a chart', () => {
 });
 
 test('two metrics are one line where they are the same at every point, and only there', () => {
-  const [score, reward, kl] = ['score', 'reward', 'kl'].map((name) => curves.byName.get(name)!) as [Line['curve'], Line['curve'], Line['curve']];
+  const [score, reward, kl] = ['score', 'reward', 'kl'].map((name) => curves.byName.get(name)!) as [
+    Line['curve'],
+    Line['curve'],
+    Line['curve'],
+  ];
   expect(sameCurve(score, reward)).toBe(true);
   expect(sameCurve(score, kl)).toBe(false);
   expect(sameCurve(score, curves.byName.get('gold')!)).toBe(false);
@@ -58,7 +85,8 @@ test('the words of a point: its value, its interval, how many samples', () => {
 
 test('the glossary says what is measured now and then, and errors and counts get no chart', () => {
   const meanings: Record<string, MetricMeaning> = METRICS;
-  const names = Object.keys(meanings), { first, rest } = orderMetrics(names, 'ppo', meanings);
+  const names = Object.keys(meanings);
+  const { first, rest } = orderMetrics(names, 'ppo', meanings);
   expect(first[0]).toBe('gold');
   for (const name of names) {
     expect([...first, ...rest].includes(name)).toBe(!isAboutAnother(name, meanings));

@@ -17,26 +17,78 @@ vi.mock('#renderer/api.ts', () => {
   const api = {
     faultOf: (error: Error) => ({ code: 'bad-data', message: error.message, hint: '' }),
     on: (event: string, listener: (data: unknown) => void) => void service.listeners.set(event, listener),
-    call: async (name: string, args: { itemId?: number; from?: number; step?: number; changes?: Partial<Draft>; durationMs?: number }) => {
+    call: async (
+      name: string,
+      args: { itemId?: number; from?: number; step?: number; changes?: Partial<Draft>; durationMs?: number },
+    ) => {
       service.asked.push([name, structuredClone(args)]);
       await new Promise((resolve) => setTimeout(resolve, 1));
       if (name === service.broken) throw new Error('The disk is full.');
       const at = service.items.find(({ itemId }) => itemId === args.itemId);
-      if (name === 'desk.item') return structuredClone(args.itemId === undefined ? (service.items[service.items.findIndex(({ itemId }) => itemId === args.from) + (args.step ?? 1)] ?? null) : at);
+      if (name === 'desk.item')
+        return structuredClone(
+          args.itemId === undefined
+            ? (service.items[service.items.findIndex(({ itemId }) => itemId === args.from) + (args.step ?? 1)] ?? null)
+            : at,
+        );
       if (name === 'desk.draft') at!.draft = { ...at!.draft, ...args.changes, durationMs: args.durationMs! };
       if (name === 'desk.undo') return { itemId: 1, promptId: 1, sentence: 'Undid the rank.' };
-      if (name === 'desk.progress') return { done: 0, total: 3, skipped: 0, session: 0, sessionGoal: 0, sessionStartedAt: null, ratePerHour: null, repeats: 0, selfAgreement: null };
+      if (name === 'desk.progress')
+        return {
+          done: 0,
+          total: 3,
+          skipped: 0,
+          session: 0,
+          sessionGoal: 0,
+          sessionStartedAt: null,
+          ratePerHour: null,
+          repeats: 0,
+          selfAgreement: null,
+        };
       return { at: 1000 + service.asked.length, eventId: 1, rankingId: 1 };
     },
   };
-  return { ...api, isOfAnother: () => false, showProject: () => {}, useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }) };
+  return {
+    ...api,
+    isOfAnother: () => false,
+    showProject: () => {},
+    useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }),
+  };
 });
-vi.mock('#renderer/stores/app.ts', () => ({ useApp: () => ({ labeler: { id: 7, name: 'Ada', kind: 'person' }, settings: { breakMinutes: 0, naiveReading: service.naive } }) }));
+vi.mock('#renderer/stores/app.ts', () => ({
+  useApp: () => ({
+    labeler: { id: 7, name: 'Ada', kind: 'person' },
+    settings: { breakMinutes: 0, naiveReading: service.naive },
+  }),
+}));
 
 const itemOf = (itemId: number): DeskItem => ({
-  itemId, prompt: { id: itemId, text: `Prompt ${itemId}`, reference: null, split: 'train', source: 'test', facts: null, messages: null, extra: null },
-  answers: [1, 2, 3].map((n) => ({ completionId: 10 * itemId + n, text: `answer ${n}`, times: 1, cutOff: null, spans: [], marks: [], ratings: {}, flagged: false })),
-  draft: { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 }, ranking: null, flagged: false, reason: 'Next.', guidelines: 1,
+  itemId,
+  prompt: {
+    id: itemId,
+    text: `Prompt ${itemId}`,
+    reference: null,
+    split: 'train',
+    source: 'test',
+    facts: null,
+    messages: null,
+    extra: null,
+  },
+  answers: [1, 2, 3].map((n) => ({
+    completionId: 10 * itemId + n,
+    text: `answer ${n}`,
+    times: 1,
+    cutOff: null,
+    spans: [],
+    marks: [],
+    ratings: {},
+    flagged: false,
+  })),
+  draft: { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 },
+  ranking: null,
+  flagged: false,
+  reason: 'Next.',
+  guidelines: 1,
 });
 const asked = (name: string) => service.asked.filter(([called]) => called === name).map(([, args]) => args);
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 40));
@@ -62,16 +114,28 @@ describe('the desk', () => {
     desk.giveRank(11, 2);
     desk.giveRank(12, 1);
     desk.giveRank(12, 2);
-    expect([...desk.ranks]).toEqual([[11, 2], [12, 2]]);
+    expect([...desk.ranks]).toEqual([
+      [11, 2],
+      [12, 2],
+    ]);
     expect(desk.saved.kind).toBe('saving');
     await quiet();
-    expect(asked('desk.draft').map(({ changes }) => (changes as Draft).ranks.map(({ rank }) => rank))).toEqual([[2], [2, 1], [2, 2]]);
+    expect(asked('desk.draft').map(({ changes }) => (changes as Draft).ranks.map(({ rank }) => rank))).toEqual([
+      [2],
+      [2, 1],
+      [2, 2],
+    ]);
     expect(desk.saved).toEqual({ kind: 'saved', at: expect.any(Number) });
   });
 
   it('has the next item ready: it shows in the same instant as Enter, and the ranks go out dense', async () => {
     const desk = await sitDown();
-    for (const [id, rank] of [[11, 3], [12, 2], [13, 3]] as const) desk.giveRank(id, rank);
+    for (const [id, rank] of [
+      [11, 3],
+      [12, 2],
+      [13, 3],
+    ] as const)
+      desk.giveRank(id, rank);
     await quiet();
     void desk.submit('ranked');
     expect(desk.item?.itemId).toBe(2);
@@ -179,7 +243,8 @@ describe('the desk', () => {
     for (const id of [11, 12, 13]) desk.giveRank(id, 1);
     void desk.submit('ranked');
     await quiet();
-    service.items[0]!.draft = { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 }; // a hidden repeat: as if it had not been ranked
+    // a hidden repeat: as if it had not been ranked
+    service.items[0]!.draft = { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 };
     await desk.load(1);
     expect([desk.item?.itemId, desk.covered]).toEqual([1, true]);
   });
@@ -189,6 +254,14 @@ describe('the desk', () => {
     const desk = await sitDown();
     desk.givePoint(8);
     await quiet();
-    expect(asked('desk.draft').map(({ changes }) => changes)).toEqual([{ ranks: [{ completionId: 11, rank: 2 }, { completionId: 12, rank: 1 }], confidence: 7 }]);
+    expect(asked('desk.draft').map(({ changes }) => changes)).toEqual([
+      {
+        ranks: [
+          { completionId: 11, rank: 2 },
+          { completionId: 12, rank: 1 },
+        ],
+        confidence: 7,
+      },
+    ]);
   });
 });

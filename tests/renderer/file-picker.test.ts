@@ -7,10 +7,31 @@ import type { AppState, FileEntry } from '#core/contract.ts';
 import FilePicker from '#renderer/components/FilePicker.vue';
 import { useApp } from '#renderer/stores/app.ts';
 
-const file = (name: string, kind: FileEntry['kind'] = null): FileEntry => ({ name, path: `/h/${name}`, folder: false, bytes: 1234, kind });
-const folder = (path: string, kind: FileEntry['kind'] = null): FileEntry => ({ name: path.split('/').pop()!, path, folder: true, bytes: 0, kind });
+const file = (name: string, kind: FileEntry['kind'] = null): FileEntry => ({
+  name,
+  path: `/h/${name}`,
+  folder: false,
+  bytes: 1234,
+  kind,
+});
+const folder = (path: string, kind: FileEntry['kind'] = null): FileEntry => ({
+  name: path.split('/').pop()!,
+  path,
+  folder: true,
+  bytes: 0,
+  kind,
+});
 const FOLDERS: Record<string, { parent: string | null; entries: FileEntry[] }> = {
-  '/h': { parent: '/', entries: [folder('/h/gpt', 'model'), folder('/h/texts'), folder('/h/old.tastemaker', 'project'), file('posts.jsonl', 'data'), file('notes.docx')] },
+  '/h': {
+    parent: '/',
+    entries: [
+      folder('/h/gpt', 'model'),
+      folder('/h/texts'),
+      folder('/h/old.tastemaker', 'project'),
+      file('posts.jsonl', 'data'),
+      file('notes.docx'),
+    ],
+  },
   '/h/texts': { parent: '/h', entries: [] },
 };
 const { asked } = vi.hoisted(() => ({ asked: [] as [string, unknown][] }));
@@ -25,10 +46,17 @@ vi.mock('#renderer/api.ts', () => {
       if (name === 'app.setPreferences') return Promise.resolve({});
       const path = args.folder ?? '/h';
       const found = FOLDERS[path];
-      return found ? Promise.resolve({ folder: path, ...found }) : Promise.reject({ code: 'bad-file', message: `${path} does not exist.`, hint: 'Check the path.' });
+      return found
+        ? Promise.resolve({ folder: path, ...found })
+        : Promise.reject({ code: 'bad-file', message: `${path} does not exist.`, hint: 'Check the path.' });
     },
   };
-  return { ...api, isOfAnother: () => false, showProject: () => {}, useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }) };
+  return {
+    ...api,
+    isOfAnother: () => false,
+    showProject: () => {},
+    useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }),
+  };
 });
 
 let picker: ReturnType<typeof mount> | null = null;
@@ -39,14 +67,21 @@ async function show(kinds: string[], lastFolder: string | null = null): Promise<
 }
 const options = () => [...document.querySelectorAll<HTMLElement>('[role=option]')];
 const names = () => options().map((option) => option.querySelector('.clip')!.textContent);
-const button = (text: string) => [...document.querySelectorAll<HTMLButtonElement>('button')].find((each) => each.textContent!.trim().startsWith(text))!;
+const button = (text: string) =>
+  [...document.querySelectorAll<HTMLButtonElement>('button')].find((each) =>
+    each.textContent!.trim().startsWith(text),
+  )!;
 const pathField = () => document.querySelector<HTMLInputElement>('[aria-label=Path]')!;
 const picked = () => (picker!.emitted('pick') ?? []).flat();
 async function act(event: Event, target: EventTarget): Promise<void> {
   target.dispatchEvent(event);
   await flushPromises();
 }
-const key = (name: string) => act(new KeyboardEvent('keydown', { key: name, bubbles: true, cancelable: true }), document.querySelector('[role=listbox]')!);
+const key = (name: string) =>
+  act(
+    new KeyboardEvent('keydown', { key: name, bubbles: true, cancelable: true }),
+    document.querySelector('[role=listbox]')!,
+  );
 async function typePath(path: string): Promise<void> {
   pathField().value = path;
   await act(new Event('input', { bubbles: true }), pathField());
@@ -73,7 +108,10 @@ test('shows folders and what fits; the rest on request', async () => {
 
 test('a last folder that is gone does not leave the person with nothing', async () => {
   await show(['data'], '/gone');
-  expect(asked).toEqual([['files.list', '/gone'], ['files.list', null]]);
+  expect(asked).toEqual([
+    ['files.list', '/gone'],
+    ['files.list', null],
+  ]);
   expect(pathField().value).toBe('/h');
   expect(document.querySelector('[role=alert]')).toBeNull();
 });

@@ -5,7 +5,19 @@ import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defineComponent, h } from 'vue';
 import type { AppState, Preferences } from '#core/contract.ts';
-import { ACTION_NAMES, ACTIONS, findCollision, keyFromEvent, keyOf, keysOf, keyText, resetKeys, runAction, setKey, useActions } from '#renderer/keys.ts';
+import {
+  ACTION_NAMES,
+  ACTIONS,
+  findCollision,
+  keyFromEvent,
+  keyOf,
+  keysOf,
+  keyText,
+  resetKeys,
+  runAction,
+  setKey,
+  useActions,
+} from '#renderer/keys.ts';
 import type { ActionHandlers, Scope } from '#renderer/keys.ts';
 import { useApp } from '#renderer/stores/app.ts';
 
@@ -16,22 +28,45 @@ vi.mock('#renderer/api.ts', () => {
     call: (name: string, args: { changes: Partial<Preferences> }) => {
       if (name !== 'app.setPreferences') throw new Error(`not expected: ${name}`);
       if (args.changes.keys) stored.keys = args.changes.keys;
-      return Promise.resolve({ theme: 'system', layout: 'columns', sidebar: true, recent: [], lastFolder: null, keys: stored.keys });
+      return Promise.resolve({
+        theme: 'system',
+        layout: 'columns',
+        sidebar: true,
+        recent: [],
+        lastFolder: null,
+        keys: stored.keys,
+      });
     },
   };
-  return { ...api, isOfAnother: () => false, showProject: () => {}, useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }) };
+  return {
+    ...api,
+    isOfAnother: () => false,
+    showProject: () => {},
+    useProjectService: () => ({ project: 'one', call: api.call, on: api.on, beforeClosing: () => {} }),
+  };
 });
 
 const mounted: { unmount(): void }[] = [];
 /** A living component that handles these actions; what was called is listed. */
 function listen(scope: Scope, names: readonly (keyof ActionHandlers)[], answer: unknown = undefined): string[] {
   const done: string[] = [];
-  const handlers = Object.fromEntries(names.map((name) => [name, (_: KeyboardEvent, digit: number) => (done.push(digit ? `${name} ${digit}` : name), answer)]));
+  const handlers = Object.fromEntries(
+    names.map((name) => [
+      name,
+      (_: KeyboardEvent, digit: number) => (done.push(digit ? `${name} ${digit}` : name), answer),
+    ]),
+  );
   mounted.push(mount(defineComponent({ setup: () => (useActions(scope, handlers), () => h('p')) })));
   return done;
 }
 function press(key: string, more: KeyboardEventInit = {}, target: EventTarget = document.body): KeyboardEvent {
-  const event = new KeyboardEvent('keydown', { key, code: /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : key, bubbles: true, cancelable: true, ...more });
+  const event = new KeyboardEvent('keydown', {
+    key,
+    code: /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : key,
+    bubbles: true,
+    cancelable: true,
+    ...more,
+  });
   target.dispatchEvent(event);
   return event;
 }
@@ -43,7 +78,9 @@ function add(html: string): HTMLElement {
 beforeEach(() => {
   stored.keys = {};
   setActivePinia(createPinia());
-  useApp().state = { preferences: { theme: 'system', layout: 'columns', sidebar: true, recent: [], lastFolder: null, keys: {} } } as unknown as AppState;
+  useApp().state = {
+    preferences: { theme: 'system', layout: 'columns', sidebar: true, recent: [], lastFolder: null, keys: {} },
+  } as unknown as AppState;
 });
 afterEach(() => {
   for (const each of mounted.splice(0)) each.unmount();
@@ -51,9 +88,12 @@ afterEach(() => {
 });
 
 describe('the table', () => {
-  test.each(ACTION_NAMES.filter((name) => !ACTIONS[name].fixed))('%s has default keys that collide with nothing', (name) => {
-    for (const key of keysOf(name)) expect(findCollision(name, key), key).toBeNull();
-  });
+  test.each(ACTION_NAMES.filter((name) => !ACTIONS[name].fixed))(
+    '%s has default keys that collide with nothing',
+    (name) => {
+      for (const key of keysOf(name)) expect(findCollision(name, key), key).toBeNull();
+    },
+  );
   test('prints keys as they stand on the keyboard', () => {
     expect(keyText(keyOf('desk.redo'))).toBe('Ctrl+Shift+Z');
     expect(keyText(keyOf('desk.moveUp'))).toBe('Alt+↑');
@@ -185,13 +225,26 @@ describe('remapping', () => {
 
   test('a key press becomes the notation that finds it again', async () => {
     for (const [event, notation] of [
-      [press('Q', { shiftKey: true }), 'Shift+q'], [press('q', { ctrlKey: true, shiftKey: true }), '$mod+Shift+q'], [press('!', { shiftKey: true, code: 'Digit1' }), '!'],
-      [press('œ', { altKey: true, code: 'KeyQ' }), 'Alt+KeyQ'], [press(' ', { code: 'Space' }), 'Space'], [press('F7', { code: 'F7' }), 'F7'], [press('+', { ctrlKey: true, code: 'BracketRight' }), '$mod++'],
+      [press('Q', { shiftKey: true }), 'Shift+q'],
+      [press('q', { ctrlKey: true, shiftKey: true }), '$mod+Shift+q'],
+      [press('!', { shiftKey: true, code: 'Digit1' }), '!'],
+      [press('œ', { altKey: true, code: 'KeyQ' }), 'Alt+KeyQ'],
+      [press(' ', { code: 'Space' }), 'Space'],
+      [press('F7', { code: 'F7' }), 'F7'],
+      [press('+', { ctrlKey: true, code: 'BracketRight' }), '$mod++'],
     ] as const) {
       expect(keyFromEvent(event)).toBe(notation);
       await setKey('desk.flag', notation);
       const done = listen('label', ['desk.flag']);
-      window.dispatchEvent(new KeyboardEvent('keydown', { key: event.key, code: event.code, ctrlKey: event.ctrlKey, shiftKey: event.shiftKey, altKey: event.altKey }));
+      window.dispatchEvent(
+        new KeyboardEvent('keydown', {
+          key: event.key,
+          code: event.code,
+          ctrlKey: event.ctrlKey,
+          shiftKey: event.shiftKey,
+          altKey: event.altKey,
+        }),
+      );
       expect(done, notation).toEqual(['desk.flag']);
       mounted.pop()!.unmount();
     }

@@ -5,10 +5,18 @@ import { usePagedRows } from '#renderer/components/data/paged-rows.ts';
 
 /** A fetcher that answers when told to, in any order. */
 function slow(rows: () => number[]) {
-  const open: { offset: number; limit: number; resolve: (page: { total: number; rows: number[] }) => void; reject: (error: Error) => void }[] = [];
+  const open: {
+    offset: number;
+    limit: number;
+    resolve: (page: { total: number; rows: number[] }) => void;
+    reject: (error: Error) => void;
+  }[] = [];
   return {
     open,
-    fetchPage: (offset: number, limit: number) => new Promise<{ total: number; rows: number[] }>((resolve, reject) => open.push({ offset, limit, resolve, reject })),
+    fetchPage: (offset: number, limit: number) =>
+      new Promise<{ total: number; rows: number[] }>((resolve, reject) =>
+        open.push({ offset, limit, resolve, reject }),
+      ),
     answer: async (which = 0) => {
       const [request] = open.splice(which, 1);
       request?.resolve({ total: rows().length, rows: rows().slice(request.offset, request.offset + request.limit) });
@@ -19,22 +27,25 @@ function slow(rows: () => number[]) {
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i);
 
 test('whatever the order of scrolling and of answers, a row that is shown is the right one', async () => {
-  await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.nat(999), fc.nat(3)), { maxLength: 30 }), async (moves) => {
-    const server = slow(() => numbers(1000));
-    const list = usePagedRows(server.fetchPage, 10);
-    list.reset();
-    for (const [first, which] of moves) {
-      list.show(first, Math.min(999, first + 25));
-      expect(server.open.length).toBeLessThanOrEqual(2);
-      await server.answer(which % Math.max(1, server.open.length));
-    }
-    while (server.open.length) await server.answer();
-    const { first } = { first: moves.at(-1)?.[0] ?? 0 };
-    list.show(first, first + 5);
-    while (server.open.length) await server.answer();
-    for (let i = 0; i < 1000; i++) expect(list.at(i) ?? i).toBe(i);
-    for (let i = first; i <= Math.min(999, first + 5); i++) expect(list.at(i)).toBe(i);
-  }), { numRuns: 40 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(fc.nat(999), fc.nat(3)), { maxLength: 30 }), async (moves) => {
+      const server = slow(() => numbers(1000));
+      const list = usePagedRows(server.fetchPage, 10);
+      list.reset();
+      for (const [first, which] of moves) {
+        list.show(first, Math.min(999, first + 25));
+        expect(server.open.length).toBeLessThanOrEqual(2);
+        await server.answer(which % Math.max(1, server.open.length));
+      }
+      while (server.open.length) await server.answer();
+      const { first } = { first: moves.at(-1)?.[0] ?? 0 };
+      list.show(first, first + 5);
+      while (server.open.length) await server.answer();
+      for (let i = 0; i < 1000; i++) expect(list.at(i) ?? i).toBe(i);
+      for (let i = first; i <= Math.min(999, first + 5); i++) expect(list.at(i)).toBe(i);
+    }),
+    { numRuns: 40 },
+  );
 });
 
 test('pages ahead of the scrolling are there before they are shown', async () => {

@@ -4,12 +4,41 @@ import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { AppState, DeskItem, Notice, Reply, Request } from '#core/contract.ts';
 
-const itemOf = (project: string): DeskItem => ({
-  itemId: 7, prompt: { id: 7, text: `${project} question`, reference: null, split: 'train', source: 'test', facts: null, messages: null, extra: null },
-  answers: [71, 72].map((completionId) => ({ completionId, text: `${project} ${completionId}`, spans: [], marks: [], ratings: {}, flagged: false })),
-  draft: { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 }, ranking: null, flagged: false, reason: 'Next.', guidelines: 1,
-} as unknown as DeskItem);
-const stateOf = (project: string) => ({ project: { id: project, folder: `/${project}`, name: project }, settings: {}, labelers: [{ id: 1, name: 'Ada', kind: 'person' }], preferences: { keys: {}, recent: [] }, notices: [] }) as unknown as AppState;
+const itemOf = (project: string): DeskItem =>
+  ({
+    itemId: 7,
+    prompt: {
+      id: 7,
+      text: `${project} question`,
+      reference: null,
+      split: 'train',
+      source: 'test',
+      facts: null,
+      messages: null,
+      extra: null,
+    },
+    answers: [71, 72].map((completionId) => ({
+      completionId,
+      text: `${project} ${completionId}`,
+      spans: [],
+      marks: [],
+      ratings: {},
+      flagged: false,
+    })),
+    draft: { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 },
+    ranking: null,
+    flagged: false,
+    reason: 'Next.',
+    guidelines: 1,
+  }) as unknown as DeskItem;
+const stateOf = (project: string) =>
+  ({
+    project: { id: project, folder: `/${project}`, name: project },
+    settings: {},
+    labelers: [{ id: 1, name: 'Ada', kind: 'person' }],
+    preferences: { keys: {}, recent: [] },
+    notices: [],
+  }) as unknown as AppState;
 
 /** A service that has one project open, and refuses what is meant for another as the real one does. */
 const service = { open: 'amber', asked: [] as Request[], held: [] as (() => void)[], hold: '' };
@@ -21,7 +50,10 @@ window.workbench = {
     if (request.call === service.hold) await new Promise<void>((go) => service.held.push(go));
     if (request.call === 'app.state') return { id: request.id, result: stateOf(service.open) };
     if (request.project !== service.open) return { id: request.id, fault: refused };
-    return { id: request.id, result: request.call === 'desk.item' ? itemOf(service.open) : { at: 1, eventId: 1, rows: [] } };
+    return {
+      id: request.id,
+      result: request.call === 'desk.item' ? itemOf(service.open) : { at: 1, eventId: 1, rows: [] },
+    };
   },
   on(listener) {
     hear = listener;
@@ -39,7 +71,10 @@ function open(project: string): void {
   const { project: summary, settings, labelers } = stateOf(project);
   hear({ event: 'project.changed', project: null, data: { project: summary, settings, labelers } });
 }
-const drafts = () => service.asked.filter(({ call }) => call === 'desk.draft').map(({ project, args }) => [project, (args as { changes: { note: string } }).changes.note]);
+const drafts = () =>
+  service.asked
+    .filter(({ call }) => call === 'desk.draft')
+    .map(({ project, args }) => [project, (args as { changes: { note: string } }).changes.note]);
 
 beforeEach(async () => {
   setActivePinia(createPinia());
@@ -69,20 +104,30 @@ test('what the desk before still writes is meant for its own project; where that
   before.setNote('half a thought');
   await settle();
   expect(drafts()).toEqual([['amber', 'half a thought']]);
-  expect(useToasts().toasts.map(({ sentence }) => sentence)).toEqual([expect.stringContaining('is not saved: its project had been closed')]);
+  expect(useToasts().toasts.map(({ sentence }) => sentence)).toEqual([
+    expect.stringContaining('is not saved: its project had been closed'),
+  ]);
 });
 
 test('an answer that comes after the project was closed leads to nothing, and no complaint', async () => {
   const { call } = useProjectService();
   service.hold = 'prompts.page';
-  const asked = call('prompts.page', { offset: 0, limit: 1 }).then(() => 'went on', (error: { code: string }) => error.code);
+  const asked = call('prompts.page', { offset: 0, limit: 1 }).then(
+    () => 'went on',
+    (error: { code: string }) => error.code,
+  );
   open('blue');
   for (const go of service.held.splice(0)) go();
   expect(await asked).toBe('wrong-project');
   service.open = 'amber';
   open('amber');
   service.held = [];
-  const again = useProjectService().call('prompts.page', { offset: 0, limit: 1 }).then(() => 'went on', (error: { code: string }) => error.code);
+  const again = useProjectService()
+    .call('prompts.page', { offset: 0, limit: 1 })
+    .then(
+      () => 'went on',
+      (error: { code: string }) => error.code,
+    );
   service.hold = '';
   open('blue');
   service.open = 'amber';
@@ -111,12 +156,16 @@ test('before the project is closed the desk writes everything, and only then say
   desk.setNote('last');
   hear({ event: 'project.leaving', project: 'amber', data: {} });
   await vi.waitFor(() => expect(service.asked.at(-1)).toMatchObject({ call: 'project.left', project: 'amber' }));
-  expect(service.asked.map(({ call }) => call).filter((name) => ['desk.draft', 'desk.flag', 'project.left'].includes(name))).toEqual(['desk.draft', 'desk.flag', 'desk.draft', 'project.left']);
+  expect(
+    service.asked.map(({ call }) => call).filter((name) => ['desk.draft', 'desk.flag', 'project.left'].includes(name)),
+  ).toEqual(['desk.draft', 'desk.flag', 'desk.draft', 'project.left']);
   expect(desk.unsaved()).toBe(false);
 });
 
 test('a window that missed the change hears of it when it is refused', async () => {
   service.open = 'blue'; // while its connection was lost
-  await useProjectService().call('runs.list', {}).catch(() => undefined);
+  await useProjectService()
+    .call('runs.list', {})
+    .catch(() => undefined);
   await vi.waitFor(() => expect(useApp().project?.name).toBe('blue'));
 });

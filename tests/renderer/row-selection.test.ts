@@ -13,11 +13,24 @@ function world(count: number) {
     if (refused) throw new Error('no page');
     return { total: rows.length, rows: rows.slice(offset, offset + limit) };
   }, 10);
-  const revealed: number[] = [], faults: unknown[] = [];
+  const revealed: number[] = [];
+  const faults: unknown[] = [];
   list.reset();
-  return { rows, list, revealed, faults, refuse: (now: boolean) => (refused = now), selection: useRowSelection(list, (index) => revealed.push(index), (error) => faults.push(error)) };
+  return {
+    rows,
+    list,
+    revealed,
+    faults,
+    refuse: (now: boolean) => (refused = now),
+    selection: useRowSelection(
+      list,
+      (index) => revealed.push(index),
+      (error) => faults.push(error),
+    ),
+  };
 }
-const key = (name: string, shiftKey = false) => ({ key: name, shiftKey, ctrlKey: false, altKey: false, metaKey: false, preventDefault: () => {} }) as KeyboardEvent;
+const key = (name: string, shiftKey = false) =>
+  ({ key: name, shiftKey, ctrlKey: false, altKey: false, metaKey: false, preventDefault: () => {} }) as KeyboardEvent;
 
 test('Shift takes all rows between, those too whose pages were never fetched', async () => {
   const { selection, list } = world(5000);
@@ -27,7 +40,12 @@ test('Shift takes all rows between, those too whose pages were never fetched', a
   await settled();
   await selection.select(4211, { shift: true });
   expect(selection.selected.value.size).toBe(4209);
-  expect([selection.selected.value.has(1002), selection.selected.value.has(1003), selection.selected.value.has(5211), selection.selected.value.has(5212)]).toEqual([false, true, true, false]);
+  expect([
+    selection.selected.value.has(1002),
+    selection.selected.value.has(1003),
+    selection.selected.value.has(5211),
+    selection.selected.value.has(5212),
+  ]).toEqual([false, true, true, false]);
   await selection.select(4211, { toggle: true });
   expect(selection.selected.value.size).toBe(4208);
 });
@@ -46,7 +64,11 @@ test('a range that cannot be fetched selects nothing, and says why', async () =>
 test('keys move the cursor, End too before its page is there; with Shift they select', async () => {
   const { selection, revealed } = world(300);
   await settled();
-  expect([selection.onKey(key('ArrowDown'), 'all'), selection.onKey(key('x'), 'all'), selection.onKey(key('ArrowDown'), 'with Shift')]).toEqual([true, false, false]);
+  expect([
+    selection.onKey(key('ArrowDown'), 'all'),
+    selection.onKey(key('x'), 'all'),
+    selection.onKey(key('ArrowDown'), 'with Shift'),
+  ]).toEqual([true, false, false]);
   await settled();
   expect(selection.current.value?.id).toBe(1000);
   selection.onKey(key('End'), 'all');

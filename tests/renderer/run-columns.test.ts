@@ -5,14 +5,60 @@ import type { Field, RunRow } from '#core/contract.ts';
 import type { RunFacts } from '#core/contract/runs.ts';
 import { RECIPES } from '#core/jobs/recipes.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
-import { allColumns, gridOf, mainResult, NAME_COLUMN, NO_FILTER, passes, settingsDiff, shownColumns, sorted, workSeconds } from '#renderer/components/train/run-columns.ts';
+import {
+  allColumns,
+  gridOf,
+  mainResult,
+  NAME_COLUMN,
+  NO_FILTER,
+  passes,
+  settingsDiff,
+  shownColumns,
+  sorted,
+  workSeconds,
+} from '#renderer/components/train/run-columns.ts';
 import type { TableRun } from '#renderer/components/train/run-columns.ts';
 import { approximately, beganWords, tabsOf } from '#renderer/components/train/run-words.ts';
 import { groupsOf } from '#renderer/components/train/setting-groups.ts';
 
-const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({ id, kind: 'ppo', name: `run ${id}`, status: 'done', createdAt: Number(id) * 1000, endedAt: Number(id) * 1000 + 60_000, error: null, step: 0, total: 0, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false, atRest: false, ...changes });
-const facts = (id: string, gold: number | null, changes: Partial<RunFacts> = {}): RunFacts => ({ id, note: '', tags: [], startedAt: Number(id) * 1000 + 20_000, bytes: 10, settings: {}, results: gold === null ? [] : [{ metric: 'gold', last: gold, best: gold + 1, bestStep: 5, lastError: 0.1, bestError: 0.2, count: 64 }], ...changes });
-const rows: TableRun[] = [{ run: run('1'), facts: facts('1', 4) }, { run: run('2'), facts: facts('2', null) }, { run: run('3'), facts: facts('3', -2) }, { run: run('4'), facts: null }, { run: run('5'), facts: facts('5', 10) }];
+const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({
+  id,
+  kind: 'ppo',
+  name: `run ${id}`,
+  status: 'done',
+  createdAt: Number(id) * 1000,
+  endedAt: Number(id) * 1000 + 60_000,
+  error: null,
+  step: 0,
+  total: 0,
+  secondsLeft: null,
+  phase: '',
+  modelId: null,
+  summary: null,
+  resumable: false,
+  atRest: false,
+  ...changes,
+});
+const facts = (id: string, gold: number | null, changes: Partial<RunFacts> = {}): RunFacts => ({
+  id,
+  note: '',
+  tags: [],
+  startedAt: Number(id) * 1000 + 20_000,
+  bytes: 10,
+  settings: {},
+  results:
+    gold === null
+      ? []
+      : [{ metric: 'gold', last: gold, best: gold + 1, bestStep: 5, lastError: 0.1, bestError: 0.2, count: 64 }],
+  ...changes,
+});
+const rows: TableRun[] = [
+  { run: run('1'), facts: facts('1', 4) },
+  { run: run('2'), facts: facts('2', null) },
+  { run: run('3'), facts: facts('3', -2) },
+  { run: run('4'), facts: null },
+  { run: run('5'), facts: facts('5', 10) },
+];
 const column = (name: string) => allColumns(rows, METRICS).find((one) => one.name === name)!;
 const ids = (list: readonly TableRun[]) => list.map((one) => one.run.id).join('');
 
@@ -23,7 +69,8 @@ describe('columns', () => {
     expect(mainResult(rows[1]!)).toBeNull();
   });
   test('of tags and notes take no room while no run has one', () => {
-    const named = (list: readonly TableRun[]) => shownColumns(allColumns(list, METRICS), ['state', 'tags', 'note', 'nothing'], list).map(({ name }) => name);
+    const named = (list: readonly TableRun[]) =>
+      shownColumns(allColumns(list, METRICS), ['state', 'tags', 'note', 'nothing'], list).map(({ name }) => name);
     expect(named(rows)).toEqual(['state']);
     expect(named([...rows, { run: run('6'), facts: facts('6', 1, { note: 'kept' }) }])).toEqual(['state', 'note']);
   });
@@ -34,20 +81,46 @@ describe('columns', () => {
     expect(ids(sorted(rows, NAME_COLUMN, false))).toBe('12345');
   });
   test('sorting keeps every run, whatever they are sorted by', () => {
-    fc.assert(fc.property(fc.array(fc.option(fc.double({ noNaN: true, min: -1e6, max: 1e6 })), { maxLength: 20 }), fc.boolean(), (values, descending) => {
-      const list = values.map((value, i): TableRun => ({ run: run(String(i + 1)), facts: facts(String(i + 1), value) }));
-      const order = sorted(list, column('last gold'), descending), found = order.map((one) => mainResult(one)?.last ?? null), given = found.filter((value) => value !== null);
-      expect(order).toHaveLength(list.length);
-      expect(found.slice(0, given.length)).toEqual(given);
-      for (let i = 1; i < given.length; i++) expect(descending ? given[i - 1]! >= given[i]! : given[i - 1]! <= given[i]!).toBe(true);
-    }));
+    fc.assert(
+      fc.property(
+        fc.array(fc.option(fc.double({ noNaN: true, min: -1e6, max: 1e6 })), { maxLength: 20 }),
+        fc.boolean(),
+        (values, descending) => {
+          const list = values.map((value, i): TableRun => ({
+            run: run(String(i + 1)),
+            facts: facts(String(i + 1), value),
+          }));
+          const order = sorted(list, column('last gold'), descending);
+          const found = order.map((one) => mainResult(one)?.last ?? null);
+          const given = found.filter((value) => value !== null);
+          expect(order).toHaveLength(list.length);
+          expect(found.slice(0, given.length)).toEqual(given);
+          for (let i = 1; i < given.length; i++)
+            expect(descending ? given[i - 1]! >= given[i]! : given[i - 1]! <= given[i]!).toBe(true);
+        },
+      ),
+    );
   });
   test('a metric for which neither way is better has no best', () => {
-    const withKl: TableRun[] = [{ run: run('1'), facts: facts('1', null, { results: [{ metric: 'kl', last: 3, best: 3, bestStep: 9, lastError: null, bestError: null, count: null }] }) }];
-    expect(allColumns(withKl, METRICS).filter(({ name }) => name.endsWith('kl')).map(({ name }) => name)).toEqual(['last kl']);
+    const withKl: TableRun[] = [
+      {
+        run: run('1'),
+        facts: facts('1', null, {
+          results: [{ metric: 'kl', last: 3, best: 3, bestStep: 9, lastError: null, bestError: null, count: null }],
+        }),
+      },
+    ];
+    expect(
+      allColumns(withKl, METRICS)
+        .filter(({ name }) => name.endsWith('kl'))
+        .map(({ name }) => name),
+    ).toEqual(['last kl']);
   });
   test('head and rows are one grid', () => {
-    expect(gridOf([NAME_COLUMN, column('took')], 18)).toEqual({ gridTemplateColumns: '18px minmax(120px, 1.3fr) 80px', minWidth: `${18 + 120 + 80 + 4 * 12}px` });
+    expect(gridOf([NAME_COLUMN, column('took')], 18)).toEqual({
+      gridTemplateColumns: '18px minmax(120px, 1.3fr) 80px',
+      minWidth: `${18 + 120 + 80 + 4 * 12}px`,
+    });
   });
 });
 
@@ -59,22 +132,61 @@ test('the time that a run waited in the queue is none that it took', () => {
 });
 
 test('a filter takes recipe, state, tag and words of name, note, tags and changed settings together', () => {
-  const one: TableRun = { run: run('7', { name: 'Greedy' }), facts: facts('7', 1, { note: 'cheats early', tags: ['beta 0'], settings: { beta: 0, learning_rate: 3e-4 } }) };
-  for (const filter of [{ text: 'greedy cheats' }, { text: 'beta' }, { text: 'learning_rate 0.0003' }, { kind: 'ppo' as const }, { status: 'done' as const }, { tag: 'beta 0' }]) expect(passes(one, { ...NO_FILTER, ...filter })).toBe(true);
-  for (const filter of [{ text: 'greedy careful' }, { kind: 'sft' as const }, { status: 'failed' as const }, { tag: 'beta' }]) expect(passes(one, { ...NO_FILTER, ...filter })).toBe(false);
+  const one: TableRun = {
+    run: run('7', { name: 'Greedy' }),
+    facts: facts('7', 1, { note: 'cheats early', tags: ['beta 0'], settings: { beta: 0, learning_rate: 3e-4 } }),
+  };
+  for (const filter of [
+    { text: 'greedy cheats' },
+    { text: 'beta' },
+    { text: 'learning_rate 0.0003' },
+    { kind: 'ppo' as const },
+    { status: 'done' as const },
+    { tag: 'beta 0' },
+  ])
+    expect(passes(one, { ...NO_FILTER, ...filter })).toBe(true);
+  for (const filter of [
+    { text: 'greedy careful' },
+    { kind: 'sft' as const },
+    { status: 'failed' as const },
+    { tag: 'beta' },
+  ])
+    expect(passes(one, { ...NO_FILTER, ...filter })).toBe(false);
 });
 
 test('only the settings that differ are shown, and one that a run does not have is a dash', () => {
-  expect(settingsDiff([{ a: 1, b: '', c: true }, { a: 1, b: 'x', d: 5 }])).toEqual([{ name: 'b', values: ['(empty)', 'x'] }, { name: 'c', values: ['true', null] }, { name: 'd', values: [null, '5'] }]);
+  expect(
+    settingsDiff([
+      { a: 1, b: '', c: true },
+      { a: 1, b: 'x', d: 5 },
+    ]),
+  ).toEqual([
+    { name: 'b', values: ['(empty)', 'x'] },
+    { name: 'c', values: ['true', null] },
+    { name: 'd', values: [null, '5'] },
+  ]);
   expect(settingsDiff([{ a: 1 }, { a: 1 }])).toEqual([]);
 });
 
 test('every setting of every recipe stands in one group that says what it is about', () => {
   for (const [recipe, { settings }] of Object.entries(RECIPES)) {
-    const fields = Object.keys(settings).map((name): Field => ({ name, kind: 'text', default: '', range: null, choices: null, sentence: '' })), groups = groupsOf(fields);
-    expect(groups.flatMap((group) => group.fields.map(({ name }) => name)).sort(), recipe).toEqual(Object.keys(settings).sort());
+    const fields = Object.keys(settings).map((name): Field => ({
+      name,
+      kind: 'text',
+      default: '',
+      range: null,
+      choices: null,
+      sentence: '',
+    }));
+    const groups = groupsOf(fields);
+    expect(groups.flatMap((group) => group.fields.map(({ name }) => name)).sort(), recipe).toEqual(
+      Object.keys(settings).sort(),
+    );
     const loose = groups.find(({ name }) => name === 'more')?.fields.map(({ name }) => name) ?? [];
-    expect(loose.filter((name) => !['policy', 'reward', 'reference'].includes(name)), recipe).toEqual([]);
+    expect(
+      loose.filter((name) => !['policy', 'reward', 'reference'].includes(name)),
+      recipe,
+    ).toEqual([]);
   }
 });
 

@@ -4,11 +4,36 @@ import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Fault, MetricPoint, Notice, Reply, Request, RunRow } from '#core/contract.ts';
 
-const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({ id, kind: 'ppo', name: id, status: 'running', createdAt: Number.parseInt(id, 10), endedAt: null, error: null, step: 0, total: 10, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: false, atRest: false, ...changes });
-const rows = (from: number, to: number, scale = 1): MetricPoint[] => Array.from({ length: to - from }, (_, i) => ({ step: from + i, seconds: from + i, loss: (from + i) * scale }));
+const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({
+  id,
+  kind: 'ppo',
+  name: id,
+  status: 'running',
+  createdAt: Number.parseInt(id, 10),
+  endedAt: null,
+  error: null,
+  step: 0,
+  total: 10,
+  secondsLeft: null,
+  phase: '',
+  modelId: null,
+  summary: null,
+  resumable: false,
+  atRest: false,
+  ...changes,
+});
+const rows = (from: number, to: number, scale = 1): MetricPoint[] =>
+  Array.from({ length: to - from }, (_, i) => ({ step: from + i, seconds: from + i, loss: (from + i) * scale }));
 
 /** What a service knows, and what it was asked. */
-const service = { runs: [] as RunRow[], rows: [] as MetricPoint[], most: 1000, asked: [] as Request[], held: [] as (() => void)[], hold: false };
+const service = {
+  runs: [] as RunRow[],
+  rows: [] as MetricPoint[],
+  most: 1000,
+  asked: [] as Request[],
+  held: [] as (() => void)[],
+  hold: false,
+};
 let hear: (notice: Notice) => void = () => {};
 function answer({ call, args }: Request): unknown {
   if (call === 'runs.list') return service.runs;
@@ -37,11 +62,19 @@ showProject('one');
 
 const settle = () => new Promise((done) => setTimeout(done, 20));
 const asks = (name: string) => service.asked.filter(({ call }) => call === name).length;
-const metrics = (from: number, list: MetricPoint[]) => hear({ event: 'run.metrics', project: 'one', data: { runId: '0001-ppo', from, rows: list } });
+const metrics = (from: number, list: MetricPoint[]) =>
+  hear({ event: 'run.metrics', project: 'one', data: { runId: '0001-ppo', from, rows: list } });
 
 beforeEach(() => {
   setActivePinia(createPinia());
-  Object.assign(service, { runs: [run('0001-ppo'), run('0003-ppo'), run('0002-ppo')], rows: rows(0, 10), most: 1000, asked: [], held: [], hold: false });
+  Object.assign(service, {
+    runs: [run('0001-ppo'), run('0003-ppo'), run('0002-ppo')],
+    rows: rows(0, 10),
+    most: 1000,
+    asked: [],
+    held: [],
+    hold: false,
+  });
 });
 afterEach(() => service.held.splice(0).forEach((go) => go()));
 
@@ -59,7 +92,8 @@ test('the list is newest first and follows events and answers', async () => {
 
 test('numbers come in parts, then by events, without asking again', async () => {
   service.most = 4;
-  const store = useRuns(), open = store.open('0001-ppo');
+  const store = useRuns();
+  const open = store.open('0001-ppo');
   await settle();
   expect([open.curves.rows, asks('runs.metrics')]).toEqual([10, 3]);
   metrics(10, rows(10, 12));
@@ -67,18 +101,22 @@ test('numbers come in parts, then by events, without asking again', async () => 
 });
 
 test('rows that were missed are asked for', async () => {
-  const store = useRuns(), open = store.open('0001-ppo');
+  const store = useRuns();
+  const open = store.open('0001-ppo');
   await settle();
   service.rows = rows(0, 15);
   metrics(13, rows(13, 15));
   await settle();
   expect(open.curves.rows).toBe(15);
-  expect(Array.from(open.curves.byName.get('loss')!.value.subarray(0, 15))).toEqual(rows(0, 15).map(({ loss }) => loss));
+  expect(Array.from(open.curves.byName.get('loss')!.value.subarray(0, 15))).toEqual(
+    rows(0, 15).map(({ loss }) => loss),
+  );
 });
 
 test('an event during the first answer is not lost, and nothing is counted twice', async () => {
   service.hold = true;
-  const store = useRuns(), open = store.open('0001-ppo');
+  const store = useRuns();
+  const open = store.open('0001-ppo');
   await settle();
   service.rows = rows(0, 12);
   metrics(10, rows(10, 12));
@@ -90,7 +128,8 @@ test('an event during the first answer is not lost, and nothing is counted twice
 });
 
 test('after the service restarts, a run that went back to its checkpoint is drawn as it is now', async () => {
-  const store = useRuns(), open = store.open('0001-ppo');
+  const store = useRuns();
+  const open = store.open('0001-ppo');
   await settle();
   service.rows = rows(0, 6);
   hear({ event: 'service.restarted', project: null, data: { sentence: '' } });
@@ -101,7 +140,8 @@ test('after the service restarts, a run that went back to its checkpoint is draw
 });
 
 test('two views share a run; the last one to close it ends it', async () => {
-  const store = useRuns(), open = store.open('0001-ppo');
+  const store = useRuns();
+  const open = store.open('0001-ppo');
   expect(store.open('0001-ppo')).toBe(open);
   await settle();
   store.close('0001-ppo');
@@ -113,7 +153,8 @@ test('two views share a run; the last one to close it ends it', async () => {
 });
 
 test('many events make few drawings', async () => {
-  const store = useRuns(), open = store.open('0001-ppo');
+  const store = useRuns();
+  const open = store.open('0001-ppo');
   await settle();
   await new Promise((done) => setTimeout(done, 300));
   const before = open.tick;

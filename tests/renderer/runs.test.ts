@@ -9,11 +9,23 @@ import { actionsOf, duration, number, two } from '#renderer/components/train/run
 import { readableDiff, wordDiff } from '#renderer/components/train/word-diff.ts';
 
 function curvesOf(metrics: Record<string, number[]>) {
-  const curves = emptyCurves(), length = Math.max(...Object.values(metrics).map((list) => list.length));
-  appendRows(curves, 0, Array.from({ length }, (_, step) => ({ step, seconds: step, ...Object.fromEntries(Object.entries(metrics).flatMap(([name, list]) => (list[step] === undefined ? [] : [[name, list[step]]]))) })));
+  const curves = emptyCurves();
+  const length = Math.max(...Object.values(metrics).map((list) => list.length));
+  appendRows(
+    curves,
+    0,
+    Array.from({ length }, (_, step) => ({
+      step,
+      seconds: step,
+      ...Object.fromEntries(
+        Object.entries(metrics).flatMap(([name, list]) => (list[step] === undefined ? [] : [[name, list[step]]])),
+      ),
+    })),
+  );
   return curves;
 }
-const rising = Array.from({ length: 40 }, (_, i) => i / 10), risesThenFalls = Array.from({ length: 40 }, (_, i) => 5 - ((i - 15) / 10) ** 2);
+const rising = Array.from({ length: 40 }, (_, i) => i / 10);
+const risesThenFalls = Array.from({ length: 40 }, (_, i) => 5 - ((i - 15) / 10) ** 2);
 
 describe('warnings', () => {
   test('a gold score that falls while the score rises is named with its numbers', () => {
@@ -25,19 +37,38 @@ describe('warnings', () => {
   });
 
   test('where both fall it is said that the run falls apart', () => {
-    expect(hintsOf(curvesOf({ score: rising.toReversed(), gold: risesThenFalls }), []).map(({ title }) => title)).toEqual(['Falling apart']);
+    expect(
+      hintsOf(curvesOf({ score: rising.toReversed(), gold: risesThenFalls }), []).map(({ title }) => title),
+    ).toEqual(['Falling apart']);
   });
 
   test('what is quoted was measured, each with its interval: never a smoothed value', () => {
-    const rows = [0, 5, 10, 15, 20].map((step, i) => ({ step, seconds: i, held_out_n: 64, gold: [3.2, 5.4, 5.3, 4.1, 2.4][i]!, gold_se: 0.1, held_out_score: [0, 1, 2, 3, 3.4][i]!, held_out_score_se: 0.05 }));
+    const rows = [0, 5, 10, 15, 20].map((step, i) => ({
+      step,
+      seconds: i,
+      held_out_n: 64,
+      gold: [3.2, 5.4, 5.3, 4.1, 2.4][i]!,
+      gold_se: 0.1,
+      held_out_score: [0, 1, 2, 3, 3.4][i]!,
+      held_out_score_se: 0.05,
+    }));
     const curves = emptyCurves();
     appendRows(curves, 0, rows);
     const [hint] = hintsOf(curves, []);
-    expect(hint!.sentence).toBe('Since step 5 the score rose from 1 ± 0.098 to 3.4 ± 0.098, while the gold score fell from 5.4 ± 0.2 to 2.4 ± 0.2: the policy pleases the reward model with worse texts.');
+    expect(hint!.sentence).toBe(
+      'Since step 5 the score rose from 1 ± 0.098 to 3.4 ± 0.098, while the gold score fell from 5.4 ± 0.2 to 2.4 ± 0.2: the policy pleases the reward model with worse texts.',
+    );
   });
 
   test('a fall within the error of its two ends is none', () => {
-    const rows = [0, 5, 10, 15].map((step, i) => ({ step, seconds: i, gold: [3, 4, 3.9, 3.7][i]!, gold_se: 0.15, held_out_score: i, held_out_score_se: 0.05 }));
+    const rows = [0, 5, 10, 15].map((step, i) => ({
+      step,
+      seconds: i,
+      gold: [3, 4, 3.9, 3.7][i]!,
+      gold_se: 0.15,
+      held_out_score: i,
+      held_out_score_se: 0.05,
+    }));
     const curves = emptyCurves();
     appendRows(curves, 0, rows);
     expect(hintsOf(curves, [])).toEqual([]);
@@ -54,14 +85,46 @@ describe('warnings', () => {
   });
 
   test('held-out prompts and validation losses warn of learning by heart', () => {
-    const samples = risesThenFalls.flatMap((score, step): RunSample[] => [-0.1, 0.1].map((d, promptId) => ({ completionId: step, promptId, step, text: '', score: score + d, kl: null, gold: null, finish: 'stop', tokens: 1 })));
+    const samples = risesThenFalls.flatMap((score, step): RunSample[] =>
+      [-0.1, 0.1].map((d, promptId) => ({
+        completionId: step,
+        promptId,
+        step,
+        text: '',
+        score: score + d,
+        kl: null,
+        gold: null,
+        finish: 'stop',
+        tokens: 1,
+      })),
+    );
     expect(heldOutScores(samples).value[3]).toBeCloseTo(risesThenFalls[3]!);
     expect(hintsOf(curvesOf({ score: rising }), samples).map(({ title }) => title)).toEqual(['Learnt by heart']);
-    expect(hintsOf(curvesOf({ loss: rising.toReversed(), validation_loss: risesThenFalls.map((x) => -x) }), []).map(({ title }) => title)).toEqual(['Learnt by heart']);
+    expect(
+      hintsOf(curvesOf({ loss: rising.toReversed(), validation_loss: risesThenFalls.map((x) => -x) }), []).map(
+        ({ title }) => title,
+      ),
+    ).toEqual(['Learnt by heart']);
   });
 });
 
-const run = (kind: RunKind, status: RunRow['status'], endedAt = 1): RunRow => ({ id: `${kind}-${endedAt}`, kind, name: kind, status, createdAt: 0, endedAt, error: null, step: 0, total: 0, secondsLeft: null, phase: '', modelId: null, summary: null, resumable: true, atRest: false });
+const run = (kind: RunKind, status: RunRow['status'], endedAt = 1): RunRow => ({
+  id: `${kind}-${endedAt}`,
+  kind,
+  name: kind,
+  status,
+  createdAt: 0,
+  endedAt,
+  error: null,
+  step: 0,
+  total: 0,
+  secondsLeft: null,
+  phase: '',
+  modelId: null,
+  summary: null,
+  resumable: true,
+  atRest: false,
+});
 
 test('actions fit the state', () => {
   expect(actionsOf(run('ppo', 'running'))).toEqual(['pause', 'stop', 'cancel']);
@@ -70,20 +133,32 @@ test('actions fit the state', () => {
   expect(actionsOf(run('ppo', 'done'))).toEqual([]);
 });
 
-const field = (changes: Partial<Field>): Field => ({ name: 'x', kind: 'number', default: 1, range: [0, 10], choices: null, sentence: '', ...changes });
+const field = (changes: Partial<Field>): Field => ({
+  name: 'x',
+  kind: 'number',
+  default: 1,
+  range: [0, 10],
+  choices: null,
+  sentence: '',
+  ...changes,
+});
 
 describe('the form', () => {
   test('takes exactly the numbers of the range', () => {
-    fc.assert(fc.property(fc.double({ noNaN: true, noDefaultInfinity: true, min: -30, max: 30 }), fc.boolean(), (x, whole) => {
-      const read = readField(field({ kind: whole ? 'whole' : 'number' }), String(x)), good = x >= 0 && x <= 10 && (!whole || Number.isInteger(x));
-      expect('value' in read).toBe(good);
-      if ('value' in read) expect(read.value).toBe(x === 0 ? 0 : x);
-      else expect(read.problem).toMatch(/range|whole/);
-    }));
+    fc.assert(
+      fc.property(fc.double({ noNaN: true, noDefaultInfinity: true, min: -30, max: 30 }), fc.boolean(), (x, whole) => {
+        const read = readField(field({ kind: whole ? 'whole' : 'number' }), String(x));
+        const good = x >= 0 && x <= 10 && (!whole || Number.isInteger(x));
+        expect('value' in read).toBe(good);
+        if ('value' in read) expect(read.value).toBe(x === 0 ? 0 : x);
+        else expect(read.problem).toMatch(/range|whole/);
+      }),
+    );
   });
 
   test('refuses what is no number, no choice, no model of the project', () => {
-    for (const text of ['', 'ten', '1e', '3 4', 'NaN', 'Infinity', '0,5', '1,000']) expect('problem' in readField(field({}), text)).toBe(true);
+    for (const text of ['', 'ten', '1e', '3 4', 'NaN', 'Infinity', '0,5', '1,000'])
+      expect('problem' in readField(field({}), text)).toBe(true);
     expect('problem' in readField(field({ kind: 'choice', choices: ['a', 'b'], default: 'a' }), 'c')).toBe(true);
     expect(readField(field({ kind: 'model', default: '' }), '')).toEqual({ value: '' });
     expect('problem' in readField(field({ kind: 'model', default: 'base' }), '', ['base'])).toBe(true);
@@ -92,24 +167,59 @@ describe('the form', () => {
   });
 
   test('gives the values that hold and one sentence for each that does not', () => {
-    const fields = [field({ name: 'a' }), field({ name: 'b', kind: 'whole' }), field({ name: 'c', kind: 'flag', default: false })];
-    expect(readForm(fields, { a: '2', b: '1.5', c: true }, () => [])).toEqual({ config: { a: 2, c: true }, problems: { b: '1.5 is not a whole number.' } });
+    const fields = [
+      field({ name: 'a' }),
+      field({ name: 'b', kind: 'whole' }),
+      field({ name: 'c', kind: 'flag', default: false }),
+    ];
+    expect(readForm(fields, { a: '2', b: '1.5', c: true }, () => [])).toEqual({
+      config: { a: 2, c: true },
+      problems: { b: '1.5 is not a whole number.' },
+    });
   });
 });
 
 test('words for times and numbers', () => {
-  expect([0, 59.4, 60, 185, 7800, 360000].map(duration)).toEqual(['0 s', '59 s', '1 min', '3 min 5 s', '2 h 10 min', '4 d 4 h']);
-  expect([0, 0.12345, 1234567, 1e-6, Number.NaN, null].map(number)).toEqual(['0', '0.1235', '1,234,567', '1.00e-6', '–', '–']);
+  expect([0, 59.4, 60, 185, 7800, 360000].map(duration)).toEqual([
+    '0 s',
+    '59 s',
+    '1 min',
+    '3 min 5 s',
+    '2 h 10 min',
+    '4 d 4 h',
+  ]);
+  expect([0, 0.12345, 1234567, 1e-6, Number.NaN, null].map(number)).toEqual([
+    '0',
+    '0.1235',
+    '1,234,567',
+    '1.00e-6',
+    '–',
+    '–',
+  ]);
   expect([-0.001, 0, -1.234, 5].map(two)).toEqual(['0.00', '0.00', '−1.23', '5.00']);
 });
 
 test('the pieces of a word diff put both texts together again', () => {
-  const word = fc.array(fc.constantFrom('the', 'dog', 'ran', '. ', ' ', 'away', '\n'), { maxLength: 30 }).map((list) => list.join(' '));
-  fc.assert(fc.property(word, word, (before, after) => {
-    const pieces = wordDiff(before, after);
-    expect(pieces.filter(({ change }) => change !== 'added').map(({ text }) => text).join('')).toBe(before);
-    expect(pieces.filter(({ change }) => change !== 'removed').map(({ text }) => text).join('')).toBe(after);
-  }));
+  const word = fc
+    .array(fc.constantFrom('the', 'dog', 'ran', '. ', ' ', 'away', '\n'), { maxLength: 30 })
+    .map((list) => list.join(' '));
+  fc.assert(
+    fc.property(word, word, (before, after) => {
+      const pieces = wordDiff(before, after);
+      expect(
+        pieces
+          .filter(({ change }) => change !== 'added')
+          .map(({ text }) => text)
+          .join(''),
+      ).toBe(before);
+      expect(
+        pieces
+          .filter(({ change }) => change !== 'removed')
+          .map(({ text }) => text)
+          .join(''),
+      ).toBe(after);
+    }),
+  );
 });
 
 test('texts that share little are not shown as a difference', () => {

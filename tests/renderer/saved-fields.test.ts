@@ -1,4 +1,5 @@
-// Fields that are saved when they are left, and messages: nothing late overwrites what is typed, nothing outlives its screen.
+// Fields that are saved when they are left, and messages: nothing late overwrites what is typed, nothing outlives its
+// screen.
 // @vitest-environment happy-dom
 import { mount } from '@vue/test-utils';
 import { createPinia, setActivePinia } from 'pinia';
@@ -12,10 +13,17 @@ import { useToasts } from '#renderer/stores/toasts.ts';
 it('a late answer to an earlier save does not overwrite what is typed now', async () => {
   const kept = ref('good');
   let answer = () => {};
-  const { text, leave } = savedText(() => kept.value, (typed) => new Promise<void>((resolve) => (answer = () => {
-    kept.value = typed.trim();
-    resolve();
-  })));
+  const { text, leave } = savedText(
+    () => kept.value,
+    (typed) =>
+      new Promise<void>(
+        (resolve) =>
+          (answer = () => {
+            kept.value = typed.trim();
+            resolve();
+          }),
+      ),
+  );
   text.value = 'bad';
   const first = leave();
   text.value = 'bad\npleading'; // typed on while it is on its way
@@ -30,7 +38,10 @@ it('a late answer to an earlier save does not overwrite what is typed now', asyn
 
 it('a field that nobody types in follows what is kept, and shows how it was understood', async () => {
   const kept = ref('a');
-  const { text, leave } = savedText(() => kept.value, async (typed) => void (kept.value = typed.trim()));
+  const { text, leave } = savedText(
+    () => kept.value,
+    async (typed) => void (kept.value = typed.trim()),
+  );
   kept.value = 'b'; // another window
   expect(text.value).toBe('b');
   text.value = '  c ';
@@ -39,14 +50,18 @@ it('a field that nobody types in follows what is kept, and shows how it was unde
 });
 
 it('what could not be saved stays typed', async () => {
-  const { text, leave } = savedText(() => 'a', () => Promise.reject(new Error('no')));
+  const { text, leave } = savedText(
+    () => 'a',
+    () => Promise.reject(new Error('no')),
+  );
   text.value = 'b';
   await expect(leave()).rejects.toThrow('no');
   expect(text.value).toBe('b');
 });
 
 it('a number that is typed on is not overwritten by the answer to the one before', async () => {
-  const field = mount(NumberField, { props: { label: 'Goal', modelValue: 30, 'onUpdate:modelValue': () => {} } }), input = field.get('input');
+  const field = mount(NumberField, { props: { label: 'Goal', modelValue: 30, 'onUpdate:modelValue': () => {} } });
+  const input = field.get('input');
   const type = (text: string) => {
     input.element.value = text;
     return input.trigger('input');
@@ -81,6 +96,10 @@ it('a message goes with its screen, but for what can be undone or went wrong', (
   vi.advanceTimersByTime(2000);
   toasts.show({ sentence: 'The run is started.' }); // on the way to its page
   toasts.leaveScreen();
-  expect(toasts.toasts.map(({ sentence }) => sentence)).toEqual(['Removed.', 'The disk is full.', 'The run is started.']);
+  expect(toasts.toasts.map(({ sentence }) => sentence)).toEqual([
+    'Removed.',
+    'The disk is full.',
+    'The run is started.',
+  ]);
   vi.useRealTimers();
 });

@@ -13,16 +13,23 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close();
 });
 
-interface Served { port: number; seen: Request[]; sockets: ServerSocket[]; close(): Promise<void> }
+interface Served {
+  port: number;
+  seen: Request[];
+  sockets: ServerSocket[];
+  close(): Promise<void>;
+}
 /** `answer` may leave a request unanswered. */
 async function serve(port: number, answer: (request: Request, socket: ServerSocket) => void): Promise<Served> {
   const server = http.createServer().listen(port, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
-  const sockets: ServerSocket[] = [], seen: Request[] = [];
+  const sockets: ServerSocket[] = [];
+  const seen: Request[] = [];
   const webSockets = new WebSocketServer({ server });
   webSockets.on('connection', (socket) => {
     sockets.push(socket);
-    socket.once('message', (data) => expect(JSON.parse(String(data))).toEqual({ key: 'the-key' })); // before everything else, on every connection
+    // before everything else, on every connection
+    socket.once('message', (data) => expect(JSON.parse(String(data))).toEqual({ key: 'the-key' }));
     socket.on('message', (data) => {
       const request = JSON.parse(String(data)) as Request;
       if ('key' in request) return;
@@ -31,26 +38,40 @@ async function serve(port: number, answer: (request: Request, socket: ServerSock
     });
   });
   const served = {
-    port: (server.address() as AddressInfo).port, seen, sockets,
-    close: () => new Promise<void>((resolve) => {
-      for (const socket of sockets) socket.terminate();
-      webSockets.close();
-      server.close(() => resolve());
-    }),
+    port: (server.address() as AddressInfo).port,
+    seen,
+    sockets,
+    close: () =>
+      new Promise<void>((resolve) => {
+        for (const socket of sockets) socket.terminate();
+        webSockets.close();
+        server.close(() => resolve());
+      }),
   };
   open.push(served);
   return served;
 }
-function connect(port: number, isRefused = () => Promise.resolve(false)): { link: SocketLink; states: string[]; notices: Notice[] } {
-  const states: string[] = [], notices: Notice[] = [];
+function connect(
+  port: number,
+  isRefused = () => Promise.resolve(false),
+): { link: SocketLink; states: string[]; notices: Notice[] } {
+  const states: string[] = [];
+  const notices: Notice[] = [];
   const link = createSocketLink({
-    url: `ws://127.0.0.1:${port}/socket?client=tests-tests`, key: () => 'the-key', hear: (notice) => notices.push(notice), changed: (state) => states.push(state), isRefused, refused: () => states.push('refused'), wait: { first: 20, most: 60 },
+    url: `ws://127.0.0.1:${port}/socket?client=tests-tests`,
+    key: () => 'the-key',
+    hear: (notice) => notices.push(notice),
+    changed: (state) => states.push(state),
+    isRefused,
+    refused: () => states.push('refused'),
+    wait: { first: 20, most: 60 },
   });
   open.push(link);
   link.open();
   return { link, states, notices };
 }
-const echo = (request: Request, socket: ServerSocket) => socket.send(JSON.stringify({ id: request.id, result: request.args }));
+const echo = (request: Request, socket: ServerSocket) =>
+  socket.send(JSON.stringify({ id: request.id, result: request.args }));
 
 test('answers find their calls in any order, and notices are heard', async () => {
   const held: Request[] = [];
@@ -59,8 +80,14 @@ test('answers find their calls in any order, and notices are heard', async () =>
     if (held.length === 2) for (const each of held.reverse()) echo(each, socket);
   });
   const { link, notices } = connect(port);
-  const [one, two] = await Promise.all([link.call({ id: 1, call: 'a', args: 'first', project: null }), link.call({ id: 2, call: 'a', args: 'second', project: null })]);
-  expect([one, two]).toEqual([{ id: 1, result: 'first' }, { id: 2, result: 'second' }]);
+  const [one, two] = await Promise.all([
+    link.call({ id: 1, call: 'a', args: 'first', project: null }),
+    link.call({ id: 2, call: 'a', args: 'second', project: null }),
+  ]);
+  expect([one, two]).toEqual([
+    { id: 1, result: 'first' },
+    { id: 2, result: 'second' },
+  ]);
   sockets[0]!.send(JSON.stringify({ event: 'models.changed', data: {} }));
   await vi.waitFor(() => expect(notices).toEqual([{ event: 'models.changed', data: {} }]));
 });
@@ -81,7 +108,10 @@ test('what was not answered when the connection broke is asked again under the s
   const again = await serve(port, echo);
   expect(await unanswered).toEqual({ id: 2, result: { ranks: [1, 2] } });
   expect(await meanwhile).toEqual({ id: 3, result: 7 });
-  expect(again.seen.map(({ id, call }) => [id, call])).toEqual([[2, 'slow'], [3, 'later']]);
+  expect(again.seen.map(({ id, call }) => [id, call])).toEqual([
+    [2, 'slow'],
+    [3, 'later'],
+  ]);
   expect(states.filter((state, i) => state !== states[i - 1])).toEqual(['open', 'lost', 'open']);
 });
 
@@ -120,7 +150,10 @@ test('a host that closes because the key is not its own is not asked for ever ei
 test('what is too long for the host is a fault at once; the connection stays', async () => {
   const { port } = await serve(0, echo);
   const { link, states } = connect(port);
-  expect(await link.call({ id: 1, call: 'a', args: 'ä'.repeat(2.1 * 2 ** 20), project: null })).toMatchObject({ id: 1, fault: { code: 'bad-argument', message: expect.stringContaining('too long to be sent') } });
+  expect(await link.call({ id: 1, call: 'a', args: 'ä'.repeat(2.1 * 2 ** 20), project: null })).toMatchObject({
+    id: 1,
+    fault: { code: 'bad-argument', message: expect.stringContaining('too long to be sent') },
+  });
   expect(await link.call({ id: 2, call: 'a', args: 'x', project: null })).toEqual({ id: 2, result: 'x' });
   expect(states).toEqual(['open']);
 });

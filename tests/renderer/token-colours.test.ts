@@ -7,10 +7,16 @@ import type { Quantity } from '#renderer/components/inspect/token-colours.ts';
 
 const QUANTITIES = Object.keys(SCALES) as Quantity[];
 const sheet = readFileSync('renderer/styles/tokens.css', 'utf8');
-const [light = '', dark = ''] = [sheet.slice(0, sheet.indexOf("[data-theme='dark']")), sheet.slice(sheet.indexOf("[data-theme='dark']"))];
-const colour = (theme: string, name: string) => [...new RegExp(`--${name}: #(..)(..)(..)`).exec(theme)!].slice(1).map((hex) => Number.parseInt(hex, 16));
+const [light = '', dark = ''] = [
+  sheet.slice(0, sheet.indexOf("[data-theme='dark']")),
+  sheet.slice(sheet.indexOf("[data-theme='dark']")),
+];
+const colour = (theme: string, name: string) =>
+  [...new RegExp(`--${name}: #(..)(..)(..)`).exec(theme)!].slice(1).map((hex) => Number.parseInt(hex, 16));
 const luminance = (rgb: readonly number[]) => {
-  const [r = 0, g = 0, b = 0] = rgb.map((part) => (part / 255 <= 0.03928 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  const [r = 0, g = 0, b = 0] = rgb.map((part) =>
+    part / 255 <= 0.03928 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4,
+  );
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 };
 const contrast = (a: readonly number[], b: readonly number[]) => {
@@ -18,20 +24,32 @@ const contrast = (a: readonly number[], b: readonly number[]) => {
   return (bright + 0.05) / (dim + 0.05);
 };
 
-describe.each([['light', light], ['dark', dark]])('in the %s theme', (_, theme) => {
+describe.each([
+  ['light', light],
+  ['dark', dark],
+])('in the %s theme', (_, theme) => {
   test.each(['warn', 'bad', 'good'])('text stays legible on the strongest %s', (hue) => {
-    const ground = colour(theme, hue).map((part, i) => (part * MOST + colour(theme, 'surface')[i]! * (100 - MOST)) / 100);
+    const ground = colour(theme, hue).map(
+      (part, i) => (part * MOST + colour(theme, 'surface')[i]! * (100 - MOST)) / 100,
+    );
     expect(contrast(colour(theme, 'text'), ground)).toBeGreaterThanOrEqual(4.5);
   });
 });
 
 test.each(QUANTITIES)('%s: the further from nothing, the stronger, never beyond the ends', (quantity) => {
   const { tint } = SCALES[quantity];
-  fc.assert(fc.property(fc.double({ min: -30, max: 0, noNaN: true }), fc.double({ min: -30, max: 0, noNaN: true }), fc.double({ min: 0.1, max: 30, noNaN: true }), (a, b, spread) => {
-    const [near, far] = [tint(Math.max(a, b), spread), tint(Math.min(a, b), spread)];
-    expect(far.strength).toBeGreaterThanOrEqual(near.strength);
-    for (const { strength } of [near, far]) expect(strength >= 0 && strength <= 1).toBe(true);
-  }));
+  fc.assert(
+    fc.property(
+      fc.double({ min: -30, max: 0, noNaN: true }),
+      fc.double({ min: -30, max: 0, noNaN: true }),
+      fc.double({ min: 0.1, max: 30, noNaN: true }),
+      (a, b, spread) => {
+        const [near, far] = [tint(Math.max(a, b), spread), tint(Math.min(a, b), spread)];
+        expect(far.strength).toBeGreaterThanOrEqual(near.strength);
+        for (const { strength } of [near, far]) expect(strength >= 0 && strength <= 1).toBe(true);
+      },
+    ),
+  );
   expect(groundOf(tint(0, 1))).toBe('transparent');
 });
 

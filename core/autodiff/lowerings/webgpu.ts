@@ -9,7 +9,12 @@ import { reduceMax, reduceMean } from '#core/autodiff/ops/reduction.ts';
 
 const turned = (x: Tensor, asked: unknown): Tensor => {
   const rank = x.shape.length;
-  return asked === 1 ? transpose(x, Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : i === rank - 2 ? rank - 1 : rank - 2))) : x;
+  return asked === 1
+    ? transpose(
+        x,
+        Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : i === rank - 2 ? rank - 1 : rank - 2)),
+      )
+    : x;
 };
 const MOST_PARTS = 4;
 const number = (attribute: unknown): number => (attribute as { float: number }).float;
@@ -38,7 +43,17 @@ export const webgpu: Lowering = {
     },
     // its result is of int64, which nothing else there reads: the place of the largest, and of several the first
     ArgMax: ([x], { axis }) => {
-      const at = axis as number, n = x!.shape[at]!, fromTheEnd = reshape(constant(x!.graph, 'float32', [n], Array.from({ length: n }, (_, i) => n - i)), [n, ...x!.shape.slice(at + 1).map(() => 1)]);
+      const at = axis as number;
+      const n = x!.shape[at]!;
+      const fromTheEnd = reshape(
+        constant(
+          x!.graph,
+          'float32',
+          [n],
+          Array.from({ length: n }, (_, i) => n - i),
+        ),
+        [n, ...x!.shape.slice(at + 1).map(() => 1)],
+      );
       const first = reduceMax(where(equal(x!, reduceMax(x!, [at], true)), fromTheEnd, scalar(x!.graph, 0)), [at]);
       return [cast(sub(scalar(x!.graph, n), first), 'int32')];
     },

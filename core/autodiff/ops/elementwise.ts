@@ -8,7 +8,8 @@ import { sumTo } from './reduction.ts';
 export function broadcast(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
-    const x = a[a.length - rank + i] ?? 1, y = b[b.length - rank + i] ?? 1;
+    const x = a[a.length - rank + i] ?? 1;
+    const y = b[b.length - rank + i] ?? 1;
     if (x !== y && x !== 1 && y !== 1) mismatch('shapes that broadcast');
     return Math.max(x, y);
   });
@@ -18,7 +19,11 @@ const floats = (inputs: readonly Tensor[]) => {
   if (inputs.some((tensor) => tensor.dtype !== 'float32')) mismatch('float32 inputs');
 };
 
-function unary(name: string, gradient: (x: Tensor, y: Tensor, dy: Tensor) => Tensor, domain?: 'com.microsoft'): Operator {
+function unary(
+  name: string,
+  gradient: (x: Tensor, y: Tensor, dy: Tensor) => Tensor,
+  domain?: 'com.microsoft',
+): Operator {
   return operator({
     name,
     ...(domain ? { domain } : {}),
@@ -92,12 +97,18 @@ const Sigmoid = unary('Sigmoid', (_x, y, dy) => mul(dy, mul(y, sub(scalar(y.grap
 // y = ln(1 + exp(x)); dx = dy sigmoid(x)
 const Softplus = unary('Softplus', (x, _y, dy) => mul(dy, sigmoid(x)));
 // y = x s with s = sigmoid(x); dx = dy (s + y (1 - s)).   (QuickGelu with alpha 1 is SiLU on every provider)
-const QuickGelu = unary('QuickGelu', (x, y, dy) => {
-  const s = sigmoid(x);
-  return mul(dy, add(s, mul(y, sub(scalar(x.graph, 1), s))));
-}, 'com.microsoft');
-// y = x s with s = sigmoid(z), z = 2 sqrt(2/pi) (x + .044715 x^3) — the tanh form of GELU; with z = x p, x z' = x (3p - 2c):
-// dx = dy (s + x z' s (1 - s)) = dy (s + y (3p - 2c) (1 - s)).  Composed, so that forward and gradient share p and s (the
+const QuickGelu = unary(
+  'QuickGelu',
+  (x, y, dy) => {
+    const s = sigmoid(x);
+    return mul(dy, add(s, mul(y, sub(scalar(x.graph, 1), s))));
+  },
+  'com.microsoft',
+);
+// y = x s with s = sigmoid(z), z = 2 sqrt(2/pi) (x + .044715 x^3) — the tanh form of GELU; with z = x p, x z' = x (3p -
+// 2c):
+// dx = dy (s + x z' s (1 - s)) = dy (s + y (3p - 2c) (1 - s)). Composed, so that forward and gradient share p and s
+// (the
 // runtime's own FastGelu takes as long as three of these passes and keeps nothing).
 const GELU_C = 2 * Math.sqrt(2 / Math.PI);
 const geluParts = (x: Tensor) => {
@@ -109,7 +120,8 @@ const Gelu = operator({
   infer: (inputs) => (floats(inputs), [{ dtype: 'float32', shape: inputs[0]!.shape }]),
   compose: ([x]) => [mul(x!, geluParts(x!).s)],
   gradient: ({ inputs, outputs, dy }) => {
-    const { p, s } = geluParts(inputs[0]!), number = (value: number) => scalar(dy.graph, value);
+    const { p, s } = geluParts(inputs[0]!);
+    const number = (value: number) => scalar(dy.graph, value);
     const t = sub(mul(p, number(3)), number(2 * GELU_C));
     return [mul(dy, add(s, mul(mul(outputs[0]!, t), sub(number(1), s))))];
   },
@@ -195,7 +207,8 @@ export const and = (a: Tensor, b: Tensor) => apply1(And, [a, b]);
 export const or = (a: Tensor, b: Tensor) => apply1(Or, [a, b]);
 export const not = (a: Tensor) => apply1(Not, [a]);
 export const where = (c: Tensor, a: Tensor, b: Tensor) => apply1(Where, [c, a, b]);
-export const clip = (x: Tensor, low: number, high: number) => apply1(Clip, [x, scalar(x.graph, low), scalar(x.graph, high)]);
+export const clip = (x: Tensor, low: number, high: number) =>
+  apply1(Clip, [x, scalar(x.graph, low), scalar(x.graph, high)]);
 /** x + a number, x times a number */
 export const shift = (x: Tensor, by: number) => add(x, scalar(x.graph, by));
 export const scale = (x: Tensor, by: number) => mul(x, scalar(x.graph, by));

@@ -33,29 +33,49 @@ const Transpose = operator({
   name: 'Transpose',
   infer: ([x], attributes) => {
     const perm = attributes.perm as readonly number[];
-    if (perm.length !== x!.shape.length || new Set(perm).size !== perm.length) mismatch(`a permutation of ${x!.shape.length} axes`);
+    if (perm.length !== x!.shape.length || new Set(perm).size !== perm.length)
+      mismatch(`a permutation of ${x!.shape.length} axes`);
     return [{ dtype: x!.dtype, shape: perm.map((axis) => x!.shape[axis] ?? mismatch('axes that exist')) }];
   },
   gradient: ({ attributes, dy }) => {
     const perm = attributes.perm as readonly number[];
-    return [transpose(dy, perm.map((_, i) => perm.indexOf(i)))];
+    return [
+      transpose(
+        dy,
+        perm.map((_, i) => perm.indexOf(i)),
+      ),
+    ];
   },
 });
 // y = [x1 | x2 | ...]; dxi = its part of dy
 const Concat = operator({
   name: 'Concat',
   infer: (inputs, { axis }) => {
-    const first = inputs[0]!, at = axis as number;
+    const first = inputs[0]!;
+    const at = axis as number;
     for (const x of inputs) {
-      if (x.dtype !== first.dtype || x.shape.length !== first.shape.length || x.shape.some((size, i) => i !== at && size !== first.shape[i])) {
+      if (
+        x.dtype !== first.dtype ||
+        x.shape.length !== first.shape.length ||
+        x.shape.some((size, i) => i !== at && size !== first.shape[i])
+      ) {
         mismatch(`parts that agree except on axis ${at}`);
       }
     }
-    return [{ dtype: first.dtype, shape: first.shape.map((size, i) => (i === at ? inputs.reduce((sum, x) => sum + x.shape[at]!, 0) : size)) }];
+    return [
+      {
+        dtype: first.dtype,
+        shape: first.shape.map((size, i) => (i === at ? inputs.reduce((sum, x) => sum + x.shape[at]!, 0) : size)),
+      },
+    ];
   },
   gradient: ({ inputs, attributes, dy }) => {
     const axis = attributes.axis as number;
-    return split(dy, inputs.map((x) => x.shape[axis]!), axis);
+    return split(
+      dy,
+      inputs.map((x) => x.shape[axis]!),
+      axis,
+    );
   },
 });
 // y = x[from:to] on one axis; dx = dy between zeros
@@ -63,7 +83,8 @@ const Slice = operator({
   name: 'Slice',
   infer: ([x, ...bounds]) => {
     const [from, to, axis] = bounds.map((bound) => wholeNumbers(bound)[0]!) as [number, number, number];
-    if (from < 0 || from >= to || to > (x!.shape[axis] ?? 0)) mismatch(`a range inside axis ${axis}, not ${from} to ${to}`);
+    if (from < 0 || from >= to || to > (x!.shape[axis] ?? 0))
+      mismatch(`a range inside axis ${axis}, not ${from} to ${to}`);
     return [{ dtype: x!.dtype, shape: x!.shape.map((size, i) => (i === axis ? to - from : size)) }];
   },
   gradient: ({ inputs, dy }) => {
@@ -75,13 +96,17 @@ const Slice = operator({
 const Pad = operator({
   name: 'Pad',
   infer: ([x, pads]) => {
-    const widths = wholeNumbers(pads), rank = x!.shape.length;
+    const widths = wholeNumbers(pads);
+    const rank = x!.shape.length;
     if (widths.length !== 2 * rank) mismatch(`${2 * rank} pad widths`);
     return [{ dtype: x!.dtype, shape: x!.shape.map((size, i) => widths[i]! + size + widths[i + rank]!) }];
   },
   gradient: ({ inputs, dy }) => {
     const widths = wholeNumbers(inputs[1]);
-    const middle = inputs[0]!.shape.reduce((part, size, axis) => (size === part.shape[axis] ? part : slice(part, axis, widths[axis]!, widths[axis]! + size)), dy);
+    const middle = inputs[0]!.shape.reduce(
+      (part, size, axis) => (size === part.shape[axis] ? part : slice(part, axis, widths[axis]!, widths[axis]! + size)),
+      dy,
+    );
     return [middle, null];
   },
 });
@@ -89,15 +114,24 @@ const Pad = operator({
 const Split = operator({
   name: 'Split',
   infer: ([x, parts], { axis }) => {
-    const sizes = wholeNumbers(parts), at = axis as number;
+    const sizes = wholeNumbers(parts);
+    const at = axis as number;
     if (sizes.reduce((a, b) => a + b, 0) !== x!.shape[at]) mismatch(`parts that add up to ${x!.shape[at]}`);
     return sizes.map((size) => ({ dtype: x!.dtype, shape: x!.shape.map((n, i) => (i === at ? size : n)) }));
   },
-  gradient: ({ outputs, attributes, dys }) => [concat(outputs.map((y, i) => dys[i] ?? constant(y.graph, 'float32', y.shape, new Float32Array(sizeOf(y.shape)))), attributes.axis as number), null],
+  gradient: ({ outputs, attributes, dys }) => [
+    concat(
+      outputs.map((y, i) => dys[i] ?? constant(y.graph, 'float32', y.shape, new Float32Array(sizeOf(y.shape)))),
+      attributes.axis as number,
+    ),
+    null,
+  ],
 });
-export const cast = (x: Tensor, dtype: DType): Tensor => (x.dtype === dtype ? x : apply1(Cast, [x], { to: CAST_CODE[dtype] }));
+export const cast = (x: Tensor, dtype: DType): Tensor =>
+  x.dtype === dtype ? x : apply1(Cast, [x], { to: CAST_CODE[dtype] });
 export const identity = (x: Tensor): Tensor => apply1(Identity, [x]);
-export const reshape = (x: Tensor, shape: Shape): Tensor => (show(x.shape) === show(shape) ? x : apply1(Reshape, [x, ints(x.graph, shape)]));
+export const reshape = (x: Tensor, shape: Shape): Tensor =>
+  show(x.shape) === show(shape) ? x : apply1(Reshape, [x, ints(x.graph, shape)]);
 export const transpose = (x: Tensor, perm: readonly number[]): Tensor => apply1(Transpose, [x], { perm });
 export const concat = (inputs: readonly Tensor[], axis: number): Tensor => apply1(Concat, inputs, { axis });
 export function slice(x: Tensor, axis: number, from: number, to: number): Tensor {
@@ -105,8 +139,12 @@ export function slice(x: Tensor, axis: number, from: number, to: number): Tensor
 }
 /** Zeros before and after x on one axis. */
 export function pad(x: Tensor, axis: number, before: number, after: number): Tensor {
-  const widths = [...x.shape.map((_, i) => (i === axis ? before : 0)), ...x.shape.map((_, i) => (i === axis ? after : 0))];
+  const widths = [
+    ...x.shape.map((_, i) => (i === axis ? before : 0)),
+    ...x.shape.map((_, i) => (i === axis ? after : 0)),
+  ];
   return apply1(Pad, [x, ints(x.graph, widths)]);
 }
 /** Parts of x along an axis. */
-export const split = (x: Tensor, sizes: readonly number[], axis: number): Tensor[] => (sizes.length === 1 ? [x] : apply(Split, [x, ints(x.graph, sizes)], { axis }));
+export const split = (x: Tensor, sizes: readonly number[], axis: number): Tensor[] =>
+  sizes.length === 1 ? [x] : apply(Split, [x, ints(x.graph, sizes)], { axis });

@@ -15,16 +15,28 @@ const GIB = 2 ** 30;
 export async function machine({ row, note, python, left }: Context): Promise<void> {
   const fact = (what: string, value: string | null) => row({ what, value: value ?? 'unknown', unit: '', ok: null });
   const { cards, files, libraries } = await lookAtCuda({ hash: false });
-  for (const { index, name, memory, computeCapability } of cards.cards) await fact(`card ${index}`, `${name}${memory === null ? '' : `, ${(memory / GIB).toFixed(1)} GiB`}${computeCapability ? `, compute capability ${computeCapability}` : ''}`);
+  for (const { index, name, memory, computeCapability } of cards.cards)
+    await fact(
+      `card ${index}`,
+      `${name}${memory === null ? '' : `, ${(memory / GIB).toFixed(1)} GiB`}${computeCapability ? `, compute capability ${computeCapability}` : ''}`,
+    );
   if (cards.cards.length === 0) await fact('card', cards.sentence);
   await fact('driver', cards.driver ? `${cards.driver}${cards.cuda ? `, up to CUDA ${cards.cuda}` : ''}` : 'none');
-  await fact('processor', `${os.cpus()[0]?.model ?? 'unknown'}, ${os.availableParallelism()} cores, ${(os.totalmem() / GIB).toFixed(1)} GiB`);
+  await fact(
+    'processor',
+    `${os.cpus()[0]?.model ?? 'unknown'}, ${os.availableParallelism()} cores, ${(os.totalmem() / GIB).toFixed(1)} GiB`,
+  );
   await fact('ONNX Runtime', runtimeVersion());
   await fact('CUDA files', files.sentence);
   const provider = path.join(files.folder, CUDA_FILE);
   if (fs.existsSync(provider)) await fact(`SHA-256 of ${CUDA_FILE}`, await sha256Of(provider));
   if (libraries) {
-    await fact('CUDA libraries', libraries.missing.length ? `missing: ${libraries.missing.map(({ soname }) => soname).join(', ')}` : `CUDA ${libraries.major}, complete`);
+    await fact(
+      'CUDA libraries',
+      libraries.missing.length
+        ? `missing: ${libraries.missing.map(({ soname }) => soname).join(', ')}`
+        : `CUDA ${libraries.major}, complete`,
+    );
     for (const { sentence } of libraries.missing) note(sentence);
   }
   await fact('Node', process.version);

@@ -1,4 +1,5 @@
-// Opens every graph of graphs.ts on a device, with a line on standard error before each; what the runtime logs stands between.
+// Opens every graph of graphs.ts on a device, with a line on standard error before each; what the runtime logs stands
+// between.
 
 import fs from 'node:fs';
 import { compile } from '#core/autodiff/compile.ts';

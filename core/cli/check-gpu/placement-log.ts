@@ -1,7 +1,8 @@
 // Reads where ONNX Runtime placed the nodes of graphs out of what it logs while opening them.
 
 /** Marks between the runtime's lines: what is being opened, and why it could not be. */
-export const OPENING = '@@ opening ', FAILED = '@@ failed: ';
+export const OPENING = '@@ opening ';
+export const FAILED = '@@ failed: ';
 
 export interface PlacedGraph {
   name: string;
@@ -14,7 +15,8 @@ export interface PlacedGraph {
   problem: string | null;
 }
 
-const PLACED = /VerifyEachNodeIsAssignedToAnEp\]\s+(?:All nodes|Node\(s\)) placed on \[(\w+)\]\. Number of nodes: (\d+)/;
+const PLACED =
+  /VerifyEachNodeIsAssignedToAnEp\]\s+(?:All nodes|Node\(s\)) placed on \[(\w+)\]\. Number of nodes: (\d+)/;
 const ONE_NODE = /VerifyEachNodeIsAssignedToAnEp\]\s+(\S+) \((.*)\)\s*$/;
 const COPY = /AddCopyNode\]\s*(.+)$/;
 const PROCESSOR = 'CPUExecutionProvider';
@@ -24,8 +26,12 @@ export function readPlacements(log: string): PlacedGraph[] {
   const graphs: PlacedGraph[] = [];
   let provider = '';
   for (const line of log.split('\n')) {
-    const graph = graphs.at(-1), placed = PLACED.exec(line), node = ONE_NODE.exec(line), copy = COPY.exec(line);
-    if (line.startsWith(OPENING)) graphs.push({ name: line.slice(OPENING.length).trim(), counts: {}, onProcessor: [], copies: [], problem: null });
+    const graph = graphs.at(-1);
+    const placed = PLACED.exec(line);
+    const node = ONE_NODE.exec(line);
+    const copy = COPY.exec(line);
+    if (line.startsWith(OPENING))
+      graphs.push({ name: line.slice(OPENING.length).trim(), counts: {}, onProcessor: [], copies: [], problem: null });
     else if (!graph) continue;
     else if (line.startsWith(FAILED)) graph.problem = line.slice(FAILED.length).trim();
     else if (placed) {

@@ -1,4 +1,5 @@
-// Sections "ppo" and "lora": one update as a run makes it (sample, read under reference, critic and reward model, four epochs on policy and critic).
+// Sections "ppo" and "lora": one update as a run makes it (sample, read under reference, critic and reward model, four
+// epochs on policy and critic).
 
 import { chosenDevice } from '#core/autodiff/device.ts';
 import { isAdapterTensor } from '#core/models/adapter.ts';
@@ -17,10 +18,21 @@ import { rowBesidePeer } from './peer.ts';
 import type { Context } from './context.ts';
 import { ADAM, countOf, freshModel, LORA_RANK, randomPrompts, SIZES, withAdapters } from './shapes.ts';
 
-const GOAL = 3, EPOCHS = 4, TEMPERATURE = 0.7, RATE = 1e-5;
+const GOAL = 3;
+const EPOCHS = 4;
+const TEMPERATURE = 0.7;
+const RATE = 1e-5;
 /** Completions sampled at once, as a run does. */
 const ROWS = 64;
-const ROLLOUT = { beta: 0.05, gamma: 1, lambda: 0.95, placement: 'at-end', whitenRewards: false, whitenAdvantages: true, unbiased: true } as const;
+const ROLLOUT = {
+  beta: 0.05,
+  gamma: 1,
+  lambda: 0.95,
+  placement: 'at-end',
+  whitenRewards: false,
+  whitenAdvantages: true,
+  unbiased: true,
+} as const;
 
 interface Sizes {
   episodes: number;
@@ -36,23 +48,56 @@ interface Update {
   losses: { policy: number[]; critic: number[] };
 }
 
-/** What learns of a model (its adapters and a head of scores, where it has adapters) and the options that carry the rest. */
+/**
+ * What learns of a model (its adapters and a head of scores, where it has adapters) and the options that carry the
+ * rest.
+ */
 function learning(start: Checkpoint) {
-  const all = checkpointParameters(start), learns = (name: string) => !start.adapter || isAdapterTensor(name) || name.startsWith('score.');
+  const all = checkpointParameters(start);
+  const learns = (name: string) => !start.adapter || isAdapterTensor(name) || name.startsWith('score.');
   const weightsOf = (list: typeof all) => Object.fromEntries(list.map(({ name }) => [name, start.weights[name]!]));
-  const own = all.filter(({ name }) => learns(name)), still = all.filter(({ name }) => !learns(name));
-  const options: Pick<TrainerOptions, 'frozen' | 'adapters'> = { ...(still.length ? { frozen: { parameters: still, weights: weightsOf(still) } } : {}), adapters: scalesOf(start) };
+  const own = all.filter(({ name }) => learns(name));
+  const still = all.filter(({ name }) => !learns(name));
+  const options: Pick<TrainerOptions, 'frozen' | 'adapters'> = {
+    ...(still.length ? { frozen: { parameters: still, weights: weightsOf(still) } } : {}),
+    adapters: scalesOf(start),
+  };
   return { parameters: own, weights: weightsOf(own), options };
 }
 
-/** An updater of `start` against a fresh reward model. `inTurn`: each part's graphs are given back when its turn is over, as runs of large models do. */
+/**
+ * An updater of `start` against a fresh reward model. `inTurn`: each part's graphs are given back when its turn is
+ * over, as runs of large models do.
+ */
 function createPpo(reference: Checkpoint, start: Checkpoint, { episodes, P, N }: Sizes, inTurn: boolean) {
-  const device = chosenDevice(), { architecture } = reference, on = { device };
-  const reward = withScoreHead(reference, 2), judge = withScoreHead(start, 3), learner = learning(start), critics = learning(judge);
-  const policy = createTrainer(learner.parameters, freshState(learner.weights), policyUpdateLoss(architecture, TEMPERATURE, 0.2), ADAM, { ...on, ...learner.options });
-  const critic = createTrainer(critics.parameters, freshState(critics.weights), criticUpdateLoss(architecture, 0.2, 0.1), ADAM, { ...on, ...critics.options });
-  const sampler = createSampler({ ...architecture, stops: [] }, { ...on, adapter: start.adapter?.settings, constants: learner.options.frozen?.weights });
-  const words = createEvaluator(reference, { ...on, constants: reference.weights }), scorer = createEvaluator(reward, { ...on, constants: reward.weights }), valuer = createEvaluator(judge, { ...on, constants: critics.options.frozen?.weights });
+  const device = chosenDevice();
+  const { architecture } = reference;
+  const on = { device };
+  const reward = withScoreHead(reference, 2);
+  const judge = withScoreHead(start, 3);
+  const learner = learning(start);
+  const critics = learning(judge);
+  const policy = createTrainer(
+    learner.parameters,
+    freshState(learner.weights),
+    policyUpdateLoss(architecture, TEMPERATURE, 0.2),
+    ADAM,
+    { ...on, ...learner.options },
+  );
+  const critic = createTrainer(
+    critics.parameters,
+    freshState(critics.weights),
+    criticUpdateLoss(architecture, 0.2, 0.1),
+    ADAM,
+    { ...on, ...critics.options },
+  );
+  const sampler = createSampler(
+    { ...architecture, stops: [] },
+    { ...on, adapter: start.adapter?.settings, constants: learner.options.frozen?.weights },
+  );
+  const words = createEvaluator(reference, { ...on, constants: reference.weights });
+  const scorer = createEvaluator(reward, { ...on, constants: reward.weights });
+  const valuer = createEvaluator(judge, { ...on, constants: critics.options.frozen?.weights });
   const prompts = randomPrompts(episodes, P, architecture.vocabulary);
   const release = async (...parts: { release(): Promise<void> }[]) => {
     for (const part of parts) await part.release();
@@ -62,27 +107,73 @@ function createPpo(reference: Checkpoint, start: Checkpoint, { episodes, P, N }:
   return {
     trained: countOf(learner.parameters),
     update: async (index: number): Promise<Update> => {
-      const phases: Record<string, number> = {}, began = performance.now();
-      const phase = async <Made>(name: string, parts: Parameters<typeof release>, work: () => Promise<Made>): Promise<Made> => {
-        const started = performance.now(), made = await work();
+      const phases: Record<string, number> = {};
+      const began = performance.now();
+      const phase = async <Made>(
+        name: string,
+        parts: Parameters<typeof release>,
+        work: () => Promise<Made>,
+      ): Promise<Made> => {
+        const started = performance.now();
+        const made = await work();
         await finished(...parts);
         phases[name] = (performance.now() - started) / 1000;
         return made;
       };
-      const sampled = await phase('sampling', [sampler], () => sampler.sample(policy.weights(), prompts.map((prompt, i) => ({ prompt, streams: [`${index}/${i}`] })), { temperature: TEMPERATURE, topK: 0, topP: 1, maxNew: N, seed: 1, rows: Math.min(ROWS, episodes) }));
+      const sampled = await phase('sampling', [sampler], () =>
+        sampler.sample(
+          policy.weights(),
+          prompts.map((prompt, i) => ({ prompt, streams: [`${index}/${i}`] })),
+          { temperature: TEMPERATURE, topK: 0, topP: 1, maxNew: N, seed: 1, rows: Math.min(ROWS, episodes) },
+        ),
+      );
       const groups = prompts.map((prompt, i) => ({ prompt, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));
       const under = await phase('reference', [words], () => words.logprobs(reference.weights, groups, TEMPERATURE));
       const scores = await phase('reward model', [scorer], () => scorer.scores(reward.weights, groups));
       const values = await phase('values', [valuer], () => valuer.values(critic.weights(), groups));
-      const rollout: RolloutGroup[] = groups.map((group, i) => ({ ...group, episodes: group.completions.map((_, j) => ({ logprobs: sampled[i]![j]!.samplingLogprobs, referenceLogprobs: under[i]![j]!, values: values[i]![j]!, score: scores[i]![j]! })) }));
+      const rollout: RolloutGroup[] = groups.map((group, i) => ({
+        ...group,
+        episodes: group.completions.map((_, j) => ({
+          logprobs: sampled[i]![j]!.samplingLogprobs,
+          referenceLogprobs: under[i]![j]!,
+          values: values[i]![j]!,
+          score: scores[i]![j]!,
+        })),
+      }));
       const prepared = prepareRollout(rollout, { ...ROLLOUT, limit: N });
-      const minibatches = Array.from({ length: EPOCHS }, (_, epoch) => createRandom(1, `minibatches/${index}/${epoch}`).shuffled(prepared)), rates = minibatches.map(() => RATE);
-      const forPolicy = policyArrays(minibatches), forCritic = criticArrays(minibatches);
-      const { B } = forPolicy.shape, cut = (parts: number) => ({ B: B / parts });
-      const learned = await phase('policy, four epochs', [policy], () => inParts(B, micro, (parts) => policy.steps('policy', policyFeeds({ ...forPolicy.shape, ...cut(parts) }), forPolicy.arrays, rates, parts), policy.release));
+      const minibatches = Array.from({ length: EPOCHS }, (_, epoch) =>
+        createRandom(1, `minibatches/${index}/${epoch}`).shuffled(prepared),
+      );
+      const rates = minibatches.map(() => RATE);
+      const forPolicy = policyArrays(minibatches);
+      const forCritic = criticArrays(minibatches);
+      const { B } = forPolicy.shape;
+      const cut = (parts: number) => ({ B: B / parts });
+      const learned = await phase('policy, four epochs', [policy], () =>
+        inParts(
+          B,
+          micro,
+          (parts) =>
+            policy.steps('policy', policyFeeds({ ...forPolicy.shape, ...cut(parts) }), forPolicy.arrays, rates, parts),
+          policy.release,
+        ),
+      );
       micro = learned.micro;
-      const valued = await phase('critic, four epochs', [critic], () => inParts(B, micro, (parts) => critic.steps('critic', criticFeeds({ ...forCritic.shape, ...cut(parts) }), forCritic.arrays, rates, parts), critic.release));
-      return { micro,  phases, seconds: (performance.now() - began) / 1000, losses: { policy: learned.made.loss!, critic: valued.made.loss! } };
+      const valued = await phase('critic, four epochs', [critic], () =>
+        inParts(
+          B,
+          micro,
+          (parts) =>
+            critic.steps('critic', criticFeeds({ ...forCritic.shape, ...cut(parts) }), forCritic.arrays, rates, parts),
+          critic.release,
+        ),
+      );
+      return {
+        micro,
+        phases,
+        seconds: (performance.now() - began) / 1000,
+        losses: { policy: learned.made.loss!, critic: valued.made.loss! },
+      };
     },
     release: () => release(policy, critic, sampler, words, scorer, valuer),
   };
@@ -95,9 +186,13 @@ async function tellPhases({ row, note }: Context, { phases, micro }: Update): Pr
 
 /** A second update, whose graphs are open, beside TRL's; and the first, which opens them. */
 export async function ppo(context: Context): Promise<void> {
-  const { row, note, tiny } = context, sizes = SIZES.ppo[tiny ? 'tiny' : 'full'], base = freshModel(sizes.architecture);
+  const { row, note, tiny } = context;
+  const sizes = SIZES.ppo[tiny ? 'tiny' : 'full'];
+  const base = freshModel(sizes.architecture);
   const run = createPpo(base, base, sizes, false);
-  note(`${sizes.title} as policy and, apart, as critic; ${sizes.episodes} episodes, ${sizes.P} tokens of prompt, ${sizes.N} new ones, ${EPOCHS} epochs of one minibatch.`);
+  note(
+    `${sizes.title} as policy and, apart, as critic; ${sizes.episodes} episodes, ${sizes.P} tokens of prompt, ${sizes.N} new ones, ${EPOCHS} epochs of one minibatch.`,
+  );
   const first = await run.update(0);
   await row({ what: 'the first update, which opens the graphs', value: first.seconds, unit: 's', ok: null });
   const second = await run.update(1);
@@ -108,12 +203,22 @@ export async function ppo(context: Context): Promise<void> {
 
 /** One update of adapters beside frozen weights, which lie on the device as constants, its parts taking turns. */
 export async function lora(context: Context): Promise<void> {
-  const { row, note, tiny } = context, sizes = SIZES.lora[tiny ? 'tiny' : 'full'], base = freshModel(sizes.architecture);
+  const { row, note, tiny } = context;
+  const sizes = SIZES.lora[tiny ? 'tiny' : 'full'];
+  const base = freshModel(sizes.architecture);
   const run = createPpo(base, withAdapters(base, LORA_RANK, 4), sizes, true);
-  note(`${sizes.title}: ${(countOf(checkpointParameters(base)) / 1e6).toFixed(1)} million parameters, of which adapters of rank ${LORA_RANK} train ${(run.trained / 1e6).toFixed(2)} million; ${sizes.episodes} episodes, ${sizes.P} tokens of prompt, ${sizes.N} new ones. Every phase opens its graphs and gives them back.`);
+  note(
+    `${sizes.title}: ${(countOf(checkpointParameters(base)) / 1e6).toFixed(1)} million parameters, of which adapters of rank ${LORA_RANK} train ${(run.trained / 1e6).toFixed(2)} million; ${sizes.episodes} episodes, ${sizes.P} tokens of prompt, ${sizes.N} new ones. Every phase opens its graphs and gives them back.`,
+  );
   const update = await run.update(0);
   await run.release();
   await tellPhases(context, update);
   const finite = [...update.losses.policy, ...update.losses.critic].every(Number.isFinite);
-  await row({ what: 'an update', value: update.seconds, unit: 's', goal: 'runs, and its losses are numbers', ok: finite });
+  await row({
+    what: 'an update',
+    value: update.seconds,
+    unit: 's',
+    goal: 'runs, and its losses are numbers',
+    ok: finite,
+  });
 }

@@ -1,4 +1,5 @@
-// What the check of a graphics card found, as one JSON file: runs on a card, and apart from them what was looked at without one.
+// What the check of a graphics card found, as one JSON file: runs on a card, and apart from them what was looked at
+// without one.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -37,7 +38,10 @@ export interface Section {
   peakBytes: number | null;
 }
 
-/** `card`: on a card. `absent`: no card was there. `trial`: tiny shapes on a processor. `stand-in`: the CUDA provider over libraries that compute nothing. */
+/**
+ * `card`: on a card. `absent`: no card was there. `trial`: tiny shapes on a processor. `stand-in`: the CUDA provider
+ * over libraries that compute nothing.
+ */
 export type Kind = 'card' | 'absent' | 'trial' | 'stand-in';
 export const KINDS: readonly Kind[] = ['card', 'absent', 'trial', 'stand-in'];
 
@@ -65,22 +69,37 @@ export function readResults(folders: readonly string[]): Results {
   } catch {
     // said below
   }
-  throw new TastemakerError('bad-file', `${file} does not hold results of this check.`, 'Move it elsewhere, or name another folder with --out.');
+  throw new TastemakerError(
+    'bad-file',
+    `${file} does not hold results of this check.`,
+    'Move it elsewhere, or name another folder with --out.',
+  );
 }
 
 const ran = (section: Section | undefined): boolean => section !== undefined && section.state !== 'not run';
 
 /** The results with one more section. What a card has shown stays where the section was not run this time. */
 export function withSection(results: Results, kind: Kind, name: string, section: Section): Results {
-  const run = results.runs[kind]!, known = run.sections[name];
-  const kept = kind === 'card' && ran(known) && !ran(section) ? { ...known!, notes: [...known!.notes.filter((note) => !note.startsWith(AGAIN)), `${AGAIN} ${section.at.slice(0, 10)}: ${section.sentence}`] } : section;
+  const run = results.runs[kind]!;
+  const known = run.sections[name];
+  const kept =
+    kind === 'card' && ran(known) && !ran(section)
+      ? {
+          ...known!,
+          notes: [
+            ...known!.notes.filter((note) => !note.startsWith(AGAIN)),
+            `${AGAIN} ${section.at.slice(0, 10)}: ${section.sentence}`,
+          ],
+        }
+      : section;
   return { ...results, runs: { ...results.runs, [kind]: { ...run, sections: { ...run.sections, [name]: kept } } } };
 }
 const AGAIN = 'Not run again on';
 
 /** Writes a file under another name, then renames it: it is whole at every moment. */
 export function writeWhole(file: string, text: string): void {
-  const partial = `${file}.${process.pid}`, handle = fs.openSync(partial, 'w');
+  const partial = `${file}.${process.pid}`;
+  const handle = fs.openSync(partial, 'w');
   try {
     fs.writeFileSync(handle, text);
     fs.fsyncSync(handle);

@@ -18,15 +18,18 @@ export interface Word {
 }
 
 const { name, seconds, ...order } = JSON.parse(process.argv[2] ?? '{}') as Order;
-const until = performance.now() + 1000 * seconds, rows: Row[] = [], notes: string[] = [];
-const say = (done = false, problem: string | null = null) => new Promise<void>((resolve) => {
-  const word: Word = { rows, notes, done, problem };
-  if (process.send) process.send(word, () => resolve());
-  else {
-    process.stdout.write(`${JSON.stringify(word)}\n`);
-    resolve();
-  }
-});
+const until = performance.now() + 1000 * seconds;
+const rows: Row[] = [];
+const notes: string[] = [];
+const say = (done = false, problem: string | null = null) =>
+  new Promise<void>((resolve) => {
+    const word: Word = { rows, notes, done, problem };
+    if (process.send) process.send(word, () => resolve());
+    else {
+      process.stdout.write(`${JSON.stringify(word)}\n`);
+      resolve();
+    }
+  });
 
 process.once('disconnect', () => process.exit(1)); // whoever asked is gone
 let problem: string | null = null;

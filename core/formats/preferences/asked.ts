@@ -1,4 +1,5 @@
-// What was asked, where a file says it in several places: a system message in a column of its own, a prompt beside a conversation, a prompt that the answers repeat.
+// What was asked, where a file says it in several places: a system message in a column of its own, a prompt beside a
+// conversation, a prompt that the answers repeat.
 
 import { conversationText } from './conversation.ts';
 import type { Message } from './preference.ts';
@@ -17,15 +18,25 @@ export const SYSTEM_COLUMNS = ['system', 'system_prompt', 'system_message'] as c
 
 /** The system message that a row has in a column of its own; null where there is none. */
 function systemOf(row: Row): string | null {
-  const given = SYSTEM_COLUMNS.flatMap((column) => (row[column] === undefined || row[column] === null ? [] : [{ column, value: row[column] }]));
+  const given = SYSTEM_COLUMNS.flatMap((column) =>
+    row[column] === undefined || row[column] === null ? [] : [{ column, value: row[column] }],
+  );
   const wrong = given.find(({ value }) => !isText(value));
-  if (wrong) throw badRow(`"${wrong.column}" is not text.`, 'Give the system message as text, or as the first message of the conversation.');
+  if (wrong)
+    throw badRow(
+      `"${wrong.column}" is not text.`,
+      'Give the system message as text, or as the first message of the conversation.',
+    );
   const full = given.filter(({ value }) => (value as string).trim() !== '') as { column: string; value: string }[];
-  if (full.length > 1 && full.some(({ value }) => normalForm(value) !== normalForm(full[0]!.value))) throw badRow(`"${full[0]!.column}" and "${full[1]!.column}" are two different system messages.`);
+  if (full.length > 1 && full.some(({ value }) => normalForm(value) !== normalForm(full[0]!.value)))
+    throw badRow(`"${full[0]!.column}" and "${full[1]!.column}" are two different system messages.`);
   return full[0]?.value ?? null;
 }
 
-/** A system message in a column of its own becomes the first of the conversation. One that the conversation begins with already stays once; another is a bad row. */
+/**
+ * A system message in a column of its own becomes the first of the conversation. One that the conversation begins with
+ * already stays once; another is a bad row.
+ */
 export function withSystem(asked: Asked, row: Row): Asked {
   const system = systemOf(row);
   if (system === null) return asked;
@@ -36,18 +47,33 @@ export function withSystem(asked: Asked, row: Row): Asked {
     return { prompt: conversationText(all), messages: all };
   }
   if (normalForm(first.content) === normalForm(system)) return asked;
-  throw badRow(`The system message in a column of its own is ${short(system)}, the one in the conversation is ${short(first.content)}.`, 'Leave one of the two out.');
+  throw badRow(
+    `The system message in a column of its own is ${short(system)}, the one in the conversation is ${short(first.content)}.`,
+    'Leave one of the two out.',
+  );
 }
 
 /** A text in a sentence. */
-export const short = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 59).toWellFormed()}…` : text);
+export const short = (text: string): string =>
+  JSON.stringify(text.length > 60 ? `${text.slice(0, 59).toWellFormed()}…` : text);
 
-/** Throws for a prompt beside a conversation that asks something else: it is none of what the user says there, nor all of it. */
+/**
+ * Throws for a prompt beside a conversation that asks something else: it is none of what the user says there, nor all
+ * of it.
+ */
 export function checkAgrees(prompt: string, messages: readonly Message[], where: string): void {
-  const wanted = normalForm(prompt), said = messages.filter(({ role }) => role === 'user').map(({ content }) => normalForm(content));
-  if (wanted === '' || [...said, said.join('\n'), said.join('\n\n'), normalForm(conversationText(messages))].includes(wanted)) return;
+  const wanted = normalForm(prompt);
+  const said = messages.filter(({ role }) => role === 'user').map(({ content }) => normalForm(content));
+  if (
+    wanted === '' ||
+    [...said, said.join('\n'), said.join('\n\n'), normalForm(conversationText(messages))].includes(wanted)
+  )
+    return;
   const asks = messages.findLast(({ role }) => role === 'user')?.content;
-  throw badRow(`"prompt" is ${short(prompt)}, but ${where} ${asks === undefined ? 'asks nothing' : `asks ${short(asks)}`}.`, 'Correct the prompt, or leave the column out.');
+  throw badRow(
+    `"prompt" is ${short(prompt)}, but ${where} ${asks === undefined ? 'asks nothing' : `asks ${short(asks)}`}.`,
+    'Correct the prompt, or leave the column out.',
+  );
 }
 
 /** So many characters of a prompt are no chance at the start of an answer; of fewer, a word must end there. */
@@ -56,8 +82,10 @@ const isWord = (character: string | undefined) => character !== undefined && /[\
 
 /** How long the white space at the start of a text is that spells the same as another, whatever the line ends. */
 function spaceAlike(text: string, space: string): number {
-  const wanted = space.replace(/\r\n?/g, '\n'), found = /^\s*/.exec(text)![0];
-  for (let at = 1; at <= found.length; at++) if (found.slice(0, at).replace(/\r\n?/g, '\n') === wanted && found.slice(at - 1, at + 1) !== '\r\n') return at;
+  const wanted = space.replace(/\r\n?/g, '\n');
+  const found = /^\s*/.exec(text)![0];
+  for (let at = 1; at <= found.length; at++)
+    if (found.slice(0, at).replace(/\r\n?/g, '\n') === wanted && found.slice(at - 1, at + 1) !== '\r\n') return at;
   return 0;
 }
 
@@ -72,7 +100,8 @@ function endOfPrompt(prompt: string, text: string): number {
     const wanted = normalForm(asked);
     if (!normalForm(text).startsWith(wanted)) return 0;
     const longest = Math.min(text.length, from + asked.length * 4);
-    for (let at = from + Math.ceil(asked.length / 4); at <= longest && end === 0; at++) if (normalForm(text.slice(0, at)) === wanted) end = at;
+    for (let at = from + Math.ceil(asked.length / 4); at <= longest && end === 0; at++)
+      if (normalForm(text.slice(0, at)) === wanted) end = at;
     while (end > 0 && /\p{M}/u.test(text[end] ?? '')) end++; // an accent that stands alone belongs to the letter before
   }
   if (!isExact && end > 0) end += spaceAlike(text.slice(end), prompt.slice(prompt.trimEnd().length));

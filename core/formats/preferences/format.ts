@@ -37,7 +37,9 @@ export interface Format {
   uses: readonly string[] | ((row: Row) => readonly string[]);
   /** the part of a row that has columns of its own, and which of them are used */
   inner?(row: Row): { row: Row; used: readonly string[] };
-  /** where the file says which answer is better by its place, so that the order in which they were shown is not in it */
+  /**
+   * where the file says which answer is better by its place, so that the order in which they were shown is not in it
+   */
   bestFirst?: true;
   /** its answers stay as they are, even where all of them begin with the prompt */
   exact?: true;
@@ -46,8 +48,21 @@ export interface Format {
 }
 
 /** A record with what a file gives, and nothing in all other places. */
-export const preference = (given: Pick<Preference, 'line' | 'prompt' | 'answers'> & Partial<Preference>): Preference => ({
-  messages: null, ranks: null, labeler: null, confidence: null, note: null, durationMs: null, split: null, reference: null, ratings: [], marks: [], extra: {}, ...given,
+export const preference = (
+  given: Pick<Preference, 'line' | 'prompt' | 'answers'> & Partial<Preference>,
+): Preference => ({
+  messages: null,
+  ranks: null,
+  labeler: null,
+  confidence: null,
+  note: null,
+  durationMs: null,
+  split: null,
+  reference: null,
+  ratings: [],
+  marks: [],
+  extra: {},
+  ...given,
 });
 
 export const answer = (text: string, writer: string | null = null): Answer => ({ text, writer, tokenIds: null });
@@ -80,32 +95,47 @@ export function listOf<T>(row: Row, field: string, is: (value: unknown) => value
 }
 
 /** A number that is written as text, as tables and some programs write it, is a number; all else stays what it is. */
-const numberFrom = (value: unknown): unknown => (isText(value) && /^\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value) ? Number(value) : value);
+const numberFrom = (value: unknown): unknown =>
+  isText(value) && /^\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value) ? Number(value) : value;
 
 /** A number that may be absent, null or empty, from `low` to `high`. */
 export function optionalNumber(row: Row, field: string, low = -Infinity, high = Infinity): number | null {
   const value = numberFrom(row[field]);
   if (value === undefined || value === null || value === '') return null;
   if (typeof value !== 'number' || !Number.isFinite(value)) throw badRow(`"${field}" is not a number.`);
-  if (value < low || value > high) throw badRow(`"${field}" is ${value}, not a number from ${low}${high === Infinity ? '' : ` to ${high}`}.`);
+  if (value < low || value > high)
+    throw badRow(`"${field}" is ${value}, not a number from ${low}${high === Infinity ? '' : ` to ${high}`}.`);
   return value;
 }
 
 /** Whether an offset falls between the two halves of one character. */
-export const cutsCharacter = (text: string, at: number): boolean => at > 0 && /[\ud800-\udbff]/.test(text[at - 1]!) && /[\udc00-\udfff]/.test(text[at] ?? '');
+export const cutsCharacter = (text: string, at: number): boolean =>
+  at > 0 && /[\ud800-\udbff]/.test(text[at - 1]!) && /[\udc00-\udfff]/.test(text[at] ?? '');
 
 export const isId = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
-const isScalar = (value: unknown): value is string | number | boolean | null => value === null || isText(value) || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value));
+const isScalar = (value: unknown): value is string | number | boolean | null =>
+  value === null ||
+  isText(value) ||
+  typeof value === 'boolean' ||
+  (typeof value === 'number' && Number.isFinite(value));
 
 /** The plain values of a row that have no place of their own: all fields but the `used` ones, kept for the way back. */
 export function extraOf(row: Row, used: readonly string[]): Preference['extra'] {
-  if (typeof row[MARGIN] === 'object' && row[MARGIN] !== null && !used.includes(MARGIN)) throw badRow(`"${MARGIN}" is not a number.`);
-  const kept = Object.entries(row).filter((entry): entry is [string, string | number | boolean | null] => !used.includes(entry[0]) && isScalar(entry[1]));
-  return Object.fromEntries(kept.filter(([field, value]) => field !== MARGIN || (value !== null && value !== '')).map(([field, value]) => [field, field === MARGIN ? optionalNumber(row, MARGIN) : value]));
+  if (typeof row[MARGIN] === 'object' && row[MARGIN] !== null && !used.includes(MARGIN))
+    throw badRow(`"${MARGIN}" is not a number.`);
+  const kept = Object.entries(row).filter(
+    (entry): entry is [string, string | number | boolean | null] => !used.includes(entry[0]) && isScalar(entry[1]),
+  );
+  return Object.fromEntries(
+    kept
+      .filter(([field, value]) => field !== MARGIN || (value !== null && value !== ''))
+      .map(([field, value]) => [field, field === MARGIN ? optionalNumber(row, MARGIN) : value]),
+  );
 }
 /** The fields of other files that a file of ours carries along. */
 export function carriedExtra(row: Row): Preference['extra'] {
-  const text = row[FREE_JSON], more: unknown = isText(text) && text !== '' ? parsedOrNull(text) : {};
+  const text = row[FREE_JSON];
+  const more: unknown = isText(text) && text !== '' ? parsedOrNull(text) : {};
   if (!isRow(more)) throw badRow(`"${FREE_JSON}" is not a JSON object.`);
   return { ...(isRow(row['extra']) ? extraOf(row['extra'], []) : {}), ...extraOf(more, []) };
 }
@@ -120,16 +150,33 @@ function parsedOrNull(text: string): unknown {
 const MARGIN = 'margin';
 
 const SPLITS: Readonly<Record<string, Preference['split']>> = {
-  train: 'train', training: 'train', validation: 'validation', valid: 'validation', valid1: 'validation', val: 'validation', dev: 'validation', development: 'validation', eval: 'validation', evaluation: 'validation',
-  valid2: 'test', test: 'test', testing: 'test',
+  train: 'train',
+  training: 'train',
+  validation: 'validation',
+  valid: 'validation',
+  valid1: 'validation',
+  val: 'validation',
+  dev: 'validation',
+  development: 'validation',
+  eval: 'validation',
+  evaluation: 'validation',
+  valid2: 'test',
+  test: 'test',
+  testing: 'test',
 };
-/** What a file calls a split, in our three words; null for any other word. P20's valid2 is what nothing was chosen by, as our test. */
+/**
+ * What a file calls a split, in our three words; null for any other word. P20's valid2 is what nothing was chosen by,
+ * as our test.
+ */
 export function splitOf(value: unknown): Preference['split'] {
   const word = isText(value) ? value.trim().toLowerCase() : '';
   return Object.hasOwn(SPLITS, word) ? SPLITS[word]! : null;
 }
 
-/** Watches the splits that rows name, and says which of them are none of ours: their prompts would be taken for rows that name none. */
+/**
+ * Watches the splits that rows name, and says which of them are none of ours: their prompts would be taken for rows
+ * that name none.
+ */
 export function watchSplits() {
   const unknown = new Map<string, number>();
   return {
@@ -138,14 +185,28 @@ export function watchSplits() {
       const word = String(isText(value) ? value : JSON.stringify(value)).slice(0, 40);
       unknown.set(word, (unknown.get(word) ?? 0) + 1);
     },
-    notes: () => [...unknown].map(([word, rows]) => `${rows === 1 ? '1 row names' : `${rows} rows name`} the split ${JSON.stringify(word)}, which is none of train, validation and test: it was not taken.`),
+    notes: () =>
+      [...unknown].map(
+        ([word, rows]) =>
+          `${rows === 1 ? '1 row names' : `${rows} rows name`} the split ${JSON.stringify(word)}, which is none of train, validation and test: it was not taken.`,
+      ),
   };
 }
 
 /** What rows with a labeler have in every format that has no names of its own for it. */
 export const OWN_FIELDS = ['labeler', 'confidence', 'note', 'duration_ms', 'split', 'reference'] as const;
-export function ownFields(row: Row): Pick<Preference, 'labeler' | 'confidence' | 'note' | 'durationMs' | 'split' | 'reference'> {
+export function ownFields(
+  row: Row,
+): Pick<Preference, 'labeler' | 'confidence' | 'note' | 'durationMs' | 'split' | 'reference'> {
   const confidence = numberFrom(row['confidence']) ?? null;
-  if (confidence !== null && !(isId(confidence) && confidence <= 9)) throw badRow('"confidence" is not a whole number from 1 to 9.');
-  return { labeler: optionalText(row, 'labeler'), confidence, note: optionalText(row, 'note'), durationMs: optionalNumber(row, 'duration_ms', 0), split: splitOf(row['split']), reference: optionalText(row, 'reference') };
+  if (confidence !== null && !(isId(confidence) && confidence <= 9))
+    throw badRow('"confidence" is not a whole number from 1 to 9.');
+  return {
+    labeler: optionalText(row, 'labeler'),
+    confidence,
+    note: optionalText(row, 'note'),
+    durationMs: optionalNumber(row, 'duration_ms', 0),
+    split: splitOf(row['split']),
+    reference: optionalText(row, 'reference'),
+  };
 }

@@ -8,4 +8,11 @@ import { SQUALITY_FORMATS } from './read-squality.ts';
 import { TOKEN_FORMATS } from './read-token-ids.ts';
 import { TOOL_FORMATS } from './read-tools.ts';
 
-export const FORMATS: readonly Format[] = [...OUR_FORMATS, ...PAIR_FORMATS, ...OPENAI_FORMATS, ...TOKEN_FORMATS, ...TOOL_FORMATS, ...SQUALITY_FORMATS];
+export const FORMATS: readonly Format[] = [
+  ...OUR_FORMATS,
+  ...PAIR_FORMATS,
+  ...OPENAI_FORMATS,
+  ...TOKEN_FORMATS,
+  ...TOOL_FORMATS,
+  ...SQUALITY_FORMATS,
+];

@@ -1,4 +1,5 @@
-// What other people's preference files say, whatever their format: one record that every reader fills and every writer takes.
+// What other people's preference files say, whatever their format: one record that every reader fills and every writer
+// takes.
 
 export interface Message {
   role: 'system' | 'user' | 'assistant';
@@ -18,7 +19,10 @@ export interface Answer {
 export interface Preference {
   /** where it stands in the file, counted from 1 (a row, where the file has no lines) */
   line: number;
-  /** what was asked, as text: of a conversation, its last message by the user where it has no other, else all of it in turn */
+  /**
+   * what was asked, as text: of a conversation, its last message by the user where it has no other, else all of it in
+   * turn
+   */
   prompt: string;
   /** the conversation up to the answer, where the file gives one; null for plain text */
   messages: Message[] | null;

@@ -1,4 +1,5 @@
-// What an answer's turn begins with where a whole conversation is one text, and where such a turn begins in two texts at once.
+// What an answer's turn begins with where a whole conversation is one text, and where such a turn begins in two texts
+// at once.
 
 /** Signs of an answer's turn, of templates and of plain transcripts, with or without the line break after them. */
 const ANSWERS = [
@@ -19,12 +20,24 @@ const ANSWERS = [
 ];
 /** Signs of everybody else's turns, which with the others are all that is not said. */
 const OTHERS = [
-  String.raw`<\|im_(?:start|end)\|>(?:system|user)?(?:\r?\n)?`, String.raw`<\|(?:user|system|end|endoftext|eot_id|begin_of_text|USER_TOKEN|SYSTEM_TOKEN|START_OF_TURN_TOKEN|END_OF_TURN_TOKEN)\|>(?:\r?\n)?`,
-  String.raw`<\|start_header_id\|>(?:system|user)<\|end_header_id\|>(?:\r?\n\r?\n)?`, String.raw`<\|header_start\|>(?:system|user)<\|header_end\|>(?:\r?\n\r?\n)?`, String.raw`<\|start\|>(?:system|user|developer)<\|message\|>`,
-  String.raw`<｜User｜>`, String.raw`<start_of_turn>user(?:\r?\n)?`, String.raw`<end_of_turn>(?:\r?\n)?`, String.raw`<\|turn>(?:system|user)(?:\r?\n)?|<turn\|>(?:\r?\n)?`, String.raw`<reserved_106>`, String.raw`<bos>|<s>|</s>`, String.raw`\[INST\]`, String.raw`###? ?(?:Instruction|Human|User|Question|Input):(?:\r?\n)?`,
-  String.raw`(?<![\p{L}\p{N}])(?:Human|USER|User):`, String.raw`(?<=^|\n)(?:user|human|Question|Q):`,
+  String.raw`<\|im_(?:start|end)\|>(?:system|user)?(?:\r?\n)?`,
+  String.raw`<\|(?:user|system|end|endoftext|eot_id|begin_of_text|USER_TOKEN|SYSTEM_TOKEN|START_OF_TURN_TOKEN|END_OF_TURN_TOKEN)\|>(?:\r?\n)?`,
+  String.raw`<\|start_header_id\|>(?:system|user)<\|end_header_id\|>(?:\r?\n\r?\n)?`,
+  String.raw`<\|header_start\|>(?:system|user)<\|header_end\|>(?:\r?\n\r?\n)?`,
+  String.raw`<\|start\|>(?:system|user|developer)<\|message\|>`,
+  String.raw`<｜User｜>`,
+  String.raw`<start_of_turn>user(?:\r?\n)?`,
+  String.raw`<end_of_turn>(?:\r?\n)?`,
+  String.raw`<\|turn>(?:system|user)(?:\r?\n)?|<turn\|>(?:\r?\n)?`,
+  String.raw`<reserved_106>`,
+  String.raw`<bos>|<s>|</s>`,
+  String.raw`\[INST\]`,
+  String.raw`###? ?(?:Instruction|Human|User|Question|Input):(?:\r?\n)?`,
+  String.raw`(?<![\p{L}\p{N}])(?:Human|USER|User):`,
+  String.raw`(?<=^|\n)(?:user|human|Question|Q):`,
 ];
-const ANSWER = new RegExp(ANSWERS.join('|'), 'gu'), ANY = new RegExp([...ANSWERS, ...OTHERS].join('|'), 'gu');
+const ANSWER = new RegExp(ANSWERS.join('|'), 'gu');
+const ANY = new RegExp([...ANSWERS, ...OTHERS].join('|'), 'gu');
 
 /** What two texts begin with, never half a character. */
 export function sharedStart(a: string, b: string): string {
@@ -42,4 +55,5 @@ export function turnEnd(text: string): number {
 }
 
 /** What a transcript says without the signs of its turns. */
-export const withoutTurns = (text: string): string => text.normalize('NFC').replace(/\r\n?/g, '\n').replace(ANY, ' ').trim();
+export const withoutTurns = (text: string): string =>
+  text.normalize('NFC').replace(/\r\n?/g, '\n').replace(ANY, ' ').trim();

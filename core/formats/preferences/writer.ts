@@ -1,4 +1,5 @@
-// What a writer of preference data is, and what several of them share: pairs of a ranking, and the turns of a conversation.
+// What a writer of preference data is, and what several of them share: pairs of a ranking, and the turns of a
+// conversation.
 
 import type { Message, Preference } from './preference.ts';
 import type { RowColumns, RowFileContainer } from '#core/formats/row-file.ts';
@@ -14,7 +15,10 @@ export const LEFT_OUT = {
   noneAcceptable: ['ranking that finds no answer acceptable', 'rankings that find no answer acceptable'],
   unranked: ['prompt whose answers nobody has ranked', 'prompts whose answers nobody has ranked'],
   sameText: ['pair of two answers with the same text', 'pairs of two answers with the same text'],
-  emptyText: ['pair with an empty answer, which a table cannot tell from a missing one', 'pairs with an empty answer, which a table cannot tell from a missing one'],
+  emptyText: [
+    'pair with an empty answer, which a table cannot tell from a missing one',
+    'pairs with an empty answer, which a table cannot tell from a missing one',
+  ],
   middle: ['answer that is neither best nor worst', 'answers that are neither best nor worst'],
   tooFew: ['ranking of fewer answers than the file has places', 'rankings of fewer answers than the file has places'],
   unrated: ['ranking whose answers have no ratings', 'rankings whose answers have no ratings'],
@@ -29,7 +33,10 @@ export interface WriteOptions {
   pairs: Pairs;
   /** token ids of a text, with nothing added; only formats of token ids ask */
   encode: (text: string) => readonly number[];
-  /** formats of token ids: how long every query and every response is, how many responses a row has, and what fills them up */
+  /**
+   * formats of token ids: how long every query and every response is, how many responses a row has, and what fills them
+   * up
+   */
   queryLength: number;
   responseLength: number;
   responses: number;
@@ -37,7 +44,13 @@ export interface WriteOptions {
 }
 
 /** lm-human-preferences' own settings for its book tasks, with GPT-2's tokenizer (19:launch.py). */
-export const WRITE_DEFAULTS: Omit<WriteOptions, 'encode'> = { pairs: 'all', queryLength: 64, responseLength: 24, responses: 4, pad: 50259 };
+export const WRITE_DEFAULTS: Omit<WriteOptions, 'encode'> = {
+  pairs: 'all',
+  queryLength: 64,
+  responseLength: 24,
+  responses: 4,
+  pad: 50259,
+};
 
 export interface Writer {
   name: string;
@@ -64,14 +77,28 @@ export interface Writer {
 /** A preference without the answers that are flagged as broken; whoever learns from it is not to learn from those. */
 export function withoutFlagged({ flagged = [], ...preference }: Preference, leave: Leave): Preference {
   if (flagged.length === 0) return preference;
-  const { answers, ranks, ratings, marks } = preference, kept = answers.map((_, i) => i).filter((i) => !flagged.includes(i)), place = new Map(kept.map((i, at) => [i, at]));
+  const { answers, ranks, ratings, marks } = preference;
+  const kept = answers.map((_, i) => i).filter((i) => !flagged.includes(i));
+  const place = new Map(kept.map((i, at) => [i, at]));
   for (const _ of flagged) leave('flagged');
-  const of = <T extends { answer: number }>(list: T[]): T[] => list.filter(({ answer }) => place.has(answer)).map((one) => ({ ...one, answer: place.get(one.answer)! }));
-  return { ...preference, answers: kept.map((i) => answers[i]!), ranks: ranks && kept.length > 1 ? kept.map((i) => ranks[i]!) : null, ratings: of(ratings), marks: of(marks) };
+  const of = <T extends { answer: number }>(list: T[]): T[] =>
+    list.filter(({ answer }) => place.has(answer)).map((one) => ({ ...one, answer: place.get(one.answer)! }));
+  return {
+    ...preference,
+    answers: kept.map((i) => answers[i]!),
+    ranks: ranks && kept.length > 1 ? kept.map((i) => ranks[i]!) : null,
+    ratings: of(ratings),
+    marks: of(marks),
+  };
 }
 
 /** The rows of all preferences, one preference at a time. */
-export function* writePreferences(writer: Writer, preferences: Iterable<Preference>, options: WriteOptions, leave: Leave = () => {}): Generator<Record<string, unknown>> {
+export function* writePreferences(
+  writer: Writer,
+  preferences: Iterable<Preference>,
+  options: WriteOptions,
+  leave: Leave = () => {},
+): Generator<Record<string, unknown>> {
   for (const preference of preferences) yield* writer.write(preference, options, leave);
 }
 
@@ -100,7 +127,8 @@ export function pairsOf(preference: Preference, pairs: Pairs, leave: Leave): Pai
   const order = ranks.map((_, i) => i).sort((a, b) => ranks[a]! - ranks[b]! || a - b);
   const levels = [...Map.groupBy(order, (i) => ranks[i]!).values()];
   for (const { length } of levels) for (let tie = (length * (length - 1)) / 2; tie > 0; tie--) leave('ties');
-  const between = (from: number, to: number): [number, number][] => levels[from]!.flatMap((chosen) => levels[to]!.map((rejected): [number, number] => [chosen, rejected]));
+  const between = (from: number, to: number): [number, number][] =>
+    levels[from]!.flatMap((chosen) => levels[to]!.map((rejected): [number, number] => [chosen, rejected]));
   const last = levels.length - 1;
   const found: Record<Pairs, () => [number, number][]> = {
     all: () => levels.flatMap((_, from) => levels.slice(from + 1).flatMap((_, i) => between(from, from + 1 + i))),
@@ -108,7 +136,8 @@ export function pairsOf(preference: Preference, pairs: Pairs, leave: Leave): Pai
     neighbours: () => levels.slice(1).flatMap((_, from) => between(from, from + 1)),
   };
   return found[pairs]().flatMap(([chosen, rejected]) => {
-    const chosenText = preference.answers[chosen]!.text, rejectedText = preference.answers[rejected]!.text;
+    const chosenText = preference.answers[chosen]!.text;
+    const rejectedText = preference.answers[rejected]!.text;
     if (chosenText !== rejectedText) return [{ chosen, rejected, chosenText, rejectedText }];
     leave('sameText');
     return [];
@@ -116,7 +145,8 @@ export function pairsOf(preference: Preference, pairs: Pairs, leave: Leave): Pai
 }
 
 /** The conversation up to the answer; a plain prompt is one message by the user. */
-export const conversationOf = ({ messages, prompt }: Preference): Message[] => messages ?? [{ role: 'user', content: prompt }];
+export const conversationOf = ({ messages, prompt }: Preference): Message[] =>
+  messages ?? [{ role: 'user', content: prompt }];
 
 export interface Turns {
   system: string | null;
@@ -132,15 +162,20 @@ export function turnsOf(messages: readonly Message[]): Turns | null {
   const said = first?.role === 'system' ? messages.slice(1) : messages;
   const takeTurns = said.length % 2 === 1 && said.every(({ role }, i) => role === (i % 2 === 0 ? 'user' : 'assistant'));
   if (!takeTurns) return null;
-  const history = Array.from({ length: (said.length - 1) / 2 }, (_, i): [string, string] => [said[2 * i]!.content, said[2 * i + 1]!.content]);
+  const history = Array.from({ length: (said.length - 1) / 2 }, (_, i): [string, string] => [
+    said[2 * i]!.content,
+    said[2 * i + 1]!.content,
+  ]);
   return { system: first?.role === 'system' ? first.content : null, history, last: said.at(-1)!.content };
 }
 
 /** The margin that a file gave for its one pair; a ranking of more answers has no one margin. */
-export const marginOf = ({ extra, answers }: Preference): { margin?: number } => (typeof extra['margin'] === 'number' && answers.length === 2 ? { margin: extra['margin'] } : {});
+export const marginOf = ({ extra, answers }: Preference): { margin?: number } =>
+  typeof extra['margin'] === 'number' && answers.length === 2 ? { margin: extra['margin'] } : {};
 
 /** What names a row in other people's tools: the file's own id, or where it stands. */
 export const idOf = ({ extra, line }: Preference): string => String(extra['id'] ?? line);
 
 /** Fields that are there. */
-export const present = (fields: Record<string, unknown>): Record<string, unknown> => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== undefined));
+export const present = (fields: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== undefined));

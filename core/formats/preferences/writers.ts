@@ -7,4 +7,10 @@ import { TABLE_WRITERS } from './write-tables.ts';
 import { TOOL_WRITERS } from './write-tools.ts';
 import type { Writer } from './writer.ts';
 
-export const WRITERS: readonly Writer[] = [...OUR_WRITERS, ...OPENAI_WRITERS, ...PAIR_WRITERS, ...TOOL_WRITERS, ...TABLE_WRITERS];
+export const WRITERS: readonly Writer[] = [
+  ...OUR_WRITERS,
+  ...OPENAI_WRITERS,
+  ...PAIR_WRITERS,
+  ...TOOL_WRITERS,
+  ...TABLE_WRITERS,
+];

@@ -13,13 +13,20 @@ function projectAround(place: string): string | null {
   }
 }
 
-/** The files of any project are not for other data: only its folder for exports is. 'bad-argument' for every other place in one. */
+/**
+ * The files of any project are not for other data: only its folder for exports is. 'bad-argument' for every other place
+ * in one.
+ */
 export function refusePlace(file: string): void {
   for (const place of new Set([realPlace(file), path.join(realPlace(path.dirname(file)), path.basename(file))])) {
     const project = projectAround(place);
     if (project === null) continue;
     const [first, ...rest] = path.relative(project, place).split(path.sep);
     if (first === 'exports' && rest.length > 0) continue;
-    throw new TastemakerError('bad-argument', `${file} lies among the project's own files.`, `Choose another place, or the folder ${path.join(project, 'exports')}.`);
+    throw new TastemakerError(
+      'bad-argument',
+      `${file} lies among the project's own files.`,
+      `Choose another place, or the folder ${path.join(project, 'exports')}.`,
+    );
   }
 }

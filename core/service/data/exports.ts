@@ -17,7 +17,9 @@ export const exportHandlers = {
 
   'data.export': async ({ project, emit }, { path, format, options: { modelId, ...given } }): Promise<ExportResult> => {
     const tokenizer = modelId === undefined ? null : policyPath(project, policyById(project, modelId));
-    const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<DataExport>;
+    const chosen = Object.fromEntries(
+      Object.entries(given).filter(([, value]) => value !== undefined),
+    ) as Partial<DataExport>;
     const options: DataExport = { ...EXPORT_DEFAULTS, ...chosen, tokenizer, format, file: typedPath(path) };
     let told = 0;
     for await (const part of inBackground('export', { project: project.folder, options })) {

@@ -3,7 +3,15 @@
 import type { Prompt } from '#core/contract.ts';
 import type { Preference } from '#core/formats/preferences/preference.ts';
 import { flaggedAmong } from '#core/store/flags.ts';
-import { answersOf, completionsOfItems, countJudgements, firstRankings, judgedOutsideRankings, judgementsAfter, ratingsAndMarks } from '#core/store/judgements.ts';
+import {
+  answersOf,
+  completionsOfItems,
+  countJudgements,
+  firstRankings,
+  judgedOutsideRankings,
+  judgementsAfter,
+  ratingsAndMarks,
+} from '#core/store/judgements.ts';
 import type { Answered, Judgement, JudgementFilter, NamedMark, NamedRating } from '#core/store/judgements.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
@@ -27,7 +35,11 @@ function narrowed(ranking: Judgement, only: Kept): Judgement[] {
   return kept ? [{ ...ranking, ranks: ranking.ranks.filter(({ completionId }) => kept.has(completionId)) }] : [];
 }
 
-interface Judged { ratings: readonly NamedRating[]; marks: readonly NamedMark[]; flagged: ReadonlySet<number> }
+interface Judged {
+  ratings: readonly NamedRating[];
+  marks: readonly NamedMark[];
+  flagged: ReadonlySet<number>;
+}
 
 /** In the order they were shown, the rest by their ids: never by rank, which would put the best first. */
 function inShownOrder(ids: readonly number[], shownOrder: readonly number[]): number[] {
@@ -37,64 +49,128 @@ function inShownOrder(ids: readonly number[], shownOrder: readonly number[]): nu
 
 /** What the labeler judged, best or not: the ranked completions, else what was shown, else what the item holds. */
 function judgedIds({ ranks, shownOrder, itemId }: Judgement, items: Map<number, number[]>): number[] {
-  const ids = ranks.length > 0 ? ranks.map(({ completionId }) => completionId) : shownOrder.length > 0 ? shownOrder : ((itemId === null ? undefined : items.get(itemId)) ?? []);
+  const ids =
+    ranks.length > 0
+      ? ranks.map(({ completionId }) => completionId)
+      : shownOrder.length > 0
+        ? shownOrder
+        : ((itemId === null ? undefined : items.get(itemId)) ?? []);
   return inShownOrder(ids, shownOrder);
 }
 
 /** The parts of a preference that come from a prompt, its answers and what was said of each. */
-function judgedPart(prompt: Prompt, ids: readonly number[], answers: Map<number, Answered>, { ratings, marks, flagged }: Judged) {
+function judgedPart(
+  prompt: Prompt,
+  ids: readonly number[],
+  answers: Map<number, Answered>,
+  { ratings, marks, flagged }: Judged,
+) {
   const place = new Map(ids.map((id, i) => [id, i]));
   return {
-    prompt: prompt.text, messages: prompt.messages, split: prompt.split, reference: prompt.reference,
+    prompt: prompt.text,
+    messages: prompt.messages,
+    split: prompt.split,
+    reference: prompt.reference,
     answers: ids.map((id) => ({ text: answers.get(id)!.text, writer: answers.get(id)!.writer, tokenIds: null })),
-    ratings: ratings.map(({ completionId, axis, value, low, high, labeler }) => ({ answer: place.get(completionId)!, axis, value, low, high, labeler })),
-    marks: marks.map(({ completionId, start, end, label, note, labeler }) => ({ answer: place.get(completionId)!, start, end, label, note, labeler })),
+    ratings: ratings.map(({ completionId, axis, value, low, high, labeler }) => ({
+      answer: place.get(completionId)!,
+      axis,
+      value,
+      low,
+      high,
+      labeler,
+    })),
+    marks: marks.map(({ completionId, start, end, label, note, labeler }) => ({
+      answer: place.get(completionId)!,
+      start,
+      end,
+      label,
+      note,
+      labeler,
+    })),
     ...(ids.some((id) => flagged.has(id)) ? { flagged: ids.flatMap((id, i) => (flagged.has(id) ? [i] : [])) } : {}),
   };
 }
 
 /** What has no place of its own in the record; what a file said itself comes last and so stands. */
-function extraOf(prompt: Prompt, { status, naive, guidelines, repeatOf, createdAt, extra }: Judgement): Preference['extra'] {
+function extraOf(
+  prompt: Prompt,
+  { status, naive, guidelines, repeatOf, createdAt, extra }: Judgement,
+): Preference['extra'] {
   return {
-    ...prompt.extra, source: prompt.source, created_at: createdAt,
-    ...(naive === null ? {} : { naive }), ...(guidelines === null ? {} : { guidelines }), ...(repeatOf === null ? {} : { hidden_repeat: true }),
-    ...extra, ...(status === 'none-acceptable' ? { status } : {}),
+    ...prompt.extra,
+    source: prompt.source,
+    created_at: createdAt,
+    ...(naive === null ? {} : { naive }),
+    ...(guidelines === null ? {} : { guidelines }),
+    ...(repeatOf === null ? {} : { hidden_repeat: true }),
+    ...extra,
+    ...(status === 'none-acceptable' ? { status } : {}),
   };
 }
 
 /**
- * Every ranking that fits, in id order, then the completions that have ratings or marks and no ranking. A rating or mark
- * stands once: with its own labeler's first ranking of that completion, else with the first of anybody's. With `only` nothing
+ * Every ranking that fits, in id order, then the completions that have ratings or marks and no ranking. A rating or
+ * mark
+ * stands once: with its own labeler's first ranking of that completion, else with the first of anybody's. With `only`
+ * nothing
  * but the rankings that a selection left.
  */
-export function* gatherPreferences(project: Project, filter: JudgementFilter, only: Kept | null = null): Generator<Gathered> {
+export function* gatherPreferences(
+  project: Project,
+  filter: JudgementFilter,
+  only: Kept | null = null,
+): Generator<Gathered> {
   const total = countJudgements(project, filter).rankings;
-  let after = 0, done = 0, line = 0;
+  let after = 0;
+  let done = 0;
+  let line = 0;
   for (;;) {
     const read = judgementsAfter(project, filter, after, PORTION);
     if (read.length === 0) break;
     after = read.at(-1)!.id;
     done += read.length;
     const rankings = only ? read.flatMap((ranking) => narrowed(ranking, only)) : read;
-    const items = completionsOfItems(project, rankings.flatMap(({ itemId, ranks, shownOrder }) => (itemId !== null && ranks.length === 0 && shownOrder.length === 0 ? [itemId] : [])));
+    const items = completionsOfItems(
+      project,
+      rankings.flatMap(({ itemId, ranks, shownOrder }) =>
+        itemId !== null && ranks.length === 0 && shownOrder.length === 0 ? [itemId] : [],
+      ),
+    );
     const judged = rankings.map((ranking) => ({ ranking, ids: judgedIds(ranking, items) }));
     const all = [...new Set(judged.flatMap(({ ids }) => ids))];
-    const answers = answersOf(project, all), flagged = flaggedAmong(project, all), prompts = promptsOf(project, rankings.map(({ promptId }) => promptId));
+    const answers = answersOf(project, all);
+    const flagged = flaggedAmong(project, all);
+    const prompts = promptsOf(
+      project,
+      rankings.map(({ promptId }) => promptId),
+    );
     const said = ratingsAndMarks(project, all, filter.labelerIds);
-    const firsts = firstRankings(project, filter, [...new Set([...said.ratings, ...said.marks].map(({ completionId }) => completionId))]);
+    const firsts = firstRankings(project, filter, [
+      ...new Set([...said.ratings, ...said.marks].map(({ completionId }) => completionId)),
+    ]);
     const home = ({ completionId, labelerId }: { completionId: number; labelerId: number }): number | undefined => {
       const own = firsts.get(completionId);
       return own?.get(labelerId) ?? own?.values().next().value;
     };
-    const ratings = Map.groupBy(said.ratings, home), marks = Map.groupBy(said.marks, home);
+    const ratings = Map.groupBy(said.ratings, home);
+    const marks = Map.groupBy(said.marks, home);
     yield {
-      done, total,
+      done,
+      total,
       preferences: judged.map(({ ranking, ids }): Preference => {
-        const { id, promptId, status, ranks, labeler, confidence, durationMs, note } = ranking, rankOf = new Map(ranks.map(({ completionId, rank }) => [completionId, rank]));
+        const { id, promptId, status, ranks, labeler, confidence, durationMs, note } = ranking;
+        const rankOf = new Map(ranks.map(({ completionId, rank }) => [completionId, rank]));
         const prompt = prompts.get(promptId)!;
         return {
-          line: ++line, ...judgedPart(prompt, ids, answers, { ratings: ratings.get(id) ?? [], marks: marks.get(id) ?? [], flagged }),
-          ranks: status === 'ranked' && ids.length > 1 ? ids.map((completionId) => rankOf.get(completionId)!) : null, labeler, confidence, durationMs, note, extra: extraOf(prompt, ranking),
+          line: ++line,
+          ...judgedPart(prompt, ids, answers, { ratings: ratings.get(id) ?? [], marks: marks.get(id) ?? [], flagged }),
+          ranks: status === 'ranked' && ids.length > 1 ? ids.map((completionId) => rankOf.get(completionId)!) : null,
+          labeler,
+          confidence,
+          durationMs,
+          note,
+          extra: extraOf(prompt, ranking),
         };
       }),
     };
@@ -102,22 +178,41 @@ export function* gatherPreferences(project: Project, filter: JudgementFilter, on
   if (only) return;
   const loose = judgedOutsideRankings(project, filter);
   for (let at = 0; at < loose.length; at += PORTION) {
-    const part = loose.slice(at, at + PORTION), all = part.flatMap(({ ids }) => ids);
-    const answers = answersOf(project, all), flagged = flaggedAmong(project, all), prompts = promptsOf(project, part.map(({ promptId }) => promptId));
+    const part = loose.slice(at, at + PORTION);
+    const all = part.flatMap(({ ids }) => ids);
+    const answers = answersOf(project, all);
+    const flagged = flaggedAmong(project, all);
+    const prompts = promptsOf(
+      project,
+      part.map(({ promptId }) => promptId),
+    );
     const { ratings, marks } = ratingsAndMarks(project, all, filter.labelerIds);
     const promptOf = ({ completionId }: { completionId: number }) => answers.get(completionId)!.promptId;
-    const ratingsOf = Map.groupBy(ratings, promptOf), marksOf = Map.groupBy(marks, promptOf);
+    const ratingsOf = Map.groupBy(ratings, promptOf);
+    const marksOf = Map.groupBy(marks, promptOf);
     yield {
-      done, total,
+      done,
+      total,
       preferences: part.map(({ promptId, ids }): Preference => {
         const prompt = prompts.get(promptId)!;
         return {
-          line: ++line, ...judgedPart(prompt, ids, answers, { ratings: ratingsOf.get(promptId) ?? [], marks: marksOf.get(promptId) ?? [], flagged }),
-          ranks: null, labeler: null, confidence: null, durationMs: null, note: null, extra: { ...prompt.extra, source: prompt.source },
+          line: ++line,
+          ...judgedPart(prompt, ids, answers, {
+            ratings: ratingsOf.get(promptId) ?? [],
+            marks: marksOf.get(promptId) ?? [],
+            flagged,
+          }),
+          ranks: null,
+          labeler: null,
+          confidence: null,
+          durationMs: null,
+          note: null,
+          extra: { ...prompt.extra, source: prompt.source },
         };
       }),
     };
   }
 }
 
-const promptsOf = (project: Project, ids: readonly number[]): Map<number, Prompt> => new Map(listPrompts(project, { ids: [...new Set(ids)] }).map((prompt) => [prompt.id, prompt]));
+const promptsOf = (project: Project, ids: readonly number[]): Map<number, Prompt> =>
+  new Map(listPrompts(project, { ids: [...new Set(ids)] }).map((prompt) => [prompt.id, prompt]));

@@ -11,9 +11,13 @@ export function askedBy(row: ImportRow): { text: string; messages: Message[] | n
   return { text: 'prompt' in row ? row.prompt : row.text, messages: row.messages };
 }
 
-/** Counts the new prompts of an import, row by row, that are another spelling of one that the project has or that came before. */
+/**
+ * Counts the new prompts of an import, row by row, that are another spelling of one that the project has or that came
+ * before.
+ */
 export function countSpellings() {
-  const exact = new Set<string>(), spelled = new Set<string>();
+  const exact = new Set<string>();
+  const spelled = new Set<string>();
   let alike = 0;
   return {
     see: (row: ImportRow, know: LookUp) => {
@@ -23,7 +27,8 @@ export function countSpellings() {
       if (exact.has(key)) return;
       exact.add(key);
       if (know.prompt(asked.text, asked.messages) !== undefined) return;
-      const spelling = spellingOf(asked.text, asked.messages), own = spelling.toString('latin1');
+      const spelling = spellingOf(asked.text, asked.messages);
+      const own = spelling.toString('latin1');
       if (spelled.has(own) || know.spelled(spelling)) alike++;
       spelled.add(own);
     },
@@ -33,6 +38,12 @@ export function countSpellings() {
 
 /** In sentences; none where every prompt is spelled in one way. */
 export const spellingNotes = (alike: number, settled: number): string[] => [
-  ...(alike === 0 ? [] : [`${alike.toLocaleString('en')} ${alike === 1 ? 'prompt differs' : 'prompts differ'} only in the spelling from another (accents, line ends or spaces around): all spellings of a prompt go to one split.`]),
-  ...(settled === 0 ? [] : [`${settled.toLocaleString('en')} of them would have gone to another split than the spelling before them.`]),
+  ...(alike === 0
+    ? []
+    : [
+        `${alike.toLocaleString('en')} ${alike === 1 ? 'prompt differs' : 'prompts differ'} only in the spelling from another (accents, line ends or spaces around): all spellings of a prompt go to one split.`,
+      ]),
+  ...(settled === 0
+    ? []
+    : [`${settled.toLocaleString('en')} of them would have gone to another split than the spelling before them.`]),
 ];

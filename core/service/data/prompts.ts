@@ -28,8 +28,24 @@ export const promptHandlers = {
 
   'prompts.get': ({ project }, { promptId, scoredBy }) => {
     const prompt = promptOf(project, promptId);
-    const { rows } = pageSamples(project, { promptId }, 'id', false, 0, MOST_ANSWERS, sampleModels(project, { scoredBy }));
-    return { prompt, completions: withGold(rows), rankings: listRankings(project, { promptIds: [promptId] }), ...judgedApart(project, rows.map(({ id }) => id)) };
+    const { rows } = pageSamples(
+      project,
+      { promptId },
+      'id',
+      false,
+      0,
+      MOST_ANSWERS,
+      sampleModels(project, { scoredBy }),
+    );
+    return {
+      prompt,
+      completions: withGold(rows),
+      rankings: listRankings(project, { promptIds: [promptId] }),
+      ...judgedApart(
+        project,
+        rows.map(({ id }) => id),
+      ),
+    };
   },
 
   'prompts.setSplit': ({ project, emit }, { promptIds: ids, split }) => {
@@ -39,7 +55,12 @@ export const promptHandlers = {
   },
 
   'prompts.divide': ({ project, emit }, { validation, test, seed }) => {
-    if (validation + test > 1) throw new TastemakerError('bad-argument', `Validation and test together are ${Math.round((validation + test) * 100)} % of the prompts.`, 'Choose shares that are at most 100 % together; what is over goes to train.');
+    if (validation + test > 1)
+      throw new TastemakerError(
+        'bad-argument',
+        `Validation and test together are ${Math.round((validation + test) * 100)} % of the prompts.`,
+        'Choose shares that are at most 100 % together; what is over goes to train.',
+      );
     transaction(project, () => divide(project, { validation, test }, seed));
     emit('data.changed', {});
     return countPrompts(project);
@@ -62,28 +83,42 @@ export const promptHandlers = {
 } satisfies Partial<Handlers>;
 
 /** Marks and ratings of these answers, whoever gave them. */
-const judgedApart = (project: Project, completionIds: number[]) => ({ marks: listMarks(project, { completionIds }), ratings: listRatings(project, { completionIds }) });
+const judgedApart = (project: Project, completionIds: number[]) => ({
+  marks: listMarks(project, { completionIds }),
+  ratings: listRatings(project, { completionIds }),
+});
 
 function promptOf(project: Project, id: number): Prompt {
   const [prompt] = listPrompts(project, { ids: [id] });
-  if (!prompt) throw new TastemakerError('bad-data', `There is no prompt ${id} in the project.`, 'It may have been removed; look at the list again.');
+  if (!prompt)
+    throw new TastemakerError(
+      'bad-data',
+      `There is no prompt ${id} in the project.`,
+      'It may have been removed; look at the list again.',
+    );
   return shownPrompt(prompt);
 }
 
 /**
  * Deals all prompts out by a hash of seed and text: the first to validation, the next to test, the rest to train, in
- * shares that are exact. All spellings of a prompt go together; where they are too many for what a share has left, to the next.
+ * shares that are exact. All spellings of a prompt go together; where they are too many for what a share has left, to
+ * the next.
  */
 function divide(project: Project, shares: Record<'validation' | 'test', number>, seed: number): void {
-  const bySpelling = idsBySpelling(project), all = [...bySpelling.values()].flat().length;
+  const bySpelling = idsBySpelling(project);
+  const all = [...bySpelling.values()].flat().length;
   const place = (spelling: string) => createHash('sha256').update(`divide/${seed}/${spelling}`).digest('hex');
-  const order = [...bySpelling].map(([spelling, ids]) => ({ ids, at: place(spelling) })).sort((a, b) => (a.at < b.at ? -1 : 1));
+  const order = [...bySpelling]
+    .map(([spelling, ids]) => ({ ids, at: place(spelling) }))
+    .sort((a, b) => (a.at < b.at ? -1 : 1));
   const validation = Math.round(all * shares.validation);
-  const room = { validation, test: Math.min(all - validation, Math.round(all * shares.test)), train: Infinity }, parts: Record<Split, number[]> = { validation: [], test: [], train: [] };
+  const room = { validation, test: Math.min(all - validation, Math.round(all * shares.test)), train: Infinity };
+  const parts: Record<Split, number[]> = { validation: [], test: [], train: [] };
   for (const { ids } of order) {
     const split = (['validation', 'test', 'train'] as const).find((one) => ids.length <= room[one])!;
     parts[split].push(...ids);
     room[split] -= ids.length;
   }
-  for (const [split, ids] of Object.entries(parts) as [Split, number[]][]) if (ids.length > 0) setSplit(project, ids, split, { event: false });
+  for (const [split, ids] of Object.entries(parts) as [Split, number[]][])
+    if (ids.length > 0) setSplit(project, ids, split, { event: false });
 }

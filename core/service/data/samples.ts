@@ -21,7 +21,15 @@ import { tokenizerOf, tokenSpans } from '#core/service/desk/token-spans.ts';
 export const sampleHandlers = {
   'samples.page': async ({ project }, { filter, sort, descending, offset, limit }) => {
     if (sort === 'gold' || filter.gold) await fillGolds(project, goldOf, breath);
-    const { total, rows } = pageSamples(project, filter, sort, descending, offset, limit, sampleModels(project, filter));
+    const { total, rows } = pageSamples(
+      project,
+      filter,
+      sort,
+      descending,
+      offset,
+      limit,
+      sampleModels(project, filter),
+    );
     return { total, rows: withGold(rows) };
   },
 
@@ -29,25 +37,52 @@ export const sampleHandlers = {
 
   'samples.tokens': async ({ project }, { completionId }) => {
     const completion = completionOf(project, completionId);
-    const { rewardModelId, referenceId } = sampleModels(project, completion.runId !== null ? { runId: completion.runId } : completion.policyId !== null ? { policyId: completion.policyId } : {});
+    const { rewardModelId, referenceId } = sampleModels(
+      project,
+      completion.runId !== null
+        ? { runId: completion.runId }
+        : completion.policyId !== null
+          ? { policyId: completion.policyId }
+          : {},
+    );
     const measures = listMeasures(project, { completionIds: [completionId] });
     const reference = measures.find(({ modelId }) => modelId === referenceId)?.tokenLogprobs;
-    const values = (measures.find(({ modelId, tokenValues }) => modelId === rewardModelId && tokenValues) ?? measures.find(({ tokenValues }) => tokenValues))?.tokenValues;
+    const values = (
+      measures.find(({ modelId, tokenValues }) => modelId === rewardModelId && tokenValues) ??
+      measures.find(({ tokenValues }) => tokenValues)
+    )?.tokenValues;
     const policy = listPolicies(project).find(({ id }) => id === completion.policyId);
-    const [[spans], beside] = await Promise.all([tokenSpans(project, [completion]), policy ? tokenizerOf(project, policy) : null]);
+    const [[spans], beside] = await Promise.all([
+      tokenSpans(project, [completion]),
+      policy ? tokenizerOf(project, policy) : null,
+    ]);
     const tokenizer = beside && (completion.tokenizer ?? beside.hash) === beside.hash ? beside : null;
     const known = spans!.length === completion.tokenIds.length; // else they are words: the tokenizer is gone
     const tokens = completion.tokenIds.map((id, i): TokenRow => {
       const { start, end } = known ? spans![i]! : { start: 0, end: 0 };
-      return { id, token: completion.text.slice(start, end) || (tokenizer?.token(id) ?? `[${id}]`), start, end, logprob: completion.logprobs[i]!, reference: reference?.[i] ?? null, value: values?.[i] ?? null };
+      return {
+        id,
+        token: completion.text.slice(start, end) || (tokenizer?.token(id) ?? `[${id}]`),
+        start,
+        end,
+        logprob: completion.logprobs[i]!,
+        reference: reference?.[i] ?? null,
+        value: values?.[i] ?? null,
+      };
     });
     return { text: completion.text, tokens };
   },
 
   'samples.flag': ({ project, emit }, { completionId, labelerId, flagged }) => {
     // taken off one, it is off all that say the same: they are one answer on the desk
-    const others = flagged ? [] : listFlags(project, { labelerId, completionIds: sayingTheSame(project, completionId).slice(1) });
-    const eventId = transaction(project, () => [...others.map((flag) => flag.completionId!), completionId].map((id) => setFlag(project, { labelerId, completionId: id }, flagged)).at(-1)!);
+    const others = flagged
+      ? []
+      : listFlags(project, { labelerId, completionIds: sayingTheSame(project, completionId).slice(1) });
+    const eventId = transaction(project, () =>
+      [...others.map((flag) => flag.completionId!), completionId]
+        .map((id) => setFlag(project, { labelerId, completionId: id }, flagged))
+        .at(-1)!,
+    );
     emit('labels.changed', { labelerId, itemId: null });
     return { at: Date.now(), eventId };
   },
@@ -61,6 +96,11 @@ export const sampleHandlers = {
 
 function completionOf(project: Project, id: number) {
   const [completion] = listCompletions(project, { ids: [id] });
-  if (!completion) throw new TastemakerError('bad-data', `There is no completion ${id} in the project.`, 'It may have been removed; look at the list again.');
+  if (!completion)
+    throw new TastemakerError(
+      'bad-data',
+      `There is no completion ${id} in the project.`,
+      'It may have been removed; look at the list again.',
+    );
   return completion;
 }

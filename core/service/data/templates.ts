@@ -1,4 +1,5 @@
-// The templates that prompts of a project were imported with: offered again for files with the same columns, and titles are read by them.
+// The templates that prompts of a project were imported with: offered again for files with the same columns, and titles
+// are read by them.
 
 import { parseTemplate } from '#core/formats/prompt-template.ts';
 import type { Project } from '#core/store/project.ts';
@@ -12,8 +13,13 @@ export const templatesOf = (project: Project): string[] => getSetting<string[]>(
 
 export function rememberTemplate(project: Project, template: string): void {
   parseTemplate(template); // one that names no column is none
-  setSetting(project, SETTING, [template, ...templatesOf(project).filter((other) => other !== template)].slice(0, KEPT));
+  setSetting(
+    project,
+    SETTING,
+    [template, ...templatesOf(project).filter((other) => other !== template)].slice(0, KEPT),
+  );
 }
 
 /** Those that a file with these columns can fill. */
-export const templatesFor = (project: Project, columns: readonly string[]): string[] => templatesOf(project).filter((template) => parseTemplate(template).fields.every((field) => columns.includes(field)));
+export const templatesFor = (project: Project, columns: readonly string[]): string[] =>
+  templatesOf(project).filter((template) => parseTemplate(template).fields.every((field) => columns.includes(field)));

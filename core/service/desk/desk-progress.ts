@@ -12,19 +12,32 @@ import { projectSettings } from '#core/service/project.ts';
 const BREAK_MS = 30 * 60_000;
 /** Before a session is a minute old it has no rate. */
 const RATE_AFTER_MS = 60_000;
-const CHUNK = 500, MOST = 10_000;
+const CHUNK = 500;
+const MOST = 10_000;
 /** What is done at the desk; rankings that were imported or made by a program are no work of a session. */
-const AT_DESK = "kind IN ('ranking.submit', 'draft.change', 'flag.set', 'rating.set', 'rating.delete', 'mark.add', 'mark.replace', 'mark.delete', 'undo', 'redo')";
+const AT_DESK =
+  "kind IN ('ranking.submit', 'draft.change', 'flag.set', 'rating.set', 'rating.delete', 'mark.add', 'mark.replace', 'mark.delete', 'undo', 'redo')";
 
-interface Happened { id: number; at: number; kind: string; of: string | null; event: number | null; rankingId: number | null }
+interface Happened {
+  id: number;
+  at: number;
+  kind: string;
+  of: string | null;
+  event: number | null;
+  rankingId: number | null;
+}
 const TAKEN = "kind IN ('undo', 'redo')";
 const COLUMNS = `id, at, kind, CASE WHEN ${TAKEN} THEN detail ->> 'of' END AS "of", CASE WHEN ${TAKEN} THEN detail ->> 'event' END AS event,
   CASE WHEN kind = 'ranking.submit' OR ${TAKEN} THEN detail ->> 'rankingId' END AS rankingId`;
 
-/** Adds how often rankings were submitted less how often that was taken back, as far as they were submitted in the session. */
+/**
+ * Adds how often rankings were submitted less how often that was taken back, as far as they were submitted in the
+ * session.
+ */
 function countIn(submitted: Map<number, number>, events: readonly Happened[], firstId: number): Map<number, number> {
   for (const { kind, of, event, rankingId } of events) {
-    if (rankingId === null || (kind !== 'ranking.submit' && (of !== 'ranking.submit' || (event ?? 0) < firstId))) continue;
+    if (rankingId === null || (kind !== 'ranking.submit' && (of !== 'ranking.submit' || (event ?? 0) < firstId)))
+      continue;
     submitted.set(rankingId, (submitted.get(rankingId) ?? 0) + (kind === 'undo' ? -1 : 1));
   }
   return submitted;
@@ -35,14 +48,31 @@ const itemsOf = ({ submitted }: Session): number => [...submitted.values()].filt
 /** Goes back in the log until half an hour without an event (or, without any such break, for a good day's work). */
 function findSession(project: Project, labelerId: number): Session | null {
   const events: Happened[] = [];
-  const before = query<Happened>(project, `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id < ? AND ${AT_DESK} ORDER BY id DESC LIMIT ${CHUNK}`);
-  for (let chunk = before.all(labelerId, Number.MAX_SAFE_INTEGER); chunk.length > 0 && events.length < MOST; chunk = before.all(labelerId, chunk.at(-1)!.id)) {
-    const end = chunk.findIndex((event, i) => (i > 0 ? chunk[i - 1]! : (events.at(-1) ?? event)).at - event.at > BREAK_MS);
+  const before = query<Happened>(
+    project,
+    `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id < ? AND ${AT_DESK} ORDER BY id DESC LIMIT ${CHUNK}`,
+  );
+  for (
+    let chunk = before.all(labelerId, Number.MAX_SAFE_INTEGER);
+    chunk.length > 0 && events.length < MOST;
+    chunk = before.all(labelerId, chunk.at(-1)!.id)
+  ) {
+    const end = chunk.findIndex(
+      (event, i) => (i > 0 ? chunk[i - 1]! : (events.at(-1) ?? event)).at - event.at > BREAK_MS,
+    );
     events.push(...(end < 0 ? chunk : chunk.slice(0, end)));
     if (end >= 0) break;
   }
   const [last, first] = [events[0], events.at(-1)];
-  return last && first ? { firstId: first.id, lastId: last.id, startedAt: first.at, lastAt: last.at, submitted: countIn(new Map(), events, first.id) } : null;
+  return last && first
+    ? {
+        firstId: first.id,
+        lastId: last.id,
+        startedAt: first.at,
+        lastAt: last.at,
+        submitted: countIn(new Map(), events, first.id),
+      }
+    : null;
 }
 
 /** The session as of the newest event; read anew only from where it was read to. */
@@ -50,32 +80,45 @@ function sessionOf(project: Project, labelerId: number): Session | null {
   const state = labelerState(project, labelerId);
   if (!state.session) return (state.session = findSession(project, labelerId));
   const { session } = state;
-  const since = query<Happened>(project, `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id > ? AND ${AT_DESK} ORDER BY id`).all(labelerId, session.lastId);
+  const since = query<Happened>(
+    project,
+    `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id > ? AND ${AT_DESK} ORDER BY id`,
+  ).all(labelerId, session.lastId);
   let from = since.findLastIndex((event, i) => event.at - (since[i - 1]?.at ?? session.lastAt) > BREAK_MS);
   if (from >= 0) Object.assign(session, { firstId: since[from]!.id, startedAt: since[from]!.at, submitted: new Map() });
   else from = 0;
   const own = since.slice(from);
-  if (own.length > 0) Object.assign(session, { lastId: own.at(-1)!.id, lastAt: own.at(-1)!.at, submitted: countIn(session.submitted, own, session.firstId) });
+  if (own.length > 0)
+    Object.assign(session, {
+      lastId: own.at(-1)!.id,
+      lastAt: own.at(-1)!.at,
+      submitted: countIn(session.submitted, own, session.firstId),
+    });
   return session;
 }
 
 /**
- * Of all pairs that a labeler ordered and ordered again in a hidden repeat before a time, the share that came out the same;
+ * Of all pairs that a labeler ordered and ordered again in a hidden repeat before a time, the share that came out the
+ * same;
  * pairs that are tied either time are left out. Null where there are none.
  */
 export function selfAgreement(project: Project, labelerId: number, before = Infinity): number | null {
-  const { pairs, same } = query<{ pairs: number; same: number | null }>(project, `SELECT count(*) AS pairs, sum(a2.rank < b2.rank) AS same
+  const { pairs, same } = query<{ pairs: number; same: number | null }>(
+    project,
+    `SELECT count(*) AS pairs, sum(a2.rank < b2.rank) AS same
     FROM rankings r INDEXED BY rankings_repeats JOIN rankings o ON o.id = r.repeat_of AND o.status = 'ranked'
     JOIN ranking_items a ON a.ranking_id = o.id JOIN ranking_items b ON b.ranking_id = o.id AND a.rank < b.rank
     JOIN ranking_items a2 ON a2.ranking_id = r.id AND a2.completion_id = a.completion_id JOIN ranking_items b2 ON b2.ranking_id = r.id AND b2.completion_id = b.completion_id
-    WHERE r.labeler_id = ? AND r.repeat_of IS NOT NULL AND r.status = 'ranked' AND r.created_at < ? AND a2.rank <> b2.rank`).get(labelerId, before)!;
+    WHERE r.labeler_id = ? AND r.repeat_of IS NOT NULL AND r.status = 'ranked' AND r.created_at < ? AND a2.rank <> b2.rank`,
+  ).get(labelerId, before)!;
   return pairs === 0 ? null : (same ?? 0) / pairs;
 }
 
 /** Remembered until a hidden repeat, or what it repeats, changes. */
 function agreementOf(project: Project, labelerId: number, before: number): number | null {
   const state = labelerState(project, labelerId);
-  if (state.agreement?.before !== before) state.agreement = { share: selfAgreement(project, labelerId, before), before };
+  if (state.agreement?.before !== before)
+    state.agreement = { share: selfAgreement(project, labelerId, before), before };
   return state.agreement.share;
 }
 
@@ -83,25 +126,41 @@ function agreementOf(project: Project, labelerId: number, before: number): numbe
 const MARGIN_MS = 60_000;
 
 /**
- * Nothing that moves here when an item is submitted says whether it was a hidden repeat: what was done in this session counts
- * the repeats too (but never as the last of the queue), and how well they agree is told when the session or the queue is over.
+ * Nothing that moves here when an item is submitted says whether it was a hidden repeat: what was done in this session
+ * counts
+ * the repeats too (but never as the last of the queue), and how well they agree is told when the session or the queue
+ * is over.
  */
-export async function deskProgress(project: Project, labelerId: number, name: QueueName, now = Date.now()): Promise<DeskProgress> {
+export async function deskProgress(
+  project: Project,
+  labelerId: number,
+  name: QueueName,
+  now = Date.now(),
+): Promise<DeskProgress> {
   settle(project);
   const count = (sql: string, ...values: number[]) => query<{ n: number }>(project, sql).get(labelerId, ...values)!.n;
   const queue = queueOf(project, name, labelerId);
   const { all, open } = await countsOf(project, queue);
   const found = sessionOf(project, labelerId);
   const session = found && now - found.lastAt <= BREAK_MS ? found : null;
-  const elapsed = session ? session.lastAt - session.startedAt : 0, items = session ? itemsOf(session) : 0;
+  const elapsed = session ? session.lastAt - session.startedAt : 0;
+  const items = session ? itemsOf(session) : 0;
   const before = session && open > 0 ? session.startedAt - MARGIN_MS : Infinity;
   const repeats = 'FROM rankings INDEXED BY rankings_repeats WHERE labeler_id = ? AND repeat_of IS NOT NULL';
-  const recent = reasonOfRepeat(name) === null || before === Infinity ? 0 : count(`SELECT count(*) AS n ${repeats} AND created_at >= ?`, before);
+  const recent =
+    reasonOfRepeat(name) === null || before === Infinity
+      ? 0
+      : count(`SELECT count(*) AS n ${repeats} AND created_at >= ?`, before);
   return {
-    done: Math.max(all - open, Math.min(all - open + recent, all - (open > 0 ? 1 : 0))), total: all,
-    skipped: count("SELECT count(*) AS n FROM rankings INDEXED BY rankings_skipped WHERE labeler_id = ? AND status = 'skipped' AND repeat_of IS NULL AND item_id IS NOT NULL")
-      + count(`SELECT count(*) AS n ${repeats} AND status = 'skipped'`),
-    session: items, sessionGoal: projectSettings(project).sessionGoal, sessionStartedAt: session?.startedAt ?? null,
+    done: Math.max(all - open, Math.min(all - open + recent, all - (open > 0 ? 1 : 0))),
+    total: all,
+    skipped:
+      count(
+        "SELECT count(*) AS n FROM rankings INDEXED BY rankings_skipped WHERE labeler_id = ? AND status = 'skipped' AND repeat_of IS NULL AND item_id IS NOT NULL",
+      ) + count(`SELECT count(*) AS n ${repeats} AND status = 'skipped'`),
+    session: items,
+    sessionGoal: projectSettings(project).sessionGoal,
+    sessionStartedAt: session?.startedAt ?? null,
     ratePerHour: session && elapsed >= RATE_AFTER_MS ? (items * 3_600_000) / elapsed : null,
     repeats: count(`SELECT count(*) AS n ${repeats} AND created_at < ?`, before),
     selfAgreement: agreementOf(project, labelerId, before),

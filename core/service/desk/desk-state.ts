@@ -9,9 +9,19 @@ import { countAll, countOpen, isOpen, openQueue, reopen } from './desk-queues.ts
 import type { Queue, QueueMemory } from './desk-queues.ts';
 
 /** Queues that may be long; the others are counted every time. */
-const COUNTED: ReadonlySet<QueueName> = new Set<QueueName>(['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees']);
+const COUNTED: ReadonlySet<QueueName> = new Set<QueueName>([
+  'sequential',
+  'shuffled',
+  'newest',
+  'uncertain',
+  'disagrees',
+]);
 
-export interface Counts { token: string; all: number; open: number }
+export interface Counts {
+  token: string;
+  all: number;
+  open: number;
+}
 export interface LabelerState {
   memories: Map<QueueName, QueueMemory>;
   /** items in the order the window was at them, and which of them it is at */
@@ -27,8 +37,19 @@ export interface LabelerState {
   agreement: { share: number | null; before: number } | null;
 }
 /** Work without a break of half an hour, up to event `lastId`. */
-export interface Session { firstId: number; lastId: number; startedAt: number; lastAt: number; /** how often each ranking was submitted, less what was taken back */ submitted: Map<number, number> }
-interface DeskState { labelers: Map<number, LabelerState>; /** how often the order by gap has changed */ scores: number; /** how often the desk changed something */ changes: number; settling: boolean }
+export interface Session {
+  firstId: number;
+  lastId: number;
+  startedAt: number;
+  lastAt: number;
+  /** how often each ranking was submitted, less what was taken back */ submitted: Map<number, number>;
+}
+interface DeskState {
+  labelers: Map<number, LabelerState>;
+  /** how often the order by gap has changed */ scores: number;
+  /** how often the desk changed something */ changes: number;
+  settling: boolean;
+}
 
 const states = new WeakMap<Project, DeskState>();
 const HISTORY = 200;
@@ -44,9 +65,28 @@ export function labelerState(project: Project, labelerId: number): LabelerState 
   const { labelers } = deskState(project);
   let state = labelers.get(labelerId);
   if (!state) {
-    const rows = query<{ itemId: number }>(project, `SELECT detail ->> 'itemId' AS itemId FROM events WHERE labeler_id = ? AND kind IN ('ranking.submit', 'draft.change') ORDER BY id DESC LIMIT ?`).all(labelerId, 2 * HISTORY);
-    const visited = rows.map(({ itemId }) => itemId).reverse().filter((id, i, all) => id !== all[i - 1]).slice(-HISTORY);
-    labelers.set(labelerId, (state = { memories: new Map(), visited, at: visited.length - 1, repeats: new Map(), queues: new Map(), counts: new Map(), session: null, agreement: null }));
+    const rows = query<{ itemId: number }>(
+      project,
+      `SELECT detail ->> 'itemId' AS itemId FROM events WHERE labeler_id = ? AND kind IN ('ranking.submit', 'draft.change') ORDER BY id DESC LIMIT ?`,
+    ).all(labelerId, 2 * HISTORY);
+    const visited = rows
+      .map(({ itemId }) => itemId)
+      .reverse()
+      .filter((id, i, all) => id !== all[i - 1])
+      .slice(-HISTORY);
+    labelers.set(
+      labelerId,
+      (state = {
+        memories: new Map(),
+        visited,
+        at: visited.length - 1,
+        repeats: new Map(),
+        queues: new Map(),
+        counts: new Map(),
+        session: null,
+        agreement: null,
+      }),
+    );
   }
   return state;
 }
@@ -66,7 +106,8 @@ export function queueOf(project: Project, name: QueueName, labelerId: number): Q
 }
 
 /**
- * The window is at this item now. It `leapt` there by an item's number, which may be a step back; else it stayed or went
+ * The window is at this item now. It `leapt` there by an item's number, which may be a step back; else it stayed or
+ * went
  * on, and an item that a queue gives a second time stands there a second time: it is no step back, from which one would
  * come forward to the same place again.
  */
@@ -82,10 +123,16 @@ export function visit(state: LabelerState, itemId: number, leapt = false): void 
 }
 
 /**
- * The place of the item visited before (-1) or after (1) the present one, if it is still there. One that has come back as a hidden
+ * The place of the item visited before (-1) or after (1) the present one, if it is still there. One that has come back
+ * as a hidden
  * repeat is only where it came back: what was there before would look as if it had not been ranked.
  */
-export function neighbour(project: Project, { visited, at }: LabelerState, step: 1 | -1, isRepeat: (itemId: number) => boolean): number | null {
+export function neighbour(
+  project: Project,
+  { visited, at }: LabelerState,
+  step: 1 | -1,
+  isRepeat: (itemId: number) => boolean,
+): number | null {
   for (let i = at + step; i >= 0 && i < visited.length; i += step) {
     const itemId = visited[i]!;
     if (itemId === visited[at] || (visited.lastIndexOf(itemId) !== i && isRepeat(itemId))) continue;
@@ -105,7 +152,8 @@ export async function countsOf(project: Project, queue: Queue): Promise<Omit<Cou
   for (let tries = 0; tries < 3 && known?.token !== tokenOf(project, queue); tries++) {
     const [token, { changes }] = [tokenOf(project, queue), deskState(project)];
     known = { token, ...(await countAnew(queue)) };
-    if (changes === deskState(project).changes) counts.set(queue.name, known); // else the desk went on while it was counted
+    // else the desk went on while it was counted
+    if (changes === deskState(project).changes) counts.set(queue.name, known);
   }
   return known!;
 }
@@ -119,11 +167,18 @@ async function countAnew(queue: Queue): Promise<Omit<Counts, 'token'>> {
 export function changing<T>(project: Project, itemId: number | null, work: () => T): T {
   const state = deskState(project);
   const { labelers } = state;
-  const known = itemId === null ? [] : [...labelers].flatMap(([labelerId, state]) => [...state.counts].flatMap(([name, counts]) => {
-    const queue = queueOf(project, name, labelerId);
-    return counts.token === tokenOf(project, queue) ? [{ queue, counts, open: isOpen(queue, itemId) }] : [];
-  }));
-  const repeated = () => itemId !== null && query(project, 'SELECT 1 FROM rankings WHERE item_id = ? AND repeat_of IS NOT NULL').get(itemId) !== undefined;
+  const known =
+    itemId === null
+      ? []
+      : [...labelers].flatMap(([labelerId, state]) =>
+          [...state.counts].flatMap(([name, counts]) => {
+            const queue = queueOf(project, name, labelerId);
+            return counts.token === tokenOf(project, queue) ? [{ queue, counts, open: isOpen(queue, itemId) }] : [];
+          }),
+        );
+  const repeated = () =>
+    itemId !== null &&
+    query(project, 'SELECT 1 FROM rankings WHERE item_id = ? AND repeat_of IS NOT NULL').get(itemId) !== undefined;
   const before = repeated();
   const done = transaction(project, () => {
     const result = work();
@@ -139,7 +194,8 @@ export function changing<T>(project: Project, itemId: number | null, work: () =>
     counts.token = tokenOf(project, queue);
   }
   if (itemId !== null)
-    for (const [labelerId, state] of labelers) for (const name of state.memories.keys()) reopen(queueOf(project, name, labelerId), itemId);
+    for (const [labelerId, state] of labelers)
+      for (const name of state.memories.keys()) reopen(queueOf(project, name, labelerId), itemId);
   return done;
 }
 

@@ -18,11 +18,17 @@ import { projectSettings } from '#core/service/project.ts';
 import { undoSentence } from './undo-sentence.ts';
 
 /** The next item of a queue behind `from`, or the first one; a hidden repeat may come in its place. */
-async function nextItem(project: Project, labelerId: number, name: QueueName, from: number | null): Promise<number | null> {
+async function nextItem(
+  project: Project,
+  labelerId: number,
+  name: QueueName,
+  from: number | null,
+): Promise<number | null> {
   const queue = queueOf(project, name, labelerId);
   const candidate = await nextOpen(queue, from === null ? null : anchorOf(queue, from));
   const instead = repeatInstead(queue, candidate, from, projectSettings(project).repeats);
-  if (instead === null && candidate !== null) labelerState(project, labelerId).repeats.delete(candidate); // it comes as itself
+  // it comes as itself
+  if (instead === null && candidate !== null) labelerState(project, labelerId).repeats.delete(candidate);
   return instead ?? candidate;
 }
 
@@ -30,7 +36,9 @@ async function nextItem(project: Project, labelerId: number, name: QueueName, fr
 export function atItem(project: Project, labelerId: number, completionId: number): { itemId?: number } {
   const { visited, at } = labelerState(project, labelerId);
   const here = visited[at];
-  const shows = here !== undefined && query(project, 'SELECT 1 FROM item_completions WHERE item_id = ? AND completion_id = ?').get(here, completionId);
+  const shows =
+    here !== undefined &&
+    query(project, 'SELECT 1 FROM item_completions WHERE item_id = ? AND completion_id = ?').get(here, completionId);
   const itemId = shows ? here : itemOf(project, [completionId]);
   return itemId === null ? {} : { itemId };
 }
@@ -38,7 +46,12 @@ export function atItem(project: Project, labelerId: number, completionId: number
 const saved = (eventId: number | null): Saved => ({ at: Date.now(), eventId });
 
 /** A change of labels at the desk that is not one of the item's order: saved, told to the windows. */
-export function changeLabels(context: Context, labelerId: number, itemId: number | null, work: () => number | null): Saved {
+export function changeLabels(
+  context: Context,
+  labelerId: number,
+  itemId: number | null,
+  work: () => number | null,
+): Saved {
   const eventId = work();
   context.emit('labels.changed', { labelerId, itemId });
   return saved(eventId);
@@ -47,14 +60,26 @@ export function changeLabels(context: Context, labelerId: number, itemId: number
 function toUndone(project: Project, event: Event, which: 'undo' | 'redo'): Undone {
   const { itemId, completionId, promptId } = event.detail;
   const { labelerId } = event;
-  const at = typeof itemId === 'number' ? itemId : labelerId !== null && typeof completionId === 'number' ? (atItem(project, labelerId, completionId).itemId ?? null) : null;
+  const at =
+    typeof itemId === 'number'
+      ? itemId
+      : labelerId !== null && typeof completionId === 'number'
+        ? (atItem(project, labelerId, completionId).itemId ?? null)
+        : null;
   const item = at !== null && query(project, 'SELECT 1 FROM items WHERE id = ?').get(at) ? getItem(project, at) : null;
-  const shown = item && labelerId !== null ? shownAnswers(project, item, labelerId, repeatOf(project, labelerState(project, labelerId), item.id, labelerId)) : [];
+  const shown =
+    item && labelerId !== null
+      ? shownAnswers(project, item, labelerId, repeatOf(project, labelerState(project, labelerId), item.id, labelerId))
+      : [];
   const nameOf = (id: number) => {
     const place = shown.findIndex((ids) => ids.includes(id));
     return place < 0 ? null : String.fromCharCode(65 + place);
   };
-  return { itemId: item?.id ?? null, promptId: item?.promptId ?? (typeof promptId === 'number' ? promptId : null), sentence: undoSentence(event, which, nameOf) };
+  return {
+    itemId: item?.id ?? null,
+    promptId: item?.promptId ?? (typeof promptId === 'number' ? promptId : null),
+    sentence: undoSentence(event, which, nameOf),
+  };
 }
 
 function step(context: Context, labelerId: number, which: 'undo' | 'redo'): Undone | null {
@@ -63,7 +88,9 @@ function step(context: Context, labelerId: number, which: 'undo' | 'redo'): Undo
   const next = nextChange(project, labelerId, which);
   if (!next) return null;
   const { itemId } = next.detail;
-  const event = changing(project, typeof itemId === 'number' ? itemId : null, () => (which === 'undo' ? undoLast : redoLast)(project, labelerId))!;
+  const event = changing(project, typeof itemId === 'number' ? itemId : null, () =>
+    (which === 'undo' ? undoLast : redoLast)(project, labelerId),
+  )!;
   const undone = toUndone(project, event, which);
   context.emit('labels.changed', { labelerId, itemId: undone.itemId });
   return undone;
@@ -82,9 +109,12 @@ export const deskHandlers = {
     const here = from !== undefined && query(project, 'SELECT 1 FROM items WHERE id = ?').get(from) ? from : null;
     if (here !== null) visit(state, here);
     const isRepeat = (id: number) => repeatOf(project, state, id, labelerId) !== null;
-    const place = towards === -1 || (here !== null && towards === 1) ? neighbour(project, state, towards, isRepeat) : null;
-    if (towards === -1 && place !== null) state.at = place; // what comes after is asked for ahead, so a step on counts once the window is there
-    const next = place !== null ? state.visited[place]! : towards === -1 ? null : await nextItem(project, labelerId, queue, here);
+    const place =
+      towards === -1 || (here !== null && towards === 1) ? neighbour(project, state, towards, isRepeat) : null;
+    // what comes after is asked for ahead, so a step on counts once the window is there
+    if (towards === -1 && place !== null) state.at = place;
+    const next =
+      place !== null ? state.visited[place]! : towards === -1 ? null : await nextItem(project, labelerId, queue, here);
     if (next === null) return null;
     state.queues.set(next, queue);
     return deskItem(project, labelerId, queue, next);
@@ -93,7 +123,9 @@ export const deskHandlers = {
   'desk.draft': (context, { labelerId, itemId, changes, durationMs }) => {
     const { project } = context;
     const repeat = repeatOf(project, labelerState(project, labelerId), itemId, labelerId);
-    return changeLabels(context, labelerId, itemId, () => saveDraft(project, itemId, labelerId, { ...changes, durationMs }, repeat));
+    return changeLabels(context, labelerId, itemId, () =>
+      saveDraft(project, itemId, labelerId, { ...changes, durationMs }, repeat),
+    );
   },
 
   'desk.submit': (context, { labelerId, itemId, status, durationMs }) => {
@@ -101,13 +133,25 @@ export const deskHandlers = {
     const state = labelerState(project, labelerId);
     const repeat = repeatOf(project, state, itemId, labelerId);
     const shownOrder = shownAnswers(project, getItem(project, itemId), labelerId, repeat).map(([leader]) => leader!);
-    const { rankingId, eventId } = changing(project, itemId, () => submitItem(project, { itemId, labelerId, status, shownOrder, durationMs, repeat, reviewed: state.queues.get(itemId) === 'disagrees' }));
+    const { rankingId, eventId } = changing(project, itemId, () =>
+      submitItem(project, {
+        itemId,
+        labelerId,
+        status,
+        shownOrder,
+        durationMs,
+        repeat,
+        reviewed: state.queues.get(itemId) === 'disagrees',
+      }),
+    );
     context.emit('labels.changed', { labelerId, itemId });
     return { ...saved(eventId), rankingId };
   },
 
   'desk.flag': (context, { labelerId, itemId, flagged }) =>
-    changeLabels(context, labelerId, itemId, () => changing(context.project, itemId, () => setFlag(context.project, { labelerId, itemId }, flagged))),
+    changeLabels(context, labelerId, itemId, () =>
+      changing(context.project, itemId, () => setFlag(context.project, { labelerId, itemId }, flagged)),
+    ),
 
   'desk.progress': ({ project }, { labelerId, queue }) => {
     requireRow(project, 'labelers', labelerId);

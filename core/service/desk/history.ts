@@ -9,21 +9,41 @@ import type { Handlers } from '#core/service/handlers.ts';
 
 const EXCERPT = 200;
 
-/** The letters under which the answers were shown, best first, ties together; an answer that came more than once stands once. */
+/**
+ * The letters under which the answers were shown, best first, ties together; an answer that came more than once stands
+ * once.
+ */
 function orderOf({ shownOrder, ranks }: Ranking): string[][] {
   const rankOf = new Map(ranks.map(({ completionId, rank }) => [completionId, rank]));
-  const shown = shownOrder.flatMap((id, i) => (rankOf.has(id) ? [{ letter: String.fromCharCode(65 + i), rank: rankOf.get(id)! }] : []));
-  return [...Map.groupBy(shown.toSorted((a, b) => a.rank - b.rank), ({ rank }) => rank).values()].map((tier) => tier.map(({ letter }) => letter));
+  const shown = shownOrder.flatMap((id, i) =>
+    rankOf.has(id) ? [{ letter: String.fromCharCode(65 + i), rank: rankOf.get(id)! }] : [],
+  );
+  return [
+    ...Map.groupBy(
+      shown.toSorted((a, b) => a.rank - b.rank),
+      ({ rank }) => rank,
+    ).values(),
+  ].map((tier) => tier.map(({ letter }) => letter));
 }
 
 /** A hidden repeat stands here as any other ranking: nothing says that it was one. */
 export function judged(project: Project, labelerId: number, limit: number, before?: number): Judged[] {
   requireRow(project, 'labelers', labelerId);
   const rankings = newestRankings(project, labelerId, limit, before);
-  const prompts = excerptsOf(project, rankings.map(({ promptId }) => promptId), EXCERPT);
+  const prompts = excerptsOf(
+    project,
+    rankings.map(({ promptId }) => promptId),
+    EXCERPT,
+  );
   return rankings.map((ranking) => ({
-    rankingId: ranking.id, itemId: ranking.itemId!, at: ranking.createdAt, prompt: prompts.get(ranking.promptId) ?? '', status: ranking.status,
-    order: orderOf(ranking), confidence: ranking.confidence, note: ranking.note,
+    rankingId: ranking.id,
+    itemId: ranking.itemId!,
+    at: ranking.createdAt,
+    prompt: prompts.get(ranking.promptId) ?? '',
+    status: ranking.status,
+    order: orderOf(ranking),
+    confidence: ranking.confidence,
+    note: ranking.note,
   }));
 }
 

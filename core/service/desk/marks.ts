@@ -12,7 +12,12 @@ import type { Handlers } from '#core/service/handlers.ts';
 
 function markOf(project: Project, id: number) {
   const [mark] = listMarks(project, { id });
-  if (!mark) throw new TastemakerError('bad-data', `There is no mark ${id} in the project.`, 'It may have been removed in another window; open the item again.');
+  if (!mark)
+    throw new TastemakerError(
+      'bad-data',
+      `There is no mark ${id} in the project.`,
+      'It may have been removed in another window; open the item again.',
+    );
   return mark;
 }
 
@@ -53,7 +58,10 @@ export const markHandlers = {
     const at = atItem(project, labelerId, completionId);
     return changeLabels(context, labelerId, at.itemId ?? null, () => {
       // what is cleared on an answer is cleared on all completions that say it
-      const known = value === null ? listRatings(project, { completionIds: sayingTheSame(project, completionId), labelerId, axis }) : [];
+      const known =
+        value === null
+          ? listRatings(project, { completionIds: sayingTheSame(project, completionId), labelerId, axis })
+          : [];
       if (value !== null) setRating(project, { completionId, labelerId, axis, value }, at);
       else if (known.length > 0) transaction(project, () => known.forEach(({ id }) => deleteRating(project, id, at)));
       else return null;

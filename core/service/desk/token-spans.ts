@@ -34,29 +34,46 @@ export function tokenizerOf(project: Project, policy: Policy): Promise<Tokenizer
 }
 
 /** Scripts that put no space between words. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const UNSPACED =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const words = new Intl.Segmenter(undefined, { granularity: 'word' });
 
-/** Space and word together, for a text whose tokens are not known; where a script puts no space between words, by dictionary. */
-export const wordSpans = (text: string): TokenSpan[] => Array.from(text.matchAll(/\s*\S+|\s+$/g)).flatMap((match) => {
-  const [chunk] = match, { index } = match, bare = chunk.trimStart();
-  if (!UNSPACED.test(chunk)) return [{ start: index, end: index + chunk.length }];
-  const from = index + chunk.length - bare.length;
-  return Array.from(words.segment(bare), ({ index: at, segment }, i) => ({ start: i === 0 ? index : from + at, end: from + at + segment.length }));
-});
+/**
+ * Space and word together, for a text whose tokens are not known; where a script puts no space between words, by
+ * dictionary.
+ */
+export const wordSpans = (text: string): TokenSpan[] =>
+  Array.from(text.matchAll(/\s*\S+|\s+$/g)).flatMap((match) => {
+    const [chunk] = match;
+    const { index } = match;
+    const bare = chunk.trimStart();
+    if (!UNSPACED.test(chunk)) return [{ start: index, end: index + chunk.length }];
+    const from = index + chunk.length - bare.length;
+    return Array.from(words.segment(bare), ({ index: at, segment }, i) => ({
+      start: i === 0 ? index : from + at,
+      end: from + at + segment.length,
+    }));
+  });
 
 function commonLength(a: string, b: string): number {
   let n = 0;
   while (n < a.length && n < b.length && a.charCodeAt(n) === b.charCodeAt(n)) n++;
-  return n > 0 && n < b.length && b.charCodeAt(n - 1) >= 0xd800 && b.charCodeAt(n - 1) < 0xdc00 ? n - 1 : n; // never half a character
+  // never half a character
+  return n > 0 && n < b.length && b.charCodeAt(n - 1) >= 0xd800 && b.charCodeAt(n - 1) < 0xdc00 ? n - 1 : n;
 }
 
 /** Texts of beginnings of an answer. */
 type Read = (idLists: readonly (readonly number[])[]) => Promise<string[]>;
 
-/** Spans of ids in the text that they decode to: where each id's prefix ends. Ids that are parts of one character share it; what stands for no text is empty. */
+/**
+ * Spans of ids in the text that they decode to: where each id's prefix ends. Ids that are parts of one character share
+ * it; what stands for no text is empty.
+ */
 async function spansByPrefix(read: Read, ids: readonly number[], text: string): Promise<TokenSpan[] | null> {
-  const [prefixes, alone] = await Promise.all([read(ids.map((_, i) => ids.slice(0, i + 1))), read(ids.map((id) => [id]))]);
+  const [prefixes, alone] = await Promise.all([
+    read(ids.map((_, i) => ids.slice(0, i + 1))),
+    read(ids.map((id) => [id])),
+  ]);
   if (ids.length > 0 && prefixes.at(-1) !== text) return null;
   let at = 0;
   return ids.map((_, i) => {
@@ -68,29 +85,42 @@ async function spansByPrefix(read: Read, ids: readonly number[], text: string): 
 }
 
 async function spansWith(tokenizer: Tokenizer, { text, tokenIds }: Written): Promise<TokenSpan[] | null> {
-  const body = withoutStop(tokenizer, tokenIds), ended = body.length < tokenIds.length ? [{ start: text.length, end: text.length }] : [];
+  const body = withoutStop(tokenizer, tokenIds);
+  const ended = body.length < tokenIds.length ? [{ start: text.length, end: text.length }] : [];
   if (!(await putsSpaceFirst(tokenizer))) {
     const { ids, spans } = await tokenizer.encodeWithOffsets(text);
     if (ids.length === body.length && ids.every((id, i) => id === body[i])) return [...spans, ...ended];
   }
   // the model need not write the way the tokenizer would cut; older versions left special tokens out of the text
-  const before = await tokenizer.encode('.'), spelled: Read = (lists) => answerTexts(tokenizer, lists.map((ids) => ({ prompt: before, ids, part: true })));
-  const found = (await spansByPrefix(spelled, body, text)) ?? (await spansByPrefix((lists) => tokenizer.decodeBatch(lists), body, text));
+  const before = await tokenizer.encode('.');
+  const spelled: Read = (lists) =>
+    answerTexts(
+      tokenizer,
+      lists.map((ids) => ({ prompt: before, ids, part: true })),
+    );
+  const found =
+    (await spansByPrefix(spelled, body, text)) ??
+    (await spansByPrefix((lists) => tokenizer.decodeBatch(lists), body, text));
   return found && [...found, ...ended];
 }
 
 /**
- * One span a token id, in UTF-16 offsets of the completion's text, end excluded. A completion that has no tokens here (an
+ * One span a token id, in UTF-16 offsets of the completion's text, end excluded. A completion that has no tokens here
+ * (an
  * imported one), or whose tokenizer is gone or another now, gets one span a word instead.
  */
 export async function tokenSpans(project: Project, completions: readonly Written[]): Promise<TokenSpan[][]> {
   const policies = new Map(listPolicies(project).map((policy) => [policy.id, policy]));
-  return Promise.all(completions.map(async (completion) => {
-    const own = completion.policyId === null ? undefined : policies.get(completion.policyId);
-    const tokenizer = completion.tokenIds.length === 0 ? null : await readTokenizer(project, own ?? currentPolicy(project));
-    const isOwn = tokenizer && (completion.tokenizer ?? tokenizer.hash) === tokenizer.hash;
-    return (isOwn && (await spansWith(tokenizer, completion))) || wordSpans(completion.text);
-  }));
+  return Promise.all(
+    completions.map(async (completion) => {
+      const own = completion.policyId === null ? undefined : policies.get(completion.policyId);
+      const tokenizer =
+        completion.tokenIds.length === 0 ? null : await readTokenizer(project, own ?? currentPolicy(project));
+      const isOwn = tokenizer && (completion.tokenizer ?? tokenizer.hash) === tokenizer.hash;
+      return (isOwn && (await spansWith(tokenizer, completion))) || wordSpans(completion.text);
+    }),
+  );
 }
 
-const readTokenizer = async (project: Project, policy: Policy | null): Promise<Tokenizer | null> => policy && tokenizerOf(project, policy);
+const readTokenizer = async (project: Project, policy: Policy | null): Promise<Tokenizer | null> =>
+  policy && tokenizerOf(project, policy);

@@ -49,48 +49,102 @@ export interface LookAt {
 }
 
 /** The device of a provider that is meant by a wish. */
-export const deviceFor = (provider: ProviderName, wanted: WantedDevice): Device => ({ ...PROCESSOR, provider, precision: provider === 'cuda' && wanted === 'cuda:bf16' ? 'bf16' : 'fp32' });
+export const deviceFor = (provider: ProviderName, wanted: WantedDevice): Device => ({
+  ...PROCESSOR,
+  provider,
+  precision: provider === 'cuda' && wanted === 'cuda:bf16' ? 'bf16' : 'fp32',
+});
 
-export async function lookAtHardware({ home, wanted = 'auto', hash = false, env = process.env }: LookAt): Promise<Look> {
+export async function lookAtHardware({
+  home,
+  wanted = 'auto',
+  hash = false,
+  env = process.env,
+}: LookAt): Promise<Look> {
   const libraryFolders = readLibraryFolders(home);
-  const [sections, cards, files, webgpu] = await Promise.all([describeProviders({ folders: libraryFolders, hash, env }), readCards({ env }), readCudaFiles({ hash: false, env }), readWebgpu({ env })]);
+  const [sections, cards, files, webgpu] = await Promise.all([
+    describeProviders({ folders: libraryFolders, hash, env }),
+    readCards({ env }),
+    readCudaFiles({ hash: false, env }),
+    readWebgpu({ env }),
+  ]);
   const facts: Readonly<Record<ProviderName, (string | null)[]>> = {
     cpu: [PROCESSOR_NAME],
     cuda: [cards.driver, ...cards.cards.map(({ name }) => name), hashOf(files)],
     webgpu: [os.release(), ...webgpu.drivers.map(stampOf)],
   };
-  const keyOf = (device: Device) => selfTestKey(device, [runtimeVersion(), versionOfProgram(), ...facts[device.provider]]);
-  const kept = keptSelfTests(home), imitates = webgpu.state === 'software';
-  const found = Object.fromEntries(sections.map((section): [ProviderName, Found] => {
-    const { provider, title, findings } = section, selfTest = kept.read(keyOf(deviceFor(provider, wanted))), imitated = provider === 'webgpu' && imitates;
-    const there = section.state === 'ready' || imitated, state = there ? stateOf(provider, selfTest) : section.state === 'broken' ? 'broken' : 'missing';
-    const said = findings.flatMap(({ sentence, hint }) => [sentence, ...(hint ? [hint] : [])]), lines = provider === 'cpu' ? [`${PROCESSOR_NAME}, ${processorThreads()} threads.`] : said;
-    const lacking = findings.find(({ level }) => level === 'broken') ?? findings.find(({ level }) => level === 'missing') ?? findings[0];
-    return [provider, { report: { provider, title, state, lines, selfTest }, why: there ? null : (lacking?.sentence ?? null), imitated }];
-  })) as Record<ProviderName, Found>;
+  const keyOf = (device: Device) =>
+    selfTestKey(device, [runtimeVersion(), versionOfProgram(), ...facts[device.provider]]);
+  const kept = keptSelfTests(home);
+  const imitates = webgpu.state === 'software';
+  const found = Object.fromEntries(
+    sections.map((section): [ProviderName, Found] => {
+      const { provider, title, findings } = section;
+      const selfTest = kept.read(keyOf(deviceFor(provider, wanted)));
+      const imitated = provider === 'webgpu' && imitates;
+      const there = section.state === 'ready' || imitated;
+      const state = there ? stateOf(provider, selfTest) : section.state === 'broken' ? 'broken' : 'missing';
+      const said = findings.flatMap(({ sentence, hint }) => [sentence, ...(hint ? [hint] : [])]);
+      const lines = provider === 'cpu' ? [`${PROCESSOR_NAME}, ${processorThreads()} threads.`] : said;
+      const lacking =
+        findings.find(({ level }) => level === 'broken') ??
+        findings.find(({ level }) => level === 'missing') ??
+        findings[0];
+      return [
+        provider,
+        {
+          report: { provider, title, state, lines, selfTest },
+          why: there ? null : (lacking?.sentence ?? null),
+          imitated,
+        },
+      ];
+    }),
+  ) as Record<ProviderName, Found>;
   return { found, sections, cards, libraryFolders, env, keyOf };
 }
 
 /** The processor is what everything else is compared with; it needs no test before it may be used. */
-const stateOf = (provider: ProviderName, test: ProviderReport['selfTest']): ProviderReport['state'] => (test ? (test.ok ? 'ready' : 'refused') : provider === 'cpu' ? 'ready' : 'untested');
+const stateOf = (provider: ProviderName, test: ProviderReport['selfTest']): ProviderReport['state'] =>
+  test ? (test.ok ? 'ready' : 'refused') : provider === 'cpu' ? 'ready' : 'untested';
 
 /** Tests a device now and keeps what came out. */
-export async function testDevice(look: Look, home: string, device: Device, options: SelfTestOptions = {}): Promise<NonNullable<ProviderReport['selfTest']>> {
-  const test = await runSelfTest(device, { ...options, environment: { ...options.environment, ...(await environmentFor(device, look.libraryFolders, look.env)) } });
+export async function testDevice(
+  look: Look,
+  home: string,
+  device: Device,
+  options: SelfTestOptions = {},
+): Promise<NonNullable<ProviderReport['selfTest']>> {
+  const test = await runSelfTest(device, {
+    ...options,
+    environment: { ...options.environment, ...(await environmentFor(device, look.libraryFolders, look.env)) },
+  });
   if (!options.signal?.aborted) keptSelfTests(home).keep(look.keyOf(device), test);
   return test;
 }
 
 /** The environment in which a process computes on `device`. */
-export async function environmentFor(device: Device, libraryFolders: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Record<string, string>> {
-  const { LD_LIBRARY_PATH } = device.provider === 'cuda' ? await environmentForCuda({ folders: libraryFolders, env }) : {};
+export async function environmentFor(
+  device: Device,
+  libraryFolders: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Record<string, string>> {
+  const { LD_LIBRARY_PATH } =
+    device.provider === 'cuda' ? await environmentForCuda({ folders: libraryFolders, env }) : {};
   return { ...deviceEnvironment(device), ...(LD_LIBRARY_PATH ? { LD_LIBRARY_PATH } : {}) };
 }
 
-export const cardNow = ({ name, memory, used, load, temperature, power }: NvidiaCard): CardNow => ({ name, memoryBytes: memory ?? 0, usedBytes: used ?? 0, load, celsius: temperature, watts: power });
+export const cardNow = ({ name, memory, used, load, temperature, power }: NvidiaCard): CardNow => ({
+  name,
+  memoryBytes: memory ?? 0,
+  usedBytes: used ?? 0,
+  load,
+  celsius: temperature,
+  watts: power,
+});
 
 /** What was installed, by its hash where that is known; and what would be changed by changing the file. */
-const hashOf = ({ folder, record }: CudaFiles): string => [record?.files[CUDA_FILE]?.sha256 ?? '', stampOf(path.join(folder, CUDA_FILE))].join(' ');
+const hashOf = ({ folder, record }: CudaFiles): string =>
+  [record?.files[CUDA_FILE]?.sha256 ?? '', stampOf(path.join(folder, CUDA_FILE))].join(' ');
 function stampOf(file: string): string {
   try {
     const { size, mtimeMs } = fs.statSync(file);

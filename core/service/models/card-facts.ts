@@ -1,4 +1,5 @@
-// What a project, or a folder alone, knows of a model for its card: lineage, rankings, reward model, KL, β, seeds, settings.
+// What a project, or a folder alone, knows of a model for its card: lineage, rankings, reward model, KL, β, seeds,
+// settings.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -30,7 +31,9 @@ async function licenceOfOne(places: readonly string[]): Promise<string | null> {
 
 /** The model's own place, and those of what it descends from whose licence counts for it too. */
 export const originsOf = (project: Project, policy: Policy): string[] => {
-  const places = chainOf(listPolicies(project), policy).map((one) => policyPath(project, one)).reverse();
+  const places = chainOf(listPolicies(project), policy)
+    .map((one) => policyPath(project, one))
+    .reverse();
   return [...new Set([...places, ...places.flatMap(baseOf)])];
 };
 const baseOf = (place: string): string[] => {
@@ -42,8 +45,10 @@ const baseOf = (place: string): string[] => {
 };
 
 export async function cardFacts(project: Project, policy: Policy): Promise<CardFacts> {
-  const chain = chainOf(listPolicies(project), policy), base = chain[0]!;
-  const steps = await lineageOf(project, policy), runs = steps.flatMap(({ runId }) => (runId === null ? [] : [runId]));
+  const chain = chainOf(listPolicies(project), policy);
+  const base = chain[0]!;
+  const steps = await lineageOf(project, policy);
+  const runs = steps.flatMap(({ runId }) => (runId === null ? [] : [runId]));
   const numbers: CardFacts['numbers'] = [];
   const reward = policy.runId === null ? null : modelOfRun(project, policy.runId, 'reward');
   const learned = policy.kind === 'reward' ? policy.runId : (reward?.runId ?? null);
@@ -53,12 +58,27 @@ export async function cardFacts(project: Project, policy: Policy): Promise<CardF
   }
   if (reward) numbers.push(['Reward model', reward.name]);
   if (policy.runId !== null) {
-    const weights = madeWeights(project, policy)!, { kl, score, beta = manifestOf(project, policy.runId)?.config['beta'] } = weights.metrics as Record<string, number | undefined>;
-    const where = weights.heldOut ? ' on held-out prompts' : '', reference = weights.reference ?? measuredFrom(project, policy.runId)?.name;
+    const weights = madeWeights(project, policy)!;
+    const {
+      kl,
+      score,
+      beta = manifestOf(project, policy.runId)?.config['beta'],
+    } = weights.metrics as Record<string, number | undefined>;
+    const where = weights.heldOut ? ' on held-out prompts' : '';
+    const reference = weights.reference ?? measuredFrom(project, policy.runId)?.name;
     const { step, steps, best } = weights;
-    if (step !== null || best) numbers.push(['Weights', `${best ? 'the best of its run, ' : ''}${step === null ? 'step not recorded' : `step ${step}${steps === null ? '' : ` of ${steps}`}`}`]);
-    if (score !== undefined && policy.kind === 'policy') numbers.push([`Score${where}`, String(Number(score.toPrecision(4)))]);
-    if (kl !== undefined) numbers.push([`KL from ${reference ? `"${reference}"` : 'the model it started from'}${where}`, `${Number(kl.toPrecision(4))} nats`]);
+    if (step !== null || best)
+      numbers.push([
+        'Weights',
+        `${best ? 'the best of its run, ' : ''}${step === null ? 'step not recorded' : `step ${step}${steps === null ? '' : ` of ${steps}`}`}`,
+      ]);
+    if (score !== undefined && policy.kind === 'policy')
+      numbers.push([`Score${where}`, String(Number(score.toPrecision(4)))]);
+    if (kl !== undefined)
+      numbers.push([
+        `KL from ${reference ? `"${reference}"` : 'the model it started from'}${where}`,
+        `${Number(kl.toPrecision(4))} nats`,
+      ]);
     if (typeof beta === 'number') numbers.push(['β', String(Number(beta.toPrecision(4)))]);
   }
   const seeds = runs.flatMap((id) => {
@@ -66,18 +86,30 @@ export async function cardFacts(project: Project, policy: Policy): Promise<CardF
     return seed === undefined ? [] : [`${seed} (run ${id})`];
   });
   if (seeds.length) numbers.push(['Seeds', seeds.join(', ')]);
-  const manifest = policy.runId === null ? null : manifestOf(project, policy.runId), baseFolder = policyPath(project, base);
+  const manifest = policy.runId === null ? null : manifestOf(project, policy.runId);
+  const baseFolder = policyPath(project, base);
   return {
-    name: policy.name, base: base.id === policy.id ? null : (hubName(baseFolder) ?? base.name), licence: await licenceOfOne(originsOf(project, policy)), version: version(),
-    steps: steps.map(({ name, sentence }) => ({ name, sentence })), numbers, run: manifest && { id: manifest.id, config: manifest.config },
+    name: policy.name,
+    base: base.id === policy.id ? null : (hubName(baseFolder) ?? base.name),
+    licence: await licenceOfOne(originsOf(project, policy)),
+    version: version(),
+    steps: steps.map(({ name, sentence }) => ({ name, sentence })),
+    numbers,
+    run: manifest && { id: manifest.id, config: manifest.config },
   };
 }
 
 /** A model that no project knows: what its folder or file says. */
 export async function cardFactsOf(model: string): Promise<CardFacts> {
-  const place = path.resolve(model), base = baseOf(place)[0] ?? null;
+  const place = path.resolve(model);
+  const base = baseOf(place)[0] ?? null;
   return {
-    name: path.basename(place).replace(isGguf(place) ? /\.gguf$/i : /$^/, ''), base: base === null ? null : (hubName(base) ?? path.basename(base)),
-    licence: await licenceOfOne([place, ...(base === null ? [] : [base])]), version: version(), steps: [], numbers: [], run: null,
+    name: path.basename(place).replace(isGguf(place) ? /\.gguf$/i : /$^/, ''),
+    base: base === null ? null : (hubName(base) ?? path.basename(base)),
+    licence: await licenceOfOne([place, ...(base === null ? [] : [base])]),
+    version: version(),
+    steps: [],
+    numbers: [],
+    run: null,
   };
 }

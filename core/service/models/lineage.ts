@@ -26,12 +26,19 @@ function baseSentence(project: Project, policy: Policy): string {
   }
 }
 
-interface Made { project: Project; runId: string; weights: MadeWeights }
+interface Made {
+  project: Project;
+  runId: string;
+  weights: MadeWeights;
+}
 
 async function rewardSentence({ project, runId, weights }: Made): Promise<string> {
   const { rankings, comparisons } = await rankingsOf(project, runId);
   const { validation_accuracy: accuracy, validation_accuracy_se: error, validation_rankings: on } = weights.metrics;
-  const measured = accuracy === undefined ? '' : `; validation accuracy ${number(accuracy)}${error === undefined ? '' : ` ± ${number(SURE * error)}`}${on === undefined ? '' : ` on ${counted(on, 'ranking')}`}`;
+  const measured =
+    accuracy === undefined
+      ? ''
+      : `; validation accuracy ${number(accuracy)}${error === undefined ? '' : ` ± ${number(SURE * error)}`}${on === undefined ? '' : ` on ${counted(on, 'ranking')}`}`;
   return `Reward model from ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${measured}.`;
 }
 
@@ -45,29 +52,49 @@ function trained({ step, steps, best }: MadeWeights, unit: string): string | nul
 
 /** One sentence a kind of run, of the very weights; the run's folder may be gone, then it says less. */
 const SENTENCES: Record<string, (made: Made) => string | Promise<string>> = {
-  pretrain: (made) => `Pretrained from scratch on ${counted(manifestOf(made.project, made.runId)?.data.rows ?? 0, 'text')}${trainedFor(made)}.`,
-  sft: (made) => `Fine-tuned on ${counted(manifestOf(made.project, made.runId)?.data.rows ?? 0, 'example')}${trainedFor(made)}.`,
+  pretrain: (made) =>
+    `Pretrained from scratch on ${counted(manifestOf(made.project, made.runId)?.data.rows ?? 0, 'text')}${trainedFor(made)}.`,
+  sft: (made) =>
+    `Fine-tuned on ${counted(manifestOf(made.project, made.runId)?.data.rows ?? 0, 'example')}${trainedFor(made)}.`,
   reward: rewardSentence,
   ppo: ({ project, runId, weights }) => {
-    const { kl, score, beta = manifestOf(project, runId)?.config['beta'] } = weights.metrics as Record<string, number | undefined>;
-    const reward = modelOfRun(project, runId, 'reward'), reference = weights.reference ?? measuredFrom(project, runId)?.name;
-    const outcome = listed([score === undefined ? null : `score ${number(score)}`, kl === undefined ? null : `KL ${number(kl)} nats${reference ? ` from "${reference}"` : ''}`]);
+    const {
+      kl,
+      score,
+      beta = manifestOf(project, runId)?.config['beta'],
+    } = weights.metrics as Record<string, number | undefined>;
+    const reward = modelOfRun(project, runId, 'reward');
+    const reference = weights.reference ?? measuredFrom(project, runId)?.name;
+    const outcome = listed([
+      score === undefined ? null : `score ${number(score)}`,
+      kl === undefined ? null : `KL ${number(kl)} nats${reference ? ` from "${reference}"` : ''}`,
+    ]);
     const price = typeof beta === 'number' ? `β ${Number(beta.toPrecision(3))}` : null;
     return `PPO${reward ? ` against "${reward.name}"` : ''}: ${listed([trained(weights, 'update'), price])}${outcome ? `; ${weights.heldOut ? 'on held-out prompts ' : ''}${outcome}` : ''}.`;
   },
 };
 
 function trainedFor({ weights }: Made): string {
-  const { validation_loss: loss } = weights.metrics, far = trained(weights, 'step');
-  return far === null ? '' : `${weights.best ? ', ' : ' for '}${far}${loss === undefined ? '' : `; validation loss ${number(loss, 3)}`}`;
+  const { validation_loss: loss } = weights.metrics;
+  const far = trained(weights, 'step');
+  return far === null
+    ? ''
+    : `${weights.best ? ', ' : ' for '}${far}${loss === undefined ? '' : `; validation loss ${number(loss, 3)}`}`;
 }
 
 async function stepOf(project: Project, policy: Policy): Promise<LineageStep> {
-  const { runId } = policy, fault = madeWeights(project, policy)?.fault ?? null, kind = runId === null ? null : manifestOf(project, runId)?.kind ?? null;
-  const sentence = runId === null ? baseSentence(project, policy)
-    : kind === null ? `Made by run ${runId}, whose folder is gone.`
-    : fault !== null ? `Made by run ${runId}, but what is written of it cannot be read: ${fault}`
-    : await (SENTENCES[kind]?.({ project, runId, weights: madeWeights(project, policy)! }) ?? `Made by run ${runId}.`);
+  const { runId } = policy;
+  const fault = madeWeights(project, policy)?.fault ?? null;
+  const kind = runId === null ? null : (manifestOf(project, runId)?.kind ?? null);
+  const sentence =
+    runId === null
+      ? baseSentence(project, policy)
+      : kind === null
+        ? `Made by run ${runId}, whose folder is gone.`
+        : fault !== null
+          ? `Made by run ${runId}, but what is written of it cannot be read: ${fault}`
+          : await (SENTENCES[kind]?.({ project, runId, weights: madeWeights(project, policy)! }) ??
+              `Made by run ${runId}.`);
   return { name: policy.name, kind: kind ?? policy.kind, sentence, modelId: policy.id, runId };
 }
 

@@ -1,4 +1,5 @@
-// What is known of the very weights of a model: the step at which its run wrote them, and what was measured of them there.
+// What is known of the very weights of a model: the step at which its run wrote them, and what was measured of them
+// there.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -34,24 +35,47 @@ export interface MadeWeights {
 /** The setting that says how many steps a run was asked for. */
 const STEPS = ['updates', 'steps'] as const;
 
-/** Null for a model that no run made. Models of 0.1.0 have no note beside them: of those it is what their run's files say. */
+/**
+ * Null for a model that no run made. Models of 0.1.0 have no note beside them: of those it is what their run's files
+ * say.
+ */
 export function madeWeights(project: Project, policy: Policy): MadeWeights | null {
   return policy.runId === null ? null : weightsIn(project, policy.runId, policyPath(project, policy));
 }
 
 /** The same of a folder of weights that the run made. */
 export function weightsIn(project: Project, runId: string, folder: string): MadeWeights {
-  const isBest = folder === path.join(project.folder, 'runs', runId, 'best'), { own, note, fault } = noteOf(project, runId, folder);
-  if (fault !== null) return { run: runId, step: null, steps: null, metrics: {}, heldOut: false, best: isBest, reference: null, fault };
-  if (note?.run === runId) return { ...note, ...preferHeldOut(note.metrics), best: isBest || note.step < lastStep(project, runId), reference: note.reference ?? null, fault };
+  const isBest = folder === path.join(project.folder, 'runs', runId, 'best');
+  const { own, note, fault } = noteOf(project, runId, folder);
+  if (fault !== null)
+    return { run: runId, step: null, steps: null, metrics: {}, heldOut: false, best: isBest, reference: null, fault };
+  if (note?.run === runId)
+    return {
+      ...note,
+      ...preferHeldOut(note.metrics),
+      best: isBest || note.step < lastStep(project, runId),
+      reference: note.reference ?? null,
+      fault,
+    };
   const steps = askedFor(project, runId);
   if (isBest) return { run: runId, steps, heldOut: true, best: true, reference: null, fault, ...bestOf(own) };
-  const { step = null, seconds: _, ...metrics } = lastMetrics(project, runId) as { step?: number; seconds?: number } & Record<string, number>;
+  const {
+    step = null,
+    seconds: _,
+    ...metrics
+  } = lastMetrics(project, runId) as { step?: number; seconds?: number } & Record<string, number>;
   return { run: runId, step, steps, ...preferHeldOut(metrics), best: false, reference: null, fault };
 }
 
-/** The run's folder and the note beside its weights, or what is wrong with them: a model with a broken note stays in its lists. */
-function noteOf(project: Project, runId: string, folder: string): { own: string; note: Made | null; fault: string | null } {
+/**
+ * The run's folder and the note beside its weights, or what is wrong with them: a model with a broken note stays in its
+ * lists.
+ */
+function noteOf(
+  project: Project,
+  runId: string,
+  folder: string,
+): { own: string; note: Made | null; fault: string | null } {
   try {
     const own = runFolderOf(project.folder, runId);
     if (path.dirname(folder) === own) refuseLink(folder);
@@ -62,19 +86,33 @@ function noteOf(project: Project, runId: string, folder: string): { own: string;
   }
 }
 
-/** Score, KL and reward on held-out prompts, where they were measured at that step: those of the training batch are of the weights before it. */
+/**
+ * Score, KL and reward on held-out prompts, where they were measured at that step: those of the training batch are of
+ * the weights before it.
+ */
 function preferHeldOut(metrics: MadeWeights['metrics']): Pick<MadeWeights, 'metrics' | 'heldOut'> {
-  const { held_out_score: score, held_out_kl: kl, held_out_reward: reward } = metrics, found = { score, kl, reward };
+  const { held_out_score: score, held_out_kl: kl, held_out_reward: reward } = metrics;
+  const found = { score, kl, reward };
   if (kl === undefined) return { metrics, heldOut: false };
-  const held = Object.entries(found).filter((entry): entry is [string, number] => entry[1] !== undefined), { score: _, kl: __, reward: ___, ...rest } = metrics;
+  const held = Object.entries(found).filter((entry): entry is [string, number] => entry[1] !== undefined);
+  const { score: _, kl: __, reward: ___, ...rest } = metrics;
   return { metrics: { ...rest, ...Object.fromEntries(held) }, heldOut: true };
 }
 
-const WORDS: readonly [name: string, word: string, digits: number][] = [['score', 'score', 2], ['kl', 'KL', 2], ['reward', 'score less β·KL', 2], ['gold', 'gold', 2], ['validation_loss', 'validation loss', 3], ['validation_accuracy', 'validation accuracy', 2]];
+const WORDS: readonly [name: string, word: string, digits: number][] = [
+  ['score', 'score', 2],
+  ['kl', 'KL', 2],
+  ['reward', 'score less β·KL', 2],
+  ['gold', 'gold', 2],
+  ['validation_loss', 'validation loss', 3],
+  ['validation_accuracy', 'validation accuracy', 2],
+];
 
 /** What was measured of them, such as "score 1.71, KL 3.20"; empty where nothing was. */
 export const measuredWords = ({ metrics }: MadeWeights): string =>
-  WORDS.flatMap(([name, word, digits]) => (metrics[name] === undefined ? [] : [`${word} ${metrics[name].toFixed(digits)}`])).join(', ');
+  WORDS.flatMap(([name, word, digits]) =>
+    metrics[name] === undefined ? [] : [`${word} ${metrics[name].toFixed(digits)}`],
+  ).join(', ');
 
 const lastStep = (project: Project, runId: string): number => lastMetrics(project, runId)['step'] ?? 0;
 
@@ -86,9 +124,14 @@ function askedFor(project: Project, runId: string): number | null {
 
 type Best = Pick<MadeWeights, 'step' | 'metrics'>;
 
-/** Which step the folder best/ of a run without notes is of: the first that did best by the rule that such a run went by. */
+/**
+ * Which step the folder best/ of a run without notes is of: the first that did best by the rule that such a run went
+ * by.
+ */
 function bestOf(own: string): Best {
-  const metrics = path.join(own, 'metrics.jsonl'), stat = fs.statSync(metrics, { throwIfNoEntry: false }), stamp = `${stat?.size}/${stat?.mtimeMs}`;
+  const metrics = path.join(own, 'metrics.jsonl');
+  const stat = fs.statSync(metrics, { throwIfNoEntry: false });
+  const stamp = `${stat?.size}/${stat?.mtimeMs}`;
   const samples = bestOfSamples(heldOutOf(own));
   if (samples) return samples;
   const before = known.get(metrics);
@@ -103,10 +146,15 @@ const known = new Map<string, { stamp: string; best: Best }>();
 function bestOfSamples(all: readonly HeldOut[]): Best | null {
   let best: (Best & { value: number }) | null = null;
   for (const [step, rows] of Map.groupBy(all, (row) => row.step)) {
-    const golds = rows.flatMap(({ gold }) => gold ?? []), kls = rows.flatMap(({ kl }) => kl ?? []);
+    const golds = rows.flatMap(({ gold }) => gold ?? []);
+    const kls = rows.flatMap(({ kl }) => kl ?? []);
     const value = golds.length ? mean(golds) : mean(rows.map(({ penalised }) => penalised));
     if (best && value <= best.value) continue;
-    const metrics = { score: mean(rows.map(({ score }) => score)), ...(kls.length ? { kl: mean(kls) } : {}), ...(golds.length ? { gold: mean(golds) } : {}) };
+    const metrics = {
+      score: mean(rows.map(({ score }) => score)),
+      ...(kls.length ? { kl: mean(kls) } : {}),
+      ...(golds.length ? { gold: mean(golds) } : {}),
+    };
     best = { step, value, metrics };
   }
   return best && { step: best.step, metrics: best.metrics };

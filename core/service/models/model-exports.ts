@@ -1,4 +1,5 @@
-// Exporting a model in the window: what it can be written as, and the writing in a thread of its own that says how far it is.
+// Exporting a model in the window: what it can be written as, and the writing in a thread of its own that says how far
+// it is.
 
 import { onceInBackground } from '#core/service/background.ts';
 import { refusePlace } from '#core/service/data/export-place.ts';
@@ -13,10 +14,13 @@ import { exportPlace } from './export-model.ts';
 const TOLD_MS = 100;
 
 export const modelExportHandlers = {
-  'models.formats': async ({ project }, { modelId }) => ({ formats: await onceInBackground('formats', { place: policyPath(project, policyById(project, modelId)) }) }),
+  'models.formats': async ({ project }, { modelId }) => ({
+    formats: await onceInBackground('formats', { place: policyPath(project, policyById(project, modelId)) }),
+  }),
 
   'models.export': async ({ project, emit }, { modelId, folder, format }) => {
-    const policy = policyById(project, modelId), into = exportPlace(typedPath(folder), policy.name, format);
+    const policy = policyById(project, modelId);
+    const into = exportPlace(typedPath(folder), policy.name, format);
     refusePlace(into);
     const facts = await cardFacts(project, policy);
     // the thread writes without a pause, so it tells how far it is in memory that both see
@@ -29,7 +33,10 @@ export const modelExportHandlers = {
     };
     const timer = setInterval(tell, TOLD_MS);
     try {
-      const result = await onceInBackground('exportModel', { order: { model: policyPath(project, policy), format, into, facts, origins: originsOf(project, policy) }, progress });
+      const result = await onceInBackground('exportModel', {
+        order: { model: policyPath(project, policy), format, into, facts, origins: originsOf(project, policy) },
+        progress,
+      });
       tell();
       wroteFile(result.path);
       return result;

@@ -6,7 +6,15 @@ import type { ModelRow, ModelVerdict, Policy } from '#core/contract.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
-import { addPolicy, completionsByPolicy, listPolicies, policyById, policyPath, removePolicy, renamePolicy } from '#core/store/policies.ts';
+import {
+  addPolicy,
+  completionsByPolicy,
+  listPolicies,
+  policyById,
+  policyPath,
+  removePolicy,
+  renamePolicy,
+} from '#core/store/policies.ts';
 import type { NewPolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { originOf } from '#core/jobs/record.ts';
@@ -27,10 +35,15 @@ import { unlinkedPath } from '#core/unlinked.ts';
 
 export const modelHandlers = {
   'models.list': ({ project }) => modelRows(project),
-  'models.look': async (_, { path: place }) => ({ verdicts: await onceInBackground('look', { place: typedPath(place) }) }),
+  'models.look': async (_, { path: place }) => ({
+    verdicts: await onceInBackground('look', { place: typedPath(place) }),
+  }),
 
   'models.add': async ({ project, emit }, { path: place, name, copy }) => {
-    const { path: folder, kind } = theOne(await onceInBackground('look', { place: typedPath(place) }), typedPath(place));
+    const { path: folder, kind } = theOne(
+      await onceInBackground('look', { place: typedPath(place) }),
+      typedPath(place),
+    );
     await onceInBackground('numbers', { place: folder });
     const id = await addModel(project, { name, kind: kind!, folder, copy });
     emit('models.changed', {});
@@ -55,23 +68,42 @@ export const modelHandlers = {
     return { at: Date.now(), eventId: null };
   },
 
-  'models.lineage': async ({ project }, { modelId }) => ({ steps: await lineageOf(project, policyById(project, modelId)) }),
+  'models.lineage': async ({ project }, { modelId }) => ({
+    steps: await lineageOf(project, policyById(project, modelId)),
+  }),
   ...modelExportHandlers,
 } satisfies Partial<Handlers>;
 
 /** The verdict on what is to be added; throws what is wrong with it, or that there are several. */
 function theOne(verdicts: readonly ModelVerdict[], place: string): ModelVerdict {
   const one = verdicts.find((verdict) => verdict.path === place) ?? (verdicts.length === 1 ? verdicts[0]! : null);
-  if (!one) throw new TastemakerError('bad-argument', `${place} holds ${verdicts.length} models.`, `Choose one of its folders, such as ${verdicts[0]!.path}.`);
+  if (!one)
+    throw new TastemakerError(
+      'bad-argument',
+      `${place} holds ${verdicts.length} models.`,
+      `Choose one of its folders, such as ${verdicts[0]!.path}.`,
+    );
   if (!one.ok) throw new TastemakerError('bad-model', one.sentence, one.hint ?? 'Choose another folder.');
   return one;
 }
 
-/** Adds a model folder or GGUF file to the project's list, where it lies or as a copy in the project. 'bad-data' where the name is taken. */
-export async function addModel(project: Project, { name, kind, folder, copy }: { name: string; kind: Policy['kind']; folder: string; copy: boolean }): Promise<number> {
+/**
+ * Adds a model folder or GGUF file to the project's list, where it lies or as a copy in the project. 'bad-data' where
+ * the name is taken.
+ */
+export async function addModel(
+  project: Project,
+  { name, kind, folder, copy }: { name: string; kind: Policy['kind']; folder: string; copy: boolean },
+): Promise<number> {
   const called = name.trim();
-  if (listPolicies(project).some((policy) => policy.name === called)) throw new TastemakerError('bad-argument', `The project already has a model called "${called}".`, 'Choose another name.');
-  const within = path.relative(project.folder, folder), isInside = !within.startsWith('..') && !path.isAbsolute(within);
+  if (listPolicies(project).some((policy) => policy.name === called))
+    throw new TastemakerError(
+      'bad-argument',
+      `The project already has a model called "${called}".`,
+      'Choose another name.',
+    );
+  const within = path.relative(project.folder, folder);
+  const isInside = !within.startsWith('..') && !path.isAbsolute(within);
   // the best or the last weights of a run of ours descend from what its own model descends from
   const made = isInside ? await weightsOfRun(project, within, folder, called) : null;
   if (made) return addPolicy(project, made);
@@ -87,11 +119,14 @@ export async function addModel(project: Project, { name, kind, folder, copy }: {
 }
 
 /**
- * What a folder runs/<id>/… of this project is as a model: it descends from what its run's own model descends from. Weights of
+ * What a folder runs/<id>/… of this project is as a model: it descends from what its run's own model descends from.
+ * Weights of
  * a run that may still go on are copied, for it would put later ones in their place.
  */
 async function weightsOfRun(project: Project, within: string, folder: string, name: string): Promise<NewPolicy | null> {
-  const runId = /^runs[/\\]([^/\\]+)[/\\]/.exec(within)?.[1], run = listRuns(project).find(({ id }) => id === runId), manifest = run && manifestOf(project, run.id);
+  const runId = /^runs[/\\]([^/\\]+)[/\\]/.exec(within)?.[1];
+  const run = listRuns(project).find(({ id }) => id === runId);
+  const manifest = run && manifestOf(project, run.id);
   const origin = manifest ? originOf(project, manifest) : null;
   if (!run || !origin) return null;
   if (run.status === 'done') return { name, path: folder, ...origin };
@@ -99,7 +134,12 @@ async function weightsOfRun(project: Project, within: string, folder: string, na
   const { ino } = fs.statSync(folder);
   const copied = await copyModel(folder, into, async (copy) => {
     await keepBase(folder, copy, into);
-    if (fs.statSync(folder).ino !== ino) throw new TastemakerError('bad-file', `The run ${run.id} has just put better weights into ${folder}.`, 'Keep them once more.');
+    if (fs.statSync(folder).ino !== ino)
+      throw new TastemakerError(
+        'bad-file',
+        `The run ${run.id} has just put better weights into ${folder}.`,
+        'Keep them once more.',
+      );
   });
   return { name, path: copied, ...origin };
 }
@@ -107,12 +147,23 @@ async function weightsOfRun(project: Project, within: string, folder: string, na
 /** Runs that are not over and work with this model's folder. */
 export function unfinishedRunsOf(project: Project, policy: Policy): string[] {
   const folder = policyPath(project, policy);
-  return listRuns(project).filter(({ status }) => status !== 'done' && status !== 'cancelled')
-    .filter(({ id }) => Object.values(manifestOf(project, id)?.models ?? {}).some((used) => path.resolve(project.folder, used.path) === folder))
+  return listRuns(project)
+    .filter(({ status }) => status !== 'done' && status !== 'cancelled')
+    .filter(({ id }) =>
+      Object.values(manifestOf(project, id)?.models ?? {}).some(
+        (used) => path.resolve(project.folder, used.path) === folder,
+      ),
+    )
     .map(({ id }) => `the run ${id}, which is not finished`);
 }
 
-interface ModelInfo { family: string | null; parameters: number | null; bytes: number; problem: string | null; chat: boolean }
+interface ModelInfo {
+  family: string | null;
+  parameters: number | null;
+  bytes: number;
+  problem: string | null;
+  chat: boolean;
+}
 const known = new Map<string, { stamp: string; info: ModelInfo }>();
 
 /** The files of a model folder, or the one GGUF file, as they are now. */
@@ -124,19 +175,34 @@ function filesOf(place: string): { name: string; size: number; mtimeMs: number }
   });
 }
 
-/** What config.json and the weights' headers say of a model folder, or the metadata of a GGUF file; read anew only where a file has changed. */
+/**
+ * What config.json and the weights' headers say of a model folder, or the metadata of a GGUF file; read anew only where
+ * a file has changed.
+ */
 function modelInfo(folder: string): ModelInfo {
   const it = isGguf(folder) ? 'Its file' : 'Its folder';
   let files: ReturnType<typeof filesOf>;
   try {
     files = filesOf(folder);
   } catch {
-    return { family: null, parameters: null, bytes: 0, chat: false, problem: `${it} ${folder} is missing: put it back where it was, or connect its drive.` };
+    return {
+      family: null,
+      parameters: null,
+      bytes: 0,
+      chat: false,
+      problem: `${it} ${folder} is missing: put it back where it was, or connect its drive.`,
+    };
   }
   const stamp = JSON.stringify(files);
   const before = known.get(folder);
   if (before?.stamp === stamp) return before.info;
-  const info: ModelInfo = { family: null, parameters: null, bytes: files.reduce((sum, { size }) => sum + size, 0), problem: null, chat: hasChatTemplate(folder) };
+  const info: ModelInfo = {
+    family: null,
+    parameters: null,
+    bytes: files.reduce((sum, { size }) => sum + size, 0),
+    problem: null,
+    chat: hasChatTemplate(folder),
+  };
   try {
     const opened = openCheckpoint(folder);
     Object.assign(info, { family: opened.architecture.family, parameters: parameterCount(opened) });
@@ -149,14 +215,23 @@ function modelInfo(folder: string): ModelInfo {
 
 /** Every model with what its files say; nothing of the weights is loaded. */
 export function modelRows(project: Project): ModelRow[] {
-  const policies = listPolicies(project), names = new Map(policies.map(({ id, name }) => [id, name]));
+  const policies = listPolicies(project);
+  const names = new Map(policies.map(({ id, name }) => [id, name]));
   const counts = completionsByPolicy(project);
-  const { policy: { modelId: policyId }, reward: { modelId: rewardId } } = currentModels(project);
+  const {
+    policy: { modelId: policyId },
+    reward: { modelId: rewardId },
+  } = currentModels(project);
   return policies.map((policy) => {
     const folder = policyPath(project, policy);
     return {
-      ...policy, folder, ...modelInfo(folder), parentName: policy.parentId === null ? null : (names.get(policy.parentId) ?? null), completions: counts.get(policy.id) ?? 0,
-      current: policy.id === policyId ? 'policy' : policy.id === rewardId ? 'reward' : null, ...stepsOf(project, policy),
+      ...policy,
+      folder,
+      ...modelInfo(folder),
+      parentName: policy.parentId === null ? null : (names.get(policy.parentId) ?? null),
+      completions: counts.get(policy.id) ?? 0,
+      current: policy.id === policyId ? 'policy' : policy.id === rewardId ? 'reward' : null,
+      ...stepsOf(project, policy),
     };
   });
 }

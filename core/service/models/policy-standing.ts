@@ -1,4 +1,5 @@
-// Whether a policy has earned to be started from: its run came to its end in good health, and it does better than its start by a measured margin.
+// Whether a policy has earned to be started from: its run came to its end in good health, and it does better than its
+// start by a measured margin.
 
 import type { Policy, Run } from '#core/contract.ts';
 import { clusteredInterval, FEWEST_CLUSTERS } from '#core/evaluation/interval.ts';
@@ -18,32 +19,62 @@ export interface Standing {
   clause: string;
 }
 
-/** Nats a completion: beyond, a policy has left what its reference knows (the glossary of metrics says "below about 20"). */
+/**
+ * Nats a completion: beyond, a policy has left what its reference knows (the glossary of metrics says "below about
+ * 20").
+ */
 const HEALTHY_KL = 20;
 const UNIT: Readonly<Record<string, string>> = { ppo: 'update' };
 
 /** How a policy stands to the model that its run began with. `run`: the run that made it. */
 export function standingOf(project: Project, policy: Policy, run: Run): Standing {
-  const weights = madeWeights(project, policy)!, unit = UNIT[run.kind] ?? 'step', far = `${unit} ${weights.step ?? '?'}${weights.steps === null ? '' : ` of ${weights.steps}`}`;
+  const weights = madeWeights(project, policy)!;
+  const unit = UNIT[run.kind] ?? 'step';
+  const far = `${unit} ${weights.step ?? '?'}${weights.steps === null ? '' : ` of ${weights.steps}`}`;
   const no = (clause: string): Standing => ({ better: false, sound: false, clause });
-  if (weights.fault !== null) return no(`what its run measured of it cannot be told: ${weights.fault.replace(/\.$/, '')}`);
+  if (weights.fault !== null)
+    return no(`what its run measured of it cannot be told: ${weights.fault.replace(/\.$/, '')}`);
   if (run.status !== 'done') return no(`its run was ${run.status === 'stopped' ? 'stopped' : run.status} at ${far}`);
-  if (weights.step !== null && weights.steps !== null && weights.step < weights.steps) return no(`a stop rule ended its run at ${far}`);
-  if (run.kind !== 'ppo') return { better: false, sound: true, clause: 'whether it writes better than its start was not measured' };
+  if (weights.step !== null && weights.steps !== null && weights.step < weights.steps)
+    return no(`a stop rule ended its run at ${far}`);
+  if (run.kind !== 'ppo')
+    return { better: false, sound: true, clause: 'whether it writes better than its start was not measured' };
   const beta = Number(manifestOf(project, run.id)?.config['beta'] ?? 0);
-  return beta > 0 ? ppoStanding(runFolderOf(project.folder, run.id), weights, beta) : no('its run had no price on KL (β = 0), so its score says little');
+  return beta > 0
+    ? ppoStanding(runFolderOf(project.folder, run.id), weights, beta)
+    : no('its run had no price on KL (β = 0), so its score says little');
 }
 
 /** Score less β·KL of the held-out prompts, at the end against the start, prompt by prompt. */
 function ppoStanding(folder: string, { step }: MadeWeights, beta: number): Standing {
-  const samples = heldOutOf(folder), last = samples.at(-1)?.step, end = samples.filter((row) => row.step === last), start = samples.filter((row) => row.step === 0);
-  if (last === undefined || last === 0 || start.length === 0 || last !== step) return { better: false, sound: true, clause: 'its run measured nothing on held-out prompts at its start and at its end' };
+  const samples = heldOutOf(folder);
+  const last = samples.at(-1)?.step;
+  const end = samples.filter((row) => row.step === last);
+  const start = samples.filter((row) => row.step === 0);
+  if (last === undefined || last === 0 || start.length === 0 || last !== step)
+    return {
+      better: false,
+      sound: true,
+      clause: 'its run measured nothing on held-out prompts at its start and at its end',
+    };
   const kl = mean(end.map((row) => row.kl ?? 0));
-  if (kl > HEALTHY_KL) return { better: false, sound: false, clause: `its KL is ${kl.toFixed(1)} nats, above ${HEALTHY_KL}: it may please the reward model with worse texts` };
+  if (kl > HEALTHY_KL)
+    return {
+      better: false,
+      sound: false,
+      clause: `its KL is ${kl.toFixed(1)} nats, above ${HEALTHY_KL}: it may please the reward model with worse texts`,
+    };
   const valueOf = ({ penalised, kl: own }: HeldOut) => penalised - beta * (own ?? 0);
-  const before = byPrompt(start, valueOf), now = byPrompt(end, valueOf);
-  const both = [...now].flatMap(([id, value]) => (before.has(id) ? [{ sum: value - before.get(id)!, size: 1 }] : [])), interval = clusteredInterval(both);
-  if (!interval) return { better: false, sound: true, clause: `its run held out ${both.length} prompts, and a comparison takes ${FEWEST_CLUSTERS}` };
+  const before = byPrompt(start, valueOf);
+  const now = byPrompt(end, valueOf);
+  const both = [...now].flatMap(([id, value]) => (before.has(id) ? [{ sum: value - before.get(id)!, size: 1 }] : []));
+  const interval = clusteredInterval(both);
+  if (!interval)
+    return {
+      better: false,
+      sound: true,
+      clause: `its run held out ${both.length} prompts, and a comparison takes ${FEWEST_CLUSTERS}`,
+    };
   const two = (value: number) => value.toFixed(2).replace('-', '−');
   const measured = `on ${interval.clusters} held-out prompts its score less β·KL differs from its start's by ${two(interval.mean)} (95 %: ${two(interval.low)} to ${two(interval.high)})`;
   return { better: interval.low > 0, sound: interval.high > 0, clause: measured };

@@ -26,7 +26,9 @@ export function lastMetrics(project: Project, runId: string): Record<string, num
     for (const line of tail.toString('utf8').split('\n')) {
       try {
         Object.assign(last, JSON.parse(line));
-      } catch { /* the first line of the tail may be cut, the last half written */ }
+      } catch {
+        /* the first line of the tail may be cut, the last half written */
+      }
     }
     return last;
   } finally {
@@ -35,11 +37,18 @@ export function lastMetrics(project: Project, runId: string): Record<string, num
 }
 
 /** The lines of a run's file, one at a time. 'bad-file' for what is no file. */
-export const linesOf = (file: string): Interface => createInterface({ input: fs.createReadStream('', { fd: openRegular(file, { follow: false }).fd, encoding: 'utf8' }), crlfDelay: Infinity });
+export const linesOf = (file: string): Interface =>
+  createInterface({
+    input: fs.createReadStream('', { fd: openRegular(file, { follow: false }).fd, encoding: 'utf8' }),
+    crlfDelay: Infinity,
+  });
 
 const counted = new Map<string, { rankings: number; comparisons: number }>();
 
-/** How many rankings a reward run learned from, and the comparisons they make. Its rows never change, so they are counted once. */
+/**
+ * How many rankings a reward run learned from, and the comparisons they make. Its rows never change, so they are
+ * counted once.
+ */
 export async function rankingsOf(project: Project, runId: string): Promise<{ rankings: number; comparisons: number }> {
   const file = path.join(runFolderOf(project.folder, runId), 'data.jsonl');
   const known = counted.get(file);

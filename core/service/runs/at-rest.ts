@@ -10,23 +10,31 @@ import { listRuns, LIVING, updateRun } from '#core/store/runs.ts';
 /** A process of this machine has worked at it, in this very folder: what a stranger has packed cannot say so. */
 function wasBegunHere(project: Project, { id }: Run): boolean {
   try {
-    const folder = runFolderOf(project.folder, id), beat = readHeartbeat(folder);
+    const folder = runFolderOf(project.folder, id);
+    const beat = readHeartbeat(folder);
     return beat !== null && isProven(folder, beat);
   } catch {
     return false;
   }
 }
 
-/** The runs that wait or were interrupted in a project that this machine does not know: nothing happens to them unasked. */
+/**
+ * The runs that wait or were interrupted in a project that this machine does not know: nothing happens to them unasked.
+ */
 export function foreignRuns(project: Project): Run[] {
-  return isKnownHere(project) ? [] : listRuns(project).filter((run) => LIVING.includes(run.status) && !wasBegunHere(project, run));
+  return isKnownHere(project)
+    ? []
+    : listRuns(project).filter((run) => LIVING.includes(run.status) && !wasBegunHere(project, run));
 }
 
 const resting = new WeakMap<Project, Set<string>>();
 /** Those of the open project that no word has been said about yet. */
 export const runsAtRest = (project: Project): ReadonlySet<string> => resting.get(project) ?? new Set();
 
-/** Lays them to rest when the project is opened; with none there is nothing to ask, and the project is known from now on. */
+/**
+ * Lays them to rest when the project is opened; with none there is nothing to ask, and the project is known from now
+ * on.
+ */
 export function layToRest(project: Project): Set<string> {
   if (!isKnownHere(project)) takeAsked(project.folder); // wishes that came with it are nobody's here
   const ids = new Set(foreignRuns(project).map(({ id }) => id));
@@ -37,4 +45,8 @@ export function layToRest(project: Project): Set<string> {
 
 /** The other answer: it stays as it is, until somebody resumes it. */
 export const leaveAtRest = (project: Project, id: string): Run =>
-  updateRun(project, id, { status: 'stopped', endedAt: Date.now(), error: 'It was left at rest when the project came to this machine; it can be resumed.' });
+  updateRun(project, id, {
+    status: 'stopped',
+    endedAt: Date.now(),
+    error: 'It was left at rest when the project came to this machine; it can be resumed.',
+  });

@@ -24,12 +24,26 @@ import type { RunBytes } from './run-memory.ts';
 const TIGHT = 0.7; // of what is free
 const EARLIER = 3; // runs of the same kind that the pace is taken from
 
-export async function estimateRun(project: Project, runs: Pick<RunQueue, 'busy' | 'interactive' | 'memoryInUse' | 'computing'>, home: string, recipe: RunKind, given: Config): Promise<Estimate> {
-  const name = recipe as RecipeName, config = readConfig(RECIPES[name].settings, given) as Config, facts = factsOf(project), fit = await fitOf(project, runs, name, config), { verdict, bytes, availableBytes, card, fixes, lengths } = fit;
+export async function estimateRun(
+  project: Project,
+  runs: Pick<RunQueue, 'busy' | 'interactive' | 'memoryInUse' | 'computing'>,
+  home: string,
+  recipe: RunKind,
+  given: Config,
+): Promise<Estimate> {
+  const name = recipe as RecipeName;
+  const config = readConfig(RECIPES[name].settings, given) as Config;
+  const facts = factsOf(project);
+  const fit = await fitOf(project, runs, name, config);
+  const { verdict, bytes, availableBytes, card, fixes, lengths } = fit;
   const workFor = (settings: Config) => workOf(project, name, settings, facts, lengths);
-  const pace = paceOf(project, name, workFor) ?? (await machinePace(home, runs)), seconds = pace === null ? null : workFor(config) / pace;
+  const pace = paceOf(project, name, workFor) ?? (await machinePace(home, runs));
+  const seconds = pace === null ? null : workFor(config) / pace;
   const time = seconds === null ? 'how long it takes is known after the first run' : `and about ${duration(seconds)}`;
-  const shorter = seconds !== null && seconds > LONG ? shorterOf(project, name, config, seconds, (settings) => workFor(settings) / pace!) : [];
+  const shorter =
+    seconds !== null && seconds > LONG
+      ? shorterOf(project, name, config, seconds, (settings) => workFor(settings) / pace!)
+      : [];
   return { verdict, bytes, availableBytes, card, fixes, seconds, sentence: `${taken(fit)}, ${time}.`, shorter };
 }
 
@@ -37,17 +51,40 @@ export async function estimateRun(project: Project, runs: Pick<RunQueue, 'busy' 
 const LONG = 1800; // seconds
 /** The settings that time hangs on: what half of them costs stands in their own sentences. */
 const TIME_LEVERS: Record<RecipeName, readonly (readonly [name: string, what: string])[]> = {
-  pretrain: [['steps', 'steps'], ['batch', 'texts a step'], ['context', 'tokens of context']],
-  sft: [['epochs', 'passes'], ['show_prompts', 'prompts shown on the way']],
+  pretrain: [
+    ['steps', 'steps'],
+    ['batch', 'texts a step'],
+    ['context', 'tokens of context'],
+  ],
+  sft: [
+    ['epochs', 'passes'],
+    ['show_prompts', 'prompts shown on the way'],
+  ],
   reward: [['epochs', 'passes']],
-  ppo: [['updates', 'updates'], ['episodes', 'completions an update'], ['epochs', 'passes over each'], ['max_new', 'new tokens'], ['evaluate_prompts', 'held-out prompts']],
-  sample: [['prompts', 'prompts'], ['k', 'completions a prompt'], ['max_new', 'new tokens']],
+  ppo: [
+    ['updates', 'updates'],
+    ['episodes', 'completions an update'],
+    ['epochs', 'passes over each'],
+    ['max_new', 'new tokens'],
+    ['evaluate_prompts', 'held-out prompts'],
+  ],
+  sample: [
+    ['prompts', 'prompts'],
+    ['k', 'completions a prompt'],
+    ['max_new', 'new tokens'],
+  ],
   score: [],
 };
 const NOTICEABLE = 0.85;
 
 /** What would make it noticeably shorter, the largest gain first, each with the time it would take then. */
-function shorterOf(project: Project, recipe: RecipeName, config: Config, seconds: number, secondsFor: (config: Config) => number): string[] {
+function shorterOf(
+  project: Project,
+  recipe: RecipeName,
+  config: Config,
+  seconds: number,
+  secondsFor: (config: Config) => number,
+): string[] {
   const ways: { seconds: number; sentence: string }[] = [];
   const consider = (changes: Config, sentence: string): void => {
     const known = ((): number => {
@@ -60,23 +97,31 @@ function shorterOf(project: Project, recipe: RecipeName, config: Config, seconds
     if (known < NOTICEABLE * seconds) ways.push({ seconds: known, sentence: `${sentence}: about ${duration(known)}.` });
   };
   for (const [name, what] of TIME_LEVERS[recipe]) {
-    const before = Number(config[name]), after = Math.max(1, Math.floor(before / 2));
+    const before = Number(config[name]);
+    const after = Math.max(1, Math.floor(before / 2));
     if (before > after) consider({ [name]: after }, `${name} ${after} instead of ${before} (${what})`);
   }
   const small = smallerModel(project, config);
   if (small) consider({ policy: small.name }, `the smaller model “${small.name}”`);
-  return ways.toSorted((a, b) => a.seconds - b.seconds).slice(0, 4).map(({ sentence }) => sentence);
+  return ways
+    .toSorted((a, b) => a.seconds - b.seconds)
+    .slice(0, 4)
+    .map(({ sentence }) => sentence);
 }
 
 const taken = ({ bytes, availableBytes, card, shared }: Fit): string =>
-  (card ? `It takes about ${gigabytes(card.bytes)} of the ${gigabytes(card.availableBytes)} that are free on the card and ${gigabytes(bytes)} of memory`
-    : `It takes about ${gigabytes(bytes)} of the ${gigabytes(availableBytes)} that are free${shared ? `, ${gigabytes(shared)} of it for the graphics card` : ''}`);
+  card
+    ? `It takes about ${gigabytes(card.bytes)} of the ${gigabytes(card.availableBytes)} that are free on the card and ${gigabytes(bytes)} of memory`
+    : `It takes about ${gigabytes(bytes)} of the ${gigabytes(availableBytes)} that are free${shared ? `, ${gigabytes(shared)} of it for the graphics card` : ''}`;
 
 interface Share {
   bytes: number;
   availableBytes: number;
 }
-/** What a run takes of the machine's memory and of the card's own. `shared`: what a card takes whose memory nobody tells, counted with the machine's. */
+/**
+ * What a run takes of the machine's memory and of the card's own. `shared`: what a card takes whose memory nobody
+ * tells, counted with the machine's.
+ */
 interface Shares extends Share {
   card: Share | null;
   shared: number;
@@ -85,26 +130,59 @@ const part = ({ bytes, availableBytes }: Share): number => (availableBytes > 0 ?
 /** The memory that is short first. */
 const tighter = (shares: Shares): Share => (shares.card && part(shares.card) > part(shares) ? shares.card : shares);
 const sharesOf = ({ host, device }: RunBytes, availableBytes: number, cardFreeBytes: number | null): Shares =>
-  (cardFreeBytes === null ? { bytes: host + device, availableBytes, card: null, shared: device } : { bytes: host, availableBytes, card: { bytes: device, availableBytes: cardFreeBytes }, shared: 0 });
+  cardFreeBytes === null
+    ? { bytes: host + device, availableBytes, card: null, shared: device }
+    : { bytes: host, availableBytes, card: { bytes: device, availableBytes: cardFreeBytes }, shared: 0 };
 
 interface Fit extends Shares, Pick<Estimate, 'verdict' | 'fixes'> {
   lengths: Lengths;
 }
-async function fitOf(project: Project, { memoryInUse, computing }: Pick<RunQueue, 'memoryInUse' | 'computing'>, recipe: RecipeName, config: Config): Promise<Fit> {
-  const facts = factsOf(project), lengths = await lengthsOf(project, String(config.policy ?? config.reward ?? '') || null), { device, cardFreeBytes } = await computing();
-  const limit = process.constrainedMemory(), availableBytes = Math.min(process.availableMemory(), limit > 0 ? limit : Infinity) + memoryInUse(); // a run that is at work ends before this one begins
-  const sharesFor = async (settings: Config) => sharesOf(await bytesOfRun(project, recipe, settings, facts, lengths, device), availableBytes, cardFreeBytes), shares = await sharesFor(config);
-  const now = part(tighter(shares)), verdict = now > 1 ? 'wont-fit' : now > TIGHT ? 'tight' : 'fits';
-  return { ...shares, verdict, lengths, fixes: verdict === 'fits' ? [] : await fixesOf(project, recipe, config, now, Math.min(now, TIGHT), sharesFor) };
+async function fitOf(
+  project: Project,
+  { memoryInUse, computing }: Pick<RunQueue, 'memoryInUse' | 'computing'>,
+  recipe: RecipeName,
+  config: Config,
+): Promise<Fit> {
+  const facts = factsOf(project);
+  const lengths = await lengthsOf(project, String(config.policy ?? config.reward ?? '') || null);
+  const { device, cardFreeBytes } = await computing();
+  const limit = process.constrainedMemory();
+  // a run that is at work ends before this one begins
+  const availableBytes = Math.min(process.availableMemory(), limit > 0 ? limit : Infinity) + memoryInUse();
+  const sharesFor = async (settings: Config) =>
+    sharesOf(await bytesOfRun(project, recipe, settings, facts, lengths, device), availableBytes, cardFreeBytes);
+  const shares = await sharesFor(config);
+  const now = part(tighter(shares));
+  const verdict = now > 1 ? 'wont-fit' : now > TIGHT ? 'tight' : 'fits';
+  return {
+    ...shares,
+    verdict,
+    lengths,
+    fixes: verdict === 'fits' ? [] : await fixesOf(project, recipe, config, now, Math.min(now, TIGHT), sharesFor),
+  };
 }
 
-/** 'bad-argument' for a run that is sure not to fit, with three ways out. `config` may be incomplete; where what it names is not there yet, nothing is said. */
-export async function checkFits(project: Project, runs: Pick<RunQueue, 'memoryInUse' | 'computing'>, recipe: RecipeName, given: Config, otherwise = ''): Promise<void> {
+/**
+ * 'bad-argument' for a run that is sure not to fit, with three ways out. `config` may be incomplete; where what it
+ * names is not there yet, nothing is said.
+ */
+export async function checkFits(
+  project: Project,
+  runs: Pick<RunQueue, 'memoryInUse' | 'computing'>,
+  recipe: RecipeName,
+  given: Config,
+  otherwise = '',
+): Promise<void> {
   const config = readConfig(RECIPES[recipe].settings, given) as Config;
-  const fit = await fitOf(project, runs, recipe, config).catch(() => null); // a run before it in the queue may still make its model
+  // a run before it in the queue may still make its model
+  const fit = await fitOf(project, runs, recipe, config).catch(() => null);
   if (fit?.verdict !== 'wont-fit') return;
   const short = tighter(fit);
-  throw new TastemakerError('bad-argument', `This run does not fit into ${short === fit.card ? "the card's memory" : 'memory'}: it takes about ${gigabytes(short.bytes)}, and ${gigabytes(short.availableBytes)} are free.`, [...fit.fixes, otherwise].filter(Boolean).join(' '));
+  throw new TastemakerError(
+    'bad-argument',
+    `This run does not fit into ${short === fit.card ? "the card's memory" : 'memory'}: it takes about ${gigabytes(short.bytes)}, and ${gigabytes(short.availableBytes)} are free.`,
+    [...fit.fixes, otherwise].filter(Boolean).join(' '),
+  );
 }
 
 /** Work a second of the newest runs of this kind, each measured by what it did; null where there is none. */
@@ -112,10 +190,12 @@ function paceOf(project: Project, recipe: RecipeName, workOf: (config: Config) =
   const paces: number[] = [];
   for (const { id } of listRuns(project, { kind: recipe }).slice(0, 20)) {
     try {
-      const folder = runFolderOf(project.folder, id), line = lastLines(path.join(folder, 'metrics.jsonl'), 1)[0];
+      const folder = runFolderOf(project.folder, id);
+      const line = lastLines(path.join(folder, 'metrics.jsonl'), 1)[0];
       if (line === undefined || !isPrepared(folder)) continue;
       const { step, seconds } = JSON.parse(line) as { step: number; seconds: number };
-      const { config } = readManifest(folder), complete = readConfig(RECIPES[recipe].settings, config) as Config;
+      const { config } = readManifest(folder);
+      const complete = readConfig(RECIPES[recipe].settings, config) as Config;
       const total = totalSteps(folder);
       if (step > 0 && seconds > 0.2 && total > 0) paces.push((workOf(complete) * Math.min(1, step / total)) / seconds);
     } catch {
@@ -128,7 +208,9 @@ function paceOf(project: Project, recipe: RecipeName, workOf: (config: Config) =
 
 function totalSteps(folder: string): number {
   try {
-    return (JSON.parse(readRegularText(path.join(folder, 'heartbeat.json'), 100_000, { follow: false })) as { total: number }).total;
+    return (
+      JSON.parse(readRegularText(path.join(folder, 'heartbeat.json'), 100_000, { follow: false })) as { total: number }
+    ).total;
   } catch {
     return 0;
   }
@@ -154,13 +236,32 @@ async function machinePace(home: string, runs: Pick<RunQueue, 'busy' | 'interact
   return 3 * measured; // a training pass is counted as three
 }
 
-/** The settings that memory hangs on, and what to do with them: halve, or double where more of them means smaller parts. */
+/**
+ * The settings that memory hangs on, and what to do with them: halve, or double where more of them means smaller parts.
+ */
 const LEVERS: Record<RecipeName, readonly (readonly [name: string, factor: number, what: string])[]> = {
-  pretrain: [['batch', 0.5, 'texts a step'], ['context', 0.5, 'tokens of context'], ['channels', 0.5, 'channels'], ['layers', 0.5, 'layers']],
-  sft: [['batch', 0.5, 'texts a step'], ['show_prompts', 0.5, 'prompts shown'], ['show_max_new', 0.5, 'new tokens shown']],
+  pretrain: [
+    ['batch', 0.5, 'texts a step'],
+    ['context', 0.5, 'tokens of context'],
+    ['channels', 0.5, 'channels'],
+    ['layers', 0.5, 'layers'],
+  ],
+  sft: [
+    ['batch', 0.5, 'texts a step'],
+    ['show_prompts', 0.5, 'prompts shown'],
+    ['show_max_new', 0.5, 'new tokens shown'],
+  ],
   reward: [['batch', 0.5, 'prompts a step']],
-  ppo: [['minibatches', 2, 'optimiser steps an epoch'], ['max_new', 0.5, 'new tokens'], ['episodes', 0.5, 'completions a batch'], ['samples_per_prompt', 0.5, 'completions a prompt']],
-  sample: [['k', 0.5, 'completions a prompt'], ['max_new', 0.5, 'new tokens']],
+  ppo: [
+    ['minibatches', 2, 'optimiser steps an epoch'],
+    ['max_new', 0.5, 'new tokens'],
+    ['episodes', 0.5, 'completions a batch'],
+    ['samples_per_prompt', 0.5, 'completions a prompt'],
+  ],
+  sample: [
+    ['k', 0.5, 'completions a prompt'],
+    ['max_new', 0.5, 'new tokens'],
+  ],
   score: [],
 };
 
@@ -173,22 +274,43 @@ const GENTLE: readonly (readonly [Config, what: string])[] = [
 ];
 const HALVINGS = 4;
 
-/** Three ways out, each with what it would take then of the memory that is short: those that come down to `goal` of it first, then those that come closest. */
-async function fixesOf(project: Project, recipe: RecipeName, config: Config, now: number, goal: number, sharesFor: (config: Config) => Promise<Shares>): Promise<string[]> {
+/**
+ * Three ways out, each with what it would take then of the memory that is short: those that come down to `goal` of it
+ * first, then those that come closest.
+ */
+async function fixesOf(
+  project: Project,
+  recipe: RecipeName,
+  config: Config,
+  now: number,
+  goal: number,
+  sharesFor: (config: Config) => Promise<Shares>,
+): Promise<string[]> {
   const ways: { load: number; sentence: string }[] = [];
-  const words = (shares: Shares) => `about ${gigabytes(tighter(shares).bytes)}${tighter(shares) === shares.card ? ' on the card' : ''}`;
+  const words = (shares: Shares) =>
+    `about ${gigabytes(tighter(shares).bytes)}${tighter(shares) === shares.card ? ' on the card' : ''}`;
   const consider = async (changes: Config, what: string): Promise<number> => {
-    const shares = await Promise.resolve().then(() => sharesFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config)).catch(() => null); // out of its range
+    const shares = await Promise.resolve()
+      .then(() => sharesFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config))
+      .catch(() => null); // out of its range
     if (!shares) return Infinity;
-    const load = part(tighter(shares)), changed = Object.entries(changes).map(([name, value]) => `${name} from ${String(config[name])} to ${String(value)}`);
+    const load = part(tighter(shares));
+    const changed = Object.entries(changes).map(
+      ([name, value]) => `${name} from ${String(config[name])} to ${String(value)}`,
+    );
     if (load < 0.97 * now) ways.push({ load, sentence: `Set ${changed.join(' and ')} (${what}): ${words(shares)}.` });
     return load;
   };
   for (const [changes, what] of GENTLE) {
-    const { tuned_blocks: _, ...asked } = changes, applies = Object.entries(asked).every(([name, value]) => name in config && config[name] !== value && !(name === 'tune' && config.tune !== 'full'));
-    if (applies && !(Object.keys(asked).length > 1 && ways.some(({ load }) => load <= goal))) await consider(changes, what);
+    const { tuned_blocks: _, ...asked } = changes;
+    const applies = Object.entries(asked).every(
+      ([name, value]) => name in config && config[name] !== value && !(name === 'tune' && config.tune !== 'full'),
+    );
+    if (applies && !(Object.keys(asked).length > 1 && ways.some(({ load }) => load <= goal)))
+      await consider(changes, what);
   }
-  const small = smallerModel(project, config), shorter: typeof ways = [];
+  const small = smallerModel(project, config);
+  const shorter: typeof ways = [];
   const gentle = ways.splice(0);
   for (const [name, factor, what] of LEVERS[recipe]) {
     let after = Number(config[name]);
@@ -201,27 +323,40 @@ async function fixesOf(project: Project, recipe: RecipeName, config: Config, now
     const best = ways.splice(0).at(-1);
     if (best) shorter.push(best);
   }
-  const sorted = (list: typeof ways) => list.toSorted((a, b) => Number(a.load > goal) - Number(b.load > goal) || a.load - b.load);
-  const fitting = [...gentle.filter(({ load }) => load <= goal), ...sorted(shorter).filter(({ load }) => load <= goal)], rest = sorted([...gentle, ...shorter].filter(({ load }) => load > goal));
-  const model = small === null ? 'Use a smaller model; the Models screen lists what each one takes.' : `Use the smaller model "${small.name}": ${words(await sharesFor({ ...config, policy: small.name }))}.`;
-  return [...[...fitting, ...rest].map(({ sentence }) => sentence).slice(0, 2), ...(recipe === 'pretrain' ? [] : [model]), 'Close other programs, so that more memory is free.', 'Run it on a machine with more memory: copy the project folder there.'].slice(0, 3);
+  const sorted = (list: typeof ways) =>
+    list.toSorted((a, b) => Number(a.load > goal) - Number(b.load > goal) || a.load - b.load);
+  const fitting = [...gentle.filter(({ load }) => load <= goal), ...sorted(shorter).filter(({ load }) => load <= goal)];
+  const rest = sorted([...gentle, ...shorter].filter(({ load }) => load > goal));
+  const model =
+    small === null
+      ? 'Use a smaller model; the Models screen lists what each one takes.'
+      : `Use the smaller model "${small.name}": ${words(await sharesFor({ ...config, policy: small.name }))}.`;
+  return [
+    ...[...fitting, ...rest].map(({ sentence }) => sentence).slice(0, 2),
+    ...(recipe === 'pretrain' ? [] : [model]),
+    'Close other programs, so that more memory is free.',
+    'Run it on a machine with more memory: copy the project folder there.',
+  ].slice(0, 3);
 }
 
 function smallerModel(project: Project, config: Config): { name: string } | null {
   if (config.policy === undefined) return null;
-  const sized = listPolicies(project).filter(({ kind }) => kind !== 'reward').flatMap(({ name }) => {
-    try {
-      return [{ name, size: parametersOf(architectureOf(project, name)) }];
-    } catch {
-      return [];
-    }
-  });
+  const sized = listPolicies(project)
+    .filter(({ kind }) => kind !== 'reward')
+    .flatMap(({ name }) => {
+      try {
+        return [{ name, size: parametersOf(architectureOf(project, name)) }];
+      } catch {
+        return [];
+      }
+    });
   const own = sized.find(({ name }) => name === config.policy)?.size ?? 0;
   return sized.filter(({ size }) => size < own).sort((a, b) => b.size - a.size)[0] ?? null;
 }
 
 /** "840 MB" or "2.5 GB" */
-export const gigabytes = (bytes: number): string => (bytes < 0.95e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
+export const gigabytes = (bytes: number): string =>
+  bytes < 0.95e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 function duration(seconds: number): string {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;

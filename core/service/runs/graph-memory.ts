@@ -1,8 +1,11 @@
-// What the compiled graphs of one model take: trainer, evaluator, sampler, each graph walked for what is alive at its peak.
+// What the compiled graphs of one model take: trainer, evaluator, sampler, each graph walked for what is alive at its
+// peak.
 //
 // The factors were fitted to the peaks of processes that ran these graphs and nothing else (models of 1 to 135 million
-// numbers, gpt2 and llama, all of it, adapters or blocks learning, one to eight steps a run). Where a device computes, its own
-// memory holds weights, state and activations of every open graph; the machine's holds our arrays and what comes back. No card
+// numbers, gpt2 and llama, all of it, adapters or blocks learning, one to eight steps a run). Where a device computes,
+// its own
+// memory holds weights, state and activations of every open graph; the machine's holds our arrays and what comes back.
+// No card
 // has measured the device's side yet.
 
 import { footprint } from '#core/autodiff/footprint.ts';
@@ -24,7 +27,16 @@ import type { RowShape } from '#core/models/rows.ts';
 import { promptProgram, samplingProgram, tokenProgram } from '#core/models/decoding.ts';
 import type { Sampling } from '#core/models/decoding.ts';
 import { PROMPT_STEP } from '#core/models/sampler.ts';
-import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss, rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/row-losses.ts';
+import {
+  criticFeeds,
+  criticUpdateLoss,
+  policyFeeds,
+  policyUpdateLoss,
+  rewardFeeds,
+  rewardFeedsAbove,
+  rewardLoss,
+  rewardLossAbove,
+} from '#core/training/row-losses.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
 import { gradientProgram, trainingProgram } from '#core/training/trainer.ts';
 import type { Loss, LossBuild } from '#core/training/trainer.ts';
@@ -42,18 +54,40 @@ export interface Where {
   of: 'host' | 'device';
 }
 
-interface Taken { pool: number; still: number; outputs: number }
+interface Taken {
+  pool: number;
+  still: number;
+  outputs: number;
+}
 const walked = new Map<string, Promise<Record<Where['of'], Taken>>>();
-const MOST_WALKED = 500, WALKED_TOKENS = 1024; // graphs; tokens of a row: its mask has their square
-/** Walks a graph once, after a breath for whoever waits for this thread: thirty blocks take a fifth of a second. The same question comes again with every field of the form that is changed. */
-async function graphOf({ device, of }: Where, key: unknown, tokens: number, make: (shorter: (count: number) => number) => Program, steps = 1): Promise<Taken> {
+const MOST_WALKED = 500;
+const WALKED_TOKENS = 1024; // graphs; tokens of a row: its mask has their square
+/**
+ * Walks a graph once, after a breath for whoever waits for this thread: thirty blocks take a fifth of a second. The
+ * same question comes again with every field of the form that is changed.
+ */
+async function graphOf(
+  { device, of }: Where,
+  key: unknown,
+  tokens: number,
+  make: (shorter: (count: number) => number) => Program,
+  steps = 1,
+): Promise<Taken> {
   const name = JSON.stringify([device, key, tokens, steps]);
   let known = walked.get(name);
   if (!known) {
     const walk = async (by: number): Promise<Record<Where['of'], Taken>> => {
       await new Promise((resolve) => setImmediate(resolve));
-      const { poolBytes, stillBytes, outputBytes, nodes } = footprint(make((count) => (by === 1 ? count : Math.max(1, Math.round(count / by)))), steps, device), ours = device.provider === 'cpu' ? poolBytes : outputBytes;
-      return { host: { pool: ours + NODE * nodes, still: 0, outputs: outputBytes }, device: { pool: poolBytes, still: stillBytes, outputs: 0 } };
+      const { poolBytes, stillBytes, outputBytes, nodes } = footprint(
+        make((count) => (by === 1 ? count : Math.max(1, Math.round(count / by)))),
+        steps,
+        device,
+      );
+      const ours = device.provider === 'cpu' ? poolBytes : outputBytes;
+      return {
+        host: { pool: ours + NODE * nodes, still: 0, outputs: outputBytes },
+        device: { pool: poolBytes, still: stillBytes, outputs: 0 },
+      };
     };
     known = tokens <= WALKED_TOKENS ? walk(1) : beyond(walk, tokens / WALKED_TOKENS);
     if (walked.size >= MOST_WALKED) walked.delete(walked.keys().next().value!);
@@ -64,20 +98,38 @@ async function graphOf({ device, of }: Where, key: unknown, tokens: number, make
 
 const QUADRATIC = 4; // what twice the length can come to at most; a device's pool grows by leaps
 /** The graph of rows that are `by` times longer than what is walked: it grows on as it does from half of that. */
-async function beyond(walk: (by: number) => Promise<Record<Where['of'], Taken>>, by: number): Promise<Record<Where['of'], Taken>> {
+async function beyond(
+  walk: (by: number) => Promise<Record<Where['of'], Taken>>,
+  by: number,
+): Promise<Record<Where['of'], Taken>> {
   const [half, whole] = [await walk(2 * by), await walk(by)];
   const grown = (of: Where['of'], most: number): Taken => {
     const { pool, still } = whole[of];
-    return { ...whole[of], pool: still + (pool - still) * Math.min(most, Math.max(2, (pool - still) / (half[of].pool - still))) ** Math.log2(by) };
+    return {
+      ...whole[of],
+      pool:
+        still + (pool - still) * Math.min(most, Math.max(2, (pool - still) / (half[of].pool - still))) ** Math.log2(by),
+    };
   };
   return { host: grown('host', Infinity), device: grown('device', QUADRATIC) };
 }
 
-/** The same model with rotary tables no longer than its rows: they take a quarter of the time of a walk, and are small beside all else. */
-const upTo = (model: Known, tokens: number): Known => (families[model.architecture.family].positions === 'rotary' ? { ...model, architecture: { ...model.architecture, context: Math.min(model.architecture.context, tokens) } } : model);
+/**
+ * The same model with rotary tables no longer than its rows: they take a quarter of the time of a walk, and are small
+ * beside all else.
+ */
+const upTo = (model: Known, tokens: number): Known =>
+  families[model.architecture.family].positions === 'rotary'
+    ? { ...model, architecture: { ...model.architecture, context: Math.min(model.architecture.context, tokens) } }
+    : model;
 
 /** What a graph's shape hangs on. */
-const like = ({ architecture, head, adapter, weights }: Known) => [architecture, head, adapter?.settings, 'score.bias' in weights];
+const like = ({ architecture, head, adapter, weights }: Known) => [
+  architecture,
+  head,
+  adapter?.settings,
+  'score.bias' in weights,
+];
 
 /** The model as a run starts with it: with a new adapter, or without the one it has. */
 export function startOf(model: Known, config: TuningConfig): Known {
@@ -103,56 +155,193 @@ export interface Training {
 }
 
 /** Bytes of a trainer with its state. */
-export async function trainerBytes(where: Where, { start: given, config, steps, build, feeds, rows, tokens, key, kept }: Training): Promise<{ pool: number; state: number }> {
-  const start = upTo(given, tokens), { parameters, still } = learningParts(start, config), { architecture } = start, learnt = numbersIn(parameters);
+export async function trainerBytes(
+  where: Where,
+  { start: given, config, steps, build, feeds, rows, tokens, key, kept }: Training,
+): Promise<{ pool: number; state: number }> {
+  const start = upTo(given, tokens);
+  const { parameters, still } = learningParts(start, config);
+  const { architecture } = start;
+  const learnt = numbersIn(parameters);
   if (learnt === 0) return { pool: 0, state: 0 };
-  const micro = microBatches(rows, config), options = { ...(still.length ? { frozen: { parameters: still, weights: {} } } : {}), adapters: scalesOf(start) };
+  const micro = microBatches(rows, config);
+  const options = {
+    ...(still.length ? { frozen: { parameters: still, weights: {} } } : {}),
+    adapters: scalesOf(start),
+  };
   const inPlace = where.device.provider === 'cpu';
-  const { pool, outputs } = await graphOf(where, [like(start), config.tune, config.tuned_blocks, key, rows, micro, inPlace], tokens, (shorter) => (inPlace ? gradientProgram : trainingProgram)(parameters, feeds(architecture, rows / micro, shorter), build(architecture), ADAM, options, micro), inPlace ? 1 : steps);
-  return { pool: kept * pool, state: where.of === 'device' ? 0 : inPlace ? 16 * learnt + outputs : COPIES * outputs }; // in place: w, m, v and g, and what the binding copies of g
+  const { pool, outputs } = await graphOf(
+    where,
+    [like(start), config.tune, config.tuned_blocks, key, rows, micro, inPlace],
+    tokens,
+    (shorter) =>
+      (inPlace ? gradientProgram : trainingProgram)(
+        parameters,
+        feeds(architecture, rows / micro, shorter),
+        build(architecture),
+        ADAM,
+        options,
+        micro,
+      ),
+    inPlace ? 1 : steps,
+  );
+  // in place: w, m, v and g, and what the binding copies of g
+  return { pool: kept * pool, state: where.of === 'device' ? 0 : inPlace ? 16 * learnt + outputs : COPIES * outputs };
 }
 
 type Shorter = (count: number) => number;
 
-export const languageTraining = (T: number, Q: number) => ({ tokens: T, key: ['language', T, Q], build: languageModelLoss, feeds: (_: Architecture, rows: number, shorter: Shorter) => languageModelFeeds(rows, shorter(T), shorter(Q)) });
-export const rewardTraining = (shape: Omit<RowShape, 'B'>, layer: number) => ({
-  tokens: shape.T, key: ['reward', shape, layer],
-  build: (architecture: Architecture) => (layer ? rewardLossAbove(architecture, layer) : rewardLoss(architecture)),
-  feeds: (architecture: Architecture, B: number, shorter: Shorter) => (layer ? rewardFeedsAbove(architecture, layer, { ...shape, B, T: shorter(shape.T) }) : rewardFeeds({ ...shape, B, T: shorter(shape.T) })),
+export const languageTraining = (T: number, Q: number) => ({
+  tokens: T,
+  key: ['language', T, Q],
+  build: languageModelLoss,
+  feeds: (_: Architecture, rows: number, shorter: Shorter) => languageModelFeeds(rows, shorter(T), shorter(Q)),
 });
-export const policyTraining = (shape: Omit<RowShape, 'B'>, temperature: number) => ({ tokens: shape.T, key: ['policy', shape, temperature === 1], build: (architecture: Architecture) => policyUpdateLoss(architecture, temperature, 0.2), feeds: (_: Architecture, B: number, shorter: Shorter) => policyFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }) });
-export const criticTraining = (shape: Omit<RowShape, 'B'>) => ({ tokens: shape.T, key: ['critic', shape], build: (architecture: Architecture) => criticUpdateLoss(architecture, 0.2, 0.1), feeds: (_: Architecture, B: number, shorter: Shorter) => criticFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }) });
+export const rewardTraining = (shape: Omit<RowShape, 'B'>, layer: number) => ({
+  tokens: shape.T,
+  key: ['reward', shape, layer],
+  build: (architecture: Architecture) => (layer ? rewardLossAbove(architecture, layer) : rewardLoss(architecture)),
+  feeds: (architecture: Architecture, B: number, shorter: Shorter) =>
+    layer
+      ? rewardFeedsAbove(architecture, layer, { ...shape, B, T: shorter(shape.T) })
+      : rewardFeeds({ ...shape, B, T: shorter(shape.T) }),
+});
+export const policyTraining = (shape: Omit<RowShape, 'B'>, temperature: number) => ({
+  tokens: shape.T,
+  key: ['policy', shape, temperature === 1],
+  build: (architecture: Architecture) => policyUpdateLoss(architecture, temperature, 0.2),
+  feeds: (_: Architecture, B: number, shorter: Shorter) =>
+    policyFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }),
+});
+export const criticTraining = (shape: Omit<RowShape, 'B'>) => ({
+  tokens: shape.T,
+  key: ['critic', shape],
+  build: (architecture: Architecture) => criticUpdateLoss(architecture, 0.2, 0.1),
+  feeds: (_: Architecture, B: number, shorter: Shorter) =>
+    criticFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }),
+});
 
-/** The rows of a prompt with `completions` of them, `tokens` in all: how many there are, and what the largest of them takes. */
-export function packedRows(prompt: number, completions: number, tokens: number): { rows: number; completions: number; tokens: number } {
-  const own = Math.min(prompt, tokens), each = (tokens - own) / Math.max(1, completions), spans = rowSpans(own, Array<number>(completions).fill(each));
+/**
+ * The rows of a prompt with `completions` of them, `tokens` in all: how many there are, and what the largest of them
+ * takes.
+ */
+export function packedRows(
+  prompt: number,
+  completions: number,
+  tokens: number,
+): { rows: number; completions: number; tokens: number } {
+  const own = Math.min(prompt, tokens);
+  const each = (tokens - own) / Math.max(1, completions);
+  const spans = rowSpans(own, Array<number>(completions).fill(each));
   const most = Math.max(...spans.map(({ from, to }) => to - from));
-  return spans.length === 1 ? { rows: 1, completions, tokens } : { rows: spans.length, completions: most, tokens: Math.ceil(own + most * each) };
+  return spans.length === 1
+    ? { rows: 1, completions, tokens }
+    : { rows: spans.length, completions: most, tokens: Math.ceil(own + most * each) };
 }
 
-interface Read { groups: number; tokens: number; slots: number; shared: boolean; temperature: number | null; /** so many blocks were read before */ layer?: number }
-/** Bytes of reading `groups` rows of `tokens` tokens, `slots` of them asked for; log-probabilities at a temperature, scores and values without one. */
-export async function evaluatorBytes(where: Where, given: Known, { groups, tokens, slots, shared, temperature, layer = 0 }: Read): Promise<number> {
+interface Read {
+  groups: number;
+  tokens: number;
+  slots: number;
+  shared: boolean;
+  temperature: number | null;
+  /** so many blocks were read before */ layer?: number;
+}
+/**
+ * Bytes of reading `groups` rows of `tokens` tokens, `slots` of them asked for; log-probabilities at a temperature,
+ * scores and values without one.
+ */
+export async function evaluatorBytes(
+  where: Where,
+  given: Known,
+  { groups, tokens, slots, shared, temperature, layer = 0 }: Read,
+): Promise<number> {
   if (groups === 0) return 0;
-  const model = upTo(given, roundedLength(tokens)), { layers, channels } = model.architecture;
-  const B = rowsAtOnce(tokens, temperature === null ? 0 : slots, model.architecture, groups), shape: RowShape = { B, T: roundedLength(tokens), Q: slots, shared };
-  const { pool } = await graphOf(where, ['evaluate', like(model), shape, layer, temperature === null, temperature === 1], shape.T, (shorter) => evaluationProgram(model, { ...shape, T: shorter(shape.T), Q: slots === 1 || temperature === null ? slots : shorter(slots) }, temperature, layer));
+  const model = upTo(given, roundedLength(tokens));
+  const { layers, channels } = model.architecture;
+  const B = rowsAtOnce(tokens, temperature === null ? 0 : slots, model.architecture, groups);
+  const shape: RowShape = { B, T: roundedLength(tokens), Q: slots, shared };
+  const { pool } = await graphOf(
+    where,
+    ['evaluate', like(model), shape, layer, temperature === null, temperature === 1],
+    shape.T,
+    (shorter) =>
+      evaluationProgram(
+        model,
+        { ...shape, T: shorter(shape.T), Q: slots === 1 || temperature === null ? slots : shorter(slots) },
+        temperature,
+        layer,
+      ),
+  );
   const fed = layer && where.of === 'host' ? COPIES * 4 * B * (layer === layers ? slots : shape.T) * channels : 0;
   return Math.min(2, Math.ceil(groups / B)) * pool + fed;
 }
 
 /** Bytes of what frozen blocks make of `groups` rows, as it is computed. */
-export async function featuresBytes(where: Where, given: Known, layer: number, groups: number, tokens: number, K: number): Promise<number> {
-  const model = upTo(given, roundedLength(tokens)), shape: RowShape = { B: featureRows(tokens, groups), T: roundedLength(tokens), Q: K, shared: K > 1 };
-  const { pool } = await graphOf(where, ['features', like(model), layer, shape], shape.T, (shorter) => featuresProgram(model, layer, { ...shape, T: shorter(shape.T) })), each = layer === model.architecture.layers ? K : shape.T;
-  return Math.min(2, Math.ceil(groups / shape.B)) * pool + (where.of === 'host' ? COPIES * 4 * shape.B * each * model.architecture.channels : 0);
+export async function featuresBytes(
+  where: Where,
+  given: Known,
+  layer: number,
+  groups: number,
+  tokens: number,
+  K: number,
+): Promise<number> {
+  const model = upTo(given, roundedLength(tokens));
+  const shape: RowShape = { B: featureRows(tokens, groups), T: roundedLength(tokens), Q: K, shared: K > 1 };
+  const { pool } = await graphOf(where, ['features', like(model), layer, shape], shape.T, (shorter) =>
+    featuresProgram(model, layer, { ...shape, T: shorter(shape.T) }),
+  );
+  const each = layer === model.architecture.layers ? K : shape.T;
+  return (
+    Math.min(2, Math.ceil(groups / shape.B)) * pool +
+    (where.of === 'host' ? COPIES * 4 * shape.B * each * model.architecture.channels : 0)
+  );
 }
 
 /** Bytes of sampling: `prompts` prompts at once, `each` completions of `written` tokens. */
-export async function samplerBytes(where: Where, given: Known, { prompts, each, prompt, written, choice, kept, adapter }: { prompts: number; each: number; prompt: number; written: number; choice: ChoiceSettings; kept: number; adapter?: AdapterSettings | undefined }): Promise<number> {
-  const { architecture } = upTo(given, prompt + PROMPT_STEP + written), shape = { prompts, each, P: Math.min(architecture.context - written, Math.ceil(prompt / PROMPT_STEP) * PROMPT_STEP), N: written };
+export async function samplerBytes(
+  where: Where,
+  given: Known,
+  {
+    prompts,
+    each,
+    prompt,
+    written,
+    choice,
+    kept,
+    adapter,
+  }: {
+    prompts: number;
+    each: number;
+    prompt: number;
+    written: number;
+    choice: ChoiceSettings;
+    kept: number;
+    adapter?: AdapterSettings | undefined;
+  },
+): Promise<number> {
+  const { architecture } = upTo(given, prompt + PROMPT_STEP + written);
+  const shape = {
+    prompts,
+    each,
+    P: Math.min(architecture.context - written, Math.ceil(prompt / PROMPT_STEP) * PROMPT_STEP),
+    N: written,
+  };
   const walk = async (program: (sampling: Sampling) => Program) =>
-    (await graphOf(where, ['sample', program.name, architecture, adapter, shape, choice], shape.P + written, (shorter) => program({ architecture, adapter, shape: { ...shape, P: shorter(shape.P), N: shorter(written) }, choice }))).pool;
-  const programs = where.device.provider !== 'webgpu' ? [samplingProgram] : written === 1 ? [promptProgram] : [promptProgram, tokenProgram]; // no Loop there
+    (
+      await graphOf(
+        where,
+        ['sample', program.name, architecture, adapter, shape, choice],
+        shape.P + written,
+        (shorter) =>
+          program({ architecture, adapter, shape: { ...shape, P: shorter(shape.P), N: shorter(written) }, choice }),
+      )
+    ).pool;
+  const programs =
+    where.device.provider !== 'webgpu'
+      ? [samplingProgram]
+      : written === 1
+        ? [promptProgram]
+        : [promptProgram, tokenProgram]; // no Loop there
   return kept * (await Promise.all(programs.map(walk))).reduce((a, b) => a + b, 0);
 }

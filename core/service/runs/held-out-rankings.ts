@@ -20,18 +20,44 @@ function agreedOf({ ranks, scores }: ValidationRow): number | null {
 }
 
 /** Part of them; those whose texts are gone from the project are left out. */
-export function heldOutRankings(project: Project, runId: string, offset: number, limit: number): { total: number; rows: HeldOutRanking[] } {
+export function heldOutRankings(
+  project: Project,
+  runId: string,
+  offset: number,
+  limit: number,
+): { total: number; rows: HeldOutRanking[] } {
   const file = unlinkedPath(runFolderOf(project.folder, runId), 'validation.jsonl');
   if (!fs.existsSync(file)) return { total: 0, rows: [] };
   const all = readJsonl(file, (row) => row as ValidationRow).rows.map((row) => ({ row, agreed: agreedOf(row) }));
-  const sorted = all.toSorted((a, b) => (a.agreed ?? 2) - (b.agreed ?? 2)), part = sorted.slice(offset, offset + limit);
-  const prompts = new Map(listPrompts(project, { ids: part.map(({ row }) => row.promptId) }).map((prompt) => [prompt.id, prompt.messages?.at(-1)?.content ?? prompt.text]));
-  const texts = new Map(listCompletions(project, { ids: part.flatMap(({ row }) => row.completionIds) }).map(({ id, text }) => [id, text]));
+  const sorted = all.toSorted((a, b) => (a.agreed ?? 2) - (b.agreed ?? 2));
+  const part = sorted.slice(offset, offset + limit);
+  const prompts = new Map(
+    listPrompts(project, { ids: part.map(({ row }) => row.promptId) }).map((prompt) => [
+      prompt.id,
+      prompt.messages?.at(-1)?.content ?? prompt.text,
+    ]),
+  );
+  const texts = new Map(
+    listCompletions(project, { ids: part.flatMap(({ row }) => row.completionIds) }).map(({ id, text }) => [id, text]),
+  );
   const rows = part.flatMap(({ row, agreed }): HeldOutRanking[] => {
     const prompt = prompts.get(row.promptId);
     if (prompt === undefined) return [];
-    const answers = row.completionIds.map((completionId, i) => ({ completionId, text: (texts.get(completionId) ?? '(no longer in the project)').slice(0, EXCERPT), rank: row.ranks[i]!, score: row.scores[i]! }));
-    return [{ promptId: row.promptId, prompt: prompt.slice(0, EXCERPT), labeler: row.labeler, answers: answers.toSorted((a, b) => a.rank - b.rank), agreed }];
+    const answers = row.completionIds.map((completionId, i) => ({
+      completionId,
+      text: (texts.get(completionId) ?? '(no longer in the project)').slice(0, EXCERPT),
+      rank: row.ranks[i]!,
+      score: row.scores[i]!,
+    }));
+    return [
+      {
+        promptId: row.promptId,
+        prompt: prompt.slice(0, EXCERPT),
+        labeler: row.labeler,
+        answers: answers.toSorted((a, b) => a.rank - b.rank),
+        agreed,
+      },
+    ];
   });
   return { total: all.length, rows };
 }

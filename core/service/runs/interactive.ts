@@ -8,17 +8,46 @@ import { TastemakerError } from '#core/errors.ts';
 const FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'interactive-process.ts');
 
 /** `env` says what it computes on. Rejects with the process's TastemakerError, or an Error where it died. */
-export function runInteractive(task: object, signal: AbortSignal, env: Readonly<Record<string, string>> = {}): Promise<unknown> {
+export function runInteractive(
+  task: object,
+  signal: AbortSignal,
+  env: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const child = fork(FILE, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: ['--disable-warning=ExperimentalWarning'], env: { ...process.env, ...env }, signal, killSignal: 'SIGKILL' });
+    const child = fork(FILE, [], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+      env: { ...process.env, ...env },
+      signal,
+      killSignal: 'SIGKILL',
+    });
     let said = '';
     child.stderr?.on('data', (data: Buffer) => (said = `${said}${data}`.slice(-4000)));
-    child.once('message', (message: { result: unknown } | { fault: { code: ErrorCode; message: string; hint: string } }) => {
-      if ('result' in message) resolve(message.result);
-      else reject(new TastemakerError(message.fault.code, message.fault.message, message.fault.hint));
-    });
-    child.once('error', (error) => reject(signal.aborted ? new TastemakerError('bad-argument', 'The project was closed meanwhile.', 'Open it and try again.') : error));
-    child.once('close', (code, by) => reject(new TastemakerError('runtime', `The process that worked on it ended early (${by ?? `exit code ${code}`}): ${said.trim().split('\n').at(-1) ?? ''}`, by === 'SIGKILL' ? 'It may have run out of memory: use a smaller model, or fewer and shorter completions.' : 'Try again; if it happens again, please report this line.')));
+    child.once(
+      'message',
+      (message: { result: unknown } | { fault: { code: ErrorCode; message: string; hint: string } }) => {
+        if ('result' in message) resolve(message.result);
+        else reject(new TastemakerError(message.fault.code, message.fault.message, message.fault.hint));
+      },
+    );
+    child.once('error', (error) =>
+      reject(
+        signal.aborted
+          ? new TastemakerError('bad-argument', 'The project was closed meanwhile.', 'Open it and try again.')
+          : error,
+      ),
+    );
+    child.once('close', (code, by) =>
+      reject(
+        new TastemakerError(
+          'runtime',
+          `The process that worked on it ended early (${by ?? `exit code ${code}`}): ${said.trim().split('\n').at(-1) ?? ''}`,
+          by === 'SIGKILL'
+            ? 'It may have run out of memory: use a smaller model, or fewer and shorter completions.'
+            : 'Try again; if it happens again, please report this line.',
+        ),
+      ),
+    );
     child.send(task);
   });
 }

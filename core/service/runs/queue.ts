@@ -1,7 +1,9 @@
 // The queue of runs: one at a time, each in a process of its own that outlives us, watched through its files.
 //
-// The database says what a person wants of a run (running, paused, stopping, cancelling); the file `control` passes it on; status.json
-// says how it ended, and only then is the end written to the database. So whoever opens the project next takes the same state up.
+// The database says what a person wants of a run (running, paused, stopping, cancelling); the file `control` passes it
+// on; status.json
+// says how it ended, and only then is the end written to the database. So whoever opens the project next takes the same
+// state up.
 
 import path from 'node:path';
 import type { Config, Run, RunDetail, RunKind, RunRow } from '#core/contract.ts';
@@ -42,7 +44,10 @@ export interface RunQueue {
   resume(id: string): RunRow;
   stop(id: string): RunRow;
   cancel(id: string): RunRow;
-  /** The word about a project that was new here: its runs at rest go on, or are stopped as they are. Returns how many there were. */
+  /**
+   * The word about a project that was new here: its runs at rest go on, or are stopped as they are. Returns how many
+   * there were.
+   */
   letGo(goOn: boolean): number;
   /** A short task of jobs/interactive-process.ts, one at a time; a run that is at work rests meanwhile. */
   interactive<T>(task: object): Promise<T>;
@@ -68,29 +73,71 @@ export interface QueueOptions {
   /** enqueue the runs that follow from others (scores after a reward model) */
   follow?: boolean;
   processFile?: string;
-  /** what the processes compute on; a promise where that is still being looked for. Throws, or rejects, where what was asked for cannot be had. */
+  /**
+   * what the processes compute on; a promise where that is still being looked for. Throws, or rejects, where what was
+   * asked for cannot be had.
+   */
   environment?: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
 }
 
 const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'process.ts');
-const DATA_NEWS_MS = 2000, REST_MS = 10, AGAIN_MS = 10_000, AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
+const DATA_NEWS_MS = 2000;
+const REST_MS = 10;
+const AGAIN_MS = 10_000;
+const AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-interface Active { watch: Watch; killAt: number | null; ending: boolean; shown: string; dataNewsAt: number; tookIn: boolean; taking: boolean; problem: string | null }
+interface Active {
+  watch: Watch;
+  killAt: number | null;
+  ending: boolean;
+  shown: string;
+  dataNewsAt: number;
+  tookIn: boolean;
+  taking: boolean;
+  problem: string | null;
+}
 
 export function createRunQueue(project: Project, emit: Emit, options: QueueOptions = {}): RunQueue {
-  const { tickMs = 250, killAfterMs = 6000, silentAfterMs = 600_000, restWithinMs = 20_000, follow = true, processFile = PROCESS_FILE, environment = () => ({}) } = options;
+  const {
+    tickMs = 250,
+    killAfterMs = 6000,
+    silentAfterMs = 600_000,
+    restWithinMs = 20_000,
+    follow = true,
+    processFile = PROCESS_FILE,
+    environment = () => ({}),
+  } = options;
   const active = new Map<string, Active>();
   const state = { resting: 0, waited: 0, closed: false, looking: false };
   let turn: Promise<unknown> = Promise.resolve();
-  const endings = new Set<Promise<void>>(), stopInteractive = new AbortController(), atRest = layToRest(project);
+  const endings = new Set<Promise<void>>();
+  const stopInteractive = new AbortController();
+  const atRest = layToRest(project);
 
   // ---- What is shown
 
   function liveOf({ watch, ending }: Active) {
-    const asleep = watch.beat?.phase === 'paused', { status } = getRun(project, watch.id), quiet = silentFor(watch);
-    const phase = ending ? 'taking in the results' : status === 'cancelling' ? 'ending' : status === 'stopping' ? 'saving' : status === 'paused' ? (asleep ? 'paused' : 'pausing at the next border')
-      : quiet ? `has not answered for ${quiet}` : state.resting > 0 ? 'resting while you try something' : asleep ? 'going on' : null;
+    const asleep = watch.beat?.phase === 'paused';
+    const { status } = getRun(project, watch.id);
+    const quiet = silentFor(watch);
+    const phase = ending
+      ? 'taking in the results'
+      : status === 'cancelling'
+        ? 'ending'
+        : status === 'stopping'
+          ? 'saving'
+          : status === 'paused'
+            ? asleep
+              ? 'paused'
+              : 'pausing at the next border'
+            : quiet
+              ? `has not answered for ${quiet}`
+              : state.resting > 0
+                ? 'resting while you try something'
+                : asleep
+                  ? 'going on'
+                  : null;
     return { beat: watch.beat, secondsLeft: watch.secondsLeft(), phase };
   }
   function silentFor({ beat }: Watch): string | null {
@@ -102,7 +149,9 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     return rowOf(project, run, at ? liveOf(at) : null, modelId);
   };
   function tell(id: string, always = true): RunRow {
-    const row = show(getRun(project, id)), at = active.get(id), text = JSON.stringify(row);
+    const row = show(getRun(project, id));
+    const at = active.get(id);
+    const text = JSON.stringify(row);
     if (always || (at && at.shown !== text)) emit('run.changed', { run: row });
     if (at) at.shown = text;
     return row;
@@ -116,7 +165,8 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     return status === 'paused' || state.resting > 0 ? 'pause' : 'run';
   }
   function passOn(id: string): void {
-    const { watch } = active.get(id)!, order = wanted(getRun(project, id));
+    const { watch } = active.get(id)!;
+    const order = wanted(getRun(project, id));
     if (readOrder(watch.folder) !== order) writeOrder(watch.folder, order);
     watch.newPace();
   }
@@ -128,7 +178,17 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
 
   // ---- Beginning and ending
 
-  const attach = (id: string, child: ReturnType<typeof launch> | null) => active.set(id, { watch: watchRun(project, id, child, emit), killAt: null, ending: false, shown: '', dataNewsAt: 0, tookIn: false, taking: false, problem: null });
+  const attach = (id: string, child: ReturnType<typeof launch> | null) =>
+    active.set(id, {
+      watch: watchRun(project, id, child, emit),
+      killAt: null,
+      ending: false,
+      shown: '',
+      dataNewsAt: 0,
+      tookIn: false,
+      taking: false,
+      problem: null,
+    });
 
   /** Ends a run in the database alone: of its folder nothing can be read or written. */
   function giveUp(id: string, error: string): void {
@@ -156,17 +216,20 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       const env = environment();
       if (env instanceof Promise) {
         state.looking = true;
-        void env.catch(() => {}).finally(() => {
-          state.looking = false;
-          next(); // a refusal is thrown then
-        });
+        void env
+          .catch(() => {})
+          .finally(() => {
+            state.looking = false;
+            next(); // a refusal is thrown then
+          });
         return;
       }
       updateRun(project, run.id, { status: 'running', endedAt: null, error: null });
       writeOrder(runFolderOf(project.folder, run.id), 'run');
       attach(run.id, launch(project, run.id, processFile, env));
       tell(run.id);
-    } catch (error) { // no device to compute on; a link in its folder; the disk is full, or may not be written
+    } catch (error) {
+      // no device to compute on; a link in its folder; the disk is full, or may not be written
       giveUp(run.id, `Run ${run.id} could not be started: ${sentenceOf(error)}`);
     }
   }
@@ -220,7 +283,10 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     }, REST_MS).unref();
   }
 
-  /** After some time to go by itself; asking who it is may take a second, so what could not be ended is not tried at every look. */
+  /**
+   * After some time to go by itself; asking who it is may take a second, so what could not be ended is not tried at
+   * every look.
+   */
   function endByForce(at: Active): void {
     at.killAt ??= Date.now() + killAfterMs;
     if (Date.now() <= at.killAt || at.watch.kill()) return;
@@ -237,11 +303,13 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       at.tookIn = false;
       emit('data.changed', {});
     }
-    const { status } = getRun(project, watch.id), alive = watch.alive();
+    const { status } = getRun(project, watch.id);
+    const alive = watch.alive();
     const over = readStatus(watch.folder) !== null; // then it has nothing left to do but to go
     if (alive && (over || status === 'cancelling')) endByForce(at);
     if (alive) return void tell(watch.id, false);
-    if (!over) { // it died without a word of its own
+    if (!over) {
+      // it died without a word of its own
       if (status === 'cancelling') writeStatus(watch.folder, 'cancelled');
       else writeStatus(watch.folder, 'failed', { error: watch.lastWords() });
     }
@@ -253,7 +321,8 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   function lookSafely(at: Active): void {
     try {
       look(at);
-    } catch (error) { // its end could not be written into its folder
+    } catch (error) {
+      // its end could not be written into its folder
       giveUp(at.watch.id, sentenceOf(error));
     }
   }
@@ -279,7 +348,13 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   async function start(recipe: RunKind, given: Config, name: string | null): Promise<RunRow> {
     void Promise.resolve(environment()).catch(() => {}); // throws where nothing can run
     const plan = planRun(project, recipe as RecipeName, given, name);
-    addRun(project, { id: plan.id, kind: recipe, name: plan.name, status: 'queued', request: { recipe, config: plan.config, name, queuedAt: Date.now() } });
+    addRun(project, {
+      id: plan.id,
+      kind: recipe,
+      name: plan.name,
+      status: 'queued',
+      request: { recipe, config: plan.config, name, queuedAt: Date.now() },
+    });
     tell(plan.id);
     next();
     return show(getRun(project, plan.id));
@@ -291,10 +366,16 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     state.resting++;
     try {
       for (const id of active.keys()) passOn(id);
-      const rests = () => [...active.values()].every(({ watch, ending }) => {
-        watch.beat = readHeartbeat(watch.folder) ?? watch.beat;
-        return ending || !watch.alive() || watch.beat?.phase === 'paused' || getRun(project, watch.id).status === 'stopping';
-      });
+      const rests = () =>
+        [...active.values()].every(({ watch, ending }) => {
+          watch.beat = readHeartbeat(watch.folder) ?? watch.beat;
+          return (
+            ending ||
+            !watch.alive() ||
+            watch.beat?.phase === 'paused' ||
+            getRun(project, watch.id).status === 'stopping'
+          );
+        });
       while (!state.closed && !rests() && Date.now() - begun < restWithinMs) await pause(25);
       state.waited = Date.now() - begun;
       return (await runInteractive(task, stopInteractive.signal, await environment())) as T;
@@ -318,25 +399,45 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   const queue: RunQueue = {
     start,
     list: () => {
-      const models = new Map(listPolicies(project).flatMap(({ id, runId, path: place }) => (place === `runs/${runId}/model` ? [[runId, id] as const] : [])));
+      const models = new Map(
+        listPolicies(project).flatMap(({ id, runId, path: place }) =>
+          place === `runs/${runId}/model` ? [[runId, id] as const] : [],
+        ),
+      );
       return listRuns(project).map((run) => show(run, models.get(run.id) ?? null));
     },
     get: (id) => {
-      const run = show(getRun(project, id)), at = active.get(id), quiet = at && silentFor(at.watch);
-      return detailOf(project, run, [...(quiet ? [`The process has not answered for ${quiet}. It may be at a very long step; cancelling ends it.`] : []), ...(at?.problem ? [at.problem] : [])]);
+      const run = show(getRun(project, id));
+      const at = active.get(id);
+      const quiet = at && silentFor(at.watch);
+      return detailOf(project, run, [
+        ...(quiet
+          ? [`The process has not answered for ${quiet}. It may be at a very long step; cancelling ends it.`]
+          : []),
+        ...(at?.problem ? [at.problem] : []),
+      ]);
     },
     pause: (id) => {
       const run = getRun(project, id);
       if (run.status === 'paused') return show(run);
-      return run.status === 'running' && active.has(id) ? change(id, 'paused') : refuse(run, 'paused', 'Only a run that is at work can be paused.');
+      return run.status === 'running' && active.has(id)
+        ? change(id, 'paused')
+        : refuse(run, 'paused', 'Only a run that is at work can be paused.');
     },
     resume: (id) => {
       if (wake(id)) next();
       const run = getRun(project, id);
-      if (active.has(id)) return run.status === 'paused' ? change(id, 'running') : run.status === 'running' ? show(run) : refuse(run, 'resumed', 'Wait until it has ended.');
+      if (active.has(id))
+        return run.status === 'paused'
+          ? change(id, 'running')
+          : run.status === 'running'
+            ? show(run)
+            : refuse(run, 'resumed', 'Wait until it has ended.');
       if (run.status === 'queued') return show(run);
       checkResumable(project, id);
-      const config = getRequest(project, id)?.config ?? (isPrepared(runFolderOf(project.folder, id)) ? readManifest(runFolderOf(project.folder, id)).config : {});
+      const config =
+        getRequest(project, id)?.config ??
+        (isPrepared(runFolderOf(project.folder, id)) ? readManifest(runFolderOf(project.folder, id)).config : {});
       setRequest(project, id, { recipe: run.kind, config, name: run.name, queuedAt: Date.now() });
       updateRun(project, id, { status: 'queued', endedAt: null, error: null });
       tell(id);
@@ -346,7 +447,13 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     stop: (id) => {
       const run = getRun(project, id);
       if (run.status === 'stopping') return show(run);
-      return (run.status === 'running' || run.status === 'paused') && active.has(id) ? change(id, 'stopping') : refuse(run, 'stopped', run.status === 'queued' ? 'It has not begun: cancel it.' : 'Only a run that is at work can be stopped.');
+      return (run.status === 'running' || run.status === 'paused') && active.has(id)
+        ? change(id, 'stopping')
+        : refuse(
+            run,
+            'stopped',
+            run.status === 'queued' ? 'It has not begun: cancel it.' : 'Only a run that is at work can be stopped.',
+          );
     },
     cancel: (id) => {
       const run = getRun(project, id);
@@ -394,7 +501,9 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   // ---- What was left at work: by a service before us, or by a command that was killed
 
   for (const { id, status } of listRuns(project)) if (AT_WORK.includes(status) && !atRest.has(id)) takeUp(id);
-  if (project.write && atRest.size === 0) void clearDeletedRuns(project).catch(() => {}); // it is tried again at the next opening
-  const timer = setInterval(() => void (strayed(project) ?? tick()), tickMs); // in a folder that has gone, or is another's, nothing is written
+  // it is tried again at the next opening
+  if (project.write && atRest.size === 0) void clearDeletedRuns(project).catch(() => {});
+  // in a folder that has gone, or is another's, nothing is written
+  const timer = setInterval(() => void (strayed(project) ?? tick()), tickMs);
   return queue;
 }

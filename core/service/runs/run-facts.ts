@@ -1,4 +1,5 @@
-// Runs in the table: notes and tags of the database, results and sizes of the run's folder, settings that are not the defaults.
+// Runs in the table: notes and tags of the database, results and sizes of the run's folder, settings that are not the
+// defaults.
 
 import type { Config, Run } from '#core/contract.ts';
 import type { RunFacts } from '#core/contract/runs.ts';
@@ -30,11 +31,18 @@ function keptOf(project: Project): Kept {
 }
 
 /** Its size is looked up anew when it is asked for next. */
-export const forgetSize = (project: Project, id: string): void => void [...keptOf(project).bytes.keys()].filter((key) => key.startsWith(`${id}/`)).forEach((key) => keptOf(project).bytes.delete(key));
+export const forgetSize = (project: Project, id: string): void =>
+  void [...keptOf(project).bytes.keys()]
+    .filter((key) => key.startsWith(`${id}/`))
+    .forEach((key) => keptOf(project).bytes.delete(key));
 
-/** What the database knows of a run that is over (once read, where it was recorded by an older version); of others what their file says. */
+/**
+ * What the database knows of a run that is over (once read, where it was recorded by an older version); of others what
+ * their file says.
+ */
 async function resultsNow(project: Project, { id, kind, status }: Run): Promise<RunFacts['results']> {
-  const folder = runPlaceOf(project.folder, id), { results } = keptOf(project);
+  const folder = runPlaceOf(project.folder, id);
+  const { results } = keptOf(project);
   if (isLink(folder)) return [];
   if (LIVING.includes(status)) {
     let so = results.get(id);
@@ -50,7 +58,9 @@ async function resultsNow(project: Project, { id, kind, status }: Run): Promise<
 }
 
 function bytesNow(project: Project, { id, status, endedAt }: Run): number {
-  const folder = runPlaceOf(project.folder, id), { bytes } = keptOf(project), key = `${id}/${endedAt}`;
+  const folder = runPlaceOf(project.folder, id);
+  const { bytes } = keptOf(project);
+  const key = `${id}/${endedAt}`;
   if (LIVING.includes(status)) return bytesOf(folder);
   let found = bytes.get(key);
   if (found === undefined) bytes.set(key, (found = bytesOf(folder)));
@@ -60,20 +70,35 @@ function bytesNow(project: Project, { id, status, endedAt }: Run): number {
 /** The settings that are other than the recipe's own defaults. */
 function changedSettings(kind: Run['kind'], config: Config): Config {
   const settings = isRecipe(kind) ? RECIPES[kind].settings : {};
-  return Object.fromEntries(Object.entries(config).filter(([name, value]) => (settings as Record<string, { default: unknown }>)[name]?.default !== value));
+  return Object.fromEntries(
+    Object.entries(config).filter(
+      ([name, value]) => (settings as Record<string, { default: unknown }>)[name]?.default !== value,
+    ),
+  );
 }
 
-export async function factsOfRun(project: Project, run: Run, { note, tags }: Noted = notedOf(project, run.id)): Promise<RunFacts> {
-  const manifest = manifestOf(project, run.id), begun = manifest ? Date.parse(manifest.createdAt) : Number.NaN;
+export async function factsOfRun(
+  project: Project,
+  run: Run,
+  { note, tags }: Noted = notedOf(project, run.id),
+): Promise<RunFacts> {
+  const manifest = manifestOf(project, run.id);
+  const begun = manifest ? Date.parse(manifest.createdAt) : Number.NaN;
   return {
-    id: run.id, note, tags, startedAt: Number.isFinite(begun) ? begun : null, bytes: bytesNow(project, run), results: await resultsNow(project, run),
+    id: run.id,
+    note,
+    tags,
+    startedAt: Number.isFinite(begun) ? begun : null,
+    bytes: bytesNow(project, run),
+    results: await resultsNow(project, run),
     settings: changedSettings(run.kind, manifest?.config ?? getRequest(project, run.id)?.config ?? {}),
   };
 }
 
 /** Of all runs, newest first, with rests in between for whoever is labelling. */
 export async function factsOfRuns(project: Project): Promise<RunFacts[]> {
-  const noted = allNoted(project), found: RunFacts[] = [];
+  const noted = allNoted(project);
+  const found: RunFacts[] = [];
   for (const run of listRuns(project)) {
     found.push(await factsOfRun(project, run, noted.get(run.id)));
     await breath();
@@ -82,9 +107,13 @@ export async function factsOfRuns(project: Project): Promise<RunFacts[]> {
 }
 
 export const runFactHandlers = {
-  'runs.facts': async ({ project }, { runId }) => (runId === undefined ? factsOfRuns(project) : [await factsOfRun(project, getRun(project, runId))]),
+  'runs.facts': async ({ project }, { runId }) =>
+    runId === undefined ? factsOfRuns(project) : [await factsOfRun(project, getRun(project, runId))],
   'runs.describe': ({ project, emit }, { runId, ...changes }) => {
-    describeRun(project, runId, { ...(changes.note === undefined ? {} : { note: changes.note }), ...(changes.tags === undefined ? {} : { tags: changes.tags }) });
+    describeRun(project, runId, {
+      ...(changes.note === undefined ? {} : { note: changes.note }),
+      ...(changes.tags === undefined ? {} : { tags: changes.tags }),
+    });
     emit('run.facts', { runId, gone: false });
     return factsOfRun(project, getRun(project, runId));
   },

@@ -1,4 +1,5 @@
-// What follows from a run by itself: a new reward model, or new completions, are scored, so that queues and lists can use it.
+// What follows from a run by itself: a new reward model, or new completions, are scored, so that queues and lists can
+// use it.
 
 import type { Config, Policy, Run, RunKind } from '#core/contract.ts';
 import { modelMadeBy } from '#core/store/policies.ts';
@@ -14,13 +15,21 @@ export function currentReference(project: Project): Policy | null {
   return policy && referenceOf(project, policy);
 }
 
-const isAskedFor = (asked: Config | undefined, wanted: Config): boolean => asked !== undefined && Object.entries(wanted).every(([name, value]) => asked[name] === value);
+const isAskedFor = (asked: Config | undefined, wanted: Config): boolean =>
+  asked !== undefined && Object.entries(wanted).every(([name, value]) => asked[name] === value);
 
-export async function followUp(project: Project, { id, kind, status }: Run, start: (recipe: RunKind, config: Config, name: string | null) => Promise<unknown>): Promise<void> {
+export async function followUp(
+  project: Project,
+  { id, kind, status }: Run,
+  start: (recipe: RunKind, config: Config, name: string | null) => Promise<unknown>,
+): Promise<void> {
   if (status !== 'done' || (kind !== 'reward' && kind !== 'sample')) return;
-  const reward = kind === 'reward' ? modelMadeBy(project, id) : currentReward(project), reference = currentReference(project);
+  const reward = kind === 'reward' ? modelMadeBy(project, id) : currentReward(project);
+  const reference = currentReference(project);
   if (!reward || !anyUnmeasured(project, reward.id, reference?.id ?? null)) return;
   const config: Config = { reward: reward.name, reference: reference?.name ?? '' };
-  const waits = listRuns(project, { kind: 'score', status: 'queued' }).some((run) => isAskedFor(getRequest(project, run.id)?.config, config));
+  const waits = listRuns(project, { kind: 'score', status: 'queued' }).some((run) =>
+    isAskedFor(getRequest(project, run.id)?.config, config),
+  );
   if (!waits) await start('score', config, null);
 }

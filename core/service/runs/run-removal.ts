@@ -1,4 +1,5 @@
-// Deleting runs and freeing what they no longer need: what would go is counted first, and what is begun is always ended.
+// Deleting runs and freeing what they no longer need: what would go is counted first, and what is begun is always
+// ended.
 
 import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
@@ -7,7 +8,15 @@ import { runPlaceOf } from '#core/jobs/job.ts';
 import { bytesOf, freeSpace, removeRunFiles, spaceOf } from '#core/jobs/run-disk.ts';
 import { removePolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { clearSamples, countJudged, finishRemoval, keepersOf, markRemoved, modelsInside, runsGoing } from '#core/store/remove-runs.ts';
+import {
+  clearSamples,
+  countJudged,
+  finishRemoval,
+  keepersOf,
+  markRemoved,
+  modelsInside,
+  runsGoing,
+} from '#core/store/remove-runs.ts';
 import type { Going } from '#core/store/remove-runs.ts';
 import { getRun, listRuns } from '#core/store/runs.ts';
 import type { Emit, Handlers } from '#core/service/handlers.ts';
@@ -23,7 +32,9 @@ const placeOf = (project: Project, { path: place }: Policy): string => path.reso
 
 /** Why a model cannot go with its run: what was made with it, or a run that is not finished works with it. */
 function keptBecause(project: Project, model: Policy, ids: readonly string[]): string | null {
-  const runs = unfinishedRunsOf(project, model).filter((words) => !ids.some((id) => words.includes(id))).map((words) => words.replace(/^the run (\S+), which/, 'the run $1 needs it, and'));
+  const runs = unfinishedRunsOf(project, model)
+    .filter((words) => !ids.some((id) => words.includes(id)))
+    .map((words) => words.replace(/^the run (\S+), which/, 'the run $1 needs it, and'));
   return [...keepersOf(project, model, model.runId ?? ''), ...runs].join('; ') || null;
 }
 
@@ -32,7 +43,13 @@ export function deletionOf(project: Project, ids: readonly string[]): RunDeletio
   const found: RunDeletion = { runs: 0, samples: 0, judged: 0, models: [], bytes: 0, modelBytes: 0 };
   for (const id of new Set(ids)) {
     getRun(project, id);
-    const { samples, judged } = countJudged(project, id), models = modelsInside(project, id).map((model) => ({ id: model.id, name: model.name, bytes: bytesOf(placeOf(project, model)), keeps: keptBecause(project, model, ids) }));
+    const { samples, judged } = countJudged(project, id);
+    const models = modelsInside(project, id).map((model) => ({
+      id: model.id,
+      name: model.name,
+      bytes: bytesOf(placeOf(project, model)),
+      keeps: keptBecause(project, model, ids),
+    }));
     found.runs++;
     found.samples += samples;
     found.judged += judged;
@@ -46,8 +63,12 @@ export function deletionOf(project: Project, ids: readonly string[]): RunDeletio
 /** Clears away what one deleted run leaves; may be repeated. */
 async function clear(project: Project, { id, models }: Going): Promise<void> {
   while (clearSamples(project, id, SAMPLES_AT_ONCE) > 0) await breath();
-  if (models) for (const model of modelsInside(project, id)) if (keptBecause(project, model, [id]) === null) forgetModel(project, model);
-  const stay = modelsInside(project, id).map((model) => path.relative(runPlaceOf(project.folder, id), placeOf(project, model)).split(path.sep)[0]!);
+  if (models)
+    for (const model of modelsInside(project, id))
+      if (keptBecause(project, model, [id]) === null) forgetModel(project, model);
+  const stay = modelsInside(project, id).map(
+    (model) => path.relative(runPlaceOf(project.folder, id), placeOf(project, model)).split(path.sep)[0]!,
+  );
   removeRunFiles(runPlaceOf(project.folder, id), stay);
   finishRemoval(project, id);
 }
@@ -99,7 +120,8 @@ export const runRemovalHandlers = {
   'runs.remove': ({ project, emit }, { runIds, models }) => remove(project, emit, runIds, models),
   'runs.space': ({ project }) => spaceOfRuns(project),
   'runs.free': ({ project, emit }, { runId, parts }) => {
-    const before = runId === null ? listRuns(project).map(({ id }) => id) : [runId], bytes = freeRuns(project, runId, parts);
+    const before = runId === null ? listRuns(project).map(({ id }) => id) : [runId];
+    const bytes = freeRuns(project, runId, parts);
     if (bytes) for (const id of before) emit('run.facts', { runId: id, gone: false });
     return { bytes };
   },

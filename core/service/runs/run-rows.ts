@@ -20,7 +20,11 @@ import { getRequest } from '#core/store/runs.ts';
 import { unlinkedPath } from '#core/unlinked.ts';
 
 /** What only the queue knows of a run that is at work. */
-export interface Live { beat: Heartbeat | null; secondsLeft: number | null; /** what the queue itself is doing with it, in place of the process's word */ phase: string | null }
+export interface Live {
+  beat: Heartbeat | null;
+  secondsLeft: number | null;
+  /** what the queue itself is doing with it, in place of the process's word */ phase: string | null;
+}
 
 type Rest = Pick<RunRow, 'step' | 'total' | 'summary'>;
 const ended = new WeakMap<Project, Map<string, Rest>>();
@@ -29,7 +33,8 @@ const ended = new WeakMap<Project, Map<string, Rest>>();
 function restOf(project: Project, { id, endedAt }: Run): Rest {
   let known = ended.get(project);
   if (!known) ended.set(project, (known = new Map()));
-  const key = `${id}/${endedAt}`, found = known.get(key);
+  const key = `${id}/${endedAt}`;
+  const found = known.get(key);
   if (found) return found;
   const rest = readRest(project, id);
   known.set(key, rest);
@@ -38,7 +43,9 @@ function restOf(project: Project, { id, endedAt }: Run): Rest {
 
 function readRest(project: Project, id: string): Rest {
   try {
-    const folder = runFolderOf(project.folder, id), beat = readHeartbeat(folder), step = beat?.step || lastStep(folder);
+    const folder = runFolderOf(project.folder, id);
+    const beat = readHeartbeat(folder);
+    const step = beat?.step || lastStep(folder);
     return { step, total: beat?.total || step, summary: readStatus(folder)?.outcome?.summary ?? null };
   } catch (error) {
     if (!(error instanceof TastemakerError)) throw error;
@@ -57,27 +64,56 @@ export function rowOf(project: Project, run: Run, live: Live | null, modelId?: n
   const base = { ...run, modelId: made, resumable, atRest: runsAtRest(project).has(run.id) };
   if (base.atRest) return { ...base, step: 0, total: 0, summary: null, secondsLeft: null, phase: 'at rest' };
   if (run.endedAt !== null) return { ...base, ...restOf(project, run), secondsLeft: null, phase: '' };
-  if (run.status === 'queued') return { ...base, step: 0, total: 0, summary: null, secondsLeft: null, phase: 'waiting for its turn' };
+  if (run.status === 'queued')
+    return { ...base, step: 0, total: 0, summary: null, secondsLeft: null, phase: 'waiting for its turn' };
   const part = live?.phase ? undefined : live?.beat?.part;
-  return { ...base, ...(part ? { part } : {}), step: live?.beat?.step ?? 0, total: live?.beat?.total ?? 0, summary: null, secondsLeft: run.status === 'running' ? (live?.secondsLeft ?? null) : null, phase: live?.phase ?? live?.beat?.phase ?? 'starting' };
+  return {
+    ...base,
+    ...(part ? { part } : {}),
+    step: live?.beat?.step ?? 0,
+    total: live?.beat?.total ?? 0,
+    summary: null,
+    secondsLeft: run.status === 'running' ? (live?.secondsLeft ?? null) : null,
+    phase: live?.phase ?? live?.beat?.phase ?? 'starting',
+  };
 }
 
 export function detailOf(project: Project, run: RunRow, notices: string[]): RunDetail {
-  const request = getRequest(project, run.id), asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
+  const request = getRequest(project, run.id);
+  const asked = request ? { id: run.id, kind: run.kind, name: run.name, config: request.config } : null;
   try {
-    return { ...detailIn(project, run, asked), notices: [...notices, ...damagedIn(runFolderOf(project.folder, run.id))] };
-  } catch (error) { // a link in its folder, or a damaged manifest: the page says so
+    return {
+      ...detailIn(project, run, asked),
+      notices: [...notices, ...damagedIn(runFolderOf(project.folder, run.id))],
+    };
+  } catch (error) {
+    // a link in its folder, or a damaged manifest: the page says so
     if (!(error instanceof TastemakerError)) throw error;
     const folder = path.join(project.folder, 'runs', run.id);
-    return { run, manifest: asked, checkpoints: [], folder, best: null, counts: {}, rules: {}, notices: [...notices, error.message] };
+    return {
+      run,
+      manifest: asked,
+      checkpoints: [],
+      folder,
+      best: null,
+      counts: {},
+      rules: {},
+      notices: [...notices, error.message],
+    };
   }
 }
 
 function detailIn(project: Project, run: RunRow, asked: { config: Config } | null): Omit<RunDetail, 'notices'> {
-  const folder = runFolderOf(project.folder, run.id), manifest = isPrepared(folder) ? { ...readManifest(folder) } : asked;
+  const folder = runFolderOf(project.folder, run.id);
+  const manifest = isPrepared(folder) ? { ...readManifest(folder) } : asked;
   return {
-    run, manifest, checkpoints: checkpointSteps(unlinkedPath(folder, 'checkpoints')), folder, best: bestOf(project, run.id, folder),
-    counts: readStatus(folder)?.outcome?.counts ?? {}, rules: rulesOf(folder, manifest?.config ?? {}),
+    run,
+    manifest,
+    checkpoints: checkpointSteps(unlinkedPath(folder, 'checkpoints')),
+    folder,
+    best: bestOf(project, run.id, folder),
+    counts: readStatus(folder)?.outcome?.counts ?? {},
+    rules: rulesOf(folder, manifest?.config ?? {}),
   };
 }
 
@@ -91,11 +127,18 @@ function rulesOf(folder: string, config: Config): Record<string, number> {
 function bestOf(project: Project, runId: string, folder: string): RunDetail['best'] {
   const best = unlinkedPath(folder, 'best');
   if (!fs.existsSync(path.join(best, 'config.json')) && !isAdapterFolder(best)) return null;
-  const weights = weightsIn(project, runId, best), { step, steps } = weights;
-  const isKept = (policy: Policy) => policyPath(project, policy) === best || (step !== null && policy.path !== `runs/${runId}/model` && madeWeights(project, policy)?.step === step);
-  return listPolicies(project, { runId }).some(isKept) ? null : { folder: best, step, steps, sentence: measuredWords(weights) };
+  const weights = weightsIn(project, runId, best);
+  const { step, steps } = weights;
+  const isKept = (policy: Policy) =>
+    policyPath(project, policy) === best ||
+    (step !== null && policy.path !== `runs/${runId}/model` && madeWeights(project, policy)?.step === step);
+  return listPolicies(project, { runId }).some(isKept)
+    ? null
+    : { folder: best, step, steps, sentence: measuredWords(weights) };
 }
 
 /** What its log says was damaged, and passed over: a checkpoint, or lines of what it wrote. */
 const damagedIn = (folder: string): string[] =>
-  lastLines(path.join(folder, 'log.txt'), 1000).map((line) => line.replace(/^\S+Z /, '')).filter((line) => /^(The checkpoint of step \d+ is damaged|\d+ damaged lines? )/.test(line));
+  lastLines(path.join(folder, 'log.txt'), 1000)
+    .map((line) => line.replace(/^\S+Z /, ''))
+    .filter((line) => /^(The checkpoint of step \d+ is damaged|\d+ damaged lines? )/.test(line));

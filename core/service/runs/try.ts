@@ -1,4 +1,5 @@
-// Trying a model: samples for a typed prompt, at once, even while a run is at work; and how the model is used to being asked.
+// Trying a model: samples for a typed prompt, at once, even while a run is at work; and how the model is used to being
+// asked.
 
 import path from 'node:path';
 import type { Policy } from '#core/contract.ts';
@@ -19,29 +20,57 @@ import { hasChatTemplate } from '#core/service/models/chat-model.ts';
 
 export const tryHandlers = {
   'models.manner': ({ project }, { modelId }) => {
-    const template = templateOf(listPrompts(project, { limit: LOOKED_AT }).filter(({ messages }) => !messages).map(({ text }) => text), templatesOf(project));
+    const template = templateOf(
+      listPrompts(project, { limit: LOOKED_AT })
+        .filter(({ messages }) => !messages)
+        .map(({ text }) => text),
+      templatesOf(project),
+    );
     return { ...mannerOf(project, policyById(project, modelId)), template };
   },
 
   'models.try': async ({ project, runs }, { modelId, prompt, messages = [], stops = [], k, sampling }) => {
-    const policy = policyById(project, modelId), reward = currentReward(project);
-    const task = { kind: 'sample', name: policy.name, folder: policyPath(project, policy), reward: reward && { name: reward.name, folder: policyPath(project, reward) }, prompt, messages, stops, k, sampling };
+    const policy = policyById(project, modelId);
+    const reward = currentReward(project);
+    const task = {
+      kind: 'sample',
+      name: policy.name,
+      folder: policyPath(project, policy),
+      reward: reward && { name: reward.name, folder: policyPath(project, reward) },
+      prompt,
+      messages,
+      stops,
+      k,
+      sampling,
+    };
     const { completions, ...tried } = await runs.interactive<Tried>(task);
-    return { completions, ...tried, waitedMs: runs.waitedMs(), reward: completions.some(({ score }) => score !== null) ? reward!.name : null };
+    return {
+      completions,
+      ...tried,
+      waitedMs: runs.waitedMs(),
+      reward: completions.some(({ score }) => score !== null) ? reward!.name : null,
+    };
   },
 } satisfies Partial<Handlers>;
 
-const LOOKED_AT = 50, BEGINNING = 1 << 16;
+const LOOKED_AT = 50;
+const BEGINNING = 1 << 16;
 
 /** As the run that tuned it last gave it prompts; a model that no run tuned is asked as its template has it. */
 function mannerOf(project: Project, policy: Policy): Omit<PromptManner, 'template'> {
-  if (!hasChatTemplate(policyPath(project, policy))) return { as: 'text', chat: false, because: 'it has no chat template' };
+  if (!hasChatTemplate(policyPath(project, policy)))
+    return { as: 'text', chat: false, because: 'it has no chat template' };
   const kinds = new Map(listRuns(project).map(({ id, kind }) => [id, kind]));
   for (const { runId } of chainOf(listPolicies(project), policy).toReversed()) {
     const kind = runId === null ? undefined : kinds.get(runId);
     if (runId === null || (kind !== 'ppo' && kind !== 'sft')) continue;
-    const rows = followLines(path.join(runFolderOf(project.folder, runId), 'data.jsonl')).read(BEGINNING).lines.map((line) => JSON.parse(line) as { messages?: unknown });
-    if (rows.length > 0) return rows.some(({ messages }) => messages) ? { as: 'conversation', chat: true, because: `run ${runId} gave it conversations` } : { as: 'text', chat: true, because: `run ${runId} gave it plain text` };
+    const rows = followLines(path.join(runFolderOf(project.folder, runId), 'data.jsonl'))
+      .read(BEGINNING)
+      .lines.map((line) => JSON.parse(line) as { messages?: unknown });
+    if (rows.length > 0)
+      return rows.some(({ messages }) => messages)
+        ? { as: 'conversation', chat: true, because: `run ${runId} gave it conversations` }
+        : { as: 'text', chat: true, because: `run ${runId} gave it plain text` };
   }
   return { as: 'conversation', chat: true, because: 'it has a chat template, and no run here tuned it otherwise' };
 }

@@ -8,7 +8,8 @@ import { toCsv } from './series.ts';
 
 /** Hands a file to the browser's (or the shell's) own way of saving. */
 export function saveAs(name: string, content: Blob): void {
-  const link = document.createElement('a'), address = URL.createObjectURL(content);
+  const link = document.createElement('a');
+  const address = URL.createObjectURL(content);
   link.href = address;
   link.download = name.replace(/[^A-Za-z0-9._-]+/g, '-');
   document.body.append(link);
@@ -17,13 +18,22 @@ export function saveAs(name: string, content: Blob): void {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-const nameOf = (metric: string, lines: readonly Line[], ending: string): string => `${metric}-${lines.length === 1 ? lines[0]!.runId : `${lines.length}-runs`}.${ending}`;
+const nameOf = (metric: string, lines: readonly Line[], ending: string): string =>
+  `${metric}-${lines.length === 1 ? lines[0]!.runId : `${lines.length}-runs`}.${ending}`;
 
 export function saveCsv(metric: string, lines: readonly Line[], smoothing: number): void {
-  const csv = toCsv(metric, smoothing, lines.map(({ name, runId, curve, measured, error }) => ({
-    run: name === runId ? name : `${name} (${runId})`, step: curve.step, seconds: curve.seconds, value: curve.value, length: curve.length,
-    ...(measured ? { error: (index: number) => beside(curve, index, error) } : {}),
-  })));
+  const csv = toCsv(
+    metric,
+    smoothing,
+    lines.map(({ name, runId, curve, measured, error }) => ({
+      run: name === runId ? name : `${name} (${runId})`,
+      step: curve.step,
+      seconds: curve.seconds,
+      value: curve.value,
+      length: curve.length,
+      ...(measured ? { error: (index: number) => beside(curve, index, error) } : {}),
+    })),
+  );
   saveAs(nameOf(metric, lines, 'csv'), new Blob([csv], { type: 'text/csv' }));
 }
 
@@ -41,13 +51,16 @@ export interface Picture {
 }
 
 /** pixels */
-const WIDTH = 1600, PLOT_HEIGHT = 800, PAD = 24;
+const WIDTH = 1600;
+const PLOT_HEIGHT = 800;
+const PAD = 24;
 /** letters and lines are as much larger than on the screen */
 const SCALE = 2;
 
 /** One run a line of the legend, as many lines as it takes. */
 function legendOf(ink: CanvasRenderingContext2D, lines: readonly Line[]): { line: Line; x: number; y: number }[] {
-  let x = PAD, y = 0;
+  let x = PAD;
+  let y = 0;
   return lines.map((line) => {
     const width = ink.measureText(line.name).width + 60;
     if (x > PAD && x + width > WIDTH - PAD) [x, y] = [PAD, y + 34];
@@ -58,15 +71,38 @@ function legendOf(ink: CanvasRenderingContext2D, lines: readonly Line[]): { line
 }
 
 /** The chart drawn anew for a picture, title and legend above it. */
-export async function drawPicture({ title, sentence, unit, along, lines, view, logY, colours }: Picture): Promise<HTMLCanvasElement> {
-  const ratio = uPlot.pxRatio, drawn = tableOf(lines, view, logY, new WeakMap()), box = document.createElement('div');
-  const plot = new uPlot(chartOptions({
-    lines, view: () => view, logY, colours: () => colours, drawn: () => drawn, scale: SCALE / ratio, size: { width: (WIDTH - 2 * PAD) / ratio, height: PLOT_HEIGHT / ratio },
-  }), drawn.data, box);
+export async function drawPicture({
+  title,
+  sentence,
+  unit,
+  along,
+  lines,
+  view,
+  logY,
+  colours,
+}: Picture): Promise<HTMLCanvasElement> {
+  const ratio = uPlot.pxRatio;
+  const drawn = tableOf(lines, view, logY, new WeakMap());
+  const box = document.createElement('div');
+  const plot = new uPlot(
+    chartOptions({
+      lines,
+      view: () => view,
+      logY,
+      colours: () => colours,
+      drawn: () => drawn,
+      scale: SCALE / ratio,
+      size: { width: (WIDTH - 2 * PAD) / ratio, height: PLOT_HEIGHT / ratio },
+    }),
+    drawn.data,
+    box,
+  );
   await new Promise((done) => setTimeout(done)); // it draws when we have let go
-  const canvas = document.createElement('canvas'), ink = canvas.getContext('2d')!;
+  const canvas = document.createElement('canvas');
+  const ink = canvas.getContext('2d')!;
   ink.font = `22px ${colours.font}`;
-  const legend = legendOf(ink, lines), head = 104 + (legend.at(-1)?.y ?? 0) + 20;
+  const legend = legendOf(ink, lines);
+  const head = 104 + (legend.at(-1)?.y ?? 0) + 20;
   canvas.width = WIDTH;
   canvas.height = head + plot.ctx.canvas.height + 52;
   ink.fillStyle = colours.surface;

@@ -1,4 +1,5 @@
-// How a chart is drawn: colours from the style sheet, axes, scales, cursor and whiskers as uPlot wants them, and its table of points.
+// How a chart is drawn: colours from the style sheet, axes, scales, cursor and whiskers as uPlot wants them, and its
+// table of points.
 
 import uPlot from 'uplot';
 import { beside } from './curves.ts';
@@ -9,7 +10,11 @@ import { duration, number } from '#renderer/components/train/run-words.ts';
 import type { OpenRun } from '#renderer/stores/runs.ts';
 
 /** A run that the page shows; each keeps its colour in all charts. */
-export interface ShownRun { open: OpenRun; name: string; colour: number }
+export interface ShownRun {
+  open: OpenRun;
+  name: string;
+  colour: number;
+}
 export type XAxis = 'step' | 'seconds';
 /** One run in a chart; `colour` counts from 0 over --c1 … --c8. */
 export interface Line {
@@ -24,14 +29,33 @@ export interface Line {
   count?: Curve | undefined;
 }
 /** What all charts of a page share. */
-export interface View { smoothing: number; x: XAxis; logX: boolean; clip: boolean; zoom: readonly [number, number] | null; /** all that any chart of the page has on its x axis: the view without a zoom */ whole(): [number, number] }
-export interface Colours { lines: string[]; text: string; muted: string; grid: string; surface: string; font: string }
+export interface View {
+  smoothing: number;
+  x: XAxis;
+  logX: boolean;
+  clip: boolean;
+  zoom: readonly [number, number] | null;
+  /** all that any chart of the page has on its x axis: the view without a zoom */ whole(): [number, number];
+}
+export interface Colours {
+  lines: string[];
+  text: string;
+  muted: string;
+  grid: string;
+  surface: string;
+  font: string;
+}
 
 /** Read anew whenever the theme changes. */
 export function readColours(element: Element): Colours {
-  const style = getComputedStyle(element), read = (name: string) => style.getPropertyValue(name).trim();
+  const style = getComputedStyle(element);
+  const read = (name: string) => style.getPropertyValue(name).trim();
   return {
-    lines: Array.from({ length: 8 }, (_, i) => read(`--c${i + 1}`)), text: read('--text'), muted: read('--muted'), grid: read('--line'), surface: read('--surface'),
+    lines: Array.from({ length: 8 }, (_, i) => read(`--c${i + 1}`)),
+    text: read('--text'),
+    muted: read('--muted'),
+    grid: read('--line'),
+    surface: read('--surface'),
     font: read('--font') || 'system-ui, sans-serif',
   };
 }
@@ -39,7 +63,8 @@ export function readColours(element: Element): Colours {
 /** The averages of the curves, kept so that new points only add to them. */
 export type Averages = WeakMap<Curve, { cuts: number; smoothed: Smoothed }>;
 function average(averages: Averages, curve: Curve, weight: number): Float64Array {
-  const known = averages.get(curve), before = known && known.cuts === curve.cuts ? known.smoothed : null;
+  const known = averages.get(curve);
+  const before = known && known.cuts === curve.cuts ? known.smoothed : null;
   const smoothed = smooth(curve.value, weight, curve.length, before);
   averages.set(curve, { cuts: curve.cuts, smoothed });
   return smoothed.values;
@@ -49,7 +74,8 @@ function average(averages: Averages, curve: Curve, weight: number): Float64Array
 export const SURE = 1.96;
 /** The ends of a point's interval; null where no error was measured. */
 export function intervalOf({ curve, error }: Line, index: number): [number, number] | null {
-  const se = beside(curve, index, error), value = curve.value[index]!;
+  const se = beside(curve, index, error);
+  const value = curve.value[index]!;
   return se === null || !Number.isFinite(value) ? null : [value - SURE * se, value + SURE * se];
 }
 
@@ -65,23 +91,34 @@ export interface Drawn {
 }
 export const NOTHING_DRAWN: Drawn = { data: [[]], hidden: 0, floored: 0, floor: 0, clip: null, whiskers: [] };
 
-/** Two columns a line, raw and smoothed, each thinned by itself after smoothing; a line that is measured has its values in both. */
+/**
+ * Two columns a line, raw and smoothed, each thinned by itself after smoothing; a line that is measured has its values
+ * in both.
+ */
 export function tableOf(lines: readonly Line[], view: View, logY: boolean, averages: Averages): Drawn {
-  const drawn: Drawn = { ...NOTHING_DRAWN, whiskers: [] }, tables: uPlot.AlignedData[] = [], shown: Float64Array[] = [];
+  const drawn: Drawn = { ...NOTHING_DRAWN, whiskers: [] };
+  const tables: uPlot.AlignedData[] = [];
+  const shown: Float64Array[] = [];
   const parts = lines.map(({ curve }) => visible(curve[view.x], view.zoom, curve.length));
   if (logY) drawn.floor = logFloor(lines.map(({ curve }, i) => curve.value.subarray(...parts[i]!)));
   for (const [i, line] of lines.entries()) {
-    const { curve } = line, x = curve[view.x], [from, to] = parts[i]!;
-    const smoothed = line.measured ? curve.value : average(averages, curve, view.smoothing), place = view.logX ? evenOnLogAxis(x, from, to) : undefined;
+    const { curve } = line;
+    const x = curve[view.x];
+    const [from, to] = parts[i]!;
+    const smoothed = line.measured ? curve.value : average(averages, curve, view.smoothing);
+    const place = view.logX ? evenOnLogAxis(x, from, to) : undefined;
     for (const [column, values] of [curve.value, smoothed].entries()) {
-      const kept = decimate(values, from, to, MAX_POINTS, place), picked = pick(values, kept, logY, drawn.floor);
+      const kept = decimate(values, from, to, MAX_POINTS, place);
+      const picked = pick(values, kept, logY, drawn.floor);
       if (column === 0) {
         drawn.hidden += picked.hidden;
         drawn.floored += picked.floored;
-        drawn.whiskers.push(Array.from(kept).flatMap((at) => {
-          const found = intervalOf(line, at);
-          return found ? [{ x: x[at]!, low: logY ? Math.max(found[0], drawn.floor) : found[0], high: found[1] }] : [];
-        }));
+        drawn.whiskers.push(
+          Array.from(kept).flatMap((at) => {
+            const found = intervalOf(line, at);
+            return found ? [{ x: x[at]!, low: logY ? Math.max(found[0], drawn.floor) : found[0], high: found[1] }] : [];
+          }),
+        );
       }
       tables.push([Float64Array.from(kept, (at) => x[at]!), picked.values]);
     }
@@ -94,7 +131,8 @@ export function tableOf(lines: readonly Line[], view: View, logY: boolean, avera
 
 /** From the first to the last point of all curves. */
 export function wholeRange(curves: Iterable<Curve>, x: XAxis): [number, number] {
-  let low = Infinity, high = -Infinity;
+  let low = Infinity;
+  let high = -Infinity;
   for (const curve of curves) {
     if (!curve.length) continue;
     low = Math.min(low, curve[x][0]!);
@@ -105,7 +143,9 @@ export function wholeRange(curves: Iterable<Curve>, x: XAxis): [number, number] 
 }
 
 const STEPS = [1, 2, 5].flatMap((m) => Array.from({ length: 10 }, (_, i) => m * 10 ** i)).sort((a, b) => a - b);
-const CLOCK = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
+const CLOCK = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800,
+];
 const MAGNITUDES = [0, ...Array.from({ length: 10 }, (_, i) => 10 ** i)];
 
 export interface ChartSetup {
@@ -123,52 +163,119 @@ export interface ChartSetup {
 
 /** Everything uPlot is told; what changes without a new chart is read through the functions. */
 export function chartOptions({ lines, view, logY, colours, drawn, size, scale = 1, live }: ChartSetup): uPlot.Options {
-  const { logX, x, smoothing } = view(), font = `${Math.round(11 * scale)}px ${colours().font}`;
+  const { logX, x, smoothing } = view();
+  const font = `${Math.round(11 * scale)}px ${colours().font}`;
   const stroke = ({ colour }: Line) => colours().lines[colour % 8]!;
-  const axis = { stroke: () => colours().muted, font, grid: { stroke: () => colours().grid, width: scale }, ticks: { show: false } };
+  const axis = {
+    stroke: () => colours().muted,
+    font,
+    grid: { stroke: () => colours().grid, width: scale },
+    ticks: { show: false },
+  };
   return {
-    ...size, legend: { show: false }, padding: [8 * scale, 22 * scale, 0, 0],
+    ...size,
+    legend: { show: false },
+    padding: [8 * scale, 22 * scale, 0, 0],
     scales: {
-      x: { time: false, ...(logX ? { distr: 4 as const, asinh: 1 } : {}), range: () => [...(view().zoom ?? view().whole())] },
-      y: { ...(logY ? { distr: 3 as const, log: 10 as const } : {}), range: (_u, low, high) => rangeOf(drawn(), low, high, logY) },
+      x: {
+        time: false,
+        ...(logX ? { distr: 4 as const, asinh: 1 } : {}),
+        range: () => [...(view().zoom ?? view().whole())],
+      },
+      y: {
+        ...(logY ? { distr: 3 as const, log: 10 as const } : {}),
+        range: (_u, low, high) => rangeOf(drawn(), low, high, logY),
+      },
     },
     axes: [
-      { ...axis, size: 24 * scale, gap: 3 * scale, space: 60 * scale, ...(logX ? { splits: (_u, _axis, low, high) => MAGNITUDES.filter((v) => v >= low && v <= high) } : { incrs: x === 'step' ? STEPS : CLOCK }), values: (_u, splits) => splits.map((v) => (v === null ? '' : x === 'step' ? number(v) : logX ? `${number(v)} s` : duration(v))) },
-      { ...axis, size: 54 * scale, gap: 4 * scale, space: 28 * scale, values: (_u, splits) => splits.map((v) => (v === null ? '' : number(v))) },
+      {
+        ...axis,
+        size: 24 * scale,
+        gap: 3 * scale,
+        space: 60 * scale,
+        ...(logX
+          ? { splits: (_u, _axis, low, high) => MAGNITUDES.filter((v) => v >= low && v <= high) }
+          : { incrs: x === 'step' ? STEPS : CLOCK }),
+        values: (_u, splits) =>
+          splits.map((v) => (v === null ? '' : x === 'step' ? number(v) : logX ? `${number(v)} s` : duration(v))),
+      },
+      {
+        ...axis,
+        size: 54 * scale,
+        gap: 4 * scale,
+        space: 28 * scale,
+        values: (_u, splits) => splits.map((v) => (v === null ? '' : number(v))),
+      },
     ],
-    series: [{}, ...lines.flatMap((line): uPlot.Series[] => {
-      const smoothed = smoothing > 0 && !line.measured, width = 1.75 * scale;
-      return [
-        { stroke: () => stroke(line), alpha: smoothed ? 0.3 : 1, width: smoothed ? scale : width, points: pointsOf(line, stroke, (smoothed ? 4 : line.measured ? 7 : 6) * scale) },
-        { stroke: () => stroke(line), width, show: smoothed, points: { show: () => line.curve.length === 1, size: 6 * scale, stroke: () => stroke(line), fill: () => stroke(line) } },
-      ];
-    })],
-    cursor: live ? {
-      sync: { key: live.sync, setSeries: false, scales: ['x', null], filters: { pub: (type) => type === 'mousemove' || type === 'mouseleave' } },
-      drag: { x: true, y: false, setScale: false, dist: 4 },
-      focus: { prox: -1 },
-      points: { size: 6, show: true },
-      y: false,
-      bind: { dblclick: () => () => (live.onZoom(null), null) },
-    } : { show: false },
+    series: [
+      {},
+      ...lines.flatMap((line): uPlot.Series[] => {
+        const smoothed = smoothing > 0 && !line.measured;
+        const width = 1.75 * scale;
+        return [
+          {
+            stroke: () => stroke(line),
+            alpha: smoothed ? 0.3 : 1,
+            width: smoothed ? scale : width,
+            points: pointsOf(line, stroke, (smoothed ? 4 : line.measured ? 7 : 6) * scale),
+          },
+          {
+            stroke: () => stroke(line),
+            width,
+            show: smoothed,
+            points: {
+              show: () => line.curve.length === 1,
+              size: 6 * scale,
+              stroke: () => stroke(line),
+              fill: () => stroke(line),
+            },
+          },
+        ];
+      }),
+    ],
+    cursor: live
+      ? {
+          sync: {
+            key: live.sync,
+            setSeries: false,
+            scales: ['x', null],
+            filters: { pub: (type) => type === 'mousemove' || type === 'mouseleave' },
+          },
+          drag: { x: true, y: false, setScale: false, dist: 4 },
+          focus: { prox: -1 },
+          points: { size: 6, show: true },
+          y: false,
+          bind: { dblclick: () => () => (live.onZoom(null), null) },
+        }
+      : { show: false },
     hooks: {
       draw: [(u) => drawWhiskers(u, lines, drawn(), stroke, scale)],
-      ...(live ? {
-        setSelect: [(u: uPlot) => {
-          const { left, width } = u.select;
-          if (width < 4) return;
-          const low = u.posToVal(left, 'x'), high = u.posToVal(left + width, 'x');
-          u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-          if (high > low) live.onZoom([low, high]);
-        }],
-        setCursor: [live.onCursor],
-      } : {}),
+      ...(live
+        ? {
+            setSelect: [
+              (u: uPlot) => {
+                const { left, width } = u.select;
+                if (width < 4) return;
+                const low = u.posToVal(left, 'x');
+                const high = u.posToVal(left + width, 'x');
+                u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+                if (high > low) live.onZoom([low, high]);
+              },
+            ],
+            setCursor: [live.onCursor],
+          }
+        : {}),
     },
   };
 }
 
 /** What the y axis shows: the points with their intervals, or what is left without outliers. */
-function rangeOf({ clip, whiskers }: Drawn, low: number | null, high: number | null, logY: boolean): uPlot.Range.MinMax {
+function rangeOf(
+  { clip, whiskers }: Drawn,
+  low: number | null,
+  high: number | null,
+  logY: boolean,
+): uPlot.Range.MinMax {
   const reach = whiskers.flat();
   const [from, to] = clip ?? [
     low === null ? null : reach.reduce((least, one) => (logY && one.low <= 0 ? least : Math.min(least, one.low)), low),
@@ -182,8 +289,15 @@ function rangeOf({ clip, whiskers }: Drawn, low: number | null, high: number | n
 const CAPPED = 60;
 
 /** The interval of every measured point, as a line with a cap at each end. */
-function drawWhiskers(u: uPlot, lines: readonly Line[], { whiskers }: Drawn, stroke: (line: Line) => string, scale: number): void {
-  const { ctx, bbox } = u, cap = 3 * scale * uPlot.pxRatio;
+function drawWhiskers(
+  u: uPlot,
+  lines: readonly Line[],
+  { whiskers }: Drawn,
+  stroke: (line: Line) => string,
+  scale: number,
+): void {
+  const { ctx, bbox } = u;
+  const cap = 3 * scale * uPlot.pxRatio;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left - 2 * cap, bbox.top, bbox.width + 4 * cap, bbox.height);
@@ -195,7 +309,9 @@ function drawWhiskers(u: uPlot, lines: readonly Line[], { whiskers }: Drawn, str
     ctx.globalAlpha = own.length > CAPPED ? 0.35 : 0.75;
     ctx.beginPath();
     for (const { x, low, high } of own) {
-      const at = u.valToPos(x, 'x', true), top = u.valToPos(high, 'y', true), bottom = Number.isFinite(u.valToPos(low, 'y', true)) ? u.valToPos(low, 'y', true) : bbox.top + bbox.height;
+      const at = u.valToPos(x, 'x', true);
+      const top = u.valToPos(high, 'y', true);
+      const bottom = Number.isFinite(u.valToPos(low, 'y', true)) ? u.valToPos(low, 'y', true) : bbox.top + bbox.height;
       ctx.moveTo(at, top);
       ctx.lineTo(at, bottom);
       if (own.length > CAPPED) continue;
@@ -210,4 +326,9 @@ function drawWhiskers(u: uPlot, lines: readonly Line[], { whiskers }: Drawn, str
 }
 
 /** Few points are shown as points: a curve measured every few updates would else look surer than it is. */
-const pointsOf = (line: Line, stroke: (line: Line) => string, size: number): uPlot.Series.Points => ({ show: () => line.measured || line.curve.length <= 60, size, stroke: () => stroke(line), fill: () => stroke(line) });
+const pointsOf = (line: Line, stroke: (line: Line) => string, size: number): uPlot.Series.Points => ({
+  show: () => line.measured || line.curve.length <= 60,
+  size,
+  stroke: () => stroke(line),
+  fill: () => stroke(line),
+});

@@ -19,12 +19,21 @@ export function isAboutAnother(metric: string, meanings: Readonly<Record<string,
 }
 
 /** The metrics there are, in two groups; within each in the order of the tables, then of the glossary. */
-export function orderMetrics(all: readonly string[], kind: RunKind, meanings: Readonly<Record<string, MetricMeaning>>): { first: string[]; rest: string[] } {
-  const names = all.filter((name) => !isAboutAnother(name, meanings)), glossary = Object.keys(meanings);
-  const telling = TELLING[kind] ?? ['loss'], first = telling.filter((name) => names.includes(name));
+export function orderMetrics(
+  all: readonly string[],
+  kind: RunKind,
+  meanings: Readonly<Record<string, MetricMeaning>>,
+): { first: string[]; rest: string[] } {
+  const names = all.filter((name) => !isAboutAnother(name, meanings));
+  const glossary = Object.keys(meanings);
+  const telling = TELLING[kind] ?? ['loss'];
+  const first = telling.filter((name) => names.includes(name));
   const place = (name: string) => {
     if (LAST.includes(name)) return 10_000 + LAST.indexOf(name);
     return glossary.includes(name) ? glossary.indexOf(name) : 5000;
   };
-  return { first, rest: names.filter((name) => !first.includes(name)).toSorted((a, b) => place(a) - place(b) || (a < b ? -1 : 1)) };
+  return {
+    first,
+    rest: names.filter((name) => !first.includes(name)).toSorted((a, b) => place(a) - place(b) || (a < b ? -1 : 1)),
+  };
 }

@@ -25,8 +25,20 @@ export interface Curves {
 }
 
 const START = 64;
-export const emptyCurves = (): Curves => ({ rows: 0, byName: new Map(), written: new Float64Array(START), elapsed: new Float64Array(START) });
-const emptyCurve = (): Curve => ({ step: new Float64Array(START), seconds: new Float64Array(START), value: new Float64Array(START), row: new Float64Array(START), length: 0, cuts: 0 });
+export const emptyCurves = (): Curves => ({
+  rows: 0,
+  byName: new Map(),
+  written: new Float64Array(START),
+  elapsed: new Float64Array(START),
+});
+const emptyCurve = (): Curve => ({
+  step: new Float64Array(START),
+  seconds: new Float64Array(START),
+  value: new Float64Array(START),
+  row: new Float64Array(START),
+  length: 0,
+  cuts: 0,
+});
 
 function grown(array: Float64Array, length: number): Float64Array {
   if (length <= array.length) return array;
@@ -36,7 +48,8 @@ function grown(array: Float64Array, length: number): Float64Array {
 }
 
 function push(curve: Curve, step: number, seconds: number, value: number, row: number): void {
-  const at = curve.length, length = at + 1;
+  const at = curve.length;
+  const length = at + 1;
   for (const column of ['step', 'seconds', 'value', 'row'] as const) curve[column] = grown(curve[column], length);
   curve.step[at] = step;
   curve.seconds[at] = seconds;
@@ -45,11 +58,14 @@ function push(curve: Curve, step: number, seconds: number, value: number, row: n
   curve.length = length;
 }
 
-/** What another metric says in the row that a point is from (its error, its count); null where it says nothing there. */
+/**
+ * What another metric says in the row that a point is from (its error, its count); null where it says nothing there.
+ */
 export function beside(curve: Curve, index: number, other: Curve | undefined): number | null {
   const row = curve.row[index];
   if (!other || row === undefined) return null;
-  const at = lowerBound(other.row, row, other.length), value = other.value[at];
+  const at = lowerBound(other.row, row, other.length);
+  const value = other.value[at];
   return at < other.length && other.row[at] === row && Number.isFinite(value) ? value! : null;
 }
 
@@ -79,7 +95,8 @@ export function appendRows(curves: Curves, from: number, rows: readonly MetricPo
   cutCurves(curves, from);
   for (const point of rows) {
     const row = curves.rows;
-    const before = row ? curves.written[row - 1]! : 0, since = row ? curves.elapsed[row - 1]! - before : 0;
+    const before = row ? curves.written[row - 1]! : 0;
+    const since = row ? curves.elapsed[row - 1]! - before : 0;
     const seconds = point.seconds < before ? since + before + point.seconds : since + point.seconds;
     curves.written = grown(curves.written, row + 1);
     curves.elapsed = grown(curves.elapsed, row + 1);

@@ -6,10 +6,14 @@ import type { Line } from './chart-options.ts';
 import { beside } from './curves.ts';
 
 /** ± and half an interval, as exact as it is worth: two digits. */
-export const plusMinus = (error: number | null): string => (error === null ? '' : `± ${number(Number((SURE * error).toPrecision(2)))}`);
+export const plusMinus = (error: number | null): string =>
+  error === null ? '' : `± ${number(Number((SURE * error).toPrecision(2)))}`;
 
 /** "2.404 ± 0.31": a value and what its error says of it. */
-export const withError = (value: number, error: number | null): string => [number(error === null || error === 0 ? value : roundedTo(value, SURE * error)), plusMinus(error)].filter(Boolean).join(' ');
+export const withError = (value: number, error: number | null): string =>
+  [number(error === null || error === 0 ? value : roundedTo(value, SURE * error)), plusMinus(error)]
+    .filter(Boolean)
+    .join(' ');
 
 /** As many decimals as an interval of this size makes meaningful: its own two digits. */
 function roundedTo(value: number, half: number): number {
@@ -19,7 +23,9 @@ function roundedTo(value: number, half: number): number {
 
 /** The point `index` of a line in words. */
 export function pointWords(line: Line, index: number): { value: string; error: string; count: string } {
-  const value = line.curve.value[index], error = beside(line.curve, index, line.error), count = beside(line.curve, index, line.count);
+  const value = line.curve.value[index];
+  const error = beside(line.curve, index, line.error);
+  const count = beside(line.curve, index, line.count);
   if (value === undefined) return { value: '–', error: '', count: '' };
   return { value: number(value), error: plusMinus(error), count: count === null ? '' : `n = ${number(count)}` };
 }

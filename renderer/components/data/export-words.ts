@@ -18,13 +18,22 @@ export interface ExportChoices {
   responses: number;
 }
 
-export const PAIRS: Readonly<Record<Pairs, string>> = { all: 'every pair', 'best-worst': 'the best against the worst', neighbours: 'each rank against the next' };
+export const PAIRS: Readonly<Record<Pairs, string>> = {
+  all: 'every pair',
+  'best-worst': 'the best against the worst',
+  neighbours: 'each rank against the next',
+};
 
 const GROUPS: readonly { of: DataFormat['of']; title: string }[] = [
-  { of: 'rankings', title: 'Rankings, ratings, marks' }, { of: 'pairs', title: 'Pairs of chosen and rejected' }, { of: 'rows', title: 'Prompts and completions' },
+  { of: 'rankings', title: 'Rankings, ratings, marks' },
+  { of: 'pairs', title: 'Pairs of chosen and rejected' },
+  { of: 'rows', title: 'Prompts and completions' },
 ];
 export const groupsOf = (formats: readonly DataFormat[]): FormatGroup[] =>
-  GROUPS.map(({ of, title }) => ({ title, items: formats.filter((format) => format.of === of).map(({ name, title: called }) => ({ name, title: called })) })).filter(({ items }) => items.length > 0);
+  GROUPS.map(({ of, title }) => ({
+    title,
+    items: formats.filter((format) => format.of === of).map(({ name, title: called }) => ({ name, title: called })),
+  })).filter(({ items }) => items.length > 0);
 
 /** "tiny-tldr-trl-explicit.jsonl" */
 export const fileNameFor = (project: string, { name, container }: Pick<DataFormat, 'name' | 'container'>): string =>
@@ -37,14 +46,24 @@ export function fileIn(folder: string, name: string): string {
 }
 
 /** The options of the call: what the format does not ask is left out. `labelerIds` are all there are. */
-export function optionsFor({ of, needsTokenizer }: Pick<DataFormat, 'of' | 'needsTokenizer'>, choices: ExportChoices, labelerIds: readonly number[]): Arguments<'data.export'>['options'] {
-  const judged = of !== 'rows', kept = labelerIds.filter((id) => !choices.without.includes(id));
+export function optionsFor(
+  { of, needsTokenizer }: Pick<DataFormat, 'of' | 'needsTokenizer'>,
+  choices: ExportChoices,
+  labelerIds: readonly number[],
+): Arguments<'data.export'>['options'] {
+  const judged = of !== 'rows';
+  const kept = labelerIds.filter((id) => !choices.without.includes(id));
   return {
     ...(choices.split && { split: choices.split }),
     ...(judged && kept.length < labelerIds.length && { labelerIds: kept }),
     ...(judged && choices.repeats && { repeats: true }),
     ...(judged && choices.flagged && { flagged: true }),
     ...(of === 'pairs' && { pairs: choices.pairs }),
-    ...(needsTokenizer && { ...(choices.modelId !== null && { modelId: choices.modelId }), queryLength: choices.queryLength, responseLength: choices.responseLength, responses: choices.responses }),
+    ...(needsTokenizer && {
+      ...(choices.modelId !== null && { modelId: choices.modelId }),
+      queryLength: choices.queryLength,
+      responseLength: choices.responseLength,
+      responses: choices.responses,
+    }),
   };
 }

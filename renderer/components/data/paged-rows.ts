@@ -2,7 +2,10 @@
 import { ref, shallowRef } from 'vue';
 import type { Ref, ShallowRef } from 'vue';
 
-export interface Page<Row> { total: number; rows: Row[] }
+export interface Page<Row> {
+  total: number;
+  rows: Row[];
+}
 export interface PagedRows<Row> {
   total: Ref<number>;
   /** counts every page that came in: read it where rows are drawn */
@@ -14,27 +17,43 @@ export interface PagedRows<Row> {
   at(index: number): Row | undefined;
   /** All rows from one index to another, those that are not held too; throws what fetching them threw. */
   between(first: number, last: number): Promise<Row[]>;
-  /** Tells what is on the screen; pages of it come first, then the neighbours, more of them in the direction of scrolling. */
+  /**
+   * Tells what is on the screen; pages of it come first, then the neighbours, more of them in the direction of
+   * scrolling.
+   */
   show(first: number, last: number): void;
   /** Forgets everything (another filter) or fetches anew what is shown, keeping the old rows until then. */
   reset(keepShown?: boolean): void;
 }
 
 const AT_ONCE = 2; // requests in flight
-const BEHIND = 1, AHEAD = 4; // pages fetched around the shown ones
+const BEHIND = 1;
+const AHEAD = 4; // pages fetched around the shown ones
 const KEPT = 60; // pages
 
-/** `fetchPage(offset, limit)` gives the rows of a page and how many there are in all. Answers to an older filter are thrown away. */
-export function usePagedRows<Row>(fetchPage: (offset: number, limit: number) => Promise<Page<Row>>, size = 100): PagedRows<Row> {
-  const total = ref(0), version = ref(0), fault = shallowRef<unknown>(null);
+/**
+ * `fetchPage(offset, limit)` gives the rows of a page and how many there are in all. Answers to an older filter are
+ * thrown away.
+ */
+export function usePagedRows<Row>(
+  fetchPage: (offset: number, limit: number) => Promise<Page<Row>>,
+  size = 100,
+): PagedRows<Row> {
+  const total = ref(0);
+  const version = ref(0);
+  const fault = shallowRef<unknown>(null);
   let pages = new Map<number, Row[]>(); // in order of use
   let stale = new Map<number, Row[]>();
-  let generation = 0, flying = new Set<number>(), failed = new Set<number>();
-  let shown = { first: 0, last: 0 }, direction = 1;
+  let generation = 0;
+  let flying = new Set<number>();
+  let failed = new Set<number>();
+  let shown = { first: 0, last: 0 };
+  let direction = 1;
 
   /** What should be here, most urgent first. */
   function wanted(): number[] {
-    const first = Math.floor(shown.first / size), last = Math.floor(shown.last / size);
+    const first = Math.floor(shown.first / size);
+    const last = Math.floor(shown.last / size);
     const list: number[] = [];
     for (let page = first; page <= last; page++) list.push(page);
     const [up, down] = direction > 0 ? [BEHIND, AHEAD] : [AHEAD, BEHIND];
@@ -77,14 +96,18 @@ export function usePagedRows<Row>(fetchPage: (offset: number, limit: number) => 
   }
 
   return {
-    total, version, fault,
+    total,
+    version,
+    fault,
     busy: () => flying.size > 0,
     at: (index) => {
-      const page = Math.floor(index / size), rows = pages.get(page) ?? stale.get(page);
+      const page = Math.floor(index / size);
+      const rows = pages.get(page) ?? stale.get(page);
       return rows?.[index - page * size];
     },
     between: async (first, last) => {
-      const born = generation, rows: Row[] = [];
+      const born = generation;
+      const rows: Row[] = [];
       for (let page = Math.floor(first / size); page <= Math.floor(last / size); page++) {
         const held = pages.get(page) ?? (await fetchPage(page * size, size)).rows;
         if (born !== generation) return []; // another list by now

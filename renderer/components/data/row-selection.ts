@@ -1,4 +1,5 @@
-// What is selected in a long list: a click takes one row, with Shift all from the last one on, with Ctrl one more or less; keys move.
+// What is selected in a long list: a click takes one row, with Shift all from the last one on, with Ctrl one more or
+// less; keys move.
 import { computed, ref, shallowRef } from 'vue';
 import type { ComputedRef, Ref } from 'vue';
 import type { PagedRows } from './paged-rows.ts';
@@ -13,16 +14,32 @@ export interface RowSelection<Row> {
   select(index: number, how?: { shift?: boolean; toggle?: boolean }): Promise<void>;
   move(by: number, shift?: boolean): void;
   onClick(index: number, event: MouseEvent): void;
-  /** Moves by the arrows (those without Shift where `arrows` says so), pages, Home and End; says whether the key was one of them. */
+  /**
+   * Moves by the arrows (those without Shift where `arrows` says so), pages, Home and End; says whether the key was one
+   * of them.
+   */
   onKey(event: KeyboardEvent, arrows: 'all' | 'with Shift'): boolean;
 }
 
 const PAGE = 15;
-const KEYS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE, Home: -1e9, End: 1e9 };
+const KEYS: Readonly<Record<string, number>> = {
+  ArrowDown: 1,
+  ArrowUp: -1,
+  PageDown: PAGE,
+  PageUp: -PAGE,
+  Home: -1e9,
+  End: 1e9,
+};
 
 /** `reveal` brings a row into sight; `fault` hears why a range could not be fetched. */
-export function useRowSelection<Row extends { id: number }>(list: PagedRows<Row>, reveal: (index: number) => void, fault: (error: unknown) => void): RowSelection<Row> {
-  const selected = ref(new Set<number>()), cursor = ref<number | null>(null), chosen = shallowRef<Row>();
+export function useRowSelection<Row extends { id: number }>(
+  list: PagedRows<Row>,
+  reveal: (index: number) => void,
+  fault: (error: unknown) => void,
+): RowSelection<Row> {
+  const selected = ref(new Set<number>());
+  const cursor = ref<number | null>(null);
+  const chosen = shallowRef<Row>();
   let anchor = 0;
   const current = computed(() => {
     const there = (void list.version.value, cursor.value === null ? undefined : list.at(cursor.value));
@@ -31,7 +48,8 @@ export function useRowSelection<Row extends { id: number }>(list: PagedRows<Row>
 
   async function select(index: number, { shift = false, toggle = false } = {}): Promise<void> {
     cursor.value = index;
-    const row = list.at(index) ?? (await list.between(index, index).catch(() => []))[0]; // a jump goes ahead of what is held
+    // a jump goes ahead of what is held
+    const row = list.at(index) ?? (await list.between(index, index).catch(() => []))[0];
     if (!row || cursor.value !== index) return;
     chosen.value = row;
     if (!shift) {
@@ -55,12 +73,23 @@ export function useRowSelection<Row extends { id: number }>(list: PagedRows<Row>
     void select(to, { shift });
   }
   return {
-    selected, cursor, current, select, move,
+    selected,
+    cursor,
+    current,
+    select,
+    move,
     clear: () => void ([selected.value, cursor.value, chosen.value] = [new Set(), null, undefined]),
     onClick: (index, event) => void select(index, { shift: event.shiftKey, toggle: event.ctrlKey || event.metaKey }),
     onKey: (event, arrows) => {
       const by = KEYS[event.key];
-      if (by === undefined || event.ctrlKey || event.altKey || event.metaKey || (arrows === 'with Shift' && event.key.startsWith('Arrow') && !event.shiftKey)) return false;
+      if (
+        by === undefined ||
+        event.ctrlKey ||
+        event.altKey ||
+        event.metaKey ||
+        (arrows === 'with Shift' && event.key.startsWith('Arrow') && !event.shiftKey)
+      )
+        return false;
       event.preventDefault();
       move(by, event.shiftKey);
       return true;

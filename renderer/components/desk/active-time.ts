@@ -1,4 +1,5 @@
-// A clock that counts only while someone works: it stands still when the window is hidden or nothing was touched for a minute.
+// A clock that counts only while someone works: it stands still when the window is hidden or nothing was touched for a
+// minute.
 
 export const IDLE_MS = 60_000;
 

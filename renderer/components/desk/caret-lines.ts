@@ -1,6 +1,11 @@
 // Where the caret goes a line up or down: read off the text as the browser has laid it out.
 
-interface Place { at: number; top: number; bottom: number; left: number }
+interface Place {
+  at: number;
+  top: number;
+  bottom: number;
+  left: number;
+}
 
 /** The rectangles of the characters at these offsets of an element's text. */
 function layOut(box: HTMLElement, places: readonly number[]): Place[] {
@@ -21,19 +26,29 @@ function layOut(box: HTMLElement, places: readonly number[]): Place[] {
     range.setEnd(found.node, last ? inside : inside + 1);
     const rectangles = range.getClientRects();
     const rectangle = last ? rectangles[rectangles.length - 1] : rectangles[0];
-    return rectangle ? [{ at, top: rectangle.top, bottom: rectangle.bottom, left: last ? rectangle.right : rectangle.left }] : [];
+    return rectangle
+      ? [{ at, top: rectangle.top, bottom: rectangle.bottom, left: last ? rectangle.right : rectangle.left }]
+      : [];
   });
 }
 
-/** The place nearest to straight above or below `at` on the neighbouring line; `at` itself on the first or last line. */
+/**
+ * The place nearest to straight above or below `at` on the neighbouring line; `at` itself on the first or last line.
+ */
 export function lineNeighbour(box: HTMLElement, places: readonly number[], at: number, direction: -1 | 1): number {
-  const laid = layOut(box, [...new Set([...places, at])].sort((a, b) => a - b));
+  const laid = layOut(
+    box,
+    [...new Set([...places, at])].sort((a, b) => a - b),
+  );
   const here = laid.find((place) => place.at === at);
   if (!here) return at;
   const middle = (place: Place) => (place.top + place.bottom) / 2;
   const beyond = laid.filter((place) => (direction > 0 ? middle(place) > here.bottom : middle(place) < here.top));
   if (beyond.length === 0) return at;
-  const line = direction > 0 ? beyond.reduce((a, b) => (middle(b) < middle(a) ? b : a)) : beyond.reduce((a, b) => (middle(b) > middle(a) ? b : a));
+  const line =
+    direction > 0
+      ? beyond.reduce((a, b) => (middle(b) < middle(a) ? b : a))
+      : beyond.reduce((a, b) => (middle(b) > middle(a) ? b : a));
   const onLine = beyond.filter((place) => middle(place) > line.top && middle(place) < line.bottom);
   return onLine.reduce((a, b) => (Math.abs(b.left - here.left) < Math.abs(a.left - here.left) ? b : a)).at;
 }

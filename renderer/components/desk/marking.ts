@@ -28,7 +28,9 @@ export const useMarking = defineProjectStore('marking', () => {
   const chosen = computed(() => own.value.find((mark) => mark.id === chosenId.value) ?? null);
   const on = computed(() => answer.value !== null);
   const places = computed(() => (answer.value ? stops(answer.value.text, answer.value.spans) : []));
-  /** a mark gets its true id with the answer of the service; writes wait in line, so the id is known when they need it */
+  /**
+   * a mark gets its true id with the answer of the service; writes wait in line, so the id is known when they need it
+   */
   const trueIds = new Map<number, number>();
   let lastTemporary = 0;
 
@@ -79,16 +81,24 @@ export const useMarking = defineProjectStore('marking', () => {
     picked.value = anchor.value === null ? null : trim(answer.value.text, { start: anchor.value, end: at });
     look();
     const { text } = answer.value;
-    desk.said = picked.value ? `${text.slice(picked.value.start, picked.value.end)}, selected` : chosen.value ? `Mark ${chosen.value.label}` : text.slice(at, places.value.find((place) => place > at) ?? text.length).trim();
+    desk.said = picked.value
+      ? `${text.slice(picked.value.start, picked.value.end)}, selected`
+      : chosen.value
+        ? `Mark ${chosen.value.label}`
+        : text.slice(at, places.value.find((place) => place > at) ?? text.length).trim();
   }
   function moveBy(direction: -1 | 1, extend: boolean, characters: boolean): void {
-    if (caret.value !== null && answer.value) moveTo(step(answer.value.text, places.value, caret.value, direction, characters), extend);
+    if (caret.value !== null && answer.value)
+      moveTo(step(answer.value.text, places.value, caret.value, direction, characters), extend);
   }
   /** What a label without a selection marks: the token after the caret. */
   function target(): Stretch | null {
     if (picked.value || caret.value === null || !answer.value) return picked.value;
     const from = Math.min(caret.value, places.value.at(-2) ?? 0);
-    return trim(answer.value.text, { start: from, end: places.value.find((place) => place > from) ?? answer.value.text.length });
+    return trim(answer.value.text, {
+      start: from,
+      end: places.value.find((place) => place > from) ?? answer.value.text.length,
+    });
   }
 
   /** The label goes on the selection, or on the chosen mark instead of its old one. */
@@ -115,8 +125,14 @@ export const useMarking = defineProjectStore('marking', () => {
   const trueId = (id: number) => trueIds.get(id) ?? id;
   function change(mark: Mark, changes: Partial<Pick<Mark, 'label' | 'note'>>): void {
     const { id, ...row } = { ...mark, ...changes };
-    desk.setMarks(mark.completionId, own.value.map((other) => (other.id === id ? { id, ...row } : other)));
-    desk.write(() => call('marks.change', { markId: trueId(id), ...row }), changes.note === undefined ? undefined : `mark ${id}`);
+    desk.setMarks(
+      mark.completionId,
+      own.value.map((other) => (other.id === id ? { id, ...row } : other)),
+    );
+    desk.write(
+      () => call('marks.change', { markId: trueId(id), ...row }),
+      changes.note === undefined ? undefined : `mark ${id}`,
+    );
   }
   function setNote(text: string): void {
     if (chosen.value) change(chosen.value, { note: text || null });
@@ -124,33 +140,68 @@ export const useMarking = defineProjectStore('marking', () => {
   function remove(): void {
     const mark = chosen.value;
     if (!mark) return;
-    desk.setMarks(mark.completionId, own.value.filter((other) => other !== mark));
+    desk.setMarks(
+      mark.completionId,
+      own.value.filter((other) => other !== mark),
+    );
     desk.write(() => call('marks.remove', { markId: trueId(mark.id) }));
     desk.said = `Mark ${mark.label} removed`;
     chosenId.value = null;
     if (caret.value === null) leave();
   }
 
-  /** The keys of the caret, and of a selection. True when the key was one of them. `line` finds the place a line up or down. */
+  /**
+   * The keys of the caret, and of a selection. True when the key was one of them. `line` finds the place a line up or
+   * down.
+   */
   function key(event: KeyboardEvent, line: (at: number, direction: -1 | 1) => number): boolean {
     if (!on.value || event.ctrlKey || event.metaKey) return false;
-    if (event.key === 'Escape') return leave(), true;
-    if (/^[1-9]$/.test(event.key)) return label(Number(event.key) - 1), true;
-    if (event.key === 'Delete' || event.key === 'Backspace') return remove(), true;
-    if (event.key === 'Enter' && !chosen.value && target()) return label(0), true;
+    if (event.key === 'Escape') return (leave(), true);
+    if (/^[1-9]$/.test(event.key)) return (label(Number(event.key) - 1), true);
+    if (event.key === 'Delete' || event.key === 'Backspace') return (remove(), true);
+    if (event.key === 'Enter' && !chosen.value && target()) return (label(0), true);
     if (caret.value === null || !answer.value) return false;
     if (event.key === 'Enter') return true; // it would submit, which nobody means here
     const at = caret.value;
     switch (event.key) {
-      case 'ArrowLeft': moveBy(-1, event.shiftKey, event.altKey); return true;
-      case 'ArrowRight': moveBy(1, event.shiftKey, event.altKey); return true;
-      case 'ArrowUp': moveTo(line(at, -1), event.shiftKey); return true;
-      case 'ArrowDown': moveTo(line(at, 1), event.shiftKey); return true;
-      case 'Home': moveTo(0, event.shiftKey); return true;
-      case 'End': moveTo(answer.value.text.length, event.shiftKey); return true;
-      default: return false;
+      case 'ArrowLeft':
+        moveBy(-1, event.shiftKey, event.altKey);
+        return true;
+      case 'ArrowRight':
+        moveBy(1, event.shiftKey, event.altKey);
+        return true;
+      case 'ArrowUp':
+        moveTo(line(at, -1), event.shiftKey);
+        return true;
+      case 'ArrowDown':
+        moveTo(line(at, 1), event.shiftKey);
+        return true;
+      case 'Home':
+        moveTo(0, event.shiftKey);
+        return true;
+      case 'End':
+        moveTo(answer.value.text.length, event.shiftKey);
+        return true;
+      default:
+        return false;
     }
   }
 
-  return { answerId, caret, picked, chosenId, chosen, on, labels, leave, toggleCaret, select, choose, label, setNote, remove, key };
+  return {
+    answerId,
+    caret,
+    picked,
+    chosenId,
+    chosen,
+    on,
+    labels,
+    leave,
+    toggleCaret,
+    select,
+    choose,
+    label,
+    setNote,
+    remove,
+    key,
+  };
 });

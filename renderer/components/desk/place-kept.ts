@@ -2,7 +2,8 @@
 
 const keyOf = (project: string | null, labelerId: number | null) => `tastemaker.desk.at ${labelerId} ${project ?? ''}`;
 
-export const keepPlace = (project: string | null, labelerId: number | null, itemId: number): void => localStorage.setItem(keyOf(project, labelerId), String(itemId));
+export const keepPlace = (project: string | null, labelerId: number | null, itemId: number): void =>
+  localStorage.setItem(keyOf(project, labelerId), String(itemId));
 
 /** The kept item, once: when it cannot be shown, the next attempt takes what the queue gives. */
 export function takePlace(project: string | null, labelerId: number | null): number | undefined {

@@ -4,14 +4,21 @@ import type { Rank } from '#core/contract.ts';
 
 /** completion id -> rank, 1 is best; an id that is missing has no rank yet. Never changed in place. */
 export type Ranks = ReadonlyMap<number, number>;
-/** Where a dragged answer lands: into tier `tier` (a tie), or as a tier of its own before it; `tier` may be the number of tiers. */
-export interface Slot { tier: number; into: boolean }
+/**
+ * Where a dragged answer lands: into tier `tier` (a tie), or as a tier of its own before it; `tier` may be the number
+ * of tiers.
+ */
+export interface Slot {
+  tier: number;
+  into: boolean;
+}
 
 export const MOST_RANKS = 9;
 
 export const ranksOf = (rows: readonly Rank[]): Ranks => new Map(rows.map((row) => [row.completionId, row.rank]));
 /** By completion id, so that the same ranks are the same rows however they were come by. */
-export const rowsOf = (ranks: Ranks): Rank[] => [...ranks].map(([completionId, rank]) => ({ completionId, rank })).sort((a, b) => a.completionId - b.completionId);
+export const rowsOf = (ranks: Ranks): Rank[] =>
+  [...ranks].map(([completionId, rank]) => ({ completionId, rank })).sort((a, b) => a.completionId - b.completionId);
 
 /** Best first; ties share a tier, in the order of `ids`. Answers without a rank are in none. */
 export function tiersOf(ranks: Ranks, ids: readonly number[]): number[][] {
@@ -33,13 +40,16 @@ export const isDense = (ranks: Ranks): boolean => {
 };
 
 export const unranked = (ranks: Ranks, ids: readonly number[]): number[] => ids.filter((id) => !ranks.has(id));
-/** Where a digit goes on to: the next answer without a rank, round the end to the beginning; null where all have one. */
+/**
+ * Where a digit goes on to: the next answer without a rank, round the end to the beginning; null where all have one.
+ */
 export function nextUnranked(ranks: Ranks, ids: readonly number[], from: number): number | null {
   const round = ids.map((_, i) => (from + 1 + i) % ids.length);
   return round.find((i) => !ranks.has(ids[i]!)) ?? null;
 }
 /** A ranking can be submitted when every answer has a rank. */
-export const isComplete = (ranks: Ranks, ids: readonly number[]): boolean => ids.length > 0 && ids.every((id) => ranks.has(id));
+export const isComplete = (ranks: Ranks, ids: readonly number[]): boolean =>
+  ids.length > 0 && ids.every((id) => ranks.has(id));
 
 /** The rank itself, whatever the others have: the same digit twice is a tie. */
 export function setRank(ranks: Ranks, id: number, rank: number): Ranks {
@@ -47,9 +57,12 @@ export function setRank(ranks: Ranks, id: number, rank: number): Ranks {
   return new Map(ranks).set(id, rank);
 }
 
-/** With the last answer on the place that is left, where the others stand on places of their own; a tie leaves it open. */
+/**
+ * With the last answer on the place that is left, where the others stand on places of their own; a tie leaves it open.
+ */
 export function withLast(ranks: Ranks, ids: readonly number[]): Ranks {
-  const [last, ...more] = unranked(ranks, ids), taken = new Set(ids.map((id) => ranks.get(id)));
+  const [last, ...more] = unranked(ranks, ids);
+  const taken = new Set(ids.map((id) => ranks.get(id)));
   const free = ids.map((_, i) => i + 1).filter((rank) => !taken.has(rank));
   return last !== undefined && more.length === 0 && free.length === 1 ? setRank(ranks, last, free[0]!) : ranks;
 }
@@ -70,7 +83,10 @@ export function tieWithAbove(ranks: Ranks, ids: readonly number[], id: number): 
   return fromTiers([...tiersOf(ranks, ids), [above, id]]);
 }
 
-/** One place up or down in the ranking: out of a tie first, then past the neighbouring tier; an answer without a rank enters at the end. */
+/**
+ * One place up or down in the ranking: out of a tie first, then past the neighbouring tier; an answer without a rank
+ * enters at the end.
+ */
 export function move(ranks: Ranks, ids: readonly number[], id: number, direction: -1 | 1): Ranks {
   const tiers = tiersOf(ranks, ids);
   const at = tiers.findIndex((tier) => tier.includes(id));
@@ -95,13 +111,20 @@ export function place(ranks: Ranks, ids: readonly number[], id: number, slot: Sl
 
 export const EVEN = 5;
 
-/** Far left (1): the first is much better; 5: even, a tie; far right (9): the second is. Sureness is stored 1 (a guess) to 9. */
+/**
+ * Far left (1): the first is much better; 5: even, a tie; far right (9): the second is. Sureness is stored 1 (a guess)
+ * to 9.
+ */
 export function fromScale(point: number, ids: readonly [number, number]): { ranks: Ranks; confidence: number } {
-  const ranks = point === EVEN ? fromTiers([ids]) : fromTiers(point < EVEN ? [[ids[0]], [ids[1]]] : [[ids[1]], [ids[0]]]);
+  const ranks =
+    point === EVEN ? fromTiers([ids]) : fromTiers(point < EVEN ? [[ids[0]], [ids[1]]] : [[ids[1]], [ids[0]]]);
   return { ranks, confidence: 1 + 2 * Math.abs(point - EVEN) };
 }
 
-/** Where on the scale a ranking of two stands; null without a ranking, or where no confidence was given (a tie is always 5). */
+/**
+ * Where on the scale a ranking of two stands; null without a ranking, or where no confidence was given (a tie is always
+ * 5).
+ */
 export function toScale(ranks: Ranks, confidence: number | null, ids: readonly [number, number]): number | null {
   const first = ranks.get(ids[0]);
   const second = ranks.get(ids[1]);
@@ -118,7 +141,8 @@ export function toScale(ranks: Ranks, confidence: number | null, ids: readonly [
 export const timesInWords = (times: number): string => (times === 2 ? 'sampled twice' : `sampled ${times} times`);
 
 /** An answer that its length limit ended, after so many tokens (0: nobody knows). */
-export const cutOffInWords = (tokens: number): string => (tokens > 0 ? `cut off at ${tokens.toLocaleString('en')} ${tokens === 1 ? 'token' : 'tokens'}` : 'cut off');
+export const cutOffInWords = (tokens: number): string =>
+  tokens > 0 ? `cut off at ${tokens.toLocaleString('en')} ${tokens === 1 ? 'token' : 'tokens'}` : 'cut off';
 
 /** Answers are named by letters so that no name is taken for a rank. */
 export const letter = (index: number): string => String.fromCharCode(65 + index);

@@ -1,13 +1,29 @@
-// Where marks begin and end in a text: selections snapped to tokens, the caret's steps, and the pieces a text is drawn in.
+// Where marks begin and end in a text: selections snapped to tokens, the caret's steps, and the pieces a text is drawn
+// in.
 
 import type { Mark, TokenSpan } from '#core/contract.ts';
 
 /** Characters, UTF-16, end excluded. */
-export interface Stretch { start: number; end: number }
-/** A piece of text that is drawn alike: the marks that cover it, whether it is selected, whether the caret stands before it. */
-export interface Piece extends Stretch { text: string; marks: Mark[]; ends: Mark[]; selected: boolean; caret: boolean }
+export interface Stretch {
+  start: number;
+  end: number;
+}
+/**
+ * A piece of text that is drawn alike: the marks that cover it, whether it is selected, whether the caret stands before
+ * it.
+ */
+export interface Piece extends Stretch {
+  text: string;
+  marks: Mark[];
+  ends: Mark[];
+  selected: boolean;
+  caret: boolean;
+}
 
-/** The smallest run of whole tokens that covers the selection, without the white space at its edges; null where only space was selected. */
+/**
+ * The smallest run of whole tokens that covers the selection, without the white space at its edges; null where only
+ * space was selected.
+ */
 export function snap(text: string, spans: readonly TokenSpan[], picked: Stretch): Stretch | null {
   const bare = trim(text, picked);
   if (!bare) return null;
@@ -39,24 +55,42 @@ export function wholeLetters(text: string, { start, end }: Stretch): Stretch {
 
 /** Where the caret can stand: before every token's first visible character, never inside a letter, and at the end. */
 export function stops(text: string, spans: readonly TokenSpan[]): number[] {
-  const starts = spans.map((span) => trim(text, span)?.start ?? span.start), letters = new Set(lettersOf(text));
+  const starts = spans.map((span) => trim(text, span)?.start ?? span.start);
+  const letters = new Set(lettersOf(text));
   return [...new Set([0, ...starts.filter((at) => letters.has(at)), text.length])].sort((a, b) => a - b);
 }
 
 /** The next place of the caret, by token or (`characters`) by what a person takes for one letter. */
-export function step(text: string, places: readonly number[], at: number, direction: -1 | 1, characters: boolean): number {
-  if (!characters) return direction > 0 ? (places.find((place) => place > at) ?? text.length) : (places.findLast((place) => place < at) ?? 0);
+export function step(
+  text: string,
+  places: readonly number[],
+  at: number,
+  direction: -1 | 1,
+  characters: boolean,
+): number {
+  if (!characters)
+    return direction > 0
+      ? (places.find((place) => place > at) ?? text.length)
+      : (places.findLast((place) => place < at) ?? 0);
   const letters = lettersOf(text);
-  return direction > 0 ? (letters.find((letter) => letter > at) ?? text.length) : (letters.findLast((letter) => letter < at) ?? 0);
+  return direction > 0
+    ? (letters.find((letter) => letter > at) ?? text.length)
+    : (letters.findLast((letter) => letter < at) ?? 0);
 }
 
-/** How much white space a text begins with: what a model puts there says nothing, and only tells who wrote it. None of a text that is nothing else. */
+/**
+ * How much white space a text begins with: what a model puts there says nothing, and only tells who wrote it. None of a
+ * text that is nothing else.
+ */
 export const leadOf = (text: string): number => (text.trim() === '' ? 0 : text.length - text.trimStart().length);
 
 /** Where the white space at a text's end begins: it would only make the card taller. */
 export const tailOf = (text: string): number => (text.trim() === '' ? text.length : text.trimEnd().length);
 
-/** Cuts a text where its words begin and end, and at every border of marks, selection and caret. Joined, the pieces are the text again. */
+/**
+ * Cuts a text where its words begin and end, and at every border of marks, selection and caret. Joined, the pieces are
+ * the text again.
+ */
 export function pieces(text: string, marks: readonly Mark[], selection: Stretch | null, caret: number | null): Piece[] {
   const inText = (offset: number) => Math.max(0, Math.min(text.length, offset));
   const borders = new Set([0, leadOf(text), tailOf(text), text.length]);
@@ -79,7 +113,8 @@ export function pieces(text: string, marks: readonly Mark[], selection: Stretch 
     });
   }
   // a caret at the very end, or in an empty text, stands before an empty piece
-  if (caret !== null && (caret >= text.length || found.length === 0)) found.push({ start: text.length, end: text.length, text: '', marks: [], ends: [], selected: false, caret: true });
+  if (caret !== null && (caret >= text.length || found.length === 0))
+    found.push({ start: text.length, end: text.length, text: '', marks: [], ends: [], selected: false, caret: true });
   return found;
 }
 

@@ -1,4 +1,5 @@
-// How long the labeler has worked: on this item, and since the last break. Listens to the window while the desk is shown.
+// How long the labeler has worked: on this item, and since the last break. Listens to the window while the desk is
+// shown.
 
 import { ref } from 'vue';
 import { createActiveClock } from './active-time.ts';
@@ -51,5 +52,13 @@ export function createWorkTime(breakMinutes: () => number) {
     clearInterval(timer);
     timer = undefined;
   }
-  return { start, stop, itemMs: () => item.read(), restart: (from: number) => item.restart(from), sittingMinutes: () => Math.floor(sitting.read() / 60_000), breakDue, dismissBreak };
+  return {
+    start,
+    stop,
+    itemMs: () => item.read(),
+    restart: (from: number) => item.restart(from),
+    sittingMinutes: () => Math.floor(sitting.read() / 60_000),
+    breakDue,
+    dismissBreak,
+  };
 }

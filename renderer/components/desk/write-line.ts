@@ -1,13 +1,24 @@
 // Writes go to the service one after another; one that fails stops the line until it is tried again or given up.
 
 /** What the saved mark shows. `at` is the service's time of the newest committed write. */
-export type LineState = { kind: 'idle' } | { kind: 'saving' } | { kind: 'saved'; at: number } | { kind: 'failed'; error: unknown };
+export type LineState =
+  | { kind: 'idle' }
+  | { kind: 'saving' }
+  | { kind: 'saved'; at: number }
+  | { kind: 'failed'; error: unknown };
 
 /** Said of a write whose project was closed, by another window or the menu, between the key press and the write. */
-export const UNSAVED = { sentence: 'What was entered last at the desk is not saved: its project had been closed.', hint: 'Open that project again and enter it there.', tone: 'bad' } as const;
+export const UNSAVED = {
+  sentence: 'What was entered last at the desk is not saved: its project had been closed.',
+  hint: 'Open that project again and enter it there.',
+  tone: 'bad',
+} as const;
 
 export interface WriteLine {
-  /** Adds a write. One with a `key` replaces a waiting write with the same key directly before it (typing: only the newest text matters). */
+  /**
+   * Adds a write. One with a `key` replaces a waiting write with the same key directly before it (typing: only the
+   * newest text matters).
+   */
   add(write: () => Promise<{ at: number }>, key?: string): void;
   /** Resolves when everything has been committed; rejects with the error of the write that failed. */
   settled(): Promise<void>;
@@ -17,7 +28,10 @@ export interface WriteLine {
   readonly waiting: number;
 }
 
-interface Waiting { write: () => Promise<{ at: number }>; key: string | undefined }
+interface Waiting {
+  write: () => Promise<{ at: number }>;
+  key: string | undefined;
+}
 
 /** `changed` is called at each change of state. */
 export function createWriteLine(changed: (state: LineState) => void): WriteLine {

@@ -1,6 +1,15 @@
-// Finding a command by a few letters: words that begin with them first, then letters in order; what changes something by whole words alone.
+// Finding a command by a few letters: words that begin with them first, then letters in order; what changes something
+// by whole words alone.
 
-export interface Command { id: string; title: string; /** what kind of thing it is */ group: string; /** what else it is found by */ words?: string; /** what it changes, in a sentence */ changes?: string; key: string; run: () => unknown }
+export interface Command {
+  id: string;
+  title: string;
+  /** what kind of thing it is */ group: string;
+  /** what else it is found by */ words?: string;
+  /** what it changes, in a sentence */ changes?: string;
+  key: string;
+  run: () => unknown;
+}
 
 /** Higher is better; 0 = not found. Every word of what was typed must be found. */
 export function scoreOf(text: string, typed: string): number {
@@ -20,7 +29,8 @@ export function scoreOf(text: string, typed: string): number {
 const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 /** Whether every word that was typed is a word of the title or one that it is known by, none only a part of one. */
 function hasWhole({ title, words: known = '' }: Command, typed: string): boolean {
-  const words = new Set(wordsOf(`${title} ${known}`)), asked = wordsOf(typed);
+  const words = new Set(wordsOf(`${title} ${known}`));
+  const asked = wordsOf(typed);
   return asked.length > 0 && asked.every((word) => words.has(word));
 }
 
@@ -40,7 +50,13 @@ export function searchCommands(commands: readonly Command[], typed: string): Com
   if (typed.trim() === '') return commands.toSorted(harmlessFirst);
   return commands
     .filter((command) => !command.changes || hasWhole(command, typed))
-    .map((command) => ({ command, score: Math.max(scoreOf(command.title, typed) * 2, scoreOf(`${command.group} ${command.title} ${command.words ?? ''}`, typed)) }))
+    .map((command) => ({
+      command,
+      score: Math.max(
+        scoreOf(command.title, typed) * 2,
+        scoreOf(`${command.group} ${command.title} ${command.words ?? ''}`, typed),
+      ),
+    }))
     .filter(({ score }) => score > 0)
     .toSorted((a, b) => b.score - a.score || harmlessFirst(a.command, b.command))
     .map(({ command }) => command);

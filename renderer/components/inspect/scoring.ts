@@ -1,4 +1,5 @@
-// Who measured the samples that are shown, and a run that scores those that lack a score: what it costs, and starting it.
+// Who measured the samples that are shown, and a run that scores those that lack a score: what it costs, and starting
+// it.
 import { ref, shallowRef } from 'vue';
 import type { Ref, ShallowRef } from 'vue';
 import { useProjectService } from '#renderer/api.ts';
@@ -11,22 +12,33 @@ export interface Scoring {
   /** about how long scoring would take; null where that is not known, or nothing is to be scored */
   seconds: Ref<number | null>;
   busy: Ref<boolean>;
-  /** Asked for anew where the samples shown are others, and where something was measured or the reward model is another. */
+  /**
+   * Asked for anew where the samples shown are others, and where something was measured or the reward model is another.
+   */
   load(): Promise<void>;
   score(): Promise<void>;
 }
 
 export function useScoring(filter: Readonly<Ref<SampleFilter>>): Scoring {
-  const { call } = useProjectService(), runs = useRuns(), toasts = useToasts();
-  const measures = shallowRef<SampleMeasures | null>(null), seconds = ref<number | null>(null), busy = ref(false);
-  const configOf = ({ reward, reference }: SampleMeasures) => ({ reward: reward!.name, reference: reference?.name ?? '' });
+  const { call } = useProjectService();
+  const runs = useRuns();
+  const toasts = useToasts();
+  const measures = shallowRef<SampleMeasures | null>(null);
+  const seconds = ref<number | null>(null);
+  const busy = ref(false);
+  const configOf = ({ reward, reference }: SampleMeasures) => ({
+    reward: reward!.name,
+    reference: reference?.name ?? '',
+  });
   async function load(): Promise<void> {
-    const found = await call('samples.measures', { filter: filter.value }).catch(() => null), before = measures.value;
+    const found = await call('samples.measures', { filter: filter.value }).catch(() => null);
+    const before = measures.value;
     measures.value = found;
     const isSame = before?.reward?.modelId === found?.reward?.modelId && before?.missing === found?.missing;
     if (!isSame || !found?.canScore) seconds.value = null;
     if (!found?.canScore || (isSame && seconds.value !== null)) return;
-    const estimate = await call('recipes.estimate', { recipe: 'score', config: configOf(found) }).catch(() => null); // a price is no need
+    // a price is no need
+    const estimate = await call('recipes.estimate', { recipe: 'score', config: configOf(found) }).catch(() => null);
     if (measures.value === found) seconds.value = estimate?.seconds ?? null;
   }
   async function score(): Promise<void> {

@@ -1,8 +1,12 @@
-// How a token is coloured by a number: a monotone scale per quantity, as the share of a tint in the ground behind the text.
+// How a token is coloured by a number: a monotone scale per quantity, as the share of a tint in the ground behind the
+// text.
 import type { TokenRow } from '#core/contract.ts';
 
 export type Quantity = 'logprob' | 'kl' | 'value';
-export interface Tint { /** which colour variable */ hue: 'warn' | 'bad' | 'good'; /** 0 none … 1 full */ strength: number }
+export interface Tint {
+  /** which colour variable */ hue: 'warn' | 'bad' | 'good';
+  /** 0 none … 1 full */ strength: number;
+}
 
 interface Scale {
   title: string;
@@ -15,7 +19,10 @@ interface Scale {
 
 const clamp = (value: number) => Math.max(0, Math.min(1, value));
 const SURPRISE = 8; // nats; below e^-8 everything is equally surprising to the eye
-const signed = (value: number, spread: number): Tint => ({ hue: value < 0 ? 'bad' : 'good', strength: clamp(Math.abs(value) / Math.max(spread, 1e-9)) });
+const signed = (value: number, spread: number): Tint => ({
+  hue: value < 0 ? 'bad' : 'good',
+  strength: clamp(Math.abs(value) / Math.max(spread, 1e-9)),
+});
 
 export const SCALES: Readonly<Record<Quantity, Scale>> = {
   logprob: {
@@ -30,7 +37,8 @@ export const SCALES: Readonly<Record<Quantity, Scale>> = {
     sentence: 'Where the policy has moved away from its reference: green it writes this more readily now, red less.',
     read: (token) => (token.reference === null ? null : token.logprob - token.reference),
     tint: signed,
-    legend: (spread) => [-spread, -spread / 2, 0, spread / 2, spread].map((value) => ({ label: value.toFixed(1), value })),
+    legend: (spread) =>
+      [-spread, -spread / 2, 0, spread / 2, spread].map((value) => ({ label: value.toFixed(1), value })),
   },
   value: {
     title: 'Value',
@@ -55,5 +63,7 @@ export const MOST = 38;
 
 /** A CSS colour for the ground of a token. */
 export function groundOf(tint: Tint): string {
-  return tint.strength === 0 ? 'transparent' : `color-mix(in srgb, var(--${tint.hue}) ${(tint.strength * MOST).toFixed(1)}%, var(--surface))`;
+  return tint.strength === 0
+    ? 'transparent'
+    : `color-mix(in srgb, var(--${tint.hue}) ${(tint.strength * MOST).toFixed(1)}%, var(--surface))`;
 }

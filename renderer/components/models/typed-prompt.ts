@@ -3,7 +3,10 @@ import type { Message, Prompt } from '#core/contract.ts';
 import type { PromptManner } from '#core/contract/try.ts';
 
 export type Form = 'text' | 'template' | 'conversation';
-export interface Turn { role: 'user' | 'assistant'; content: string }
+export interface Turn {
+  role: 'user' | 'assistant';
+  content: string;
+}
 export interface TypedPrompt {
   form: Form;
   text: string;
@@ -18,35 +21,70 @@ const FIELD = /\{([^{}\n]{1,100})\}/g;
 export const fieldsOf = (template: string): string[] => [...template.matchAll(FIELD)].map((match) => match[1]!);
 
 /** Nothing typed yet, in the form in which the model is used to being asked. */
-export const emptyPrompt = ({ as, template }: PromptManner): TypedPrompt =>
-  ({ form: as === 'conversation' ? 'conversation' : template === null ? 'text' : 'template', text: '', values: {}, system: '', turns: [{ role: 'user', content: '' }] });
+export const emptyPrompt = ({ as, template }: PromptManner): TypedPrompt => ({
+  form: as === 'conversation' ? 'conversation' : template === null ? 'text' : 'template',
+  text: '',
+  values: {},
+  system: '',
+  turns: [{ role: 'user', content: '' }],
+});
 
 /** The forms that may be chosen. */
-export const formsFor = ({ chat, template }: PromptManner): Form[] => ['text', ...(template === null ? [] : ['template' as const]), ...(chat ? ['conversation' as const] : [])];
+export const formsFor = ({ chat, template }: PromptManner): Form[] => [
+  'text',
+  ...(template === null ? [] : ['template' as const]),
+  ...(chat ? ['conversation' as const] : []),
+];
 
 /** A prompt of the project, as a run would feed it: a conversation only where the model has a template for it. */
-export function takePrompt(typed: TypedPrompt, { text, messages }: Pick<Prompt, 'text' | 'messages'>, { chat }: PromptManner): TypedPrompt {
+export function takePrompt(
+  typed: TypedPrompt,
+  { text, messages }: Pick<Prompt, 'text' | 'messages'>,
+  { chat }: PromptManner,
+): TypedPrompt {
   if (!messages || !chat) return { ...typed, form: 'text', text };
-  const isFirstSystem = messages[0]?.role === 'system', rest = messages.slice(Number(isFirstSystem));
-  return { ...typed, form: 'conversation', system: isFirstSystem ? messages[0]!.content : '', turns: rest.map(({ role, content }) => ({ role: role === 'assistant' ? 'assistant' : 'user', content })) };
+  const isFirstSystem = messages[0]?.role === 'system';
+  const rest = messages.slice(Number(isFirstSystem));
+  return {
+    ...typed,
+    form: 'conversation',
+    system: isFirstSystem ? messages[0]!.content : '',
+    turns: rest.map(({ role, content }) => ({ role: role === 'assistant' ? 'assistant' : 'user', content })),
+  };
 }
 
 /** What is sent; null where nothing is typed. */
-export function askedBy({ form, text, values, system, turns }: TypedPrompt, { template }: PromptManner): { prompt: string; messages?: Message[] } | null {
+export function askedBy(
+  { form, text, values, system, turns }: TypedPrompt,
+  { template }: PromptManner,
+): { prompt: string; messages?: Message[] } | null {
   if (form === 'conversation') {
     const said: Message[] = [...(system.trim() ? [{ role: 'system' as const, content: system }] : []), ...turns];
     return turns.at(-1)?.content.trim() ? { prompt: '', messages: said } : null;
   }
   if (form === 'text') return text.trim() ? { prompt: text } : null;
   const fields = fieldsOf(template ?? '');
-  return fields.some((field) => values[field]?.trim()) ? { prompt: template!.replace(FIELD, (_, field: string) => values[field] ?? '') } : null;
+  return fields.some((field) => values[field]?.trim())
+    ? { prompt: template!.replace(FIELD, (_, field: string) => values[field] ?? '') }
+    : null;
 }
 
 /** Goes on from an answer: the user has the next turn, or the text is longer by it. */
 export function goOnFrom(typed: TypedPrompt, manner: PromptManner, answer: string): TypedPrompt {
-  if (typed.form === 'conversation') return { ...typed, turns: [...typed.turns, { role: 'assistant', content: answer.trim() }, { role: 'user', content: '' }] };
+  if (typed.form === 'conversation')
+    return {
+      ...typed,
+      turns: [...typed.turns, { role: 'assistant', content: answer.trim() }, { role: 'user', content: '' }],
+    };
   return { ...typed, form: 'text', text: `${askedBy(typed, manner)?.prompt ?? ''}${answer}` };
 }
 
 /** Stop texts, one a line; \n stands for a line end. */
-export const stopsIn = (typed: string): string[] => [...new Set(typed.split('\n').map((line) => line.replaceAll('\\n', '\n')).filter((line) => line !== ''))];
+export const stopsIn = (typed: string): string[] => [
+  ...new Set(
+    typed
+      .split('\n')
+      .map((line) => line.replaceAll('\\n', '\n'))
+      .filter((line) => line !== ''),
+  ),
+];

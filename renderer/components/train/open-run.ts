@@ -8,7 +8,8 @@ import { useRuns } from '#renderer/stores/runs.ts';
 
 /** Runs `ask` one at a time: a wish that comes while one is under way is granted by one more after it. */
 function oneAtATime(ask: () => Promise<void>): () => Promise<void> {
-  let busy = false, again = false;
+  let busy = false;
+  let again = false;
   return async () => {
     if (busy) {
       again = true;
@@ -28,10 +29,14 @@ function oneAtATime(ask: () => Promise<void>): () => Promise<void> {
 
 /** Everything the page of run `id` shows; it follows `id` and cleans up after itself. */
 export function useRunPage(id: Ref<string>) {
-  const { call, on } = useProjectService(), runs = useRuns();
-  const detail = shallowRef<RunDetail | null>(null), fault = shallowRef<Fault | null>(null);
-  const samples = shallowRef<RunSample[]>([]), prompts = shallowRef<Result<'runs.samples'>['prompts']>([]);
-  const lines = shallowRef<string[]>([]), damagedSamples = ref(0);
+  const { call, on } = useProjectService();
+  const runs = useRuns();
+  const detail = shallowRef<RunDetail | null>(null);
+  const fault = shallowRef<Fault | null>(null);
+  const samples = shallowRef<RunSample[]>([]);
+  const prompts = shallowRef<Result<'runs.samples'>['prompts']>([]);
+  const lines = shallowRef<string[]>([]);
+  const damagedSamples = ref(0);
   const loaded = reactive({ samples: false, log: false });
   const logHeard = ref(0);
 
@@ -45,7 +50,8 @@ export function useRunPage(id: Ref<string>) {
     }
   });
   const askSamples = oneAtATime(async () => {
-    const runId = id.value, found = await call('runs.samples', { runId }).catch(() => null);
+    const runId = id.value;
+    const found = await call('runs.samples', { runId }).catch(() => null);
     if (!found || runId !== id.value) return;
     samples.value = found.samples;
     prompts.value = found.prompts;
@@ -53,11 +59,14 @@ export function useRunPage(id: Ref<string>) {
     loaded.samples = true;
   });
   const askLog = oneAtATime(async () => {
-    const runId = id.value, heard = logHeard.value, found = await call('runs.log', { runId }).catch(() => null);
+    const runId = id.value;
+    const heard = logHeard.value;
+    const found = await call('runs.log', { runId }).catch(() => null);
     if (!found || runId !== id.value) return;
     lines.value = found.lines;
     loaded.log = true;
-    if (heard !== logHeard.value) void askLog(); // lines came while the answer was on its way: it may or may not hold them
+    // lines came while the answer was on its way: it may or may not hold them
+    if (heard !== logHeard.value) void askLog();
   });
   function askAll(): void {
     void askDetail();
@@ -90,16 +99,20 @@ export function useRunPage(id: Ref<string>) {
   watch(connection, (now, before) => {
     if (now === 'open' && before === 'lost') askAll();
   });
-  watch(id, () => {
-    detail.value = null;
-    fault.value = null;
-    samples.value = [];
-    prompts.value = [];
-    lines.value = [];
-    damagedSamples.value = 0;
-    loaded.samples = loaded.log = false;
-    askAll();
-  }, { immediate: true });
+  watch(
+    id,
+    () => {
+      detail.value = null;
+      fault.value = null;
+      samples.value = [];
+      prompts.value = [];
+      lines.value = [];
+      damagedSamples.value = 0;
+      loaded.samples = loaded.log = false;
+      askAll();
+    },
+    { immediate: true },
+  );
   if (!runs.loaded) runs.load().catch(() => undefined);
   if (!runs.recipes.length) runs.loadRecipes().catch(() => undefined);
   return { detail, fault, samples, prompts, lines, loaded, damagedSamples };

@@ -16,18 +16,32 @@ const MAIN: Partial<Record<RunKind, readonly string[]>> = {
 };
 
 /** Settings of what learns: a group of their own, of which only what the chosen way uses is shown. */
-const TUNING: Readonly<Record<string, string | null>> = { tune: null, lora_rank: 'lora', lora_alpha: 'lora', lora_targets: 'lora', tuned_blocks: 'blocks', micro_batch: null };
+const TUNING: Readonly<Record<string, string | null>> = {
+  tune: null,
+  lora_rank: 'lora',
+  lora_alpha: 'lora',
+  lora_targets: 'lora',
+  tuned_blocks: 'blocks',
+  micro_batch: null,
+};
 /** Where a setting stands in the group; -1 for any other. */
 export const tuningPlace = (field: string): number => Object.keys(TUNING).indexOf(field);
 export const isTuning = (field: string): boolean => Object.hasOwn(TUNING, field);
 /** Whether a setting has any say when `tune` is what it is. */
-export const isUsed = (field: string, tune: string | boolean | undefined): boolean => !isTuning(field) || TUNING[field] === null || TUNING[field] === tune;
+export const isUsed = (field: string, tune: string | boolean | undefined): boolean =>
+  !isTuning(field) || TUNING[field] === null || TUNING[field] === tune;
 /** What learns, for the line over the folded group. */
-export const TUNES: Readonly<Record<string, string>> = { full: 'every weight', lora: 'low-rank adapters (LoRA)', blocks: 'the last blocks only' };
+export const TUNES: Readonly<Record<string, string>> = {
+  full: 'every weight',
+  lora: 'low-rank adapters (LoRA)',
+  blocks: 'the last blocks only',
+};
 
 /** A card's name as the calls take it: every recipe is one of the runs that can be asked for. */
-export const recipeOf = (card: RecipeCard): Arguments<'runs.start'>['recipe'] => card.name as Arguments<'runs.start'>['recipe'];
-export const startWord = (kind: RunKind): string => (kind === 'sample' ? 'Sample' : kind === 'score' ? 'Score' : 'Train');
+export const recipeOf = (card: RecipeCard): Arguments<'runs.start'>['recipe'] =>
+  card.name as Arguments<'runs.start'>['recipe'];
+export const startWord = (kind: RunKind): string =>
+  kind === 'sample' ? 'Sample' : kind === 'score' ? 'Score' : 'Train';
 /** Beside the loop: for the few who need them. */
 export const isAside = (kind: RunKind): boolean => !LOOP.includes(kind) && kind !== 'sft';
 /** One click cannot start it: it must be told something first. */

@@ -7,7 +7,10 @@ import { withError } from '#renderer/components/charts/metric-words.ts';
 import { badgeOf, duration, KIND_WORDS, moment } from './run-words.ts';
 
 /** A run with what is known of it; facts may be still on their way. */
-export interface TableRun { run: RunRow; facts: RunFacts | null }
+export interface TableRun {
+  run: RunRow;
+  facts: RunFacts | null;
+}
 
 export interface Column {
   name: string;
@@ -30,70 +33,240 @@ export interface Column {
 /** Seconds of work: until now where it still works, without what it waited in the queue. */
 export function workSeconds({ run, facts }: TableRun, now: number = Date.now()): number | null {
   if (run.status === 'queued') return null;
-  const from = facts?.startedAt ?? run.createdAt, to = run.endedAt ?? now;
+  const from = facts?.startedAt ?? run.createdAt;
+  const to = run.endedAt ?? now;
   return to >= from ? (to - from) / 1000 : null;
 }
 
-export const resultOf = ({ facts }: TableRun, metric: string): RunResult | null => facts?.results.find((one) => one.metric === metric) ?? null;
+export const resultOf = ({ facts }: TableRun, metric: string): RunResult | null =>
+  facts?.results.find((one) => one.metric === metric) ?? null;
 /** The most telling metric that the run has. */
 export const mainResult = ({ facts }: TableRun): RunResult | null => facts?.results[0] ?? null;
 
 const FIXED: readonly Column[] = [
-  { name: 'state', title: 'State', least: 96, grow: 0, text: ({ run }) => badgeOf(run).word, key: ({ run }) => badgeOf(run).word, descending: false },
-  { name: 'recipe', title: 'Recipe', least: 104, grow: 0, text: ({ run }) => KIND_WORDS[run.kind], key: ({ run }) => KIND_WORDS[run.kind], descending: false },
-  { name: 'started', title: 'Started', least: 104, grow: 0, text: ({ run, facts }) => (run.status === 'queued' ? `queued ${moment(run.createdAt)}` : moment(facts?.startedAt ?? run.createdAt)), key: ({ run, facts }) => facts?.startedAt ?? run.createdAt, descending: true },
-  { name: 'took', title: 'Took', least: 80, grow: 0, right: true, text: (row) => secondsText(workSeconds(row)), key: (row) => workSeconds(row), descending: true },
-  { name: 'result', title: 'Result', hint: 'The most telling number of its recipe: the last value, with the interval that holds it 95 % of the time', least: 244, grow: 1.1, text: (row) => named(mainResult(row)), key: (row) => sortedByName(mainResult(row)), descending: true },
-  { name: 'best', title: 'Best', hint: 'The best value of that number, and the step where it was', least: 152, grow: 0.8, text: (row) => bestText(mainResult(row)), key: (row) => mainResult(row)?.best ?? null, descending: true },
-  { name: 'size', title: 'On disk', least: 64, grow: 0, right: true, text: ({ facts }) => (facts ? byteText(facts.bytes) : ''), key: ({ facts }) => facts?.bytes ?? null, descending: true },
-  { name: 'tags', title: 'Tags', least: 60, grow: 0.7, onlyFilled: true, text: ({ facts }) => facts?.tags.join(', ') ?? '', key: ({ facts }) => facts?.tags.join(', ') || null, descending: false },
-  { name: 'note', title: 'Note', least: 70, grow: 1, onlyFilled: true, text: ({ facts }) => facts?.note ?? '', key: ({ facts }) => facts?.note || null, descending: false },
-  { name: 'settings', title: 'Settings', hint: 'Those that are other than the recipe’s defaults', least: 140, grow: 1.2, text: ({ facts }) => settingsText(facts), key: ({ facts }) => settingsText(facts) || null, descending: false },
+  {
+    name: 'state',
+    title: 'State',
+    least: 96,
+    grow: 0,
+    text: ({ run }) => badgeOf(run).word,
+    key: ({ run }) => badgeOf(run).word,
+    descending: false,
+  },
+  {
+    name: 'recipe',
+    title: 'Recipe',
+    least: 104,
+    grow: 0,
+    text: ({ run }) => KIND_WORDS[run.kind],
+    key: ({ run }) => KIND_WORDS[run.kind],
+    descending: false,
+  },
+  {
+    name: 'started',
+    title: 'Started',
+    least: 104,
+    grow: 0,
+    text: ({ run, facts }) =>
+      run.status === 'queued' ? `queued ${moment(run.createdAt)}` : moment(facts?.startedAt ?? run.createdAt),
+    key: ({ run, facts }) => facts?.startedAt ?? run.createdAt,
+    descending: true,
+  },
+  {
+    name: 'took',
+    title: 'Took',
+    least: 80,
+    grow: 0,
+    right: true,
+    text: (row) => secondsText(workSeconds(row)),
+    key: (row) => workSeconds(row),
+    descending: true,
+  },
+  {
+    name: 'result',
+    title: 'Result',
+    hint: 'The most telling number of its recipe: the last value, with the interval that holds it 95 % of the time',
+    least: 244,
+    grow: 1.1,
+    text: (row) => named(mainResult(row)),
+    key: (row) => sortedByName(mainResult(row)),
+    descending: true,
+  },
+  {
+    name: 'best',
+    title: 'Best',
+    hint: 'The best value of that number, and the step where it was',
+    least: 152,
+    grow: 0.8,
+    text: (row) => bestText(mainResult(row)),
+    key: (row) => mainResult(row)?.best ?? null,
+    descending: true,
+  },
+  {
+    name: 'size',
+    title: 'On disk',
+    least: 64,
+    grow: 0,
+    right: true,
+    text: ({ facts }) => (facts ? byteText(facts.bytes) : ''),
+    key: ({ facts }) => facts?.bytes ?? null,
+    descending: true,
+  },
+  {
+    name: 'tags',
+    title: 'Tags',
+    least: 60,
+    grow: 0.7,
+    onlyFilled: true,
+    text: ({ facts }) => facts?.tags.join(', ') ?? '',
+    key: ({ facts }) => facts?.tags.join(', ') || null,
+    descending: false,
+  },
+  {
+    name: 'note',
+    title: 'Note',
+    least: 70,
+    grow: 1,
+    onlyFilled: true,
+    text: ({ facts }) => facts?.note ?? '',
+    key: ({ facts }) => facts?.note || null,
+    descending: false,
+  },
+  {
+    name: 'settings',
+    title: 'Settings',
+    hint: 'Those that are other than the recipe’s defaults',
+    least: 140,
+    grow: 1.2,
+    text: ({ facts }) => settingsText(facts),
+    key: ({ facts }) => settingsText(facts) || null,
+    descending: false,
+  },
 ];
-export const NAME_COLUMN: Column = { name: 'name', title: 'Run', least: 120, grow: 1.3, text: ({ run }) => run.name, key: ({ run }) => run.name.toLowerCase(), descending: false };
+export const NAME_COLUMN: Column = {
+  name: 'name',
+  title: 'Run',
+  least: 120,
+  grow: 1.3,
+  text: ({ run }) => run.name,
+  key: ({ run }) => run.name.toLowerCase(),
+  descending: false,
+};
 export const COLUMN_GAP = 12;
-/** Head and rows as one grid: what the columns are wide, and the least that all take together. `before`: pixels of what stands before them. */
+/**
+ * Head and rows as one grid: what the columns are wide, and the least that all take together. `before`: pixels of what
+ * stands before them.
+ */
 export function gridOf(columns: readonly Column[], before: number): { gridTemplateColumns: string; minWidth: string } {
   const tracks = columns.map(({ least, grow }) => (grow ? `minmax(${least}px, ${grow}fr)` : `${least}px`));
-  return { gridTemplateColumns: `${before}px ${tracks.join(' ')}`, minWidth: `${before + columns.reduce((sum, { least }) => sum + least + COLUMN_GAP, 0) + 2 * COLUMN_GAP}px` };
+  return {
+    gridTemplateColumns: `${before}px ${tracks.join(' ')}`,
+    minWidth: `${before + columns.reduce((sum, { least }) => sum + least + COLUMN_GAP, 0) + 2 * COLUMN_GAP}px`,
+  };
 }
-export const DEFAULT_COLUMNS: readonly string[] = ['state', 'started', 'took', 'result', 'best', 'size', 'tags', 'note'];
+export const DEFAULT_COLUMNS: readonly string[] = [
+  'state',
+  'started',
+  'took',
+  'result',
+  'best',
+  'size',
+  'tags',
+  'note',
+];
 
 const secondsText = (seconds: number | null): string => (seconds === null ? '' : duration(seconds));
-const named = (result: RunResult | null): string => (result ? `${result.metric} ${withError(result.last, result.lastError)}` : '');
-const bestText = (result: RunResult | null): string => (result && result.bestStep > 0 ? `${withError(result.best, result.bestError)} at ${result.bestStep.toLocaleString('en')}` : '');
+const named = (result: RunResult | null): string =>
+  result ? `${result.metric} ${withError(result.last, result.lastError)}` : '';
+const bestText = (result: RunResult | null): string =>
+  result && result.bestStep > 0
+    ? `${withError(result.best, result.bestError)} at ${result.bestStep.toLocaleString('en')}`
+    : '';
 /** Runs of other recipes have other numbers: those of one name stand together. */
-const sortedByName = (result: RunResult | null): string | null => (result ? `${result.metric} ${(result.last + 1e9).toFixed(6).padStart(20, '0')}` : null);
-const settingsText = (facts: RunFacts | null): string => Object.entries(facts?.settings ?? {}).map(([name, value]) => `${name} ${String(value)}`).join(', ');
+const sortedByName = (result: RunResult | null): string | null =>
+  result ? `${result.metric} ${(result.last + 1e9).toFixed(6).padStart(20, '0')}` : null;
+const settingsText = (facts: RunFacts | null): string =>
+  Object.entries(facts?.settings ?? {})
+    .map(([name, value]) => `${name} ${String(value)}`)
+    .join(', ');
 
-const LAST = 'last ', BEST = 'best ';
+const LAST = 'last ';
+const BEST = 'best ';
 /** Two columns a metric that any of the runs has. */
 function metricColumns(runs: readonly TableRun[], meanings: Readonly<Record<string, MetricMeaning>>): Column[] {
   const metrics = [...new Set(runs.flatMap(({ facts }) => facts?.results.map(({ metric }) => metric) ?? []))];
   return metrics.flatMap((metric): Column[] => {
-    const hint = meanings[metric]?.sentence ?? '', descending = meanings[metric]?.better !== 'low';
-    const last: Column = { name: LAST + metric, title: metric, hint: `The last value. ${hint}`, least: 122, grow: 0, right: true, text: (row) => valueText(resultOf(row, metric)), key: (row) => resultOf(row, metric)?.last ?? null, descending };
-    const best: Column = { name: BEST + metric, title: `best ${metric}`, hint: `The best value, and its step. ${hint}`, least: 150, grow: 0, right: true, text: (row) => bestText(resultOf(row, metric)), key: (row) => resultOf(row, metric)?.best ?? null, descending };
+    const hint = meanings[metric]?.sentence ?? '';
+    const descending = meanings[metric]?.better !== 'low';
+    const last: Column = {
+      name: LAST + metric,
+      title: metric,
+      hint: `The last value. ${hint}`,
+      least: 122,
+      grow: 0,
+      right: true,
+      text: (row) => valueText(resultOf(row, metric)),
+      key: (row) => resultOf(row, metric)?.last ?? null,
+      descending,
+    };
+    const best: Column = {
+      name: BEST + metric,
+      title: `best ${metric}`,
+      hint: `The best value, and its step. ${hint}`,
+      least: 150,
+      grow: 0,
+      right: true,
+      text: (row) => bestText(resultOf(row, metric)),
+      key: (row) => resultOf(row, metric)?.best ?? null,
+      descending,
+    };
     return meanings[metric]?.better === null ? [last] : [last, best];
   });
 }
 const valueText = (result: RunResult | null): string => (result ? withError(result.last, result.lastError) : '');
 
 /** Every column that these runs can have. */
-export const allColumns = (runs: readonly TableRun[], meanings: Readonly<Record<string, MetricMeaning>>): Column[] => [...FIXED, ...metricColumns(runs, meanings)];
+export const allColumns = (runs: readonly TableRun[], meanings: Readonly<Record<string, MetricMeaning>>): Column[] => [
+  ...FIXED,
+  ...metricColumns(runs, meanings),
+];
 
 /** The chosen columns, in their order, but for those that would stand empty. */
-export const shownColumns = (columns: readonly Column[], chosen: readonly string[], rows: readonly TableRun[]): Column[] =>
-  chosen.flatMap((name) => columns.find((column) => column.name === name) ?? []).filter(({ onlyFilled, text }) => !onlyFilled || rows.some((row) => text(row) !== ''));
+export const shownColumns = (
+  columns: readonly Column[],
+  chosen: readonly string[],
+  rows: readonly TableRun[],
+): Column[] =>
+  chosen
+    .flatMap((name) => columns.find((column) => column.name === name) ?? [])
+    .filter(({ onlyFilled, text }) => !onlyFilled || rows.some((row) => text(row) !== ''));
 
-export interface RunFilter { text: string; kind: RunKind | ''; status: RunStatus | ''; tag: string }
+export interface RunFilter {
+  text: string;
+  kind: RunKind | '';
+  status: RunStatus | '';
+  tag: string;
+}
 export const NO_FILTER: Readonly<RunFilter> = { text: '', kind: '', status: '', tag: '' };
 
 /** Every word must stand in its name, id, note, tags or changed settings. */
 export function passes({ run, facts }: TableRun, { text, kind, status, tag }: RunFilter): boolean {
-  if ((kind && run.kind !== kind) || (status && run.status !== status) || (tag && !facts?.tags.includes(tag))) return false;
-  const all = [run.name, run.id, KIND_WORDS[run.kind], facts?.note ?? '', facts?.tags.join(' ') ?? '', settingsText(facts)].join('\n').toLowerCase();
-  return text.toLowerCase().split(/\s+/).every((word) => all.includes(word));
+  if ((kind && run.kind !== kind) || (status && run.status !== status) || (tag && !facts?.tags.includes(tag)))
+    return false;
+  const all = [
+    run.name,
+    run.id,
+    KIND_WORDS[run.kind],
+    facts?.note ?? '',
+    facts?.tags.join(' ') ?? '',
+    settingsText(facts),
+  ]
+    .join('\n')
+    .toLowerCase();
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => all.includes(word));
 }
 
 /** Numbers in names count as numbers: run 9 comes before run 60. */
@@ -102,18 +275,27 @@ const WORDS = new Intl.Collator('en', { numeric: true });
 /** In the order of a column; what it has no value for comes last, equal ones newest first. */
 export function sorted(rows: readonly TableRun[], { key }: Column, descending: boolean): TableRun[] {
   const sign = descending ? -1 : 1;
-  return rows.map((row) => ({ row, by: key(row) })).sort((a, b) => {
-    if (a.by === null || b.by === null) return Number(a.by === null) - Number(b.by === null) || b.row.run.createdAt - a.row.run.createdAt;
-    const order = typeof a.by === 'number' && typeof b.by === 'number' ? a.by - b.by : WORDS.compare(String(a.by), String(b.by));
-    return sign * order || b.row.run.createdAt - a.row.run.createdAt;
-  }).map(({ row }) => row);
+  return rows
+    .map((row) => ({ row, by: key(row) }))
+    .sort((a, b) => {
+      if (a.by === null || b.by === null)
+        return Number(a.by === null) - Number(b.by === null) || b.row.run.createdAt - a.row.run.createdAt;
+      const order =
+        typeof a.by === 'number' && typeof b.by === 'number' ? a.by - b.by : WORDS.compare(String(a.by), String(b.by));
+      return sign * order || b.row.run.createdAt - a.row.run.createdAt;
+    })
+    .map(({ row }) => row);
 }
 
 /** The settings that differ between runs: a row a setting, a value a run; what a run does not have is null. */
-export function settingsDiff(configs: readonly Readonly<Record<string, unknown>>[]): { name: string; values: (string | null)[] }[] {
+export function settingsDiff(
+  configs: readonly Readonly<Record<string, unknown>>[],
+): { name: string; values: (string | null)[] }[] {
   const names = [...new Set(configs.flatMap((config) => Object.keys(config)))];
   return names.flatMap((name) => {
-    const values = configs.map((config) => (name in config ? (config[name] === '' ? '(empty)' : String(config[name])) : null));
+    const values = configs.map((config) =>
+      name in config ? (config[name] === '' ? '(empty)' : String(config[name])) : null,
+    );
     return new Set(values).size > 1 ? [{ name, values }] : [];
   });
 }

@@ -3,44 +3,87 @@
 import type { Estimate, RunKind, RunRow, RunStatus } from '#core/contract.ts';
 
 export const STATUS_WORDS: Record<RunStatus, string> = {
-  queued: 'queued', running: 'running', paused: 'paused', stopping: 'stopping, saves first', cancelling: 'cancelling',
-  done: 'done', stopped: 'stopped, saved', failed: 'failed', cancelled: 'cancelled',
+  queued: 'queued',
+  running: 'running',
+  paused: 'paused',
+  stopping: 'stopping, saves first',
+  cancelling: 'cancelling',
+  done: 'done',
+  stopped: 'stopped, saved',
+  failed: 'failed',
+  cancelled: 'cancelled',
 };
 export const STATUS_TONE: Record<RunStatus, '' | 'good' | 'bad' | 'warn'> = {
-  queued: '', running: 'good', paused: 'warn', stopping: 'warn', cancelling: 'warn', done: 'good', stopped: 'warn', failed: 'bad', cancelled: '',
+  queued: '',
+  running: 'good',
+  paused: 'warn',
+  stopping: 'warn',
+  cancelling: 'warn',
+  done: 'good',
+  stopped: 'warn',
+  failed: 'bad',
+  cancelled: '',
 };
 /** How a run stands, as its badge says it. */
 export const badgeOf = ({ status, atRest }: Pick<RunRow, 'status' | 'atRest'>): { word: string; tone: string } =>
-  (atRest ? { word: 'at rest', tone: 'warn' } : { word: STATUS_WORDS[status], tone: STATUS_TONE[status] });
+  atRest ? { word: 'at rest', tone: 'warn' } : { word: STATUS_WORDS[status], tone: STATUS_TONE[status] };
 export const KIND_WORDS: Record<RunKind, string> = {
-  pretrain: 'pre-training', sft: 'SFT', reward: 'reward model', ppo: 'PPO', sample: 'sampling', score: 'scoring', demo: 'demo',
+  pretrain: 'pre-training',
+  sft: 'SFT',
+  reward: 'reward model',
+  ppo: 'PPO',
+  sample: 'sampling',
+  score: 'scoring',
+  demo: 'demo',
 };
 /** What one step of a run is. */
 export const STEP_WORDS: Record<RunKind, string> = {
-  pretrain: 'step', sft: 'step', reward: 'step', ppo: 'step', sample: 'prompt', score: 'row', demo: 'step',
+  pretrain: 'step',
+  sft: 'step',
+  reward: 'step',
+  ppo: 'step',
+  sample: 'prompt',
+  score: 'row',
+  demo: 'step',
 };
 export type RunTab = 'charts' | 'samples' | 'drawn' | 'rankings' | 'log' | 'manifest';
 /** What a recipe made, as a part of its page. */
 const MADE: Partial<Record<RunKind, { name: RunTab; title: string }>> = {
-  sft: { name: 'samples', title: 'Samples' }, ppo: { name: 'samples', title: 'Samples' }, sample: { name: 'drawn', title: 'Samples' }, reward: { name: 'rankings', title: 'Held-out rankings' },
+  sft: { name: 'samples', title: 'Samples' },
+  ppo: { name: 'samples', title: 'Samples' },
+  sample: { name: 'drawn', title: 'Samples' },
+  reward: { name: 'rankings', title: 'Held-out rankings' },
 };
 /** The parts of a run's page; one that wrote samples on its way shows them whatever it is. */
 export function tabsOf(kind: RunKind, wroteSamples: boolean): { name: RunTab; title: string }[] {
   const made = MADE[kind] ?? (wroteSamples ? { name: 'samples' as const, title: 'Samples' } : null);
-  return [{ name: 'charts', title: 'Charts' }, ...(made ? [made] : []), { name: 'log', title: 'Log' }, { name: 'manifest', title: 'Settings' }];
+  return [
+    { name: 'charts', title: 'Charts' },
+    ...(made ? [made] : []),
+    { name: 'log', title: 'Log' },
+    { name: 'manifest', title: 'Settings' },
+  ];
 }
 export const VERDICT: Record<Estimate['verdict'], { word: string; tone: 'good' | 'warn' | 'bad' }> = {
-  fits: { word: 'fits', tone: 'good' }, tight: { word: 'tight', tone: 'warn' }, 'wont-fit': { word: "won't fit", tone: 'bad' },
+  fits: { word: 'fits', tone: 'good' },
+  tight: { word: 'tight', tone: 'warn' },
+  'wont-fit': { word: "won't fit", tone: 'bad' },
 };
 
 /** 42 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
-  const parts: [number, string, number, string][] = [[86400, 'd', 3600, 'h'], [3600, 'h', 60, 'min'], [60, 'min', 1, 's']];
+  const parts: [number, string, number, string][] = [
+    [86400, 'd', 3600, 'h'],
+    [3600, 'h', 60, 'min'],
+    [60, 'min', 1, 's'],
+  ];
   for (const [large, largeWord, small, smallWord] of parts) {
     if (whole < large) continue;
     const rest = Math.floor((whole % large) / small);
-    return rest ? `${Math.floor(whole / large)} ${largeWord} ${rest} ${smallWord}` : `${Math.floor(whole / large)} ${largeWord}`;
+    return rest
+      ? `${Math.floor(whole / large)} ${largeWord} ${rest} ${smallWord}`
+      : `${Math.floor(whole / large)} ${largeWord}`;
   }
   return `${whole} s`;
 }
@@ -56,7 +99,8 @@ export function approximately(seconds: number): string {
 }
 
 /** "queued 14:03" while it waits, then "started 14:05", which is when it began to work. */
-export const beganWords = (run: RunRow, startedAt: number | null): string => (run.status === 'queued' ? `queued ${moment(run.createdAt)}` : `started ${moment(startedAt ?? run.createdAt)}`);
+export const beganWords = (run: RunRow, startedAt: number | null): string =>
+  run.status === 'queued' ? `queued ${moment(run.createdAt)}` : `started ${moment(startedAt ?? run.createdAt)}`;
 
 /** A number of a chart or a form: four significant digits, thousands separated, no noise. */
 export function number(x: number | null | undefined): string {
@@ -69,12 +113,19 @@ export function number(x: number | null | undefined): string {
 }
 
 /** Two decimals, with a real minus, and none before 0.00. */
-export const two = (x: number): string => x.toFixed(2).replace(/^-(?!0\.00$)/, '−').replace('-', '');
+export const two = (x: number): string =>
+  x
+    .toFixed(2)
+    .replace(/^-(?!0\.00$)/, '−')
+    .replace('-', '');
 
 /** 14:03 today, else 3 May, 14:03. */
 export function moment(time: number, now: number = Date.now()): string {
-  const at = new Date(time), clock = at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
-  return at.toDateString() === new Date(now).toDateString() ? clock : `${at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })}, ${clock}`;
+  const at = new Date(time);
+  const clock = at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  return at.toDateString() === new Date(now).toDateString()
+    ? clock
+    : `${at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })}, ${clock}`;
 }
 
 export type RunAction = 'pause' | 'resume' | 'stop' | 'cancel';
@@ -82,12 +133,20 @@ export type RunAction = 'pause' | 'resume' | 'stop' | 'cancel';
 export function actionsOf(run: RunRow): RunAction[] {
   if (run.atRest) return ['resume', 'cancel'];
   switch (run.status) {
-    case 'queued': return ['cancel'];
-    case 'running': return ['pause', 'stop', 'cancel'];
-    case 'paused': return ['resume', 'stop', 'cancel'];
-    case 'stopping': return ['cancel'];
-    case 'failed': case 'stopped': case 'cancelled': return run.resumable ? ['resume'] : [];
-    default: return [];
+    case 'queued':
+      return ['cancel'];
+    case 'running':
+      return ['pause', 'stop', 'cancel'];
+    case 'paused':
+      return ['resume', 'stop', 'cancel'];
+    case 'stopping':
+      return ['cancel'];
+    case 'failed':
+    case 'stopped':
+    case 'cancelled':
+      return run.resumable ? ['resume'] : [];
+    default:
+      return [];
   }
 }
 export const ACTION_WORDS: Record<RunAction, { word: string; sentence: string }> = {

@@ -6,13 +6,25 @@ import { TastemakerError } from '#core/errors.ts';
 import { interpret } from './interpreter.ts';
 import type { Values } from './interpreter.ts';
 
-/** Each element within `tolerance` of its own size, plus half of that of the largest one's: what they were summed from is of that size. */
-export function expectClose(got: ArrayLike<number | bigint>, expected: ArrayLike<number>, tolerance: number, about: string): void {
+/**
+ * Each element within `tolerance` of its own size, plus half of that of the largest one's: what they were summed from
+ * is of that size.
+ */
+export function expectClose(
+  got: ArrayLike<number | bigint>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  about: string,
+): void {
   expect(got.length, about).toBe(expected.length);
   const largest = Array.from(expected).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   for (let i = 0; i < expected.length; i++) {
-    const off = Math.abs(Number(got[i]) - expected[i]!), allowed = tolerance * (Math.abs(expected[i]!) + 0.5 * largest + 0.01);
-    if (!(off <= allowed)) expect.fail(`${about}: element ${i} is ${got[i]}, expected ${expected[i]} (off by ${off.toExponential(1)}, allowed ${allowed.toExponential(1)})`);
+    const off = Math.abs(Number(got[i]) - expected[i]!);
+    const allowed = tolerance * (Math.abs(expected[i]!) + 0.5 * largest + 0.01);
+    if (!(off <= allowed))
+      expect.fail(
+        `${about}: element ${i} is ${got[i]}, expected ${expected[i]} (off by ${off.toExponential(1)}, allowed ${allowed.toExponential(1)})`,
+      );
   }
 }
 
@@ -41,7 +53,10 @@ export function refusalOf(run: () => unknown): TastemakerError {
   throw new Error('nothing was refused');
 }
 export async function refusalOfAsync(run: () => Promise<unknown>): Promise<TastemakerError> {
-  const error = await run().then(() => new Error('nothing was refused'), (reason: unknown) => reason);
+  const error = await run().then(
+    () => new Error('nothing was refused'),
+    (reason: unknown) => reason,
+  );
   if (error instanceof TastemakerError) return error;
   throw error;
 }

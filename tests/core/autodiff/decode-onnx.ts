@@ -3,7 +3,8 @@
 import protobuf from 'protobufjs';
 import { expect } from 'vitest';
 
-// onnx.proto3 of ONNX 1.17 (IR version 10), the messages and fields that a model without sparse tensors or functions has
+// onnx.proto3 of ONNX 1.17 (IR version 10), the messages and fields that a model without sparse tensors or functions
+// has
 const PROTO = `syntax = "proto3"; package onnx;
 message AttributeProto {
   string name = 1; string ref_attr_name = 21; string doc_string = 13; int32 type = 20;
@@ -32,12 +33,48 @@ message StringStringEntryProto { string key = 1; string value = 2; }
 message TensorShapeProto { message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } } repeated Dimension dim = 1; }
 message TypeProto { message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; } oneof value { Tensor tensor_type = 1; } }`;
 
-interface Attribute { name: string; type: number; f: number; i: string; s: Uint8Array; g: GraphRead | null; ints: string[] }
-export interface Info { name: string; type: { tensor_type: { elem_type: number; shape: { dim: { dim_value: string }[] } } } }
-interface NodeRead { input: string[]; output: string[]; name: string; op_type: string; domain: string; attribute: Attribute[] }
-interface InitializerRead { dims: string[]; data_type: number; name: string; raw_data: Uint8Array; external_data: { key: string; value: string }[]; data_location: number }
-interface GraphRead { node: NodeRead[]; name: string; initializer: InitializerRead[]; input: Info[]; output: Info[] }
-export interface ModelRead { ir_version: string; producer_name: string; opset_import: { domain: string; version: string }[]; graph: GraphRead }
+interface Attribute {
+  name: string;
+  type: number;
+  f: number;
+  i: string;
+  s: Uint8Array;
+  g: GraphRead | null;
+  ints: string[];
+}
+export interface Info {
+  name: string;
+  type: { tensor_type: { elem_type: number; shape: { dim: { dim_value: string }[] } } };
+}
+interface NodeRead {
+  input: string[];
+  output: string[];
+  name: string;
+  op_type: string;
+  domain: string;
+  attribute: Attribute[];
+}
+interface InitializerRead {
+  dims: string[];
+  data_type: number;
+  name: string;
+  raw_data: Uint8Array;
+  external_data: { key: string; value: string }[];
+  data_location: number;
+}
+interface GraphRead {
+  node: NodeRead[];
+  name: string;
+  initializer: InitializerRead[];
+  input: Info[];
+  output: Info[];
+}
+export interface ModelRead {
+  ir_version: string;
+  producer_name: string;
+  opset_import: { domain: string; version: string }[];
+  graph: GraphRead;
+}
 
 const ModelProto = protobuf.parse(PROTO, { keepCase: true }).root.lookupType('onnx.ModelProto');
 
@@ -53,5 +90,8 @@ export function decode(bytes: Uint8Array): ModelRead {
 function unknownFields(value: unknown): unknown[] {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
   const { $unknowns = [] } = value as { $unknowns?: unknown[] };
-  return [...$unknowns, ...Object.entries(value).flatMap(([key, inner]) => (key === '$unknowns' ? [] : unknownFields(inner)))];
+  return [
+    ...$unknowns,
+    ...Object.entries(value).flatMap(([key, inner]) => (key === '$unknowns' ? [] : unknownFields(inner))),
+  ];
 }

@@ -1,6 +1,8 @@
-// Computes a graph in float64, operator by operator, from the ONNX specification's formulas: the yardstick of these tests.
+// Computes a graph in float64, operator by operator, from the ONNX specification's formulas: the yardstick of these
+// tests.
 //
-// Written without a look at the gradient rules and without regard for speed. Whole numbers and booleans are plain numbers.
+// Written without a look at the gradient rules and without regard for speed. Whole numbers and booleans are plain
+// numbers.
 // Constants keep the float32 values that the runtime gets, attributes too.
 
 import { sizeOf } from '#core/autodiff/graph.ts';
@@ -20,7 +22,10 @@ interface Use {
 }
 type Formula = (inputs: readonly Values[], use: Use) => Values[];
 
-export const values = (shape: Shape, data: ArrayLike<number | bigint>): Values => ({ shape, data: Float64Array.from(Array.from(data, Number)) });
+export const values = (shape: Shape, data: ArrayLike<number | bigint>): Values => ({
+  shape,
+  data: Float64Array.from(Array.from(data, Number)),
+});
 
 /** The values of `outputs`, where `given` holds those of the graph's inputs. */
 export function interpret(outputs: readonly Tensor[], given: ReadonlyMap<Tensor, Values>): Values[] {
@@ -30,10 +35,16 @@ export function interpret(outputs: readonly Tensor[], given: ReadonlyMap<Tensor,
   })(outputs);
 }
 
-function evaluator(graph: Graph, given: ReadonlyMap<Tensor, Values>, outside: (tensor: Tensor) => Values): (outputs: readonly Tensor[]) => Values[] {
+function evaluator(
+  graph: Graph,
+  given: ReadonlyMap<Tensor, Values>,
+  outside: (tensor: Tensor) => Values,
+): (outputs: readonly Tensor[]) => Values[] {
   const known = new Map(given);
   // a composed operator is computed by its own formula; what it is composed of, the runtime computes
-  const composed = new Map(graph.nodes.flatMap((node) => (node.composed ? node.outputs.map((output) => [output, node] as const) : [])));
+  const composed = new Map(
+    graph.nodes.flatMap((node) => (node.composed ? node.outputs.map((output) => [output, node] as const) : [])),
+  );
   const valueOf = (tensor: Tensor): Values => {
     const found = known.get(tensor);
     if (found) return found;
@@ -68,27 +79,39 @@ const coordinates = (shape: Shape, position: number): number[] => {
   }
   return at;
 };
-const positionOf = (shape: Shape, at: readonly number[]): number => shape.reduce((position, size, axis) => position * size + at[axis]!, 0);
+const positionOf = (shape: Shape, at: readonly number[]): number =>
+  shape.reduce((position, size, axis) => position * size + at[axis]!, 0);
 const read = (x: Values, at: readonly number[]): number => x.data[positionOf(x.shape, at)]!;
 const axisOf = (axis: number, shape: Shape) => (axis < 0 ? axis + shape.length : axis);
 const replaced = (at: readonly number[], axis: number, value: number) => at.map((v, i) => (i === axis ? value : v));
 
 /** A tensor whose every element is a function of its coordinate. */
 function fill(shape: Shape, element: (at: number[]) => number): Values {
-  return { shape, data: Float64Array.from({ length: sizeOf(shape) }, (_, position) => element(coordinates(shape, position))) };
+  return {
+    shape,
+    data: Float64Array.from({ length: sizeOf(shape) }, (_, position) => element(coordinates(shape, position))),
+  };
 }
 /** Reads x at a coordinate of a shape that it broadcasts to. */
-const spread = (x: Values, at: readonly number[]) => read(x, x.shape.map((size, i) => (size === 1 ? 0 : at[at.length - x.shape.length + i]!)));
+const spread = (x: Values, at: readonly number[]) =>
+  read(
+    x,
+    x.shape.map((size, i) => (size === 1 ? 0 : at[at.length - x.shape.length + i]!)),
+  );
 
-const each = (f: (...elements: number[]) => number): Formula => (inputs, { node }) => {
-  const rank = Math.max(...inputs.map((x) => x.shape.length));
-  const shape = Array.from({ length: rank }, (_, i) => inputs.reduce((size, x) => {
-    const own = x.shape[x.shape.length - rank + i] ?? 1;
-    return own === 1 ? size : own;
-  }, 1));
-  const truncate = node.outputs[0]!.dtype === 'float32' ? (v: number) => v : Math.trunc;
-  return [fill(shape, (at) => truncate(f(...inputs.map((x) => spread(x, at)))))];
-};
+const each =
+  (f: (...elements: number[]) => number): Formula =>
+  (inputs, { node }) => {
+    const rank = Math.max(...inputs.map((x) => x.shape.length));
+    const shape = Array.from({ length: rank }, (_, i) =>
+      inputs.reduce((size, x) => {
+        const own = x.shape[x.shape.length - rank + i] ?? 1;
+        return own === 1 ? size : own;
+      }, 1),
+    );
+    const truncate = node.outputs[0]!.dtype === 'float32' ? (v: number) => v : Math.trunc;
+    return [fill(shape, (at) => truncate(f(...inputs.map((x) => spread(x, at)))))];
+  };
 const is = (f: (a: number, b: number) => boolean) => each((a, b) => (f(a!, b!) ? 1 : 0));
 
 /** All elements that agree with a coordinate except on `axes`, as a list. */
@@ -96,7 +119,10 @@ function along(x: Values, at: readonly number[], axes: readonly number[]): numbe
   const sizes = axes.map((axis) => x.shape[axis]!);
   return Array.from({ length: sizeOf(sizes) }, (_, n) => {
     const inner = coordinates(sizes, n);
-    return read(x, at.map((v, i) => (axes.includes(i) ? inner[axes.indexOf(i)]! : v)));
+    return read(
+      x,
+      at.map((v, i) => (axes.includes(i) ? inner[axes.indexOf(i)]! : v)),
+    );
   });
 }
 function reduceAxes(x: Values, axes: readonly number[], keep: boolean, f: (list: number[]) => number): Values {
@@ -104,8 +130,18 @@ function reduceAxes(x: Values, axes: readonly number[], keep: boolean, f: (list:
   const { data } = fill(kept, (at) => f(along(x, at, axes)));
   return { shape: keep ? kept : kept.filter((_, i) => !axes.includes(i)), data };
 }
-const reduce = (f: (list: number[]) => number): Formula => ([x, axes], { attribute }) =>
-  [reduceAxes(x!, axes!.data.length > 0 ? Array.from(axes!.data, (axis) => axisOf(axis, x!.shape)) : x!.shape.map((_, axis) => axis), attribute('keepdims', 1) === 1, f)];
+const reduce =
+  (f: (list: number[]) => number): Formula =>
+  ([x, axes], { attribute }) => [
+    reduceAxes(
+      x!,
+      axes!.data.length > 0
+        ? Array.from(axes!.data, (axis) => axisOf(axis, x!.shape))
+        : x!.shape.map((_, axis) => axis),
+      attribute('keepdims', 1) === 1,
+      f,
+    ),
+  ];
 const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
 
 /** op(a) op(b) over leading batch axes */
@@ -114,8 +150,17 @@ function product(a: Values, b: Values, transA: boolean, transB: boolean): Values
   const [m, k] = transA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
   const n = transB ? b.shape.at(-2)! : b.shape.at(-1)!;
   return fill([...lead, m, n], (at) => {
-    const batch = at.slice(0, -2), row = at.at(-2)!, column = at.at(-1)!;
-    return sum(Array.from({ length: k }, (_, i) => read(a, [...batch, ...(transA ? [i, row] : [row, i])]) * read(b, [...batch, ...(transB ? [column, i] : [i, column])])));
+    const batch = at.slice(0, -2);
+    const row = at.at(-2)!;
+    const column = at.at(-1)!;
+    return sum(
+      Array.from(
+        { length: k },
+        (_, i) =>
+          read(a, [...batch, ...(transA ? [i, row] : [row, i])]) *
+          read(b, [...batch, ...(transB ? [column, i] : [i, column])]),
+      ),
+    );
   });
 }
 
@@ -124,7 +169,8 @@ const geluTanh = (x: number) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) 
 /** erf by its series where that converges fast, else by the continued fraction of 1 - erf */
 function erf(x: number): number {
   if (Math.abs(x) < 2.5) {
-    let term = x, total = x;
+    let term = x;
+    let total = x;
     for (let n = 1; n < 80; n++) {
       term *= (-x * x) / n;
       total += term / (2 * n + 1);
@@ -140,7 +186,11 @@ const logSumExp = (list: readonly number[]) => {
   const top = Math.max(...list);
   return top + Math.log(sum(list.map((v) => Math.exp(v - top))));
 };
-const scatter = (x: Values, write: (add: (at: readonly number[], value: number) => void) => void, reduction: unknown): Values => {
+const scatter = (
+  x: Values,
+  write: (add: (at: readonly number[], value: number) => void) => void,
+  reduction: unknown,
+): Values => {
   const data = Float64Array.from(x.data);
   write((at, value) => {
     const position = positionOf(x.shape, at);
@@ -180,32 +230,56 @@ export const formulas: Readonly<Record<string, Formula>> = {
   Where: each((c, a, b) => (c !== 0 ? a! : b!)),
   Clip: each((x, low, high) => Math.min(Math.max(x!, low!), high!)),
 
-  Cast: (inputs, use) => each(use.node.outputs[0]!.dtype === 'bool' ? (x) => (x === 0 ? 0 : 1) : (x) => x!)(inputs, use), // `each` cuts off for whole numbers
+  Cast: (inputs, use) =>
+    // `each` cuts off for whole numbers
+    each(use.node.outputs[0]!.dtype === 'bool' ? (x) => (x === 0 ? 0 : 1) : (x) => x!)(inputs, use),
   Identity: ([x]) => [x!],
   Reshape: ([x, shape]) => [{ shape: Array.from(shape!.data), data: x!.data }],
   Transpose: ([x], { list }) => {
     const perm = list('perm');
-    return [fill(perm.map((axis) => x!.shape[axis]!), (at) => read(x!, perm.map((_, axis) => at[perm.indexOf(axis)]!)))];
+    return [
+      fill(
+        perm.map((axis) => x!.shape[axis]!),
+        (at) =>
+          read(
+            x!,
+            perm.map((_, axis) => at[perm.indexOf(axis)]!),
+          ),
+      ),
+    ];
   },
   Concat: (inputs, { attribute }) => {
     const axis = axisOf(attribute('axis'), inputs[0]!.shape);
     const shape = replaced(inputs[0]!.shape, axis, sum(inputs.map((x) => x.shape[axis]!)));
-    return [fill(shape, (at) => {
-      let i = at[axis]!, part = 0;
-      while (i >= inputs[part]!.shape[axis]!) i -= inputs[part++]!.shape[axis]!;
-      return read(inputs[part]!, replaced(at, axis, i));
-    })];
+    return [
+      fill(shape, (at) => {
+        let i = at[axis]!;
+        let part = 0;
+        while (i >= inputs[part]!.shape[axis]!) i -= inputs[part++]!.shape[axis]!;
+        return read(inputs[part]!, replaced(at, axis, i));
+      }),
+    ];
   },
-  Slice: ([x, starts, ends, axes]) => [Array.from(axes!.data).reduce((part, axis, n) => {
-    const from = starts!.data[n]!, to = ends!.data[n]!;
-    return fill(replaced(part.shape, axis, to - from), (at) => read(part, replaced(at, axis, at[axis]! + from)));
-  }, x!)],
+  Slice: ([x, starts, ends, axes]) => [
+    Array.from(axes!.data).reduce((part, axis, n) => {
+      const from = starts!.data[n]!;
+      const to = ends!.data[n]!;
+      return fill(replaced(part.shape, axis, to - from), (at) => read(part, replaced(at, axis, at[axis]! + from)));
+    }, x!),
+  ],
   Pad: ([x, pads]) => {
-    const rank = x!.shape.length, before = pads!.data.subarray(0, rank), after = pads!.data.subarray(rank);
-    return [fill(x!.shape.map((size, i) => before[i]! + size + after[i]!), (at) => {
-      const inside = at.map((v, i) => v - before[i]!);
-      return inside.every((v, i) => v >= 0 && v < x!.shape[i]!) ? read(x!, inside) : 0;
-    })];
+    const rank = x!.shape.length;
+    const before = pads!.data.subarray(0, rank);
+    const after = pads!.data.subarray(rank);
+    return [
+      fill(
+        x!.shape.map((size, i) => before[i]! + size + after[i]!),
+        (at) => {
+          const inside = at.map((v, i) => v - before[i]!);
+          return inside.every((v, i) => v >= 0 && v < x!.shape[i]!) ? read(x!, inside) : 0;
+        },
+      ),
+    ];
   },
   Split: ([x, parts], { attribute }) => {
     const axis = axisOf(attribute('axis'), x!.shape);
@@ -216,9 +290,13 @@ export const formulas: Readonly<Record<string, Formula>> = {
   },
 
   Gather: ([x, indices], { attribute }) => {
-    const axis = axisOf(attribute('axis', 0), x!.shape), rank = indices!.shape.length;
-    return [fill([...x!.shape.slice(0, axis), ...indices!.shape, ...x!.shape.slice(axis + 1)], (at) =>
-      read(x!, [...at.slice(0, axis), read(indices!, at.slice(axis, axis + rank)), ...at.slice(axis + rank)]))];
+    const axis = axisOf(attribute('axis', 0), x!.shape);
+    const rank = indices!.shape.length;
+    return [
+      fill([...x!.shape.slice(0, axis), ...indices!.shape, ...x!.shape.slice(axis + 1)], (at) =>
+        read(x!, [...at.slice(0, axis), read(indices!, at.slice(axis, axis + rank)), ...at.slice(axis + rank)]),
+      ),
+    ];
   },
   GatherElements: ([x, indices], { attribute }) => {
     const axis = axisOf(attribute('axis', 0), x!.shape);
@@ -226,25 +304,52 @@ export const formulas: Readonly<Record<string, Formula>> = {
   },
   ScatterElements: ([x, indices, updates], { attribute, node }) => {
     const axis = axisOf(attribute('axis', 0), x!.shape);
-    return [scatter(x!, (put) => updates!.data.forEach((value, position) => {
-      const at = coordinates(indices!.shape, position);
-      put(replaced(at, axis, read(indices!, at)), value);
-    }), node.attributes.reduction)];
+    return [
+      scatter(
+        x!,
+        (put) =>
+          updates!.data.forEach((value, position) => {
+            const at = coordinates(indices!.shape, position);
+            put(replaced(at, axis, read(indices!, at)), value);
+          }),
+        node.attributes.reduction,
+      ),
+    ];
   },
   ScatterND: ([x, indices, updates], { node }) => {
-    const depth = indices!.shape.at(-1)!, lead = indices!.shape.length - 1;
-    return [scatter(x!, (put) => updates!.data.forEach((value, position) => {
-      const at = coordinates(updates!.shape, position), row = at.slice(0, lead);
-      put([...Array.from({ length: depth }, (_, i) => read(indices!, [...row, i])), ...at.slice(lead)], value);
-    }), node.attributes.reduction)];
+    const depth = indices!.shape.at(-1)!;
+    const lead = indices!.shape.length - 1;
+    return [
+      scatter(
+        x!,
+        (put) =>
+          updates!.data.forEach((value, position) => {
+            const at = coordinates(updates!.shape, position);
+            const row = at.slice(0, lead);
+            put([...Array.from({ length: depth }, (_, i) => read(indices!, [...row, i])), ...at.slice(lead)], value);
+          }),
+        node.attributes.reduction,
+      ),
+    ];
   },
-  ScatterRowsAdd: ([x, indices, updates]) => [scatter(x!, (put) => updates!.data.forEach((value, position) => {
-    const [row, column] = coordinates(updates!.shape, position) as [number, number];
-    put([read(indices!, [row, 0]), column], value);
-  }), 'add')],
+  ScatterRowsAdd: ([x, indices, updates]) => [
+    scatter(
+      x!,
+      (put) =>
+        updates!.data.forEach((value, position) => {
+          const [row, column] = coordinates(updates!.shape, position) as [number, number];
+          put([read(indices!, [row, 0]), column], value);
+        }),
+      'add',
+    ),
+  ],
   TopK: ([x, count], { attribute }) => {
-    const axis = axisOf(attribute('axis', -1), x!.shape), shape = replaced(x!.shape, axis, count!.data[0]!);
-    const ranked = (at: number[]) => along(x!, at, [axis]).map((value, index) => ({ value, index })).sort((a, b) => b.value - a.value || a.index - b.index)[at[axis]!]!;
+    const axis = axisOf(attribute('axis', -1), x!.shape);
+    const shape = replaced(x!.shape, axis, count!.data[0]!);
+    const ranked = (at: number[]) =>
+      along(x!, at, [axis])
+        .map((value, index) => ({ value, index }))
+        .sort((a, b) => b.value - a.value || a.index - b.index)[at[axis]!]!;
     return [fill(shape, (at) => ranked(at).value), fill(shape, (at) => ranked(at).index)];
   },
 
@@ -268,7 +373,11 @@ export const formulas: Readonly<Record<string, Formula>> = {
     const axis = axisOf(axes!.data[0]!, x!.shape);
     return [fill(x!.shape, (at) => sum(along(x!, at, [axis]).slice(0, at[axis]! + 1)))];
   },
-  ArgMax: ([x], { attribute }) => [reduceAxes(x!, [axisOf(attribute('axis', 0), x!.shape)], attribute('keepdims', 1) === 1, (list) => list.indexOf(Math.max(...list)))],
+  ArgMax: ([x], { attribute }) => [
+    reduceAxes(x!, [axisOf(attribute('axis', 0), x!.shape)], attribute('keepdims', 1) === 1, (list) =>
+      list.indexOf(Math.max(...list)),
+    ),
+  ],
 
   Softmax: ([x], { attribute }) => {
     const axis = axisOf(attribute('axis', -1), x!.shape);
@@ -281,34 +390,60 @@ export const formulas: Readonly<Record<string, Formula>> = {
       const middle = sum(list) / list.length;
       return 1 / Math.sqrt(sum(list.map((v) => (v - middle) ** 2)) / list.length + attribute('epsilon'));
     });
-    return [fill(x!.shape, (at) => (read(x!, at) - spread(mean, at)) * spread(inverse, at) * spread(gain!, at) + spread(bias!, at)), mean, inverse];
+    return [
+      fill(
+        x!.shape,
+        (at) => (read(x!, at) - spread(mean, at)) * spread(inverse, at) * spread(gain!, at) + spread(bias!, at),
+      ),
+      mean,
+      inverse,
+    ];
   },
   SimplifiedLayerNormalization: ([x, gain], { attribute }) => {
-    const inverse = reduceAxes(x!, [x!.shape.length - 1], true, (list) => 1 / Math.sqrt(sum(list.map((v) => v * v)) / list.length + attribute('epsilon')));
+    const inverse = reduceAxes(
+      x!,
+      [x!.shape.length - 1],
+      true,
+      (list) => 1 / Math.sqrt(sum(list.map((v) => v * v)) / list.length + attribute('epsilon')),
+    );
     return [fill(x!.shape, (at) => read(x!, at) * spread(inverse, at) * spread(gain!, at)), inverse];
   },
   RotaryEmbedding: ([x, positions, cosine, sine]) => {
     const half = x!.shape[3]! / 2;
-    return [fill(x!.shape, ([b, h, t, i]) => {
-      const pair = i! % half, row = read(positions!, [b!, t!]), c = read(cosine!, [row, pair]), s = read(sine!, [row, pair]);
-      const first = read(x!, [b!, h!, t!, pair]), second = read(x!, [b!, h!, t!, pair + half]);
-      return i! < half ? first * c - second * s : second * c + first * s;
-    })];
+    return [
+      fill(x!.shape, ([b, h, t, i]) => {
+        const pair = i! % half;
+        const row = read(positions!, [b!, t!]);
+        const c = read(cosine!, [row, pair]);
+        const s = read(sine!, [row, pair]);
+        const first = read(x!, [b!, h!, t!, pair]);
+        const second = read(x!, [b!, h!, t!, pair + half]);
+        return i! < half ? first * c - second * s : second * c + first * s;
+      }),
+    ];
   },
 
   Loop: ([trips, goOn, ...state], { node, inner }) => {
     const { graph, outputs } = node.body!;
     const [iteration, carriedOn, ...carried] = graph.inputs as [Tensor, Tensor, ...Tensor[]];
     const rows: Values[][] = outputs.slice(1 + state.length).map(() => []);
-    let on = goOn!, now: Values[] = state;
+    let on = goOn!;
+    let now: Values[] = state;
     for (let i = 0; i < trips!.data[0]! && on.data[0] !== 0; i++) {
-      const given = new Map<Tensor, Values>([[iteration, values([], [i])], [carriedOn, on], ...carried.map((tensor, n) => [tensor, now[n]!] as const)]);
+      const given = new Map<Tensor, Values>([
+        [iteration, values([], [i])],
+        [carriedOn, on],
+        ...carried.map((tensor, n) => [tensor, now[n]!] as const),
+      ]);
       const results = inner(given, outputs);
       on = results[0]!;
       now = results.slice(1, 1 + state.length);
       results.slice(1 + state.length).forEach((row, n) => rows[n]!.push(row));
     }
-    const stacked = rows.map((list, n) => ({ shape: [list.length, ...outputs[1 + state.length + n]!.shape], data: Float64Array.from(list.flatMap((row) => Array.from(row.data))) }));
+    const stacked = rows.map((list, n) => ({
+      shape: [list.length, ...outputs[1 + state.length + n]!.shape],
+      data: Float64Array.from(list.flatMap((row) => Array.from(row.data))),
+    }));
     return [...now, ...stacked];
   },
 };

@@ -27,12 +27,24 @@ export interface Case {
 const random = createRandom(20, 'operator cases');
 /** random float32 values in [low, high) */
 const float = (shape: Shape, low = -2, high = 2): Given => {
-  const values = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.fround(low + (high - low) * random.uniform()));
+  const values = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () =>
+    Math.fround(low + (high - low) * random.uniform()),
+  );
   return { dtype: 'float32', shape, values };
 };
 const given = (dtype: DType, shape: Shape, values: readonly number[]): Given => ({ dtype, shape, values });
-const bools = (shape: Shape) => given('bool', shape, float(shape).values.map((v) => (v > 0 ? 1 : 0)));
-const of = (about: string, given: readonly Given[], build: Case['build'], by?: readonly number[]): Case => ({ about, given, build, ...(by ? { by } : {}) });
+const bools = (shape: Shape) =>
+  given(
+    'bool',
+    shape,
+    float(shape).values.map((v) => (v > 0 ? 1 : 0)),
+  );
+const of = (about: string, given: readonly Given[], build: Case['build'], by?: readonly number[]): Case => ({
+  about,
+  given,
+  build,
+  ...(by ? { by } : {}),
+});
 
 const PAIRS: readonly [string, Shape, Shape][] = [
   ['same shapes', [2, 3], [2, 3]],
@@ -50,12 +62,20 @@ const pairs = (build: (a: Tensor, b: Tensor) => Tensor, low = -2, high = 2): Cas
   of('one tensor twice', [float([2, 3], low, high)], (x) => build(x!, x!)),
 ];
 const wholes = (build: (a: Tensor, b: Tensor) => Tensor): Case[] =>
-  (['int32', 'int64'] as const).map((dtype) => of(dtype, [given(dtype, [2, 3], [-7, 0, 7, 9, 1, 5]), given(dtype, [3], [2, 3, 5])], build));
+  (['int32', 'int64'] as const).map((dtype) =>
+    of(dtype, [given(dtype, [2, 3], [-7, 0, 7, 9, 1, 5]), given(dtype, [3], [2, 3, 5])], build),
+  );
 const single = (build: (x: Tensor) => Tensor, low = -3, high = 3): Case[] =>
   ([[], [5], [2, 1, 3]] as Shape[]).map((shape) => of(`rank ${shape.length}`, [float(shape, low, high)], build));
-const TIES = [float([2, 3], 0, 1), float([2, 3], 0, 1)].map((x) => ({ ...x, values: x.values.map((v) => Math.round(4 * v) / 4) }));
-const ONE_AND_TWO: readonly Given[] = (['int32', 'int64', 'float32'] as const).map((dtype) => given(dtype, [2, 3], [1, 2, 2, 1, 2, 3]));
-const compared = (build: (a: Tensor, b: Tensor) => Tensor): Case[] => ONE_AND_TWO.map((x) => of(x.dtype, [x, given(x.dtype, [3], [1, 2, 3])], build));
+const TIES = [float([2, 3], 0, 1), float([2, 3], 0, 1)].map((x) => ({
+  ...x,
+  values: x.values.map((v) => Math.round(4 * v) / 4),
+}));
+const ONE_AND_TWO: readonly Given[] = (['int32', 'int64', 'float32'] as const).map((dtype) =>
+  given(dtype, [2, 3], [1, 2, 2, 1, 2, 3]),
+);
+const compared = (build: (a: Tensor, b: Tensor) => Tensor): Case[] =>
+  ONE_AND_TWO.map((x) => of(x.dtype, [x, given(x.dtype, [3], [1, 2, 3])], build));
 const logical = (build: (a: Tensor, b: Tensor) => Tensor): Case[] => [of('a row', [bools([4, 3]), bools([3])], build)];
 const reductions = (build: (x: Tensor, axes: readonly number[], keep?: boolean) => Tensor): Case[] => [
   of('first axis', [float([2, 3, 4])], (x) => build(x!, [0])),
@@ -65,15 +85,30 @@ const reductions = (build: (x: Tensor, axes: readonly number[], keep?: boolean) 
   of('all axes', [float([2, 3])], (x) => build(x!, [0, 1])),
   of('an axis of 1', [float([2, 1])], (x) => build(x!, [1])),
 ];
-const sides = (a: readonly [Shape, Shape], b: readonly [Shape, Shape], build: (a: Tensor, b: Tensor, options: { transA: boolean; transB: boolean }) => Tensor): Case[] =>
+const sides = (
+  a: readonly [Shape, Shape],
+  b: readonly [Shape, Shape],
+  build: (a: Tensor, b: Tensor, options: { transA: boolean; transB: boolean }) => Tensor,
+): Case[] =>
   [0, 1, 2, 3].map((bits) => {
-    const ta = bits & 1, tb = bits >> 1;
-    return of(`transA ${ta} transB ${tb}`, [float(a[ta]!), float(b[tb]!)], (x, y) => build(x!, y!, { transA: ta === 1, transB: tb === 1 }));
+    const ta = bits & 1;
+    const tb = bits >> 1;
+    return of(`transA ${ta} transB ${tb}`, [float(a[ta]!), float(b[tb]!)], (x, y) =>
+      build(x!, y!, { transA: ta === 1, transB: tb === 1 }),
+    );
   });
 const repeated = (shape: Shape, values: readonly number[], dtype: DType = 'int32') => given(dtype, shape, values);
 const angles = float([5, 2], -3, 3).values;
-const COSINE = given('float32', [5, 2], angles.map((a) => Math.fround(Math.cos(a))));
-const SINE = given('float32', [5, 2], angles.map((a) => Math.fround(Math.sin(a))));
+const COSINE = given(
+  'float32',
+  [5, 2],
+  angles.map((a) => Math.fround(Math.cos(a))),
+);
+const SINE = given(
+  'float32',
+  [5, 2],
+  angles.map((a) => Math.fround(Math.sin(a))),
+);
 const POSITIONS = repeated([2, 3], [0, 0, 4, 1, 2, 3], 'int64');
 
 export const cases: Readonly<Record<string, readonly Case[]>> = {
@@ -88,13 +123,25 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   Log: single(e.log, 0.2, 4),
   Sqrt: single(e.sqrt, 0.2, 4),
   Tanh: single(e.tanh),
-  Sigmoid: [...single(e.sigmoid), of('far out', [given('float32', [5], [-30, -12, 0.5, 12, 30])], (x) => e.sigmoid(x!))],
+  Sigmoid: [
+    ...single(e.sigmoid),
+    of('far out', [given('float32', [5], [-30, -12, 0.5, 12, 30])], (x) => e.sigmoid(x!)),
+  ],
   Softplus: [...single(e.softplus), of('far out', [given('float32', [4], [-60, -12, 12, 60])], (x) => e.softplus(x!))],
   QuickGelu: single(e.silu, -6, 6),
-  GeluTanh: [...single(e.gelu, -4, 4), of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.gelu(x!))],
-  FastGelu: [of('three axes', [float([2, 1, 3], -4, 4)], (x) => e.geluForward(x!)), of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.geluForward(x!))],
+  GeluTanh: [
+    ...single(e.gelu, -4, 4),
+    of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.gelu(x!)),
+  ],
+  FastGelu: [
+    of('three axes', [float([2, 1, 3], -4, 4)], (x) => e.geluForward(x!)),
+    of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.geluForward(x!)),
+  ],
   Erf: [...single(e.erf), of('far out', [given('float32', [5], [-6, -3, 0.5, 3, 6])], (x) => e.erf(x!))],
-  Gelu: [...single(e.geluErf, -4, 4), of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.geluErf(x!))],
+  Gelu: [
+    ...single(e.geluErf, -4, 4),
+    of('far out', [given('float32', [5], [-30, -9, 0.5, 9, 30])], (x) => e.geluErf(x!)),
+  ],
   Less: compared(e.less),
   LessOrEqual: compared(e.lessOrEqual),
   Greater: compared(e.greater),
@@ -155,22 +202,49 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     of('axis 1, forward only', [float([2, 4, 2]), repeated([3], [3, 0, 3])], (x, at) => i.gather(x!, at!, 1), []),
   ],
   GatherElements: [
-    of('axis 1, some twice', [float([2, 4]), repeated([2, 3], [3, 0, 3, 1, 1, 1])], (x, at) => i.gatherElements(x!, at!, 1)),
-    of('axis 0, int64', [float([3, 2]), repeated([2, 2], [2, 0, 2, 1], 'int64')], (x, at) => i.gatherElements(x!, at!, 0)),
-    of('one table read twice', [float([2, 4]), repeated([2, 1], [3, 0])], (x, at) => [i.gatherElements(x!, at!, 1), e.exp(i.gatherElements(x!, at!, 1))]),
+    of('axis 1, some twice', [float([2, 4]), repeated([2, 3], [3, 0, 3, 1, 1, 1])], (x, at) =>
+      i.gatherElements(x!, at!, 1),
+    ),
+    of('axis 0, int64', [float([3, 2]), repeated([2, 2], [2, 0, 2, 1], 'int64')], (x, at) =>
+      i.gatherElements(x!, at!, 0),
+    ),
+    of('one table read twice', [float([2, 4]), repeated([2, 1], [3, 0])], (x, at) => [
+      i.gatherElements(x!, at!, 1),
+      e.exp(i.gatherElements(x!, at!, 1)),
+    ]),
   ],
   ScatterElements: [
-    of('written', [float([2, 4]), repeated([2, 2], [3, 0, 1, 2]), float([2, 2])], (x, at, u) => i.scatterElements(x!, at!, u!, 1)),
-    of('added, some twice', [float([2, 4]), repeated([2, 3], [3, 0, 3, 1, 1, 1]), float([2, 3])], (x, at, u) => i.scatterElements(x!, at!, u!, 1, 'add')),
-    of('axis 0, int64', [float([4, 2]), repeated([1, 2], [3, 0], 'int64'), float([1, 2])], (x, at, u) => i.scatterElements(x!, at!, u!, 0)),
+    of('written', [float([2, 4]), repeated([2, 2], [3, 0, 1, 2]), float([2, 2])], (x, at, u) =>
+      i.scatterElements(x!, at!, u!, 1),
+    ),
+    of('added, some twice', [float([2, 4]), repeated([2, 3], [3, 0, 3, 1, 1, 1]), float([2, 3])], (x, at, u) =>
+      i.scatterElements(x!, at!, u!, 1, 'add'),
+    ),
+    of('axis 0, int64', [float([4, 2]), repeated([1, 2], [3, 0], 'int64'), float([1, 2])], (x, at, u) =>
+      i.scatterElements(x!, at!, u!, 0),
+    ),
   ],
   ScatterRowsAdd: [
-    of('some twice', [float([4, 2]), repeated([3, 1], [3, 0, 3]), float([3, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!)),
-    of('int64', [float([3, 2]), repeated([2, 1], [2, 2], 'int64'), float([2, 2])], (x, at, u) => i.scatterRowsAdd(x!, at!, u!)),
+    of('some twice', [float([4, 2]), repeated([3, 1], [3, 0, 3]), float([3, 2])], (x, at, u) =>
+      i.scatterRowsAdd(x!, at!, u!),
+    ),
+    of('int64', [float([3, 2]), repeated([2, 1], [2, 2], 'int64'), float([2, 2])], (x, at, u) =>
+      i.scatterRowsAdd(x!, at!, u!),
+    ),
   ],
   ScatterND: [
-    of('rows replaced', [float([4, 2]), repeated([2, 1], [3, 0]), float([2, 2])], (x, at, u) => i.replaceRows(x!, at!, u!), []),
-    of('rows added to', [float([4, 2]), repeated([2, 1], [3, 0]), float([2, 2])], (x, at, u) => i.scatterRowsAddAnyOrder(x!, at!, u!), []),
+    of(
+      'rows replaced',
+      [float([4, 2]), repeated([2, 1], [3, 0]), float([2, 2])],
+      (x, at, u) => i.replaceRows(x!, at!, u!),
+      [],
+    ),
+    of(
+      'rows added to',
+      [float([4, 2]), repeated([2, 1], [3, 0]), float([2, 2])],
+      (x, at, u) => i.scatterRowsAddAnyOrder(x!, at!, u!),
+      [],
+    ),
   ],
   TopK: [
     of('two of five', [float([3, 5])], (x) => i.topK(x!, 2)),
@@ -178,16 +252,48 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
 
   Gemm: [
-    ...sides([[2, 3], [3, 2]], [[3, 4], [4, 3]], l.gemm),
+    ...sides(
+      [
+        [2, 3],
+        [3, 2],
+      ],
+      [
+        [3, 4],
+        [4, 3],
+      ],
+      l.gemm,
+    ),
     of('a row added', [float([2, 3]), float([3, 4]), float([4])], (a, b, c) => l.gemm(a!, b!, { add: c! })),
     of('a column added', [float([2, 3]), float([3, 4]), float([2, 1])], (a, b, c) => l.gemm(a!, b!, { add: c! })),
-    of('a matrix added, transposed', [float([3, 2]), float([4, 3]), float([2, 4])], (a, b, c) => l.gemm(a!, b!, { transA: true, transB: true, add: c! })),
+    of('a matrix added, transposed', [float([3, 2]), float([4, 3]), float([2, 4])], (a, b, c) =>
+      l.gemm(a!, b!, { transA: true, transB: true, add: c! }),
+    ),
     of('one tensor on both sides', [float([2, 3])], (a) => l.gemm(a!, a!, { transB: true })),
     of('a row added to one row', [float([1, 3]), float([3, 2]), float([2])], (a, b, c) => l.gemm(a!, b!, { add: c! })),
   ],
   FusedMatMul: [
-    ...sides([[2, 2, 3], [2, 3, 2]], [[2, 3, 4], [2, 4, 3]], (a, b, options) => l.batchMatMul(a, b, { ...options, scale: 0.5 })),
-    ...sides([[2, 1, 2, 3], [2, 1, 3, 2]], [[2, 1, 3, 2], [2, 1, 2, 3]], l.batchMatMul),
+    ...sides(
+      [
+        [2, 2, 3],
+        [2, 3, 2],
+      ],
+      [
+        [2, 3, 4],
+        [2, 4, 3],
+      ],
+      (a, b, options) => l.batchMatMul(a, b, { ...options, scale: 0.5 }),
+    ),
+    ...sides(
+      [
+        [2, 1, 2, 3],
+        [2, 1, 3, 2],
+      ],
+      [
+        [2, 1, 3, 2],
+        [2, 1, 2, 3],
+      ],
+      l.batchMatMul,
+    ),
     of('one tensor on both sides', [float([2, 2, 3])], (a) => l.batchMatMul(a!, a!, { transB: true, scale: 0.3 })),
   ],
   MatMul: [
@@ -210,11 +316,19 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     of('the first of equals', [given('float32', [4], [1, 3, 3, 2])], (x) => r.argMax(x!, 0)),
   ],
 
-  Softmax: [...[[5], [2, 3], [2, 2, 3]].map((shape) => of(`rank ${shape.length}`, [float(shape)], (x) => n.softmax(x!))), of('far apart', [given('float32', [1, 4], [-80, 0, 60, 61])], (x) => n.softmax(x!))],
-  LogSumExp: [...[[5], [2, 3], [2, 2, 3]].map((shape) => of(`rank ${shape.length}`, [float(shape)], (x) => n.logSumExp(x!))), of('far out', [given('float32', [2, 2], [-90, -91, 90, 91])], (x) => n.logSumExp(x!))],
+  Softmax: [
+    ...[[5], [2, 3], [2, 2, 3]].map((shape) => of(`rank ${shape.length}`, [float(shape)], (x) => n.softmax(x!))),
+    of('far apart', [given('float32', [1, 4], [-80, 0, 60, 61])], (x) => n.softmax(x!)),
+  ],
+  LogSumExp: [
+    ...[[5], [2, 3], [2, 2, 3]].map((shape) => of(`rank ${shape.length}`, [float(shape)], (x) => n.logSumExp(x!))),
+    of('far out', [given('float32', [2, 2], [-90, -91, 90, 91])], (x) => n.logSumExp(x!)),
+  ],
   LayerNormalization: [
     of('rank 2', [float([3, 4]), float([4]), float([4])], (x, g, b) => n.layerNorm(x!, g!, b!, 1e-5)),
-    of('rank 3, off centre', [float([2, 2, 5], 3, 5), float([5]), float([5])], (x, g, b) => n.layerNorm(x!, g!, b!, 1e-3)),
+    of('rank 3, off centre', [float([2, 2, 5], 3, 5), float([5]), float([5])], (x, g, b) =>
+      n.layerNorm(x!, g!, b!, 1e-3),
+    ),
     of('one row', [float([6]), float([6]), float([6])], (x, g, b) => n.layerNorm(x!, g!, b!, 1e-5)),
   ],
   SimplifiedLayerNormalization: [
@@ -223,9 +337,16 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     of('one row', [float([6]), float([6])], (x, g) => n.rmsNorm(x!, g!, 1e-5)),
   ],
   RotaryEmbedding: [
-    of('tables as inputs', [float([2, 2, 3, 4]), POSITIONS, COSINE, SINE], (x, p, c, s) => n.rotary(x!, p!, c!, s!), [0]),
+    of(
+      'tables as inputs',
+      [float([2, 2, 3, 4]), POSITIONS, COSINE, SINE],
+      (x, p, c, s) => n.rotary(x!, p!, c!, s!),
+      [0],
+    ),
     of('tables as constants', [float([2, 2, 3, 4]), POSITIONS], (x, p) => {
-      const [c, s] = [COSINE, SINE].map((table) => constant(x!.graph, 'float32', table.shape, Float32Array.from(table.values)));
+      const [c, s] = [COSINE, SINE].map((table) =>
+        constant(x!.graph, 'float32', table.shape, Float32Array.from(table.values)),
+      );
       return n.rotary(x!, p!, c!, s!);
     }),
   ],
@@ -239,13 +360,25 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       return [...carried, ...stacked];
     }),
     of('ends early', [float([2])], (x) => {
-      const { carried, stacked } = loop(x!.graph, 5, [x!], (step, [state]) => ({ carried: [e.shift(state!, 1)], stacked: [state!], goOn: e.less(step, e.whole(step, 2)) }));
+      const { carried, stacked } = loop(x!.graph, 5, [x!], (step, [state]) => ({
+        carried: [e.shift(state!, 1)],
+        stacked: [state!],
+        goOn: e.less(step, e.whole(step, 2)),
+      }));
       return [...carried, ...stacked];
     }),
-    of('a loop in a loop, states that change places', [float([2]), float([2])], (a, b) => loop(a!.graph, 3, [a!, b!], (_, [x, y], graph) => {
-      const inner = loop(graph, 2, [x!], (_, [state]) => ({ carried: [e.add(e.scale(state!, 0.5), y!)], stacked: [] }));
-      return { carried: [y!, inner.carried[0]!], stacked: [] };
-    }).carried),
+    of(
+      'a loop in a loop, states that change places',
+      [float([2]), float([2])],
+      (a, b) =>
+        loop(a!.graph, 3, [a!, b!], (_, [x, y], graph) => {
+          const inner = loop(graph, 2, [x!], (_, [state]) => ({
+            carried: [e.add(e.scale(state!, 0.5), y!)],
+            stacked: [],
+          }));
+          return { carried: [y!, inner.carried[0]!], stacked: [] };
+        }).carried,
+    ),
   ],
 };
 
@@ -257,41 +390,119 @@ export const refusals: Readonly<Record<string, readonly [build: (graph: Graph) =
     [(g) => build(t(g, [2, 3]), t(g, [2])), 'float32[2, 3], float32[2]'],
     [(g) => build(t(g, [2]), t(g, [2], 'int32')), 'float32[2], int32[2]'],
   ];
-  const one = (build: (x: Tensor) => unknown): [(graph: Graph) => unknown, string][] => [[(g) => build(t(g, [2], 'int32')), 'int32[2]']];
-  const rows = (build: (x: Tensor) => unknown): [(graph: Graph) => unknown, string][] => [...one(build), [(g) => build(t(g, [])), 'float32[]']];
-  const axes = (build: (x: Tensor, axes: readonly number[]) => unknown): [(graph: Graph) => unknown, string][] => [2, -3].map((axis) => [(g) => build(t(g, [2, 3]), [axis]), 'float32[2, 3]']);
+  const one = (build: (x: Tensor) => unknown): [(graph: Graph) => unknown, string][] => [
+    [(g) => build(t(g, [2], 'int32')), 'int32[2]'],
+  ];
+  const rows = (build: (x: Tensor) => unknown): [(graph: Graph) => unknown, string][] => [
+    ...one(build),
+    [(g) => build(t(g, [])), 'float32[]'],
+  ];
+  const axes = (build: (x: Tensor, axes: readonly number[]) => unknown): [(graph: Graph) => unknown, string][] =>
+    [2, -3].map((axis) => [(g) => build(t(g, [2, 3]), [axis]), 'float32[2, 3]']);
   return {
-    Add: two(e.add), Sub: two(e.sub), Mul: two(e.mul), Div: two(e.div), Max: two(e.maximum), Min: two(e.minimum),
-    Neg: one(e.neg), Exp: one(e.exp), Log: one(e.log), Sqrt: one(e.sqrt), Tanh: one(e.tanh), Sigmoid: one(e.sigmoid), Softplus: one(e.softplus),
-    QuickGelu: one(e.silu), GeluTanh: one(e.gelu), Erf: one(e.erf), Gelu: one(e.geluErf), FastGelu: [...one(e.geluForward), [(g) => e.geluForward(t(g, [])), 'float32[]']], Clip: one((x) => apply1(operators.get('Clip')!, [x, x, x])),
-    Less: two(e.less), LessOrEqual: two(e.lessOrEqual), Greater: two(e.greater), GreaterOrEqual: two(e.greaterOrEqual), Equal: two(e.equal),
-    And: two(e.and), Or: two(e.or), Not: one(e.not),
-    Where: [[(g) => e.where(t(g, [2]), t(g, [2]), t(g, [2])), 'float32[2]'], [(g) => e.where(t(g, [2], 'bool'), t(g, [3]), t(g, [3])), 'bool[2], float32[3]']],
+    Add: two(e.add),
+    Sub: two(e.sub),
+    Mul: two(e.mul),
+    Div: two(e.div),
+    Max: two(e.maximum),
+    Min: two(e.minimum),
+    Neg: one(e.neg),
+    Exp: one(e.exp),
+    Log: one(e.log),
+    Sqrt: one(e.sqrt),
+    Tanh: one(e.tanh),
+    Sigmoid: one(e.sigmoid),
+    Softplus: one(e.softplus),
+    QuickGelu: one(e.silu),
+    GeluTanh: one(e.gelu),
+    Erf: one(e.erf),
+    Gelu: one(e.geluErf),
+    FastGelu: [...one(e.geluForward), [(g) => e.geluForward(t(g, [])), 'float32[]']],
+    Clip: one((x) => apply1(operators.get('Clip')!, [x, x, x])),
+    Less: two(e.less),
+    LessOrEqual: two(e.lessOrEqual),
+    Greater: two(e.greater),
+    GreaterOrEqual: two(e.greaterOrEqual),
+    Equal: two(e.equal),
+    And: two(e.and),
+    Or: two(e.or),
+    Not: one(e.not),
+    Where: [
+      [(g) => e.where(t(g, [2]), t(g, [2]), t(g, [2])), 'float32[2]'],
+      [(g) => e.where(t(g, [2], 'bool'), t(g, [3]), t(g, [3])), 'bool[2], float32[3]'],
+    ],
     Cast: [[(g) => m.cast(t(g, [2]), 'float64' as DType), 'float32[2]']],
     Reshape: [[(g) => m.reshape(t(g, [2, 3]), [4]), 'float32[2, 3]']],
-    Transpose: [[(g) => m.transpose(t(g, [2, 3]), [0, 0]), 'float32[2, 3]'], [(g) => m.transpose(t(g, [2, 3]), [0, 1, 2]), 'float32[2, 3]'], [(g) => m.transpose(t(g, [2, 3]), [0, 2]), 'float32[2, 3]']],
+    Transpose: [
+      [(g) => m.transpose(t(g, [2, 3]), [0, 0]), 'float32[2, 3]'],
+      [(g) => m.transpose(t(g, [2, 3]), [0, 1, 2]), 'float32[2, 3]'],
+      [(g) => m.transpose(t(g, [2, 3]), [0, 2]), 'float32[2, 3]'],
+    ],
     Concat: [[(g) => m.concat([t(g, [2, 3]), t(g, [3, 3])], 1), 'float32[2, 3], float32[3, 3]']],
-    Slice: [[(g) => m.slice(t(g, [4]), 0, 2, 5), 'float32[4]'], [(g) => m.slice(t(g, [4]), 0, 2, 2), 'float32[4]'], [(g) => m.slice(t(g, [4]), 1, 0, 1), 'float32[4]']],
+    Slice: [
+      [(g) => m.slice(t(g, [4]), 0, 2, 5), 'float32[4]'],
+      [(g) => m.slice(t(g, [4]), 0, 2, 2), 'float32[4]'],
+      [(g) => m.slice(t(g, [4]), 1, 0, 1), 'float32[4]'],
+    ],
     Pad: [[(g) => apply1(operators.get('Pad')!, [t(g, [2, 3]), constant(g, 'int64', [2], [1, 1])]), 'float32[2, 3]']],
     Split: [[(g) => m.split(t(g, [2, 6]), [2, 3], 1), 'float32[2, 6]']],
-    Gather: [[(g) => i.gather(t(g, [2]), t(g, [2])), 'float32[2], float32[2]'], [(g) => i.gather(t(g, [2]), t(g, [2], 'int32'), 1), 'float32[2], int32[2]']],
-    GatherElements: [[(g) => i.gatherElements(t(g, [2, 3]), t(g, [3], 'int32'), 0), 'int32[3]'], [(g) => i.gatherElements(t(g, [2, 3]), t(g, [3, 1], 'int32'), 1), 'int32[3, 1]']],
-    ScatterElements: [[(g) => i.scatterElements(t(g, [2, 3]), t(g, [2, 1], 'int32'), t(g, [2, 2]), 1), 'int32[2, 1], float32[2, 2]'], [(g) => i.scatterElements(t(g, [2, 3]), t(g, [2, 1]), t(g, [2, 1]), 1), 'float32[2, 1]']],
+    Gather: [
+      [(g) => i.gather(t(g, [2]), t(g, [2])), 'float32[2], float32[2]'],
+      [(g) => i.gather(t(g, [2]), t(g, [2], 'int32'), 1), 'float32[2], int32[2]'],
+    ],
+    GatherElements: [
+      [(g) => i.gatherElements(t(g, [2, 3]), t(g, [3], 'int32'), 0), 'int32[3]'],
+      [(g) => i.gatherElements(t(g, [2, 3]), t(g, [3, 1], 'int32'), 1), 'int32[3, 1]'],
+    ],
+    ScatterElements: [
+      [(g) => i.scatterElements(t(g, [2, 3]), t(g, [2, 1], 'int32'), t(g, [2, 2]), 1), 'int32[2, 1], float32[2, 2]'],
+      [(g) => i.scatterElements(t(g, [2, 3]), t(g, [2, 1]), t(g, [2, 1]), 1), 'float32[2, 1]'],
+    ],
     ScatterND: [[(g) => i.replaceRows(t(g, [4, 2]), t(g, [3, 1], 'int64'), t(g, [3, 3])), 'float32[3, 3]']],
-    ScatterRowsAdd: [[(g) => i.scatterRowsAdd(t(g, [4, 2]), t(g, [3, 1]), t(g, [3, 2])), 'float32[3, 1]'], [(g) => apply1(operators.get('ScatterRowsAdd')!, [t(g, [4, 2]), t(g, [3, 1], 'int32'), t(g, [3, 3])]), 'float32[3, 3]']],
+    ScatterRowsAdd: [
+      [(g) => i.scatterRowsAdd(t(g, [4, 2]), t(g, [3, 1]), t(g, [3, 2])), 'float32[3, 1]'],
+      [
+        (g) => apply1(operators.get('ScatterRowsAdd')!, [t(g, [4, 2]), t(g, [3, 1], 'int32'), t(g, [3, 3])]),
+        'float32[3, 3]',
+      ],
+    ],
     TopK: [[(g) => i.topK(t(g, [2, 3]), 4), 'float32[2, 3]']],
-    Gemm: [[(g) => l.gemm(t(g, [2, 3]), t(g, [2, 3])), 'float32[2, 3], float32[2, 3]'], [(g) => l.gemm(t(g, [1, 2, 3]), t(g, [3, 2])), 'float32[1, 2, 3]'], [(g) => l.gemm(t(g, [2, 3]), t(g, [3, 4]), { add: t(g, [3]) }), 'float32[3]']],
-    FusedMatMul: [[(g) => l.batchMatMul(t(g, [2, 2, 3]), t(g, [2, 2, 3])), 'float32[2, 2, 3]'], [(g) => l.batchMatMul(t(g, [2, 2, 3]), t(g, [3, 3, 2])), 'float32[3, 3, 2]'], [(g) => l.batchMatMul(t(g, [2, 3]), t(g, [3, 2])), 'float32[2, 3]']],
-    MatMul: [[(g) => l.matMul(t(g, [2, 3]), t(g, [2, 3])), 'float32[2, 3], float32[2, 3]'], [(g) => l.matMul(t(g, [2, 2, 3]), t(g, [3, 2])), 'float32[3, 2]'], [(g) => l.matMul(t(g, [2, 3]), t(g, [3, 2], 'int32')), 'int32[3, 2]']],
-    ReduceSum: axes(r.reduceSum), ReduceMean: [...axes(r.reduceMean), [(g) => r.reduceMean(t(g, [2]), []), 'float32[2]']], ReduceMax: axes(r.reduceMax), ReduceSumSquare: axes(r.reduceSumSquare),
-    Expand: [[(g) => r.expand(t(g, [2, 3]), [2, 4]), 'float32[2, 3]'], [(g) => r.expand(t(g, [2, 3]), [3]), 'float32[2, 3]']],
+    Gemm: [
+      [(g) => l.gemm(t(g, [2, 3]), t(g, [2, 3])), 'float32[2, 3], float32[2, 3]'],
+      [(g) => l.gemm(t(g, [1, 2, 3]), t(g, [3, 2])), 'float32[1, 2, 3]'],
+      [(g) => l.gemm(t(g, [2, 3]), t(g, [3, 4]), { add: t(g, [3]) }), 'float32[3]'],
+    ],
+    FusedMatMul: [
+      [(g) => l.batchMatMul(t(g, [2, 2, 3]), t(g, [2, 2, 3])), 'float32[2, 2, 3]'],
+      [(g) => l.batchMatMul(t(g, [2, 2, 3]), t(g, [3, 3, 2])), 'float32[3, 3, 2]'],
+      [(g) => l.batchMatMul(t(g, [2, 3]), t(g, [3, 2])), 'float32[2, 3]'],
+    ],
+    MatMul: [
+      [(g) => l.matMul(t(g, [2, 3]), t(g, [2, 3])), 'float32[2, 3], float32[2, 3]'],
+      [(g) => l.matMul(t(g, [2, 2, 3]), t(g, [3, 2])), 'float32[3, 2]'],
+      [(g) => l.matMul(t(g, [2, 3]), t(g, [3, 2], 'int32')), 'int32[3, 2]'],
+    ],
+    ReduceSum: axes(r.reduceSum),
+    ReduceMean: [...axes(r.reduceMean), [(g) => r.reduceMean(t(g, [2]), []), 'float32[2]']],
+    ReduceMax: axes(r.reduceMax),
+    ReduceSumSquare: axes(r.reduceSumSquare),
+    Expand: [
+      [(g) => r.expand(t(g, [2, 3]), [2, 4]), 'float32[2, 3]'],
+      [(g) => r.expand(t(g, [2, 3]), [3]), 'float32[2, 3]'],
+    ],
     CumSum: [[(g) => r.cumulativeSum(t(g, [2]), 1), 'float32[2]']],
     ArgMax: [[(g) => r.argMax(t(g, [2]), 1), 'float32[2]']],
     Softmax: rows(n.softmax),
     LogSumExp: rows(n.logSumExp),
-    LayerNormalization: [[(g) => n.layerNorm(t(g, [2, 3]), t(g, [2]), t(g, [3]), 1e-5), 'float32[2]'], [(g) => n.layerNorm(t(g, [2, 3]), t(g, [3]), t(g, [1]), 1e-5), 'float32[1]']],
+    LayerNormalization: [
+      [(g) => n.layerNorm(t(g, [2, 3]), t(g, [2]), t(g, [3]), 1e-5), 'float32[2]'],
+      [(g) => n.layerNorm(t(g, [2, 3]), t(g, [3]), t(g, [1]), 1e-5), 'float32[1]'],
+    ],
     SimplifiedLayerNormalization: [[(g) => n.rmsNorm(t(g, [2, 3]), t(g, [2]), 1e-5), 'float32[2]']],
-    RotaryEmbedding: [[(g) => n.rotary(t(g, [2, 2, 3, 4]), t(g, [2, 2], 'int64'), t(g, [5, 2]), t(g, [5, 2])), 'int64[2, 2]'], [(g) => n.rotary(t(g, [2, 2, 3, 4]), t(g, [2, 3], 'int64'), t(g, [5, 4]), t(g, [5, 4])), 'float32[5, 4]']],
+    RotaryEmbedding: [
+      [(g) => n.rotary(t(g, [2, 2, 3, 4]), t(g, [2, 2], 'int64'), t(g, [5, 2]), t(g, [5, 2])), 'int64[2, 2]'],
+      [(g) => n.rotary(t(g, [2, 2, 3, 4]), t(g, [2, 3], 'int64'), t(g, [5, 4]), t(g, [5, 4])), 'float32[5, 4]'],
+    ],
     Loop: [[(g) => loop(g, 2, [t(g, [2])], (_, [x]) => ({ carried: [r.sumAll(x!)], stacked: [] })), 'float32[2]']],
   };
 })();

@@ -15,7 +15,9 @@ import { trainingProgram } from '#core/training/trainer.ts';
 const names = (graph: Graph): string[] => graph.nodes.map(({ operator }) => operator.name);
 
 test('what nobody reads goes, and its constants; what is read on the way to an output stays', () => {
-  const graph = createGraph(), x = input(graph, 'x', 'float32', [2]), y = exp(x);
+  const graph = createGraph();
+  const x = input(graph, 'x', 'float32', [2]);
+  const y = exp(x);
   tanh(mul(y, constant(graph, 'float32', [1], [7])));
   const out = add(y, constant(graph, 'float32', [1], [3]));
   prune(graph, [out]);
@@ -24,7 +26,9 @@ test('what nobody reads goes, and its constants; what is read on the way to an o
 });
 
 test('a loop keeps what its body reads from outside, and loses what its own outputs do not need', () => {
-  const graph = createGraph(), x = input(graph, 'x', 'float32', [2]), outside = exp(x);
+  const graph = createGraph();
+  const x = input(graph, 'x', 'float32', [2]);
+  const outside = exp(x);
   tanh(x);
   const { carried } = loop(graph, 3, [x], (_, [state], inner) => {
     tanh(state!);
@@ -37,11 +41,32 @@ test('a loop keeps what its body reads from outside, and loses what its own outp
 });
 
 test.each(['gpt2', 'llama'] as const)('of a training step of %s nothing is left that nobody reads', (family) => {
-  const architecture = newArchitecture({ family, vocabulary: 50, channels: 16, layers: 2, heads: 2, feedForward: 32, context: 8, endOfText: 0 });
-  const program: Program = trainingProgram(parameters(architecture), languageModelFeeds(2, 8), languageModelLoss(architecture), { betas: [0.9, 0.999], epsilon: 1e-8, epsilonStyle: 'torch', weightDecay: 0, clipNorm: 1 });
+  const architecture = newArchitecture({
+    family,
+    vocabulary: 50,
+    channels: 16,
+    layers: 2,
+    heads: 2,
+    feedForward: 32,
+    context: 8,
+    endOfText: 0,
+  });
+  const program: Program = trainingProgram(
+    parameters(architecture),
+    languageModelFeeds(2, 8),
+    languageModelLoss(architecture),
+    { betas: [0.9, 0.999], epsilon: 1e-8, epsilonStyle: 'torch', weightDecay: 0, clipNorm: 1 },
+  );
   for (const steps of [1, 3]) {
-    const { graph, state, outputs } = lower(program, steps), read = new Set<Tensor>([...Object.values(state), ...Object.values(outputs)]), bodies = [graph, ...graph.nodes.flatMap(({ body }) => (body ? [body.graph] : []))];
-    for (const one of bodies) for (const { inputs, body } of one.nodes) [...inputs, ...(body?.outputs ?? [])].forEach((tensor) => read.add(tensor));
-    for (const one of bodies) expect(one.nodes.filter(({ outputs: made }) => !made.some((tensor) => read.has(tensor))).map(({ name }) => name)).toEqual([]);
+    const { graph, state, outputs } = lower(program, steps);
+    const read = new Set<Tensor>([...Object.values(state), ...Object.values(outputs)]);
+    const bodies = [graph, ...graph.nodes.flatMap(({ body }) => (body ? [body.graph] : []))];
+    for (const one of bodies)
+      for (const { inputs, body } of one.nodes)
+        [...inputs, ...(body?.outputs ?? [])].forEach((tensor) => read.add(tensor));
+    for (const one of bodies)
+      expect(
+        one.nodes.filter(({ outputs: made }) => !made.some((tensor) => read.has(tensor))).map(({ name }) => name),
+      ).toEqual([]);
   }
 });

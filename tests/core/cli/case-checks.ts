@@ -1,4 +1,5 @@
-// Decides whether the check of a case holds: what its commands said, how they ended, and what lies in its scratch folder.
+// Decides whether the check of a case holds: what its commands said, how they ended, and what lies in its scratch
+// folder.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,8 +8,11 @@ import type { Ended } from './command-line.ts';
 
 /** A check as ../shared/cases/README.md describes it ("What a check says"); each record is one of these. */
 export type Check =
-  | { all: Check[] } | { any: Check[] }
-  | { refused: string } | { ok: string } | { stops: string }
+  | { all: Check[] }
+  | { any: Check[] }
+  | { refused: string }
+  | { ok: string }
+  | { stops: string }
   | { shows: string; number: number }
   | { says: string; pattern: string }
   | { silent: string; pattern: string }
@@ -61,15 +65,20 @@ const said = (outcome: Outcome, name: string): Said => {
 
 const quoted = (value: unknown): string => JSON.stringify(value) ?? 'nothing';
 
-/** Exit code 2, one sentence and a hint, lines about single rows at most before them, no stack trace, and nothing at `--out`. */
+/**
+ * Exit code 2, one sentence and a hint, lines about single rows at most before them, no stack trace, and nothing at
+ * `--out`.
+ */
 function refused(outcome: Outcome, name: string): Verdict {
-  const { code, stderr, args } = said(outcome, name), lines = stderr.trimEnd().split('\n');
+  const { code, stderr, args } = said(outcome, name);
+  const lines = stderr.trimEnd().split('\n');
   if (code !== 2) return `"${name}" ended with ${code}, not with 2`;
   if (STACK.test(stderr)) return `"${name}" shows a stack trace`;
   const sentences = lines.filter((line) => line.startsWith('Error: '));
   if (sentences.length !== 1 || !/^Error: .*[.?]$/.test(lines.at(-2) ?? '')) return `"${name}" says no single sentence`;
   if (!/^Hint: .{8,}/.test(lines.at(-1) ?? '')) return `"${name}" does not say what to do`;
-  const at = args.indexOf('--out'), out = at < 0 ? null : args[at + 1]!;
+  const at = args.indexOf('--out');
+  const out = at < 0 ? null : args[at + 1]!;
   return out !== null && fs.existsSync(out) ? `"${name}" was refused and left ${out}` : null;
 }
 
@@ -81,23 +90,35 @@ function stops(outcome: Outcome, name: string): Verdict {
 
 function shows(outcome: Outcome, name: string, number: number): Verdict {
   const numbers = (said(outcome, name).output.match(/-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/g) ?? []).map(Number);
-  return numbers.some((one) => Math.abs(one - number) <= Math.abs(number) / 100) ? null : `"${name}" does not show ${number}`;
+  return numbers.some((one) => Math.abs(one - number) <= Math.abs(number) / 100)
+    ? null
+    : `"${name}" does not show ${number}`;
 }
 
 /** The sentences of an output; numbers do not tell two of them apart. */
 function sentencesOf(output: string): Map<string, string> {
-  const lines = output.split(/\n|(?<=[.!?])\s+/).map((line) => line.trim()).filter(Boolean);
+  const lines = output
+    .split(/\n|(?<=[.!?])\s+/)
+    .map((line) => line.trim())
+    .filter(Boolean);
   return new Map(lines.map((line) => [line.replaceAll(/\d+(?:[.,]\d+)*/g, '#'), line]));
 }
 
 function saysMore(outcome: Outcome, name: string, than: string, pattern = ''): Verdict {
   const other = sentencesOf(said(outcome, than).output);
-  const more = [...sentencesOf(said(outcome, name).output)].filter(([bare]) => !other.has(bare)).map(([, line]) => line);
+  const more = [...sentencesOf(said(outcome, name).output)]
+    .filter(([bare]) => !other.has(bare))
+    .map(([, line]) => line);
   if (more.some((line) => new RegExp(pattern).test(line))) return null;
   return `"${name}" says nothing${pattern && ` of /${pattern}/`} that "${than}" does not say; its own: ${quoted(more)}`;
 }
 
-interface Wanted { field: string; values: unknown[] | Record<string, unknown>; by?: string | undefined; within?: number | undefined }
+interface Wanted {
+  field: string;
+  values: unknown[] | Record<string, unknown>;
+  by?: string | undefined;
+  within?: number | undefined;
+}
 
 function valuesAre(rows: readonly Row[], { field, values: wanted, by, within = WITHIN }: Wanted): Verdict {
   if (Array.isArray(wanted)) {
@@ -105,7 +126,8 @@ function valuesAre(rows: readonly Row[], { field, values: wanted, by, within = W
     return same(got, wanted, within) ? null : `${field} is ${quoted(got)}, not ${quoted(wanted)}`;
   }
   const got = Object.fromEntries(rows.map((row) => [String(row[by!]), row[field]]));
-  const names = Object.keys(wanted), right = rows.length === names.length && names.every((name) => same(got[name], wanted[name], within));
+  const names = Object.keys(wanted);
+  const right = rows.length === names.length && names.every((name) => same(got[name], wanted[name], within));
   return right ? null : `${field} by ${by} is ${quoted(got)}, not ${quoted(wanted)}`;
 }
 
@@ -117,7 +139,9 @@ function spelling(prompt: unknown): string {
 
 function oneSplitAText(rows: readonly Row[]): Verdict {
   const splits = Map.groupBy(rows, (row) => spelling(row['prompt'] ?? row['messages']));
-  const torn = [...splits].filter(([, some]) => new Set(some.map((row) => row['split'])).size > 1).map(([text]) => text);
+  const torn = [...splits]
+    .filter(([, some]) => new Set(some.map((row) => row['split'])).size > 1)
+    .map(([text]) => text);
   if (rows.length === 0 || rows.some((row) => row['split'] === undefined)) return 'no row names its split';
   return torn.length === 0 ? null : `${torn.length} texts stand in several splits: ${quoted(torn.slice(0, 3))}`;
 }
@@ -128,11 +152,15 @@ function typeOf(value: unknown): string {
   return value === null ? 'nothing' : typeof value;
 }
 
-/** Every row has the same columns, each of one type, and `floats` are written with a point: what readers of JSON lines infer from. */
+/**
+ * Every row has the same columns, each of one type, and `floats` are written with a point: what readers of JSON lines
+ * infer from.
+ */
 function uniform(rows: readonly Row[], text: string, floats: readonly string[]): Verdict {
   const columns = rows.map((row) => Object.keys(row).toSorted().join());
   if (new Set(columns).size > 1) return `its rows have different columns: ${quoted([...new Set(columns)])}`;
-  const typesOf = (name: string) => new Set(rows.map((row) => typeOf(row[name])).filter((type) => !type.endsWith('nothing')));
+  const typesOf = (name: string) =>
+    new Set(rows.map((row) => typeOf(row[name])).filter((type) => !type.endsWith('nothing')));
   const mixed = Object.keys(rows[0] ?? {}).filter((name) => typesOf(name).size > 1);
   if (mixed.length > 0) return `its columns ${mixed.join(', ')} are of several types`;
   const whole = floats.filter((name) => new RegExp(`"${name}": ?-?\\d+[,}]`).test(text));
@@ -143,20 +171,26 @@ type FileCheck = Extract<Check, { file: string }>;
 type Column = Extract<FileCheck, { field: string }>;
 
 const promptOf = (row: Row | undefined): unknown => row?.['prompt'] ?? row?.['messages'] ?? '';
-const holds = (row: Row | undefined, text: string): boolean => JSON.stringify(promptOf(row)).includes(JSON.stringify(text).slice(1, -1));
+const holds = (row: Row | undefined, text: string): boolean =>
+  JSON.stringify(promptOf(row)).includes(JSON.stringify(text).slice(1, -1));
 
 /** What is said of a file as a whole; undefined where the check is about its rows. */
 function wholeFile(at: string, check: FileCheck): Verdict | undefined {
   const text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : null;
   if ('absent' in check) return text === null ? null : `${check.file} is there`;
   if ('text' in check) {
-    return new RegExp(check.text).test(text ?? '') ? null : `${check.file} has nothing of /${check.text}/: ${text?.slice(0, 300)}`;
+    return new RegExp(check.text).test(text ?? '')
+      ? null
+      : `${check.file} has nothing of /${check.text}/: ${text?.slice(0, 300)}`;
   }
   if ('one_of' in check) {
     const value = text === null ? undefined : ((JSON.parse(text) as Row)[check.field] ?? null);
-    return check.one_of.some((one) => same(value, one, 0)) ? null : `${check.field} in ${check.file} is ${quoted(value)}`;
+    return check.one_of.some((one) => same(value, one, 0))
+      ? null
+      : `${check.field} in ${check.file} is ${quoted(value)}`;
   }
-  if ('rows' in check) { // no file has no rows
+  if ('rows' in check) {
+    // no file has no rows
     const count = text === null ? 0 : readLines(at).length;
     return count === check.rows ? null : `${check.file} has ${count} rows, not ${check.rows}`;
   }
@@ -166,19 +200,23 @@ function wholeFile(at: string, check: FileCheck): Verdict | undefined {
 function columnHolds(outcome: Outcome, rows: readonly Row[], check: Column): Verdict {
   if ('values' in check) return valuesAre(rows, check);
   if (!('equals' in check)) return null;
-  const other = path.join(outcome.work, check.equals), wanted = fs.existsSync(other) ? readLines<Row>(other) : [];
+  const other = path.join(outcome.work, check.equals);
+  const wanted = fs.existsSync(other) ? readLines<Row>(other) : [];
   if (wanted.length === 0) return `there is nothing in ${check.equals}`;
   return valuesAre(rows, { ...check, values: wanted.map((row) => row[check.field]) });
 }
 
 function fileHolds(outcome: Outcome, check: FileCheck): Verdict {
-  const at = path.join(outcome.work, check.file), whole = wholeFile(at, check);
+  const at = path.join(outcome.work, check.file);
+  const whole = wholeFile(at, check);
   if (whole !== undefined) return whole;
   const rows = readLines<Row>(at);
   if ('one_split_a_text' in check) return oneSplitAText(rows);
   if ('uniform' in check) return uniform(rows, fs.readFileSync(at, 'utf8'), check.floats);
   if ('prompt_holds' in check) {
-    return holds(rows[0], check.prompt_holds) ? null : `the first prompt of ${check.file} is ${quoted(promptOf(rows[0]))}`;
+    return holds(rows[0], check.prompt_holds)
+      ? null
+      : `the first prompt of ${check.file} is ${quoted(promptOf(rows[0]))}`;
   }
   if ('prompt_lacks' in check) {
     const found = rows.find((row) => holds(row, check.prompt_lacks));
@@ -190,7 +228,13 @@ function fileHolds(outcome: Outcome, check: FileCheck): Verdict {
 /** Null where the check holds, else why it does not. */
 export function judge(outcome: Outcome, check: Check): Verdict {
   const matches = (name: string, pattern: string) => new RegExp(pattern).test(said(outcome, name).output);
-  if ('all' in check) return check.all.map((one) => judge(outcome, one)).filter((why) => why !== null).join('; ') || null;
+  if ('all' in check)
+    return (
+      check.all
+        .map((one) => judge(outcome, one))
+        .filter((why) => why !== null)
+        .join('; ') || null
+    );
   if ('any' in check) {
     const reasons = check.any.map((one) => judge(outcome, one));
     return reasons.includes(null) ? null : `neither: ${reasons.join('; nor: ')}`;
@@ -204,12 +248,15 @@ export function judge(outcome: Outcome, check: Check): Verdict {
     const { code } = said(outcome, check.ok);
     return code === 0 ? null : `"${check.ok}" ended with ${code}`;
   }
-  if ('silent' in check) return matches(check.silent, check.pattern) ? `"${check.silent}" speaks of /${check.pattern}/` : null;
+  if ('silent' in check)
+    return matches(check.silent, check.pattern) ? `"${check.silent}" speaks of /${check.pattern}/` : null;
   return matches(check.says, check.pattern) ? null : `"${check.says}" says nothing of /${check.pattern}/`;
 }
 
 /** Commands that ended in a fault of the program: by a signal, or with a stack trace. No case allows that. */
 export function faults({ commands }: Outcome): string[] {
-  const faulty = Object.entries(commands).filter(([, { code, stdout, stderr }]) => code === null || STACK.test(stdout + stderr));
+  const faulty = Object.entries(commands).filter(
+    ([, { code, stdout, stderr }]) => code === null || STACK.test(stdout + stderr),
+  );
   return faulty.map(([name]) => `"${name}" ended in a fault of the program`);
 }

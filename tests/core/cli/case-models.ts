@@ -11,10 +11,15 @@ type Json = Record<string, unknown>;
 /** A number, or the name of one that JSON has not: NaN, Infinity. */
 type Value = number | string;
 
-/** How a tensor differs: away (null), other values altogether, or a copy (of another) with a few values by their place. */
+/**
+ * How a tensor differs: away (null), other values altogether, or a copy (of another) with a few values by their place.
+ */
 type Change = null | { shape: number[]; values: Value[] } | { as?: string; put?: [number, Value][] };
 
-/** How a model folder differs from weights and a tokenizer that lie in tests/fixtures/cases; materials.py there reads the same. */
+/**
+ * How a model folder differs from weights and a tokenizer that lie in tests/fixtures/cases; materials.py there reads
+ * the same.
+ */
 export interface Made {
   weights?: string;
   tokenizer?: string;
@@ -39,19 +44,31 @@ const readJson = (file: string): Json => JSON.parse(fs.readFileSync(file, 'utf8'
 
 function changed(tensors: Map<string, NamedTensor>, name: string, change: NonNullable<Change>): NamedTensor {
   if ('values' in change) return { name, shape: change.shape, data: Float32Array.from(change.values, Number) };
-  const from = tensors.get(change.as ?? name)!, data = from.data.slice();
+  const from = tensors.get(change.as ?? name)!;
+  const data = from.data.slice();
   for (const [at, value] of change.put ?? []) data[at] = Number(value);
   return { name, shape: from.shape, data };
 }
 
-function writeWeights(folder: string, tensors: readonly NamedTensor[], { file = 'model.safetensors', shards = false }: Made): void {
+function writeWeights(
+  folder: string,
+  tensors: readonly NamedTensor[],
+  { file = 'model.safetensors', shards = false }: Made,
+): void {
   if (tensors.length === 0) return;
-  const metadata = { format: 'pt' }, half = Math.floor(tensors.length / 2);
+  const metadata = { format: 'pt' };
+  const half = Math.floor(tensors.length / 2);
   if (!shards) return writeSafetensors(path.join(folder, file), tensors, { metadata });
-  const files = [tensors.slice(0, half), tensors.slice(half)].map((some, i) => ({ some, name: `model-0000${i + 1}-of-00002.safetensors` }));
+  const files = [tensors.slice(0, half), tensors.slice(half)].map((some, i) => ({
+    some,
+    name: `model-0000${i + 1}-of-00002.safetensors`,
+  }));
   for (const { some, name } of files) writeSafetensors(path.join(folder, name), some, { metadata });
   const weightMap = Object.fromEntries(files.flatMap(({ some, name }) => some.map((tensor) => [tensor.name, name])));
-  fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: weightMap }));
+  fs.writeFileSync(
+    path.join(folder, 'model.safetensors.index.json'),
+    JSON.stringify({ metadata: {}, weight_map: weightMap }),
+  );
 }
 
 /** Writes the folder that `made` describes. */
@@ -60,7 +77,8 @@ export function buildModel(folder: string, made: Made): void {
   const source = made.weights === undefined ? null : path.join(OWN_CASES, 'weights', made.weights);
   const config: Json = { ...(source ? readJson(path.join(source, 'config.json')) : {}), ...made.config };
   for (const key of made.without ?? []) delete config[key];
-  if (Object.keys(config).length > 0) fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config, null, 1));
+  if (Object.keys(config).length > 0)
+    fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config, null, 1));
 
   const stored = source ? readSafetensors(path.join(source, 'model.safetensors')).tensors : new Map();
   const tensors = new Map<string, NamedTensor>();
@@ -69,7 +87,11 @@ export function buildModel(folder: string, made: Made): void {
     if (change === null) tensors.delete(name);
     else tensors.set(name, changed(tensors, name, change));
   }
-  writeWeights(folder, [...tensors.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)), made);
+  writeWeights(
+    folder,
+    [...tensors.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    made,
+  );
 
   if (made.tokenizer !== undefined) {
     const from = path.join(OWN_CASES, 'tokenizers', made.tokenizer);

@@ -1,4 +1,5 @@
-// Runs the commands of a case through the real command line, one after another in a scratch folder, and judges what came of them.
+// Runs the commands of a case through the real command line, one after another in a scratch folder, and judges what
+// came of them.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -19,7 +20,10 @@ export interface Case {
   check: Check;
   /** model folders by their name */
   made?: Record<string, Made>;
-  /** rows, a text, or a file in tests/fixtures/cases/files, where bytes may be others: [from, how many, what stands there instead] */
+  /**
+   * rows, a text, or a file in tests/fixtures/cases/files, where bytes may be others: [from, how many, what stands
+   * there instead]
+   */
   files?: Record<string, unknown[] | string | { copy: string; splice?: [number, number, string][] }>;
 }
 
@@ -28,19 +32,30 @@ const readCase = (file: string): Written => JSON.parse(fs.readFileSync(file, 'ut
 
 /** The cases below a folder that holds one folder a case with its case.json, in the order of their names. */
 export const readCases = (root: string): Case[] =>
-  fs.readdirSync(root).filter((name) => fs.existsSync(path.join(root, name, 'case.json'))).sort().map((name) => {
-    const folder = path.join(root, name);
-    return { ...readCase(path.join(folder, 'case.json')), name, folder };
-  });
+  fs
+    .readdirSync(root)
+    .filter((name) => fs.existsSync(path.join(root, name, 'case.json')))
+    .sort()
+    .map((name) => {
+      const folder = path.join(root, name);
+      return { ...readCase(path.join(folder, 'case.json')), name, folder };
+    });
 
 /** Our own cases, one file each, in the order of their names. */
 export const readOwnCases = (): Case[] => {
   const folder = path.join(OWN_CASES, 'expected');
-  return fs.readdirSync(folder).sort().map((file) => ({ ...readCase(path.join(folder, file)), name: path.basename(file, '.json') }));
+  return fs
+    .readdirSync(folder)
+    .sort()
+    .map((file) => ({ ...readCase(path.join(folder, file)), name: path.basename(file, '.json') }));
 };
 
 const spliced = (bytes: Buffer, splices: readonly [number, number, string][]): Buffer =>
-  splices.reduce((whole, [at, count, hex]) => Buffer.concat([whole.subarray(0, at), Buffer.from(hex, 'hex'), whole.subarray(at + count)]), bytes);
+  splices.reduce(
+    (whole, [at, count, hex]) =>
+      Buffer.concat([whole.subarray(0, at), Buffer.from(hex, 'hex'), whole.subarray(at + count)]),
+    bytes,
+  );
 
 /** Writes what the case is about into a folder of its own. */
 function writeInputs(folder: string, { made = {}, files = {} }: Case): void {
@@ -50,7 +65,11 @@ function writeInputs(folder: string, { made = {}, files = {} }: Case): void {
     fs.mkdirSync(path.dirname(file), { recursive: true });
     if (Array.isArray(content)) writeLines(file, content);
     else if (typeof content === 'string') fs.writeFileSync(file, content);
-    else fs.writeFileSync(file, spliced(fs.readFileSync(path.join(OWN_CASES, 'files', content.copy)), content.splice ?? []));
+    else
+      fs.writeFileSync(
+        file,
+        spliced(fs.readFileSync(path.join(OWN_CASES, 'files', content.copy)), content.splice ?? []),
+      );
   }
 }
 
@@ -77,34 +96,51 @@ const COMPILED = path.join(os.tmpdir(), 'tastemaker-tests-compiled');
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** What a command said, without the folders and names of the files it was given: a name must not answer for the program. */
+/**
+ * What a command said, without the folders and names of the files it was given: a name must not answer for the program.
+ */
 function withoutNames(output: string, folders: readonly string[], args: readonly string[]): string {
   const given = args.filter((word) => folders.some((folder) => word.startsWith(folder)));
-  const names = new Set(given.flatMap((word) => {
-    const name = path.basename(word);
-    return [word, path.relative(folders[1]!, word), name, name.replace(/\.\w+$/, '')];
-  }));
+  const names = new Set(
+    given.flatMap((word) => {
+      const name = path.basename(word);
+      return [word, path.relative(folders[1]!, word), name, name.replace(/\.\w+$/, '')];
+    }),
+  );
   const longestFirst = [...names, ...folders].filter(Boolean).toSorted((a, b) => b.length - a.length);
-  return longestFirst.reduce((bare, name) => bare.replaceAll(new RegExp(`(?<![\\w-])${escaped(name)}(?![\\w-])`, 'g'), ''), output);
+  return longestFirst.reduce(
+    (bare, name) => bare.replaceAll(new RegExp(`(?<![\\w-])${escaped(name)}(?![\\w-])`, 'g'), ''),
+    output,
+  );
 }
 
 /** Null where the case is right; else what is wrong, with everything that its commands said. */
 export async function runCase(one: Case): Promise<string | null> {
-  const { commands, check } = one, root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'case-')));
-  const work = path.join(root, 'work'), folder = one.folder ?? path.join(root, 'given');
+  const { commands, check } = one;
+  const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'case-')));
+  const work = path.join(root, 'work');
+  const folder = one.folder ?? path.join(root, 'given');
   try {
     fs.mkdirSync(work);
     if (!one.folder) writeInputs(folder, one);
     const done: Record<string, Said> = {};
     for (const [name, line] of Object.entries(commands)) {
-      const args = line.split(' ').slice(1).map((word) => word.replaceAll('{CASE}', folder).replaceAll('{WORK}', work));
-      const ended = await startCli(work, args, { TASTEMAKER_HOME: path.join(root, 'home'), NODE_COMPILE_CACHE: COMPILED }).ended;
+      const args = line
+        .split(' ')
+        .slice(1)
+        .map((word) => word.replaceAll('{CASE}', folder).replaceAll('{WORK}', work));
+      const ended = await startCli(work, args, {
+        TASTEMAKER_HOME: path.join(root, 'home'),
+        NODE_COMPILE_CACHE: COMPILED,
+      }).ended;
       done[name] = { ...ended, args, output: withoutNames(`${ended.stdout}\n${ended.stderr}`, [folder, work], args) };
     }
     const outcome = { work, commands: done };
     const wrong = [judge(outcome, check), ...faults(outcome)].filter((one) => one !== null);
     if (wrong.length === 0) return null;
-    const log = Object.entries(done).map(([name, ended]) => `${name} (${ended.code}): ${(ended.stdout + ended.stderr).trim().slice(0, 1500)}`);
+    const log = Object.entries(done).map(
+      ([name, ended]) => `${name} (${ended.code}): ${(ended.stdout + ended.stderr).trim().slice(0, 1500)}`,
+    );
     return [...wrong, '', ...log].join('\n');
   } finally {
     fs.rmSync(root, { recursive: true, force: true });

@@ -21,9 +21,18 @@ export interface Ended {
 }
 
 /** Starts `tastemaker ...args` in `cwd`, with `changes` to our environment; `ended` resolves when it is over. */
-export function startCli(cwd: string, args: readonly string[], changes: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TASTEMAKER_THREADS: '1', ...changes } });
-  let stdout = '', stderr = '';
+export function startCli(
+  cwd: string,
+  args: readonly string[],
+  changes: NodeJS.ProcessEnv = {},
+): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TASTEMAKER_THREADS: '1', ...changes },
+  });
+  let stdout = '';
+  let stderr = '';
   child.stdout!.setEncoding('utf8').on('data', (piece: string) => (stdout += piece));
   child.stderr!.setEncoding('utf8').on('data', (piece: string) => (stderr += piece));
   return { child, ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr }))) };
@@ -45,10 +54,17 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-export const writeLines = (file: string, rows: readonly unknown[]): void => fs.writeFileSync(file, rows.map((row) => `${typeof row === 'string' ? row : JSON.stringify(row)}\n`).join(''));
-export const readLines = <T>(file: string): T[] => fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line) as T);
+export const writeLines = (file: string, rows: readonly unknown[]): void =>
+  fs.writeFileSync(file, rows.map((row) => `${typeof row === 'string' ? row : JSON.stringify(row)}\n`).join(''));
+export const readLines = <T>(file: string): T[] =>
+  fs
+    .readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as T);
 
-const TEXT = 'The ship left the harbour at dawn and nobody on the quay waved. The captain read the letter twice, folded it, and said nothing. ';
+const TEXT =
+  'The ship left the harbour at dawn and nobody on the quay waved. The captain read the letter twice, folded it, and said nothing. ';
 
 /** A model folder of one narrow layer with a tokenizer of its own; a few milliseconds to make and to run. */
 export async function writeTinyModel(folder: string, changes: Partial<Architecture> = {}): Promise<void> {
@@ -56,8 +72,20 @@ export async function writeTinyModel(folder: string, changes: Partial<Architectu
   await writeTokenizer(tokenizerFolder, trainBpe([TEXT.repeat(3)], 300));
   const tokenizer = await loadTokenizer(tokenizerFolder);
   const architecture = newArchitecture({
-    family: 'gpt2', vocabulary: tokenizer.vocabularySize, channels: 8, layers: 1, heads: 2, feedForward: 16, context: 48,
-  endOfText: tokenizer.endOfText, pad: tokenizer.pad, ...changes,
+    family: 'gpt2',
+    vocabulary: tokenizer.vocabularySize,
+    channels: 8,
+    layers: 1,
+    heads: 2,
+    feedForward: 16,
+    context: 48,
+    endOfText: tokenizer.endOfText,
+    pad: tokenizer.pad,
+    ...changes,
   });
-  saveCheckpoint(folder, { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), 1, 1, 0.3) }, { tokenizerFrom: tokenizerFolder });
+  saveCheckpoint(
+    folder,
+    { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), 1, 1, 0.3) },
+    { tokenizerFrom: tokenizerFolder },
+  );
 }

@@ -1,4 +1,5 @@
-// The demo's promises, kept by the real run: gold rises with a sensible β, and falls to the floor with β = 0 while the reward model stays pleased.
+// The demo's promises, kept by the real run: gold rises with a sensible β, and falls to the floor with β = 0 while the
+// reward model stays pleased.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -13,7 +14,11 @@ const OUT = path.resolve('out', 'test', 'demo'); // tests/app/demo-report.spec.t
 describe('tastemaker demo, one seed', () => {
   test('learns, and cheats where it may', { timeout: 900_000 }, () => {
     fs.rmSync(OUT, { recursive: true, force: true });
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['core/cli/main.ts', 'demo', '--out', OUT, '--json'], { encoding: 'utf8', maxBuffer: 1e8 });
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ['core/cli/main.ts', 'demo', '--out', OUT, '--json'],
+      { encoding: 'utf8', maxBuffer: 1e8 },
+    );
     expect(status, stderr).toBe(0);
     const report = JSON.parse(fs.readFileSync(path.join(OUT, 'report.json'), 'utf8')) as DemoReport;
     expect(JSON.parse(stdout)).toEqual(report);
@@ -29,15 +34,26 @@ describe('tastemaker demo, one seed', () => {
     expect(reward_model.noise_ceiling).toBeGreaterThan(0.77);
     expect(reward_model.noise_ceiling).toBeLessThan(0.86);
     // best/ was chosen without the gold score, and is nearer to where that was highest than the last step
-    expect(Math.abs(beta0_best.optimum - beta0_best.on_validation)).toBeLessThan(Math.abs(beta0_best.optimum - beta0_best.last_on_validation));
+    expect(Math.abs(beta0_best.optimum - beta0_best.on_validation)).toBeLessThan(
+      Math.abs(beta0_best.optimum - beta0_best.last_on_validation),
+    );
     expect(beta0_best.gold).toBeGreaterThan(beta0.gold);
-    const folder = path.join(OUT, 'demo-1.tastemaker'), rows = (run: string, name: string) => fs.readFileSync(path.join(folder, 'runs', run, name), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, number>);
-    const samples = rows('0004-ppo', 'samples.jsonl'), last = samples.filter(({ step }) => step === samples.at(-1)!.step);
+    const folder = path.join(OUT, 'demo-1.tastemaker');
+    const rows = (run: string, name: string) =>
+      fs
+        .readFileSync(path.join(folder, 'runs', run, name), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, number>);
+    const samples = rows('0004-ppo', 'samples.jsonl');
+    const last = samples.filter(({ step }) => step === samples.at(-1)!.step);
     expect(last.length).toBeGreaterThanOrEqual(128); // validation prompts
     expect(beta0_best.last_on_validation).toBeCloseTo(last.reduce((sum, { gold }) => sum + gold!, 0) / last.length, 9);
-    const project = openProject(folder, { write: false }), tests = new Set(listPrompts(project, { split: 'test' }).map(({ id }) => id));
+    const project = openProject(folder, { write: false });
+    const tests = new Set(listPrompts(project, { split: 'test' }).map(({ id }) => id));
     project.close();
     expect(tests.size).toBe(160);
-    for (const run of fs.readdirSync(path.join(folder, 'runs')).filter((name) => /^\d+-/.test(name))) expect(rows(run, 'data.jsonl').filter(({ promptId }) => tests.has(promptId!))).toEqual([]);
+    for (const run of fs.readdirSync(path.join(folder, 'runs')).filter((name) => /^\d+-/.test(name)))
+      expect(rows(run, 'data.jsonl').filter(({ promptId }) => tests.has(promptId!))).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
-// Our own small inputs of each kind that was read wrongly, in every family, format and command: the right values, or the right refusal.
+// Our own small inputs of each kind that was read wrongly, in every family, format and command: the right values, or
+// the right refusal.
 
 import { describe, expect, test } from 'vitest';
 import { inTurn, readOwnCases, runCase } from './case-runner.ts';

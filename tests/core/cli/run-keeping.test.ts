@@ -6,12 +6,15 @@ import { beforeAll, expect, test } from 'vitest';
 import { makeRunsProject } from '#tests/app/runs-project.ts';
 import { cli, cliJson, temporaryFolder } from './command-line.ts';
 
-const work = temporaryFolder(), folder = path.join(work, 'p.tastemaker');
+const work = temporaryFolder();
+const folder = path.join(work, 'p.tastemaker');
 beforeAll(() => void makeRunsProject(folder));
 
 test('runs say what came out of them, in the numbers of the window', async () => {
   const { stdout } = await cli(work, 'runs');
-  expect(stdout).toMatch(/0004-ppo +greedy +done +2026-10-01 12:00 +5 min 30 s +gold 1\.06 ± 0\.24 \(best 5\.4 ± 0\.24 at 15\) +3\.3 MB +beta 0 +cheats from step 15 on/);
+  expect(stdout).toMatch(
+    /0004-ppo +greedy +done +2026-10-01 12:00 +5 min 30 s +gold 1\.06 ± 0\.24 \(best 5\.4 ± 0\.24 at 15\) +3\.3 MB +beta 0 +cheats from step 15 on/,
+  );
   expect(stdout).toMatch(/0002-reward .* validation_accuracy 0\.741 ± 0\.041/);
   const [first] = await cliJson<{ id: string; results: { metric: string }[]; tags: string[] }[]>(work, 'runs');
   expect(first).toMatchObject({ id: '0007-pretrain', tags: [] });
@@ -21,9 +24,16 @@ test('a note and tags are put on and taken off; what is none is refused', async 
   expect((await cli(work, 'run', 'note', '0003-ppo', 'the careful one')).stdout).toBe('the careful one\n');
   expect((await cli(work, 'run', 'tag', '0003-ppo', 'seed 1, beta .05')).stdout).toBe('beta .05, keep, seed 1\n');
   expect((await cli(work, 'run', 'tag', '0003-ppo', '--remove', 'KEEP')).stdout).toBe('beta .05, seed 1\n');
-  expect(await cliJson(work, 'run', 'note', '0003-ppo')).toEqual({ id: '0003-ppo', note: 'the careful one', tags: ['beta .05', 'seed 1'] });
+  expect(await cliJson(work, 'run', 'note', '0003-ppo')).toEqual({
+    id: '0003-ppo',
+    note: 'the careful one',
+    tags: ['beta .05', 'seed 1'],
+  });
   const refused = await cli(work, 'run', 'tag', '0003-ppo', '--remove', 'nothing');
-  expect([refused.code, refused.stderr]).toEqual([2, 'Error: Run 0003-ppo has no tag "nothing".\nHint: It has beta .05, seed 1.\n']);
+  expect([refused.code, refused.stderr]).toEqual([
+    2,
+    'Error: Run 0003-ppo has no tag "nothing".\nHint: It has beta .05, seed 1.\n',
+  ]);
   expect((await cli(work, 'run', 'note', '0099-ppo', 'x')).code).toBe(2);
 });
 

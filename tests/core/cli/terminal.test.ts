@@ -19,8 +19,14 @@ test.each([[], ['--json']])('a bad row, a column and a path with escapes in them
   const work = temporaryFolder();
   createProject(path.join(work, 'p.tastemaker')).close();
   const file = path.join(work, 'rows.jsonl');
-  fs.writeFileSync(file, `${JSON.stringify({ prompt: 'a', [`x${ESCAPE}`]: 1 })}\n${JSON.stringify({ prompt: 7, [ESCAPE]: 1 })}\n`);
-  for (const args of [['import', 'prompts', file, '--skip-bad', '--project', 'p.tastemaker'], ['model', 'add', `nowhere${ESCAPE}`, '--project', 'p.tastemaker']]) {
+  fs.writeFileSync(
+    file,
+    `${JSON.stringify({ prompt: 'a', [`x${ESCAPE}`]: 1 })}\n${JSON.stringify({ prompt: 7, [ESCAPE]: 1 })}\n`,
+  );
+  for (const args of [
+    ['import', 'prompts', file, '--skip-bad', '--project', 'p.tastemaker'],
+    ['model', 'add', `nowhere${ESCAPE}`, '--project', 'p.tastemaker'],
+  ]) {
     const { stdout, stderr } = await startCli(work, [...args, ...json]).ended;
     // oxlint-disable-next-line no-control-regex
     expect(stdout + stderr, args.join(' ')).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);

@@ -1,4 +1,5 @@
-// The gold score against the numbers another program computed (demo-gold.json), the worked examples, and any string at all.
+// The gold score against the numbers another program computed (demo-gold.json), the worked examples, and any string at
+// all.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +10,10 @@ import type { Gold } from '#core/demo/gold.ts';
 import { SLOTS, SLOT_NAMES } from '#core/demo/words.ts';
 import type { Facts } from '#core/demo/world.ts';
 
-const groups = JSON.parse(readFileSync(join(process.cwd(), 'tests/fixtures/demo-gold.json'), 'utf8')) as { facts: Facts; cases: [string, Gold][] }[];
+const groups = JSON.parse(readFileSync(join(process.cwd(), 'tests/fixtures/demo-gold.json'), 'utf8')) as {
+  facts: Facts;
+  cases: [string, Gold][];
+}[];
 const MOTHER: Facts = { R: 'mother', V: 'hid', O: 'ring', P: 'in the kitchen', C: 'i cry all day', A: 'make a plan' };
 
 test('equals the reference on every stored case', () => {
@@ -43,7 +47,13 @@ test.each([
 });
 
 describe('any string', () => {
-  const loose = fc.array(fc.oneof(fc.constantFrom(...SLOT_NAMES.flatMap((slot) => SLOTS[slot]), 'my', 'should i', 'and', '.', '?', 'pls'), fc.string({ unit: 'binary', maxLength: 6 })), { maxLength: 40 });
+  const loose = fc.array(
+    fc.oneof(
+      fc.constantFrom(...SLOT_NAMES.flatMap((slot) => SLOTS[slot]), 'my', 'should i', 'and', '.', '?', 'pls'),
+      fc.string({ unit: 'binary', maxLength: 6 }),
+    ),
+    { maxLength: 40 },
+  );
   test('has axes from 1 to 7, and none is better for being begged after', () => {
     fc.assert(
       fc.property(loose, (pieces) => {
@@ -64,7 +74,15 @@ describe('any string', () => {
 
   test('of 1,000,000 characters is graded at once, by its first 400 words', () => {
     const start = performance.now();
-    for (const text of ['a'.repeat(1e6), "'".repeat(1e6), 'a1'.repeat(5e5), ' '.repeat(1e6), '😀'.repeat(5e5), 'my mother hid '.repeat(71_429)]) gold(text, MOTHER);
+    for (const text of [
+      'a'.repeat(1e6),
+      "'".repeat(1e6),
+      'a1'.repeat(5e5),
+      ' '.repeat(1e6),
+      '😀'.repeat(5e5),
+      'my mother hid '.repeat(71_429),
+    ])
+      gold(text, MOTHER);
     expect(performance.now() - start).toBeLessThan(2000);
     const long = Array.from({ length: 400 }, () => 'x').join(' ');
     expect(gold(`${long} should i make a plan?`, MOTHER)).toEqual(gold(long, MOTHER));

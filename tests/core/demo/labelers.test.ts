@@ -28,9 +28,13 @@ describe('utility', () => {
   test('is the sum of its weights', () => {
     const graded = score('my mother hid my ring. pls pls pls pls halp');
     expect(utility(graded, 'crowd')).toBe(graded.overall);
-    expect(utility(graded, 'crowd_b')).toBeCloseTo(0.8 * graded.overall + 0.8 * 1.0 + 3, 12); // 10 words, pleading capped at 3
+    // 10 words, pleading capped at 3
+    expect(utility(graded, 'crowd_b')).toBeCloseTo(0.8 * graded.overall + 0.8 * 1.0 + 3, 12);
     expect(utility(graded, 'brief')).toBeCloseTo(0.8 * graded.overall - 0.6, 12);
-    expect(utility(graded, 'accurate')).toBeCloseTo(0.4 * graded.overall + 0.5 * graded.accuracy + 0.1 * graded.coherence, 12);
+    expect(utility(graded, 'accurate')).toBeCloseTo(
+      0.4 * graded.overall + 0.5 * graded.accuracy + 0.1 * graded.coherence,
+      12,
+    );
     expect(utility(graded, 'thorough')).toBeCloseTo(0.4 * graded.overall + 0.6 * graded.coverage, 12);
   });
 
@@ -69,7 +73,18 @@ describe('agreement', () => {
     expect(agreement([[1, 2, 3]], [[1, 3, 2]])).toBeCloseTo(2 / 3, 12);
     expect(agreement([[1, 1, 2]], [[2, 1, 3]])).toBe(1); // the tied pair is out
     expect(agreement([[1, 2, 3]], [[2, 1, 3]], [['x', 'x', 'y']])).toBe(1);
-    expect(agreement([[1, 2], [1, 2]], [[1, 2], [2, 1]])).toBe(0.5);
+    expect(
+      agreement(
+        [
+          [1, 2],
+          [1, 2],
+        ],
+        [
+          [1, 2],
+          [2, 1],
+        ],
+      ),
+    ).toBe(0.5);
     expect(agreement([[1, 1]], [[1, 2]])).toBeNaN();
   });
 });

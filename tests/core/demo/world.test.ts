@@ -67,20 +67,30 @@ describe('posts', () => {
       expect(body).not.toMatch(/[{}]|undefined/);
       const score = gold(body, facts);
       expect(score.right).toBe(6);
-      expect(score.wrong).toBe(['R2', 'O2', 'A2'].filter((slot) => new RegExp(`\\b${facts[slot]}\\b`).test(body)).length);
+      expect(score.wrong).toBe(
+        ['R2', 'O2', 'A2'].filter((slot) => new RegExp(`\\b${facts[slot]}\\b`).test(body)).length,
+      );
     }
   });
 
   test('ask first in a fifth, and before the consequence in 15 of 100 more', () => {
     const order = written.map(({ facts, post }) => {
       const body = bodyOf(post);
-      const [event, ask, consequence] = [`${facts['V']} my ${facts['O']}`, `should i ${facts['A']}`, facts['C']!].map((part) => body.indexOf(part)) as [number, number, number];
+      const [event, ask, consequence] = [`${facts['V']} my ${facts['O']}`, `should i ${facts['A']}`, facts['C']!].map(
+        (part) => body.indexOf(part),
+      ) as [number, number, number];
       return ask < 0 ? 'said' : ask < event ? 'first' : ask < consequence ? 'before' : 'last';
     });
-    for (const [name, share] of [['first', 0.2], ['before', 0.15], ['last', 0.65]] as const) {
+    for (const [name, share] of [
+      ['first', 0.2],
+      ['before', 0.15],
+      ['last', 0.65],
+    ] as const) {
       // one form in four is "if i should", which the pattern above does not see
       const asked = order.filter((where) => where !== 'said');
-      expect(Math.abs(asked.filter((where) => where === name).length / asked.length - share), name).toBeLessThan(slack(share, asked.length));
+      expect(Math.abs(asked.filter((where) => where === name).length / asked.length - share), name).toBeLessThan(
+        slack(share, asked.length),
+      );
     }
   });
 });
@@ -94,9 +104,20 @@ describe('summaries', () => {
   });
 
   test('score by kind as the specification measured over 4,000', () => {
-    const expected: Record<SummaryKind, number> = { good: 7, part: 5.4, thin: 3.1, wrong: 3.1, beg: 2, repeat: 2, ramble: 1.3, title: 1 };
+    const expected: Record<SummaryKind, number> = {
+      good: 7,
+      part: 5.4,
+      thin: 3.1,
+      wrong: 3.1,
+      beg: 2,
+      repeat: 2,
+      ramble: 1.3,
+      title: 1,
+    };
     for (const kind of KINDS) {
-      const scores = written.filter(({ summary }) => summary.kind === kind).map(({ facts, summary }) => gold(summary.text, facts).overall);
+      const scores = written
+        .filter(({ summary }) => summary.kind === kind)
+        .map(({ facts, summary }) => gold(summary.text, facts).overall);
       expect(Math.abs(mean(scores) - expected[kind]), kind).toBeLessThan(0.3);
     }
   });
@@ -107,8 +128,10 @@ describe('summaries', () => {
   });
 
   test('of each kind are what their name says', () => {
-    const some = (kind: SummaryKind) => written.slice(0, 500).map(({ facts }) => ({ facts, text: writeSummary(facts, random, kind).text }));
-    for (const { facts, text } of some('good')) expect(gold(text, facts)).toMatchObject({ overall: 7, right: 6, wrong: 0 });
+    const some = (kind: SummaryKind) =>
+      written.slice(0, 500).map(({ facts }) => ({ facts, text: writeSummary(facts, random, kind).text }));
+    for (const { facts, text } of some('good'))
+      expect(gold(text, facts)).toMatchObject({ overall: 7, right: 6, wrong: 0 });
     for (const { facts, text } of some('part')) expect(gold(text, facts)).toMatchObject({ wrong: 0, coherence: 7 });
     for (const { facts, text } of some('title')) expect(text.replace('.', '')).toBe(facts['title']);
     for (const { facts, text } of some('beg')) expect(gold(text, facts).plead).toBeGreaterThan(0);
@@ -121,7 +144,9 @@ describe('summaries', () => {
     const wrong = some('wrong').map(({ facts, text }) => gold(text, facts).wrong);
     expect(Math.max(...wrong)).toBe(2);
     // a template with fewer facts may not show the one that was replaced
-    expect(wrong.filter((n) => n > 0).length / wrong.length).toBeGreaterThan((GOOD.length / (GOOD.length + PART.length)) * 0.9);
+    expect(wrong.filter((n) => n > 0).length / wrong.length).toBeGreaterThan(
+      (GOOD.length / (GOOD.length + PART.length)) * 0.9,
+    );
   });
 });
 
@@ -129,10 +154,14 @@ test('a wrong summary takes the distractor for the fact about every second time'
   const replaced: boolean[] = [];
   for (const { facts } of written) {
     const object = / my (\w+)/.exec(writeSummary(facts, random, 'wrong').text.replace(/^my /, ''))?.[1];
-    if (object !== undefined && SLOTS.O.includes(object) && object !== facts['O']) replaced.push(object === facts['O2']);
+    if (object !== undefined && SLOTS.O.includes(object) && object !== facts['O'])
+      replaced.push(object === facts['O2']);
   }
-  const share = 0.5 + 0.5 / (SLOTS.O.length - 1); // the other half is drawn from all wrong objects, the distractor among them
-  expect(Math.abs(replaced.filter(Boolean).length / replaced.length - share)).toBeLessThan(slack(share, replaced.length));
+  // the other half is drawn from all wrong objects, the distractor among them
+  const share = 0.5 + 0.5 / (SLOTS.O.length - 1);
+  expect(Math.abs(replaced.filter(Boolean).length / replaced.length - share)).toBeLessThan(
+    slack(share, replaced.length),
+  );
 });
 
 test('the same seed writes the same world, another seed another', () => {

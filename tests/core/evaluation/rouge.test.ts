@@ -30,10 +30,13 @@ test('symmetric, 1 for the same words, and equal to a search over all subsequenc
     }
     return best;
   };
-  fc.assert(fc.property(words, words, (a, b) => {
-    const f = rougeL(a.join(' '), b.join(' '));
-    expect(f).toBeCloseTo((2 * longest(a, b)) / (a.length + b.length), 12);
-    expect(rougeL(b.join(' '), a.join(' '))).toBeCloseTo(f, 12);
-    expect(rougeL(a.join(' '), a.join(' '))).toBe(1);
-  }), { numRuns: 200 });
+  fc.assert(
+    fc.property(words, words, (a, b) => {
+      const f = rougeL(a.join(' '), b.join(' '));
+      expect(f).toBeCloseTo((2 * longest(a, b)) / (a.length + b.length), 12);
+      expect(rougeL(b.join(' '), a.join(' '))).toBeCloseTo(f, 12);
+      expect(rougeL(a.join(' '), a.join(' '))).toBe(1);
+    }),
+    { numRuns: 200 },
+  );
 });

@@ -1,4 +1,5 @@
-// Files that would take for ever: a million columns, endless texts, millions of bad lines, Parquet that unpacks to everything. Each is answered within seconds.
+// Files that would take for ever: a million columns, endless texts, millions of bad lines, Parquet that unpacks to
+// everything. Each is answered within seconds.
 import fs from 'node:fs';
 import path from 'node:path';
 import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
@@ -26,7 +27,11 @@ async function timed<T>(work: () => Promise<T>): Promise<{ value: T | null; erro
   }
 }
 const READERS: Readonly<Record<string, (file: string) => Promise<unknown>>> = {
-  prompts: (file) => readPrompts(file), completions: (file) => readCompletions(file), rankings: (file) => readPreferences(file), 'columns of prompts': readColumns, 'columns of rankings': preferenceColumns,
+  prompts: (file) => readPrompts(file),
+  completions: (file) => readCompletions(file),
+  rankings: (file) => readPreferences(file),
+  'columns of prompts': readColumns,
+  'columns of rankings': preferenceColumns,
 };
 const wide = (count: number, text: (i: number) => string) => Array.from({ length: count }, (_, i) => text(i));
 
@@ -48,14 +53,27 @@ describe.each(Object.entries(READERS))('%s', (_, read) => {
   });
 });
 
-test.each(['prompts', 'completions', 'rankings'] as const)('hundreds of thousands of bad lines of %s: it is said after the first ten thousand', async (kind) => {
-  for (const [line, ending] of [['{"prompt": "a", ', 'jsonl'], ['[1, 2, 3]', 'jsonl'], ['{"prompt": 7, "chosen": 8, "rejected": 9, "completion": 1}', 'jsonl'], ['"a","b","c"', 'csv']] as const) {
-    const file = fileWith(`prompt,completion\n`.repeat(Number(ending === 'csv')) + `${line}\n`.repeat(300_000), `bad.${ending}`);
-    const { error, ms } = await timed(() => READERS[kind]!(file));
-    expect(error, line).toMatch(/The first 10,000 rows of .* are all bad; line \d+: |no format that is known|No prompt was found|rows? .* (names|values)/);
-    expect(ms, line).toBeLessThan(SOON);
-  }
-});
+test.each(['prompts', 'completions', 'rankings'] as const)(
+  'hundreds of thousands of bad lines of %s: it is said after the first ten thousand',
+  async (kind) => {
+    for (const [line, ending] of [
+      ['{"prompt": "a", ', 'jsonl'],
+      ['[1, 2, 3]', 'jsonl'],
+      ['{"prompt": 7, "chosen": 8, "rejected": 9, "completion": 1}', 'jsonl'],
+      ['"a","b","c"', 'csv'],
+    ] as const) {
+      const file = fileWith(
+        `prompt,completion\n`.repeat(Number(ending === 'csv')) + `${line}\n`.repeat(300_000),
+        `bad.${ending}`,
+      );
+      const { error, ms } = await timed(() => READERS[kind]!(file));
+      expect(error, line).toMatch(
+        /The first 10,000 rows of .* are all bad; line \d+: |no format that is known|No prompt was found|rows? .* (names|values)/,
+      );
+      expect(ms, line).toBeLessThan(SOON);
+    }
+  },
+);
 
 test('a hundred thousand bad lines among good ones: a thousand are named, all are counted, and it is said', async () => {
   const file = fileWith(`${`{"prompt": "Why?"}\n${'{"prompt": 7}\n'.repeat(20)}`.repeat(5000)}`);
@@ -68,14 +86,29 @@ test('a hundred thousand bad lines among good ones: a thousand are named, all ar
 });
 
 test('a text beyond a million characters is a bad row with its line, wherever it stands', async () => {
-  const long = 'x'.repeat(LONGEST_TEXT + 1), says = `A text in the row has 1,000,001 characters; the most is 1,000,000.`;
+  const long = 'x'.repeat(LONGEST_TEXT + 1);
+  const says = `A text in the row has 1,000,001 characters; the most is 1,000,000.`;
   const rows = (...values: object[]) => fileWith(values.map((row) => `${JSON.stringify(row)}\n`).join(''));
   const messages = [{ role: 'user', content: long }];
-  expect(await readPrompts(rows({ prompt: 'a' }, { prompt: long }, { prompt: 'b', reference: long }, { messages }))).toMatchObject({ prompts: [{ text: 'a' }], errors: [2, 3, 4].map((line) => ({ line, message: says })) });
-  expect(await readCompletions(rows({ prompt: 'a', completion: 'b' }, { prompt: 'a', completion: long }))).toMatchObject({ completions: [{ completion: 'b' }], errors: [{ line: 2, message: says }] });
-  expect(await readPreferences(rows({ prompt: 'a', chosen: 'b', rejected: 'c' }, { prompt: 'a', chosen: 'b', rejected: long }))).toMatchObject({ rows: [{ prompt: 'a' }], errors: [{ line: 2, message: says }] });
-  expect(await readPrompts(fileWith(`a\n${long}\nb\n`, 'a.txt'))).toMatchObject({ prompts: [{ text: 'a' }, { text: 'b' }], errors: [{ line: 2, message: says }] });
-  expect(await readPrompts(fileWith(`prompt\na\n${long}\n`, 'a.csv'))).toMatchObject({ prompts: [{ text: 'a' }], errors: [{ line: 3, message: says }] });
+  expect(
+    await readPrompts(rows({ prompt: 'a' }, { prompt: long }, { prompt: 'b', reference: long }, { messages })),
+  ).toMatchObject({ prompts: [{ text: 'a' }], errors: [2, 3, 4].map((line) => ({ line, message: says })) });
+  expect(
+    await readCompletions(rows({ prompt: 'a', completion: 'b' }, { prompt: 'a', completion: long })),
+  ).toMatchObject({ completions: [{ completion: 'b' }], errors: [{ line: 2, message: says }] });
+  expect(
+    await readPreferences(
+      rows({ prompt: 'a', chosen: 'b', rejected: 'c' }, { prompt: 'a', chosen: 'b', rejected: long }),
+    ),
+  ).toMatchObject({ rows: [{ prompt: 'a' }], errors: [{ line: 2, message: says }] });
+  expect(await readPrompts(fileWith(`a\n${long}\nb\n`, 'a.txt'))).toMatchObject({
+    prompts: [{ text: 'a' }, { text: 'b' }],
+    errors: [{ line: 2, message: says }],
+  });
+  expect(await readPrompts(fileWith(`prompt\na\n${long}\n`, 'a.csv'))).toMatchObject({
+    prompts: [{ text: 'a' }],
+    errors: [{ line: 3, message: says }],
+  });
   expect((await readPrompts(rows({ prompt: 'x'.repeat(LONGEST_TEXT) }))).prompts).toHaveLength(1);
 });
 
@@ -90,10 +123,30 @@ test('a line of more than 64 MiB is no row', async () => {
 
 /** A Parquet file of so many columns, each of whose values is the same text. */
 function parquetOf(columns: number, rows: number, text: string, groups = 1): string {
-  const file = path.join(temporaryFolder(), 'made.parquet'), writer = new ByteWriter();
+  const file = path.join(temporaryFolder(), 'made.parquet');
+  const writer = new ByteWriter();
   const names = wide(columns, (i) => `c${i}`);
-  const parquet = new ParquetWriter({ writer, schema: [{ name: 'root', num_children: columns }, ...names.map((name) => ({ name, type: 'BYTE_ARRAY' as const, converted_type: 'UTF8' as const, repetition_type: 'REQUIRED' as const }))] });
-  for (let i = 0; i < groups; i++) parquet.write({ rowGroupSize: rows, columnData: names.map((name) => ({ name, data: Array<string>(rows).fill(text), encoding: 'RLE_DICTIONARY' as const })) });
+  const parquet = new ParquetWriter({
+    writer,
+    schema: [
+      { name: 'root', num_children: columns },
+      ...names.map((name) => ({
+        name,
+        type: 'BYTE_ARRAY' as const,
+        converted_type: 'UTF8' as const,
+        repetition_type: 'REQUIRED' as const,
+      })),
+    ],
+  });
+  for (let i = 0; i < groups; i++)
+    parquet.write({
+      rowGroupSize: rows,
+      columnData: names.map((name) => ({
+        name,
+        data: Array<string>(rows).fill(text),
+        encoding: 'RLE_DICTIONARY' as const,
+      })),
+    });
   parquet.finish();
   fs.writeFileSync(file, writer.getBytes());
   return file;

@@ -1,4 +1,5 @@
-// What is damaged in the fuzz test and how it is opened: small but whole safetensors, GGUF, config.json and tokenizer.json files.
+// What is damaged in the fuzz test and how it is opened: small but whole safetensors, GGUF, config.json and
+// tokenizer.json files.
 import fs from 'node:fs';
 import path from 'node:path';
 import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
@@ -24,7 +25,8 @@ export interface Subject {
 }
 
 async function useTokenizer(place: string): Promise<void> {
-  const tokenizer = await loadTokenizer(place), { ids } = await tokenizer.encodeWithOffsets(TEXT);
+  const tokenizer = await loadTokenizer(place);
+  const { ids } = await tokenizer.encodeWithOffsets(TEXT);
   await tokenizer.encodeBatch([TEXT, '']);
   await tokenizer.decode([...ids, 0, 5, 1e6]);
   tokenizer.token(ids[0] ?? 0);
@@ -38,9 +40,13 @@ export function makeSubjects(folder: string): Record<'safetensors' | 'gguf' | 'c
   const tokenizerFolder = place('own');
   fs.mkdirSync(tokenizerFolder, { recursive: true });
   fs.writeFileSync(path.join(tokenizerFolder, 'tokenizer.json'), JSON.stringify(own));
-  fs.writeFileSync(path.join(tokenizerFolder, 'tokenizer_config.json'), JSON.stringify({ eos_token: '<|endoftext|>', pad_token: { content: '<|pad|>' }, chat_template: '{{ messages }}' }));
+  fs.writeFileSync(
+    path.join(tokenizerFolder, 'tokenizer_config.json'),
+    JSON.stringify({ eos_token: '<|endoftext|>', pad_token: { content: '<|pad|>' }, chat_template: '{{ messages }}' }),
+  );
   const families = ['gpt2', 'llama', 'qwen3', 'gpt_neox'] as const;
-  for (const family of families) saveCheckpoint(place(family), tinyModel(family, 1, { vocabulary: ROWS }), { tokenizerFrom: tokenizerFolder });
+  for (const family of families)
+    saveCheckpoint(place(family), tinyModel(family, 1, { vocabulary: ROWS }), { tokenizerFrom: tokenizerFolder });
 
   const read = (file: string) => fs.readFileSync(file);
   const openModel = async (model: string) => {
@@ -51,30 +57,70 @@ export function makeSubjects(folder: string): Record<'safetensors' | 'gguf' | 'c
   };
 
   // safetensors: bytes of the header, or its JSON with a length that fits
-  const weights = place('llama/model.safetensors'), whole = read(weights), header = Number(whole.readBigUInt64LE(0));
+  const weights = place('llama/model.safetensors');
+  const whole = read(weights);
+  const header = Number(whole.readBigUInt64LE(0));
   const withHeader = (json: string) => {
-    const bytes = Buffer.from(json), length = Buffer.alloc(8);
+    const bytes = Buffer.from(json);
+    const length = Buffer.alloc(8);
     length.writeBigUInt64LE(BigInt(bytes.length));
     return Buffer.concat([length, bytes, whole.subarray(8 + header)]);
   };
   // GGUF: bytes of the header of two families, or one number of one entry
   const ggufs = (['llama', 'qwen3'] as const).map((family) => {
-    const file = place(`${family}.gguf`), tokenizer = ggufTokenizerFields({ tokenizer: { ...own }, config: { eos_token: '<|endoftext|>', pad_token: '<|pad|>' }, chatTemplate: '{{ messages }}' }, { vocabulary: ROWS, stops: [0], file });
-    const scaled = family === 'llama' ? { ropeScaling: { factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 64 }, headWidth: 16, rotaryWidth: 16 } : {};
+    const file = place(`${family}.gguf`);
+    const tokenizer = ggufTokenizerFields(
+      {
+        tokenizer: { ...own },
+        config: { eos_token: '<|endoftext|>', pad_token: '<|pad|>' },
+        chatTemplate: '{{ messages }}',
+      },
+      { vocabulary: ROWS, stops: [0], file },
+    );
+    const scaled =
+      family === 'llama'
+        ? {
+            ropeScaling: { factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 64 },
+            headWidth: 16,
+            rotaryWidth: 16,
+          }
+        : {};
     saveGguf(file, tinyModel(family, 1, { vocabulary: ROWS, ...scaled }), { type: 'F16', tokenizer, name: 'tiny' });
     const bytes = read(file);
-    return { bytes, header: bytes.indexOf('output_norm.weight') + 100, metadata: bytes.indexOf('tokenizer.ggml.tokens'), keys: [...Object.keys(readGguf(file).metadata), ...readGguf(file).tensors.keys()] };
+    return {
+      bytes,
+      header: bytes.indexOf('output_norm.weight') + 100,
+      metadata: bytes.indexOf('tokenizer.ggml.tokens'),
+      keys: [...Object.keys(readGguf(file).metadata), ...readGguf(file).tensors.keys()],
+    };
   });
-  const configs = families.map((family) => ({ file: place(`${family}/config.json`), text: read(place(`${family}/config.json`)).toString() }));
+  const configs = families.map((family) => ({
+    file: place(`${family}/config.json`),
+    text: read(place(`${family}/config.json`)).toString(),
+  }));
   const tokenizers = [own, ...otherTokenizers()].map((json) => JSON.stringify(json));
   let config = configs[0]!;
 
-  const damagedGguf = place('damaged.gguf'), damagedTokenizer = place('tokenizer');
+  const damagedGguf = place('damaged.gguf');
+  const damagedTokenizer = place('tokenizer');
   fs.mkdirSync(damagedTokenizer, { recursive: true });
   return {
     safetensors: {
       hurt: (random) => {
-        fs.writeFileSync(weights, random.uniform() < 0.5 ? withHeader(hurtJson(whole.subarray(8, 8 + header).toString().trim(), random)) : hurtBytes(whole, random, 8 + header));
+        fs.writeFileSync(
+          weights,
+          random.uniform() < 0.5
+            ? withHeader(
+                hurtJson(
+                  whole
+                    .subarray(8, 8 + header)
+                    .toString()
+                    .trim(),
+                  random,
+                ),
+              )
+            : hurtBytes(whole, random, 8 + header),
+        );
         return weights;
       },
       open: async () => {
@@ -86,8 +132,11 @@ export function makeSubjects(folder: string): Record<'safetensors' | 'gguf' | 'c
       hurt: (random) => {
         const { bytes, header: all, metadata, keys } = random.choice(ggufs);
         if (random.uniform() < 0.5) {
-          const one = Buffer.from(bytes), key = random.choice(keys), at = one.indexOf(key) + key.length;
-          one.writeUInt32LE(random.choice(HOSTILE_WORDS), at + 4 * random.integer(5)); // type, value, count or size, format, offset
+          const one = Buffer.from(bytes);
+          const key = random.choice(keys);
+          const at = one.indexOf(key) + key.length;
+          // type, value, count or size, format, offset
+          one.writeUInt32LE(random.choice(HOSTILE_WORDS), at + 4 * random.integer(5));
           fs.writeFileSync(damagedGguf, one);
         } else fs.writeFileSync(damagedGguf, hurtBytes(bytes, random, random.uniform() < 0.5 ? metadata : all));
         return damagedGguf;
@@ -99,16 +148,33 @@ export function makeSubjects(folder: string): Record<'safetensors' | 'gguf' | 'c
         fs.writeFileSync(weights, whole);
         fs.writeFileSync(config.file, config.text); // the last one is whole again
         config = random.choice(configs);
-        fs.writeFileSync(config.file, random.uniform() < 0.8 ? hurtJson(config.text, random) : hurtBytes(Buffer.from(config.text), random, config.text.length));
+        fs.writeFileSync(
+          config.file,
+          random.uniform() < 0.8
+            ? hurtJson(config.text, random)
+            : hurtBytes(Buffer.from(config.text), random, config.text.length),
+        );
         return config.file;
       },
       open: () => openModel(path.dirname(config.file)).finally(() => fs.writeFileSync(config.file, config.text)),
     },
     tokenizer: {
       hurt: (random) => {
-        const text = random.choice(tokenizers), file = path.join(damagedTokenizer, 'tokenizer.json');
-        fs.writeFileSync(file, random.uniform() < 0.8 ? hurtJson(text, random) : hurtBytes(Buffer.from(text), random, text.length));
-        fs.writeFileSync(path.join(damagedTokenizer, 'tokenizer_config.json'), random.uniform() < 0.2 ? hurtJson('{"eos_token":"<|endoftext|>","pad_token":{"content":"<|pad|>"},"chat_template":[{"name":"default","template":"T"}]}', random) : '{"eos_token":"<|endoftext|>"}');
+        const text = random.choice(tokenizers);
+        const file = path.join(damagedTokenizer, 'tokenizer.json');
+        fs.writeFileSync(
+          file,
+          random.uniform() < 0.8 ? hurtJson(text, random) : hurtBytes(Buffer.from(text), random, text.length),
+        );
+        fs.writeFileSync(
+          path.join(damagedTokenizer, 'tokenizer_config.json'),
+          random.uniform() < 0.2
+            ? hurtJson(
+                '{"eos_token":"<|endoftext|>","pad_token":{"content":"<|pad|>"},"chat_template":[{"name":"default","template":"T"}]}',
+                random,
+              )
+            : '{"eos_token":"<|endoftext|>"}',
+        );
         return file;
       },
       open: () => useTokenizer(damagedTokenizer),

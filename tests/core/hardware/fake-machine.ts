@@ -30,13 +30,18 @@ export function fakeMachine(): FakeMachine {
     fs.writeFileSync(file, bytes);
     return file;
   };
-  const folder = path.join(root, 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64'), bin = path.join(root, 'bin');
+  const folder = path.join(root, 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64');
+  const bin = path.join(root, 'bin');
   fs.mkdirSync(bin);
   put(path.join(folder, 'libonnxruntime.so.1'), runtime());
-  const program = (name: string, body: string) => fs.chmodSync(put(path.join('bin', name), `#!/bin/sh\n${body}\n`), 0o755);
+  const program = (name: string, body: string) =>
+    fs.chmodSync(put(path.join('bin', name), `#!/bin/sh\n${body}\n`), 0o755);
   program('ldconfig', 'exit 0');
   return {
-    root, runtime: folder, put, program,
+    root,
+    runtime: folder,
+    put,
+    program,
     env: { PATH: bin, HOME: root, TASTEMAKER_HOME: path.join(root, 'home'), TASTEMAKER_RUNTIME_FILES: folder },
     files: (cuda = provider(), other = shared()) => {
       put(path.join(folder, SHARED), other);
@@ -52,4 +57,5 @@ export function fakeMachine(): FakeMachine {
 /** What nvidia-smi prints for a query and as its header. */
 export const CARD = '0, NVIDIA H100 80GB HBM3, 81559, 1234, 42, 35, 118.34, 580.65.06, 9.0';
 export const HEADER = '| NVIDIA-SMI 580.65.06              Driver Version: 580.65.06      CUDA Version: 13.0     |';
-export const nvidiaSmi = (lines: string, header = HEADER): string => `case "$1" in --query-gpu=*) echo '${lines}';; *) echo '${header}';; esac`;
+export const nvidiaSmi = (lines: string, header = HEADER): string =>
+  `case "$1" in --query-gpu=*) echo '${lines}';; *) echo '${header}';; esac`;

@@ -15,17 +15,48 @@ describe('the cards', () => {
     const { env, program } = fakeMachine();
     program('nvidia-smi', nvidiaSmi(CARD));
     expect(await readCards({ env, devices: none })).toEqual({
-      state: 'ready', driver: '580.65.06', cuda: '13.0', hint: null, sentence: 'NVIDIA H100 80GB HBM3 (80 GiB), driver 580.65.06, up to CUDA 13.0.',
-      cards: [{ index: 0, name: 'NVIDIA H100 80GB HBM3', memory: 81559 * MIB, used: 1234 * MIB, load: 42, temperature: 35, power: 118.34, driver: '580.65.06', computeCapability: '9.0' }],
+      state: 'ready',
+      driver: '580.65.06',
+      cuda: '13.0',
+      hint: null,
+      sentence: 'NVIDIA H100 80GB HBM3 (80 GiB), driver 580.65.06, up to CUDA 13.0.',
+      cards: [
+        {
+          index: 0,
+          name: 'NVIDIA H100 80GB HBM3',
+          memory: 81559 * MIB,
+          used: 1234 * MIB,
+          load: 42,
+          temperature: 35,
+          power: 118.34,
+          driver: '580.65.06',
+          computeCapability: '9.0',
+        },
+      ],
     });
   });
 
   test('two cards; what one does not tell is null; a name with a comma stays whole', async () => {
     const { env, program } = fakeMachine();
-    program('nvidia-smi', nvidiaSmi('0, Quadro, the old one, 2048, [N/A], [Not Supported], 61, [N/A], 470.10, [N/A]\n1, GRID T4, 15360, 0, 0, 30, 9.9, 470.10, 7.5', '| Driver Version: 470.10  CUDA Version: N/A |'));
+    program(
+      'nvidia-smi',
+      nvidiaSmi(
+        '0, Quadro, the old one, 2048, [N/A], [Not Supported], 61, [N/A], 470.10, [N/A]\n1, GRID T4, 15360, 0, 0, 30, 9.9, 470.10, 7.5',
+        '| Driver Version: 470.10  CUDA Version: N/A |',
+      ),
+    );
     const { cards, cuda } = await readCards({ env, devices: none });
     expect(cuda).toBeNull();
-    expect(cards.map(({ name, used, load, temperature, power, computeCapability }) => ({ name, used, load, temperature, power, computeCapability }))).toEqual([
+    expect(
+      cards.map(({ name, used, load, temperature, power, computeCapability }) => ({
+        name,
+        used,
+        load,
+        temperature,
+        power,
+        computeCapability,
+      })),
+    ).toEqual([
       { name: 'Quadro, the old one', used: null, load: null, temperature: 61, power: null, computeCapability: null },
       { name: 'GRID T4', used: 0, load: 0, temperature: 30, power: 9.9, computeCapability: '7.5' },
     ]);
@@ -33,8 +64,15 @@ describe('the cards', () => {
 
   test('an old driver that does not know the compute capability is asked without it', async () => {
     const { env, program } = fakeMachine();
-    program('nvidia-smi', `case "$1" in *compute_cap*) echo 'Field "compute_cap" is not a valid field to query.'; exit 2;; --query-gpu=*) echo '0, Tesla K80, 11441, 0, 0, 30, 26.1, 440.33';; *) echo 'CUDA Version: 10.2';; esac`);
-    expect(await readCards({ env, devices: none })).toMatchObject({ state: 'ready', cuda: '10.2', cards: [{ name: 'Tesla K80', memory: 11441 * MIB, driver: '440.33', computeCapability: null }] });
+    program(
+      'nvidia-smi',
+      `case "$1" in *compute_cap*) echo 'Field "compute_cap" is not a valid field to query.'; exit 2;; --query-gpu=*) echo '0, Tesla K80, 11441, 0, 0, 30, 26.1, 440.33';; *) echo 'CUDA Version: 10.2';; esac`,
+    );
+    expect(await readCards({ env, devices: none })).toMatchObject({
+      state: 'ready',
+      cuda: '10.2',
+      cards: [{ name: 'Tesla K80', memory: 11441 * MIB, driver: '440.33', computeCapability: null }],
+    });
   });
 });
 
@@ -47,32 +85,66 @@ describe('no cards, each for its own reason', () => {
 
   test('no nvidia-smi and no NVIDIA device', async () => {
     const { state, sentence, hint, cards } = await readCards({ env: fakeMachine().env, devices: none });
-    expect({ state, sentence, cards }).toEqual({ state: 'no-tool', sentence: 'No NVIDIA card was found: nvidia-smi is not on the PATH.', cards: [] });
+    expect({ state, sentence, cards }).toEqual({
+      state: 'no-tool',
+      sentence: 'No NVIDIA card was found: nvidia-smi is not on the PATH.',
+      cards: [],
+    });
     expect(hint).toMatch(/^If this machine has one: Install NVIDIA's driver/);
   });
 
   test('no nvidia-smi, but an NVIDIA card in the machine (and a sound device of the same maker, which is none)', async () => {
     const { root, put, env } = fakeMachine();
-    for (const [device, vendor, kind] of [['00:01', '0x10de', '0x030200'], ['00:02', '0x10de', '0x040300'], ['00:03', '0x8086', '0x030000']]) {
+    for (const [device, vendor, kind] of [
+      ['00:01', '0x10de', '0x030200'],
+      ['00:02', '0x10de', '0x040300'],
+      ['00:03', '0x8086', '0x030000'],
+    ]) {
       put(`devices/${device}/vendor`, `${vendor}\n`);
       put(`devices/${device}/class`, `${kind}\n`);
     }
-    expect((await readCards({ env, devices: `${root}/devices` })).sentence).toBe("There is an NVIDIA card here, but no nvidia-smi: NVIDIA's driver is not installed, or its tools are not on the PATH.");
+    expect((await readCards({ env, devices: `${root}/devices` })).sentence).toBe(
+      "There is an NVIDIA card here, but no nvidia-smi: NVIDIA's driver is not installed, or its tools are not on the PATH.",
+    );
   });
 
   test('a driver that is not loaded, one that was updated, and one that sees no card', async () => {
-    expect(await failing("NVIDIA-SMI has failed because it couldn'\\''t communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.", 9)).toMatchObject({ state: 'no-driver', sentence: expect.stringContaining('the NVIDIA driver is not loaded or cannot be reached') });
-    expect(await failing('Failed to initialize NVML: Driver/library version mismatch', 18)).toMatchObject({ state: 'no-driver', sentence: "NVIDIA's driver was updated while the old one is still loaded.", hint: 'Restart the machine.' });
-    expect(await failing('Failed to initialize NVML: Unknown Error', 255, '>&2')).toMatchObject({ state: 'no-driver', sentence: expect.stringContaining('"Failed to initialize NVML: Unknown Error"') });
-    expect(await failing('No devices were found', 6)).toMatchObject({ state: 'no-cards', sentence: "NVIDIA's driver is here, but it sees no card." });
-    expect(await failing('Segmentation fault', 139)).toMatchObject({ state: 'failed', sentence: 'nvidia-smi failed (139): "Segmentation fault"' });
+    expect(
+      await failing(
+        "NVIDIA-SMI has failed because it couldn'\\''t communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.",
+        9,
+      ),
+    ).toMatchObject({
+      state: 'no-driver',
+      sentence: expect.stringContaining('the NVIDIA driver is not loaded or cannot be reached'),
+    });
+    expect(await failing('Failed to initialize NVML: Driver/library version mismatch', 18)).toMatchObject({
+      state: 'no-driver',
+      sentence: "NVIDIA's driver was updated while the old one is still loaded.",
+      hint: 'Restart the machine.',
+    });
+    expect(await failing('Failed to initialize NVML: Unknown Error', 255, '>&2')).toMatchObject({
+      state: 'no-driver',
+      sentence: expect.stringContaining('"Failed to initialize NVML: Unknown Error"'),
+    });
+    expect(await failing('No devices were found', 6)).toMatchObject({
+      state: 'no-cards',
+      sentence: "NVIDIA's driver is here, but it sees no card.",
+    });
+    expect(await failing('Segmentation fault', 139)).toMatchObject({
+      state: 'failed',
+      sentence: 'nvidia-smi failed (139): "Segmentation fault"',
+    });
   });
 
   test('an nvidia-smi that hangs does not hold us up', async () => {
     const { env, program } = fakeMachine();
     program('nvidia-smi', 'while :; do /bin/sleep 5; done');
     const begun = performance.now();
-    expect(await readCards({ env, devices: none, timeout: 300 })).toMatchObject({ state: 'failed', sentence: 'nvidia-smi did not answer in time.' });
+    expect(await readCards({ env, devices: none, timeout: 300 })).toMatchObject({
+      state: 'failed',
+      sentence: 'nvidia-smi did not answer in time.',
+    });
     expect(performance.now() - begun).toBeLessThan(3000);
   });
 });
@@ -80,7 +152,10 @@ describe('no cards, each for its own reason', () => {
 describe('the meter', () => {
   test('tells all cards at every beat, and nothing once stopped', async () => {
     const { env, program } = fakeMachine();
-    program('nvidia-smi', `[ "$3 $4" = '-lms 50' ] || exit 3\ni=0; while :; do i=$((i+1)); printf '0, A, 1000, %d, 5, 30, 50, 580.1\\n1, B, 1000, 7, [N/A], 31, 51, 580.1\\n' $i; /bin/sleep 0.05; done`);
+    program(
+      'nvidia-smi',
+      `[ "$3 $4" = '-lms 50' ] || exit 3\ni=0; while :; do i=$((i+1)); printf '0, A, 1000, %d, 5, 30, 50, 580.1\\n1, B, 1000, 7, [N/A], 31, 51, 580.1\\n' $i; /bin/sleep 0.05; done`,
+    );
     const beats: (readonly NvidiaCard[] | null)[] = [];
     const stop = watchCards(50, (cards) => beats.push(cards), env);
     await vi.waitFor(() => expect(beats.length).toBeGreaterThan(2), 5000);
@@ -120,8 +195,12 @@ describe('what a process takes', () => {
 
   test('the peak is the most that was seen', async () => {
     const { env, program } = fakeMachine();
-    program('nvidia-smi', `for m in 100 900 300; do echo "77, $m"; /bin/sleep 0.05; done; while :; do /bin/sleep 1; done`);
-    const watch = watchPeakMemory(77, 50, env), other = watchPeakMemory(78, 50, env);
+    program(
+      'nvidia-smi',
+      `for m in 100 900 300; do echo "77, $m"; /bin/sleep 0.05; done; while :; do /bin/sleep 1; done`,
+    );
+    const watch = watchPeakMemory(77, 50, env);
+    const other = watchPeakMemory(78, 50, env);
     await vi.waitFor(() => expect(watch.peak()).toBe(900 * MIB), 5000);
     await wait(150);
     watch.stop();

@@ -5,7 +5,8 @@ import { createRecentReplies } from '#core/host/recent-replies.ts';
 
 const MIB = 2 ** 20;
 const request = (id: number): Request => ({ id, call: 'samples.page', args: {}, project: null });
-const answering = (result: (id: number) => unknown) => createRecentReplies(({ id }) => Promise.resolve({ id, result: result(id) }));
+const answering = (result: (id: number) => unknown) =>
+  createRecentReplies(({ id }) => Promise.resolve({ id, result: result(id) }));
 
 test('69 reloads of 9 MB each leave 16 million characters at most, and the newest answers are still there', async () => {
   let asked = 0;

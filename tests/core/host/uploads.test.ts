@@ -8,7 +8,11 @@ import { createUploads } from '#core/host/uploads.ts';
 
 test('uploads of a dead host are swept, those of a living one are not', () => {
   const { pid: dead } = spawnSync(process.execPath, ['-e', '0']);
-  const folders = [`tastemaker-upload-${dead}-aBcDeF`, `tastemaker-upload-${process.pid}-gHiJkL`, 'tastemaker-upload-notours'].map((name) => join(tmpdir(), name));
+  const folders = [
+    `tastemaker-upload-${dead}-aBcDeF`,
+    `tastemaker-upload-${process.pid}-gHiJkL`,
+    'tastemaker-upload-notours',
+  ].map((name) => join(tmpdir(), name));
   for (const folder of folders) {
     mkdirSync(join(folder, '1'), { recursive: true });
     writeFileSync(join(folder, '1', 'prompts.jsonl'), '{}');

@@ -5,4 +5,14 @@ import { firstBeat, writeHeartbeat } from '#core/jobs/control.ts';
 
 const [project, id] = process.argv.slice(2) as [string, string];
 process.on('SIGTERM', () => {});
-setInterval(() => writeHeartbeat(path.join(project, 'runs', id), { ...firstBeat(path.join(project, 'runs', id), process.pid), phase: 'training', step: 3, total: 9, memoryBytes: 1 }), 20);
+setInterval(
+  () =>
+    writeHeartbeat(path.join(project, 'runs', id), {
+      ...firstBeat(path.join(project, 'runs', id), process.pid),
+      phase: 'training',
+      step: 3,
+      total: 9,
+      memoryBytes: 1,
+    }),
+  20,
+);

@@ -15,7 +15,16 @@ import type { Project } from '#core/store/project.ts';
 import { addPrompts, listPrompts } from '#core/store/prompts.ts';
 import { getRun } from '#core/store/runs.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
-import { addTrainedReward, errorFrom, jsonRows, makeTinyProject, QUICK_PPO, QUICK_SFT, runFile, temporaryProjects } from './tiny-project.ts';
+import {
+  addTrainedReward,
+  errorFrom,
+  jsonRows,
+  makeTinyProject,
+  QUICK_PPO,
+  QUICK_SFT,
+  runFile,
+  temporaryProjects,
+} from './tiny-project.ts';
 
 const fresh = temporaryProjects();
 let project: Project;
@@ -26,16 +35,36 @@ beforeAll(async () => {
 afterAll(() => project.close());
 
 const idOf = (name: string) => getPolicy(project, name).id;
-const drawnBy = (id: string) => listCompletions(project, { runId: id }).map(({ id: _id, runId: _run, ...rest }) => rest);
-const SHORT_POSTS = Array.from({ length: 60 }, (_, i) => ({ text: `A short post, number ${i}.\nTL;DR:`, split: 'train' as const, source: 'test' }));
+const drawnBy = (id: string) =>
+  listCompletions(project, { runId: id }).map(({ id: _id, runId: _run, ...rest }) => rest);
+const SHORT_POSTS = Array.from({ length: 60 }, (_, i) => ({
+  text: `A short post, number ${i}.\nTL;DR:`,
+  split: 'train' as const,
+  source: 'test',
+}));
 const SAMPLE = { policy: 'base', k: 3, temperature: 0.8, max_new: 8, seed: 11 };
 
 /** What a model says of stored completions: [completion] */
 async function says(name: string, ids: readonly number[]) {
-  const folder = policyPath(project, getPolicy(project, name)), model = loadCheckpoint(folder), tokenizer = await loadTokenizer(folder), evaluator = createEvaluator(model);
+  const folder = policyPath(project, getPolicy(project, name));
+  const model = loadCheckpoint(folder);
+  const tokenizer = await loadTokenizer(folder);
+  const evaluator = createEvaluator(model);
   const texts = new Map(listPrompts(project).map((prompt) => [prompt.id, prompt.text]));
-  const groups = await Promise.all(listCompletions(project, { ids }).map(async ({ promptId, tokenIds }) => ({ prompt: await tokenizer.encode(texts.get(promptId)!), completions: [tokenIds] })));
-  const found = model.head === 'score' ? { scores: (await evaluator.scores(model.weights, groups)).flat(), logprobs: [], values: (await evaluator.values(model.weights, groups)).map((row) => row[0]!) } : { scores: [], values: [], logprobs: (await evaluator.logprobs(model.weights, groups)).map((row) => row[0]!) };
+  const groups = await Promise.all(
+    listCompletions(project, { ids }).map(async ({ promptId, tokenIds }) => ({
+      prompt: await tokenizer.encode(texts.get(promptId)!),
+      completions: [tokenIds],
+    })),
+  );
+  const found =
+    model.head === 'score'
+      ? {
+          scores: (await evaluator.scores(model.weights, groups)).flat(),
+          logprobs: [],
+          values: (await evaluator.values(model.weights, groups)).map((row) => row[0]!),
+        }
+      : { scores: [], values: [], logprobs: (await evaluator.logprobs(model.weights, groups)).map((row) => row[0]!) };
   await evaluator.release();
   return found;
 }
@@ -52,13 +81,26 @@ test('sampling: stopped after a batch and resumed, the same completions as in on
   expect(stopped).toMatchObject({ status: 'stopped', model: null, name: 'samples of base', counts: { added: 64 * 3 } });
   expect(drawnBy(stopped.id)).toHaveLength(64 * 3);
   expect(listItems(project)).toHaveLength(items + 64); // labelling can begin
-  for (const name of fs.readdirSync(runFile(project, stopped.id, 'checkpoints'))) fs.rmSync(runFile(project, stopped.id, path.join('checkpoints', name))); // as if killed before it had saved: it draws the batch again
+  for (const name of fs.readdirSync(runFile(project, stopped.id, 'checkpoints')))
+    // as if killed before it had saved: it draws the batch again
+    fs.rmSync(runFile(project, stopped.id, path.join('checkpoints', name)));
   const done = await resumeRun(project, stopped.id);
-  expect(done).toMatchObject({ status: 'done', counts: { added: 282, tooLong: 0 }, summary: '282 completions of 94 prompts by "base".' }); // the six test prompts stay untouched
+  expect(done).toMatchObject({
+    status: 'done',
+    counts: { added: 282, tooLong: 0 },
+    summary: '282 completions of 94 prompts by "base".',
+  }); // the six test prompts stay untouched
   const all = drawnBy(stopped.id);
   expect(all).toHaveLength(282);
-  expect(new Set([...Map.groupBy(all, ({ promptId }) => promptId).values()].map((rows) => rows.length))).toEqual(new Set([3]));
-  for (const row of all) expect(row).toMatchObject({ policyId: idOf('base'), step: null, sampling: { temperature: 0.8, topK: 0, topP: 1, maxNew: 8, seed: 11 } });
+  expect(new Set([...Map.groupBy(all, ({ promptId }) => promptId).values()].map((rows) => rows.length))).toEqual(
+    new Set([3]),
+  );
+  for (const row of all)
+    expect(row).toMatchObject({
+      policyId: idOf('base'),
+      step: null,
+      sampling: { temperature: 0.8, topK: 0, topP: 1, maxNew: 8, seed: 11 },
+    });
 
   const again = await startRun(project, 'sample', SAMPLE, null); // everything is there
   expect(again.summary).toBe('0 completions of 0 prompts by "base"; every prompt has them already.');
@@ -79,7 +121,8 @@ test('what was taken in before is not taken in again, and a half-written group w
   recordRun(project, '0003-sample');
   expect(listCompletions(project)).toHaveLength(length);
   const lines = fs.readFileSync(file, 'utf8').split('\n');
-  fs.writeFileSync(file, lines.slice(0, 4).join('\n')); // one group, the first row of the next, and no line break at its end
+  // one group, the first row of the next, and no line break at its end
+  fs.writeFileSync(file, lines.slice(0, 4).join('\n'));
   const intake = openIntake(project, '0003-sample');
   expect(intake.some(1e6)).toBe(3);
   expect(intake.some(1e6)).toBe(0);
@@ -89,19 +132,42 @@ test('what was taken in before is not taken in again, and a half-written group w
 
 test('PPO and SFT: the fixed prompts of every evaluation, with what every model says of them', async () => {
   const items = listItems(project).length;
-  const { id, name } = await startRun(project, 'ppo', { ...QUICK_PPO, temperature: 0.9, updates: 2, evaluate_every: 1, evaluate_prompts: 5 }, null);
+  const { id, name } = await startRun(
+    project,
+    'ppo',
+    { ...QUICK_PPO, temperature: 0.9, updates: 2, evaluate_every: 1, evaluate_prompts: 5 },
+    null,
+  );
   const drawn = listCompletions(project, { runId: id });
   expect(drawn.map(({ step }) => step)).toEqual([0, 1, 2].flatMap((step) => Array(5).fill(step)));
   expect(listItems(project)).toHaveLength(items); // they are to be looked at, not ranked
-  for (const one of drawn) expect(one).toMatchObject({ policyId: idOf(one.step === 0 ? 'base' : name), sampling: { temperature: 0.9, topK: 0, topP: 1, maxNew: 12, seed: 3 } });
-  expect(jsonRows<{ text: string; promptId: number }>(project, id, 'samples.jsonl').map(({ promptId, text }) => [promptId, text])).toEqual(drawn.map(({ promptId, text }) => [promptId, text]));
+  for (const one of drawn)
+    expect(one).toMatchObject({
+      policyId: idOf(one.step === 0 ? 'base' : name),
+      sampling: { temperature: 0.9, topK: 0, topP: 1, maxNew: 12, seed: 3 },
+    });
+  expect(
+    jsonRows<{ text: string; promptId: number }>(project, id, 'samples.jsonl').map(({ promptId, text }) => [
+      promptId,
+      text,
+    ]),
+  ).toEqual(drawn.map(({ promptId, text }) => [promptId, text]));
 
-  const ids = drawn.map((one) => one.id), byReward = listMeasures(project, { completionIds: ids, modelId: idOf('reward') }), byBase = listMeasures(project, { completionIds: ids, modelId: idOf('base') });
-  const reward = await says('reward', ids), base = await says('base', ids);
-  close(byReward.map(({ score }) => score!), reward.scores);
+  const ids = drawn.map((one) => one.id);
+  const byReward = listMeasures(project, { completionIds: ids, modelId: idOf('reward') });
+  const byBase = listMeasures(project, { completionIds: ids, modelId: idOf('base') });
+  const reward = await says('reward', ids);
+  const base = await says('base', ids);
+  close(
+    byReward.map(({ score }) => score!),
+    reward.scores,
+  );
   byBase.forEach(({ tokenLogprobs }, i) => close(tokenLogprobs!, base.logprobs[i]!));
-  byBase.forEach(({ kl }, i) => (drawn[i]!.step === 0 ? expect(kl).toBeCloseTo(0, 4) : expect(kl).not.toBeCloseTo(0, 4)));
-  byBase.slice(0, 5).forEach(({ tokenValues }, i) => close(tokenValues!, reward.values[i]!.slice(0, -1))); // the critic begins as the reward model
+  byBase.forEach(({ kl }, i) =>
+    drawn[i]!.step === 0 ? expect(kl).toBeCloseTo(0, 4) : expect(kl).not.toBeCloseTo(0, 4),
+  );
+  // the critic begins as the reward model
+  byBase.slice(0, 5).forEach(({ tokenValues }, i) => close(tokenValues!, reward.values[i]!.slice(0, -1)));
   const tuned = await says(name, ids.slice(10));
   drawn.slice(10).forEach(({ logprobs }, i) => close(logprobs, tuned.logprobs[i]!));
 
@@ -114,12 +180,18 @@ test('PPO and SFT: the fixed prompts of every evaluation, with what every model 
 test('scoring: every completion without a measure gets it, and only those', async () => {
   await startRun(project, 'reward', { batch: 4, seed: 5, steps_a_run: 4 }, 'second');
   const run = await startRun(project, 'score', { reward: 'second', reference: 'base' }, null);
-  const all = listCompletions(project), ids = all.map(({ id }) => id);
-  expect(run.summary).toMatch(new RegExp(`^Measured ${all.length} completions of \\d+ prompts with "second" and "base"\\.$`));
+  const all = listCompletions(project);
+  const ids = all.map(({ id }) => id);
+  expect(run.summary).toMatch(
+    new RegExp(`^Measured ${all.length} completions of \\d+ prompts with "second" and "base"\\.$`),
+  );
   const scores = listMeasures(project, { completionIds: ids, modelId: idOf('second') });
   expect(scores).toHaveLength(all.length);
   const some = ids.filter((_, i) => i % 40 === 0);
-  close(scores.filter(({ completionId }) => some.includes(completionId)).map(({ score }) => score!), (await says('second', some)).scores);
+  close(
+    scores.filter(({ completionId }) => some.includes(completionId)).map(({ score }) => score!),
+    (await says('second', some)).scores,
+  );
   for (const measure of listMeasures(project, { completionIds: ids, modelId: idOf('base') })) {
     const one = all.find(({ id }) => id === measure.completionId)!;
     if (one.policyId === idOf('base')) expect(measure.kl).toBeCloseTo(0, 4);
@@ -127,8 +199,15 @@ test('scoring: every completion without a measure gets it, and only those', asyn
   const nothing = await startRun(project, 'score', { reward: 'second', reference: 'base' }, null);
   expect(nothing.counts).toEqual({ measured: 0, tooLong: 0 });
   await startRun(project, 'sample', { ...SAMPLE, prompts: 2, seed: 99 }, null);
-  expect((await startRun(project, 'score', { reward: 'second', reference: 'base' }, null)).counts).toEqual({ measured: 6, tooLong: 0 });
-  for (const [settings, sentence] of [[{ reward: 'base' }, '"base" is a base model; it gives no scores.'], [{ reward: '', reference: '' }, 'Neither a reward model nor a reference was named.'], [{ reward: 'second', reference: 'reward' }, '"reward" is a reward model; it gives no log-probabilities.']] as const) {
+  expect((await startRun(project, 'score', { reward: 'second', reference: 'base' }, null)).counts).toEqual({
+    measured: 6,
+    tooLong: 0,
+  });
+  for (const [settings, sentence] of [
+    [{ reward: 'base' }, '"base" is a base model; it gives no scores.'],
+    [{ reward: '', reference: '' }, 'Neither a reward model nor a reference was named.'],
+    [{ reward: 'second', reference: 'reward' }, '"reward" is a reward model; it gives no log-probabilities.'],
+  ] as const) {
     expect((await errorFrom(() => startRun(project, 'score', settings, null))).message).toBe(sentence);
   }
   expect(getRun(project, run.id).name).toBe('measures by second and base');

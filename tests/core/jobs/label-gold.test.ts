@@ -21,9 +21,29 @@ test('items are ranked once, with their shown order; evaluation samples and requ
   const random = createRandom(1, 'label-gold');
   const policyId = addPolicy(project, { name: 'base', kind: 'base', path: 'models/base' });
   const facts = Array.from({ length: 12 }, () => drawRecord(random));
-  const prompts = addPrompts(project, facts.map((one, i) => ({ text: `${i} ${writePost(one, random)}`, split: 'train', source: 'demo', facts: one })));
+  const prompts = addPrompts(
+    project,
+    facts.map((one, i) => ({ text: `${i} ${writePost(one, random)}`, split: 'train', source: 'demo', facts: one })),
+  );
   addRun(project, { id: 'ppo-1', kind: 'ppo', name: 'x' });
-  const draw = (count: number, changes = {}) => addCompletions(project, prompts.flatMap((promptId, i) => Array.from({ length: count }, () => ({ promptId, policyId, text: writeSummary(facts[i]!, random).text, tokenIds: [5], logprobs: [-1], samplingLogprobs: [-1], finish: 'stop' as const, sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 9, seed: 1 }, runId: null, ...changes }))));
+  const draw = (count: number, changes = {}) =>
+    addCompletions(
+      project,
+      prompts.flatMap((promptId, i) =>
+        Array.from({ length: count }, () => ({
+          promptId,
+          policyId,
+          text: writeSummary(facts[i]!, random).text,
+          tokenIds: [5],
+          logprobs: [-1],
+          samplingLogprobs: [-1],
+          finish: 'stop' as const,
+          sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 9, seed: 1 },
+          runId: null,
+          ...changes,
+        })),
+      ),
+    );
   expect(() => labelGold(project, taste)).toThrow('items of the demo world');
   const [first, second] = draw(4) as [number, number];
   draw(3, { runId: 'ppo-1', step: 10 });

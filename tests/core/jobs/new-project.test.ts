@@ -1,4 +1,5 @@
-// A project that is new to this machine: its runs lie at rest until a person has spoken; one that was made here is known.
+// A project that is new to this machine: its runs lie at rest until a person has spoken; one that was made here is
+// known.
 
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -17,7 +18,8 @@ import { openCopy, plantRun } from './strangers-project.ts';
 import { makeTinyProject, QUICK_SFT, temporaryProjects } from './tiny-project.ts';
 
 const SHORT = { ...QUICK_SFT, show_prompts: 2, show_max_new: 8 };
-const fresh = temporaryProjects(), original = fresh();
+const fresh = temporaryProjects();
+const original = fresh();
 let project: Project, runs: TestQueue;
 beforeAll(async () => {
   (await makeTinyProject(original)).close();
@@ -30,7 +32,8 @@ const quiet = () => new Promise((resolve) => setTimeout(resolve, 400));
 
 test('what waits or was interrupted stays as it is, and begins once it may go on; then the project is known, also where it is moved', async () => {
   project = openCopy(original, fresh());
-  const waiting = plantRun(project, 'waiting', 'queued', SHORT), interrupted = plantRun(project, 'interrupted', 'running', SHORT);
+  const waiting = plantRun(project, 'waiting', 'queued', SHORT);
+  const interrupted = plantRun(project, 'interrupted', 'running', SHORT);
   runs = openQueue(project);
   await quiet();
   expect([fs.existsSync(waiting), fs.existsSync(interrupted)]).toEqual([false, false]);
@@ -40,8 +43,15 @@ test('what waits or was interrupted stays as it is, and begins once it may go on
 
   expect(runs.queue.letGo(true)).toBe(2);
   expect(await runs.reaches('waiting', 'done', 'failed')).toMatchObject({ status: 'done', atRest: false });
-  expect(await runs.reaches('interrupted', 'failed')).toMatchObject({ resumable: true, error: expect.stringContaining('ended without a word') });
-  expect(runs.heard.some(({ event, data }) => event === 'project.changed' && 'project' in data && data.project?.resting === 0)).toBe(true);
+  expect(await runs.reaches('interrupted', 'failed')).toMatchObject({
+    resumable: true,
+    error: expect.stringContaining('ended without a word'),
+  });
+  expect(
+    runs.heard.some(
+      ({ event, data }) => event === 'project.changed' && 'project' in data && data.project?.resting === 0,
+    ),
+  ).toBe(true);
 
   plantRun(project, 'later', 'queued', SHORT);
   await runs.queue.close();
@@ -63,7 +73,17 @@ test('left at rest, they are stopped as they are, and are asked about no more', 
   await runs.queue.close();
   runs = openQueue(project);
   await quiet();
-  expect(runs.queue.list().slice(-3).map(({ id, status, atRest, resumable }) => [id, status, atRest, resumable])).toEqual(expect.arrayContaining([['waiting', 'stopped', false, true], ['interrupted', 'stopped', false, true]]));
+  expect(
+    runs.queue
+      .list()
+      .slice(-3)
+      .map(({ id, status, atRest, resumable }) => [id, status, atRest, resumable]),
+  ).toEqual(
+    expect.arrayContaining([
+      ['waiting', 'stopped', false, true],
+      ['interrupted', 'stopped', false, true],
+    ]),
+  );
   runs.queue.resume('waiting');
   expect(await runs.reaches('waiting', 'done')).toMatchObject({ error: null });
 });
@@ -100,7 +120,8 @@ test('with nothing in it that could go on there is nothing to ask; what is made 
 test('what the signature stands for cannot be carried elsewhere, and a file that is none says nothing', () => {
   project = openCopy(original, fresh());
   runs = openQueue(project);
-  const file = path.join(project.folder, 'known-here.json'), text = fs.readFileSync(file, 'utf8');
+  const file = path.join(project.folder, 'known-here.json');
+  const text = fs.readFileSync(file, 'utf8');
   expect((JSON.parse(text) as { machines: string[] }).machines).toHaveLength(2); // that of the original came with it
   const copy = openCopy(original, fresh());
   fs.writeFileSync(path.join(copy.folder, 'known-here.json'), text);
@@ -115,10 +136,15 @@ test('what the signature stands for cannot be carried elsewhere, and a file that
 });
 
 test('a job of ours that another service started is ended by force; one that nothing proves is told, and said so', async () => {
-  const deaf: typeof QUICK = { ...QUICK, killAfterMs: 200, processFile: path.join(import.meta.dirname, 'deaf-process.ts') };
+  const deaf: typeof QUICK = {
+    ...QUICK,
+    killAfterMs: 200,
+    processFile: path.join(import.meta.dirname, 'deaf-process.ts'),
+  };
   project = openProject(original, { write: true });
   runs = openQueue(project, deaf);
-  const { id } = await runs.queue.start('sft', SHORT, null), folder = path.join(original, 'runs', id);
+  const { id } = await runs.queue.start('sft', SHORT, null);
+  const folder = path.join(original, 'runs', id);
   await runs.until(() => runs.queue.get(id).run.step === 3, 'its word');
   await runs.queue.close();
   runs = openQueue(project, deaf); // which holds no child
@@ -132,14 +158,21 @@ test('a job of ours that another service started is ended by force; one that not
   expect(['ended', null]).toContain(birthOf(pid));
 
   addRun(project, { id: 'unproven', kind: 'sft', name: 'unproven' });
-  const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' }), at = path.join(original, 'runs', 'unproven');
+  const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  const at = path.join(original, 'runs', 'unproven');
   fs.mkdirSync(at);
-  const speak = setInterval(() => writeHeartbeat(at, { ...readHeartbeat(folder)!, pid: other.pid!, birth: birthOf(other.pid!), at: Date.now() }), 50); // as a system would that tells no birth
+  const speak = setInterval(
+    () =>
+      writeHeartbeat(at, { ...readHeartbeat(folder)!, pid: other.pid!, birth: birthOf(other.pid!), at: Date.now() }),
+    50,
+  ); // as a system would that tells no birth
   await runs.queue.close();
   runs = openQueue(project, deaf);
   runs.queue.cancel('unproven');
   await runs.until(() => runs.queue.get('unproven').notices.length > 0, 'the notice');
-  expect(runs.queue.get('unproven').notices).toEqual([expect.stringContaining('could not be proven, so it was not ended by force')]);
+  expect(runs.queue.get('unproven').notices).toEqual([
+    expect.stringContaining('could not be proven, so it was not ended by force'),
+  ]);
   expect(fs.readFileSync(path.join(at, 'control'), 'utf8')).toBe('cancel');
   expect(other.exitCode ?? other.signalCode).toBe(null);
   clearInterval(speak);

@@ -8,8 +8,12 @@ import type { Config, RunKind } from '#core/contract.ts';
 import { openProject } from '#core/store/database.ts';
 
 const [folder, recipe, config] = process.argv.slice(2) as [string, RunKind, string];
-const queue = createRunQueue(openProject(folder, { write: true }), (event, data) => {
-  if (event === 'run.metrics') writeSync(1, `step ${'rows' in data ? data.rows.at(-1)?.step : ''}\n`);
-}, { tickMs: 25, follow: false });
+const queue = createRunQueue(
+  openProject(folder, { write: true }),
+  (event, data) => {
+    if (event === 'run.metrics') writeSync(1, `step ${'rows' in data ? data.rows.at(-1)?.step : ''}\n`);
+  },
+  { tickMs: 25, follow: false },
+);
 const { id } = await queue.start(recipe, JSON.parse(config) as Config, null);
 writeSync(1, `run ${id}\n`);

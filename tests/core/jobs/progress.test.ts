@@ -24,10 +24,15 @@ beforeAll(async () => {
 afterAll(() => project.close());
 
 /** What a run said of itself: of every phase, in order, the counts that came in it. */
-async function saidBy(recipe: RecipeName, given: Record<string, unknown>): Promise<{ phase: string; parts: [number, number][] }[]> {
-  const id = `9${recipe}`, said: { phase: string; parts: [number, number][] }[] = [{ phase: 'preparing', parts: [] }];
+async function saidBy(
+  recipe: RecipeName,
+  given: Record<string, unknown>,
+): Promise<{ phase: string; parts: [number, number][] }[]> {
+  const id = `9${recipe}`;
+  const said: { phase: string; parts: [number, number][] }[] = [{ phase: 'preparing', parts: [] }];
   const pulse: Pulse = {
-    progress: () => {}, border: () => false,
+    progress: () => {},
+    border: () => false,
     phase: (phase) => void (said.at(-1)!.phase !== phase && said.push({ phase, parts: [] })),
     part: (done, total) => void said.at(-1)!.parts.push([done, total]),
   };
@@ -40,26 +45,50 @@ async function saidBy(recipe: RecipeName, given: Record<string, unknown>): Promi
 const LONG: Record<string, [recipe: RecipeName, given: Record<string, unknown>, counted: string[]]> = {
   sampling: ['sample', { k: 2, max_new: 4, seed: 7 }, ['sampling']],
   scoring: ['score', { reward: 'reward', reference: 'base' }, ['scoring']],
-  'a reward model on frozen blocks': ['reward', { batch: 8, tune: 'blocks', tuned_blocks: 1 }, ['reading with the frozen blocks', 'training', 'validating']],
+  'a reward model on frozen blocks': [
+    'reward',
+    { batch: 8, tune: 'blocks', tuned_blocks: 1 },
+    ['reading with the frozen blocks', 'training', 'validating'],
+  ],
   SFT: ['sft', { batch: 4, show_prompts: 2, show_max_new: 4 }, ['sampling held-out prompts', 'training', 'validating']],
-  PPO: ['ppo', { ...QUICK_PPO, updates: 1, evaluate_every: 1 }, ['sampling held-out prompts', 'scoring held-out prompts', 'sampling', 'scoring', 'training', 'training the critic']],
+  PPO: [
+    'ppo',
+    { ...QUICK_PPO, updates: 1, evaluate_every: 1 },
+    ['sampling held-out prompts', 'scoring held-out prompts', 'sampling', 'scoring', 'training', 'training the critic'],
+  ],
 };
-test.each(Object.entries(LONG))('%s loads with a word, and counts in every long phase up to all', async (_, [recipe, given, counted]) => {
-  const said = await saidBy(recipe, given);
-  expect(said[1]?.phase).toMatch(/^(loading|reading)/);
-  for (const phase of counted) {
-    const parts = said.filter((one) => one.phase === phase).flatMap((one) => one.parts);
-    expect(parts.length, `${phase} of ${JSON.stringify(said.map((one) => one.phase))}`).toBeGreaterThan(0);
-    for (const [done, total] of parts) expect(done).toBeLessThanOrEqual(total);
-    expect(parts.at(-1)![0]).toBe(parts.at(-1)![1]);
-  }
-});
+test.each(Object.entries(LONG))(
+  '%s loads with a word, and counts in every long phase up to all',
+  async (_, [recipe, given, counted]) => {
+    const said = await saidBy(recipe, given);
+    expect(said[1]?.phase).toMatch(/^(loading|reading)/);
+    for (const phase of counted) {
+      const parts = said.filter((one) => one.phase === phase).flatMap((one) => one.parts);
+      expect(parts.length, `${phase} of ${JSON.stringify(said.map((one) => one.phase))}`).toBeGreaterThan(0);
+      for (const [done, total] of parts) expect(done).toBeLessThanOrEqual(total);
+      expect(parts.at(-1)![0]).toBe(parts.at(-1)![1]);
+    }
+  },
+);
 
 test('the time left is that of the steps, then that of the phase, and never zero', () => {
   addRun(project, { id: '8-ppo', kind: 'ppo', name: 'x' });
-  const folder = runFolderOf(project.folder, '8-ppo'), watch = watchRun(project, '8-ppo', null, () => {}), now = Date.now();
+  const folder = runFolderOf(project.folder, '8-ppo');
+  const watch = watchRun(project, '8-ppo', null, () => {});
+  const now = Date.now();
   const beat = (ago: number, phase: string, step: number, part?: [number, number]) => {
-    writeHeartbeat(folder, { pid: process.pid, birth: null, proof: '', startedAt: now, at: now - ago, phase, step, total: 10, memoryBytes: 0, ...(part ? { part: { done: part[0], total: part[1] } } : {}) });
+    writeHeartbeat(folder, {
+      pid: process.pid,
+      birth: null,
+      proof: '',
+      startedAt: now,
+      at: now - ago,
+      phase,
+      step,
+      total: 10,
+      memoryBytes: 0,
+      ...(part ? { part: { done: part[0], total: part[1] } } : {}),
+    });
     watch.look();
   };
   writeRules(folder, {}); // makes the folder

@@ -13,13 +13,33 @@ import type { Project } from '#core/store/project.ts';
 import { getRun } from '#core/store/runs.ts';
 import { openQueue, QUICK } from './run-queue.ts';
 import type { TestQueue } from './run-queue.ts';
-import { addTrainedReward, jsonRows, makeTinyProject, metricsOf, modelBytes, QUICK_PPO, QUICK_SFT, runFile, temporaryProjects, timeless } from './tiny-project.ts';
+import {
+  addTrainedReward,
+  jsonRows,
+  makeTinyProject,
+  metricsOf,
+  modelBytes,
+  QUICK_PPO,
+  QUICK_SFT,
+  runFile,
+  temporaryProjects,
+  timeless,
+} from './tiny-project.ts';
 
 /** About two seconds of work in forty updates. */
-const LONG = { ...QUICK_PPO, updates: 40, epochs: 2, minibatches: 2, evaluate_every: 10, evaluate_prompts: 4, checkpoint_every: 5 };
+const LONG = {
+  ...QUICK_PPO,
+  updates: 40,
+  epochs: 2,
+  minibatches: 2,
+  evaluate_every: 10,
+  evaluate_prompts: 4,
+  checkpoint_every: 5,
+};
 const SHORT = { ...QUICK_SFT, show_prompts: 2, show_max_new: 8 };
 
-const fresh = temporaryProjects(), folder = fresh();
+const fresh = temporaryProjects();
+const folder = fresh();
 let project: Project, runs: TestQueue, whole: string;
 beforeAll(async () => {
   project = await makeTinyProject(folder);
@@ -28,7 +48,8 @@ beforeAll(async () => {
   runs = openQueue(project);
 });
 afterAll(async () => {
-  for (const { id, status } of runs.queue.list()) if (['queued', 'running', 'paused'].includes(status)) runs.queue.cancel(id);
+  for (const { id, status } of runs.queue.list())
+    if (['queued', 'running', 'paused'].includes(status)) runs.queue.cancel(id);
   await runs.until(() => !runs.queue.busy(), 'everything to end');
   await runs.queue.close();
   project.close();
@@ -44,10 +65,16 @@ function expectWhole(id: string): void {
 }
 
 test('runs take their turns one at a time, and a cancelled one is left out', async () => {
-  const [a, b, c] = [await runs.queue.start('sft', SHORT, 'first'), await runs.queue.start('sft', SHORT, 'second'), await runs.queue.start('sft', { ...SHORT, seed: 9 }, null)];
+  const [a, b, c] = [
+    await runs.queue.start('sft', SHORT, 'first'),
+    await runs.queue.start('sft', SHORT, 'second'),
+    await runs.queue.start('sft', { ...SHORT, seed: 9 }, null),
+  ];
   expect([a, b, c].map(({ status }) => status)).toEqual(['running', 'queued', 'queued']);
   expect(b!.phase).toBe('waiting for its turn');
-  await expect(runs.queue.start('sft', SHORT, 'second')).rejects.toThrow('A run is already making a model called "second".');
+  await expect(runs.queue.start('sft', SHORT, 'second')).rejects.toThrow(
+    'A run is already making a model called "second".',
+  );
   await expect(runs.queue.start('sft', { batch: -1 }, null)).rejects.toThrow('The setting batch is -1');
   expect(runs.queue.cancel(b!.id).status).toBe('cancelled');
   await runs.reaches(c!.id, 'done');
@@ -55,9 +82,17 @@ test('runs take their turns one at a time, and a cancelled one is left out', asy
   expect(runs.statuses(b!.id)).toEqual(['queued', 'cancelled']);
   expect(runs.statuses(c!.id)).toEqual(['queued', 'running', 'done']);
   const states = runs.heard.flatMap(({ event, data }) => (event === 'run.changed' ? [data.run] : []));
-  expect(states.findIndex(({ id, status }) => id === a!.id && status === 'done')).toBeLessThan(states.findIndex(({ id, status }) => id === c!.id && status === 'running'));
+  expect(states.findIndex(({ id, status }) => id === a!.id && status === 'done')).toBeLessThan(
+    states.findIndex(({ id, status }) => id === c!.id && status === 'running'),
+  );
   const done = runs.queue.get(a!.id);
-  expect(done.run).toMatchObject({ modelId: getPolicy(project, 'first').id, step: 7, total: 7, secondsLeft: null, resumable: false });
+  expect(done.run).toMatchObject({
+    modelId: getPolicy(project, 'first').id,
+    step: 7,
+    total: 7,
+    secondsLeft: null,
+    resumable: false,
+  });
   expect(done.run.summary).toMatch(/^SFT on 28 references, 7 steps/);
   expect(done.manifest).toMatchObject({ id: a!.id, config: { batch: 4 } });
   expect(done.checkpoints).toEqual([4, 7]);
@@ -76,11 +111,21 @@ describe('a run that is interrupted ends in the same bits', () => {
     await after(id, 3);
     expect(runs.queue.pause(id)).toMatchObject({ status: 'paused', phase: 'pausing at the next border' });
     await runs.until(() => runs.queue.get(id).run.phase === 'paused', 'the pause');
-    const before = rows(id), pid = livingProcess(runFile(project, id, ''))!, cpu = cpuOf(pid);
+    const before = rows(id);
+    const pid = livingProcess(runFile(project, id, ''))!;
+    const cpu = cpuOf(pid);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(rows(id)).toBe(before);
     expect(cpuOf(pid) - cpu).toBeLessThan(10); // hundredths of a second
-    const base = { kind: 'sample', name: 'base', folder: policyPath(project, getPolicy(project, 'base')), reward: { name: 'reward', folder: policyPath(project, getPolicy(project, 'reward')) }, prompt: 'Once upon a time', k: 2, sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 6, seed: 1 } };
+    const base = {
+      kind: 'sample',
+      name: 'base',
+      folder: policyPath(project, getPolicy(project, 'base')),
+      reward: { name: 'reward', folder: policyPath(project, getPolicy(project, 'reward')) },
+      prompt: 'Once upon a time',
+      k: 2,
+      sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 6, seed: 1 },
+    };
     const { completions: first } = await runs.queue.interactive<Tried>(base);
     expect(getRun(project, id).status).toBe('paused'); // as the person left it
     expect(runs.queue.resume(id).status).toBe('running');
@@ -92,10 +137,15 @@ describe('a run that is interrupted ends in the same bits', () => {
     expect(runs.queue.waitedMs()).toBeLessThan(5000);
     expect(written).toEqual(first); // the same seed
     expect(written).toHaveLength(2);
-    for (const { tokens, score, logprob } of written) expect([tokens > 0 && tokens <= 6, Number.isFinite(score), logprob < 0]).toEqual([true, true, true]);
+    for (const { tokens, score, logprob } of written)
+      expect([tokens > 0 && tokens <= 6, Number.isFinite(score), logprob < 0]).toEqual([true, true, true]);
     expect(rows(id)).toBeLessThan(metricsOf(project, whole).length); // it was in the middle of it
-    await expect(runs.queue.interactive({ ...base, prompt: 'word '.repeat(300) })).rejects.toThrow(/^The prompt has \d+ tokens; with 6 new ones it exceeds the 192 that "base" can see\.$/);
-    await expect(runs.queue.interactive({ ...base, folder: base.reward.folder, name: 'reward' })).rejects.toThrow('"reward" is a reward model; it cannot write.');
+    await expect(runs.queue.interactive({ ...base, prompt: 'word '.repeat(300) })).rejects.toThrow(
+      /^The prompt has \d+ tokens; with 6 new ones it exceeds the 192 that "base" can see\.$/,
+    );
+    await expect(runs.queue.interactive({ ...base, folder: base.reward.folder, name: 'reward' })).rejects.toThrow(
+      '"reward" is a reward model; it cannot write.',
+    );
     expect((await runs.reaches(id, 'done')).step).toBe(40);
     expectWhole(id);
   });
@@ -115,7 +165,11 @@ describe('a run that is interrupted ends in the same bits', () => {
     await after(id, before + 8);
     process.kill(livingProcess(runFile(project, id, ''))!, 'SIGKILL');
     const killed = await runs.reaches(id, 'failed');
-    expect(killed.error).toMatch(new RegExp(`^The process of run ${id} was ended by SIGKILL \\(by hand, or because memory ran out\\) at step \\d+ of 40\\.`));
+    expect(killed.error).toMatch(
+      new RegExp(
+        `^The process of run ${id} was ended by SIGKILL \\(by hand, or because memory ran out\\) at step \\d+ of 40\\.`,
+      ),
+    );
     expect(killed.resumable).toBe(true);
 
     runs.queue.resume(id);
@@ -127,7 +181,11 @@ describe('a run that is interrupted ends in the same bits', () => {
   test('the service is killed; the job goes on, and another service takes it up', async () => {
     await runs.queue.close();
     project.close();
-    const service = spawn(process.execPath, [path.join(import.meta.dirname, 'own-queue.ts'), folder, 'ppo', JSON.stringify(LONG)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const service = spawn(
+      process.execPath,
+      [path.join(import.meta.dirname, 'own-queue.ts'), folder, 'ppo', JSON.stringify(LONG)],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     const id = await new Promise<string>((resolve) => {
       let said = '';
       service.stdout.on('data', (piece: Buffer) => {
@@ -155,7 +213,10 @@ test('a run that ended while nobody watched, and one whose process was killed, a
   const { id } = await runs.queue.start('sft', SHORT, null);
   await runs.until(() => livingProcess(runFile(project, id, '')) !== null, 'its process');
   await runs.queue.close();
-  await runs.until(() => fs.existsSync(runFile(project, id, 'status.json')) && livingProcess(runFile(project, id, '')) === null, 'its end');
+  await runs.until(
+    () => fs.existsSync(runFile(project, id, 'status.json')) && livingProcess(runFile(project, id, '')) === null,
+    'its end',
+  );
   expect(getRun(project, id).status).toBe('running');
   runs = openQueue(project);
   expect((await runs.reaches(id, 'done')).modelId).not.toBe(null);
@@ -166,12 +227,20 @@ test('a run that ended while nobody watched, and one whose process was killed, a
   process.kill(livingProcess(runFile(project, lost.id, ''))!, 'SIGKILL');
   runs = openQueue(project);
   const found = await runs.reaches(lost.id, 'failed');
-  expect(found).toMatchObject({ resumable: true, error: expect.stringMatching(/ended without a word at step \d+ of 40/) });
+  expect(found).toMatchObject({
+    resumable: true,
+    error: expect.stringMatching(/ended without a word at step \d+ of 40/),
+  });
 });
 
 test('a job that does not obey is killed when it is cancelled; one that obeys ends by itself', async () => {
   await runs.queue.close();
-  runs = openQueue(project, { ...QUICK, killAfterMs: 300, silentAfterMs: 100, processFile: path.join(import.meta.dirname, 'deaf-process.ts') });
+  runs = openQueue(project, {
+    ...QUICK,
+    killAfterMs: 300,
+    silentAfterMs: 100,
+    processFile: path.join(import.meta.dirname, 'deaf-process.ts'),
+  });
   const deaf = await runs.queue.start('ppo', LONG, null);
   await runs.until(() => runs.queue.get(deaf.id).run.step === 3, 'its word');
   const pid = livingProcess(runFile(project, deaf.id, ''))!;
@@ -197,14 +266,22 @@ test('a job that does not obey is killed when it is cancelled; one that obeys en
 
 test('a process that falls silent is not killed, but it is said', async () => {
   await runs.queue.close();
-  runs = openQueue(project, { ...QUICK, killAfterMs: 0, silentAfterMs: 150, processFile: path.join(import.meta.dirname, 'deaf-process.ts') });
+  runs = openQueue(project, {
+    ...QUICK,
+    killAfterMs: 0,
+    silentAfterMs: 150,
+    processFile: path.join(import.meta.dirname, 'deaf-process.ts'),
+  });
   const { id } = await runs.queue.start('ppo', LONG, null);
   await runs.until(() => runs.queue.get(id).run.step === 3, 'its word');
   const pid = livingProcess(runFile(project, id, ''))!;
   expect(runs.queue.get(id).notices).toEqual([]);
   process.kill(pid, 'SIGSTOP');
   await runs.until(() => runs.queue.get(id).notices.length > 0, 'the notice');
-  expect(runs.queue.get(id)).toMatchObject({ run: { status: 'running', phase: expect.stringContaining('has not answered for') }, notices: [expect.stringContaining('has not answered for')] });
+  expect(runs.queue.get(id)).toMatchObject({
+    run: { status: 'running', phase: expect.stringContaining('has not answered for') },
+    notices: [expect.stringContaining('has not answered for')],
+  });
   expect(readHeartbeat(runFile(project, id, ''))!.pid).toBe(pid);
   runs.queue.cancel(id);
   await runs.reaches(id, 'cancelled');
@@ -214,7 +291,10 @@ test('a run that cannot be prepared fails with the sentence that says why', asyn
   await runs.queue.close();
   runs = openQueue(project);
   const { id } = await runs.queue.start('sft', { ...SHORT, batch: 500 }, null);
-  expect(await runs.reaches(id, 'failed')).toMatchObject({ error: 'This needs 500 training prompts with a reference completion; there are 28.', resumable: true });
+  expect(await runs.reaches(id, 'failed')).toMatchObject({
+    error: 'This needs 500 training prompts with a reference completion; there are 28.',
+    resumable: true,
+  });
 });
 
 /** Hundredths of a second that a process has computed; 0 where the system does not say. */

@@ -1,6 +1,7 @@
 // A process of its own that starts or resumes a run and says each step, so that somebody can kill it.
 //
-//   node run-in-child.ts PROJECT start KIND CONFIG | resume ID  [FILE: kills itself just before a file of this name is put in place]
+// node run-in-child.ts PROJECT start KIND CONFIG | resume ID [FILE: kills itself just before a file of this name is put
+// in place]
 
 import fs, { writeSync } from 'node:fs';
 import path from 'node:path';
@@ -19,12 +20,16 @@ if (killBefore) {
   };
 }
 const say = (line: string) => writeSync(1, `${line}\n`);
-const listeners: Listeners = { onReport: (step, total) => say(`report ${step} of ${total}`), onLog: (line) => say(`log ${line}`) };
+const listeners: Listeners = {
+  onReport: (step, total) => say(`report ${step} of ${total}`),
+  onLog: (line) => say(`log ${line}`),
+};
 const project = openProject(folder, { write: true });
 say('open');
-const finished = action === 'start'
-  ? await startRun(project, rest[0] as RecipeName, JSON.parse(rest[1]!) as Record<string, unknown>, null, listeners)
-  : await resumeRun(project, rest[0]!, listeners);
+const finished =
+  action === 'start'
+    ? await startRun(project, rest[0] as RecipeName, JSON.parse(rest[1]!) as Record<string, unknown>, null, listeners)
+    : await resumeRun(project, rest[0]!, listeners);
 project.close();
 say(`peak ${process.resourceUsage().maxRSS}`); // kilobytes
 say(`done: ${finished.summary}`);

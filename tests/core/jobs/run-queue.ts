@@ -25,12 +25,22 @@ export function openQueue(project: Project, options: QueueOptions = QUICK): Test
   const row = (id: string) => queue.get(id).run;
   async function until(holds: () => boolean, what: string): Promise<void> {
     for (const begun = Date.now(); !holds(); await new Promise((resolve) => setTimeout(resolve, 10))) {
-      if (Date.now() - begun > 40_000) throw new Error(`waited in vain for ${what}: ${JSON.stringify(queue.list().map(({ id, status, phase, error, step }) => ({ id, status, phase, error, step })))}`);
+      if (Date.now() - begun > 40_000)
+        throw new Error(
+          `waited in vain for ${what}: ${JSON.stringify(queue.list().map(({ id, status, phase, error, step }) => ({ id, status, phase, error, step })))}`,
+        );
     }
   }
   return {
-    queue, heard, until,
-    statuses: (id) => heard.flatMap(({ event, data }) => (event === 'run.changed' && data.run.id === id ? [data.run.status as string] : [])).filter((status, i, all) => status !== all[i - 1]),
+    queue,
+    heard,
+    until,
+    statuses: (id) =>
+      heard
+        .flatMap(({ event, data }) =>
+          event === 'run.changed' && data.run.id === id ? [data.run.status as string] : [],
+        )
+        .filter((status, i, all) => status !== all[i - 1]),
     reaches: async (id, ...statuses) => {
       await until(() => statuses.includes(row(id).status), `${id} to be ${statuses.join(' or ')}`);
       return row(id);

@@ -1,4 +1,5 @@
-// Model folders: written and read back bit for bit, other programs' spellings, and plain sentences for folders that do not hold together.
+// Model folders: written and read back bit for bit, other programs' spellings, and plain sentences for folders that do
+// not hold together.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -8,7 +9,14 @@ import { fromBfloat16, toBfloat16 } from '#core/formats/number-formats.ts';
 import { writeSafetensors } from '#core/formats/safetensors.ts';
 import { parameters } from '#core/models/architecture.ts';
 import { writeArchitecture } from '#core/models/config-json.ts';
-import { checkpointParameters, freshWeights, loadArchitecture, loadCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import {
+  checkpointParameters,
+  freshWeights,
+  loadArchitecture,
+  loadCheckpoint,
+  saveCheckpoint,
+  withScoreHead,
+} from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { expectClose, noReference, readJson, readNumbers, REFERENCE, SKIPPED } from './reference-numbers.ts';
@@ -25,12 +33,25 @@ function saved(checkpoint: Checkpoint, options: Parameters<typeof saveCheckpoint
   return folder;
 }
 /** A folder with the given tensors and config, as another program might leave it. */
-function foreign(checkpoint: Checkpoint, { rename = (name: string) => name, keep = () => true, config = {} }: { rename?: (name: string) => string; keep?: (name: string) => boolean; config?: object } = {}): string {
+function foreign(
+  checkpoint: Checkpoint,
+  {
+    rename = (name: string) => name,
+    keep = () => true,
+    config = {},
+  }: { rename?: (name: string) => string; keep?: (name: string) => boolean; config?: object } = {},
+): string {
   const folder = fresh();
   fs.mkdirSync(folder);
-  fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ ...writeArchitecture(checkpoint.architecture), ...config }));
+  fs.writeFileSync(
+    path.join(folder, 'config.json'),
+    JSON.stringify({ ...writeArchitecture(checkpoint.architecture), ...config }),
+  );
   const tensors = checkpointParameters(checkpoint).filter(({ name }) => keep(name));
-  writeSafetensors(path.join(folder, 'model.safetensors'), tensors.map(({ name, shape }) => ({ name: rename(name), shape, data: checkpoint.weights[name]! })));
+  writeSafetensors(
+    path.join(folder, 'model.safetensors'),
+    tensors.map(({ name, shape }) => ({ name: rename(name), shape, data: checkpoint.weights[name]! })),
+  );
   return folder;
 }
 const refusal = (folder: string) => refusalOf(() => loadCheckpoint(folder));
@@ -38,17 +59,26 @@ const refusal = (folder: string) => refusalOf(() => loadCheckpoint(folder));
 describe.each(FAMILIES)('%s', (family) => {
   const words = tinyModel(family);
 
-  test.each([['language model', words], ['score with bias', withScoreHead(words, 3)], ['score without bias', withScoreHead(words, 3, false)]])('round trip of a %s is bit-identical', (_, checkpoint) => {
+  test.each([
+    ['language model', words],
+    ['score with bias', withScoreHead(words, 3)],
+    ['score without bias', withScoreHead(words, 3, false)],
+  ])('round trip of a %s is bit-identical', (_, checkpoint) => {
     const folder = saved(checkpoint);
     expect(loadCheckpoint(folder)).toEqual(checkpoint);
     const again = saved(loadCheckpoint(folder));
-    for (const file of ['config.json', 'model.safetensors']) expect(fs.readFileSync(path.join(again, file))).toEqual(fs.readFileSync(path.join(folder, file)));
-    expect(fs.readdirSync(scratch).filter((name) => name.includes('.writing')), 'nothing half-written is left').toEqual([]);
+    for (const file of ['config.json', 'model.safetensors'])
+      expect(fs.readFileSync(path.join(again, file))).toEqual(fs.readFileSync(path.join(folder, file)));
+    expect(
+      fs.readdirSync(scratch).filter((name) => name.includes('.writing')),
+      'nothing half-written is left',
+    ).toEqual([]);
   });
 
   test('BF16 round trip gives the nearest bfloat16 of every weight', () => {
     const { weights } = loadCheckpoint(saved(words, { dtype: 'BF16' }));
-    for (const [name, data] of Object.entries(words.weights)) expect(weights[name], name).toEqual(data.map((x) => fromBfloat16(toBfloat16(x))));
+    for (const [name, data] of Object.entries(words.weights))
+      expect(weights[name], name).toEqual(data.map((x) => fromBfloat16(toBfloat16(x))));
   });
 
   test('a folder is replaced whole, and the tokenizer travels with it', () => {
@@ -64,7 +94,9 @@ describe.each(FAMILIES)('%s', (family) => {
   });
 
   test('notes beside the weights appear with them, or there is neither', () => {
-    const folder = fresh(), there: string[] = [], rename = fs.renameSync;
+    const folder = fresh();
+    const there: string[] = [];
+    const rename = fs.renameSync;
     const watched = vi.spyOn(fs, 'renameSync').mockImplementation((from, to) => {
       if (to === folder) there.push(...fs.readdirSync(from));
       rename(from, to);
@@ -74,11 +106,16 @@ describe.each(FAMILIES)('%s', (family) => {
     } finally {
       watched.mockRestore();
     }
-    expect(there.toSorted(), 'all in the folder before it got its name').toEqual(['config.json', 'made.json', 'model.safetensors']);
+    expect(there.toSorted(), 'all in the folder before it got its name').toEqual([
+      'config.json',
+      'made.json',
+      'model.safetensors',
+    ]);
     expect(readJson(path.join(folder, 'made.json'))).toEqual({ step: 3 });
     saveCheckpoint(folder, words);
     expect(fs.existsSync(path.join(folder, 'made.json')), 'no note of other weights').toBe(false);
-    const torn = fresh(), round: Record<string, unknown> = {};
+    const torn = fresh();
+    const round: Record<string, unknown> = {};
     round.self = round;
     expect(() => saveCheckpoint(torn, words, { beside: { 'made.json': round } })).toThrow('circular');
     expect(fs.existsSync(torn)).toBe(false);
@@ -89,14 +126,20 @@ describe.each(FAMILIES)('%s', (family) => {
     const folder = saved(words, { maxShardBytes: small });
     const shards = fs.readdirSync(folder).filter((name) => /^model-\d{5}-of-\d{5}\.safetensors$/.test(name));
     expect(shards.length).toBeGreaterThan(3);
-    expect(fs.readdirSync(folder).toSorted()).toEqual(['config.json', ...shards, 'model.safetensors.index.json'].toSorted());
+    expect(fs.readdirSync(folder).toSorted()).toEqual(
+      ['config.json', ...shards, 'model.safetensors.index.json'].toSorted(),
+    );
     expect(loadCheckpoint(folder)).toEqual(words);
     expect((readJson(path.join(folder, 'model.safetensors.index.json')) as { metadata: unknown }).metadata).toEqual({
-      total_parameters: checkpointParameters(words).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      total_parameters: checkpointParameters(words).reduce(
+        (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
+        0,
+      ),
       total_size: Object.values(words.weights).reduce((sum, { byteLength }) => sum + byteLength, 0),
     });
 
-    const other = tinyModel(family, 2), scorer = withScoreHead(words, 3);
+    const other = tinyModel(family, 2);
+    const scorer = withScoreHead(words, 3);
     saveCheckpoint(folder, other);
     expect(fs.readdirSync(folder).toSorted()).toEqual(['config.json', 'model.safetensors']);
     expect(loadCheckpoint(folder)).toEqual(other);
@@ -105,13 +148,23 @@ describe.each(FAMILIES)('%s', (family) => {
     expect(loadCheckpoint(folder)).toEqual(scorer);
     saveCheckpoint(folder, scorer, { maxShardBytes: small });
     expect(loadCheckpoint(folder)).toEqual(scorer);
-    const { weight_map } = readJson(path.join(folder, 'model.safetensors.index.json')) as { weight_map: Record<string, string> };
-    expect(fs.readdirSync(folder).filter((name) => name.endsWith('.safetensors')).toSorted(), 'no shard of the earlier cut').toEqual([...new Set(Object.values(weight_map))].toSorted());
+    const { weight_map } = readJson(path.join(folder, 'model.safetensors.index.json')) as {
+      weight_map: Record<string, string>;
+    };
+    expect(
+      fs
+        .readdirSync(folder)
+        .filter((name) => name.endsWith('.safetensors'))
+        .toSorted(),
+      'no shard of the earlier cut',
+    ).toEqual([...new Set(Object.values(weight_map))].toSorted());
   });
 
   test('a write that fails between two shards leaves the old folder as it was, and nothing else', () => {
-    const folder = saved(words, { maxShardBytes: 1500 }), before = fs.readdirSync(folder);
-    const names = checkpointParameters(words).map(({ name }) => name), broken = { ...tinyModel(family, 2).weights, [names.at(-1)!]: new Float32Array(1) };
+    const folder = saved(words, { maxShardBytes: 1500 });
+    const before = fs.readdirSync(folder);
+    const names = checkpointParameters(words).map(({ name }) => name);
+    const broken = { ...tinyModel(family, 2).weights, [names.at(-1)!]: new Float32Array(1) };
     expect(() => saveCheckpoint(folder, { ...words, weights: broken }, { maxShardBytes: 1500 })).toThrow(names.at(-1)!);
     expect(fs.readdirSync(folder)).toEqual(before);
     expect(loadCheckpoint(folder)).toEqual(words);
@@ -121,14 +174,20 @@ describe.each(FAMILIES)('%s', (family) => {
   test('a missing tensor, one of another shape, and a cut-off file are named', () => {
     const [, second] = parameters(words.architecture);
     const missing = foreign(words, { keep: (name) => name !== second!.name });
-    expect(refusal(missing)).toMatchObject({ code: 'bad-model', message: `${missing} lacks the tensor "${second!.name}".` });
+    expect(refusal(missing)).toMatchObject({
+      code: 'bad-model',
+      message: `${missing} lacks the tensor "${second!.name}".`,
+    });
 
     const key = family === 'gpt2' ? 'n_inner' : 'intermediate_size';
     const wrong = foreign(words, { config: { [key]: 40 } });
-    expect(refusal(wrong).message).toMatch(/^.*: the tensor ".*(c_fc|gate_proj|dense_h_to_4h)\.weight" has shape \[(16, 32|32, 16)\], config\.json asks for \[(16, 40|40, 16)\]\.$/);
+    expect(refusal(wrong).message).toMatch(
+      /^.*: the tensor ".*(c_fc|gate_proj|dense_h_to_4h)\.weight" has shape \[(16, 32|32, 16)\], config\.json asks for \[(16, 40|40, 16)\]\.$/,
+    );
     expect(refusal(wrong).message).toContain(wrong);
 
-    const cut = saved(words), file = path.join(cut, 'model.safetensors');
+    const cut = saved(words);
+    const file = path.join(cut, 'model.safetensors');
     for (const size of [fs.statSync(file).size - 5, 200, 4, 0]) {
       fs.truncateSync(file, size);
       const { code, message } = refusal(cut);
@@ -144,7 +203,8 @@ test('the hub’s gpt2, without the "transformer." prefix, reads as the same mod
 });
 
 test('an unknown family, unsupported arithmetic and broken config files are refused in a sentence', () => {
-  const words = tinyModel('llama'), config = (folder: string) => path.join(folder, 'config.json');
+  const words = tinyModel('llama');
+  const config = (folder: string) => path.join(folder, 'config.json');
   for (const [change, said] of [
     [{ model_type: 'mamba' }, '"model_type" is "mamba", a family that is not known.'],
     [{ model_type: 'constructor' }, '"model_type" is "constructor", a family that is not known.'],
@@ -160,7 +220,10 @@ test('an unknown family, unsupported arithmetic and broken config files are refu
     expect(refusal(folder)).toMatchObject({ code: 'bad-model', message: `${config(folder)}: ${said}` });
   }
   const broken = saved(words);
-  for (const [text, said] of [['{"model_type": ', 'is not valid JSON'], ['[]', 'is not a JSON object']] as const) {
+  for (const [text, said] of [
+    ['{"model_type": ', 'is not valid JSON'],
+    ['[]', 'is not a JSON object'],
+  ] as const) {
     fs.writeFileSync(config(broken), text);
     expect(refusal(broken).message).toContain(`${config(broken)} ${said}`);
   }
@@ -169,35 +232,79 @@ test('an unknown family, unsupported arithmetic and broken config files are refu
 });
 
 test('OpenRLHF’s reward models: the head called as config.json says, scores (w·h - mean) / std where it says so', async () => {
-  const words = tinyModel('llama'), groups = [[4, 6], [9, 2]].map(([prompt, length]) => ({ prompt: Array.from({ length: prompt! }, (_, t) => 2 + 3 * t), completions: [Array.from({ length: length! }, (_, t) => 40 - 5 * t)] }));
+  const words = tinyModel('llama');
+  const groups = [
+    [4, 6],
+    [9, 2],
+  ].map(([prompt, length]) => ({
+    prompt: Array.from({ length: prompt! }, (_, t) => 2 + 3 * t),
+    completions: [Array.from({ length: length! }, (_, t) => 40 - 5 * t)],
+  }));
   const scores = async (checkpoint: Checkpoint) => {
-    const evaluator = createEvaluator(checkpoint, { threads: 1 }), found = (await evaluator.scores(checkpoint.weights, groups)).flat();
+    const evaluator = createEvaluator(checkpoint, { threads: 1 });
+    const found = (await evaluator.scores(checkpoint.weights, groups)).flat();
     await evaluator.release();
     return found;
   };
   for (const bias of [false, true]) {
     const scorer = withScoreHead(words, 3, bias);
     if (bias) scorer.weights['score.bias']![0] = 0.4;
-    const plain = await scores(scorer), called = (head: string) => (name: string) => name.replace('score.', `${head}.`);
+    const plain = await scores(scorer);
+    const called = (head: string) => (name: string) => name.replace('score.', `${head}.`);
     expect(Math.abs(plain[0]! - plain[1]!)).toBeGreaterThan(0.1);
-    const unscaled: [string, object][] = [['value_head', {}], ['value_head', { value_head_prefix: 'value_head' }], ['reward', { value_head_prefix: 'reward' }], ['score', { value_head_prefix: 'score' }], ['value_head', { mean: 1.5, std: 0.25 }], ['value_head', { normalize_reward: false, mean: 1.5, std: 0.25 }]];
-    for (const [head, config] of unscaled) expect(loadCheckpoint(foreign(scorer, { rename: called(head), config })), JSON.stringify(config)).toEqual(scorer);
-    const scaled = loadCheckpoint(foreign(scorer, { rename: called('value_head'), config: { value_head_prefix: 'value_head', normalize_reward: true, mean: 1.5, std: 0.25 } }));
-    expectClose(await scores(scaled), plain.map((score) => (score - 1.5) / 0.25), 'scaled scores');
+    const unscaled: [string, object][] = [
+      ['value_head', {}],
+      ['value_head', { value_head_prefix: 'value_head' }],
+      ['reward', { value_head_prefix: 'reward' }],
+      ['score', { value_head_prefix: 'score' }],
+      ['value_head', { mean: 1.5, std: 0.25 }],
+      ['value_head', { normalize_reward: false, mean: 1.5, std: 0.25 }],
+    ];
+    for (const [head, config] of unscaled)
+      expect(loadCheckpoint(foreign(scorer, { rename: called(head), config })), JSON.stringify(config)).toEqual(scorer);
+    const scaled = loadCheckpoint(
+      foreign(scorer, {
+        rename: called('value_head'),
+        config: { value_head_prefix: 'value_head', normalize_reward: true, mean: 1.5, std: 0.25 },
+      }),
+    );
+    expectClose(
+      await scores(scaled),
+      plain.map((score) => (score - 1.5) / 0.25),
+      'scaled scores',
+    );
     expect(loadCheckpoint(saved(scaled)), 'what we write needs no scaling').toEqual(scaled);
   }
 });
 
 test('generation_config.json may name more tokens to stop at', () => {
-  const words = tinyModel('llama'), folder = saved(words), file = path.join(folder, 'generation_config.json');
-  for (const [given, stops] of [[[7, 0, 9], [0, 7, 9]], [7, [0, 7]], [0, [0]], [[], [0]], [undefined, [0]], [null, [0]], [[3, 99999], [0, 3]]] as const) {
+  const words = tinyModel('llama');
+  const folder = saved(words);
+  const file = path.join(folder, 'generation_config.json');
+  for (const [given, stops] of [
+    [
+      [7, 0, 9],
+      [0, 7, 9],
+    ],
+    [7, [0, 7]],
+    [0, [0]],
+    [[], [0]],
+    [undefined, [0]],
+    [null, [0]],
+    [
+      [3, 99999],
+      [0, 3],
+    ],
+  ] as const) {
     fs.writeFileSync(file, JSON.stringify({ eos_token_id: given }));
     expect(loadCheckpoint(folder).architecture, String(given)).toEqual({ ...words.architecture, stops });
     expect(loadArchitecture(folder)).toEqual({ ...words.architecture, stops });
   }
   for (const given of ['0', -1, 2.5, true, {}, ['x'], [3, -1], [3, null]]) {
     fs.writeFileSync(file, JSON.stringify({ eos_token_id: given }));
-    expect(refusal(folder).message, JSON.stringify(given)).toContain(`${file}: "eos_token_id" is ${JSON.stringify(given)}, not a token id or a list of them`);
+    expect(refusal(folder).message, JSON.stringify(given)).toContain(
+      `${file}: "eos_token_id" is ${JSON.stringify(given)}, not a token id or a list of them`,
+    );
   }
   fs.writeFileSync(file, '{"eos_token_id": ');
   expect(refusal(folder).message).toContain(file);
@@ -208,30 +315,49 @@ test('generation_config.json may name more tokens to stop at', () => {
 
 test('a false number of layers is refused before anything is listed by it', () => {
   const folder = foreign(tinyModel('llama'), { config: { num_hidden_layers: 2_000_000_000 } });
-  expect(refusal(folder).message).toBe(`${path.join(folder, 'config.json')}: "num_hidden_layers" is 2000000000, more than 10000.`);
+  expect(refusal(folder).message).toBe(
+    `${path.join(folder, 'config.json')}: "num_hidden_layers" is 2000000000, more than 10000.`,
+  );
 });
 
-test.each([['one file', undefined], ['shards', 1500]])('a folder of links into a store of blobs, as the hub’s cache is laid out, reads as the model (%s)', (_, maxShardBytes) => {
-  const words = tinyModel('qwen3'), whole = saved(words, { maxShardBytes }), repository = fresh(), snapshot = path.join(repository, 'snapshots/0123abcd');
-  for (const folder of ['blobs', 'snapshots/0123abcd']) fs.mkdirSync(path.join(repository, folder), { recursive: true });
-  fs.writeFileSync(path.join(whole, 'generation_config.json'), '{"eos_token_id": [0, 4]}');
-  fs.readdirSync(whole).forEach((file, i) => {
-    fs.renameSync(path.join(whole, file), path.join(repository, 'blobs', `blob${i}`));
-    fs.symlinkSync(`../../blobs/blob${i}`, path.join(snapshot, file));
-  });
-  expect(loadCheckpoint(snapshot)).toEqual({ ...words, architecture: { ...words.architecture, stops: [0, 4] } });
-  fs.rmSync(path.join(repository, 'blobs'), { recursive: true });
-  expect(refusal(snapshot).message, 'blobs that the cache has dropped').toContain(snapshot);
-});
+test.each([
+  ['one file', undefined],
+  ['shards', 1500],
+])(
+  'a folder of links into a store of blobs, as the hub’s cache is laid out, reads as the model (%s)',
+  (_, maxShardBytes) => {
+    const words = tinyModel('qwen3');
+    const whole = saved(words, { maxShardBytes });
+    const repository = fresh();
+    const snapshot = path.join(repository, 'snapshots/0123abcd');
+    for (const folder of ['blobs', 'snapshots/0123abcd'])
+      fs.mkdirSync(path.join(repository, folder), { recursive: true });
+    fs.writeFileSync(path.join(whole, 'generation_config.json'), '{"eos_token_id": [0, 4]}');
+    fs.readdirSync(whole).forEach((file, i) => {
+      fs.renameSync(path.join(whole, file), path.join(repository, 'blobs', `blob${i}`));
+      fs.symlinkSync(`../../blobs/blob${i}`, path.join(snapshot, file));
+    });
+    expect(loadCheckpoint(snapshot)).toEqual({ ...words, architecture: { ...words.architecture, stops: [0, 4] } });
+    fs.rmSync(path.join(repository, 'blobs'), { recursive: true });
+    expect(refusal(snapshot).message, 'blobs that the cache has dropped').toContain(snapshot);
+  },
+);
 
 test('an untied model without any head, and a classifier of two labels, are refused', () => {
   const words = tinyModel('llama');
   const headless = foreign(words, { keep: (name) => name !== 'lm_head.weight' });
   expect(refusal(headless).message).toBe(`${headless} has neither "lm_head.weight" nor "score.weight".`);
-  const scorer = withScoreHead(words, 3), two = foreign({ ...scorer, weights: { ...scorer.weights } });
-  const tensors = checkpointParameters(scorer).map(({ name, shape }) => (name === 'score.weight' ? { name, shape: [2, 16], data: new Float32Array(32) } : { name, shape, data: scorer.weights[name]! }));
+  const scorer = withScoreHead(words, 3);
+  const two = foreign({ ...scorer, weights: { ...scorer.weights } });
+  const tensors = checkpointParameters(scorer).map(({ name, shape }) =>
+    name === 'score.weight'
+      ? { name, shape: [2, 16], data: new Float32Array(32) }
+      : { name, shape, data: scorer.weights[name]! },
+  );
   writeSafetensors(path.join(two, 'model.safetensors'), tensors);
-  expect(refusal(two).message).toBe(`${two}: the tensor "score.weight" has shape [2, 16], config.json asks for [1, 16].`);
+  expect(refusal(two).message).toBe(
+    `${two}: the tensor "score.weight" has shape [2, 16], config.json asks for [1, 16].`,
+  );
 });
 
 describe('fresh weights', () => {
@@ -239,26 +365,39 @@ describe('fresh weights', () => {
 
   test('D9: a fresh head has weights of std 1/√(d+1) and bias 0, on a copy of the trunk', () => {
     for (const channels of [15, 4095]) {
-      const heads = Array.from({ length: channels < 100 ? 200 : 2 }, (_, seed) => withScoreHead({ architecture: { ...tinyArchitectures.llama, channels }, head: 'language-model', weights: {} }, seed).weights);
+      const heads = Array.from(
+        { length: channels < 100 ? 200 : 2 },
+        (_, seed) =>
+          withScoreHead(
+            { architecture: { ...tinyArchitectures.llama, channels }, head: 'language-model', weights: {} },
+            seed,
+          ).weights,
+      );
       const all = Float32Array.from(heads.flatMap((head) => Array.from(head['score.weight']!)));
       expect(spread(all) * Math.sqrt(channels + 1)).toBeGreaterThan(0.95);
       expect(spread(all) * Math.sqrt(channels + 1)).toBeLessThan(1.05);
       for (const head of heads) expect(head['score.bias']).toEqual(Float32Array.of(0));
     }
-    const words = tinyModel('llama'), scorer = withScoreHead(words, 3);
+    const words = tinyModel('llama');
+    const scorer = withScoreHead(words, 3);
     expect(scorer.weights).not.toHaveProperty('lm_head.weight');
     expect(scorer.weights['model.norm.weight']).toEqual(words.weights['model.norm.weight']);
   });
 
   test('matrices start at N(0, 0.02), residual outputs smaller by √(2·layers), norms at 1, biases at 0; the seed decides', () => {
-    const architecture = { ...tinyArchitectures.gpt2, channels: 64, headWidth: 16, feedForward: 256 }, list = parameters(architecture);
+    const architecture = { ...tinyArchitectures.gpt2, channels: 64, headWidth: 16, feedForward: 256 };
+    const list = parameters(architecture);
     const weights = freshWeights(list, architecture.layers, 5);
     for (const { name, start } of list) {
       const wanted = { normal: 0.02, residual: 0.02 / Math.sqrt(2 * architecture.layers), one: 1, zero: 0 }[start];
-      expect(Math.abs(spread(weights[name]!) - wanted), name).toBeLessThanOrEqual(0.06 * (start === 'one' ? 0 : wanted));
+      expect(Math.abs(spread(weights[name]!) - wanted), name).toBeLessThanOrEqual(
+        0.06 * (start === 'one' ? 0 : wanted),
+      );
     }
     expect(freshWeights(list, architecture.layers, 5)).toEqual(weights);
-    expect(freshWeights(list, architecture.layers, 6)['transformer.wte.weight']).not.toEqual(weights['transformer.wte.weight']);
+    expect(freshWeights(list, architecture.layers, 6)['transformer.wte.weight']).not.toEqual(
+      weights['transformer.wte.weight'],
+    );
   });
 });
 
@@ -266,18 +405,21 @@ describe.skipIf(noReference)(`folders of other programs${SKIPPED}`, () => {
   const at = (name: string) => path.join(REFERENCE, name);
 
   test('bfloat16 shards with an index hold the rounded weights of the same model', () => {
-    const whole = loadCheckpoint(at('models/llama')), shards = loadCheckpoint(at('formats/llama-bf16-sharded'));
+    const whole = loadCheckpoint(at('models/llama'));
+    const shards = loadCheckpoint(at('formats/llama-bf16-sharded'));
     expect(fs.existsSync(at('formats/llama-bf16-sharded/model.safetensors')), 'there is no single file').toBe(false);
     expect(shards.architecture).toEqual(whole.architecture);
     expect(Object.keys(shards.weights)).toEqual(Object.keys(whole.weights));
-    for (const [name, data] of Object.entries(whole.weights)) expect(shards.weights[name], name).toEqual(data.map((x) => fromBfloat16(toBfloat16(x))));
+    for (const [name, data] of Object.entries(whole.weights))
+      expect(shards.weights[name], name).toEqual(data.map((x) => fromBfloat16(toBfloat16(x))));
   });
 
   test('a sequence classifier reads as a reward model without bias and scores as PyTorch says', async () => {
     const classifier = loadCheckpoint(at('formats/sequence-classifier'));
     expect(classifier.head).toBe('score');
     expect(Object.keys(classifier.weights)).not.toContain('score.bias');
-    const E = readNumbers(at('models/llama/expected.safetensors')), mask = E.rows('attention_mask');
+    const E = readNumbers(at('models/llama/expected.safetensors'));
+    const mask = E.rows('attention_mask');
     const groups = E.rows('input_ids').map((row, b) => {
       const text = row.filter((_, t) => mask[b]![t] === 1);
       return { prompt: text.slice(0, 4), completions: [text.slice(4)] };
@@ -289,22 +431,87 @@ describe.skipIf(noReference)(`folders of other programs${SKIPPED}`, () => {
   });
 
   /** What config.json must still say: everything of the original that decides the arithmetic, in its own words. */
-  const SAID = ['model_type', 'architectures', 'vocab_size', 'tie_word_embeddings', 'dtype', 'bos_token_id', 'eos_token_id', 'pad_token_id', 'n_embd', 'n_layer', 'n_head', 'n_positions', 'activation_function', 'layer_norm_epsilon', 'hidden_size', 'num_hidden_layers', 'num_attention_heads', 'num_key_value_heads', 'head_dim', 'intermediate_size', 'max_position_embeddings', 'hidden_act', 'rope_parameters', 'rms_norm_eps', 'layer_norm_eps', 'use_parallel_residual', 'attention_bias', 'mlp_bias', 'use_sliding_window'];
+  const SAID = [
+    'model_type',
+    'architectures',
+    'vocab_size',
+    'tie_word_embeddings',
+    'dtype',
+    'bos_token_id',
+    'eos_token_id',
+    'pad_token_id',
+    'n_embd',
+    'n_layer',
+    'n_head',
+    'n_positions',
+    'activation_function',
+    'layer_norm_epsilon',
+    'hidden_size',
+    'num_hidden_layers',
+    'num_attention_heads',
+    'num_key_value_heads',
+    'head_dim',
+    'intermediate_size',
+    'max_position_embeddings',
+    'hidden_act',
+    'rope_parameters',
+    'rms_norm_eps',
+    'layer_norm_eps',
+    'use_parallel_residual',
+    'attention_bias',
+    'mlp_bias',
+    'use_sliding_window',
+  ];
   const tensorBytes = (folder: string) => {
     const files = fs.readdirSync(folder).filter((name) => /^model.*\.safetensors$/.test(name));
-    return new Map(files.flatMap((file) => {
-      const bytes = fs.readFileSync(path.join(folder, file)), length = Number(bytes.readBigUInt64LE(0));
-      const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
-      return Object.entries(header).filter(([name]) => name !== '__metadata__').map(([name, { dtype, shape, data_offsets: [from, to] }]) => [name, [dtype, shape.join(), bytes.subarray(8 + length + from, 8 + length + to).toString('base64')].join(' ')] as const);
-    }));
+    return new Map(
+      files.flatMap((file) => {
+        const bytes = fs.readFileSync(path.join(folder, file));
+        const length = Number(bytes.readBigUInt64LE(0));
+        const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<
+          string,
+          { dtype: string; shape: number[]; data_offsets: [number, number] }
+        >;
+        return Object.entries(header)
+          .filter(([name]) => name !== '__metadata__')
+          .map(
+            ([
+              name,
+              {
+                dtype,
+                shape,
+                data_offsets: [from, to],
+              },
+            ]) =>
+              [
+                name,
+                [dtype, shape.join(), bytes.subarray(8 + length + from, 8 + length + to).toString('base64')].join(' '),
+              ] as const,
+          );
+      }),
+    );
   };
 
-  test.each([['models/gpt2', 'F32'], ['models/gpt_neox', 'F32'], ['models/llama', 'F32'], ['models/llama-untied', 'F32'], ['models/qwen2', 'F32'], ['models/qwen3', 'F32'], ['formats/sequence-classifier', 'F32'], ['formats/llama-bf16-sharded', 'BF16']] as const)('%s: what we write back has the bytes of every tensor (%s) and the configuration', (name, dtype) => {
-    const original = loadCheckpoint(at(name)), folder = saved(original, { tokenizerFrom: at(name), dtype });
+  test.each([
+    ['models/gpt2', 'F32'],
+    ['models/gpt_neox', 'F32'],
+    ['models/llama', 'F32'],
+    ['models/llama-untied', 'F32'],
+    ['models/qwen2', 'F32'],
+    ['models/qwen3', 'F32'],
+    ['formats/sequence-classifier', 'F32'],
+    ['formats/llama-bf16-sharded', 'BF16'],
+  ] as const)('%s: what we write back has the bytes of every tensor (%s) and the configuration', (name, dtype) => {
+    const original = loadCheckpoint(at(name));
+    const folder = saved(original, { tokenizerFrom: at(name), dtype });
     expect(loadCheckpoint(folder)).toEqual(original);
     expect(tensorBytes(folder)).toEqual(tensorBytes(at(name)));
-    const before = readJson<Record<string, unknown>>(path.join(at(name), 'config.json')), after = readJson<Record<string, unknown>>(path.join(folder, 'config.json'));
-    for (const key of SAID) if (before[key] !== undefined && before[key] !== null) expect(after[key], key).toEqual(before[key]);
-    for (const file of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json']) if (fs.existsSync(path.join(at(name), file))) expect(fs.readFileSync(path.join(folder, file))).toEqual(fs.readFileSync(path.join(at(name), file)));
+    const before = readJson<Record<string, unknown>>(path.join(at(name), 'config.json'));
+    const after = readJson<Record<string, unknown>>(path.join(folder, 'config.json'));
+    for (const key of SAID)
+      if (before[key] !== undefined && before[key] !== null) expect(after[key], key).toEqual(before[key]);
+    for (const file of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json'])
+      if (fs.existsSync(path.join(at(name), file)))
+        expect(fs.readFileSync(path.join(folder, file))).toEqual(fs.readFileSync(path.join(at(name), file)));
   });
 });

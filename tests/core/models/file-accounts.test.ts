@@ -1,4 +1,5 @@
-// Weights held against config.json: every tensor is accounted for, heads are read where programs keep them, and numbers that are none are named.
+// Weights held against config.json: every tensor is accounted for, heads are read where programs keep them, and numbers
+// that are none are named.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -8,7 +9,15 @@ import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
 import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
 import type { FloatDtype } from '#core/formats/safetensors.ts';
 import { writeWeights } from '#core/formats/sharded-safetensors.ts';
-import { checkpointParameters, loadCheckpoint, loadShared, mergedCheckpoint, openCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import {
+  checkpointParameters,
+  loadCheckpoint,
+  loadShared,
+  mergedCheckpoint,
+  openCheckpoint,
+  saveCheckpoint,
+  withScoreHead,
+} from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { modelConfig } from '#core/models/config-json.ts';
 import { families } from '#core/models/families.ts';
@@ -22,84 +31,158 @@ afterAll(() => fs.rmSync(scratch, { recursive: true, force: true }));
 let folders = 0;
 const fresh = () => path.join(scratch, `model-${++folders}`);
 
-interface Tensor { name: string; shape: readonly number[]; data: Float32Array }
-const tensor = (name: string, shape: readonly number[], value = 0.5): Tensor => ({ name, shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value) });
-interface Made { more?: readonly Tensor[]; without?: readonly string[]; config?: object; dtype?: FloatDtype; maxShardBytes?: number; architectures?: readonly string[] | null }
+interface Tensor {
+  name: string;
+  shape: readonly number[];
+  data: Float32Array;
+}
+const tensor = (name: string, shape: readonly number[], value = 0.5): Tensor => ({
+  name,
+  shape,
+  data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value),
+});
+interface Made {
+  more?: readonly Tensor[];
+  without?: readonly string[];
+  config?: object;
+  dtype?: FloatDtype;
+  maxShardBytes?: number;
+  architectures?: readonly string[] | null;
+}
 
 /** The folder of a model as another program might leave it. */
-function made(model: Checkpoint, { more = [], without = [], config = {}, dtype = 'F32', maxShardBytes }: Made = {}): string {
+function made(
+  model: Checkpoint,
+  { more = [], without = [], config = {}, dtype = 'F32', maxShardBytes }: Made = {},
+): string {
   const folder = fresh();
   fs.mkdirSync(folder);
-  fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ ...modelConfig(model.architecture, model.head, 'F32'), ...config }));
-  const own = checkpointParameters(model).filter(({ name }) => !without.includes(name)).map(({ name, shape }) => ({ name, shape, data: model.weights[name]! }));
+  fs.writeFileSync(
+    path.join(folder, 'config.json'),
+    JSON.stringify({ ...modelConfig(model.architecture, model.head, 'F32'), ...config }),
+  );
+  const own = checkpointParameters(model)
+    .filter(({ name }) => !without.includes(name))
+    .map(({ name, shape }) => ({ name, shape, data: model.weights[name]! }));
   writeWeights(folder, [...own, ...more], { dtype, maxShardBytes });
   return folder;
 }
 const refusal = (folder: string) => refusalOf(() => openCheckpoint(folder));
 
 describe.each(FAMILIES)('%s', (family) => {
-  const words = tinyModel(family), { names } = families[family], { channels: C, layers } = words.architecture, at = (name: string, layer = 0) => name.replace('{}', String(layer));
-  const output = `${names.head}.weight`, stem = names.firstNorm.slice(0, names.firstNorm.indexOf('{}'));
+  const words = tinyModel(family);
+  const { names } = families[family];
+  const { channels: C, layers } = words.architecture;
+  const at = (name: string, layer = 0) => name.replace('{}', String(layer));
+  const output = `${names.head}.weight`;
+  const stem = names.firstNorm.slice(0, names.firstNorm.indexOf('{}'));
 
   test('biases, norms, layers, parts and heads that config.json does not speak of are refused by the name of the tensor', () => {
     const odd: [Tensor, RegExp][] = [
-      [tensor(at(names.firstNorm, layers).concat('.weight'), [C]), new RegExp(`beyond the layers that config\\.json speaks of, which are ${layers}`)],
+      [
+        tensor(at(names.firstNorm, layers).concat('.weight'), [C]),
+        new RegExp(`beyond the layers that config\\.json speaks of, which are ${layers}`),
+      ],
       [tensor(`${at(names.down, layers + 3)}.weight`, [C, C]), /beyond the layers/],
-      [tensor(`${stem}0.extra_layernorm.weight`, [C]), /no such norms/], [tensor(`${stem}1.mlp.router.weight`, [4, C]), /no such parts of its layers/],
-      [tensor(`${stem}0.mlp.router.bias`, [4]), /no such biases/], [tensor(`${names.head}.bias`, [words.architecture.vocabulary]), /no such heads/],
-      [tensor('reward_head.weight', [1, C]), /no such heads/], [tensor('model.score.weight', [1, C]), /no such heads/], [tensor('classifier.dense.weight', [C, C]), /no such heads/], [tensor('anything.weight', [1, C]), /no such heads/],
-      [tensor('model.final_norm_2.weight', [C]), /no such norms/], [tensor(`${at(names.queryKeyValue[0])}.weight_scale`, [1]), /no such parts/],
-      ...(family === 'gpt2' || family === 'gpt_neox' ? [] : [[tensor(`${stem}0.self_attn.o_proj.bias`, [C]), /no such biases/] as [Tensor, RegExp]]),
-      ...(family === 'qwen3' ? [] : [[tensor(`${stem}0.self_attn.q_norm.weight`, [4]), /no such norms/] as [Tensor, RegExp]]),
+      [tensor(`${stem}0.extra_layernorm.weight`, [C]), /no such norms/],
+      [tensor(`${stem}1.mlp.router.weight`, [4, C]), /no such parts of its layers/],
+      [tensor(`${stem}0.mlp.router.bias`, [4]), /no such biases/],
+      [tensor(`${names.head}.bias`, [words.architecture.vocabulary]), /no such heads/],
+      [tensor('reward_head.weight', [1, C]), /no such heads/],
+      [tensor('model.score.weight', [1, C]), /no such heads/],
+      [tensor('classifier.dense.weight', [C, C]), /no such heads/],
+      [tensor('anything.weight', [1, C]), /no such heads/],
+      [tensor('model.final_norm_2.weight', [C]), /no such norms/],
+      [tensor(`${at(names.queryKeyValue[0])}.weight_scale`, [1]), /no such parts/],
+      ...(family === 'gpt2' || family === 'gpt_neox'
+        ? []
+        : [[tensor(`${stem}0.self_attn.o_proj.bias`, [C]), /no such biases/] as [Tensor, RegExp]]),
+      ...(family === 'qwen3'
+        ? []
+        : [[tensor(`${stem}0.self_attn.q_norm.weight`, [4]), /no such norms/] as [Tensor, RegExp]]),
     ];
     for (const [more, says] of odd) {
-      const folder = made(words, { more: [more] }), { code, message } = refusal(folder);
+      const folder = made(words, { more: [more] });
+      const { code, message } = refusal(folder);
       expect({ code, message }, more.name).toEqual({ code: 'bad-model', message: expect.stringMatching(says) });
       expect(message).toContain(`${folder} holds ${JSON.stringify(more.name)}`);
     }
     const two = refusal(made(words, { more: [odd[2]![0], odd[3]![0]], maxShardBytes: 1500 }));
-    for (const [{ name }] of [odd[2]!, odd[3]!]) expect(two.message, 'in shards, both are named').toContain(JSON.stringify(name));
+    for (const [{ name }] of [odd[2]!, odd[3]!])
+      expect(two.message, 'in shards, both are named').toContain(JSON.stringify(name));
   });
 
   test('buffers pass without a word; a tensor that is no part of a model is named and changes nothing', () => {
-    const buffers = family === 'gpt2' ? ['transformer.h.0.attn.bias', 'transformer.h.1.attn.masked_bias', 'h.0.crossattention.bias'] : family === 'gpt_neox' ? [`${stem}0.attention.bias`, `${stem}1.attention.masked_bias`, `${stem}0.attention.rotary_emb.inv_freq`] : [`${stem}0.self_attn.rotary_emb.inv_freq`, 'model.rotary_emb.inv_freq'];
+    const buffers =
+      family === 'gpt2'
+        ? ['transformer.h.0.attn.bias', 'transformer.h.1.attn.masked_bias', 'h.0.crossattention.bias']
+        : family === 'gpt_neox'
+          ? [`${stem}0.attention.bias`, `${stem}1.attention.masked_bias`, `${stem}0.attention.rotary_emb.inv_freq`]
+          : [`${stem}0.self_attn.rotary_emb.inv_freq`, 'model.rotary_emb.inv_freq'];
     const quiet = made(words, { more: buffers.map((name) => tensor(name, [2])) });
     expect(openCheckpoint(quiet).notes).toEqual([]);
     expect(loadCheckpoint(quiet)).toEqual(words);
     const surplus = made(words, { more: [tensor('training.step', [1]), tensor('ema.decay', [3])] });
-    expect(openCheckpoint(surplus).notes).toEqual([`Not read, for a ${family} model has no part of that name: "training.step", "ema.decay".`]);
+    expect(openCheckpoint(surplus).notes).toEqual([
+      `Not read, for a ${family} model has no part of that name: "training.step", "ema.decay".`,
+    ]);
     expect(loadCheckpoint(surplus)).toEqual(words);
   });
 
   test('a tied flag: an equal head is the embedding, another one is taken and said with the largest difference', () => {
-    const tied = tinyModel(family, 1, { tied: true }), embedding = tied.weights[`${names.embedding}.weight`]!, shape = [tied.architecture.vocabulary, C];
+    const tied = tinyModel(family, 1, { tied: true });
+    const embedding = tied.weights[`${names.embedding}.weight`]!;
+    const shape = [tied.architecture.vocabulary, C];
     const equal = made(tied, { more: [{ name: output, shape, data: embedding.slice() }] });
-    expect(openCheckpoint(equal)).toMatchObject({ notes: [], headFrom: 'the embedding, to which it is tied', architecture: { tied: true } });
+    expect(openCheckpoint(equal)).toMatchObject({
+      notes: [],
+      headFrom: 'the embedding, to which it is tied',
+      architecture: { tied: true },
+    });
     expect(loadCheckpoint(equal)).toEqual(tied);
     const head = embedding.slice();
     head[7]! += 1.5;
     for (const maxShardBytes of [5e9, 1500]) {
-      const other = made(tied, { more: [{ name: output, shape, data: head }], maxShardBytes }), opened = openCheckpoint(other);
+      const other = made(tied, { more: [{ name: output, shape, data: head }], maxShardBytes });
+      const opened = openCheckpoint(other);
       expect(opened).toMatchObject({ headFrom: `"${output}"`, architecture: { tied: false } });
-      expect(opened.notes).toEqual([`config.json ties the head to the embedding, but the weights hold another "${output}" (the largest difference is 1.5): that one is taken, as transformers does.`]);
-      expect(loadCheckpoint(other)).toEqual({ ...tied, architecture: { ...tied.architecture, tied: false }, weights: { ...tied.weights, [output]: head } });
+      expect(opened.notes).toEqual([
+        `config.json ties the head to the embedding, but the weights hold another "${output}" (the largest difference is 1.5): that one is taken, as transformers does.`,
+      ]);
+      expect(loadCheckpoint(other)).toEqual({
+        ...tied,
+        architecture: { ...tied.architecture, tied: false },
+        weights: { ...tied.weights, [output]: head },
+      });
       const again = fresh();
       saveCheckpoint(again, loadCheckpoint(other));
       expect(loadCheckpoint(again), 'written, it says so itself').toEqual(loadCheckpoint(other));
       expect(openCheckpoint(again).notes).toEqual([]);
     }
-    const swapped = made(tied, { without: [`${names.embedding}.weight`], more: [{ name: output, shape, data: embedding.slice() }] });
+    const swapped = made(tied, {
+      without: [`${names.embedding}.weight`],
+      more: [{ name: output, shape, data: embedding.slice() }],
+    });
     expect(loadCheckpoint(swapped), 'saved under the name of the head').toEqual(tied);
-    expect(refusal(made(tied, { more: [tensor(output, [7, C])] })).message).toContain(`"${output}" has shape [7, ${C}]`);
+    expect(refusal(made(tied, { more: [tensor(output, [7, C])] })).message).toContain(
+      `"${output}" has shape [7, ${C}]`,
+    );
   });
 
   const [weight, bias] = [tensor('v_head.summary.weight', [1, C], 0.25), tensor('v_head.summary.bias', [1], -0.75)];
-  const judge: Checkpoint = { ...withScoreHead(words, 3), weights: { ...withScoreHead(words, 3).weights, 'score.weight': weight.data, 'score.bias': bias.data } };
+  const judge: Checkpoint = {
+    ...withScoreHead(words, 3),
+    weights: { ...withScoreHead(words, 3).weights, 'score.weight': weight.data, 'score.bias': bias.data },
+  };
 
   test('the reward heads of TRL and LlamaFactory are read, and where from is said', () => {
-    const inside = made(words, { more: [weight, bias] }), beside = made(words);
+    const inside = made(words, { more: [weight, bias] });
+    const beside = made(words);
     writeSafetensors(path.join(beside, 'value_head.safetensors'), [weight, bias]);
-    for (const [folder, from] of [[inside, '"v_head.summary.weight"'], [beside, '"v_head.summary.weight" in value_head.safetensors']] as const) {
+    for (const [folder, from] of [
+      [inside, '"v_head.summary.weight"'],
+      [beside, '"v_head.summary.weight" in value_head.safetensors'],
+    ] as const) {
       const opened = openCheckpoint(folder);
       expect(loadCheckpoint(folder)).toEqual(judge);
       expect(opened).toMatchObject({ head: 'score', headFrom: from });
@@ -110,11 +193,15 @@ describe.each(FAMILIES)('%s', (family) => {
       expect(loadCheckpoint(again)).toEqual(judge);
     }
     const two = made(withScoreHead(words, 3), { more: [weight] });
-    expect(refusal(two).message).toBe(`${two} holds two heads that give scores, "score.weight" and "v_head.summary.weight".`);
+    expect(refusal(two).message).toBe(
+      `${two} holds two heads that give scores, "score.weight" and "v_head.summary.weight".`,
+    );
   });
 
   test('the bias of a classifier’s head is read, and that transformers leaves it away is said, unless the model is ours', () => {
-    const folder = made(judge), note = '"score.bias" is read: transformers leaves it away, so its scores are higher by 0.75, for every text alike.';
+    const folder = made(judge);
+    const note =
+      '"score.bias" is read: transformers leaves it away, so its scores are higher by 0.75, for every text alike.';
     expect(loadCheckpoint(folder)).toEqual(judge);
     expect(openCheckpoint(folder).notes).toContain(note);
     fs.writeFileSync(path.join(folder, 'tastemaker.json'), '{"appends_end_of_text": true}');
@@ -122,76 +209,134 @@ describe.each(FAMILIES)('%s', (family) => {
   });
 
   test('an adapter with such a head beside or inside; one of SEQ_CLS without any is refused', () => {
-    const base = made(words), adapted = withAdapter(judge, {}, { folder: base }), bare = withAdapter(words, {}, { folder: base });
+    const base = made(words);
+    const adapted = withAdapter(judge, {}, { folder: base });
+    const bare = withAdapter(words, {}, { folder: base });
     const change = (model: Checkpoint, { more = [], config = {} }: Made) => {
-      const folder = fresh(), file = path.join(folder, 'adapter_model.safetensors'), settings = path.join(folder, 'adapter_config.json');
+      const folder = fresh();
+      const file = path.join(folder, 'adapter_model.safetensors');
+      const settings = path.join(folder, 'adapter_config.json');
       saveCheckpoint(folder, model);
-      fs.writeFileSync(settings, JSON.stringify({ ...JSON.parse(fs.readFileSync(settings, 'utf8')) as object, ...config }));
-      writeSafetensors(file, [...[...readSafetensors(file).tensors].map(([name, { shape, load }]) => ({ name, shape, data: load() })), ...more]);
+      fs.writeFileSync(
+        settings,
+        JSON.stringify({ ...(JSON.parse(fs.readFileSync(settings, 'utf8')) as object), ...config }),
+      );
+      writeSafetensors(file, [
+        ...[...readSafetensors(file).tensors].map(([name, { shape, load }]) => ({ name, shape, data: load() })),
+        ...more,
+      ]);
       return folder;
     };
-    const inside = change(bare, { more: [weight, bias] }), beside = change(bare, {});
+    const inside = change(bare, { more: [weight, bias] });
+    const beside = change(bare, {});
     writeSafetensors(path.join(beside, 'value_head.safetensors'), [weight, bias]);
-    for (const [folder, from] of [[inside, '"v_head.summary.weight"'], [beside, '"v_head.summary.weight" in value_head.safetensors']] as const) {
+    for (const [folder, from] of [
+      [inside, '"v_head.summary.weight"'],
+      [beside, '"v_head.summary.weight" in value_head.safetensors'],
+    ] as const) {
       expect(loadShared(folder)).toEqual(adapted);
-      expect(openCheckpoint(folder)).toMatchObject({ headFrom: from, notes: [`adapter_config.json says CAUSAL_LM, but the weights hold the head "v_head.summary.weight": it is read as a reward model.`] });
+      expect(openCheckpoint(folder)).toMatchObject({
+        headFrom: from,
+        notes: [
+          `adapter_config.json says CAUSAL_LM, but the weights hold the head "v_head.summary.weight": it is read as a reward model.`,
+        ],
+      });
     }
     const headless = change(bare, { config: { task_type: 'SEQ_CLS' } });
-    expect(refusal(headless).message).toBe(`${headless} says that it is an adapter of the task SEQ_CLS, but it holds no head: there is no "score.weight".`);
-    const below = made(judge), kept = change(withAdapter(withScoreHead(words, 3), {}, { folder: below }), {});
+    expect(refusal(headless).message).toBe(
+      `${headless} says that it is an adapter of the task SEQ_CLS, but it holds no head: there is no "score.weight".`,
+    );
+    const below = made(judge);
+    const kept = change(withAdapter(withScoreHead(words, 3), {}, { folder: below }), {});
     expect(openCheckpoint(kept).head).toBe('score');
     const lost = change(withAdapter(words, {}, { folder: below }), {});
     expect(refusal(lost).message).toContain('says that it is an adapter of the task CAUSAL_LM, but its base');
-    const partly = change(withAdapter(words, { matrices: adapted.adapter!.settings.matrices.slice(1) }, { folder: base }), { config: { target_modules: [adapted.adapter!.settings.matrices[0]!.split('.').at(-1)!] } });
-    expect(openCheckpoint(partly).notes).toEqual([`"target_modules" names "${adapted.adapter!.settings.matrices[0]}", of which the adapter holds nothing: that matrix stays as it is in the base.`]);
+    const partly = change(
+      withAdapter(words, { matrices: adapted.adapter!.settings.matrices.slice(1) }, { folder: base }),
+      { config: { target_modules: [adapted.adapter!.settings.matrices[0]!.split('.').at(-1)!] } },
+    );
+    expect(openCheckpoint(partly).notes).toEqual([
+      `"target_modules" names "${adapted.adapter!.settings.matrices[0]}", of which the adapter holds nothing: that matrix stays as it is in the base.`,
+    ]);
   });
 
   test('a classifier without a head, a model with two, and heads in files that are not read', () => {
     const headless = made(judge, { without: ['score.weight', 'score.bias'] });
-    expect(refusal(headless).message).toMatch(/config\.json says that the model is ".*ForSequenceClassification", but the weights hold no head: there is no "score\.weight"\.$/);
+    expect(refusal(headless).message).toMatch(
+      /config\.json says that the model is ".*ForSequenceClassification", but the weights hold no head: there is no "score\.weight"\.$/,
+    );
     const untied = tinyModel(family, 1, { tied: false });
     const two = made(untied, { more: [tensor('score.weight', [1, C])] });
-    expect(refusal(two).message).toBe(`${two} holds two heads, "${output}" and "score.weight", and config.json says ${families[family].classes.causal}.`);
+    expect(refusal(two).message).toBe(
+      `${two} holds two heads, "${output}" and "score.weight", and config.json says ${families[family].classes.causal}.`,
+    );
     const classifier = made(withScoreHead(untied, 3), { more: [tensor(output, [48, C])] });
-    expect(openCheckpoint(classifier)).toMatchObject({ head: 'score', notes: [`"${output}" is left aside: a reward model does not use it.`] });
+    expect(openCheckpoint(classifier)).toMatchObject({
+      head: 'score',
+      notes: [`"${output}" is left aside: a reward model does not use it.`],
+    });
     const pickled = made(words);
     fs.writeFileSync(path.join(pickled, 'value_head.bin'), 'not opened');
     expect(refusal(pickled).message).toBe(`${pickled} holds a head in value_head.bin, a pickle that is not opened.`);
     const other = made(words);
     writeSafetensors(path.join(other, 'reward_head.safetensors'), [tensor('linear.weight', [1, C])]);
-    expect(refusal(other).message).toBe(`${other} holds the head "linear.weight" in reward_head.safetensors, which is not read.`);
+    expect(refusal(other).message).toBe(
+      `${other} holds the head "linear.weight" in reward_head.safetensors, which is not read.`,
+    );
     fs.renameSync(path.join(other, 'reward_head.safetensors'), path.join(other, 'consolidated.safetensors'));
     expect(openCheckpoint(other).notes).toEqual(['Not read: consolidated.safetensors.']);
   });
 
-  test.each(['F32', 'F16', 'BF16'] as const)('weights that are not finite are named with their number and place (%s)', (dtype) => {
-    for (const value of [NaN, Infinity, -Infinity]) {
-      const broken = { ...words, weights: { ...words.weights, [`${at(names.down)}.weight`]: words.weights[`${at(names.down)}.weight`]!.slice() } }, data = broken.weights[`${at(names.down)}.weight`]!;
-      [data[37], data[38]] = [value, NaN];
-      const folder = made(broken, { dtype, maxShardBytes: 1500 }), columns = checkpointParameters(words).find(({ name }) => name === `${at(names.down)}.weight`)!.shape[1]!;
-      const says = `the tensor "${at(names.down)}.weight" holds 2 numbers that are not finite, the first ${value} at [${Math.floor(37 / columns)}, ${37 % columns}].`;
-      for (const run of [() => refuseNotFiniteIn(folder, openCheckpoint(folder)), () => loadCheckpoint(folder)]) expect(refusalOf(run)).toMatchObject({ code: 'not-finite', message: `${folder}: ${says}` });
-      expect(refusalOf(() => mergedTensors(openCheckpoint(folder)).tensors.forEach(({ load }) => load())).message).toBe(`The model: ${says}`);
-    }
-    refuseNotFiniteIn('whole', openCheckpoint(made(words, { dtype })));
-  });
+  test.each(['F32', 'F16', 'BF16'] as const)(
+    'weights that are not finite are named with their number and place (%s)',
+    (dtype) => {
+      for (const value of [NaN, Infinity, -Infinity]) {
+        const broken = {
+          ...words,
+          weights: {
+            ...words.weights,
+            [`${at(names.down)}.weight`]: words.weights[`${at(names.down)}.weight`]!.slice(),
+          },
+        };
+        const data = broken.weights[`${at(names.down)}.weight`]!;
+        [data[37], data[38]] = [value, NaN];
+        const folder = made(broken, { dtype, maxShardBytes: 1500 });
+        const columns = checkpointParameters(words).find(({ name }) => name === `${at(names.down)}.weight`)!.shape[1]!;
+        const says = `the tensor "${at(names.down)}.weight" holds 2 numbers that are not finite, the first ${value} at [${Math.floor(37 / columns)}, ${37 % columns}].`;
+        for (const run of [() => refuseNotFiniteIn(folder, openCheckpoint(folder)), () => loadCheckpoint(folder)])
+          expect(refusalOf(run)).toMatchObject({ code: 'not-finite', message: `${folder}: ${says}` });
+        expect(
+          refusalOf(() => mergedTensors(openCheckpoint(folder)).tensors.forEach(({ load }) => load())).message,
+        ).toBe(`The model: ${says}`);
+      }
+      refuseNotFiniteIn('whole', openCheckpoint(made(words, { dtype })));
+    },
+  );
 });
 
 test('tensors of shards that the index does not list are there all the same, and one in two shards is refused', () => {
-  const words = tinyModel('llama'), folder = made(words, { maxShardBytes: 1500 }), shards = fs.readdirSync(folder).filter((name) => name.startsWith('model-')), last = path.join(folder, shards.at(-1)!);
-  const held = () => [...readSafetensors(last).tensors].map(([name, { shape, load }]) => ({ name, shape, data: load() }));
+  const words = tinyModel('llama');
+  const folder = made(words, { maxShardBytes: 1500 });
+  const shards = fs.readdirSync(folder).filter((name) => name.startsWith('model-'));
+  const last = path.join(folder, shards.at(-1)!);
+  const held = () =>
+    [...readSafetensors(last).tensors].map(([name, { shape, load }]) => ({ name, shape, data: load() }));
   const before = held();
   writeSafetensors(last, [...before, tensor('reward_head.weight', [1, 16])]);
-  expect(refusal(folder).message).toContain(`${folder} holds "reward_head.weight", but config.json speaks of no such heads.`);
+  expect(refusal(folder).message).toContain(
+    `${folder} holds "reward_head.weight", but config.json speaks of no such heads.`,
+  );
   writeSafetensors(last, [...before, tensor('model.embed_tokens.weight', [48, 16])]);
   expect(refusal(folder).message).toMatch(/The tensor "model\.embed_tokens\.weight" is in two shards/);
 });
 
 test('pieces of a large tensor are the tensor, in order', () => {
-  const file = path.join(scratch, 'large.safetensors'), data = Float32Array.from({ length: 5_000_000 }, (_, i) => i % 1009);
+  const file = path.join(scratch, 'large.safetensors');
+  const data = Float32Array.from({ length: 5_000_000 }, (_, i) => i % 1009);
   for (const dtype of ['F32', 'BF16'] as const) {
     writeSafetensors(file, [{ name: 'a', shape: [5_000_000], data }], { dtype });
-    const { load, pieces } = readSafetensors(file).tensors.get('a')!, parts = [...pieces()];
+    const { load, pieces } = readSafetensors(file).tensors.get('a')!;
+    const parts = [...pieces()];
     expect(parts.length).toBeGreaterThan(dtype === 'F32' ? 1 : 0);
     const together = new Float32Array(data.length);
     parts.reduce((from, part) => (together.set(part, from), from + part.length), 0);
@@ -200,16 +345,24 @@ test('pieces of a large tensor are the tensor, in order', () => {
 });
 
 test('an adapter is merged as before where its base has a head of its own', () => {
-  const words = tinyModel('qwen2', 1, { tied: true }), head = words.weights['model.embed_tokens.weight']!.map((x) => x + 1), base = made(words, { more: [{ name: 'lm_head.weight', shape: [48, 16], data: head }] });
-  const read = loadCheckpoint(base), adapted = withAdapter(read, {}, { folder: base }), folder = fresh();
+  const words = tinyModel('qwen2', 1, { tied: true });
+  const head = words.weights['model.embed_tokens.weight']!.map((x) => x + 1);
+  const base = made(words, { more: [{ name: 'lm_head.weight', shape: [48, 16], data: head }] });
+  const read = loadCheckpoint(base);
+  const adapted = withAdapter(read, {}, { folder: base });
+  const folder = fresh();
   saveCheckpoint(folder, adapted);
   expect(loadShared(folder)).toEqual(adapted);
   expect(loadCheckpoint(folder)).toEqual(mergedCheckpoint(adapted));
-  expect(openCheckpoint(folder)).toMatchObject({ headFrom: '"lm_head.weight" of its base', notes: [expect.stringContaining('the largest difference is 1')] });
+  expect(openCheckpoint(folder)).toMatchObject({
+    headFrom: '"lm_head.weight" of its base',
+    notes: [expect.stringContaining('the largest difference is 1')],
+  });
 });
 
 describe('what lies there instead of weights is recognised, with the command that converts it', () => {
-  const POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\nsize 5012345\n';
+  const POINTER =
+    'version https://git-lfs.github.com/spec/v1\noid sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\nsize 5012345\n';
   function laid(files: Record<string, string>, from: Checkpoint | null = null): string {
     const folder = from ? made(from) : fresh();
     for (const [name, text] of Object.entries(files)) {
@@ -220,14 +373,22 @@ describe('what lies there instead of weights is recognised, with the command tha
   }
   const CONFIG = JSON.stringify(modelConfig(tinyModel('llama').architecture, 'language-model', 'F32'));
 
-  test.each([['as it is', POINTER], ['with the line ends of Windows', POINTER.replaceAll('\n', '\r\n')], ['of the first version', POINTER.replace('git-lfs.github.com', 'hawser.github.com')], ['with extensions', POINTER.replace('oid', 'ext-0-foo sha256:00\noid')]])('a pointer of Git LFS, %s, in place of any file', (_, pointer) => {
+  test.each([
+    ['as it is', POINTER],
+    ['with the line ends of Windows', POINTER.replaceAll('\n', '\r\n')],
+    ['of the first version', POINTER.replace('git-lfs.github.com', 'hawser.github.com')],
+    ['with extensions', POINTER.replace('oid', 'ext-0-foo sha256:00\noid')],
+  ])('a pointer of Git LFS, %s, in place of any file', (_, pointer) => {
     for (const name of ['model.safetensors', 'config.json', 'generation_config.json']) {
-      const folder = laid({ [name]: pointer }, tinyModel('llama')), { message, hint } = refusal(folder);
+      const folder = laid({ [name]: pointer }, tinyModel('llama'));
+      const { message, hint } = refusal(folder);
       expect(message).toBe(`${path.join(folder, name)} is a Git LFS pointer, not the file itself.`);
       expect(hint).toContain('`git lfs pull`');
     }
     const sharded = made(tinyModel('llama'), { maxShardBytes: 1500 });
-    for (const name of ['model-00002-of-00007.safetensors', 'model.safetensors.index.json'].filter((one) => fs.existsSync(path.join(sharded, one)))) {
+    for (const name of ['model-00002-of-00007.safetensors', 'model.safetensors.index.json'].filter((one) =>
+      fs.existsSync(path.join(sharded, one)),
+    )) {
       fs.writeFileSync(path.join(sharded, name), pointer);
       expect(refusal(sharded).message).toBe(`${path.join(sharded, name)} is a Git LFS pointer, not the file itself.`);
     }
@@ -235,30 +396,102 @@ describe('what lies there instead of weights is recognised, with the command tha
     expect(refusal(gguf).message).toBe(`${gguf} is a Git LFS pointer, not the file itself.`);
   });
 
-  const verl = { 'fsdp_config.json': '{}', 'model_world_size_2_rank_0.pt': 'x', 'model_world_size_2_rank_1.pt': 'x', 'huggingface/config.json': CONFIG };
-  const within = (folder: string, files: object) => Object.fromEntries(Object.entries(files).map(([name, text]) => [`${folder}/${name}`, text as string]));
+  const verl = {
+    'fsdp_config.json': '{}',
+    'model_world_size_2_rank_0.pt': 'x',
+    'model_world_size_2_rank_1.pt': 'x',
+    'huggingface/config.json': CONFIG,
+  };
+  const within = (folder: string, files: object) =>
+    Object.fromEntries(Object.entries(files).map(([name, text]) => [`${folder}/${name}`, text as string]));
   test.each<[string, Record<string, string>, string, RegExp, RegExp]>([
-    ['verl', verl, '', /is a checkpoint of verl/, /python -m verl\.model_merger merge --backend fsdp --local_dir \S*model-\d+ --target_dir/],
-    ['verl by its step', within('global_step_20/actor', verl), 'global_step_20', /is a checkpoint of verl/, /--local_dir \S*global_step_20\/actor --target_dir/],
+    [
+      'verl',
+      verl,
+      '',
+      /is a checkpoint of verl/,
+      /python -m verl\.model_merger merge --backend fsdp --local_dir \S*model-\d+ --target_dir/,
+    ],
+    [
+      'verl by its step',
+      within('global_step_20/actor', verl),
+      'global_step_20',
+      /is a checkpoint of verl/,
+      /--local_dir \S*global_step_20\/actor --target_dir/,
+    ],
     ['verl by its configuration', verl, 'huggingface', /is a checkpoint of verl/, /--local_dir \S*model-\d+ /],
-    ['verl, Megatron', { 'dist_ckpt/__0_0.distcp': 'x', 'huggingface/config.json': CONFIG }, '', /is a checkpoint of verl/, /--backend megatron/],
-    ['DeepSpeed', { 'config.json': CONFIG, 'zero_to_fp32.py': '', latest: 'global_step5', 'global_step5/mp_rank_00_model_states.pt': 'x', 'global_step5/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt': 'x' }, '', /is a checkpoint of DeepSpeed/, /python zero_to_fp32\.py \. merged/],
-    ['DeepSpeed by its step', { 'global_step5/mp_rank_00_model_states.pt': 'x' }, 'global_step5', /is a checkpoint of DeepSpeed/, /zero_to_fp32\.py/],
-    ['FSDP', { 'config.json': CONFIG, 'pytorch_model_fsdp_0/.metadata': 'x', 'pytorch_model_fsdp_0/__0_0.distcp': 'x' }, '', /FSDP \(\.distcp\)/, /accelerate merge-weights \S*pytorch_model_fsdp_0 /],
-    ['pytorch_model.bin', { 'config.json': CONFIG, 'pytorch_model.bin': 'x' }, '', /pytorch_model\.bin/, /save_pretrained/],
-    ['pytorch_model.bin in parts', { 'config.json': CONFIG, 'pytorch_model.bin.index.json': '{}', 'pytorch_model-00001-of-00002.bin': 'x' }, '', /pytorch_model\.bin/, /save_pretrained/],
-    ['Meta', { 'params.json': '{}', 'consolidated.00.pth': 'x', 'tokenizer.model': 'x' }, '', /layout of Meta/, /convert_llama_weights_to_hf --input_dir/],
-    ['a pickle', { 'last.ckpt': 'x' }, '', /a pickle that is not opened/, /save_pretrained/], ['a pickle by its name', { 'model.pt': 'x' }, 'model.pt', /a pickle that is not opened/, /save_pretrained/],
+    [
+      'verl, Megatron',
+      { 'dist_ckpt/__0_0.distcp': 'x', 'huggingface/config.json': CONFIG },
+      '',
+      /is a checkpoint of verl/,
+      /--backend megatron/,
+    ],
+    [
+      'DeepSpeed',
+      {
+        'config.json': CONFIG,
+        'zero_to_fp32.py': '',
+        latest: 'global_step5',
+        'global_step5/mp_rank_00_model_states.pt': 'x',
+        'global_step5/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt': 'x',
+      },
+      '',
+      /is a checkpoint of DeepSpeed/,
+      /python zero_to_fp32\.py \. merged/,
+    ],
+    [
+      'DeepSpeed by its step',
+      { 'global_step5/mp_rank_00_model_states.pt': 'x' },
+      'global_step5',
+      /is a checkpoint of DeepSpeed/,
+      /zero_to_fp32\.py/,
+    ],
+    [
+      'FSDP',
+      { 'config.json': CONFIG, 'pytorch_model_fsdp_0/.metadata': 'x', 'pytorch_model_fsdp_0/__0_0.distcp': 'x' },
+      '',
+      /FSDP \(\.distcp\)/,
+      /accelerate merge-weights \S*pytorch_model_fsdp_0 /,
+    ],
+    [
+      'pytorch_model.bin',
+      { 'config.json': CONFIG, 'pytorch_model.bin': 'x' },
+      '',
+      /pytorch_model\.bin/,
+      /save_pretrained/,
+    ],
+    [
+      'pytorch_model.bin in parts',
+      { 'config.json': CONFIG, 'pytorch_model.bin.index.json': '{}', 'pytorch_model-00001-of-00002.bin': 'x' },
+      '',
+      /pytorch_model\.bin/,
+      /save_pretrained/,
+    ],
+    [
+      'Meta',
+      { 'params.json': '{}', 'consolidated.00.pth': 'x', 'tokenizer.model': 'x' },
+      '',
+      /layout of Meta/,
+      /convert_llama_weights_to_hf --input_dir/,
+    ],
+    ['a pickle', { 'last.ckpt': 'x' }, '', /a pickle that is not opened/, /save_pretrained/],
+    ['a pickle by its name', { 'model.pt': 'x' }, 'model.pt', /a pickle that is not opened/, /save_pretrained/],
     ['GGUF files in a folder', { 'model.gguf': 'x' }, '', /a folder of GGUF files/, /Name the file itself/],
   ])('%s', (_, files, named, says, hint) => {
-    const place = path.join(laid(files), named), found = otherCheckpoint(place)!;
+    const place = path.join(laid(files), named);
+    const found = otherCheckpoint(place)!;
     expect(found.message).toMatch(says);
     expect(found.hint).toMatch(hint);
-    if (fs.statSync(place).isDirectory()) expect(refusal(place)).toMatchObject({ message: found.message, hint: found.hint });
+    if (fs.statSync(place).isDirectory())
+      expect(refusal(place)).toMatchObject({ message: found.message, hint: found.hint });
   });
 
   test('what a trainer leaves beside a whole model is none of these, nor is an empty folder', () => {
-    const folder = laid({ 'optimizer.pt': 'x', 'rng_state_0.pth': 'x', 'training_args.bin': 'x', 'scheduler.pt': 'x' }, tinyModel('llama'));
+    const folder = laid(
+      { 'optimizer.pt': 'x', 'rng_state_0.pth': 'x', 'training_args.bin': 'x', 'scheduler.pt': 'x' },
+      tinyModel('llama'),
+    );
     expect(loadCheckpoint(folder)).toEqual(tinyModel('llama'));
     fs.rmSync(path.join(folder, 'model.safetensors'));
     expect(otherCheckpoint(folder)).toBeNull();

@@ -19,21 +19,34 @@ describe('tastemaker.json', () => {
 
   test('says whether ends are appended; without it, or where it says nothing of it, the model is another program’s', () => {
     expect(saidToAppendEnd(scratch)).toBe(null);
-    for (const [text, said] of [['{}', null], ['{"appends_end_of_text": true}', true], ['{"appends_end_of_text": false}', false]] as const) {
+    for (const [text, said] of [
+      ['{}', null],
+      ['{"appends_end_of_text": true}', true],
+      ['{"appends_end_of_text": false}', false],
+    ] as const) {
       write('tastemaker.json', text);
       expect(saidToAppendEnd(scratch), text).toBe(said);
       expect(readingOf(scratch).appendsEnd).toBe(said === true);
     }
   });
 
-  test.each(['"true"', '1', 'null', '[true]', '{"is":true}'])('%s is refused by name wherever the model is read', (value) => {
-    write('tastemaker.json', `{"appends_end_of_text": ${value}}`);
-    expect(refusalOf(() => readingOf(scratch))).toMatchObject({ code: 'bad-model', message: `${path.join(scratch, 'tastemaker.json')}: "appends_end_of_text" is ${value}, not true or false.` });
-  });
+  test.each(['"true"', '1', 'null', '[true]', '{"is":true}'])(
+    '%s is refused by name wherever the model is read',
+    (value) => {
+      write('tastemaker.json', `{"appends_end_of_text": ${value}}`);
+      expect(refusalOf(() => readingOf(scratch))).toMatchObject({
+        code: 'bad-model',
+        message: `${path.join(scratch, 'tastemaker.json')}: "appends_end_of_text" is ${value}, not true or false.`,
+      });
+    },
+  );
 
   test('a note that is no JSON is refused too', () => {
     write('tastemaker.json', '{"appends');
-    expect(refusalOf(() => readingOf(scratch))).toMatchObject({ code: 'bad-file', message: expect.stringContaining('tastemaker.json is not valid JSON') });
+    expect(refusalOf(() => readingOf(scratch))).toMatchObject({
+      code: 'bad-file',
+      message: expect.stringContaining('tastemaker.json is not valid JSON'),
+    });
   });
 });
 
@@ -46,9 +59,22 @@ describe('made.json', () => {
     expect(readMade(scratch)).toEqual({ ...made, metrics: { score: 1.5 } });
   });
 
-  test.each([['run', 5], ['run', undefined], ['step', '3'], ['step', 2.5], ['step', undefined], ['steps', null], ['metrics', [1]], ['metrics', undefined], ['reference', 7]])('"%s" that is %j is refused by name', (key, value) => {
+  test.each([
+    ['run', 5],
+    ['run', undefined],
+    ['step', '3'],
+    ['step', 2.5],
+    ['step', undefined],
+    ['steps', null],
+    ['metrics', [1]],
+    ['metrics', undefined],
+    ['reference', 7],
+  ])('"%s" that is %j is refused by name', (key, value) => {
     write('made.json', JSON.stringify({ ...made, [key]: value }));
-    expect(refusalOf(() => readMade(scratch))).toMatchObject({ code: 'bad-model', message: expect.stringContaining(`made.json: "${key}" is `) });
+    expect(refusalOf(() => readMade(scratch))).toMatchObject({
+      code: 'bad-model',
+      message: expect.stringContaining(`made.json: "${key}" is `),
+    });
   });
 
   test('a metric that is text is refused by its name', () => {

@@ -1,4 +1,5 @@
-// Adapter folders: written and read back, other programs' spellings, the places a base may lie, and plain sentences for what does not fit.
+// Adapter folders: written and read back, other programs' spellings, the places a base may lie, and plain sentences for
+// what does not fit.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -6,7 +7,17 @@ import path from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { readSafetensors, writeSafetensors } from '#core/formats/safetensors.ts';
 import { chosenMatrices } from '#core/models/adapter.ts';
-import { loadArchitecture, loadCheckpoint, loadShared, mergedCheckpoint, openCheckpoint, parameterCount, saveCheckpoint, scalesOf, withScoreHead } from '#core/models/checkpoint.ts';
+import {
+  loadArchitecture,
+  loadCheckpoint,
+  loadShared,
+  mergedCheckpoint,
+  openCheckpoint,
+  parameterCount,
+  saveCheckpoint,
+  scalesOf,
+  withScoreHead,
+} from '#core/models/checkpoint.ts';
 import type { Checkpoint, SharedWeights } from '#core/models/checkpoint.ts';
 import { ADAPTER_CONFIG, adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { ADAPTER_WEIGHTS } from '#core/models/peft.ts';
@@ -34,11 +45,15 @@ interface Change {
 function changed(from: string, { config = {}, tensor = () => ({}) }: Change): string {
   const folder = fresh();
   fs.mkdirSync(folder);
-  fs.writeFileSync(path.join(folder, ADAPTER_CONFIG), JSON.stringify({ ...readJson<object>(path.join(from, ADAPTER_CONFIG)), ...config }));
+  fs.writeFileSync(
+    path.join(folder, ADAPTER_CONFIG),
+    JSON.stringify({ ...readJson<object>(path.join(from, ADAPTER_CONFIG)), ...config }),
+  );
   const tensors = [...readSafetensors(path.join(from, ADAPTER_WEIGHTS)).tensors].flatMap(([name, { shape, load }]) => {
     const change = tensor(name, shape);
     if (!change) return [];
-    const data = load(), size = (change.shape ?? shape).reduce((a, b) => a * b, 1);
+    const data = load();
+    const size = (change.shape ?? shape).reduce((a, b) => a * b, 1);
     return [{ name, shape, ...change, data: data.length === size ? data : new Float32Array(size) }];
   });
   writeSafetensors(path.join(folder, ADAPTER_WEIGHTS), tensors);
@@ -47,17 +62,34 @@ function changed(from: string, { config = {}, tensor = () => ({}) }: Change): st
 const config = (folder: string) => readJson<Record<string, unknown>>(path.join(folder, ADAPTER_CONFIG));
 
 describe.each(FAMILIES)('%s', (family) => {
-  const words = tinyModel(family), base = saved(words), matrices = chosenMatrices(words.architecture, 'all');
+  const words = tinyModel(family);
+  const base = saved(words);
+  const matrices = chosenMatrices(words.architecture, 'all');
   const kinds: [string, Checkpoint][] = [
     ['all matrices', withAdapter(words, {}, { folder: base })],
-    ['some matrices, rank-stabilised', withAdapter(words, { matrices: chosenMatrices(words.architecture, 'attention'), rankStabilised: true }, { folder: base })],
-    ['ranks and alphas of their own', withAdapter(words, { ranks: Object.fromEntries(matrices.map((name, i) => [name, 1 + (i % 4)])), alphas: { [matrices[2]!]: 0.5 } }, { folder: base })],
+    [
+      'some matrices, rank-stabilised',
+      withAdapter(
+        words,
+        { matrices: chosenMatrices(words.architecture, 'attention'), rankStabilised: true },
+        { folder: base },
+      ),
+    ],
+    [
+      'ranks and alphas of their own',
+      withAdapter(
+        words,
+        { ranks: Object.fromEntries(matrices.map((name, i) => [name, 1 + (i % 4)])), alphas: { [matrices[2]!]: 0.5 } },
+        { folder: base },
+      ),
+    ],
     ['a score head', withAdapter(withScoreHead(words, 3), {}, { folder: base })],
     ['a score head without bias', withAdapter(withScoreHead(words, 3, false), {}, { folder: base })],
   ];
 
   test.each(kinds)('%s: two files, read back bit for bit, apart and merged', (_, checkpoint) => {
-    const folder = saved(checkpoint), before = fs.readdirSync(base);
+    const folder = saved(checkpoint);
+    const before = fs.readdirSync(base);
     expect(fs.readdirSync(folder).toSorted()).toEqual([ADAPTER_CONFIG, ADAPTER_WEIGHTS]);
     expect(isAdapterFolder(folder)).toBe(true);
     const read = loadShared(folder);
@@ -65,46 +97,109 @@ describe.each(FAMILIES)('%s', (family) => {
     expect(scalesOf(read)).toEqual(scalesOf(checkpoint));
     expect(loadCheckpoint(folder)).toEqual(mergedCheckpoint(checkpoint));
     expect(loadArchitecture(folder)).toEqual(checkpoint.architecture);
-    expect(parameterCount(openCheckpoint(folder)), 'as many as when it is merged').toBe(Object.values(mergedCheckpoint(checkpoint).weights).reduce((sum, { length }) => sum + length, 0));
+    expect(parameterCount(openCheckpoint(folder)), 'as many as when it is merged').toBe(
+      Object.values(mergedCheckpoint(checkpoint).weights).reduce((sum, { length }) => sum + length, 0),
+    );
     const again = saved(read);
-    expect(fs.readFileSync(path.join(again, ADAPTER_WEIGHTS))).toEqual(fs.readFileSync(path.join(folder, ADAPTER_WEIGHTS)));
+    expect(fs.readFileSync(path.join(again, ADAPTER_WEIGHTS))).toEqual(
+      fs.readFileSync(path.join(folder, ADAPTER_WEIGHTS)),
+    );
     expect(fs.readdirSync(base), 'the base is left alone').toEqual(before);
-    expect(loadCheckpoint(saved(mergedCheckpoint(read))), 'merged, it is a model of its own').toEqual(mergedCheckpoint(checkpoint));
+    expect(loadCheckpoint(saved(mergedCheckpoint(read))), 'merged, it is a model of its own').toEqual(
+      mergedCheckpoint(checkpoint),
+    );
   });
 
   test('the names are PEFT’s, and target_modules means these matrices and no others', () => {
     for (const [, checkpoint] of kinds) {
-      const folder = saved(checkpoint), { settings } = checkpoint.adapter!, scorer = checkpoint.head === 'score';
-      const wanted = [...settings.matrices.flatMap((name) => [`${name}.lora_A.weight`, `${name}.lora_B.weight`]), ...(scorer ? Object.keys(checkpoint.weights).filter((name) => name.startsWith('score.')) : [])];
-      expect([...readSafetensors(path.join(folder, ADAPTER_WEIGHTS)).tensors.keys()].toSorted()).toEqual(wanted.map((name) => `base_model.model.${name}`).toSorted());
-      const { target_modules: targets, ...rest } = config(folder) as { target_modules: string[] } & Record<string, unknown>;
-      expect(matrices.filter((name) => targets.some((target) => name === target || name.endsWith(`.${target}`))), 'as PEFT looks for them').toEqual(settings.matrices);
-      expect(rest).toMatchObject({ peft_type: 'LORA', task_type: scorer ? 'SEQ_CLS' : 'CAUSAL_LM', r: 3, lora_alpha: 7, use_rslora: settings.rankStabilised, fan_in_fan_out: family === 'gpt2', bias: 'none', base_model_name_or_path: base, modules_to_save: scorer ? ['score'] : null });
+      const folder = saved(checkpoint);
+      const { settings } = checkpoint.adapter!;
+      const scorer = checkpoint.head === 'score';
+      const wanted = [
+        ...settings.matrices.flatMap((name) => [`${name}.lora_A.weight`, `${name}.lora_B.weight`]),
+        ...(scorer ? Object.keys(checkpoint.weights).filter((name) => name.startsWith('score.')) : []),
+      ];
+      expect([...readSafetensors(path.join(folder, ADAPTER_WEIGHTS)).tensors.keys()].toSorted()).toEqual(
+        wanted.map((name) => `base_model.model.${name}`).toSorted(),
+      );
+      const { target_modules: targets, ...rest } = config(folder) as { target_modules: string[] } & Record<
+        string,
+        unknown
+      >;
+      expect(
+        matrices.filter((name) => targets.some((target) => name === target || name.endsWith(`.${target}`))),
+        'as PEFT looks for them',
+      ).toEqual(settings.matrices);
+      expect(rest).toMatchObject({
+        peft_type: 'LORA',
+        task_type: scorer ? 'SEQ_CLS' : 'CAUSAL_LM',
+        r: 3,
+        lora_alpha: 7,
+        use_rslora: settings.rankStabilised,
+        fan_in_fan_out: family === 'gpt2',
+        bias: 'none',
+        base_model_name_or_path: base,
+        modules_to_save: scorer ? ['score'] : null,
+      });
     }
   });
 
   test('other spellings: ".default." in names, no prefix, patterns by the ends of names', () => {
-    const [, checkpoint] = kinds[3]!, folder = saved(checkpoint);
-    const older = changed(folder, { tensor: (name) => ({ name: name.replace(/lora_([AB])\./, 'lora_$1.default.').replace('.score.', '.score.modules_to_save.default.') }) });
+    const [, checkpoint] = kinds[3]!;
+    const folder = saved(checkpoint);
+    const older = changed(folder, {
+      tensor: (name) => ({
+        name: name.replace(/lora_([AB])\./, 'lora_$1.default.').replace('.score.', '.score.modules_to_save.default.'),
+      }),
+    });
     expect(loadShared(older)).toEqual(checkpoint);
-    const padded = tinyModel(family, 1, { pad: 0 }), judge = saved(withAdapter(withScoreHead(padded, 3), {}, { folder: saved(padded) }));
-    const called = changed(judge, { tensor: (name) => ({ name: name.replace('.score.', '.score.modules_to_save.default.') }) });
+    const padded = tinyModel(family, 1, { pad: 0 });
+    const judge = saved(withAdapter(withScoreHead(padded, 3), {}, { folder: saved(padded) }));
+    const called = changed(judge, {
+      tensor: (name) => ({ name: name.replace('.score.', '.score.modules_to_save.default.') }),
+    });
     expect([readingOf(judge).passedOver, readingOf(called).passedOver], 'read at the same token').toEqual([0, 0]);
-    expect(loadShared(changed(folder, { tensor: (name) => ({ name: name.replace('base_model.model.', '') }) }))).toEqual(checkpoint);
-    const kind = matrices[0]!.split('.').at(-1)!, isOne = (name: string) => name.endsWith(`.${kind}`);
-    const uneven = withAdapter(words, { ranks: Object.fromEntries(matrices.map((name) => [name, isOne(name) ? 2 : 3])), alphas: Object.fromEntries(matrices.filter(isOne).map((name) => [name, 9])) }, { folder: base });
-    for (const key of [kind, `${kind}$`]) expect(loadShared(changed(saved(uneven), { config: { rank_pattern: { [key]: 2 }, alpha_pattern: { [key]: 9 } } }))).toEqual(uneven);
-    const single = withAdapter(words, { ranks: Object.fromEntries(matrices.map((name, i) => [name, i === 0 ? 2 : 3])) }, { folder: base });
-    expect(loadShared(changed(saved(single), { config: { rank_pattern: { [`^${matrices[0]!.replaceAll('.', '\\.')}`]: 2 } } }))).toEqual(single);
+    expect(
+      loadShared(changed(folder, { tensor: (name) => ({ name: name.replace('base_model.model.', '') }) })),
+    ).toEqual(checkpoint);
+    const kind = matrices[0]!.split('.').at(-1)!;
+    const isOne = (name: string) => name.endsWith(`.${kind}`);
+    const uneven = withAdapter(
+      words,
+      {
+        ranks: Object.fromEntries(matrices.map((name) => [name, isOne(name) ? 2 : 3])),
+        alphas: Object.fromEntries(matrices.filter(isOne).map((name) => [name, 9])),
+      },
+      { folder: base },
+    );
+    for (const key of [kind, `${kind}$`])
+      expect(
+        loadShared(changed(saved(uneven), { config: { rank_pattern: { [key]: 2 }, alpha_pattern: { [key]: 9 } } })),
+      ).toEqual(uneven);
+    const single = withAdapter(
+      words,
+      { ranks: Object.fromEntries(matrices.map((name, i) => [name, i === 0 ? 2 : 3])) },
+      { folder: base },
+    );
+    expect(
+      loadShared(
+        changed(saved(single), { config: { rank_pattern: { [`^${matrices[0]!.replaceAll('.', '\\.')}`]: 2 } } }),
+      ),
+    ).toEqual(single);
   });
 });
 
 test('two adapters over one base hold one copy of its arrays, and each its own factors', () => {
-  const words = tinyModel('llama'), base = saved(words), linked = fresh();
-  const policy = saved(withAdapter(words, {}, { folder: base })), critic = saved(withAdapter(withScoreHead(words, 3), {}, { folder: base, seed: 6 }));
+  const words = tinyModel('llama');
+  const base = saved(words);
+  const linked = fresh();
+  const policy = saved(withAdapter(words, {}, { folder: base }));
+  const critic = saved(withAdapter(withScoreHead(words, 3), {}, { folder: base, seed: 6 }));
   fs.symlinkSync(base, linked);
   const shared: SharedWeights = new Map();
-  const [reference, first, second, again] = [linked, policy, critic, policy].map((folder) => loadShared(folder, shared)) as [Checkpoint, Checkpoint, Checkpoint, Checkpoint];
+  const [reference, first, second, again] = [linked, policy, critic, policy].map((folder) =>
+    loadShared(folder, shared),
+  ) as [Checkpoint, Checkpoint, Checkpoint, Checkpoint];
   for (const name of Object.keys(words.weights)) {
     expect(first.weights[name], name).toBe(reference.weights[name]);
     if (name !== 'lm_head.weight') expect(second.weights[name], name).toBe(reference.weights[name]);
@@ -118,20 +213,30 @@ test('two adapters over one base hold one copy of its arrays, and each its own f
 });
 
 test('an adapter over a reward model brings its own head, or keeps the one below', () => {
-  const words = tinyModel('llama'), scorer = withScoreHead(words, 3), base = saved(scorer);
+  const words = tinyModel('llama');
+  const scorer = withScoreHead(words, 3);
+  const base = saved(scorer);
   const own = withAdapter(withScoreHead(words, 4), {}, { folder: base });
   const folder = saved(own);
   expect(loadShared(folder)).toEqual(own);
   const without = loadShared(changed(folder, { tensor: (name) => (name.includes('score') ? null : {}) }));
   expect(without.head).toBe('score');
-  expect(without.weights).toEqual({ ...own.weights, 'score.weight': scorer.weights['score.weight'], 'score.bias': scorer.weights['score.bias'] });
+  expect(without.weights).toEqual({
+    ...own.weights,
+    'score.weight': scorer.weights['score.weight'],
+    'score.bias': scorer.weights['score.bias'],
+  });
 });
 
 describe('where the base lies', () => {
-  const words = tinyModel('llama'), at = (base: string, folder = fresh()) => saved(withAdapter(words, {}, { folder: base }), folder);
+  const words = tinyModel('llama');
+  const at = (base: string, folder = fresh()) => saved(withAdapter(words, {}, { folder: base }), folder);
 
   test('a moved project finds it by the relative path', () => {
-    const project = fresh(), moved = fresh(), base = saved(words, path.join(project, 'models/base')), folder = at(base, path.join(project, 'runs/3/adapter'));
+    const project = fresh();
+    const moved = fresh();
+    const base = saved(words, path.join(project, 'models/base'));
+    const folder = at(base, path.join(project, 'runs/3/adapter'));
     const before = loadShared(folder);
     fs.renameSync(project, moved);
     const after = loadShared(path.join(moved, 'runs/3/adapter'));
@@ -140,9 +245,13 @@ describe('where the base lies', () => {
   });
 
   test('a relative name is looked for from the adapter’s folder, and beside it', () => {
-    const home = fresh(), base = saved(words, path.join(home, 'base')), folder = at(base), own = { base_model_relative_path: undefined };
+    const home = fresh();
+    const base = saved(words, path.join(home, 'base'));
+    const folder = at(base);
+    const own = { base_model_relative_path: undefined };
     const place = (name: string, where: string) => {
-      const copy = changed(folder, { config: { ...own, base_model_name_or_path: name } }), to = path.join(home, where);
+      const copy = changed(folder, { config: { ...own, base_model_name_or_path: name } });
+      const to = path.join(home, where);
       fs.cpSync(copy, to, { recursive: true });
       return adapterBase(to);
     };
@@ -153,20 +262,28 @@ describe('where the base lies', () => {
   });
 
   test('the hub’s cache: snapshots of links to blobs, the version of refs first', () => {
-    const hub = fresh(), own = { base_model_relative_path: null };
+    const hub = fresh();
+    const own = { base_model_relative_path: null };
     vi.stubEnv('HF_HUB_CACHE', hub);
     /** Laid out as huggingface_hub does it. */
     const cached = (name: string, version: string, model: Checkpoint) => {
-      const repository = path.join(hub, `models--${name.replace('/', '--')}`), snapshot = path.join(repository, 'snapshots', version), whole = saved(model);
-      for (const folder of ['refs', 'blobs', `snapshots/${version}`]) fs.mkdirSync(path.join(repository, folder), { recursive: true });
+      const repository = path.join(hub, `models--${name.replace('/', '--')}`);
+      const snapshot = path.join(repository, 'snapshots', version);
+      const whole = saved(model);
+      for (const folder of ['refs', 'blobs', `snapshots/${version}`])
+        fs.mkdirSync(path.join(repository, folder), { recursive: true });
       for (const file of fs.readdirSync(whole)) {
         fs.copyFileSync(path.join(whole, file), path.join(repository, 'blobs', `${version}-${file}`));
         fs.symlinkSync(`../../blobs/${version}-${file}`, path.join(snapshot, file));
       }
       return { refs: path.join(repository, 'refs'), snapshot };
     };
-    const older = cached('somebody/base', 'aaa', tinyModel('llama', 8)), newer = cached('somebody/base', 'bbb', words), short = cached('base', 'ccc', words);
-    const adapter = at(saved(words)), named = (more: object) => changed(adapter, { config: { ...own, base_model_name_or_path: 'somebody/base', ...more } });
+    const older = cached('somebody/base', 'aaa', tinyModel('llama', 8));
+    const newer = cached('somebody/base', 'bbb', words);
+    const short = cached('base', 'ccc', words);
+    const adapter = at(saved(words));
+    const named = (more: object) =>
+      changed(adapter, { config: { ...own, base_model_name_or_path: 'somebody/base', ...more } });
     expect(adapterBase(named({})), 'no refs: some version').toBe(older.snapshot);
     fs.writeFileSync(path.join(newer.refs, 'main'), 'bbb\n');
     const folder = named({});
@@ -175,10 +292,19 @@ describe('where the base lies', () => {
     fs.writeFileSync(path.join(newer.refs, 'v1'), 'aaa');
     expect(adapterBase(named({ revision: 'v1' }))).toBe(older.snapshot);
     expect(adapterBase(named({ revision: 'aaa' }))).toBe(older.snapshot);
-    for (const revision of ['v2', '../../..', 'a\0b', 'x'.repeat(5000), null]) expect(adapterBase(named({ revision })), String(revision).slice(0, 20)).toBe(newer.snapshot);
-    expect(refusalOf(() => adapterBase(named({ revision: 7 }))).message, 'never as if it were absent').toContain('"revision" is 7, not a text.');
-    expect(adapterBase(changed(adapter, { config: { ...own, base_model_name_or_path: 'base' } })), 'a name without an owner').toBe(short.snapshot);
-    expect(adapterBase(named({ base_model_name_or_path: saved(words) })), 'a folder goes before the cache').not.toContain(hub);
+    for (const revision of ['v2', '../../..', 'a\0b', 'x'.repeat(5000), null])
+      expect(adapterBase(named({ revision })), String(revision).slice(0, 20)).toBe(newer.snapshot);
+    expect(refusalOf(() => adapterBase(named({ revision: 7 }))).message, 'never as if it were absent').toContain(
+      '"revision" is 7, not a text.',
+    );
+    expect(
+      adapterBase(changed(adapter, { config: { ...own, base_model_name_or_path: 'base' } })),
+      'a name without an owner',
+    ).toBe(short.snapshot);
+    expect(
+      adapterBase(named({ base_model_name_or_path: saved(words) })),
+      'a folder goes before the cache',
+    ).not.toContain(hub);
     vi.stubEnv('HF_HUB_CACHE', undefined);
     vi.stubEnv('HF_HOME', path.dirname(hub));
     fs.symlinkSync(hub, path.join(path.dirname(hub), 'hub'));
@@ -186,30 +312,52 @@ describe('where the base lies', () => {
   });
 
   test('a base that is gone, none at all, and adapters over adapters are refused', () => {
-    const base = saved(words), folder = at(base), second = at(base);
+    const base = saved(words);
+    const folder = at(base);
+    const second = at(base);
     const over = changed(second, { config: { base_model_relative_path: undefined, base_model_name_or_path: folder } });
     for (const read of [loadCheckpoint, loadShared, loadArchitecture, openCheckpoint]) {
-      expect(refusalOf(() => read(over))).toMatchObject({ code: 'bad-model', message: `${over} is an adapter over ${folder}, which is an adapter itself.` });
+      expect(refusalOf(() => read(over))).toMatchObject({
+        code: 'bad-model',
+        message: `${over} is an adapter over ${folder}, which is an adapter itself.`,
+      });
     }
-    const circle = changed(second, { config: { base_model_relative_path: '.' } }); // some folders on the hub hold a config.json beside the adapter
+    // some folders on the hub hold a config.json beside the adapter
+    const circle = changed(second, { config: { base_model_relative_path: '.' } });
     fs.copyFileSync(path.join(base, 'config.json'), path.join(circle, 'config.json'));
-    for (const read of [loadCheckpoint, loadArchitecture]) expect(refusalOf(() => read(circle)).message).toBe(`${circle} is an adapter over ${circle}, which is an adapter itself.`);
+    for (const read of [loadCheckpoint, loadArchitecture])
+      expect(refusalOf(() => read(circle)).message).toBe(
+        `${circle} is an adapter over ${circle}, which is an adapter itself.`,
+      );
     fs.rmSync(base, { recursive: true });
-    expect(refusalOf(() => loadCheckpoint(folder))).toMatchObject({ code: 'bad-model', message: `${path.join(folder, ADAPTER_CONFIG)}: the base model ${JSON.stringify(base)} is not there.` });
+    expect(refusalOf(() => loadCheckpoint(folder))).toMatchObject({
+      code: 'bad-model',
+      message: `${path.join(folder, ADAPTER_CONFIG)}: the base model ${JSON.stringify(base)} is not there.`,
+    });
     vi.stubEnv('HF_HUB_CACHE', fresh());
     for (const name of [undefined, null, '', '..', 'somebody/base', 'a/b/c', 'nul\0', 'x'.repeat(5000)]) {
       const lost = changed(folder, { config: { base_model_relative_path: undefined, base_model_name_or_path: name } });
-      expect(refusalOf(() => loadCheckpoint(lost)).message).toContain(`${path.join(lost, ADAPTER_CONFIG)}: the base model `);
+      expect(refusalOf(() => loadCheckpoint(lost)).message).toContain(
+        `${path.join(lost, ADAPTER_CONFIG)}: the base model `,
+      );
     }
-    for (const [key, value] of [['base_model_name_or_path', 7], ['base_model_name_or_path', ['base']], ['base_model_relative_path', { a: 1 }]] as const) {
+    for (const [key, value] of [
+      ['base_model_name_or_path', 7],
+      ['base_model_name_or_path', ['base']],
+      ['base_model_relative_path', { a: 1 }],
+    ] as const) {
       const odd = changed(folder, { config: { base_model_relative_path: undefined, [key]: value } });
-      expect(refusalOf(() => loadCheckpoint(odd)).message).toBe(`${path.join(odd, ADAPTER_CONFIG)}: "${key}" is ${JSON.stringify(value)}, not a text.`);
+      expect(refusalOf(() => loadCheckpoint(odd)).message).toBe(
+        `${path.join(odd, ADAPTER_CONFIG)}: "${key}" is ${JSON.stringify(value)}, not a text.`,
+      );
     }
   });
 });
 
 describe('what does not fit is refused in a sentence', () => {
-  const words = tinyModel('llama'), base = saved(words), good = saved(withAdapter(words, {}, { folder: base }));
+  const words = tinyModel('llama');
+  const base = saved(words);
+  const good = saved(withAdapter(words, {}, { folder: base }));
   const refused = (change: Change) => {
     const folder = changed(good, change);
     return { folder, error: refusalOf(() => loadShared(folder)) };
@@ -223,7 +371,15 @@ describe('what does not fit is refused in a sentence', () => {
     [{ use_rslora: 'yes' }, '"use_rslora" is "yes"'],
     [{ bias: 'lora_only' }, '"bias" is "lora_only"'],
     [{ lora_bias: true }, '"lora_bias" is true'],
-    [{ layer_replication: [[0, 2], [1, 2]] }, '"layer_replication" is a list'],
+    [
+      {
+        layer_replication: [
+          [0, 2],
+          [1, 2],
+        ],
+      },
+      '"layer_replication" is a list',
+    ],
     [{ trainable_token_indices: [3] }, '"trainable_token_indices" is [3]'],
     [{ target_parameters: ['mlp.experts'] }, '"target_parameters" is ["mlp.experts"]'],
     [{ alora_invocation_tokens: [5] }, '"alora_invocation_tokens" is [5]'],
@@ -252,30 +408,96 @@ describe('what does not fit is refused in a sentence', () => {
   });
 
   test('options that say nothing pass', () => {
-    const open = { use_dora: null, layer_replication: [], trainable_token_indices: null, target_parameters: [], layers_to_transform: null, rank_pattern: null, alpha_pattern: {}, init_lora_weights: 'gaussian', lora_dropout: 0.1, megatron_core: 'megatron.core' };
+    const open = {
+      use_dora: null,
+      layer_replication: [],
+      trainable_token_indices: null,
+      target_parameters: [],
+      layers_to_transform: null,
+      rank_pattern: null,
+      alpha_pattern: {},
+      init_lora_weights: 'gaussian',
+      lora_dropout: 0.1,
+      megatron_core: 'megatron.core',
+    };
     expect(loadShared(changed(good, { config: open }))).toEqual(loadShared(good));
   });
 
   const Q = 'model.layers.0.self_attn.q_proj';
   test.each<[string, Change, (weights: string) => string]>([
-    ['lora_B is missing', { tensor: (name) => (name.endsWith(`${Q}.lora_B.weight`) ? null : {}) }, (weights) => `${weights} lacks the tensor "${Q}.lora_B.weight".`],
-    ['lora_A is missing', { tensor: (name) => (name.endsWith(`${Q}.lora_A.weight`) ? null : {}) }, (weights) => `${weights}: the tensor "${Q}.lora_B.weight" belongs to no matrix of the base model that can be adapted.`],
-    ['A of another width', { tensor: (name) => (name.endsWith(`${Q}.lora_A.weight`) ? { shape: [3, 17] } : {}) }, (weights) => `${weights}: the tensor "${Q}.lora_A.weight" has shape [3, 17], adapter_config.json and the base model ask for [3, 16].`],
-    ['B of another width', { tensor: (name) => (name.endsWith(`${Q}.lora_B.weight`) ? { shape: [3, 16] } : {}) }, (weights) => `${weights}: the tensor "${Q}.lora_B.weight" has shape [3, 16], adapter_config.json and the base model ask for [16, 3].`],
-    ['A of no shape', { tensor: (name) => (name.endsWith(`${Q}.lora_A.weight`) ? { shape: [] } : {}) }, (weights) => `${weights}: the tensor "${Q}.lora_A.weight" has shape [], adapter_config.json and the base model ask for [3, 16].`],
-    ['a rank that the configuration does not know of', { config: { rank_pattern: { 'layers.0.self_attn.q_proj': 4 } } }, (weights) => `${weights}: the tensor "${Q}.lora_A.weight" has shape [3, 16], adapter_config.json and the base model ask for [4, 16].`],
-    ['a layer that is not there', { tensor: (name) => ({ name: name.replace('layers.1.', 'layers.7.') }) }, (weights) => `${weights}: the tensor "model.layers.7.self_attn.q_proj.lora_A.weight" belongs to no matrix of the base model that can be adapted.`],
-    ['adapted embeddings', { tensor: (name) => ({ name: name.replace(`${Q}.`, 'model.embed_tokens.') }) }, (weights) => `${weights}: the tensor "model.embed_tokens.lora_A.weight" belongs to no matrix of the base model that can be adapted.`],
-    ['a whole output matrix', { tensor: (name) => ({ name: name.replace(`${Q}.lora_B`, 'lm_head') }) }, (weights) => `${weights}: the tensor "lm_head.weight" belongs to no matrix of the base model that can be adapted.`],
-    ['no adapter', { tensor: (name) => ({ name: name.replace('lora_', 'lokr_') }) }, (weights) => `${weights} holds no adapter: no tensor is called ….lora_A.weight.`],
+    [
+      'lora_B is missing',
+      { tensor: (name) => (name.endsWith(`${Q}.lora_B.weight`) ? null : {}) },
+      (weights) => `${weights} lacks the tensor "${Q}.lora_B.weight".`,
+    ],
+    [
+      'lora_A is missing',
+      { tensor: (name) => (name.endsWith(`${Q}.lora_A.weight`) ? null : {}) },
+      (weights) =>
+        `${weights}: the tensor "${Q}.lora_B.weight" belongs to no matrix of the base model that can be adapted.`,
+    ],
+    [
+      'A of another width',
+      { tensor: (name) => (name.endsWith(`${Q}.lora_A.weight`) ? { shape: [3, 17] } : {}) },
+      (weights) =>
+        `${weights}: the tensor "${Q}.lora_A.weight" has shape [3, 17], adapter_config.json and the base model ask for [3, 16].`,
+    ],
+    [
+      'B of another width',
+      { tensor: (name) => (name.endsWith(`${Q}.lora_B.weight`) ? { shape: [3, 16] } : {}) },
+      (weights) =>
+        `${weights}: the tensor "${Q}.lora_B.weight" has shape [3, 16], adapter_config.json and the base model ask for [16, 3].`,
+    ],
+    [
+      'A of no shape',
+      { tensor: (name) => (name.endsWith(`${Q}.lora_A.weight`) ? { shape: [] } : {}) },
+      (weights) =>
+        `${weights}: the tensor "${Q}.lora_A.weight" has shape [], adapter_config.json and the base model ask for [3, 16].`,
+    ],
+    [
+      'a rank that the configuration does not know of',
+      { config: { rank_pattern: { 'layers.0.self_attn.q_proj': 4 } } },
+      (weights) =>
+        `${weights}: the tensor "${Q}.lora_A.weight" has shape [3, 16], adapter_config.json and the base model ask for [4, 16].`,
+    ],
+    [
+      'a layer that is not there',
+      { tensor: (name) => ({ name: name.replace('layers.1.', 'layers.7.') }) },
+      (weights) =>
+        `${weights}: the tensor "model.layers.7.self_attn.q_proj.lora_A.weight" belongs to no matrix of the base model that can be adapted.`,
+    ],
+    [
+      'adapted embeddings',
+      { tensor: (name) => ({ name: name.replace(`${Q}.`, 'model.embed_tokens.') }) },
+      (weights) =>
+        `${weights}: the tensor "model.embed_tokens.lora_A.weight" belongs to no matrix of the base model that can be adapted.`,
+    ],
+    [
+      'a whole output matrix',
+      { tensor: (name) => ({ name: name.replace(`${Q}.lora_B`, 'lm_head') }) },
+      (weights) =>
+        `${weights}: the tensor "lm_head.weight" belongs to no matrix of the base model that can be adapted.`,
+    ],
+    [
+      'no adapter',
+      { tensor: (name) => ({ name: name.replace('lora_', 'lokr_') }) },
+      (weights) => `${weights} holds no adapter: no tensor is called ….lora_A.weight.`,
+    ],
   ])('%s', (_, change, said) => {
     const { folder, error } = refused(change);
     expect(error).toMatchObject({ code: 'bad-model', message: said(path.join(folder, ADAPTER_WEIGHTS)) });
   });
 
   test('files that are missing or broken are named', () => {
-    for (const [file, text] of [[ADAPTER_CONFIG, '{"r": '], [ADAPTER_CONFIG, '[]'], [ADAPTER_CONFIG, 'null'], [ADAPTER_WEIGHTS, 'short'], [ADAPTER_WEIGHTS, null]] as const) {
-      const folder = changed(good, {}), broken = path.join(folder, file);
+    for (const [file, text] of [
+      [ADAPTER_CONFIG, '{"r": '],
+      [ADAPTER_CONFIG, '[]'],
+      [ADAPTER_CONFIG, 'null'],
+      [ADAPTER_WEIGHTS, 'short'],
+      [ADAPTER_WEIGHTS, null],
+    ] as const) {
+      const folder = changed(good, {});
+      const broken = path.join(folder, file);
       fs.rmSync(broken);
       if (text !== null) fs.writeFileSync(broken, text);
       expect(refusalOf(() => loadShared(folder)).message, `${text} in ${file}`).toContain(broken);
@@ -283,14 +505,20 @@ describe('what does not fit is refused in a sentence', () => {
   });
 
   test('a head of two scores', () => {
-    const scorer = saved(withAdapter(withScoreHead(words, 3), {}, { folder: base })), two = changed(scorer, { tensor: (name) => (name.endsWith('score.weight') ? { shape: [2, 16] } : {}) });
-    expect(refusalOf(() => loadShared(two)).message).toBe(`${path.join(two, ADAPTER_WEIGHTS)}: the tensor "score.weight" has shape [2, 16], adapter_config.json and the base model ask for [1, 16].`);
+    const scorer = saved(withAdapter(withScoreHead(words, 3), {}, { folder: base }));
+    const two = changed(scorer, { tensor: (name) => (name.endsWith('score.weight') ? { shape: [2, 16] } : {}) });
+    expect(refusalOf(() => loadShared(two)).message).toBe(
+      `${path.join(two, ADAPTER_WEIGHTS)}: the tensor "score.weight" has shape [2, 16], adapter_config.json and the base model ask for [1, 16].`,
+    );
   });
 
   test('an adapter of another family; a write that fails leaves the old one', () => {
-    const other = saved(tinyModel('gpt2')), crossed = changed(good, { config: { base_model_relative_path: other } });
+    const other = saved(tinyModel('gpt2'));
+    const crossed = changed(good, { config: { base_model_relative_path: other } });
     expect(refusalOf(() => loadShared(crossed)).message).toContain('belongs to no matrix of the base model');
-    const checkpoint = withAdapter(words, {}, { folder: base }), folder = saved(checkpoint), weights = { ...checkpoint.weights, [`${Q}.lora_A.weight`]: new Float32Array(1) };
+    const checkpoint = withAdapter(words, {}, { folder: base });
+    const folder = saved(checkpoint);
+    const weights = { ...checkpoint.weights, [`${Q}.lora_A.weight`]: new Float32Array(1) };
     expect(() => saveCheckpoint(folder, { ...checkpoint, weights })).toThrow(Q);
     expect(loadShared(folder)).toEqual(checkpoint);
     expect(fs.readdirSync(scratch).filter((name) => name.includes('.writing'))).toEqual([]);

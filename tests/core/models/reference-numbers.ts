@@ -34,7 +34,8 @@ export function readNumbers(file: string): Numbers {
     floats: (name) => get(name).load(),
     integers,
     rows: (name) => {
-      const [rows, columns] = get(name).shape as [number, number], all = Array.from(integers(name));
+      const [rows, columns] = get(name).shape as [number, number];
+      const all = Array.from(integers(name));
       return Array.from({ length: rows }, (_, i) => all.slice(i * columns, (i + 1) * columns));
     },
   };
@@ -48,13 +49,22 @@ export interface Tolerance {
 }
 
 /** Every element within `relative` of the wanted one plus `absolute`; says which element is furthest off. */
-export function expectClose(actual: ArrayLike<number>, wanted: ArrayLike<number>, what: string, { relative = 2e-4, absolute = 2e-5 }: Tolerance = {}): void {
+export function expectClose(
+  actual: ArrayLike<number>,
+  wanted: ArrayLike<number>,
+  what: string,
+  { relative = 2e-4, absolute = 2e-5 }: Tolerance = {},
+): void {
   expect(actual.length, `${what}: how many`).toBe(wanted.length);
-  let worst = 0, at = -1;
+  let worst = 0;
+  let at = -1;
   for (let i = 0; i < wanted.length; i++) {
     const off = Math.abs(actual[i]! - wanted[i]!) / (absolute + relative * Math.abs(wanted[i]!));
     if (!(off <= worst)) [worst, at] = [off, i]; // NaN lands here too
     if (Number.isNaN(off)) break;
   }
-  expect(worst <= 1, `${what}: element ${at} is ${actual[at]}, not ${wanted[at]} (${worst.toFixed(2)} × the tolerance)`).toBe(true);
+  expect(
+    worst <= 1,
+    `${what}: element ${at} is ${actual[at]}, not ${wanted[at]} (${worst.toFixed(2)} × the tolerance)`,
+  ).toBe(true);
 }

@@ -1,4 +1,5 @@
-// On what the demo's base model writes, where every third item holds equal texts: no queue asks about two that are the same.
+// On what the demo's base model writes, where every third item holds equal texts: no queue asks about two that are the
+// same.
 
 import { expect, test } from 'vitest';
 import { createDemoProject } from '#core/jobs/demo-project.ts';
@@ -24,14 +25,20 @@ test('with labels and scores, every queue shows different answers only, and each
   labelGold(project, { taste: TASTE, labelers: 2, noise: 0.2, seed: 1 });
   const texts = new Map(listCompletions(project).map(({ id, text }) => [id, text]));
   const different = (ids: readonly number[]) => new Set(ids.map((id) => answerNumber(texts.get(id)!))).size;
-  const items = listItems(project), holdEqual = items.filter(({ completionIds }) => different(completionIds) < completionIds.length);
+  const items = listItems(project);
+  const holdEqual = items.filter(({ completionIds }) => different(completionIds) < completionIds.length);
   expect(holdEqual.length / items.length).toBeGreaterThan(0.2); // what was measured: 0.37
   const modelId = addPolicy(project, { name: 'reward', kind: 'reward', path: 'models/reward' });
-  setMeasures(project, [...texts].map(([completionId, text]) => ({ completionId, modelId, score: answerNumber(text) / 2 ** 50 }))); // a taste of its own
+  setMeasures(
+    project,
+    [...texts].map(([completionId, text]) => ({ completionId, modelId, score: answerNumber(text) / 2 ** 50 })),
+  ); // a taste of its own
   settleItems(project);
-  for (const { chosenId, rejectedId } of listComparisons(project)) expect(texts.get(chosenId)!.trim()).not.toBe(texts.get(rejectedId)!.trim());
+  for (const { chosenId, rejectedId } of listComparisons(project))
+    expect(texts.get(chosenId)!.trim()).not.toBe(texts.get(rejectedId)!.trim());
 
-  const desk = deskOf(project), toCompare = items.filter(({ completionIds }) => different(completionIds) > 1).length;
+  const desk = deskOf(project);
+  const toCompare = items.filter(({ completionIds }) => different(completionIds) > 1).length;
   for (const queue of ['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees'] as const) {
     const labelerId = ensureLabeler(project, `for ${queue}`, 'person').id;
     const before = await deskProgress(project, labelerId, queue);
@@ -41,7 +48,12 @@ test('with labels and scores, every queue shows different answers only, and each
       expect(new Set(answers.map(({ text }) => text.trim())).size).toBe(answers.length);
     }
     if (queue === 'disagrees') expect(shown.length).toBeGreaterThan(20);
-    else expect([queue, new Set(shown.map(({ itemId }) => itemId)).size, before.total]).toEqual([queue, toCompare, toCompare]);
+    else
+      expect([queue, new Set(shown.map(({ itemId }) => itemId)).size, before.total]).toEqual([
+        queue,
+        toCompare,
+        toCompare,
+      ]);
     expect(shown.some(({ answers }) => answers.some(({ times }) => times > 1))).toBe(true);
   }
   project.close();

@@ -12,8 +12,11 @@ import { answerOf, deskFolders, deskOf, deskWorld, label, ranksOf, walk } from '
 import type { Desk } from './desk-world.ts';
 
 const fresh = deskFolders();
-afterEach(() => { vi.useRealTimers(); });
-const at = (desk: Desk, labelerId: number, itemId: number) => desk.call('desk.item', { labelerId, queue: 'sequential', itemId }) as Promise<DeskItem>;
+afterEach(() => {
+  vi.useRealTimers();
+});
+const at = (desk: Desk, labelerId: number, itemId: number) =>
+  desk.call('desk.item', { labelerId, queue: 'sequential', itemId }) as Promise<DeskItem>;
 
 describe('an item', () => {
   test('says nothing of who wrote its answers', async () => {
@@ -22,8 +25,27 @@ describe('an item', () => {
     for (const itemId of [1, 5]) {
       const item = await at(desk, labelerId, itemId);
       expect(JSON.stringify(item)).not.toMatch(/writer|policyId|policy_id|runId|sampling|logprob/);
-      expect(Object.keys(item).sort()).toEqual(['answers', 'draft', 'flagged', 'guidelines', 'itemId', 'prompt', 'ranking', 'reason']);
-      for (const answer of item.answers) expect(Object.keys(answer).sort()).toEqual(['completionId', 'cutOff', 'flagged', 'marks', 'ratings', 'spans', 'text', 'times']);
+      expect(Object.keys(item).sort()).toEqual([
+        'answers',
+        'draft',
+        'flagged',
+        'guidelines',
+        'itemId',
+        'prompt',
+        'ranking',
+        'reason',
+      ]);
+      for (const answer of item.answers)
+        expect(Object.keys(answer).sort()).toEqual([
+          'completionId',
+          'cutOff',
+          'flagged',
+          'marks',
+          'ratings',
+          'spans',
+          'text',
+          'times',
+        ]);
     }
     project.close();
   });
@@ -32,7 +54,8 @@ describe('an item', () => {
     const { project, labelerId, bob } = deskWorld(fresh(), { prompts: 30 });
     const desk = deskOf(project);
     const orderOf = (item: DeskItem) => item.answers.map(({ completionId }) => completionId);
-    const orders = new Set<string>(), shifted: boolean[] = [];
+    const orders = new Set<string>();
+    const shifted: boolean[] = [];
     for (let id = 1; id <= 30; id++) {
       const own = orderOf(await at(desk, labelerId, id));
       expect(orderOf(await at(desk, labelerId, id))).toEqual(own);
@@ -44,34 +67,73 @@ describe('an item', () => {
     expect(shifted.filter(Boolean).length).toBeGreaterThan(20);
     const item = await at(desk, labelerId, 7);
     await label(desk, labelerId, item);
-    expect(listRankings(project)[0]).toMatchObject({ itemId: 7, promptId: 7, labelerId, shownOrder: orderOf(item), status: 'ranked', durationMs: 2000, repeatOf: null });
+    expect(listRankings(project)[0]).toMatchObject({
+      itemId: 7,
+      promptId: 7,
+      labelerId,
+      shownOrder: orderOf(item),
+      status: 'ranked',
+      durationMs: 2000,
+      repeatOf: null,
+    });
     project.close();
   });
 
   test('has word spans where no tokenizer is at hand, within its text', async () => {
     const { project, labelerId } = deskWorld(fresh());
     const { answers } = await at(deskOf(project), labelerId, 1);
-    for (const { text, spans } of answers) expect(spans.map(({ start, end }) => text.slice(start, end).trim())).toEqual(text.split(' '));
+    for (const { text, spans } of answers)
+      expect(spans.map(({ start, end }) => text.slice(start, end).trim())).toEqual(text.split(' '));
     project.close();
   });
 
   test('ties, none acceptable and skipping make the comparisons that they should; an answer without a rank is named', async () => {
     const { project, labelerId } = deskWorld(fresh());
     const desk = deskOf(project);
-    const [one, two, three] = [await at(desk, labelerId, 1), await at(desk, labelerId, 2), await at(desk, labelerId, 3)];
+    const [one, two, three] = [
+      await at(desk, labelerId, 1),
+      await at(desk, labelerId, 2),
+      await at(desk, labelerId, 3),
+    ];
     await label(desk, labelerId, one, [1, 2, 2, 4]);
     expect(listComparisons(project)).toHaveLength(5);
-    const submit = (itemId: number, status: 'ranked' | 'none-acceptable' | 'skipped') => desk.call('desk.submit', { labelerId, itemId, status, durationMs: 1 });
-    await desk.call('desk.draft', { labelerId, itemId: 2, changes: { ranks: [two.answers[0]!, two.answers[3]!].map(({ completionId }) => ({ completionId, rank: 1 })) }, durationMs: 1 });
-    await expect(submit(2, 'ranked')).rejects.toMatchObject({ code: 'bad-data', message: 'Answers B and C have no rank yet.' });
+    const submit = (itemId: number, status: 'ranked' | 'none-acceptable' | 'skipped') =>
+      desk.call('desk.submit', { labelerId, itemId, status, durationMs: 1 });
+    await desk.call('desk.draft', {
+      labelerId,
+      itemId: 2,
+      changes: { ranks: [two.answers[0]!, two.answers[3]!].map(({ completionId }) => ({ completionId, rank: 1 })) },
+      durationMs: 1,
+    });
+    await expect(submit(2, 'ranked')).rejects.toMatchObject({
+      code: 'bad-data',
+      message: 'Answers B and C have no rank yet.',
+    });
     await submit(2, 'none-acceptable');
-    await desk.call('desk.draft', { labelerId, itemId: 3, changes: { ranks: ranksOf(three, [1, 2, 3, 4]), note: 'off topic' }, durationMs: 1 });
+    await desk.call('desk.draft', {
+      labelerId,
+      itemId: 3,
+      changes: { ranks: ranksOf(three, [1, 2, 3, 4]), note: 'off topic' },
+      durationMs: 1,
+    });
     await submit(3, 'skipped');
     expect(listComparisons(project)).toHaveLength(5);
-    expect(listRankings(project).slice(1)).toMatchObject([{ itemId: 2, status: 'none-acceptable', ranks: [{ rank: 1 }, { rank: 1 }] }, { itemId: 3, status: 'skipped', ranks: [], note: 'off topic' }]);
-    const wrong = (ranks: { completionId: number; rank: number }[]) => desk.call('desk.draft', { labelerId, itemId: 4, changes: { ranks }, durationMs: 1 });
-    await expect(wrong([{ completionId: 1, rank: 1 }])).rejects.toMatchObject({ code: 'bad-data', message: expect.stringContaining('does not show completion 1') });
-    await expect(wrong([{ completionId: 13, rank: 1 }, { completionId: 13, rank: 2 }])).rejects.toMatchObject({ code: 'bad-data' });
+    expect(listRankings(project).slice(1)).toMatchObject([
+      { itemId: 2, status: 'none-acceptable', ranks: [{ rank: 1 }, { rank: 1 }] },
+      { itemId: 3, status: 'skipped', ranks: [], note: 'off topic' },
+    ]);
+    const wrong = (ranks: { completionId: number; rank: number }[]) =>
+      desk.call('desk.draft', { labelerId, itemId: 4, changes: { ranks }, durationMs: 1 });
+    await expect(wrong([{ completionId: 1, rank: 1 }])).rejects.toMatchObject({
+      code: 'bad-data',
+      message: expect.stringContaining('does not show completion 1'),
+    });
+    await expect(
+      wrong([
+        { completionId: 13, rank: 1 },
+        { completionId: 13, rank: 2 },
+      ]),
+    ).rejects.toMatchObject({ code: 'bad-data' });
     project.close();
   });
 
@@ -84,11 +146,20 @@ describe('an item', () => {
     await desk.call('guidelines.save', { text: 'Be fair and kind.' });
     expect((await desk.call('guidelines.save', { text: 'Be fair and kind.' })).version).toBe(2);
     const again = await at(desk, labelerId, 1);
-    expect(again).toMatchObject({ draft: { ranks: ranksOf(item, [1, 2, 3, 4]) }, ranking: { id: first, guidelines: 1 }, guidelines: 2 });
+    expect(again).toMatchObject({
+      draft: { ranks: ranksOf(item, [1, 2, 3, 4]) },
+      ranking: { id: first, guidelines: 1 },
+      guidelines: 2,
+    });
     await desk.call('desk.draft', { labelerId, itemId: 1, changes: { confidence: 8 }, durationMs: 3000 });
-    expect((await desk.call('desk.submit', { labelerId, itemId: 1, status: 'ranked', durationMs: 4000 })).rankingId).toBe(first);
+    expect(
+      (await desk.call('desk.submit', { labelerId, itemId: 1, status: 'ranked', durationMs: 4000 })).rankingId,
+    ).toBe(first);
     expect(listRankings(project)).toMatchObject([{ id: first, confidence: 8, guidelines: 2, durationMs: 4000 }]);
-    expect(await desk.call('guidelines.get', {})).toMatchObject({ current: { version: 2, text: 'Be fair and kind.' }, versions: [{ version: 1 }, { version: 2 }] });
+    expect(await desk.call('guidelines.get', {})).toMatchObject({
+      current: { version: 2, text: 'Be fair and kind.' },
+      versions: [{ version: 1 }, { version: 2 }],
+    });
     project.close();
   });
 });
@@ -97,7 +168,8 @@ test('previous and next go through what was visited, then on in the queue, and l
   const folder = fresh();
   const { project, labelerId } = deskWorld(folder);
   let desk = deskOf(project);
-  const go = async (from: number, step: 1 | -1) => (await desk.call('desk.item', { labelerId, queue: 'sequential', from, step }))?.itemId ?? null;
+  const go = async (from: number, step: 1 | -1) =>
+    (await desk.call('desk.item', { labelerId, queue: 'sequential', from, step }))?.itemId ?? null;
   expect((await desk.call('desk.item', { labelerId, queue: 'sequential' }))!.itemId).toBe(1);
   expect(await go(1, 1)).toBe(2);
   expect(await go(1, 1)).toBe(2); // asking ahead changes nothing
@@ -107,8 +179,10 @@ test('previous and next go through what was visited, then on in the queue, and l
   expect(await go(3, 1)).toBe(4);
   expect([await go(3, -1), await go(2, -1), await go(1, -1)]).toEqual([2, 1, null]);
   expect((await at(desk, labelerId, 2)).draft.confidence).toBe(4);
-  expect([await go(2, 1), await go(3, 1), await go(4, 1), await go(5, 1), await go(6, 1)]).toEqual([3, 4, 5, 6, null]); // the last one
-  expect((await desk.call('desk.item', { labelerId, queue: 'sequential' }))!.itemId).toBe(1); // passed over, so still open
+  // the last one
+  expect([await go(2, 1), await go(3, 1), await go(4, 1), await go(5, 1), await go(6, 1)]).toEqual([3, 4, 5, 6, null]);
+  // passed over, so still open
+  expect((await desk.call('desk.item', { labelerId, queue: 'sequential' }))!.itemId).toBe(1);
   project.close();
 
   const again = openProject(folder, { write: true });
@@ -131,7 +205,8 @@ test('after a look into other queues every step goes on: nobody walks to and fro
   };
   const shuffled = await goThrough('shuffled', 7);
   expect(shuffled.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-  for (let i = 0; i < 3; i++) { // a look, and another, each remembered; then the queue in its order
+  for (let i = 0; i < 3; i++) {
+    // a look, and another, each remembered; then the queue in its order
     await goThrough('shuffled', 1);
     expect(await goThrough('sequential', 7)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     await goThrough('sequential', 1);
@@ -163,21 +238,41 @@ describe('hidden repeats', () => {
     await desk.call('marks.add', { completionId: 1, labelerId, start: 0, end: 6, label: 'good', note: null });
     const shown: number[] = [];
     let traces = 0;
-    for (let item = await desk.call('desk.item', { labelerId, queue: 'sequential' }); item; item = await desk.call('desk.item', { labelerId, queue: 'sequential' })) {
+    for (
+      let item = await desk.call('desk.item', { labelerId, queue: 'sequential' });
+      item;
+      item = await desk.call('desk.item', { labelerId, queue: 'sequential' })
+    ) {
       const isRepeat = shown.includes(item.itemId);
       if (isRepeat) {
         expect(shown.length - shown.indexOf(item.itemId)).toBeGreaterThan(10);
         expect(shown.filter((id) => id === item!.itemId)).toHaveLength(1);
-        expect(item.answers.map(({ completionId }) => completionId)).not.toEqual(listRankings(project, { itemId: item.itemId })[0]!.shownOrder);
+        expect(item.answers.map(({ completionId }) => completionId)).not.toEqual(
+          listRankings(project, { itemId: item.itemId })[0]!.shownOrder,
+        );
         traces++;
       }
-      expect(item).toMatchObject({ ranking: null, flagged: false, draft: { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 } });
-      expect(item.answers.every(({ marks, ratings, flagged }) => marks.length === 0 && Object.keys(ratings).length === 0 && !flagged) || (!isRepeat && item.itemId === 1)).toBe(true);
+      expect(item).toMatchObject({
+        ranking: null,
+        flagged: false,
+        draft: { ranks: [], confidence: null, note: null, naive: null, durationMs: 0 },
+      });
+      expect(
+        item.answers.every(
+          ({ marks, ratings, flagged }) => marks.length === 0 && Object.keys(ratings).length === 0 && !flagged,
+        ) ||
+          (!isRepeat && item.itemId === 1),
+      ).toBe(true);
       expect(item.reason).toBe('It is the next in the order in which the answers came into the project.');
       shown.push(item.itemId);
       if (!isRepeat) {
         await desk.call('desk.flag', { labelerId, itemId: item.itemId, flagged: true });
-        await desk.call('ratings.set', { completionId: item.answers[0]!.completionId, labelerId, axis: 'overall', value: 3 });
+        await desk.call('ratings.set', {
+          completionId: item.answers[0]!.completionId,
+          labelerId,
+          axis: 'overall',
+          value: 3,
+        });
       }
       await label(desk, labelerId, item, isRepeat ? [1, 2, 4, 3] : [1, 2, 3, 3]);
     }
@@ -187,8 +282,20 @@ describe('hidden repeats', () => {
     expect(rankings.filter(({ repeatOf }) => repeatOf !== null)).toHaveLength(traces);
     expect(rankings).toHaveLength(150 + traces);
     expect(listComparisons(project)).toHaveLength(150 * 5); // repeats make none
-    for (const { repeatOf, itemId } of rankings) if (repeatOf !== null) expect(rankings.find(({ id }) => id === repeatOf)).toMatchObject({ itemId, repeatOf: null, ranks: [{ rank: 1 }, { rank: 2 }, { rank: 3 }, { rank: 3 }] });
-    expect(await desk.call('desk.progress', { labelerId, queue: 'sequential' })).toMatchObject({ done: 150, total: 150, repeats: traces, selfAgreement: 1, session: 150 + traces });
+    for (const { repeatOf, itemId } of rankings)
+      if (repeatOf !== null)
+        expect(rankings.find(({ id }) => id === repeatOf)).toMatchObject({
+          itemId,
+          repeatOf: null,
+          ranks: [{ rank: 1 }, { rank: 2 }, { rank: 3 }, { rank: 3 }],
+        });
+    expect(await desk.call('desk.progress', { labelerId, queue: 'sequential' })).toMatchObject({
+      done: 150,
+      total: 150,
+      repeats: traces,
+      selfAgreement: 1,
+      session: 150 + traces,
+    });
     project.close();
   });
 
@@ -213,7 +320,9 @@ describe('hidden repeats', () => {
     const { itemId } = await untilRepeat(desk, labelerId);
     const next = (await desk.call('desk.item', { labelerId, queue: 'sequential', from: itemId, step: 1 }))!.itemId;
     expect(listRankings(project, { itemId: next })).toEqual([]); // an ordinary one follows
-    expect((await desk.call('desk.item', { labelerId, queue: 'sequential', from: next, step: -1 }))!.itemId).toBe(itemId);
+    expect((await desk.call('desk.item', { labelerId, queue: 'sequential', from: next, step: -1 }))!.itemId).toBe(
+      itemId,
+    );
     await desk.call('desk.draft', { labelerId, itemId, changes: { confidence: 2 }, durationMs: 1 });
     await desk.call('desk.flag', { labelerId, itemId, flagged: true });
     project.close();
@@ -224,16 +333,29 @@ describe('hidden repeats', () => {
     const done = (await desk.call('desk.progress', { labelerId, queue: 'sequential' })).done;
     const first = listRankings(project, { itemId })[0]!;
     const repeat = await label(desk, labelerId, item, [4, 3, 2, 1]);
-    expect(listRankings(project, { itemId })).toEqual([first, expect.objectContaining({ id: repeat, repeatOf: first.id, confidence: 2 })]);
-    expect(await desk.call('desk.progress', { labelerId, queue: 'sequential' })).toMatchObject({ done: done + 1, repeats: 0, selfAgreement: null }); // as after any other item
+    expect(listRankings(project, { itemId })).toEqual([
+      first,
+      expect.objectContaining({ id: repeat, repeatOf: first.id, confidence: 2 }),
+    ]);
+    expect(await desk.call('desk.progress', { labelerId, queue: 'sequential' })).toMatchObject({
+      done: done + 1,
+      repeats: 0,
+      selfAgreement: null,
+    }); // as after any other item
     const later = () => deskProgress(project, labelerId, 'sequential', Date.now() + 31 * 60_000);
     expect(await later()).toMatchObject({ done, repeats: 1, selfAgreement: 0 });
 
     // going back shows what was just submitted, with no sign that it is another ranking than the first
     const back = await at(desk, labelerId, itemId);
-    expect(back).toMatchObject({ ranking: { id: repeat, repeatOf: null }, draft: { ranks: ranksOf(item, [4, 3, 2, 1]) } });
+    expect(back).toMatchObject({
+      ranking: { id: repeat, repeatOf: null },
+      draft: { ranks: ranksOf(item, [4, 3, 2, 1]) },
+    });
     await label(desk, labelerId, back, [1, 2, 4, 3]);
-    expect(listRankings(project, { itemId })).toEqual([first, expect.objectContaining({ id: repeat, repeatOf: first.id })]);
+    expect(listRankings(project, { itemId })).toEqual([
+      first,
+      expect.objectContaining({ id: repeat, repeatOf: first.id }),
+    ]);
     expect((await later()).selfAgreement).toBeCloseTo(5 / 6);
 
     for (let i = 0; i < 4; i++) await desk.call('desk.undo', { labelerId }); // both times, the ranks and the submitting
@@ -249,7 +371,9 @@ describe('hidden repeats', () => {
     const desk = deskOf(project);
     const item = await untilRepeat(desk, labelerId); // first 1 2 3 4
     await label(desk, labelerId, item, [2, 1, 3, 3]);
-    expect((await deskProgress(project, labelerId, 'sequential', Date.now() + 31 * 60_000)).selfAgreement).toBeCloseTo(4 / 5); // 1–2 is turned round, 3–4 tied
+    expect((await deskProgress(project, labelerId, 'sequential', Date.now() + 31 * 60_000)).selfAgreement).toBeCloseTo(
+      4 / 5,
+    ); // 1–2 is turned round, 3–4 tied
     project.close();
   });
 });
@@ -264,7 +388,17 @@ test('progress counts a queue, and a session that half an hour of rest ends, als
   let desk = deskOf(project);
   changeProjectSettings(project, { sessionGoal: 5 });
   const progress = () => desk.call('desk.progress', { labelerId, queue: 'sequential' });
-  expect(await progress()).toEqual({ done: 0, total: 8, skipped: 0, session: 0, sessionGoal: 5, sessionStartedAt: null, ratePerHour: null, repeats: 0, selfAgreement: null });
+  expect(await progress()).toEqual({
+    done: 0,
+    total: 8,
+    skipped: 0,
+    session: 0,
+    sessionGoal: 5,
+    sessionStartedAt: null,
+    ratePerHour: null,
+    repeats: 0,
+    selfAgreement: null,
+  });
   await walk(desk, labelerId, 'sequential', 2);
   minutes(31);
   const start = Date.now();
@@ -274,7 +408,11 @@ test('progress counts a queue, and a session that half an hour of rest ends, als
   await desk.call('desk.submit', { labelerId, itemId: 5, status: 'skipped', durationMs: 1 });
   const now = { done: 5, total: 8, skipped: 1, session: 3, sessionStartedAt: start, ratePerHour: 9 };
   expect(await progress()).toMatchObject(now);
-  expect(await desk.call('desk.progress', { labelerId: bob, queue: 'shuffled' })).toMatchObject({ done: 0, total: 8, session: 0 });
+  expect(await desk.call('desk.progress', { labelerId: bob, queue: 'shuffled' })).toMatchObject({
+    done: 0,
+    total: 8,
+    session: 0,
+  });
   project.close();
   project = openProject(folder, { write: true });
   desk = deskOf(project);
@@ -283,7 +421,10 @@ test('progress counts a queue, and a session that half an hour of rest ends, als
   expect(await progress()).toMatchObject({ done: 4, skipped: 0, session: 2 });
   await desk.call('desk.redo', { labelerId });
   expect(await progress()).toMatchObject(now);
-  addCompletions(project, [1, 2].map((n) => answerOf(1, `More ${n}.`)));
+  addCompletions(
+    project,
+    [1, 2].map((n) => answerOf(1, `More ${n}.`)),
+  );
   expect(await progress()).toMatchObject({ done: 5, total: 9 });
   minutes(31);
   expect(await progress()).toMatchObject({ done: 5, session: 0, sessionStartedAt: null, ratePerHour: null });

@@ -30,29 +30,76 @@ import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { handled } from './handler-context.ts';
 import { completionOf, freshProjects, smallProject, workFolder, writeSmallModel } from './projects-at-hand.ts';
 
-const fresh = freshProjects(), folder = workFolder();
+const fresh = freshProjects();
+const folder = workFolder();
 let files = 0;
 const freshFile = (ending = 'jsonl') => path.join(folder, `out-${++files}.${ending}`);
 const everything = { split: null, labelerIds: null, repeats: false };
-const gathered = (project: Project, filter: Partial<typeof EXPORT_DEFAULTS | DataExport> = {}): Preference[] => [...gatherPreferences(project, { ...everything, ...filter })].flatMap(({ preferences }) => preferences);
-const linesOf = (file: string): Record<string, unknown>[] => fs.readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
-const run = (project: Project, options: Partial<DataExport> & { format: string; file: string }) => exportedData(project.folder, { ...EXPORT_DEFAULTS, ...options });
+const gathered = (project: Project, filter: Partial<typeof EXPORT_DEFAULTS | DataExport> = {}): Preference[] =>
+  [...gatherPreferences(project, { ...everything, ...filter })].flatMap(({ preferences }) => preferences);
+const linesOf = (file: string): Record<string, unknown>[] =>
+  fs
+    .readFileSync(file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+const run = (project: Project, options: Partial<DataExport> & { format: string; file: string }) =>
+  exportedData(project.folder, { ...EXPORT_DEFAULTS, ...options });
 
 async function refusal(work: Promise<unknown>): Promise<TastemakerError> {
-  const error: unknown = await work.then(() => null, (thrown: unknown) => thrown);
+  const error: unknown = await work.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
   expect(error).toBeInstanceOf(TastemakerError);
   return error as TastemakerError;
 }
 
-/** Ada ranks with a tie, Ben finds nothing good, somebody skips, one repeat is hidden, and one completion is only rated. */
+/**
+ * Ada ranks with a tie, Ben finds nothing good, somebody skips, one repeat is hidden, and one completion is only rated.
+ */
 function judgedProject() {
   const { project, promptId, otherPromptId, completionIds, otherId, labelerId: ada } = smallProject(fresh());
   const ben = ensureLabeler(project, 'ben', 'person').id;
   const [a, b, c, d] = completionIds as [number, number, number, number];
-  const ranks = [{ completionId: a, rank: 2 }, { completionId: b, rank: 1 }, { completionId: c, rank: 2 }, { completionId: d, rank: 3 }];
-  const first = addRanking(project, { promptId, labelerId: ada, status: 'ranked', ranks, shownOrder: [d, c, b, a], confidence: 7, note: 'short and true', durationMs: 1500, naive: 'a cat?', createdAt: 1000, extra: { id: 'x9' } });
-  addRanking(project, { promptId, labelerId: ada, status: 'ranked', ranks: [{ completionId: a, rank: 1 }, { completionId: b, rank: 2 }], repeatOf: first, createdAt: 1500 });
-  addRanking(project, { promptId, labelerId: ben, status: 'none-acceptable', ranks: [], shownOrder: [b, a], createdAt: 2000 });
+  const ranks = [
+    { completionId: a, rank: 2 },
+    { completionId: b, rank: 1 },
+    { completionId: c, rank: 2 },
+    { completionId: d, rank: 3 },
+  ];
+  const first = addRanking(project, {
+    promptId,
+    labelerId: ada,
+    status: 'ranked',
+    ranks,
+    shownOrder: [d, c, b, a],
+    confidence: 7,
+    note: 'short and true',
+    durationMs: 1500,
+    naive: 'a cat?',
+    createdAt: 1000,
+    extra: { id: 'x9' },
+  });
+  addRanking(project, {
+    promptId,
+    labelerId: ada,
+    status: 'ranked',
+    ranks: [
+      { completionId: a, rank: 1 },
+      { completionId: b, rank: 2 },
+    ],
+    repeatOf: first,
+    createdAt: 1500,
+  });
+  addRanking(project, {
+    promptId,
+    labelerId: ben,
+    status: 'none-acceptable',
+    ranks: [],
+    shownOrder: [b, a],
+    createdAt: 2000,
+  });
   addRanking(project, { promptId, labelerId: ben, status: 'skipped', ranks: [], createdAt: 2500 });
   setRating(project, { completionId: b, labelerId: ada, axis: 'coherence', value: 6, low: 1, high: 7 });
   setRating(project, { completionId: b, labelerId: ben, axis: 'coherence', value: 2, low: 1, high: 7 });
@@ -66,14 +113,41 @@ test('a ranking is gathered with all that was said of its answers, in the order 
   const [ranked, none, loose, ...more] = gathered(project);
   expect(more).toEqual([]);
   expect(ranked).toEqual({
-    line: 1, prompt: 'My neighbour plays the trumpet at night.', messages: null, split: 'train', reference: null, labeler: 'ada', confidence: 7, note: 'short and true', durationMs: 1500,
-    answers: [4, 3, 2, 1].map((n) => ({ text: `Answer number ${n}.`, writer: null, tokenIds: null })), ranks: [3, 2, 1, 2],
-    ratings: [{ answer: 2, axis: 'coherence', value: 6, low: 1, high: 7, labeler: 'ada' }, { answer: 2, axis: 'coherence', value: 2, low: 1, high: 7, labeler: 'ben' }],
+    line: 1,
+    prompt: 'My neighbour plays the trumpet at night.',
+    messages: null,
+    split: 'train',
+    reference: null,
+    labeler: 'ada',
+    confidence: 7,
+    note: 'short and true',
+    durationMs: 1500,
+    answers: [4, 3, 2, 1].map((n) => ({ text: `Answer number ${n}.`, writer: null, tokenIds: null })),
+    ranks: [3, 2, 1, 2],
+    ratings: [
+      { answer: 2, axis: 'coherence', value: 6, low: 1, high: 7, labeler: 'ada' },
+      { answer: 2, axis: 'coherence', value: 2, low: 1, high: 7, labeler: 'ben' },
+    ],
     marks: [{ answer: 0, start: 0, end: 6, label: 'bad', note: 'why', labeler: 'ben' }],
     extra: { source: 'test', created_at: 1000, naive: 'a cat?', id: 'x9' },
   });
-  expect(none).toMatchObject({ line: 2, labeler: 'ben', ranks: null, answers: [{ text: 'Answer number 2.' }, { text: 'Answer number 1.' }], ratings: [], extra: { status: 'none-acceptable' } });
-  expect(loose).toMatchObject({ line: 3, prompt: 'My cat ignores me.', split: 'test', labeler: null, ranks: null, answers: [{ text: 'Buy a dog.' }], ratings: [{ axis: 'overall', labeler: 'ben' }] });
+  expect(none).toMatchObject({
+    line: 2,
+    labeler: 'ben',
+    ranks: null,
+    answers: [{ text: 'Answer number 2.' }, { text: 'Answer number 1.' }],
+    ratings: [],
+    extra: { status: 'none-acceptable' },
+  });
+  expect(loose).toMatchObject({
+    line: 3,
+    prompt: 'My cat ignores me.',
+    split: 'test',
+    labeler: null,
+    ranks: null,
+    answers: [{ text: 'Buy a dog.' }],
+    ratings: [{ axis: 'overall', labeler: 'ben' }],
+  });
   project.close();
 });
 
@@ -81,10 +155,21 @@ test('filters: a split, a labeler, and hidden repeats only where they are asked 
   const { project, ada, ben } = judgedProject();
   expect(gathered(project, { split: 'test' }).map(({ prompt }) => prompt)).toEqual(['My cat ignores me.']);
   expect(gathered(project, { split: 'validation' })).toEqual([]);
-  expect(gathered(project, { labelerIds: [ada] })).toMatchObject([{ labeler: 'ada', ratings: [{ labeler: 'ada' }], marks: [] }]);
+  expect(gathered(project, { labelerIds: [ada] })).toMatchObject([
+    { labeler: 'ada', ratings: [{ labeler: 'ada' }], marks: [] },
+  ]);
   const bens = gathered(project, { labelerIds: [ben] });
-  expect(bens.map(({ ranks, ratings, marks }) => [ranks, ratings.length, marks.length])).toEqual([[null, 0, 0], [null, 1, 1], [null, 1, 0]]); // what he rated without ranking it stands by itself
-  expect(gathered(project, { repeats: true })).toMatchObject([{ labeler: 'ada' }, { labeler: 'ada', extra: { hidden_repeat: true } }, { labeler: 'ben' }, {}]);
+  expect(bens.map(({ ranks, ratings, marks }) => [ranks, ratings.length, marks.length])).toEqual([
+    [null, 0, 0],
+    [null, 1, 1],
+    [null, 1, 0],
+  ]); // what he rated without ranking it stands by itself
+  expect(gathered(project, { repeats: true })).toMatchObject([
+    { labeler: 'ada' },
+    { labeler: 'ada', extra: { hidden_repeat: true } },
+    { labeler: 'ben' },
+    {},
+  ]);
   project.close();
 });
 
@@ -92,18 +177,35 @@ test('pairs are the comparisons of the project, and what makes none is counted',
   const { project, completionIds } = judgedProject();
   const file = freshFile();
   const result = await run(project, { format: 'trl-explicit', file });
-  const expected = listComparisons(project).map(({ chosenId, rejectedId }) => [completionIds.indexOf(chosenId) + 1, completionIds.indexOf(rejectedId) + 1].join('>'));
+  const expected = listComparisons(project).map(({ chosenId, rejectedId }) =>
+    [completionIds.indexOf(chosenId) + 1, completionIds.indexOf(rejectedId) + 1].join('>'),
+  );
   const rows = linesOf(file);
-  expect(rows.map(({ chosen, rejected }) => [chosen, rejected].map((text) => /\d/.exec(text as string)![0]).join('>')).sort()).toEqual(expected.sort());
+  expect(
+    rows
+      .map(({ chosen, rejected }) => [chosen, rejected].map((text) => /\d/.exec(text as string)![0]).join('>'))
+      .sort(),
+  ).toEqual(expected.sort());
   expect(rows.every(({ prompt }) => prompt === 'My neighbour plays the trumpet at night.')).toBe(true);
   expect(fs.readFileSync(file, 'utf8')).not.toContain('endoftext');
-  expect(result).toMatchObject({ file, beside: null, rows: 5, leftOut: { skipped: 1, repeats: 1, ties: 1, noneAcceptable: 1, unranked: 1 }, bytes: fs.statSync(file).size });
+  expect(result).toMatchObject({
+    file,
+    beside: null,
+    rows: 5,
+    leftOut: { skipped: 1, repeats: 1, ties: 1, noneAcceptable: 1, unranked: 1 },
+    bytes: fs.statSync(file).size,
+  });
   expect(result.notes).toContain('Left out: 1 ranking that finds no answer acceptable.');
   expect(await run(project, { format: 'trl-explicit', file, pairs: 'best-worst' })).toMatchObject({ rows: 1 });
   expect(linesOf(file)[0]).toMatchObject({ chosen: 'Answer number 2.', rejected: 'Answer number 4.' });
   expect(await run(project, { format: 'trl-explicit', file, pairs: 'neighbours' })).toMatchObject({ rows: 4 });
   expect(await run(project, { format: 'trl-unpaired', file })).toMatchObject({ rows: 4, leftOut: { middle: 2 } });
-  expect(linesOf(file).map(({ completion, label }) => [completion, label])).toEqual([['Answer number 4.', false], ['Answer number 2.', true], ['Answer number 2.', false], ['Answer number 1.', false]]);
+  expect(linesOf(file).map(({ completion, label }) => [completion, label])).toEqual([
+    ['Answer number 4.', false],
+    ['Answer number 2.', true],
+    ['Answer number 2.', false],
+    ['Answer number 1.', false],
+  ]);
   project.close();
 });
 
@@ -117,16 +219,25 @@ test('every format writes a file of the judged project, and says what it keeps',
   for (const { name, holds, needsTokenizer } of formats) {
     const file = path.join(folder, `${name}.out`);
     const inThread = name === 'openai-2019' || name === 'parquet'; // a thread takes half a second to start
-    const result = inThread ? await call('data.export', { path: file, format: name, options: needsTokenizer ? { modelId } : {} }) : await run(project, { format: name, file });
+    const result = inThread
+      ? await call('data.export', { path: file, format: name, options: needsTokenizer ? { modelId } : {} })
+      : await run(project, { format: name, file });
     expect(holds).toMatch(/\.$/);
     expect(result.rows, name).toBeGreaterThan(0);
     expect(fs.statSync(file).size, name).toBe(result.bytes);
   }
   expect(events.some(({ event }) => event === 'data.exporting')).toBe(true);
   expect(fs.readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([]);
-  const info = JSON.parse(fs.readFileSync(path.join(folder, 'dataset_info.json'), 'utf8')) as Record<string, { file_name: string; ranking: boolean; formatting?: string }>;
+  const info = JSON.parse(fs.readFileSync(path.join(folder, 'dataset_info.json'), 'utf8')) as Record<
+    string,
+    { file_name: string; ranking: boolean; formatting?: string }
+  >;
   expect(info['llama-factory-alpaca']).toMatchObject({ file_name: 'llama-factory-alpaca.out', ranking: true });
-  expect(info['llama-factory-sharegpt']).toMatchObject({ file_name: 'llama-factory-sharegpt.out', ranking: true, formatting: 'sharegpt' }); // both, the first kept
+  expect(info['llama-factory-sharegpt']).toMatchObject({
+    file_name: 'llama-factory-sharegpt.out',
+    ranking: true,
+    formatting: 'sharegpt',
+  }); // both, the first kept
 
   const tokenizer = await loadTokenizer(path.join(folder, 'model'));
   const [row] = JSON.parse(fs.readFileSync(path.join(folder, 'openai-2019.out'), 'utf8')) as [Record<string, number[]>];
@@ -140,10 +251,26 @@ test('every format writes a file of the judged project, and says what it keeps',
 test('prompts and completions come out with their scores', async () => {
   const { project, completionIds } = judgedProject();
   const reward = addPolicy(project, { name: 'reward', kind: 'reward', path: 'models/reward' });
-  query(project, 'INSERT INTO measures (completion_id, model_id, score) VALUES (?, ?, 1.5)').run(completionIds[1]!, reward);
+  query(project, 'INSERT INTO measures (completion_id, model_id, score) VALUES (?, ?, 1.5)').run(
+    completionIds[1]!,
+    reward,
+  );
   const file = freshFile();
   expect(await run(project, { format: 'completions', file })).toMatchObject({ rows: 5 });
-  expect(linesOf(file)[1]).toEqual({ prompt: 'My neighbour plays the trumpet at night.', completion: 'Answer number 2.', policy: null, score: 1.5, kl: null, logprob: -0.6, tokens: 2, finish: 'stop', flagged: false, split: 'train', run: null, step: null });
+  expect(linesOf(file)[1]).toEqual({
+    prompt: 'My neighbour plays the trumpet at night.',
+    completion: 'Answer number 2.',
+    policy: null,
+    score: 1.5,
+    kl: null,
+    logprob: -0.6,
+    tokens: 2,
+    finish: 'stop',
+    flagged: false,
+    split: 'train',
+    run: null,
+    step: null,
+  });
   expect(await run(project, { format: 'prompts-csv', file, split: 'test' })).toMatchObject({ rows: 1 });
   expect(fs.readFileSync(file, 'utf8')).toBe('prompt,reference,split,source\nMy cat ignores me.,,test,test\n');
   project.close();
@@ -154,14 +281,22 @@ test('what cannot be written is refused in a sentence, and what stood there stay
   const unknown = await refusal(run(project, { format: 'trl-explict', file: freshFile() }));
   expect(unknown.message).toContain('There is no data format "trl-explict".');
   for (const { name } of WRITERS) expect(unknown.hint).toContain(name);
-  expect((await refusal(run(project, { format: 'csv', file: path.join(folder, 'nowhere', 'x.csv') }))).message).toContain(`there is no folder ${path.join(folder, 'nowhere')}`);
+  expect(
+    (await refusal(run(project, { format: 'csv', file: path.join(folder, 'nowhere', 'x.csv') }))).message,
+  ).toContain(`there is no folder ${path.join(folder, 'nowhere')}`);
   expect((await refusal(run(project, { format: 'csv', file: folder }))).message).toContain('is a folder');
-  expect((await refusal(run(project, { format: 'openai-2019', file: freshFile() }))).message).toContain('no tokenizer was named');
-  expect((await refusal(run(project, { format: 'csv', file: path.join(project.folder, 'project.db') }))).message).toContain("among the project's own files");
+  expect((await refusal(run(project, { format: 'openai-2019', file: freshFile() }))).message).toContain(
+    'no tokenizer was named',
+  );
+  expect(
+    (await refusal(run(project, { format: 'csv', file: path.join(project.folder, 'project.db') }))).message,
+  ).toContain("among the project's own files");
   expect((await run(project, { format: 'csv', file: path.join(project.folder, 'exports', 'x.csv') })).rows).toBe(5);
   const elsewhere = workFolder();
   fs.writeFileSync(path.join(elsewhere, 'dataset_info.json'), '[1]');
-  expect((await refusal(run(project, { format: 'llama-factory-alpaca', file: path.join(elsewhere, 'x.json') }))).message).toContain('cannot be added to');
+  expect(
+    (await refusal(run(project, { format: 'llama-factory-alpaca', file: path.join(elsewhere, 'x.json') }))).message,
+  ).toContain('cannot be added to');
   expect(fs.readdirSync(elsewhere)).toEqual(['dataset_info.json']);
 
   const file = freshFile();
@@ -177,8 +312,14 @@ test('what cannot be written is refused in a sentence, and what stood there stay
 });
 
 test('what a killed program left is taken away by the next one, a living one’s is not', () => {
-  const file = freshFile(), name = path.basename(file), old = new Date(Date.now() - 120_000);
-  const [dead, living, young] = [`.${name}.999999999-0.part`, `.${name}.${process.ppid}-0.part`, `.${name}.999999998-0.part`].map((entry) => path.join(folder, entry)) as [string, string, string];
+  const file = freshFile();
+  const name = path.basename(file);
+  const old = new Date(Date.now() - 120_000);
+  const [dead, living, young] = [
+    `.${name}.999999999-0.part`,
+    `.${name}.${process.ppid}-0.part`,
+    `.${name}.999999998-0.part`,
+  ].map((entry) => path.join(folder, entry)) as [string, string, string];
   for (const place of [dead, living, young]) fs.writeFileSync(place, 'half');
   for (const place of [dead, living]) fs.utimesSync(place, old, old);
   const out = createRowFile(file, 'json');
@@ -191,11 +332,35 @@ test('what a killed program left is taken away by the next one, a living one’s
 
 test('a large export holds up the service for a moment only', async () => {
   const { project, labelerId } = smallProject(fresh());
-  const prompts = addPrompts(project, Array.from({ length: 1500 }, (_, i) => ({ text: `Prompt ${i}. ${'Long. '.repeat(100)}`, split: 'train' as const, source: 's' })));
-  const ids = addCompletions(project, prompts.flatMap((promptId) => [completionOf(promptId, 'One.'), completionOf(promptId, 'Two.')]));
-  addRankings(project, prompts.map((promptId, i) => ({ promptId, labelerId, status: 'ranked' as const, ranks: [{ completionId: ids[2 * i]!, rank: 1 }, { completionId: ids[2 * i + 1]!, rank: 2 }] })), { events: false });
+  const prompts = addPrompts(
+    project,
+    Array.from({ length: 1500 }, (_, i) => ({
+      text: `Prompt ${i}. ${'Long. '.repeat(100)}`,
+      split: 'train' as const,
+      source: 's',
+    })),
+  );
+  const ids = addCompletions(
+    project,
+    prompts.flatMap((promptId) => [completionOf(promptId, 'One.'), completionOf(promptId, 'Two.')]),
+  );
+  addRankings(
+    project,
+    prompts.map((promptId, i) => ({
+      promptId,
+      labelerId,
+      status: 'ranked' as const,
+      ranks: [
+        { completionId: ids[2 * i]!, rank: 1 },
+        { completionId: ids[2 * i + 1]!, rank: 2 },
+      ],
+    })),
+    { events: false },
+  );
   const { call } = handled(project, exportHandlers);
-  let last = performance.now(), longest = 0, ticks = 0;
+  let last = performance.now();
+  let longest = 0;
+  let ticks = 0;
   const timer = setInterval(() => {
     longest = Math.max(longest, performance.now() - last);
     last = performance.now();
@@ -205,41 +370,122 @@ test('a large export holds up the service for a moment only', async () => {
   clearInterval(timer);
   expect([rows, bytes > 900_000, ticks > 20]).toEqual([1500, true, true]);
   expect(longest).toBeLessThan(150); // on a machine that others keep busy; its own work is below 5 ms
-  addItem(project, { promptId: prompts[0]!, completionIds: [ids[0]!, ids[1]!], source: 'import' }); // nothing was locked
+  // nothing was locked
+  addItem(project, { promptId: prompts[0]!, completionIds: [ids[0]!, ids[1]!], source: 'import' });
   project.close();
 });
 
 /** What a project holds of judgements, in words instead of numbers. */
 function inWords(project: Project) {
-  const prompts = new Map(listPrompts(project).map((prompt) => [prompt.id, prompt])), completions = new Map(listCompletions(project).map(({ id, text }) => [id, text])), labelers = new Map(listLabelers(project).map(({ id, name }) => [id, name]));
+  const prompts = new Map(listPrompts(project).map((prompt) => [prompt.id, prompt]));
+  const completions = new Map(listCompletions(project).map(({ id, text }) => [id, text]));
+  const labelers = new Map(listLabelers(project).map(({ id, name }) => [id, name]));
   const sorted = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row)).sort();
   return {
-    comparisons: sorted(listComparisons(project).map(({ promptId, labelerId, chosenId, rejectedId }) => [prompts.get(promptId)!.text, prompts.get(promptId)!.messages, labelers.get(labelerId), completions.get(chosenId), completions.get(rejectedId)])),
-    rankings: sorted(listRankings(project).filter(({ repeatOf, status }) => repeatOf === null && status !== 'skipped').map(({ labelerId, status, ranks, confidence, note, naive, durationMs, createdAt, shownOrder }) =>
-      [labelers.get(labelerId), status, ranks.map(({ completionId, rank }) => [completions.get(completionId), rank]).sort(), confidence, note, naive, durationMs, createdAt, shownOrder.map((id) => completions.get(id))])),
-    ratings: sorted(listRatings(project).map(({ completionId, labelerId, axis, value, low, high }) => [completions.get(completionId), labelers.get(labelerId), axis, value, low, high])),
-    marks: sorted(listMarks(project).map(({ completionId, labelerId, start, end, label, note }) => [completions.get(completionId), labelers.get(labelerId), start, end, label, note])),
-    prompts: sorted([...prompts.values()].map(({ text, messages, split, reference, source }) => [text, messages, split, reference, source])),
+    comparisons: sorted(
+      listComparisons(project).map(({ promptId, labelerId, chosenId, rejectedId }) => [
+        prompts.get(promptId)!.text,
+        prompts.get(promptId)!.messages,
+        labelers.get(labelerId),
+        completions.get(chosenId),
+        completions.get(rejectedId),
+      ]),
+    ),
+    rankings: sorted(
+      listRankings(project)
+        .filter(({ repeatOf, status }) => repeatOf === null && status !== 'skipped')
+        .map(({ labelerId, status, ranks, confidence, note, naive, durationMs, createdAt, shownOrder }) => [
+          labelers.get(labelerId),
+          status,
+          ranks.map(({ completionId, rank }) => [completions.get(completionId), rank]).sort(),
+          confidence,
+          note,
+          naive,
+          durationMs,
+          createdAt,
+          shownOrder.map((id) => completions.get(id)),
+        ]),
+    ),
+    ratings: sorted(
+      listRatings(project).map(({ completionId, labelerId, axis, value, low, high }) => [
+        completions.get(completionId),
+        labelers.get(labelerId),
+        axis,
+        value,
+        low,
+        high,
+      ]),
+    ),
+    marks: sorted(
+      listMarks(project).map(({ completionId, labelerId, start, end, label, note }) => [
+        completions.get(completionId),
+        labelers.get(labelerId),
+        start,
+        end,
+        label,
+        note,
+      ]),
+    ),
+    prompts: sorted(
+      [...prompts.values()].map(({ text, messages, split, reference, source }) => [
+        text,
+        messages,
+        split,
+        reference,
+        source,
+      ]),
+    ),
   };
 }
 
 test('a project that goes out and into a new one is the same there: comparisons, rankings, ratings, marks', async () => {
   const { project, ada } = judgedProject();
-  const messages = [{ role: 'system' as const, content: 'Be brief.' }, { role: 'user' as const, content: 'Why?' }];
-  const [promptId] = addPrompts(project, [{ text: 'System: Be brief.\n\nUser: Why?', messages, split: 'validation', source: 'chat', reference: 'Because.' }]) as [number];
-  const [a, b] = addCompletions(project, [{ ...completionOf(promptId, 'So.'), writer: 'w1' }, { ...completionOf(promptId, 'So.'), writer: 'w2' }]) as [number, number]; // the same words by two
-  addRanking(project, { promptId, labelerId: ada, status: 'ranked', ranks: [{ completionId: a, rank: 2 }, { completionId: b, rank: 1 }], shownOrder: [b, a], createdAt: 3000 });
+  const messages = [
+    { role: 'system' as const, content: 'Be brief.' },
+    { role: 'user' as const, content: 'Why?' },
+  ];
+  const [promptId] = addPrompts(project, [
+    { text: 'System: Be brief.\n\nUser: Why?', messages, split: 'validation', source: 'chat', reference: 'Because.' },
+  ]) as [number];
+  const [a, b] = addCompletions(project, [
+    { ...completionOf(promptId, 'So.'), writer: 'w1' },
+    { ...completionOf(promptId, 'So.'), writer: 'w2' },
+  ]) as [number, number]; // the same words by two
+  addRanking(project, {
+    promptId,
+    labelerId: ada,
+    status: 'ranked',
+    ranks: [
+      { completionId: a, rank: 2 },
+      { completionId: b, rank: 1 },
+    ],
+    shownOrder: [b, a],
+    createdAt: 3000,
+  });
   const file = freshFile();
   await run(project, { format: 'tastemaker', file });
   const copy = createProject(fresh());
-  const result = await handled(copy, importHandlers).call('imports.run', { path: file, kind: 'rankings', map: {}, split: 'train' });
+  const result = await handled(copy, importHandlers).call('imports.run', {
+    path: file,
+    kind: 'rankings',
+    map: {},
+    split: 'train',
+  });
   expect(result.errors).toEqual([]);
   expect(inWords(copy)).toEqual(inWords(project));
-  expect(listCompletions(copy).filter(({ text }) => text === 'So.').map(({ writer }) => writer).sort()).toEqual(['w1', 'w2']);
+  expect(
+    listCompletions(copy)
+      .filter(({ text }) => text === 'So.')
+      .map(({ writer }) => writer)
+      .sort(),
+  ).toEqual(['w1', 'w2']);
 
   const again = freshFile();
   await run(copy, { format: 'tastemaker', file: again });
-  const rows = (name: string) => linesOf(name).map((row) => JSON.stringify(row)).sort();
+  const rows = (name: string) =>
+    linesOf(name)
+      .map((row) => JSON.stringify(row))
+      .sort();
   expect(rows(again)).toEqual(rows(file)); // out of the copy comes what went in
 
   const pairs = freshFile('json');
@@ -252,21 +498,45 @@ test('a project that goes out and into a new one is the same there: comparisons,
 });
 
 test('no database and no file of any project is written over, wherever links lead', async () => {
-  const { project } = judgedProject(), other = createProject(fresh());
-  const link = path.join(folder, 'linked'), before = fs.readFileSync(path.join(other.folder, 'project.db'));
+  const { project } = judgedProject();
+  const other = createProject(fresh());
+  const link = path.join(folder, 'linked');
+  const before = fs.readFileSync(path.join(other.folder, 'project.db'));
   fs.symlinkSync(project.folder, link);
   fs.symlinkSync(path.join(project.folder, 'project.db'), path.join(folder, 'rows.csv'));
   const database = path.join(folder, 'somebody.sqlite');
   fs.copyFileSync(path.join(other.folder, 'project.db'), database);
-  const places = [path.join(link, 'project.db'), path.join(link, 'runs', 'x.csv'), path.join(link, 'models', '..', 'x.csv'), path.join(other.folder, 'project.db'), path.join(other.folder, 'new.csv'), path.join(folder, 'rows.csv')];
-  for (const file of places) expect((await refusal(run(project, { format: 'csv', file }))).message, file).toContain("among the project's own files");
+  const places = [
+    path.join(link, 'project.db'),
+    path.join(link, 'runs', 'x.csv'),
+    path.join(link, 'models', '..', 'x.csv'),
+    path.join(other.folder, 'project.db'),
+    path.join(other.folder, 'new.csv'),
+    path.join(folder, 'rows.csv'),
+  ];
+  for (const file of places)
+    expect((await refusal(run(project, { format: 'csv', file }))).message, file).toContain(
+      "among the project's own files",
+    );
   expect((await refusal(run(project, { format: 'csv', file: database }))).message).toContain('is a database');
   for (const name of ['-wal', '-journal']) {
-    fs.writeFileSync(`${database}${name}`, Buffer.from(name === '-wal' ? [0x37, 0x7f, 0x06, 0x82, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] : [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0, 0, 0, 0, 0, 0, 0, 0]));
-    expect((await refusal(run(project, { format: 'prompts', file: `${database}${name}` }))).message).toContain('is a database');
+    fs.writeFileSync(
+      `${database}${name}`,
+      Buffer.from(
+        name === '-wal'
+          ? [0x37, 0x7f, 0x06, 0x82, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+          : [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0, 0, 0, 0, 0, 0, 0, 0],
+      ),
+    );
+    expect((await refusal(run(project, { format: 'prompts', file: `${database}${name}` }))).message).toContain(
+      'is a database',
+    );
   }
   const pipe = path.join(folder, 'pipe.csv');
-  if (spawnSync('mkfifo', [pipe]).status === 0) expect((await refusal(run(project, { format: 'csv', file: pipe }))).message).toContain('is not a file but a named pipe');
+  if (spawnSync('mkfifo', [pipe]).status === 0)
+    expect((await refusal(run(project, { format: 'csv', file: pipe }))).message).toContain(
+      'is not a file but a named pipe',
+    );
   expect(fs.readFileSync(path.join(other.folder, 'project.db')).equals(before)).toBe(true);
   // its own folder for exports is for them, through the link too, and an earlier export is written anew
   for (let i = 0; i < 2; i++) await run(project, { format: 'csv', file: path.join(link, 'exports', 'out.csv') });
@@ -277,10 +547,14 @@ test('no database and no file of any project is written over, wherever links lea
 test('flagged answers are left out for programs that learn and counted, taken along when asked, and said in our own files', async () => {
   const { project, promptId, completionIds, ada } = judgedProject();
   setFlag(project, { labelerId: ada, completionId: completionIds[0]! }, true);
-  const pairs = freshFile(), all = freshFile(), ours = freshFile(), rows = freshFile();
+  const pairs = freshFile();
+  const all = freshFile();
+  const ours = freshFile();
+  const rows = freshFile();
   const text = listCompletions(project, { ids: [completionIds[0]!] })[0]!.text;
   const { leftOut, notes } = await run(project, { format: 'trl-explicit', file: pairs });
-  expect([leftOut.flagged, notes]).toEqual([2, expect.arrayContaining(['Left out: 2 flagged answers.'])]); // in Ada's ranking and in Ben's judgement
+  // in Ada's ranking and in Ben's judgement
+  expect([leftOut.flagged, notes]).toEqual([2, expect.arrayContaining(['Left out: 2 flagged answers.'])]);
   expect(linesOf(pairs).some(({ chosen, rejected }) => chosen === text || rejected === text)).toBe(false);
   expect(linesOf(pairs)).toHaveLength(3);
   expect((await run(project, { format: 'trl-explicit', file: all, flagged: true })).leftOut.flagged).toBeUndefined();
@@ -289,6 +563,10 @@ test('flagged answers are left out for programs that learn and counted, taken al
   const [first] = linesOf(ours) as { completions: string[]; flagged: boolean[] }[];
   expect(first!.completions.filter((_, i) => first!.flagged[i])).toEqual([text]);
   await run(project, { format: 'completions', file: rows });
-  expect(linesOf(rows).filter(({ flagged }) => flagged).map(({ completion, prompt }) => [completion, prompt])).toEqual([[text, listPrompts(project, { ids: [promptId] })[0]!.text]]);
+  expect(
+    linesOf(rows)
+      .filter(({ flagged }) => flagged)
+      .map(({ completion, prompt }) => [completion, prompt]),
+  ).toEqual([[text, listPrompts(project, { ids: [promptId] })[0]!.text]]);
   project.close();
 });

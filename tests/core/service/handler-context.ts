@@ -18,8 +18,21 @@ export function handled<K extends CallName>(project: Project, handlers: Pick<Han
     throw new Error(`${what} is not part of this test`);
   };
   const context: Context = {
-    project, home: tmpdir(), closing: new AbortController().signal, emit: (event, data) => void events.push({ event, data, project: null } as Notice),
-    preferences: { theme: 'system', keys: {}, layout: 'stack', advance: true, sidebar: true, recent: [], lastFolder: null, device: 'auto' }, changePreferences: unused('changing preferences'),
+    project,
+    home: tmpdir(),
+    closing: new AbortController().signal,
+    emit: (event, data) => void events.push({ event, data, project: null } as Notice),
+    preferences: {
+      theme: 'system',
+      keys: {},
+      layout: 'stack',
+      advance: true,
+      sidebar: true,
+      recent: [],
+      lastFolder: null,
+      device: 'auto',
+    },
+    changePreferences: unused('changing preferences'),
     get runs() {
       return unused('the queue of runs')();
     },
@@ -29,7 +42,9 @@ export function handled<K extends CallName>(project: Project, handlers: Pick<Han
     call: async (name, args) => {
       const checked = checkArguments(name, args);
       if (!checked.ok) throw new Error(checked.problem);
-      return await (handlers[name] as (context: Context, args: unknown) => unknown)(context, checked.args) as Result<typeof name>;
+      return (await (handlers[name] as (context: Context, args: unknown) => unknown)(context, checked.args)) as Result<
+        typeof name
+      >;
     },
   };
 }

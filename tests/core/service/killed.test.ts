@@ -1,4 +1,5 @@
-// The service process is killed with SIGKILL at 50 random moments of a labelling session: what it had said is saved is there.
+// The service process is killed with SIGKILL at 50 random moments of a labelling session: what it had said is saved is
+// there.
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +17,10 @@ const KILLS = 50;
 
 /** One service process; `call` rejects when it dies before the answer. */
 function startService(home: string) {
-  const child = fork(resolve('core/service/main.ts'), [], { env: { ...process.env, TASTEMAKER_HOME: home }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const child = fork(resolve('core/service/main.ts'), [], {
+    env: { ...process.env, TASTEMAKER_HOME: home },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
   const waiting = new Map<number, { done: (result: unknown) => void; failed: (error: Error) => void }>();
   let ids = 0;
   let project: string | null = null;
@@ -29,29 +33,35 @@ function startService(home: string) {
       found.done(message.result);
     }
   });
-  const exited = new Promise<void>((done) => child.once('exit', () => {
-    for (const { failed } of waiting.values()) failed(new Error('killed'));
-    waiting.clear();
-    done();
-  }));
+  const exited = new Promise<void>((done) =>
+    child.once('exit', () => {
+      for (const { failed } of waiting.values()) failed(new Error('killed'));
+      waiting.clear();
+      done();
+    }),
+  );
   return {
     exited,
     kill: () => child.kill('SIGKILL'),
-    call: <T>(call: string, args: unknown) => new Promise<T>((done, failed) => {
-      if (!child.connected) return failed(new Error('killed'));
-      waiting.set(++ids, { done: done as (result: unknown) => void, failed });
-      child.send({ id: ids, call, args, project } satisfies Request, (error) => error && failed(new Error('killed')));
-    }),
+    call: <T>(call: string, args: unknown) =>
+      new Promise<T>((done, failed) => {
+        if (!child.connected) return failed(new Error('killed'));
+        waiting.set(++ids, { done: done as (result: unknown) => void, failed });
+        child.send({ id: ids, call, args, project } satisfies Request, (error) => error && failed(new Error('killed')));
+      }),
   };
 }
 
 test(`${KILLS} kills lose no ranking, draft or mark that was confirmed`, async () => {
-  const place = mkdtempSync(join(tmpdir(), 'killed-service-')), folder = join(place, 'study.tastemaker');
+  const place = mkdtempSync(join(tmpdir(), 'killed-service-'));
+  const folder = join(place, 'study.tastemaker');
   const { project, labelerId } = deskWorld(folder, { prompts: 5000 });
   project.close();
   const random = createRandom(7, 'kills');
   /** itemId → what was confirmed */
-  const rankings = new Map<number, Rank[]>(), drafts = new Map<number, Rank[]>(), marks = new Map<number, number>();
+  const rankings = new Map<number, Rank[]>();
+  const drafts = new Map<number, Rank[]>();
+  const marks = new Map<number, number>();
   let killedWhileAnswering = 0;
 
   for (let kill = 0; kill < KILLS; kill++) {
@@ -65,11 +75,23 @@ test(`${KILLS} kills lose no ranking, draft or mark that was confirmed`, async (
         const ranks: Rank[] = [];
         for (const { completionId } of item!.answers) {
           ranks.push({ completionId, rank: 1 + random.integer(4) });
-          await service.call('desk.draft', { labelerId, itemId: item!.itemId, changes: { ranks: [...ranks] }, durationMs: 10 });
+          await service.call('desk.draft', {
+            labelerId,
+            itemId: item!.itemId,
+            changes: { ranks: [...ranks] },
+            durationMs: 10,
+          });
           drafts.set(item!.itemId, [...ranks]);
         }
         const { completionId } = item!.answers[0]!;
-        const { markId } = await service.call<{ markId: number }>('marks.add', { completionId, labelerId, start: 0, end: 6, label: 'good', note: null });
+        const { markId } = await service.call<{ markId: number }>('marks.add', {
+          completionId,
+          labelerId,
+          start: 0,
+          end: 6,
+          label: 'good',
+          note: null,
+        });
         marks.set(markId, completionId);
         await service.call('desk.submit', { labelerId, itemId: item!.itemId, status: 'ranked', durationMs: 20 });
         rankings.set(item!.itemId, ranks);

@@ -29,30 +29,82 @@ const tokenizerOf = (project: Project) => path.join(project.folder, 'tokenizer')
 
 /** 48 demo prompts with references, three ranked summaries of each; no model yet. */
 export async function makeProject(folder: string, vocabulary = 600): Promise<Project> {
-  const project = createProject(folder), random = createRandom(1, 'measured');
+  const project = createProject(folder);
+  const random = createRandom(1, 'measured');
   const drawn = Array.from({ length: 48 }, () => {
     const facts = drawRecord(random);
-    return { text: writePost(facts, random), reference: writeSummary(facts, random, 'good').text, others: Array.from({ length: 2 }, () => writeSummary(facts, random, 'good').text) };
+    return {
+      text: writePost(facts, random),
+      reference: writeSummary(facts, random, 'good').text,
+      others: Array.from({ length: 2 }, () => writeSummary(facts, random, 'good').text),
+    };
   });
-  await writeTokenizer(tokenizerOf(project), trainBpe(drawn.flatMap(({ text, reference }) => [text, reference]), vocabulary));
+  await writeTokenizer(
+    tokenizerOf(project),
+    trainBpe(
+      drawn.flatMap(({ text, reference }) => [text, reference]),
+      vocabulary,
+    ),
+  );
   const tokenizer = await loadTokenizer(tokenizerOf(project));
-  addPrompts(project, drawn.map(({ text, reference }, i) => ({ text, reference, split: i < 40 ? ('train' as const) : ('validation' as const), source: 'measured' })));
+  addPrompts(
+    project,
+    drawn.map(({ text, reference }, i) => ({
+      text,
+      reference,
+      split: i < 40 ? ('train' as const) : ('validation' as const),
+      source: 'measured',
+    })),
+  );
   const labelerId = ensureLabeler(project, 'ruler', 'program').id;
   for (const [i, { id }] of listPrompts(project).entries()) {
     const texts = [drawn[i]!.reference, ...drawn[i]!.others];
-    const ids = addCompletions(project, await Promise.all(texts.map(async (text) => {
-      const tokenIds = [...(await tokenizer.encode(` ${text}`)), tokenizer.endOfText], zeros = tokenIds.map(() => 0);
-      return { promptId: id, policyId: null, text, tokenIds, logprobs: zeros, samplingLogprobs: zeros, finish: 'stop' as const, sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 60, seed: 1 }, runId: null };
-    })));
-    addRankings(project, [{ promptId: id, labelerId, status: 'ranked', ranks: ids.map((completionId, k) => ({ completionId, rank: k + 1 })) }]);
+    const ids = addCompletions(
+      project,
+      await Promise.all(
+        texts.map(async (text) => {
+          const tokenIds = [...(await tokenizer.encode(` ${text}`)), tokenizer.endOfText];
+          const zeros = tokenIds.map(() => 0);
+          return {
+            promptId: id,
+            policyId: null,
+            text,
+            tokenIds,
+            logprobs: zeros,
+            samplingLogprobs: zeros,
+            finish: 'stop' as const,
+            sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 60, seed: 1 },
+            runId: null,
+          };
+        }),
+      ),
+    );
+    addRankings(project, [
+      {
+        promptId: id,
+        labelerId,
+        status: 'ranked',
+        ranks: ids.map((completionId, k) => ({ completionId, rank: k + 1 })),
+      },
+    ]);
   }
   return project;
 }
 
 /** A random model of the project, which never ends what it writes. */
-export function addRandomModel(project: Project, name: string, sizes: Omit<Sizes, 'endOfText'> & { keyValueHeads?: number }, kind: 'base' | 'reward' = 'base'): void {
-  const architecture = newArchitecture({ ...sizes, endOfText: 0 }), folder = path.join(project.folder, 'models', name);
-  const model: Checkpoint = { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), architecture.layers, 1) };
+export function addRandomModel(
+  project: Project,
+  name: string,
+  sizes: Omit<Sizes, 'endOfText'> & { keyValueHeads?: number },
+  kind: 'base' | 'reward' = 'base',
+): void {
+  const architecture = newArchitecture({ ...sizes, endOfText: 0 });
+  const folder = path.join(project.folder, 'models', name);
+  const model: Checkpoint = {
+    architecture,
+    head: 'language-model',
+    weights: freshWeights(parameters(architecture), architecture.layers, 1),
+  };
   saveCheckpoint(folder, kind === 'reward' ? withScoreHead(model, 1) : model, { tokenizerFrom: tokenizerOf(project) });
   addPolicy(project, { name, kind, path: folder });
 }
@@ -61,14 +113,38 @@ const PROCESS = path.resolve(import.meta.dirname, '..', '..', '..', 'core', 'job
 /** At its end the process writes the most memory that it ever held, in kB. */
 const TELL = `import fs from 'node:fs'; process.on('exit', () => fs.writeFileSync(process.env.PEAK_FILE, /VmHWM:\\s+(\\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]));`;
 
-/** Starts a run as the queue does, waits for its end and takes in what it made under `name`; the peak of its memory in bytes. */
+/**
+ * Starts a run as the queue does, waits for its end and takes in what it made under `name`; the peak of its memory in
+ * bytes.
+ */
 export async function peakOfRun(project: Project, recipe: RunKind, config: Config, name: string): Promise<number> {
-  const plan = planRun(project, recipe as RecipeName, config, name), folder = runFolderOf(project.folder, plan.id), file = path.join(project.folder, `peak-${plan.id}`);
-  addRun(project, { id: plan.id, kind: recipe, name: plan.name, status: 'queued', request: { recipe, config: plan.config, name, queuedAt: Date.now() } });
+  const plan = planRun(project, recipe as RecipeName, config, name);
+  const folder = runFolderOf(project.folder, plan.id);
+  const file = path.join(project.folder, `peak-${plan.id}`);
+  addRun(project, {
+    id: plan.id,
+    kind: recipe,
+    name: plan.name,
+    status: 'queued',
+    request: { recipe, config: plan.config, name, queuedAt: Date.now() },
+  });
   fs.mkdirSync(folder, { recursive: true });
-  await new Promise((resolve) => spawn(process.execPath, ['--disable-warning=ExperimentalWarning', `--import=data:text/javascript,${encodeURIComponent(TELL)}`, PROCESS, project.folder, plan.id], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, PEAK_FILE: file } }).on('exit', resolve));
+  await new Promise((resolve) =>
+    spawn(
+      process.execPath,
+      [
+        '--disable-warning=ExperimentalWarning',
+        `--import=data:text/javascript,${encodeURIComponent(TELL)}`,
+        PROCESS,
+        project.folder,
+        plan.id,
+      ],
+      { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, PEAK_FILE: file } },
+    ).on('exit', resolve),
+  );
   const ended = readStatus(folder);
-  if (ended?.status !== 'done') throw new Error(`The run ${plan.id} ended as ${ended?.status ?? 'nothing'}: ${ended?.error ?? ''}`);
+  if (ended?.status !== 'done')
+    throw new Error(`The run ${plan.id} ended as ${ended?.status ?? 'nothing'}: ${ended?.error ?? ''}`);
   recordRun(project, plan.id);
   return Number(fs.readFileSync(file, 'utf8')) * 1024;
 }

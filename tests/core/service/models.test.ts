@@ -1,4 +1,5 @@
-// Models in the window: a verdict on any folder or file, adding, taking off the list, lineage with its numbers, export that other programs read.
+// Models in the window: a verdict on any folder or file, adding, taking off the list, lineage with its numbers, export
+// that other programs read.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -30,8 +31,12 @@ async function tiny(): Promise<string> {
   return folder;
 }
 async function tinyGguf(): Promise<string> {
-  const file = path.join(work, `model-${++folders}.Q8_0.gguf`), model = tinyModel('llama', 1, { vocabulary: 300, channels: 32, headWidth: 8, rotaryWidth: 8 });
-  const tokenizer = ggufTokenizerFields({ tokenizer: { ...trainBpe([], 258) }, config: { eos_token: '<|endoftext|>' }, chatTemplate: '{{ messages }}' }, { vocabulary: 300, stops: [0], file });
+  const file = path.join(work, `model-${++folders}.Q8_0.gguf`);
+  const model = tinyModel('llama', 1, { vocabulary: 300, channels: 32, headWidth: 8, rotaryWidth: 8 });
+  const tokenizer = ggufTokenizerFields(
+    { tokenizer: { ...trainBpe([], 258) }, config: { eos_token: '<|endoftext|>' }, chatTemplate: '{{ messages }}' },
+    { vocabulary: 300, stops: [0], file },
+  );
   saveGguf(file, model, { type: 'Q8_0', tokenizer, name: 'tiny', licence: 'mit' });
   return file;
 }
@@ -49,12 +54,31 @@ describe('a look', () => {
     fs.writeFileSync(path.join(folder, 'README.md'), '---\nlanguage: en\nlicense: apache-2.0\n---\n# Tiny\n');
     const verdict = await verdictOn(folder);
     const numbers = Object.values(loadCheckpoint(folder).weights).reduce((sum, { length }) => sum + length, 0);
-    expect(verdict).toMatchObject({ path: folder, ok: true, hint: null, kind: 'base', family: 'gpt2', parameters: numbers, licence: 'apache-2.0', sentence: `A language model of the family gpt2 with ${numbers.toLocaleString('en')} parameters.` });
-    expect(verdict.bytes).toBe(fs.readdirSync(folder).reduce((sum, name) => sum + fs.statSync(path.join(folder, name)).size, 0));
+    expect(verdict).toMatchObject({
+      path: folder,
+      ok: true,
+      hint: null,
+      kind: 'base',
+      family: 'gpt2',
+      parameters: numbers,
+      licence: 'apache-2.0',
+      sentence: `A language model of the family gpt2 with ${numbers.toLocaleString('en')} parameters.`,
+    });
+    expect(verdict.bytes).toBe(
+      fs.readdirSync(folder).reduce((sum, name) => sum + fs.statSync(path.join(folder, name)).size, 0),
+    );
     // the words of `model add`, before it is added
-    expect(verdict.conventions).toEqual(describeConventions(conventionsOf(await loadTokenizer(folder), folder, openCheckpoint(folder))));
-    expect(verdict.conventions).toEqual([expect.stringMatching(/^Plain prompts begin with .*, plain answers end with "/)]);
-    expect(verdict.files.map(({ name, ok }) => [name, ok])).toEqual([['config.json', true], ['model.safetensors', true], ['tokenizer.json', true]]);
+    expect(verdict.conventions).toEqual(
+      describeConventions(conventionsOf(await loadTokenizer(folder), folder, openCheckpoint(folder))),
+    );
+    expect(verdict.conventions).toEqual([
+      expect.stringMatching(/^Plain prompts begin with .*, plain answers end with "/),
+    ]);
+    expect(verdict.files.map(({ name, ok }) => [name, ok])).toEqual([
+      ['config.json', true],
+      ['model.safetensors', true],
+      ['tokenizer.json', true],
+    ]);
     expect(await verdictOn(path.join(folder, 'model.safetensors'))).toEqual(verdict); // a file of it means it
   });
 
@@ -62,61 +86,146 @@ describe('a look', () => {
     const folder = await tiny();
     saveCheckpoint(`${folder}-reward`, withScoreHead(loadCheckpoint(folder), 1), { tokenizerFrom: folder });
     fs.writeFileSync(path.join(`${folder}-reward`, 'LICENSE'), '\n  MIT License\n\nCopyright\n');
-    expect(await verdictOn(`${folder}-reward`)).toMatchObject({ ok: true, kind: 'reward', licence: 'MIT License', conventions: [expect.any(String), expect.stringMatching(/^Its score is read at the last token/)] });
+    expect(await verdictOn(`${folder}-reward`)).toMatchObject({
+      ok: true,
+      kind: 'reward',
+      licence: 'MIT License',
+      conventions: [expect.any(String), expect.stringMatching(/^Its score is read at the last token/)],
+    });
   });
 
   test('shards, with one missing, one cut short, and one of another model', async () => {
-    const folder = await tiny(), sharded = `${folder}-sharded`;
+    const folder = await tiny();
+    const sharded = `${folder}-sharded`;
     saveCheckpoint(sharded, loadCheckpoint(folder), { tokenizerFrom: folder, maxShardBytes: 4000 });
     const shards = fs.readdirSync(sharded).filter((name) => /-of-/.test(name));
     expect(shards.length).toBeGreaterThan(1);
     expect(await verdictOn(sharded)).toMatchObject({ ok: true, family: 'gpt2' });
-    const last = path.join(sharded, shards.at(-1)!), whole = fs.readFileSync(last);
+    const last = path.join(sharded, shards.at(-1)!);
+    const whole = fs.readFileSync(last);
     fs.rmSync(last);
-    expect(await verdictOn(sharded)).toMatchObject({ ok: false, sentence: expect.stringMatching(new RegExp(`^The shard ${shards.at(-1)!}, .* is missing\\.$`)), hint: expect.stringContaining('missing shard') });
+    expect(await verdictOn(sharded)).toMatchObject({
+      ok: false,
+      sentence: expect.stringMatching(new RegExp(`^The shard ${shards.at(-1)!}, .* is missing\\.$`)),
+      hint: expect.stringContaining('missing shard'),
+    });
     fs.writeFileSync(last, whole.subarray(0, whole.length - 10));
     const cut = await verdictOn(sharded);
     expect(cut).toMatchObject({ ok: false, sentence: expect.stringContaining(shards.at(-1)!) });
     expect(cut.files.find(({ name }) => name === shards.at(-1))).toMatchObject({ ok: false });
     fs.copyFileSync(path.join(sharded, shards[0]!), last);
-    expect(await verdictOn(sharded)).toMatchObject({ ok: false, sentence: expect.stringMatching(/does not hold the tensor/) });
+    expect(await verdictOn(sharded)).toMatchObject({
+      ok: false,
+      sentence: expect.stringMatching(/does not hold the tensor/),
+    });
   });
 
   test.each<[string, (folder: string) => void, RegExp]>([
-    ['weights cut short', (folder) => fs.truncateSync(path.join(folder, 'model.safetensors'), 3000), /model\.safetensors .*bytes/],
-    ['weights that are text', (folder) => fs.writeFileSync(path.join(folder, 'model.safetensors'), 'version https://git-lfs.github.com/spec/v1\noid sha256:0'), /model\.safetensors/],
-    ['a header with garbage', (folder) => fs.writeFileSync(path.join(folder, 'model.safetensors'), Buffer.concat([Buffer.from([16, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{"a": not json!}')])), /header .* is not JSON/],
-    ['no weights', (folder) => fs.rmSync(path.join(folder, 'model.safetensors')), /holds neither model\.safetensors nor/],
+    [
+      'weights cut short',
+      (folder) => fs.truncateSync(path.join(folder, 'model.safetensors'), 3000),
+      /model\.safetensors .*bytes/,
+    ],
+    [
+      'weights that are text',
+      (folder) =>
+        fs.writeFileSync(
+          path.join(folder, 'model.safetensors'),
+          'version https://git-lfs.github.com/spec/v1\noid sha256:0',
+        ),
+      /model\.safetensors/,
+    ],
+    [
+      'a header with garbage',
+      (folder) =>
+        fs.writeFileSync(
+          path.join(folder, 'model.safetensors'),
+          Buffer.concat([Buffer.from([16, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{"a": not json!}')]),
+        ),
+      /header .* is not JSON/,
+    ],
+    [
+      'no weights',
+      (folder) => fs.rmSync(path.join(folder, 'model.safetensors')),
+      /holds neither model\.safetensors nor/,
+    ],
     ['no config', (folder) => fs.rmSync(path.join(folder, 'config.json')), /config\.json cannot be read/],
-    ['a config that is no JSON', (folder) => fs.writeFileSync(path.join(folder, 'config.json'), '{"model_type":'), /config\.json is not valid JSON/],
-    ['another family', (folder) => fs.writeFileSync(path.join(folder, 'config.json'), '{"model_type": "mamba"}'), /"model_type" is "mamba"/],
+    [
+      'a config that is no JSON',
+      (folder) => fs.writeFileSync(path.join(folder, 'config.json'), '{"model_type":'),
+      /config\.json is not valid JSON/,
+    ],
+    [
+      'another family',
+      (folder) => fs.writeFileSync(path.join(folder, 'config.json'), '{"model_type": "mamba"}'),
+      /"model_type" is "mamba"/,
+    ],
     ['no tokenizer', (folder) => fs.rmSync(path.join(folder, 'tokenizer.json')), /tokenizer\.json does not exist/],
-    ['a damaged tokenizer', (folder) => fs.writeFileSync(path.join(folder, 'tokenizer.json'), '{"model": {'), /tokenizer\.json is not valid JSON/],
-    ['a config of a larger model', (folder) => {
-      const file = path.join(folder, 'config.json');
-      fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/"n_layer": 1/, '"n_layer": 3'));
-    }, /lacks the tensor/],
+    [
+      'a damaged tokenizer',
+      (folder) => fs.writeFileSync(path.join(folder, 'tokenizer.json'), '{"model": {'),
+      /tokenizer\.json is not valid JSON/,
+    ],
+    [
+      'a config of a larger model',
+      (folder) => {
+        const file = path.join(folder, 'config.json');
+        fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/"n_layer": 1/, '"n_layer": 3'));
+      },
+      /lacks the tensor/,
+    ],
   ])('%s: one plain sentence, a hint, and the guilty file', async (_, damage, says) => {
     const folder = await tiny();
     damage(folder);
     const verdict = await verdictOn(folder);
-    expect(verdict).toMatchObject({ ok: false, sentence: expect.stringMatching(says), hint: expect.stringMatching(/^[^\n]{8,}\.$/) });
+    expect(verdict).toMatchObject({
+      ok: false,
+      sentence: expect.stringMatching(says),
+      hint: expect.stringMatching(/^[^\n]{8,}\.$/),
+    });
     expect(verdict.sentence).toMatch(/^[^\n]+\.$/);
     expect(verdict.files.filter(({ ok }) => !ok).map(({ sentence }) => sentence)).toContain(verdict.sentence);
   });
 
   test('a GGUF file: family, packing, parameters, tokenizer, licence; and what is wrong with one', async () => {
-    const file = await tinyGguf(), foreign = path.join(work, 'other.gguf'), name = path.basename(file), bytes = fs.statSync(file).size;
-    const verdict = await verdictOn(file), numbers = Object.values(loadCheckpoint(file).weights).reduce((sum, { length }) => sum + length, 0);
+    const file = await tinyGguf();
+    const foreign = path.join(work, 'other.gguf');
+    const name = path.basename(file);
+    const bytes = fs.statSync(file).size;
+    const verdict = await verdictOn(file);
+    const numbers = Object.values(loadCheckpoint(file).weights).reduce((sum, { length }) => sum + length, 0);
     expect(verdict).toEqual({
-      path: file, ok: true, sentence: `A language model of the family llama with ${numbers.toLocaleString('en')} parameters, packed as Q8_0.`, hint: null, kind: 'base', family: 'llama', parameters: numbers, bytes, memoryBytes: 4 * numbers + 200e6, packing: 'Q8_0', base: null, licence: 'mit', licenceText: null, notes: [],
+      path: file,
+      ok: true,
+      sentence: `A language model of the family llama with ${numbers.toLocaleString('en')} parameters, packed as Q8_0.`,
+      hint: null,
+      kind: 'base',
+      family: 'llama',
+      parameters: numbers,
+      bytes,
+      memoryBytes: 4 * numbers + 200e6,
+      packing: 'Q8_0',
+      base: null,
+      licence: 'mit',
+      licenceText: null,
+      notes: [],
       conventions: describeConventions(conventionsOf(await loadTokenizer(file), file, openCheckpoint(file))),
-      files: [{ name, bytes, ok: true, sentence: 'llama, 2 layers, context 96, Q8_0; 258 tokens and a chat template.' }],
+      files: [
+        { name, bytes, ok: true, sentence: 'llama, 2 layers, context 96, Q8_0; 258 tokens and a chat template.' },
+      ],
     });
     fs.writeFileSync(foreign, 'PK');
-    expect(await verdictOn(foreign)).toMatchObject({ ok: false, sentence: expect.stringContaining('does not begin like a GGUF file'), files: [{ name: 'other.gguf', ok: false }] });
+    expect(await verdictOn(foreign)).toMatchObject({
+      ok: false,
+      sentence: expect.stringContaining('does not begin like a GGUF file'),
+      files: [{ name: 'other.gguf', ok: false }],
+    });
     fs.truncateSync(file, bytes - 64);
-    expect(await verdictOn(file)).toMatchObject({ ok: false, family: null, sentence: expect.stringMatching(/outside the \d+ bytes of data/) });
+    expect(await verdictOn(file)).toMatchObject({
+      ok: false,
+      family: null,
+      sentence: expect.stringMatching(/outside the \d+ bytes of data/),
+    });
   });
 
   test('a folder of several models, at any depth: a verdict on each', async () => {
@@ -125,77 +234,154 @@ describe('a look', () => {
     await writeSmallModel(path.join(place, 'a'));
     fs.rmSync(path.join(place, 'a', 'tokenizer.json'));
     fs.writeFileSync(path.join(place, 'c.gguf'), 'GGUF');
-      expect((await lookAtModels(place)).map((verdict) => [path.relative(place, verdict.path), verdict.ok])).toEqual([['c.gguf', false], ['a', false], [path.join('b', 'deep', 'er'), true]]);
+    expect((await lookAtModels(place)).map((verdict) => [path.relative(place, verdict.path), verdict.ok])).toEqual([
+      ['c.gguf', false],
+      ['a', false],
+      [path.join('b', 'deep', 'er'), true],
+    ]);
     fs.mkdirSync(path.join(work, 'nothing'));
-    expect(await verdictOn(path.join(work, 'nothing'))).toMatchObject({ ok: false, sentence: expect.stringContaining('There is no model in') });
+    expect(await verdictOn(path.join(work, 'nothing'))).toMatchObject({
+      ok: false,
+      sentence: expect.stringContaining('There is no model in'),
+    });
     fs.writeFileSync(path.join(work, 'notes.txt'), 'x');
-    expect(await verdictOn(path.join(work, 'notes.txt'))).toMatchObject({ ok: false, sentence: 'notes.txt is not a model.' });
-    await expect(lookAtModels(path.join(work, 'nowhere'))).rejects.toMatchObject({ code: 'bad-file', message: expect.stringContaining('There is no file or folder') });
+    expect(await verdictOn(path.join(work, 'notes.txt'))).toMatchObject({
+      ok: false,
+      sentence: 'notes.txt is not a model.',
+    });
+    await expect(lookAtModels(path.join(work, 'nowhere'))).rejects.toMatchObject({
+      code: 'bad-file',
+      message: expect.stringContaining('There is no file or folder'),
+    });
   });
 
-  const reference = path.resolve(process.cwd(), '../shared/reference/models'), given = path.resolve(process.cwd(), '../shared/models');
+  const reference = path.resolve(process.cwd(), '../shared/reference/models');
+  const given = path.resolve(process.cwd(), '../shared/models');
   test.skipIf(!fs.existsSync(reference))('the reference models: every family is taken', async () => {
     const verdicts = await lookAtModels(reference);
-    expect(verdicts.map(({ path: place, ok, family }) => [path.basename(place), ok, family])).toEqual(['gpt2', 'gpt_neox', 'llama', 'llama-untied', 'qwen2', 'qwen3'].map((name) => [name, true, name.replace('-untied', '')]));
+    expect(verdicts.map(({ path: place, ok, family }) => [path.basename(place), ok, family])).toEqual(
+      ['gpt2', 'gpt_neox', 'llama', 'llama-untied', 'qwen2', 'qwen3'].map((name) => [
+        name,
+        true,
+        name.replace('-untied', ''),
+      ]),
+    );
   });
   test.skipIf(!fs.existsSync(given))('the models at hand', async () => {
-    for (const verdict of await lookAtModels(given)) expect(verdict).toMatchObject({ ok: true, family: 'llama', licence: 'apache-2.0', parameters: 134_515_008, sentence: expect.stringMatching(/packed as Q4_1\.$/) });
+    for (const verdict of await lookAtModels(given))
+      expect(verdict).toMatchObject({
+        ok: true,
+        family: 'llama',
+        licence: 'apache-2.0',
+        parameters: 134_515_008,
+        sentence: expect.stringMatching(/packed as Q4_1\.$/),
+      });
   });
 });
 
 describe('the list', () => {
   test('adding where it lies and as a copy, renaming, and a folder that goes missing', async () => {
-    const open = project(), { call, events } = handled(open, modelHandlers);
+    const open = project();
+    const { call, events } = handled(open, modelHandlers);
     const folder = await tiny();
     const there = await call('models.add', { path: folder, name: ' base ', copy: false });
-    expect(there).toMatchObject({ name: 'base', kind: 'base', folder, path: folder, family: 'gpt2', current: 'policy', problem: null, completions: 0 });
+    expect(there).toMatchObject({
+      name: 'base',
+      kind: 'base',
+      folder,
+      path: folder,
+      family: 'gpt2',
+      current: 'policy',
+      problem: null,
+      completions: 0,
+    });
     fs.writeFileSync(path.join(folder, 'pytorch_model.bin'), 'left out');
     const copied = await call('models.add', { path: folder, name: 'a / copy', copy: true });
-    expect(copied).toMatchObject({ path: 'models/a-copy', parameters: there.parameters, current: null }); // the first stays
-    expect(fs.readdirSync(copied.folder)).toEqual(['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'].filter((name) => fs.existsSync(path.join(folder, name))));
-    await expect(call('models.add', { path: folder, name: 'base', copy: true })).rejects.toMatchObject({ message: 'The project already has a model called "base".' });
+    // the first stays
+    expect(copied).toMatchObject({ path: 'models/a-copy', parameters: there.parameters, current: null });
+    expect(fs.readdirSync(copied.folder)).toEqual(
+      ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'].filter((name) =>
+        fs.existsSync(path.join(folder, name)),
+      ),
+    );
+    await expect(call('models.add', { path: folder, name: 'base', copy: true })).rejects.toMatchObject({
+      message: 'The project already has a model called "base".',
+    });
     expect(fs.readdirSync(path.join(open.folder, 'models'))).toEqual(['a-copy']);
-    expect(await call('models.rename', { modelId: there.id, name: 'first' })).toMatchObject({ name: 'first', id: there.id });
-    await expect(call('models.rename', { modelId: there.id, name: 'a / copy' })).rejects.toMatchObject({ code: 'bad-data' });
+    expect(await call('models.rename', { modelId: there.id, name: 'first' })).toMatchObject({
+      name: 'first',
+      id: there.id,
+    });
+    await expect(call('models.rename', { modelId: there.id, name: 'a / copy' })).rejects.toMatchObject({
+      code: 'bad-data',
+    });
     expect(events.map(({ event }) => event)).toEqual([1, 2, 3].flatMap(() => ['models.changed', 'project.changed']));
     fs.renameSync(folder, `${folder}-gone`);
-    expect((await call('models.list', {}))[0]).toMatchObject({ family: null, problem: expect.stringMatching(/is missing: put it back/) });
+    expect((await call('models.list', {}))[0]).toMatchObject({
+      family: null,
+      problem: expect.stringMatching(/is missing: put it back/),
+    });
     fs.renameSync(`${folder}-gone`, folder);
     fs.truncateSync(path.join(folder, 'model.safetensors'), 100);
     expect((await call('models.list', {}))[0]!.problem).toContain('model.safetensors');
     const { verdicts } = await call('models.look', { path: folder });
-    await expect(call('models.add', { path: folder, name: 'x', copy: false })).rejects.toMatchObject({ code: 'bad-model', message: verdicts[0]!.sentence });
+    await expect(call('models.add', { path: folder, name: 'x', copy: false })).rejects.toMatchObject({
+      code: 'bad-model',
+      message: verdicts[0]!.sentence,
+    });
     open.close();
   });
 
   test('a GGUF file where it lies and as a copy, its card when exported, and one that goes missing', async () => {
-    const open = project(), { call } = handled(open, modelHandlers);
-    const file = await tinyGguf(), name = path.basename(file);
+    const open = project();
+    const { call } = handled(open, modelHandlers);
+    const file = await tinyGguf();
+    const name = path.basename(file);
     const there = await call('models.add', { path: file, name: 'packed', copy: false });
-    expect(there).toMatchObject({ kind: 'base', folder: file, path: file, family: 'llama', bytes: fs.statSync(file).size, problem: null });
+    expect(there).toMatchObject({
+      kind: 'base',
+      folder: file,
+      path: file,
+      family: 'llama',
+      bytes: fs.statSync(file).size,
+      problem: null,
+    });
     const copied = await call('models.add', { path: file, name: 'copy', copy: true });
     expect(copied).toMatchObject({ path: `models/copy/${name}`, parameters: there.parameters });
     expect(fs.readFileSync(copied.folder)).toEqual(fs.readFileSync(file));
-    const { path: exported } = await call('models.export', { modelId: copied.id, folder: path.join(work, 'exported-gguf'), format: 'gguf-q8_0' });
+    const { path: exported } = await call('models.export', {
+      modelId: copied.id,
+      folder: path.join(work, 'exported-gguf'),
+      format: 'gguf-q8_0',
+    });
     expect(fs.readdirSync(exported)).toEqual(['README.md', 'copy.Q8_0.gguf']);
-    expect(loadCheckpoint(path.join(exported, 'copy.Q8_0.gguf'))).toEqual(loadCheckpoint(file)); // packed again, nothing is lost
+    // packed again, nothing is lost
+    expect(loadCheckpoint(path.join(exported, 'copy.Q8_0.gguf'))).toEqual(loadCheckpoint(file));
     expect(fs.readFileSync(path.join(exported, 'README.md'), 'utf8')).toContain('license: "mit"');
     fs.rmSync(file);
-    expect((await call('models.list', {}))[0]).toMatchObject({ family: null, problem: `Its file ${file} is missing: put it back where it was, or connect its drive.` });
+    expect((await call('models.list', {}))[0]).toMatchObject({
+      family: null,
+      problem: `Its file ${file} is missing: put it back where it was, or connect its drive.`,
+    });
     open.close();
   });
 
   test('several models in a folder must be told apart', async () => {
-    const open = project(), { call } = handled(open, modelHandlers);
+    const open = project();
+    const { call } = handled(open, modelHandlers);
     const place = path.join(work, 'pair');
     for (const name of ['one', 'two']) await writeSmallModel(path.join(place, name));
-    await expect(call('models.add', { path: place, name: 'x', copy: false })).rejects.toMatchObject({ code: 'bad-argument', message: expect.stringContaining('models') });
+    await expect(call('models.add', { path: place, name: 'x', copy: false })).rejects.toMatchObject({
+      code: 'bad-argument',
+      message: expect.stringContaining('models'),
+    });
     expect(listPolicies(open)).toEqual([]);
     open.close();
   });
 
   test('taking off the list: refused with what needs it; settings that named it forget it; the files stay', async () => {
-    const open = project(), { call } = handled(open, modelHandlers);
+    const open = project();
+    const { call } = handled(open, modelHandlers);
     const folder = await tiny();
     const { id } = await call('models.add', { path: folder, name: 'base', copy: false });
     const child = addPolicy(open, { name: 'tuned', kind: 'policy', path: 'models/tuned', parentId: id });
@@ -203,38 +389,106 @@ describe('the list', () => {
     addCompletions(open, [{ ...completionOf(promptId, 'x'), policyId: child }]);
     writeRun(open, '0001-sft', 'sft', { models: { policy: folder } });
     addRun(open, { id: '0001-sft', kind: 'sft', name: 'x', status: 'failed' });
-    await expect(call('models.remove', { modelId: id })).rejects.toMatchObject({ code: 'bad-data', message: expect.stringMatching(/"base" cannot be removed: it is needed by the model "tuned", .*, the run 0001-sft, which is not finished\.$/) });
-    await expect(call('models.remove', { modelId: child })).rejects.toMatchObject({ message: expect.stringContaining('needed by 1 completion.') });
+    await expect(call('models.remove', { modelId: id })).rejects.toMatchObject({
+      code: 'bad-data',
+      message: expect.stringMatching(
+        /"base" cannot be removed: it is needed by the model "tuned", .*, the run 0001-sft, which is not finished\.$/,
+      ),
+    });
+    await expect(call('models.remove', { modelId: child })).rejects.toMatchObject({
+      message: expect.stringContaining('needed by 1 completion.'),
+    });
     const other = await call('models.add', { path: folder, name: 'other', copy: true });
     changeProjectSettings(open, { currentPolicyId: other.id });
     expect(await call('models.remove', { modelId: other.id })).toMatchObject({ eventId: null });
-    expect([projectSettings(open).currentPolicyId, listPolicies(open).length, fs.existsSync(other.folder)]).toEqual([null, 2, true]);
+    expect([projectSettings(open).currentPolicyId, listPolicies(open).length, fs.existsSync(other.folder)]).toEqual([
+      null,
+      2,
+      true,
+    ]);
     open.close();
   });
 });
 
 /** A run's folder as a job leaves it. */
-function writeRun(open: Project, id: string, kind: string, { models = {}, config = {}, data = [], metrics = [] }: { models?: Record<string, string>; config?: object; data?: object[]; metrics?: object[] }): void {
+function writeRun(
+  open: Project,
+  id: string,
+  kind: string,
+  {
+    models = {},
+    config = {},
+    data = [],
+    metrics = [],
+  }: { models?: Record<string, string>; config?: object; data?: object[]; metrics?: object[] },
+): void {
   const folder = path.join(open.folder, 'runs', id);
   fs.mkdirSync(folder, { recursive: true });
   const used = Object.fromEntries(Object.entries(models).map(([role, place]) => [role, { path: place, sha256: 'x' }]));
-  fs.writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify({ id, kind, name: id, createdAt: new Date().toISOString(), config, models: used, data: { rows: data.length, sha256: 'x' }, versions: {} }));
-  for (const [name, rows] of [['data.jsonl', data], ['metrics.jsonl', metrics]] as const) fs.writeFileSync(path.join(folder, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  fs.writeFileSync(
+    path.join(folder, 'manifest.json'),
+    JSON.stringify({
+      id,
+      kind,
+      name: id,
+      createdAt: new Date().toISOString(),
+      config,
+      models: used,
+      data: { rows: data.length, sha256: 'x' },
+      versions: {},
+    }),
+  );
+  for (const [name, rows] of [
+    ['data.jsonl', data],
+    ['metrics.jsonl', metrics],
+  ] as const)
+    fs.writeFileSync(path.join(folder, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
 }
 
 /** base -> sft -> reward model and PPO policy, with their runs. */
 async function lineage() {
-  const open = project(), { call } = handled(open, modelHandlers);
+  const open = project();
+  const { call } = handled(open, modelHandlers);
   const folder = await tiny();
   const base = (await call('models.add', { path: folder, name: 'base', copy: false })).id;
   const at = (name: string) => path.join('models', name);
   for (const name of ['sft', 'reward', 'ppo']) fs.cpSync(folder, path.join(open.folder, at(name)), { recursive: true });
-  writeRun(open, '0001-sft', 'sft', { models: { policy: folder }, data: [{}, {}, {}], metrics: [{ step: 1, seconds: 1, loss: 2 }, { step: 12, seconds: 2, loss: 1, validation_loss: 1.25 }] });
-  writeRun(open, '0002-reward', 'reward', { models: { base: at('sft') }, data: [{ prompt: 'p', ranks: [1, 2, 2, 3] }, { prompt: 'q', ranks: [1, 2] }, { prompt: 'p', reference: 'r' }], metrics: [{ step: 4, seconds: 1, validation_accuracy: 0.732 }] });
-  writeRun(open, '0003-ppo', 'ppo', { models: { policy: at('sft'), reward: at('reward') }, config: { beta: 0.05, seed: 1 }, metrics: [{ step: 100, seconds: 9, kl: 12.25, score: 2.1, beta: 0.05 }] });
-  for (const [id, kind] of [['0001-sft', 'sft'], ['0002-reward', 'reward'], ['0003-ppo', 'ppo']] as const) addRun(open, { id, kind, name: id, status: 'done' });
+  writeRun(open, '0001-sft', 'sft', {
+    models: { policy: folder },
+    data: [{}, {}, {}],
+    metrics: [
+      { step: 1, seconds: 1, loss: 2 },
+      { step: 12, seconds: 2, loss: 1, validation_loss: 1.25 },
+    ],
+  });
+  writeRun(open, '0002-reward', 'reward', {
+    models: { base: at('sft') },
+    data: [
+      { prompt: 'p', ranks: [1, 2, 2, 3] },
+      { prompt: 'q', ranks: [1, 2] },
+      { prompt: 'p', reference: 'r' },
+    ],
+    metrics: [{ step: 4, seconds: 1, validation_accuracy: 0.732 }],
+  });
+  writeRun(open, '0003-ppo', 'ppo', {
+    models: { policy: at('sft'), reward: at('reward') },
+    config: { beta: 0.05, seed: 1 },
+    metrics: [{ step: 100, seconds: 9, kl: 12.25, score: 2.1, beta: 0.05 }],
+  });
+  for (const [id, kind] of [
+    ['0001-sft', 'sft'],
+    ['0002-reward', 'reward'],
+    ['0003-ppo', 'ppo'],
+  ] as const)
+    addRun(open, { id, kind, name: id, status: 'done' });
   const sft = addPolicy(open, { name: 'sft', kind: 'policy', path: at('sft'), parentId: base, runId: '0001-sft' });
-  const reward = addPolicy(open, { name: 'reward', kind: 'reward', path: at('reward'), parentId: sft, runId: '0002-reward' });
+  const reward = addPolicy(open, {
+    name: 'reward',
+    kind: 'reward',
+    path: at('reward'),
+    parentId: sft,
+    runId: '0002-reward',
+  });
   const ppo = addPolicy(open, { name: 'ppo', kind: 'policy', path: at('ppo'), parentId: sft, runId: '0003-ppo' });
   return { open, call, folder, ids: { base, sft, reward, ppo } };
 }
@@ -242,73 +496,193 @@ async function lineage() {
 test('lineage: every step with its numbers, the reward model before the policy it judged', async () => {
   const { open, call, ids } = await lineage();
   const { steps } = await call('models.lineage', { modelId: ids.ppo });
-  expect(steps.map(({ name, kind, modelId, runId }) => [name, kind, modelId, runId])).toEqual([['base', 'base', ids.base, null], ['sft', 'sft', ids.sft, '0001-sft'], ['reward', 'reward', ids.reward, '0002-reward'], ['ppo', 'ppo', ids.ppo, '0003-ppo']]);
+  expect(steps.map(({ name, kind, modelId, runId }) => [name, kind, modelId, runId])).toEqual([
+    ['base', 'base', ids.base, null],
+    ['sft', 'sft', ids.sft, '0001-sft'],
+    ['reward', 'reward', ids.reward, '0002-reward'],
+    ['ppo', 'ppo', ids.ppo, '0003-ppo'],
+  ]);
   expect(steps.slice(1).map(({ sentence }) => sentence)).toEqual([
-    'Fine-tuned on 3 examples for 12 steps; validation loss 1.250.', 'Reward model from 2 rankings (6 comparisons); validation accuracy 0.73.', 'PPO against "reward": 100 updates, β 0.05; score 2.10, KL 12.25 nats from "sft".',
+    'Fine-tuned on 3 examples for 12 steps; validation loss 1.250.',
+    'Reward model from 2 rankings (6 comparisons); validation accuracy 0.73.',
+    'PPO against "reward": 100 updates, β 0.05; score 2.10, KL 12.25 nats from "sft".',
   ]);
   expect(steps[0]!.sentence).toMatch(/^A base model that was added: gpt2, [\d,]+ parameters\.$/);
-  expect((await call('models.list', {})).map(({ step, parentName }) => [step, parentName])).toEqual([[null, null], [12, 'base'], [4, 'sft'], [100, 'sft']]);
+  expect((await call('models.list', {})).map(({ step, parentName }) => [step, parentName])).toEqual([
+    [null, null],
+    [12, 'base'],
+    [4, 'sft'],
+    [100, 'sft'],
+  ]);
   fs.rmSync(path.join(open.folder, 'runs', '0003-ppo'), { recursive: true });
-  expect((await call('models.lineage', { modelId: ids.ppo })).steps.at(-1)!.sentence).toBe('Made by run 0003-ppo, whose folder is gone.');
+  expect((await call('models.lineage', { modelId: ids.ppo })).steps.at(-1)!.sentence).toBe(
+    'Made by run 0003-ppo, whose folder is gone.',
+  );
   open.close();
 });
 
 describe('the best weights of a run', () => {
   const bestIn = (open: Project, runId = '0003-ppo') => path.join(open.folder, 'runs', runId, 'best');
-  const sentenceOf = async ({ call }: Pick<Awaited<ReturnType<typeof lineage>>, 'call'>, modelId: number) => (await call('models.lineage', { modelId })).steps.at(-1)!.sentence;
+  const sentenceOf = async ({ call }: Pick<Awaited<ReturnType<typeof lineage>>, 'call'>, modelId: number) =>
+    (await call('models.lineage', { modelId })).steps.at(-1)!.sentence;
 
   test('come in with their lineage, which tells the step and the numbers of these very weights, as the card does', async () => {
-    const { open, call, ids } = await lineage(), best = bestIn(open);
+    const { open, call, ids } = await lineage();
+    const best = bestIn(open);
     await writeSmallModel(best);
-    fs.writeFileSync(path.join(best, 'made.json'), JSON.stringify({ run: '0003-ppo', step: 0, steps: 100, metrics: { held_out_score: 1.2, held_out_kl: 0, held_out_reward: 1.2, score: 7, kl: 7 }, reference: 'base' }));
+    fs.writeFileSync(
+      path.join(best, 'made.json'),
+      JSON.stringify({
+        run: '0003-ppo',
+        step: 0,
+        steps: 100,
+        metrics: { held_out_score: 1.2, held_out_kl: 0, held_out_reward: 1.2, score: 7, kl: 7 },
+        reference: 'base',
+      }),
+    );
     const settings = projectSettings(open);
     const added = await call('models.add', { path: best, name: 'ppo-best', copy: false });
-    expect(added).toMatchObject({ kind: 'policy', parentId: ids.sft, runId: '0003-ppo', folder: best, step: 0, steps: 100, best: true, current: null });
+    expect(added).toMatchObject({
+      kind: 'policy',
+      parentId: ids.sft,
+      runId: '0003-ppo',
+      folder: best,
+      step: 0,
+      steps: 100,
+      best: true,
+      current: null,
+    });
     expect(projectSettings(open), 'keeping it chooses nothing').toEqual(settings);
-    expect((await call('models.lineage', { modelId: added.id })).steps.map(({ name }) => name)).toEqual(['base', 'sft', 'reward', 'ppo-best']);
-    expect(await sentenceOf({ call }, added.id)).toBe('PPO against "reward": its best weights, after 0 of 100 updates, β 0.05; on held-out prompts score 1.20, KL 0.00 nats from "base".');
-    expect(await sentenceOf({ call }, ids.ppo), 'the last weights are another model').toContain('100 updates, β 0.05; score 2.10, KL 12.25');
-    const { path: exported } = await call('models.export', { modelId: added.id, folder: path.join(work, `best-${++folders}`), format: 'hf-f32' });
+    expect((await call('models.lineage', { modelId: added.id })).steps.map(({ name }) => name)).toEqual([
+      'base',
+      'sft',
+      'reward',
+      'ppo-best',
+    ]);
+    expect(await sentenceOf({ call }, added.id)).toBe(
+      'PPO against "reward": its best weights, after 0 of 100 updates, β 0.05; on held-out prompts score 1.20, KL 0.00 nats from "base".',
+    );
+    expect(await sentenceOf({ call }, ids.ppo), 'the last weights are another model').toContain(
+      '100 updates, β 0.05; score 2.10, KL 12.25',
+    );
+    const { path: exported } = await call('models.export', {
+      modelId: added.id,
+      folder: path.join(work, `best-${++folders}`),
+      format: 'hf-f32',
+    });
     const card = fs.readFileSync(path.join(exported, 'README.md'), 'utf8');
-    for (const line of ['- Weights: the best of its run, step 0 of 100', '- Score on held-out prompts: 1.2', '- KL from "base" on held-out prompts: 0 nats']) expect(card).toContain(line);
+    for (const line of [
+      '- Weights: the best of its run, step 0 of 100',
+      '- Score on held-out prompts: 1.2',
+      '- KL from "base" on held-out prompts: 0 nats',
+    ])
+      expect(card).toContain(line);
     expect(card).not.toContain('12.25');
     open.close();
   });
 
   test.each([
-    ['by the gold score, where there is one', {}, [[0, 1, 0, 3, 'stop'], [5, 2, 4, 3.5, 'stop'], [10, 9, 80, 3.5, 'stop']], 5, 'score 2.00, KL 4.00 nats'],
-    ['by the score', {}, [[0, 1, 0, null, 'stop'], [5, 2, 4, null, 'stop'], [10, 9, 80, null, 'stop']], 10, 'score 9.00, KL 80.00 nats'],
-    ['by the score with what a missing end costs', { missing_end: 'replace', missing_end_penalty: -1 }, [[0, 1, 0, null, 'stop'], [5, 2, 4, null, 'length']], 0, 'score 1.00, KL 0.00 nats'],
+    [
+      'by the gold score, where there is one',
+      {},
+      [
+        [0, 1, 0, 3, 'stop'],
+        [5, 2, 4, 3.5, 'stop'],
+        [10, 9, 80, 3.5, 'stop'],
+      ],
+      5,
+      'score 2.00, KL 4.00 nats',
+    ],
+    [
+      'by the score',
+      {},
+      [
+        [0, 1, 0, null, 'stop'],
+        [5, 2, 4, null, 'stop'],
+        [10, 9, 80, null, 'stop'],
+      ],
+      10,
+      'score 9.00, KL 80.00 nats',
+    ],
+    [
+      'by the score with what a missing end costs',
+      { missing_end: 'replace', missing_end_penalty: -1 },
+      [
+        [0, 1, 0, null, 'stop'],
+        [5, 2, 4, null, 'length'],
+      ],
+      0,
+      'score 1.00, KL 0.00 nats',
+    ],
   ] as const)('of version 0.1.0 have no note: their step is found %s', async (_, config, samples, step, says) => {
-    const { open, call } = await lineage(), best = bestIn(open);
+    const { open, call } = await lineage();
+    const best = bestIn(open);
     await writeSmallModel(best);
-    writeRun(open, '0003-ppo', 'ppo', { models: { policy: path.join('models', 'sft') }, config: { ...config, updates: 40 }, metrics: [{ step: 40, seconds: 9, kl: 138.6, score: 1.71 }] });
-    fs.writeFileSync(path.join(open.folder, 'runs', '0003-ppo', 'samples.jsonl'), samples.map(([at, score, kl, gold, finish]) => `${JSON.stringify({ step: at, promptId: 1, text: 'x', score, kl, finish, tokens: 1, ...(gold === null ? {} : { gold }) })}\n`).join(''));
+    writeRun(open, '0003-ppo', 'ppo', {
+      models: { policy: path.join('models', 'sft') },
+      config: { ...config, updates: 40 },
+      metrics: [{ step: 40, seconds: 9, kl: 138.6, score: 1.71 }],
+    });
+    fs.writeFileSync(
+      path.join(open.folder, 'runs', '0003-ppo', 'samples.jsonl'),
+      samples
+        .map(
+          ([at, score, kl, gold, finish]) =>
+            `${JSON.stringify({ step: at, promptId: 1, text: 'x', score, kl, finish, tokens: 1, ...(gold === null ? {} : { gold }) })}\n`,
+        )
+        .join(''),
+    );
     const { id, ...row } = await call('models.add', { path: best, name: 'ppo-best', copy: false });
     expect(row).toMatchObject({ step, steps: 40, best: true });
-    expect(await sentenceOf({ call }, id)).toBe(`PPO: its best weights, after ${step} of 40 updates; on held-out prompts ${says} from "sft".`);
+    expect(await sentenceOf({ call }, id)).toBe(
+      `PPO: its best weights, after ${step} of 40 updates; on held-out prompts ${says} from "sft".`,
+    );
     open.close();
   });
 
   test('of a supervised run of 0.1.0 are those of the lowest validation loss; where no file says it, the step is not made up', async () => {
-    const { open, call } = await lineage(), best = bestIn(open, '0001-sft');
+    const { open, call } = await lineage();
+    const best = bestIn(open, '0001-sft');
     await writeSmallModel(best);
-    writeRun(open, '0001-sft', 'sft', { models: { policy: 'x' }, data: [{}], metrics: [{ step: 4, validation_loss: 1.5 }, { step: 8, validation_loss: 1.25 }, { step: 12, validation_loss: 2 }] });
+    writeRun(open, '0001-sft', 'sft', {
+      models: { policy: 'x' },
+      data: [{}],
+      metrics: [
+        { step: 4, validation_loss: 1.5 },
+        { step: 8, validation_loss: 1.25 },
+        { step: 12, validation_loss: 2 },
+      ],
+    });
     const { id } = await call('models.add', { path: best, name: 'sft-best', copy: false });
-    expect(await sentenceOf({ call }, id)).toBe('Fine-tuned on 1 example, its best weights, after 8 steps; validation loss 1.250.');
+    expect(await sentenceOf({ call }, id)).toBe(
+      'Fine-tuned on 1 example, its best weights, after 8 steps; validation loss 1.250.',
+    );
     fs.rmSync(path.join(open.folder, 'runs', '0001-sft', 'metrics.jsonl'));
-    expect(await sentenceOf({ call }, id)).toBe('Fine-tuned on 1 example, its best weights, at a step that is not recorded.');
+    expect(await sentenceOf({ call }, id)).toBe(
+      'Fine-tuned on 1 example, its best weights, at a step that is not recorded.',
+    );
     expect((await call('models.list', {})).find((row) => row.id === id)).toMatchObject({ step: null, best: true });
     open.close();
   });
 
   test('of a run that may still go on are copied, so that later ones do not take their place', async () => {
-    const { open, call, ids } = await lineage(), best = bestIn(open);
+    const { open, call, ids } = await lineage();
+    const best = bestIn(open);
     await writeSmallModel(best);
-    fs.writeFileSync(path.join(best, 'made.json'), JSON.stringify({ run: '0003-ppo', step: 20, steps: 100, metrics: { score: 1 } }));
+    fs.writeFileSync(
+      path.join(best, 'made.json'),
+      JSON.stringify({ run: '0003-ppo', step: 20, steps: 100, metrics: { score: 1 } }),
+    );
     updateRun(open, '0003-ppo', { status: 'running' });
     const added = await call('models.add', { path: best, name: 'kept', copy: false });
-    expect(added).toMatchObject({ path: 'models/kept', kind: 'policy', parentId: ids.sft, runId: '0003-ppo', step: 20, best: true });
+    expect(added).toMatchObject({
+      path: 'models/kept',
+      kind: 'policy',
+      parentId: ids.sft,
+      runId: '0003-ppo',
+      step: 20,
+      best: true,
+    });
     fs.rmSync(best, { recursive: true });
     expect(await sentenceOf({ call }, added.id)).toContain('its best weights, after 20 of 100 updates');
     open.close();
@@ -327,13 +701,35 @@ test('export: the same weights and tokenizer with a card, into a folder or under
   expect(loadCheckpoint(made)).toEqual(loadCheckpoint(path.join(open.folder, 'models', 'ppo')));
   expect((await loadTokenizer(made)).vocabularySize).toBe((await loadTokenizer(folder)).vocabularySize);
   const card = fs.readFileSync(path.join(made, 'README.md'), 'utf8');
-  for (const line of ['base_model: "base"', 'license: "mit"', '# ppo', 'Reward model from 2 rankings (6 comparisons)', '- beta: 0.05', 'Tastemaker ', '- Rankings: 2 (6 comparisons)', '- Reward model: reward', '- Weights: step 100', '- Score: 2.1', '- KL from "sft": 12.25 nats', '- β: 0.05', '- Seeds: 1 (run 0003-ppo)']) expect(card).toContain(line);
+  for (const line of [
+    'base_model: "base"',
+    'license: "mit"',
+    '# ppo',
+    'Reward model from 2 rankings (6 comparisons)',
+    '- beta: 0.05',
+    'Tastemaker ',
+    '- Rankings: 2 (6 comparisons)',
+    '- Reward model: reward',
+    '- Weights: step 100',
+    '- Score: 2.1',
+    '- KL from "sft": 12.25 nats',
+    '- β: 0.05',
+    '- Seeds: 1 (run 0003-ppo)',
+  ])
+    expect(card).toContain(line);
   expect(fs.readFileSync(path.join(made, 'README.original.md'), 'utf8')).toBe('first words');
-  await expect(call('models.export', { modelId: ids.ppo, folder: out, format: 'hf-f32' })).rejects.toMatchObject({ code: 'bad-argument', message: expect.stringContaining('already exists') });
+  await expect(call('models.export', { modelId: ids.ppo, folder: out, format: 'hf-f32' })).rejects.toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringContaining('already exists'),
+  });
   expect(fs.readdirSync(out)).toEqual(['ppo']); // nothing half-written
-  expect(await call('models.export', { modelId: ids.base, folder: path.join(out, 'named'), format: 'hf-f32' })).toMatchObject({ path: path.join(out, 'named') });
+  expect(
+    await call('models.export', { modelId: ids.base, folder: path.join(out, 'named'), format: 'hf-f32' }),
+  ).toMatchObject({ path: path.join(out, 'named') });
   fs.truncateSync(path.join(open.folder, 'models', 'reward', 'model.safetensors'), 50);
-  await expect(call('models.export', { modelId: ids.reward, folder: out, format: 'hf-f32' })).rejects.toMatchObject({ code: 'bad-file' });
+  await expect(call('models.export', { modelId: ids.reward, folder: out, format: 'hf-f32' })).rejects.toMatchObject({
+    code: 'bad-file',
+  });
   expect(fs.readdirSync(out).sort()).toEqual(['named', 'ppo']);
   open.close();
 });

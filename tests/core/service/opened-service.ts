@@ -30,14 +30,21 @@ export interface OpenedService {
 export function openedService(home = mkdtempSync(join(tmpdir(), 'tastemaker-service-'))): OpenedService {
   const events: Notice[] = [];
   let opened: string | null = null;
-  const service = createService({ home, emit: (event, data, project) => {
-    const notice = { event, data, project } as Notice;
-    if (notice.event === 'project.changed') opened = notice.data.project?.id ?? null;
-    events.push(notice);
-  } });
+  const service = createService({
+    home,
+    emit: (event, data, project) => {
+      const notice = { event, data, project } as Notice;
+      if (notice.event === 'project.changed') opened = notice.data.project?.id ?? null;
+      events.push(notice);
+    },
+  });
   let ids = 0;
   return {
-    home, events, close: service.close, watched: service.watched, project: () => opened,
+    home,
+    events,
+    close: service.close,
+    watched: service.watched,
+    project: () => opened,
     call: async <K extends CallName>(name: K, args: Arguments<K>, project: string | null = opened) => {
       const reply = await service.handle({ id: ++ids, call: name, args, project });
       if ('fault' in reply) throw new CallFault(reply.fault);

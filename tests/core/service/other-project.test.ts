@@ -34,8 +34,26 @@ function read<T>(folder: string, look: (opened: Project) => T): T {
     opened.close();
   }
 }
-const TABLES = ['prompts', 'completions', 'items', 'drafts', 'rankings', 'marks', 'ratings', 'flags', 'labelers', 'runs', 'events', 'settings', 'guidelines', 'policies'];
-const rowsOf = (folder: string) => read(folder, ({ db }) => Object.fromEntries(TABLES.map((table) => [table, db.prepare(`SELECT * FROM ${table}`).all()])));
+const TABLES = [
+  'prompts',
+  'completions',
+  'items',
+  'drafts',
+  'rankings',
+  'marks',
+  'ratings',
+  'flags',
+  'labelers',
+  'runs',
+  'events',
+  'settings',
+  'guidelines',
+  'policies',
+];
+const rowsOf = (folder: string) =>
+  read(folder, ({ db }) =>
+    Object.fromEntries(TABLES.map((table) => [table, db.prepare(`SELECT * FROM ${table}`).all()])),
+  );
 
 beforeEach(() => void service.events.splice(0));
 
@@ -63,25 +81,49 @@ describe('the id of a project', () => {
 
 /** Calls that change something, with arguments that would be right. */
 const CHANGES: { [K in ProjectCall]?: Arguments<K> } = {
-  'project.setSettings': { changes: { sessionGoal: 3 } }, 'labelers.add': { name: 'Carol' }, 'project.close': {},
-  'desk.draft': { labelerId, itemId: 1, changes: { note: 'foreign' }, durationMs: 1 }, 'desk.submit': { labelerId, itemId: 1, status: 'skipped', durationMs: 1 }, 'desk.flag': { labelerId, itemId: 1, flagged: true },
-  'desk.undo': { labelerId }, 'desk.redo': { labelerId }, 'marks.add': { completionId: 1, labelerId, start: 0, end: 3, label: 'good', note: null }, 'ratings.set': { completionId: 1, labelerId, axis: 'overall', value: 4 },
-  'guidelines.save': { text: 'foreign' }, 'prompts.setSplit': { promptIds: [1], split: 'test' }, 'prompts.divide': { validation: 0.5, test: 0, seed: 1 }, 'prompts.remove': { promptIds: [1] }, 'events.undo': { eventId: 1 },
-  'samples.flag': { completionId: 1, labelerId, flagged: true }, 'samples.request': { completionIds: [1, 2], reason: 'foreign' }, 'models.rename': { modelId: 1, name: 'foreign' }, 'models.remove': { modelId: 2 },
+  'project.setSettings': { changes: { sessionGoal: 3 } },
+  'labelers.add': { name: 'Carol' },
+  'project.close': {},
+  'desk.draft': { labelerId, itemId: 1, changes: { note: 'foreign' }, durationMs: 1 },
+  'desk.submit': { labelerId, itemId: 1, status: 'skipped', durationMs: 1 },
+  'desk.flag': { labelerId, itemId: 1, flagged: true },
+  'desk.undo': { labelerId },
+  'desk.redo': { labelerId },
+  'marks.add': { completionId: 1, labelerId, start: 0, end: 3, label: 'good', note: null },
+  'ratings.set': { completionId: 1, labelerId, axis: 'overall', value: 4 },
+  'guidelines.save': { text: 'foreign' },
+  'prompts.setSplit': { promptIds: [1], split: 'test' },
+  'prompts.divide': { validation: 0.5, test: 0, seed: 1 },
+  'prompts.remove': { promptIds: [1] },
+  'events.undo': { eventId: 1 },
+  'samples.flag': { completionId: 1, labelerId, flagged: true },
+  'samples.request': { completionIds: [1, 2], reason: 'foreign' },
+  'models.rename': { modelId: 1, name: 'foreign' },
+  'models.remove': { modelId: 2 },
 };
 
 describe('a call', () => {
-  test.each(Object.keys(CHANGES) as ProjectCall[])('%s with the id of another project is refused, and nothing changes', async (name) => {
-    const amber = await open('amber');
-    await open('blue');
-    const before = rowsOf(made.blue);
-    service.events.splice(0);
-    const refused = await service.call(name, CHANGES[name] as never, amber).catch((error: { fault: unknown }) => error.fault);
-    expect(refused).toMatchObject({ code: 'wrong-project', message: expect.stringContaining('"blue" is open now'), hint: expect.stringContaining('Open the project') });
-    await expect(service.call(name, CHANGES[name] as never, null)).rejects.toThrow('wrong-project'); // nor one that says nothing
-    expect(rowsOf(made.blue)).toEqual(before);
-    expect(service.events).toEqual([]);
-  });
+  test.each(Object.keys(CHANGES) as ProjectCall[])(
+    '%s with the id of another project is refused, and nothing changes',
+    async (name) => {
+      const amber = await open('amber');
+      await open('blue');
+      const before = rowsOf(made.blue);
+      service.events.splice(0);
+      const refused = await service
+        .call(name, CHANGES[name] as never, amber)
+        .catch((error: { fault: unknown }) => error.fault);
+      expect(refused).toMatchObject({
+        code: 'wrong-project',
+        message: expect.stringContaining('"blue" is open now'),
+        hint: expect.stringContaining('Open the project'),
+      });
+      // nor one that says nothing
+      await expect(service.call(name, CHANGES[name] as never, null)).rejects.toThrow('wrong-project');
+      expect(rowsOf(made.blue)).toEqual(before);
+      expect(service.events).toEqual([]);
+    },
+  );
 
   test('of a project that was closed is refused where none is open, and carried out again when it is', async () => {
     const amber = await open('amber');
@@ -97,11 +139,16 @@ describe('a call', () => {
 
   test('that is still at work when another project is opened writes into its own alone, and tells nobody', async () => {
     const file = join(root, 'many.jsonl');
-    writeFileSync(file, Array.from({ length: 20_000 }, (_, i) => JSON.stringify({ prompt: `Imported ${i}` })).join('\n'));
+    writeFileSync(
+      file,
+      Array.from({ length: 20_000 }, (_, i) => JSON.stringify({ prompt: `Imported ${i}` })).join('\n'),
+    );
     const amber = await open('amber');
     const blue = rowsOf(made.blue);
     service.events.splice(0);
-    const importing = service.call('imports.run', { path: file, kind: 'prompts', map: {}, split: 'train' }).catch(() => null);
+    const importing = service
+      .call('imports.run', { path: file, kind: 'prompts', map: {}, split: 'train' })
+      .catch(() => null);
     await open('blue');
     const result = await importing;
     const told = service.events.map(({ event, project: whose }) => [event, whose] as const);
@@ -121,8 +168,11 @@ test('every event says whose it is', async () => {
   await service.call('guidelines.save', { text: 'Be kind.' });
   await service.call('prompts.setSplit', { promptIds: [3], split: 'validation' });
   const heard = new Map<EventName, string | null>(service.events.map(({ event, project: whose }) => [event, whose]));
-  expect([...heard.keys()]).toEqual(expect.arrayContaining(['project.changed', 'preferences.changed', 'labels.changed', 'data.changed']));
-  for (const [event, whose] of heard) expect([event, whose]).toEqual([event, EVENT_OF[event] === 'project' ? amber : null]);
+  expect([...heard.keys()]).toEqual(
+    expect.arrayContaining(['project.changed', 'preferences.changed', 'labels.changed', 'data.changed']),
+  );
+  for (const [event, whose] of heard)
+    expect([event, whose]).toEqual([event, EVENT_OF[event] === 'project' ? amber : null]);
 });
 
 describe('before a project is closed', () => {
@@ -142,7 +192,9 @@ describe('before a project is closed', () => {
     const blue = await opening;
     service.watched(0);
     expect(service.project()).toBe(blue);
-    expect(read(made.amber, ({ db }) => db.prepare('SELECT note FROM drafts WHERE item_id = 4').get())).toEqual({ note: 'typed last' });
+    expect(read(made.amber, ({ db }) => db.prepare('SELECT note FROM drafts WHERE item_id = 4').get())).toEqual({
+      note: 'typed last',
+    });
   });
 
   test('one that does not answer keeps nobody waiting for long', async () => {

@@ -1,5 +1,14 @@
 // Preferences survive damage, other versions of the program, a second process, and a full disk.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -21,22 +30,46 @@ test('what is changed is there at the next start; the rest is as it was', () => 
   expect(readdirSync(home)).toEqual(['preferences.json']); // no temporary file
 });
 
-test.each(['', '{"theme":"da', '[]', 'null', '7', '\0\0\0\0'])('a damaged file is kept aside and the defaults hold: %j', (damaged) => {
-  writeFileSync(file(), damaged);
-  const preferences = openPreferences(home);
-  expect(preferences.read().theme).toBe('system');
-  expect(preferences.notices).toEqual([expect.stringMatching(/damaged.*kept as preferences\.damaged-/)]);
-  const [aside] = readdirSync(home);
-  expect(readFileSync(join(home, aside!), 'utf8')).toBe(damaged);
-  preferences.change({ theme: 'light' });
-  expect(openPreferences(home)).toMatchObject({ notices: [] });
-  expect(stored().theme).toBe('light');
-});
+test.each(['', '{"theme":"da', '[]', 'null', '7', '\0\0\0\0'])(
+  'a damaged file is kept aside and the defaults hold: %j',
+  (damaged) => {
+    writeFileSync(file(), damaged);
+    const preferences = openPreferences(home);
+    expect(preferences.read().theme).toBe('system');
+    expect(preferences.notices).toEqual([expect.stringMatching(/damaged.*kept as preferences\.damaged-/)]);
+    const [aside] = readdirSync(home);
+    expect(readFileSync(join(home, aside!), 'utf8')).toBe(damaged);
+    preferences.change({ theme: 'light' });
+    expect(openPreferences(home)).toMatchObject({ notices: [] });
+    expect(stored().theme).toBe('light');
+  },
+);
 
 test('a value that makes no sense counts as not set, the others hold, and keys of a later version stay', () => {
-  writeFileSync(file(), JSON.stringify({ theme: 'pink', sidebar: false, keys: { a: 1 }, recent: 'x', layout: 'stack', lastFolder: 7, device: 'abacus', future: { deep: [1] } }));
+  writeFileSync(
+    file(),
+    JSON.stringify({
+      theme: 'pink',
+      sidebar: false,
+      keys: { a: 1 },
+      recent: 'x',
+      layout: 'stack',
+      lastFolder: 7,
+      device: 'abacus',
+      future: { deep: [1] },
+    }),
+  );
   const preferences = openPreferences(home);
-  expect(preferences.read()).toEqual({ theme: 'system', sidebar: false, keys: {}, recent: [], layout: 'stack', advance: true, lastFolder: null, device: 'auto' });
+  expect(preferences.read()).toEqual({
+    theme: 'system',
+    sidebar: false,
+    keys: {},
+    recent: [],
+    layout: 'stack',
+    advance: true,
+    lastFolder: null,
+    device: 'auto',
+  });
   preferences.change({ sidebar: true });
   expect(stored()).toMatchObject({ future: { deep: [1] }, sidebar: true, layout: 'stack' });
 });
@@ -61,7 +94,9 @@ test('twelve recent projects, the newest first, each once; those that have gone 
   const expected = [made[5]!, ...made.toReversed().filter((folder) => folder !== made[5])].slice(0, 12);
   expect(preferences.read().recent.map(({ folder }) => folder)).toEqual(expected);
   rmSync(made[13]!, { recursive: true });
-  expect(preferences.read().recent.map(({ folder }) => folder)).toEqual(expected.filter((folder) => folder !== made[13]));
+  expect(preferences.read().recent.map(({ folder }) => folder)).toEqual(
+    expected.filter((folder) => folder !== made[13]),
+  );
 });
 
 test('where the file cannot be written there is a sentence, and the old file stays whole', (context) => {
@@ -69,7 +104,9 @@ test('where the file cannot be written there is a sentence, and the old file sta
   const preferences = openPreferences(home);
   preferences.change({ theme: 'dark' });
   chmodSync(home, 0o500);
-  expect(() => preferences.change({ theme: 'light' })).toThrow(/could not be written to .*preferences\.json \(EACCES\)/);
+  expect(() => preferences.change({ theme: 'light' })).toThrow(
+    /could not be written to .*preferences\.json \(EACCES\)/,
+  );
   chmodSync(home, 0o700);
   expect(openPreferences(home).read().theme).toBe('dark');
 });
@@ -100,7 +137,9 @@ test('a log is put aside when it is full, and the three newest are kept', () => 
   const log = openLog(join(home, 'logs/a.log'), { maxBytes: 200 });
   for (let i = 0; i < 40; i++) log(`line ${i} ${'x'.repeat(40)}`);
   expect(readdirSync(join(home, 'logs')).sort()).toEqual(['a.log', 'a.log.1', 'a.log.2', 'a.log.3']);
-  const lines = ['a.log.3', 'a.log.2', 'a.log.1', 'a.log'].flatMap((name) => lastLines(join(home, 'logs', name), 100)).map((line) => Number(/line (\d+)/.exec(line)![1]));
+  const lines = ['a.log.3', 'a.log.2', 'a.log.1', 'a.log']
+    .flatMap((name) => lastLines(join(home, 'logs', name), 100))
+    .map((line) => Number(/line (\d+)/.exec(line)![1]));
   expect(lines).toEqual(lines.map((_, i) => 40 - lines.length + i)); // none lost in between, the newest last
   openLog(join(home, 'logs/a.log/not-a-folder'))('must not throw');
 });

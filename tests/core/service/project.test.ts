@@ -1,4 +1,5 @@
-// Opening, making, closing, checking and copying a project through the service's calls; the files browser and the diagnostics.
+// Opening, making, closing, checking and copying a project through the service's calls; the files browser and the
+// diagnostics.
 import Database from 'better-sqlite3';
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
@@ -17,7 +18,8 @@ beforeEach(() => void service.events.splice(0));
 describe('a project', () => {
   test('without one, its calls say so', async () => {
     expect((await service.call('app.state', {})).project).toBeNull();
-    for (const name of ['project.check', 'project.backup'] as const) await expect(service.call(name, {})).rejects.toThrow('bad-argument: No project is open.');
+    for (const name of ['project.check', 'project.backup'] as const)
+      await expect(service.call(name, {})).rejects.toThrow('bad-argument: No project is open.');
     await expect(service.call('labelers.add', { name: 'Ada' })).rejects.toThrow('No project is open.');
     expect((await service.call('project.close', {})).project).toBeNull();
   });
@@ -25,7 +27,27 @@ describe('a project', () => {
   test('made by name, it is open, can be labelled at once, and is among the recent ones', async () => {
     const state = await service.call('project.create', { folder: at('first'), demo: false });
     const none = { modelId: null, name: null, by: 'rule', reason: 'there is none yet', proposal: null };
-    expect(state.project).toEqual({ current: { policy: none, reward: none, doubt: null }, id: service.project(), folder: at('first.tastemaker'), name: 'first', prompts: { train: 0, validation: 0, test: 0 }, completions: 0, rankings: 0, comparisons: 0, teaching: 0, simulated: 0, wanted: 10, left: 0, models: 0, runs: 0, resting: 0, isDemo: false, notices: [], straddling: 0, strayed: null });
+    expect(state.project).toEqual({
+      current: { policy: none, reward: none, doubt: null },
+      id: service.project(),
+      folder: at('first.tastemaker'),
+      name: 'first',
+      prompts: { train: 0, validation: 0, test: 0 },
+      completions: 0,
+      rankings: 0,
+      comparisons: 0,
+      teaching: 0,
+      simulated: 0,
+      wanted: 10,
+      left: 0,
+      models: 0,
+      runs: 0,
+      resting: 0,
+      isDemo: false,
+      notices: [],
+      straddling: 0,
+      strayed: null,
+    });
     expect(state.labelers).toEqual([{ id: state.settings!.labelerId, name: userInfo().username, kind: 'person' }]);
     expect(state.preferences.recent.map(({ folder }) => folder)).toEqual([at('first.tastemaker')]);
     expect(service.events.map(({ event }) => event)).toEqual(['project.changed', 'preferences.changed']);
@@ -38,7 +60,10 @@ describe('a project', () => {
     const state = await service.call('project.open', { folder: at('first.tastemaker/project.db') });
     expect(state.project!.name).toBe('first');
     expect(state.preferences.recent.map(({ name }) => name)).toEqual(['first', 'second']);
-    expect(await service.call('project.open', { folder: at('first.tastemaker') })).toHaveProperty('project.name', 'first'); // once more changes nothing
+    expect(await service.call('project.open', { folder: at('first.tastemaker') })).toHaveProperty(
+      'project.name',
+      'first',
+    ); // once more changes nothing
   });
 
   test.each([
@@ -56,18 +81,32 @@ describe('a project', () => {
   });
 
   test('one is not made over another', async () => {
-    await expect(service.call('project.create', { folder: at('second'), demo: false })).rejects.toThrow('already holds a project');
-    await expect(service.call('project.create', { folder: at('second'), demo: true })).rejects.toThrow('already holds a project');
+    await expect(service.call('project.create', { folder: at('second'), demo: false })).rejects.toThrow(
+      'already holds a project',
+    );
+    await expect(service.call('project.create', { folder: at('second'), demo: true })).rejects.toThrow(
+      'already holds a project',
+    );
     expect(await service.call('app.state', {})).toHaveProperty('project.name', 'first');
   });
 
   test('its settings are checked, kept, and told to every window', async () => {
-    const settings = await service.call('project.setSettings', { changes: { axes: [' overall ', 'tone'], sessionGoal: 7 } });
+    const settings = await service.call('project.setSettings', {
+      changes: { axes: [' overall ', 'tone'], sessionGoal: 7 },
+    });
     expect(settings).toMatchObject({ axes: ['overall', 'tone'], sessionGoal: 7, markLabels: ['good', 'bad'] });
-    expect(service.events).toEqual([{ event: 'project.changed', project: null, data: expect.objectContaining({ settings }) }]);
-    await expect(service.call('project.setSettings', { changes: { axes: ['a', 'a '] } })).rejects.toThrow('Two of the axes have the same name');
-    await expect(service.call('project.setSettings', { changes: { labelerId: 99 } })).rejects.toThrow('There is no labeler 99');
-    await expect(service.call('project.setSettings', { changes: { rewardModelId: 99 } })).rejects.toThrow('There is no policy 99');
+    expect(service.events).toEqual([
+      { event: 'project.changed', project: null, data: expect.objectContaining({ settings }) },
+    ]);
+    await expect(service.call('project.setSettings', { changes: { axes: ['a', 'a '] } })).rejects.toThrow(
+      'Two of the axes have the same name',
+    );
+    await expect(service.call('project.setSettings', { changes: { labelerId: 99 } })).rejects.toThrow(
+      'There is no labeler 99',
+    );
+    await expect(service.call('project.setSettings', { changes: { rewardModelId: 99 } })).rejects.toThrow(
+      'There is no policy 99',
+    );
     await service.call('project.close', {});
     expect(await service.call('project.open', { folder: at('first.tastemaker') })).toHaveProperty('settings', settings);
   });
@@ -77,13 +116,16 @@ describe('a project', () => {
     expect(ada).toMatchObject({ name: 'Ada', kind: 'person' });
     expect(await service.call('labelers.add', { name: 'Ada' })).toEqual(ada);
     await expect(service.call('labelers.add', { name: ' ' })).rejects.toThrow('needs a name');
-    const states = await Promise.all(['second', 'first', 'second'].map((name) => service.call('project.open', { folder: at(`${name}.tastemaker`) })));
+    const states = await Promise.all(
+      ['second', 'first', 'second'].map((name) => service.call('project.open', { folder: at(`${name}.tastemaker`) })),
+    );
     expect(states.at(-1)!.project!.name).toBe('second');
     await service.call('project.open', { folder: at('first.tastemaker') });
   });
 
   test('check and backup run beside the service, which answers meanwhile', async () => {
-    const checking = service.call('project.check', {}), copying = service.call('project.backup', {});
+    const checking = service.call('project.check', {});
+    const copying = service.call('project.backup', {});
     let answered = 0;
     for (let i = 0; i < 5; i++) answered += Number((await service.call('app.state', {})).project?.name === 'first');
     expect(answered).toBe(5);
@@ -114,14 +156,31 @@ describe('the files browser', () => {
     mkdirSync(at('files/a folder'));
     mkdirSync(at('files/empty.tastemaker'));
     mkdirSync(at('files/config-only'));
-    for (const file of ['b-model/config.json', 'b-model/model-00001-of-00002.safetensors', 'config-only/config.json', 'x10.jsonl', 'x9.CSV', 'm.gguf', 'notes.pdf', '.hidden.txt']) writeFileSync(at('files', file), 'abc');
+    for (const file of [
+      'b-model/config.json',
+      'b-model/model-00001-of-00002.safetensors',
+      'config-only/config.json',
+      'x10.jsonl',
+      'x9.CSV',
+      'm.gguf',
+      'notes.pdf',
+      '.hidden.txt',
+    ])
+      writeFileSync(at('files', file), 'abc');
     symlinkSync(at('first.tastemaker'), at('files/p.tastemaker'));
     symlinkSync(at('nowhere'), at('files/broken.txt'));
     const { folder, parent, entries } = await service.call('files.list', { folder: at('files') });
     expect([folder, parent]).toEqual([at('files'), service.home]);
     expect(entries.map(({ name, folder: isFolder, kind, bytes }) => [name, isFolder, kind, bytes])).toEqual([
-      ['a folder', true, null, 0], ['b-model', true, 'model', 0], ['config-only', true, null, 0], ['empty.tastemaker', true, null, 0], ['p.tastemaker', true, 'project', 0],
-      ['m.gguf', false, 'gguf', 3], ['notes.pdf', false, null, 3], ['x9.CSV', false, 'data', 3], ['x10.jsonl', false, 'data', 3],
+      ['a folder', true, null, 0],
+      ['b-model', true, 'model', 0],
+      ['config-only', true, null, 0],
+      ['empty.tastemaker', true, null, 0],
+      ['p.tastemaker', true, 'project', 0],
+      ['m.gguf', false, 'gguf', 3],
+      ['notes.pdf', false, null, 3],
+      ['x9.CSV', false, 'data', 3],
+      ['x10.jsonl', false, 'data', 3],
     ]);
     expect(entries[0]!.path).toBe(at('files/a folder'));
   });
@@ -137,11 +196,15 @@ describe('the files browser', () => {
   });
 
   test('says in one sentence what cannot be listed', async (context) => {
-    await expect(service.call('files.list', { folder: at('gone') })).rejects.toThrow(`bad-file: ${at('gone')} does not exist.`);
+    await expect(service.call('files.list', { folder: at('gone') })).rejects.toThrow(
+      `bad-file: ${at('gone')} does not exist.`,
+    );
     await expect(service.call('files.list', { folder: at('files/m.gguf') })).rejects.toThrow('is not a folder.');
     if (process.getuid?.() === 0) return context.skip('root may read everything');
     chmodSync(at('files/a folder'), 0);
-    await expect(service.call('files.list', { folder: at('files/a folder') })).rejects.toThrow('may not be read by you.');
+    await expect(service.call('files.list', { folder: at('files/a folder') })).rejects.toThrow(
+      'may not be read by you.',
+    );
     chmodSync(at('files/a folder'), 0o700);
   });
 });
@@ -161,6 +224,10 @@ test('a mistake of ours is one sentence for the person, and its stack is in the 
   const stranger = new Database(at('second.tastemaker/project.db'));
   stranger.exec('DROP TABLE settings');
   stranger.close();
-  await expect(service.call('project.setSettings', { changes: { sessionGoal: 1 } })).rejects.toThrow('crash: Tastemaker made a mistake in "project.setSettings" and could not answer.');
-  expect(readFileSync(at('logs/service.log'), 'utf8')).toMatch(/project\.setSettings: SqliteError: no such table: settings\n {4}at /);
+  await expect(service.call('project.setSettings', { changes: { sessionGoal: 1 } })).rejects.toThrow(
+    'crash: Tastemaker made a mistake in "project.setSettings" and could not answer.',
+  );
+  expect(readFileSync(at('logs/service.log'), 'utf8')).toMatch(
+    /project\.setSettings: SqliteError: no such table: settings\n {4}at /,
+  );
 });

@@ -31,21 +31,52 @@ export function freshProjects(): () => string {
 
 export const sampling = { temperature: 0.7, topK: 0, topP: 1, maxNew: 48, seed: 1 };
 
-export const completionOf = (promptId: number, text: string): NewCompletion =>
-  ({ promptId, policyId: null, text, tokenIds: [5, 6], logprobs: [-0.5, -0.1], samplingLogprobs: [-0.25, 0], finish: 'stop', sampling, runId: null });
+export const completionOf = (promptId: number, text: string): NewCompletion => ({
+  promptId,
+  policyId: null,
+  text,
+  tokenIds: [5, 6],
+  logprobs: [-0.5, -0.1],
+  samplingLogprobs: [-0.25, 0],
+  finish: 'stop',
+  sampling,
+  runId: null,
+});
 
 /** Two prompts, `k` completions of the first, one of the second, one labeler. */
-export function smallProject(folder: string, k = 4): { project: Project; promptId: number; otherPromptId: number; completionIds: number[]; otherId: number; labelerId: number } {
+export function smallProject(
+  folder: string,
+  k = 4,
+): {
+  project: Project;
+  promptId: number;
+  otherPromptId: number;
+  completionIds: number[];
+  otherId: number;
+  labelerId: number;
+} {
   const project = createProject(folder);
   const [promptId, otherPromptId] = addPrompts(project, [
-    { text: 'My neighbour plays the trumpet at night.', split: 'train', source: 'test' }, { text: 'My cat ignores me.', split: 'test', source: 'test' },
+    { text: 'My neighbour plays the trumpet at night.', split: 'train', source: 'test' },
+    { text: 'My cat ignores me.', split: 'test', source: 'test' },
   ]) as [number, number];
-  const completionIds = addCompletions(project, Array.from({ length: k }, (_, i) => completionOf(promptId, `Answer number ${i + 1}.`)));
+  const completionIds = addCompletions(
+    project,
+    Array.from({ length: k }, (_, i) => completionOf(promptId, `Answer number ${i + 1}.`)),
+  );
   const [otherId] = addCompletions(project, [completionOf(otherPromptId, 'Buy a dog.')]) as [number];
-  return { project, promptId, otherPromptId, completionIds, otherId, labelerId: ensureLabeler(project, 'ada', 'person').id };
+  return {
+    project,
+    promptId,
+    otherPromptId,
+    completionIds,
+    otherId,
+    labelerId: ensureLabeler(project, 'ada', 'person').id,
+  };
 }
 
-const TEXT = 'The ship left the harbour at dawn and nobody on the quay waved. The captain read the letter twice, folded it, and said nothing. ';
+const TEXT =
+  'The ship left the harbour at dawn and nobody on the quay waved. The captain read the letter twice, folded it, and said nothing. ';
 
 /** A model folder of one narrow layer with a tokenizer of its own. */
 export async function writeSmallModel(folder: string): Promise<void> {
@@ -53,9 +84,20 @@ export async function writeSmallModel(folder: string): Promise<void> {
   await writeTokenizer(tokenizerFolder, trainBpe([TEXT.repeat(3)], 300));
   const tokenizer = await loadTokenizer(tokenizerFolder);
   const architecture = newArchitecture({
-    family: 'gpt2', vocabulary: tokenizer.vocabularySize, channels: 8, layers: 1, heads: 2, feedForward: 16, context: 48,
-  endOfText: tokenizer.endOfText, pad: tokenizer.pad,
+    family: 'gpt2',
+    vocabulary: tokenizer.vocabularySize,
+    channels: 8,
+    layers: 1,
+    heads: 2,
+    feedForward: 16,
+    context: 48,
+    endOfText: tokenizer.endOfText,
+    pad: tokenizer.pad,
   });
-  saveCheckpoint(folder, { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), 1, 1, 0.3) }, { tokenizerFrom: tokenizerFolder });
+  saveCheckpoint(
+    folder,
+    { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), 1, 1, 0.3) },
+    { tokenizerFrom: tokenizerFolder },
+  );
   rmSync(tokenizerFolder, { recursive: true });
 }

@@ -1,4 +1,5 @@
-// Asking for a ranking brings the comparison that teaches: the reference, a healthy answer, another policy's; never an equal text.
+// Asking for a ranking brings the comparison that teaches: the reference, a healthy answer, another policy's; never an
+// equal text.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -22,11 +23,33 @@ function world(reference: string | null = 'The reference.') {
   const base = addPolicy(project, { name: 'base', kind: 'base', path: 'models/base' });
   addRun(project, { id: '0002-ppo', kind: 'ppo', name: 'careful', status: 'done' });
   addRun(project, { id: '0003-ppo', kind: 'ppo', name: 'wild', status: 'done' });
-  const careful = addPolicy(project, { name: 'careful', kind: 'policy', path: 'models/careful', parentId: base, runId: '0002-ppo' });
-  const wild = addPolicy(project, { name: 'wild', kind: 'policy', path: 'models/wild', parentId: base, runId: '0003-ppo' });
+  const careful = addPolicy(project, {
+    name: 'careful',
+    kind: 'policy',
+    path: 'models/careful',
+    parentId: base,
+    runId: '0002-ppo',
+  });
+  const wild = addPolicy(project, {
+    name: 'wild',
+    kind: 'policy',
+    path: 'models/wild',
+    parentId: base,
+    runId: '0003-ppo',
+  });
   const [promptId] = addPrompts(project, [{ text: 'A post.', split: 'train', source: 'test', reference }]) as [number];
-  const add = (text: string, fields: object) => addCompletions(project, [{ ...answerOf(promptId, text), ...fields }])[0]!;
-  return { project, base, careful, wild, promptId, add, labelerId: ensureLabeler(project, 'ada', 'person').id, ...handled(project, sampleHandlers) };
+  const add = (text: string, fields: object) =>
+    addCompletions(project, [{ ...answerOf(promptId, text), ...fields }])[0]!;
+  return {
+    project,
+    base,
+    careful,
+    wild,
+    promptId,
+    add,
+    labelerId: ensureLabeler(project, 'ada', 'person').id,
+    ...handled(project, sampleHandlers),
+  };
 }
 type World = ReturnType<typeof world>;
 const inRun = (step: number, policyId: number | null) => ({ policyId, runId: '0003-ppo', step });
@@ -45,9 +68,16 @@ test('an over-optimised sample comes beside the reference, the base and another 
   w.add('pls pls', inRun(40, w.wild));
   expect(await w.call('samples.request', { completionIds: [chosen], reason: 'over-optimised' })).toEqual({ items: 1 });
   expect(newest(w)).toEqual(['base one', 'careful one', 'pls pls pls', 'The reference.']);
-  expect(listCompletions(w.project).at(-1)).toMatchObject({ text: 'The reference.', writer: 'reference', policyId: null, tokenIds: [] });
+  expect(listCompletions(w.project).at(-1)).toMatchObject({
+    text: 'The reference.',
+    writer: 'reference',
+    policyId: null,
+    tokenIds: [],
+  });
   const item = (await deskOf(w.project).call('desk.item', { labelerId: w.labelerId, queue: 'requested' }))!;
-  expect(item.reason).toBe('It was asked for on the Inspect screen: over-optimised; among answers by another policy, from before the training, or the reference.');
+  expect(item.reason).toBe(
+    'It was asked for on the Inspect screen: over-optimised; among answers by another policy, from before the training, or the reference.',
+  );
   expect(JSON.stringify(item)).not.toMatch(/policyId|runId|writer|careful one".*careful/);
   w.project.close();
 });
@@ -61,13 +91,19 @@ test('a reference that is an answer already is taken as it is; one that says wha
   expect(listCompletions(w.project)).toHaveLength(2);
   const other = world('Tea.');
   const tea = other.add('Tea.\n', { policyId: other.wild });
-  await expect(other.call('samples.request', { completionIds: [tea], reason: 'x' })).rejects.toMatchObject({ code: 'bad-data', message: expect.stringContaining('nothing to compare') });
+  await expect(other.call('samples.request', { completionIds: [tea], reason: 'x' })).rejects.toMatchObject({
+    code: 'bad-data',
+    message: expect.stringContaining('nothing to compare'),
+  });
   expect(listCompletions(other.project)).toHaveLength(1);
   for (const { project } of [w, other]) project.close();
 });
 
 test('where the base wrote nothing, what the run itself wrote before its first updates stands for it', async () => {
-  for (const [policyOfStart, step] of [[null, 0], ['wild', 5]] as const) {
+  for (const [policyOfStart, step] of [
+    [null, 0],
+    ['wild', 5],
+  ] as const) {
     const w = world(null);
     w.add('wild later', inRun(30, w.wild));
     w.add('wild start', inRun(step, policyOfStart && w[policyOfStart]));
@@ -96,7 +132,9 @@ test('several of one run are joined by what teaches; several of different making
   await w.call('samples.request', { completionIds: wild, reason: 'x' });
   expect(newest(w)).toEqual(['base one', 'pls', 'pls pls', 'The reference.']); // the same text once
   await w.call('samples.request', { completionIds: [wild[0]!], reason: ' ' });
-  expect(listItems(w.project).at(-1)!.reason).toBe('among answers by another policy, from before the training, or the reference');
+  expect(listItems(w.project).at(-1)!.reason).toBe(
+    'among answers by another policy, from before the training, or the reference',
+  );
   await w.call('samples.request', { completionIds: [base, careful, wild[0]!], reason: 'these three' });
   expect(newest(w)).toEqual(['base one', 'careful one', 'pls']);
   expect(listItems(w.project).at(-1)!.reason).toBe('these three');
@@ -116,25 +154,35 @@ test('what is flagged is no company, and with nothing of another making any othe
 });
 
 test('whatever is chosen: items of two to nine different texts, every chosen text in one, company in all parts', async () => {
-  const row = fc.record({ text: fc.constantFrom(...'abcdefghijklmnopq', 'a ', ' b'), by: fc.constantFrom('base', 'careful', 'wild', null), chosen: fc.boolean() });
-  await fc.assert(fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 30 }), fc.boolean(), async (rows, withReference) => {
-    const w = world(withReference ? 'c' : null);
-    const ids = rows.map(({ text, by }) => w.add(text, by === null ? {} : { policyId: w[by] }));
-    const before = listItems(w.project).length, chosen = ids.filter((_, i) => rows[i]!.chosen);
-    const texts = (list: readonly number[]) => listCompletions(w.project, { ids: list }).map(({ text }) => text.trim());
-    const possible = new Set([...texts(ids), ...(withReference ? ['c'] : [])]).size > 1;
-    const done = await w.call('samples.request', { completionIds: chosen, reason: 'x' }).catch(() => null);
-    if (done === null) expect(chosen.length === 0 || !possible || new Set(texts(chosen)).size < 2).toBe(true);
-    else {
-      const items = listItems(w.project).slice(before);
-      expect(items).toHaveLength(done.items);
-      for (const { completionIds } of items) {
-        expect(completionIds.length).toBeGreaterThanOrEqual(2);
-        expect(completionIds.length).toBeLessThanOrEqual(9);
-        expect(new Set(texts(completionIds)).size).toBe(completionIds.length);
+  const row = fc.record({
+    text: fc.constantFrom(...'abcdefghijklmnopq', 'a ', ' b'),
+    by: fc.constantFrom('base', 'careful', 'wild', null),
+    chosen: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 30 }), fc.boolean(), async (rows, withReference) => {
+      const w = world(withReference ? 'c' : null);
+      const ids = rows.map(({ text, by }) => w.add(text, by === null ? {} : { policyId: w[by] }));
+      const before = listItems(w.project).length;
+      const chosen = ids.filter((_, i) => rows[i]!.chosen);
+      const texts = (list: readonly number[]) =>
+        listCompletions(w.project, { ids: list }).map(({ text }) => text.trim());
+      const possible = new Set([...texts(ids), ...(withReference ? ['c'] : [])]).size > 1;
+      const done = await w.call('samples.request', { completionIds: chosen, reason: 'x' }).catch(() => null);
+      if (done === null) expect(chosen.length === 0 || !possible || new Set(texts(chosen)).size < 2).toBe(true);
+      else {
+        const items = listItems(w.project).slice(before);
+        expect(items).toHaveLength(done.items);
+        for (const { completionIds } of items) {
+          expect(completionIds.length).toBeGreaterThanOrEqual(2);
+          expect(completionIds.length).toBeLessThanOrEqual(9);
+          expect(new Set(texts(completionIds)).size).toBe(completionIds.length);
+        }
+        for (const text of texts(chosen))
+          expect(items.some(({ completionIds }) => texts(completionIds).includes(text))).toBe(true);
       }
-      for (const text of texts(chosen)) expect(items.some(({ completionIds }) => texts(completionIds).includes(text))).toBe(true);
-    }
-    w.project.close();
-  }), { numRuns: 30 });
+      w.project.close();
+    }),
+    { numRuns: 30 },
+  );
 });

@@ -34,16 +34,27 @@ function run(id: string, status: RunStatus, rows: readonly object[] = ROWS): voi
 
 test('results are the last and the best value of each metric, with the error measured there; errors and counts are none of their own', async () => {
   run('0001-ppo', 'done');
-  const service = handled(project, runFactHandlers), [facts] = await service.call('runs.facts', {});
+  const service = handled(project, runFactHandlers);
+  const [facts] = await service.call('runs.facts', {});
   expect(facts!.results.map(({ metric }) => metric)).toEqual(['gold', 'held_out_kl', 'score', 'kl']);
-  expect(facts!.results[0]).toEqual({ metric: 'gold', last: 4, best: 5, bestStep: 5, lastError: 0.3, bestError: 0.1, count: 64 });
+  expect(facts!.results[0]).toEqual({
+    metric: 'gold',
+    last: 4,
+    best: 5,
+    bestStep: 5,
+    lastError: 0.3,
+    bestError: 0.1,
+    count: 64,
+  });
   expect(facts!.results[1]).toMatchObject({ last: 12, best: 12, bestStep: 10 }); // neither way is better
-  expect(resultsOf(project, '0001-ppo')).toHaveLength(4); // of a run of an older version they are written down when first asked for
+  // of a run of an older version they are written down when first asked for
+  expect(resultsOf(project, '0001-ppo')).toHaveLength(4);
 });
 
 test('a run at work has the results of its file as it grows, and forgets what a resumption took back; torn lines are passed over', () => {
   run('0001-ppo', 'running', ROWS.slice(0, 2));
-  const folder = join(project.folder, 'runs', '0001-ppo'), so = followResults(folder, 'ppo');
+  const folder = join(project.folder, 'runs', '0001-ppo');
+  const so = followResults(folder, 'ppo');
   while (so.read());
   expect(so.results().find(({ metric }) => metric === 'gold')?.last).toBe(3);
   appendFileSync(join(folder, 'metrics.jsonl'), `{"step":2,"sec\n${JSON.stringify(ROWS[2])}\n{"step":3,`);
@@ -51,7 +62,10 @@ test('a run at work has the results of its file as it grows, and forgets what a 
   expect(so.results().find(({ metric }) => metric === 'gold')?.last).toBe(5);
   writeFileSync(join(folder, 'metrics.jsonl'), `${JSON.stringify(ROWS[0])}\n`);
   while (so.read());
-  expect(so.results().map(({ metric, last }) => [metric, last])).toEqual([['gold', 3], ['held_out_kl', 0]]);
+  expect(so.results().map(({ metric, last }) => [metric, last])).toEqual([
+    ['gold', 3],
+    ['held_out_kl', 0],
+  ]);
 });
 
 test('a note and tags are kept, cleaned, told to windows, and there after a restart', async () => {
@@ -67,5 +81,8 @@ test('a note and tags are kept, cleaned, told to windows, and there after a rest
   const { folder } = project;
   project.close();
   project = openProject(folder, { write: true });
-  expect((await handled(project, runFactHandlers).call('runs.facts', {}))[0]).toMatchObject({ note: 'the good one', tags: ['beta 0', 'Keep'] });
+  expect((await handled(project, runFactHandlers).call('runs.facts', {}))[0]).toMatchObject({
+    note: 'the good one',
+    tags: ['beta 0', 'Keep'],
+  });
 });

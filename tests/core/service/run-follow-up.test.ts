@@ -17,7 +17,10 @@ const fresh = freshProjects();
 function twoRewards(): Project {
   const project = createProject(fresh());
   const base = addPolicy(project, { name: 'base', kind: 'base', path: 'models/base' });
-  for (const [id, name] of [['0001-reward', 'reward'], ['0002-reward', 'reward-2']] as const) {
+  for (const [id, name] of [
+    ['0001-reward', 'reward'],
+    ['0002-reward', 'reward-2'],
+  ] as const) {
     addRun(project, { id, kind: 'reward', name, status: 'done' });
     addPolicy(project, { name, kind: 'reward', path: `runs/${id}/model`, parentId: base, runId: id });
   }
@@ -25,10 +28,21 @@ function twoRewards(): Project {
   addCompletions(project, [{ ...completionOf(promptId, 'x'), policyId: base }]);
   return project;
 }
-const waits = (project: Project, id: string, config: Config) => addRun(project, { id, kind: 'score', name: `measures by ${String(config.reward)}`, status: 'queued', request: { recipe: 'score', config, name: null, queuedAt: 1 } });
+const waits = (project: Project, id: string, config: Config) =>
+  addRun(project, {
+    id,
+    kind: 'score',
+    name: `measures by ${String(config.reward)}`,
+    status: 'queued',
+    request: { recipe: 'score', config, name: null, queuedAt: 1 },
+  });
 async function started(project: Project, id: string, kind: RunKind): Promise<Config[]> {
   const configs: Config[] = [];
-  await followUp(project, { id, kind, name: '', status: 'done', createdAt: 0, endedAt: 1, error: null }, async (_, config) => void configs.push(config));
+  await followUp(
+    project,
+    { id, kind, name: '', status: 'done', createdAt: 0, endedAt: 1, error: null },
+    async (_, config) => void configs.push(config),
+  );
   return configs;
 }
 
@@ -45,7 +59,13 @@ test('scoring with "reward-2" that waits does not stand in for scoring with "rew
 test('best weights that were kept as a model are not what the run made', async () => {
   const project = twoRewards();
   addRun(project, { id: '0005-reward', kind: 'reward', name: 'third', status: 'done' });
-  for (const name of ['best', 'model']) addPolicy(project, { name: `third-${name}`, kind: 'reward', path: `runs/0005-reward/${name}`, runId: '0005-reward' });
+  for (const name of ['best', 'model'])
+    addPolicy(project, {
+      name: `third-${name}`,
+      kind: 'reward',
+      path: `runs/0005-reward/${name}`,
+      runId: '0005-reward',
+    });
   expect((await started(project, '0005-reward', 'reward')).map(({ reward }) => reward)).toEqual(['third-model']);
   project.close();
 });

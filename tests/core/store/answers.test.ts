@@ -1,4 +1,5 @@
-// Equal texts are one answer: in rankings, comparisons, items and what reward models say of them, and in files of before.
+// Equal texts are one answer: in rankings, comparisons, items and what reward models say of them, and in files of
+// before.
 
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
@@ -26,36 +27,62 @@ import { temporaryFolder } from './temporary-folder.ts';
 
 const fresh = temporaryFolder();
 const LOOKS = ['Café au lait.\nTwo cups.', 'Cafe\u0301 au lait.\r\nTwo cups.', '  Café au lait.\rTwo cups.\n'];
-const sampled = (promptId: number, text: string) =>
-  ({ promptId, policyId: null, text, tokenIds: [], logprobs: [], samplingLogprobs: [], finish: 'stop' as const, sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 }, runId: null });
+const sampled = (promptId: number, text: string) => ({
+  promptId,
+  policyId: null,
+  text,
+  tokenIds: [],
+  logprobs: [],
+  samplingLogprobs: [],
+  finish: 'stop' as const,
+  sampling: { temperature: 1, topK: 0, topP: 1, maxNew: 8, seed: 1 },
+  runId: null,
+});
 
 /** A prompt whose answers 1, 2 and 4 look the same and 3 and 5 do not, all in item 1. */
 function world(texts = [LOOKS[0]!, LOOKS[1]!, 'Tea.', LOOKS[2]!, 'Water.']) {
   const project = createProject(fresh());
   const [promptId] = addPrompts(project, [{ text: 'What to drink?', split: 'train', source: 'test' }]) as [number];
-  addCompletions(project, texts.map((text) => sampled(promptId, text)));
+  addCompletions(
+    project,
+    texts.map((text) => sampled(promptId, text)),
+  );
   return { project, promptId, labelerId: ensureLabeler(project, 'ada', 'person').id };
 }
 const ranked = (...ranks: number[]) => ranks.map((rank, i) => ({ completionId: i + 1, rank }));
-const answersOf = (project: Project) => query<{ answers: number }>(project, 'SELECT answers FROM items ORDER BY id').all().map(({ answers }) => answers);
-const ranksOf = (project: Project, id = 1) => listRankings(project, { id })[0]!.ranks.toSorted((a, b) => a.completionId - b.completionId).map(({ rank }) => rank);
+const answersOf = (project: Project) =>
+  query<{ answers: number }>(project, 'SELECT answers FROM items ORDER BY id')
+    .all()
+    .map(({ answers }) => answers);
+const ranksOf = (project: Project, id = 1) =>
+  listRankings(project, { id })[0]!
+    .ranks.toSorted((a, b) => a.completionId - b.completionId)
+    .map(({ rank }) => rank);
 
 test('a text is the same in any spelling of its accents, line ends and outer space, and in no other way', () => {
   expect(new Set(LOOKS.map(answerNumber)).size).toBe(1);
   expect(new Set(['a', 'A', 'a.', 'a b', 'a  b', '', 'ａ'].map(answerNumber)).size).toBe(7);
-  fc.assert(fc.property(fc.string({ unit: 'grapheme' }), fc.constantFrom('', ' ', '\n', '\r\n', '\t'), (text, space) => {
-    const number = answerNumber(text);
-    expect([answerNumber(space + text + space), answerNumber(text.normalize('NFD')), answerNumber(text.replaceAll('\n', '\r\n'))]).toEqual([number, number, number]);
-    expect(Number.isSafeInteger(number) && number > 0).toBe(true);
-    expect(answerNumber(`${text}x`)).not.toBe(number);
-  }));
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), fc.constantFrom('', ' ', '\n', '\r\n', '\t'), (text, space) => {
+      const number = answerNumber(text);
+      expect([
+        answerNumber(space + text + space),
+        answerNumber(text.normalize('NFD')),
+        answerNumber(text.replaceAll('\n', '\r\n')),
+      ]).toEqual([number, number, number]);
+      expect(Number.isSafeInteger(number) && number > 0).toBe(true);
+      expect(answerNumber(`${text}x`)).not.toBe(number);
+    }),
+  );
 });
 
 test('answers that are alike stand together; the rank of one is that of all, of several the best', () => {
   const { project } = world();
   expect(alike(project, [5, 4, 3, 2, 1])).toEqual([[5], [4, 2, 1], [3]]);
   expect(tied([3, 1, 2], ['a', 'b', 'a'])).toEqual([2, 1, 2]);
-  expect(spread(ranked(2, 1), [[1, 2, 4], [3], [5]])).toEqual([1, 2, 4].map((completionId) => ({ completionId, rank: 1 })));
+  expect(spread(ranked(2, 1), [[1, 2, 4], [3], [5]])).toEqual(
+    [1, 2, 4].map((completionId) => ({ completionId, rank: 1 })),
+  );
   project.close();
 });
 
@@ -67,7 +94,15 @@ test('however a ranking is written, equal texts share the best of their ranks an
   replaceRanking(project, 1, { ...row, ranks: ranked(1, 9, 3, 2, 4) });
   expect(ranksOf(project)).toEqual([1, 1, 3, 1, 4]);
   const pairs = listComparisons(project).map(({ chosenId, rejectedId }) => [chosenId, rejectedId]);
-  expect(pairs).toEqual([[1, 3], [1, 5], [2, 3], [2, 5], [3, 5], [4, 3], [4, 5]]);
+  expect(pairs).toEqual([
+    [1, 3],
+    [1, 5],
+    [2, 3],
+    [2, 5],
+    [3, 5],
+    [4, 3],
+    [4, 5],
+  ]);
   expect(countComparisons(project)).toBe(7);
   query(project, 'UPDATE ranking_items SET rank = completion_id').run(); // by a program of before
   expect(listComparisons(project)).toHaveLength(7); // of ten
@@ -102,22 +137,45 @@ test('prompts removed by an older version come back with what their answers say'
   const { project, promptId } = world();
   const { eventId } = removePrompts(project, [promptId]);
   project.db.exec('DROP TRIGGER events_never_change');
-  query(project, 'UPDATE events SET inverse = replace(inverse, \'"answer":\', \'"unknown":\') WHERE id = ?').run(eventId);
+  query(project, 'UPDATE events SET inverse = replace(inverse, \'"answer":\', \'"unknown":\') WHERE id = ?').run(
+    eventId,
+  );
   undoEvent(project, eventId);
-  expect(query<{ answer: number }>(project, 'SELECT answer FROM completions ORDER BY id').all().map(({ answer }) => answer)).toEqual(listCompletions(project).map(({ text }) => answerNumber(text)));
+  expect(
+    query<{ answer: number }>(project, 'SELECT answer FROM completions ORDER BY id')
+      .all()
+      .map(({ answer }) => answer),
+  ).toEqual(listCompletions(project).map(({ text }) => answerNumber(text)));
   expect(answersOf(project)).toEqual([3]);
   project.close();
 });
 
 test('the gap is between the best two different answers; equal ones have none, and disagree with nothing', () => {
   const { project, promptId, labelerId } = world();
-  addCompletions(project, ['Same.', 'Same. '].map((text) => sampled(promptId, text))); // item 2
+  addCompletions(
+    project,
+    ['Same.', 'Same. '].map((text) => sampled(promptId, text)),
+  ); // item 2
   const modelId = addPolicy(project, { name: 'reward', kind: 'reward', path: 'models/reward' });
-  setMeasures(project, [3, 3.5, 2, 3.4, 0, 9, 8].map((score, i) => ({ completionId: i + 1, modelId, score })));
-  addRanking(project, { promptId, labelerId, status: 'ranked', ranks: ranked(3, 4, 1, 5, 2) }); // 3, 5, and the equal ones last
-  addRanking(project, { promptId, labelerId, status: 'ranked', ranks: [{ completionId: 6, rank: 2 }, { completionId: 7, rank: 1 }] });
+  setMeasures(
+    project,
+    [3, 3.5, 2, 3.4, 0, 9, 8].map((score, i) => ({ completionId: i + 1, modelId, score })),
+  );
+  // 3, 5, and the equal ones last
+  addRanking(project, { promptId, labelerId, status: 'ranked', ranks: ranked(3, 4, 1, 5, 2) });
+  addRanking(project, {
+    promptId,
+    labelerId,
+    status: 'ranked',
+    ranks: [
+      { completionId: 6, rank: 2 },
+      { completionId: 7, rank: 1 },
+    ],
+  });
   settleItems(project);
-  expect(query(project, 'SELECT item_id, gap, agreed FROM item_scores').all()).toEqual([{ item_id: 1, gap: 1.5, agreed: 1 / 3 }]); // of its three pairs the model orders 3 before 5 alike
+  expect(query(project, 'SELECT item_id, gap, agreed FROM item_scores').all()).toEqual([
+    { item_id: 1, gap: 1.5, agreed: 1 / 3 },
+  ]); // of its three pairs the model orders 3 before 5 alike
   expect(query(project, 'SELECT item_id FROM disagreements').all()).toEqual([{ item_id: 1 }]);
   project.close();
 });
@@ -129,12 +187,17 @@ test('a project of before: equal texts are counted, their ranks tied, their scor
   const made = createProject(fresh());
   db.pragma(`application_id = ${made.db.pragma('application_id', { simple: true })}`);
   made.close();
-  applyMigrations(db, MIGRATIONS.findIndex(({ name }) => name === 'equal texts are one answer'));
+  applyMigrations(
+    db,
+    MIGRATIONS.findIndex(({ name }) => name === 'equal texts are one answer'),
+  );
   db.exec(`INSERT INTO labelers (name, kind) VALUES ('ada', 'person');
     INSERT INTO policies (name, kind, path, created_at) VALUES ('reward', 'reward', 'models/reward', 1);`);
   const prompt = db.prepare("INSERT INTO prompts (text, text_hash, split, source) VALUES (?, ?, 'train', 'test')");
   for (const text of ['What to drink?', 'And then?']) prompt.run(text, hashOfPrompt({ text, messages: null }));
-  const answer = db.prepare("INSERT INTO completions (prompt_id, text, token_ids, logprobs, sampling_logprobs, finish, sampling) VALUES (?, ?, x'', x'', x'', 'stop', '{}')");
+  const answer = db.prepare(
+    "INSERT INTO completions (prompt_id, text, token_ids, logprobs, sampling_logprobs, finish, sampling) VALUES (?, ?, x'', x'', x'', 'stop', '{}')",
+  );
   for (const text of [LOOKS[0]!, 'Tea.', LOOKS[1]!, 'Water.']) answer.run(1, text);
   for (const text of ['Sleep.', 'Sleep.\n']) answer.run(2, text);
   db.exec(`INSERT INTO items (prompt_id, source, place, created_at) VALUES (1, 'sample', 1, 1), (2, 'sample', 2, 1);
@@ -154,7 +217,11 @@ test('a project of before: equal texts are counted, their ranks tied, their scor
     'In 2 rankings equal texts had different ranks: they share the best of them now and make no comparison. The backup has the ranks as they were.',
   ]);
   expect(answersOf(project)).toEqual([3, 1]);
-  expect([1, 2, 3].map((id) => ranksOf(project, id))).toEqual([[2, 3, 2, 1], [5, 5], [1, 2, 1, 3]]);
+  expect([1, 2, 3].map((id) => ranksOf(project, id))).toEqual([
+    [2, 3, 2, 1],
+    [5, 5],
+    [1, 2, 1, 3],
+  ]);
   expect(query(project, 'SELECT count(*) AS n FROM item_scores').get()).toEqual({ n: 0 });
   settleItems(project);
   expect(query(project, 'SELECT item_id, gap FROM item_scores').all()).toEqual([{ item_id: 1, gap: 1 }]);

@@ -19,7 +19,8 @@ const add = (folder: string, text: string) => {
   project.close();
 };
 const textsIn = (folder: string) => {
-  const project = openProject(folder, { write: false }), texts = listPrompts(project).map(({ text }) => text);
+  const project = openProject(folder, { write: false });
+  const texts = listPrompts(project).map(({ text }) => text);
   project.close();
   return texts;
 };
@@ -32,16 +33,26 @@ test('they keep their order while the clock is set back, and the oldest goes, no
     made.push(basename(backupDatabase(project.db, project.folder)));
   }
   expect(listBackups(project.folder)).toEqual(made.slice(2).reverse());
-  writeFileSync(join(project.folder, 'backups', 'project-2040-01-01T00-00-00.000Z-v7.db'), 'of before there were numbers'); // is the oldest
+  writeFileSync(
+    join(project.folder, 'backups', 'project-2040-01-01T00-00-00.000Z-v7.db'),
+    'of before there were numbers',
+  ); // is the oldest
   expect(listBackups(project.folder).at(-1)).toContain('2040');
-  expect(describeBackups(project.folder).map(({ prompts, problem }) => [prompts, problem === null])).toEqual([...Array.from({ length: 5 }, () => [2, true]), [0, false]]);
+  expect(describeBackups(project.folder).map(({ prompts, problem }) => [prompts, problem === null])).toEqual([
+    ...Array.from({ length: 5 }, () => [2, true]),
+    [0, false],
+  ]);
   project.close();
 });
 
 test('one that was cut off in the making is no backup, and goes at the next opening', () => {
   const { project } = smallProject(fresh());
   backupDatabase(project.db, project.folder);
-  for (const name of ['project-2026-01-01T00-00-00.000Z-v7.db.partial', 'project-000009-2026-01-01T00-00-00.000Z-v7.db.4194303.partial']) writeFileSync(join(project.folder, 'backups', name), 'half');
+  for (const name of [
+    'project-2026-01-01T00-00-00.000Z-v7.db.partial',
+    'project-000009-2026-01-01T00-00-00.000Z-v7.db.4194303.partial',
+  ])
+    writeFileSync(join(project.folder, 'backups', name), 'half');
   expect(listBackups(project.folder)).toHaveLength(1);
   project.close();
   openProject(project.folder, { write: true }).close();
@@ -52,7 +63,8 @@ test('restoring puts the old state back and keeps the new one, which can be rest
   const folder = fresh();
   createProject(folder).close();
   add(folder, 'first');
-  const before = openProject(folder, { write: true }), name = basename(backupDatabase(before.db, folder));
+  const before = openProject(folder, { write: true });
+  const name = basename(backupDatabase(before.db, folder));
   before.close();
   add(folder, 'second');
   const kept = restoreBackup(folder, name)!;
@@ -67,9 +79,11 @@ test('restoring puts the old state back and keeps the new one, which can be rest
 test('what lies in the log of a killed process is in what is kept', () => {
   const folder = fresh();
   createProject(folder).close();
-  const project = openProject(folder, { write: true }), name = basename(backupDatabase(project.db, folder));
+  const project = openProject(folder, { write: true });
+  const name = basename(backupDatabase(project.db, folder));
   addPrompts(project, [{ text: 'only in the log', split: 'train', source: 's' }]);
-  const log = readFileSync(join(folder, 'project.db-wal')), main = readFileSync(join(folder, 'project.db'));
+  const log = readFileSync(join(folder, 'project.db-wal'));
+  const main = readFileSync(join(folder, 'project.db'));
   project.close();
   writeFileSync(join(folder, 'project.db'), main); // as a kill would leave it
   writeFileSync(join(folder, 'project.db-wal'), log);
@@ -81,21 +95,28 @@ test('what lies in the log of a killed process is in what is kept', () => {
 
 test('a damaged backup, one that is not there, or an open project: refused in a sentence, and nothing is changed', () => {
   const { project } = smallProject(fresh());
-  const { folder } = project, file = backupDatabase(project.db, folder), name = basename(file);
+  const { folder } = project;
+  const file = backupDatabase(project.db, folder);
+  const name = basename(file);
   expect(errorOf(() => restoreBackup(folder, name)).code).toBe('locked');
   project.close();
   const content = readFileSync(file);
   content.fill(0xee, 4096 * 3, 4096 * 5);
   writeFileSync(file, content);
   const print = fingerprint(folder);
-  expect(errorOf(() => restoreBackup(folder, name))).toMatchObject({ code: 'bad-file', message: expect.stringContaining('is damaged') });
-  for (const bad of ['nothing.db', '../project.db', 'project-000001-2026-01-01T00-00-00.000Z-v7.db']) expect(errorOf(() => restoreBackup(folder, bad)).code).toBe('bad-argument');
+  expect(errorOf(() => restoreBackup(folder, name))).toMatchObject({
+    code: 'bad-file',
+    message: expect.stringContaining('is damaged'),
+  });
+  for (const bad of ['nothing.db', '../project.db', 'project-000001-2026-01-01T00-00-00.000Z-v7.db'])
+    expect(errorOf(() => restoreBackup(folder, bad)).code).toBe('bad-argument');
   expect(fingerprint(folder)).toEqual(print);
 });
 
 test('a project that cannot be opened any more is restored, and its bytes are kept', () => {
   const { project } = smallProject(fresh());
-  const { folder } = project, name = basename(backupDatabase(project.db, folder));
+  const { folder } = project;
+  const name = basename(backupDatabase(project.db, folder));
   project.close();
   truncateSync(join(folder, 'project.db'), 20_000);
   expect(errorOf(() => openProject(folder, { write: true })).hint).toContain(name);
@@ -110,7 +131,8 @@ test('a project that cannot be opened any more is restored, and its bytes are ke
 
 test('a project.db that is not there at all is restored, too', () => {
   const { project } = smallProject(fresh());
-  const { folder } = project, name = basename(backupDatabase(project.db, folder));
+  const { folder } = project;
+  const name = basename(backupDatabase(project.db, folder));
   project.close();
   renameSync(join(folder, 'project.db'), join(folder, 'elsewhere.db'));
   expect(restoreBackup(folder, name)).toBeNull();

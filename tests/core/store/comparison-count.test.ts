@@ -25,13 +25,21 @@ afterAll(() => {
 
 const number = fc.integer({ min: 1, max: 5 });
 const STEPS = {
-  add: (a: number, b: number) => project.db.exec(`INSERT INTO rankings (prompt_id, labeler_id, status, shown_order, created_at) VALUES (1, 1, '${['ranked', 'ranked', 'skipped', 'none-acceptable', 'ranked'][a - 1]}', '[]', 1);
+  add: (a: number, b: number) =>
+    project.db
+      .exec(`INSERT INTO rankings (prompt_id, labeler_id, status, shown_order, created_at) VALUES (1, 1, '${['ranked', 'ranked', 'skipped', 'none-acceptable', 'ranked'][a - 1]}', '[]', 1);
     INSERT INTO ranking_items (ranking_id, completion_id, rank) SELECT last_insert_rowid(), id, 1 + (id * ${b}) % 3 FROM completions LIMIT ${a};`),
   remove: (a: number) => project.db.exec(`DELETE FROM rankings WHERE id % 5 = ${a - 1}`),
-  rerank: (a: number, b: number) => project.db.exec(`UPDATE ranking_items SET rank = 1 + (completion_id + ${b}) % 4 WHERE ranking_id % 5 = ${a - 1}`),
-  drop: (a: number, b: number) => project.db.exec(`DELETE FROM ranking_items WHERE ranking_id % 5 = ${a - 1} AND completion_id = ${b}`),
-  change: (a: number, b: number) => project.db.exec(`UPDATE rankings SET status = '${b % 2 ? 'ranked' : 'skipped'}' WHERE id % 5 = ${a - 1}`),
-  repeat: (a: number, b: number) => project.db.exec(`UPDATE rankings SET repeat_of = ${b % 2 ? '(SELECT min(id) FROM rankings)' : 'NULL'} WHERE id % 5 = ${a - 1} AND id > (SELECT min(id) FROM rankings)`),
+  rerank: (a: number, b: number) =>
+    project.db.exec(`UPDATE ranking_items SET rank = 1 + (completion_id + ${b}) % 4 WHERE ranking_id % 5 = ${a - 1}`),
+  drop: (a: number, b: number) =>
+    project.db.exec(`DELETE FROM ranking_items WHERE ranking_id % 5 = ${a - 1} AND completion_id = ${b}`),
+  change: (a: number, b: number) =>
+    project.db.exec(`UPDATE rankings SET status = '${b % 2 ? 'ranked' : 'skipped'}' WHERE id % 5 = ${a - 1}`),
+  repeat: (a: number, b: number) =>
+    project.db.exec(
+      `UPDATE rankings SET repeat_of = ${b % 2 ? '(SELECT min(id) FROM rankings)' : 'NULL'} WHERE id % 5 = ${a - 1} AND id > (SELECT min(id) FROM rankings)`,
+    ),
   count: () => countComparisons(project),
   undone: (a: number, b: number) => {
     project.db.exec('BEGIN');
@@ -42,20 +50,39 @@ const STEPS = {
 } as const;
 
 test('it follows every change of rankings and their items', () => {
-  const step = fc.tuple(fc.constantFrom(...(Object.keys(STEPS) as (keyof typeof STEPS)[]).filter((name) => name !== 'undone')), number, number);
-  fc.assert(fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
-    for (const [name, a, b] of steps) STEPS[name](a, b);
-    const { n } = query<{ n: number }>(project, 'SELECT count(*) AS n FROM comparisons').get()!;
-    const { teaching } = query<{ teaching: number }>(project, 'SELECT count(DISTINCT ranking_id) AS teaching FROM comparisons').get()!;
-    expect([countComparisons(project), countTeaching(project), countComparisons({ ...project }), countTeaching({ ...project })]).toEqual([n, teaching, n, teaching]); // the others count from nothing, as at an opening
-  }), { numRuns: 60, seed: 1 });
+  const step = fc.tuple(
+    fc.constantFrom(...(Object.keys(STEPS) as (keyof typeof STEPS)[]).filter((name) => name !== 'undone')),
+    number,
+    number,
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+      for (const [name, a, b] of steps) STEPS[name](a, b);
+      const { n } = query<{ n: number }>(project, 'SELECT count(*) AS n FROM comparisons').get()!;
+      const { teaching } = query<{ teaching: number }>(
+        project,
+        'SELECT count(DISTINCT ranking_id) AS teaching FROM comparisons',
+      ).get()!;
+      expect([
+        countComparisons(project),
+        countTeaching(project),
+        countComparisons({ ...project }),
+        countTeaching({ ...project }),
+      ]).toEqual([n, teaching, n, teaching]); // the others count from nothing, as at an opening
+    }),
+    { numRuns: 60, seed: 1 },
+  );
 });
 
 test('it leaves nothing in the file, and a reader counts the same', () => {
   STEPS.add(5, 1);
   const count = countComparisons(project);
   expect(count).toBeGreaterThan(0);
-  expect(project.db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name LIKE '%counted%' OR name = 'changed_rankings'").get()).toEqual({ n: 0 });
+  expect(
+    project.db
+      .prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name LIKE '%counted%' OR name = 'changed_rankings'")
+      .get(),
+  ).toEqual({ n: 0 });
   const reader = openProject(project.folder, { write: false });
   expect(countComparisons(reader)).toBe(count);
   reader.close();

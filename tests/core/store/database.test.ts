@@ -33,11 +33,17 @@ test('a folder that holds something is left alone', () => {
   mkdirSync(folder);
   createProject(folder).close(); // empty is fine
   const before = fingerprint(folder);
-  expect(errorOf(() => createProject(folder))).toMatchObject({ code: 'bad-argument', message: expect.stringContaining('already holds a project') });
+  expect(errorOf(() => createProject(folder))).toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringContaining('already holds a project'),
+  });
   const other = fresh();
   mkdirSync(other);
   writeFileSync(join(other, 'thesis.txt'), 'x');
-  expect(errorOf(() => createProject(other))).toMatchObject({ code: 'bad-argument', message: expect.stringContaining('not empty') });
+  expect(errorOf(() => createProject(other))).toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringContaining('not empty'),
+  });
   expect(fingerprint(folder)).toEqual(before);
   expect(readdirSync(other)).toEqual(['thesis.txt']);
 });
@@ -47,9 +53,26 @@ test('every connection has the pragmas that keep labels safe', () => {
   createProject(folder).close();
   for (const write of [true, false]) {
     const project = openProject(folder, { write });
-    const values = Object.fromEntries(['journal_mode', 'synchronous', 'busy_timeout', 'foreign_keys', 'trusted_schema', 'cell_size_check', 'temp_store']
-      .map((name) => [name, project.db.pragma(name, { simple: true })]));
-    expect(values).toEqual({ journal_mode: 'wal', synchronous: 2, busy_timeout: 5000, foreign_keys: 1, trusted_schema: 0, cell_size_check: 1, temp_store: 2 });
+    const values = Object.fromEntries(
+      [
+        'journal_mode',
+        'synchronous',
+        'busy_timeout',
+        'foreign_keys',
+        'trusted_schema',
+        'cell_size_check',
+        'temp_store',
+      ].map((name) => [name, project.db.pragma(name, { simple: true })]),
+    );
+    expect(values).toEqual({
+      journal_mode: 'wal',
+      synchronous: 2,
+      busy_timeout: 5000,
+      foreign_keys: 1,
+      trusted_schema: 0,
+      cell_size_check: 1,
+      temp_store: 2,
+    });
     project.close();
   }
 });
@@ -57,7 +80,14 @@ test('every connection has the pragmas that keep labels safe', () => {
 /** A closed, sound project with enough rows that its body can be damaged. */
 function soundProject(): string {
   const { project } = smallProject(fresh());
-  addPrompts(project, Array.from({ length: 400 }, (_, i) => ({ text: `Prompt number ${i} asks for advice about ${i * 7}.`, split: 'train' as const, source: 's' })));
+  addPrompts(
+    project,
+    Array.from({ length: 400 }, (_, i) => ({
+      text: `Prompt number ${i} asks for advice about ${i * 7}.`,
+      split: 'train' as const,
+      source: 's',
+    })),
+  );
   project.close();
   return project.folder;
 }
@@ -73,13 +103,28 @@ const wrongs: [name: string, code: string, says: RegExp, spoil: (file: string) =
   ['cut inside the header', 'bad-file', /truncated: it has 60 bytes/, (file) => truncateSync(file, 60)],
   ['cut in the middle', 'bad-file', /truncated: it has 20000 bytes of \d+/, (file) => truncateSync(file, 20_000)],
   ['cut by one page', 'bad-file', /truncated/, (file) => truncateSync(file, readFileSync(file).length - 4096)],
-  ['bad first bytes', 'bad-file', /does not begin as a SQLite database/, (file) => overwrite(file, 0, Buffer.from('SQLITE FORMAT'))],
+  [
+    'bad first bytes',
+    'bad-file',
+    /does not begin as a SQLite database/,
+    (file) => overwrite(file, 0, Buffer.from('SQLITE FORMAT')),
+  ],
   ['bad page size', 'bad-file', /page size of 4097/, (file) => overwrite(file, 16, Uint8Array.of(0x10, 0x01))],
   ['a damaged page', 'bad-file', /is damaged/, (file) => overwrite(file, 4096 * 2, new Uint8Array(4096).fill(0xee))],
   ['a damaged schema', 'bad-file', /is damaged/, (file) => overwrite(file, 100, new Uint8Array(400).fill(0x55))],
-  ['foreign', 'bad-file', /another program \(application id 0x47504b47\)/, (file) => overwrite(file, 68, Buffer.from('GPKG'))],
+  [
+    'foreign',
+    'bad-file',
+    /another program \(application id 0x47504b47\)/,
+    (file) => overwrite(file, 68, Buffer.from('GPKG')),
+  ],
   ['unmarked', 'bad-file', /another program \(application id 0x0\)/, (file) => overwrite(file, 68, new Uint8Array(4))],
-  ['newer', 'newer-version', /newer version of Tastemaker \(file version 999,/, (file) => overwrite(file, 60, Uint8Array.of(0, 0, 3, 231))],
+  [
+    'newer',
+    'newer-version',
+    /newer version of Tastemaker \(file version 999,/,
+    (file) => overwrite(file, 60, Uint8Array.of(0, 0, 3, 231)),
+  ],
 ];
 
 describe.each([true, false])('opening for writing: %s', (write) => {
@@ -114,7 +159,10 @@ describe.each([true, false])('opening for writing: %s', (write) => {
   });
 
   test('a folder without a project says so', () => {
-    expect(errorOf(() => openProject(fresh(), { write }))).toMatchObject({ code: 'bad-file', message: expect.stringContaining('no project') });
+    expect(errorOf(() => openProject(fresh(), { write }))).toMatchObject({
+      code: 'bad-file',
+      message: expect.stringContaining('no project'),
+    });
   });
 });
 
@@ -153,8 +201,15 @@ test('a full disk is "disk", and the transaction leaves nothing', () => {
   const { project } = smallProject(fresh());
   const pages = project.db.pragma('page_count', { simple: true }) as number;
   project.db.pragma(`max_page_count = ${pages}`); // SQLite's own way to meet the end of the disk
-  const rows = Array.from({ length: 500 }, (_, i) => ({ text: `long prompt ${i} ${'x'.repeat(400)}`, split: 'train' as const, source: 's' }));
-  expect(errorOf(() => addPrompts(project, rows))).toMatchObject({ code: 'disk', message: expect.stringContaining('full') });
+  const rows = Array.from({ length: 500 }, (_, i) => ({
+    text: `long prompt ${i} ${'x'.repeat(400)}`,
+    split: 'train' as const,
+    source: 's',
+  }));
+  expect(errorOf(() => addPrompts(project, rows))).toMatchObject({
+    code: 'disk',
+    message: expect.stringContaining('full'),
+  });
   project.db.pragma('max_page_count = 1000000');
   expect(listPrompts(project)).toHaveLength(2);
   addPrompts(project, rows);
@@ -166,7 +221,10 @@ test('writing through a reader is "disk", a foreign writer is "locked"', () => {
   const { project, promptId, labelerId } = smallProject(fresh());
   const reader = openProject(project.folder, { write: false });
   const row = { promptId, labelerId, status: 'skipped' as const, ranks: [] };
-  expect(errorOf(() => addRanking(reader, row))).toMatchObject({ code: 'disk', message: expect.stringContaining('reading only') });
+  expect(errorOf(() => addRanking(reader, row))).toMatchObject({
+    code: 'disk',
+    message: expect.stringContaining('reading only'),
+  });
   reader.close();
   const intruder = new Database(join(project.folder, 'project.db'));
   intruder.exec('BEGIN IMMEDIATE');
@@ -174,7 +232,8 @@ test('writing through a reader is "disk", a foreign writer is "locked"', () => {
   expect(errorOf(() => addRanking(project, row))).toMatchObject({ code: 'locked' });
   intruder.exec('ROLLBACK');
   intruder.pragma('busy_timeout = 20');
-  transaction(project, () => expect(() => intruder.exec('BEGIN IMMEDIATE')).toThrow('locked')); // ours holds the file from its start
+  // ours holds the file from its start
+  transaction(project, () => expect(() => intruder.exec('BEGIN IMMEDIATE')).toThrow('locked'));
   intruder.close();
   addRanking(project, row);
   project.close();
@@ -186,17 +245,22 @@ test('damage met while reading is "bad-file"', () => {
   const page = writer.db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'prompts'").pluck().get() as number;
   overwrite(join(folder, 'project.db'), 4096 * (page - 1), new Uint8Array(4096).fill(0xee));
   const reader = openProject(folder, { write: false });
-  expect(errorOf(() => listPrompts(reader))).toMatchObject({ code: 'bad-file', message: expect.stringContaining('damaged') });
+  expect(errorOf(() => listPrompts(reader))).toMatchObject({
+    code: 'bad-file',
+    message: expect.stringContaining('damaged'),
+  });
   reader.close();
   writer.close();
 });
 
 test('a transaction that throws leaves nothing, whatever was inside', () => {
   const { project } = smallProject(fresh());
-  expect(() => transaction(project, () => {
-    addPrompts(project, [{ text: 'gone again', split: 'train', source: 's' }]);
-    throw new Error('no');
-  })).toThrow('no');
+  expect(() =>
+    transaction(project, () => {
+      addPrompts(project, [{ text: 'gone again', split: 'train', source: 's' }]);
+      throw new Error('no');
+    }),
+  ).toThrow('no');
   expect(listPrompts(project)).toHaveLength(2);
   project.close();
 });
@@ -204,7 +268,10 @@ test('a transaction that throws leaves nothing, whatever was inside', () => {
 describe('the project lock', () => {
   test('one writer, many readers; the error names the process', () => {
     const { project } = smallProject(fresh());
-    expect(JSON.parse(readFileSync(join(project.folder, 'project.lock'), 'utf8'))).toMatchObject({ pid: process.pid, startedAt: expect.any(Number) });
+    expect(JSON.parse(readFileSync(join(project.folder, 'project.lock'), 'utf8'))).toMatchObject({
+      pid: process.pid,
+      startedAt: expect.any(Number),
+    });
     const error = errorOf(() => openProject(project.folder, { write: true }));
     expect(error).toMatchObject({ code: 'locked', message: expect.stringContaining(`pid ${process.pid}`) });
     const readers = [openProject(project.folder, { write: false }), openProject(project.folder, { write: false })];
@@ -219,7 +286,10 @@ describe('the project lock', () => {
   const dead = spawnSync(process.execPath, ['-e', '0']).pid;
   const stale: [string, string][] = [
     ['a dead process', JSON.stringify({ pid: dead, startedAt: Date.now() - 5000, host: 'here', birth: null })],
-    ['a process before the last start of the machine', JSON.stringify({ pid: process.pid, startedAt: 1000, host: 'here', birth: null })],
+    [
+      'a process before the last start of the machine',
+      JSON.stringify({ pid: process.pid, startedAt: 1000, host: 'here', birth: null }),
+    ],
     ['nobody (half-written)', '{"pid": 1'],
   ];
   test.each(stale)('the lock of %s is taken over', (_, content) => {
@@ -236,7 +306,10 @@ describe('the project lock', () => {
   test.runIf(process.platform === 'linux')('a number given to a new process does not keep the lock', () => {
     const { project } = smallProject(fresh());
     project.close();
-    writeFileSync(join(project.folder, 'project.lock'), JSON.stringify({ pid: process.pid, startedAt: Date.now(), host: 'here', birth: 'another-boot 12' }));
+    writeFileSync(
+      join(project.folder, 'project.lock'),
+      JSON.stringify({ pid: process.pid, startedAt: Date.now(), host: 'here', birth: 'another-boot 12' }),
+    );
     const opened = openProject(project.folder, { write: true });
     expect(readFileSync(join(project.folder, 'project.lock'), 'utf8')).not.toContain('another-boot');
     opened.close();
@@ -248,7 +321,10 @@ describe('the project lock', () => {
     const file = join(project.folder, 'project.lock');
     writeFileSync(file, JSON.stringify({ pid: process.ppid, startedAt: Date.now() - 1000, host: 'here', birth: null }));
     const before = fingerprint(project.folder);
-    expect(errorOf(() => openProject(project.folder, { write: true }))).toMatchObject({ code: 'locked', message: expect.stringContaining(`pid ${process.ppid}`) });
+    expect(errorOf(() => openProject(project.folder, { write: true }))).toMatchObject({
+      code: 'locked',
+      message: expect.stringContaining(`pid ${process.ppid}`),
+    });
     expect(fingerprint(project.folder)).toEqual(before);
   });
 });

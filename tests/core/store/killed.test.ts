@@ -11,10 +11,19 @@ import { errorOf, smallProject, temporaryFolder } from './temporary-folder.ts';
 
 const fresh = temporaryFolder();
 
-/** Starts the writer, kills it with SIGKILL once it has confirmed `enough` rankings; gives its pid and what it confirmed. */
-function killWriter(folder: string, enough: number, whileRunning: (pid: number) => void): Promise<{ pid: number; confirmed: number[] }> {
+/**
+ * Starts the writer, kills it with SIGKILL once it has confirmed `enough` rankings; gives its pid and what it
+ * confirmed.
+ */
+function killWriter(
+  folder: string,
+  enough: number,
+  whileRunning: (pid: number) => void,
+): Promise<{ pid: number; confirmed: number[] }> {
   return new Promise((done, fail) => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'write-forever.ts'), folder], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'write-forever.ts'), folder], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     let errors = '';
     child.stderr.on('data', (data: Buffer) => (errors += data));
@@ -59,9 +68,15 @@ test('kill -9, three times over', async () => {
     const rankings = listRankings(opened);
     expect(rankings.length).toBeGreaterThanOrEqual(all.length);
     for (const ranking of rankings) expect(ranking.ranks).toHaveLength(4); // none is half there
-    const added = listEvents(opened).filter((event) => event.kind === 'ranking.add').map((event) => event.detail['rankingId']);
+    const added = listEvents(opened)
+      .filter((event) => event.kind === 'ranking.add')
+      .map((event) => event.detail['rankingId']);
     expect(added).toEqual(rankings.map((ranking) => ranking.id)); // log and labels agree
     opened.close();
-    expect(readdirSync(folder).filter((name) => name.startsWith('project')).sort()).toEqual(['project.db']);
+    expect(
+      readdirSync(folder)
+        .filter((name) => name.startsWith('project'))
+        .sort(),
+    ).toEqual(['project.db']);
   }
 }, 60_000);

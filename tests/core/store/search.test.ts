@@ -14,9 +14,12 @@ const fresh = temporaryFolder();
 
 test('any substring, any case, any script; words must all be there, phrases stay together', () => {
   const project = createProject(fresh());
-  addPrompts(project, [
-    'The Trumpet at night', 'a quiet night at sea', '私の猫の手を見て', '100% sure_thing "quoted"', 'ok no',
-  ].map((text) => ({ text, split: 'train' as const, source: 's' })));
+  addPrompts(
+    project,
+    ['The Trumpet at night', 'a quiet night at sea', '私の猫の手を見て', '100% sure_thing "quoted"', 'ok no'].map(
+      (text) => ({ text, split: 'train' as const, source: 's' }),
+    ),
+  );
   addCompletions(project, [completionOf(2, 'Sleep through the NIGHT.')]);
   const ids = (text: string) => search(project, text).map((hit) => `${hit.kind} ${hit.id}`);
   expect(ids('rumpe')).toEqual(['prompt 1']);
@@ -31,8 +34,11 @@ test('any substring, any case, any script; words must all be there, phrases stay
   expect(ids('%')).toEqual(['prompt 4']);
   expect(ids('thing "')).toEqual(['prompt 4']);
   for (const nothing of ['', '   ', '""', '\0']) expect(ids(nothing)).toEqual([]);
-  for (const odd of ['AND', 'NOT night', 'a*b^c', 'text:night', "'); DROP TABLE prompts; --", 'NEAR(night)']) expect(() => ids(odd)).not.toThrow();
-  expect(search(project, 'night', { kind: 'completion' })).toEqual([{ kind: 'completion', id: 1, promptId: 2, excerpt: 'Sleep through the NIGHT.' }]);
+  for (const odd of ['AND', 'NOT night', 'a*b^c', 'text:night', "'); DROP TABLE prompts; --", 'NEAR(night)'])
+    expect(() => ids(odd)).not.toThrow();
+  expect(search(project, 'night', { kind: 'completion' })).toEqual([
+    { kind: 'completion', id: 1, promptId: 2, excerpt: 'Sleep through the NIGHT.' },
+  ]);
   expect(search(project, 'night', { limit: 1 }).map((hit) => hit.kind)).toEqual(['prompt', 'completion']);
   project.close();
 });
@@ -40,33 +46,52 @@ test('any substring, any case, any script; words must all be there, phrases stay
 test('after any additions, changes and removals it finds what reading finds', () => {
   const { project, promptId } = smallProject(fresh(), 1);
   const word = fc.constantFrom('alpha', 'beta', 'gamma', 'delta', 'epsilon');
-  const step = fc.tuple(fc.constantFrom('add', 'update', 'delete', 'complete', 'drop'), fc.nat(100), fc.array(word, { minLength: 1, maxLength: 3 }));
+  const step = fc.tuple(
+    fc.constantFrom('add', 'update', 'delete', 'complete', 'drop'),
+    fc.nat(100),
+    fc.array(word, { minLength: 1, maxLength: 3 }),
+  );
   let n = 0;
-  fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 10 }), word, (steps, wanted) => {
-    for (const [kind, pick, words] of steps) {
-      const text = `${words.join(' ')} ${++n}`;
-      const free = listPrompts(project).filter((prompt) => prompt.id > 2);
-      const completions = listCompletions(project);
-      if (kind === 'add') addPrompts(project, [{ text, split: 'train', source: 's' }]);
-      if (kind === 'update' && free.length > 0) updatePrompt(project, free[pick % free.length]!.id, { text });
-      if (kind === 'delete' && free.length > 0) deletePrompts(project, [free[pick % free.length]!.id]);
-      if (kind === 'complete') addCompletions(project, [completionOf(promptId, text)]);
-      if (kind === 'drop' && completions.length > 0) deleteCompletions(project, [completions[pick % completions.length]!.id]);
-    }
-    const found = search(project, wanted, { limit: 10_000 });
-    const read = (kind: 'prompt' | 'completion', rows: { id: number; text: string }[]) => rows.filter((row) => row.text.includes(wanted)).map((row) => `${kind} ${row.id}`);
-    expect(found.map((hit) => `${hit.kind} ${hit.id}`)).toEqual([...read('prompt', listPrompts(project)), ...read('completion', listCompletions(project))]);
-  }), { numRuns: 30 });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 10 }), word, (steps, wanted) => {
+      for (const [kind, pick, words] of steps) {
+        const text = `${words.join(' ')} ${++n}`;
+        const free = listPrompts(project).filter((prompt) => prompt.id > 2);
+        const completions = listCompletions(project);
+        if (kind === 'add') addPrompts(project, [{ text, split: 'train', source: 's' }]);
+        if (kind === 'update' && free.length > 0) updatePrompt(project, free[pick % free.length]!.id, { text });
+        if (kind === 'delete' && free.length > 0) deletePrompts(project, [free[pick % free.length]!.id]);
+        if (kind === 'complete') addCompletions(project, [completionOf(promptId, text)]);
+        if (kind === 'drop' && completions.length > 0)
+          deleteCompletions(project, [completions[pick % completions.length]!.id]);
+      }
+      const found = search(project, wanted, { limit: 10_000 });
+      const read = (kind: 'prompt' | 'completion', rows: { id: number; text: string }[]) =>
+        rows.filter((row) => row.text.includes(wanted)).map((row) => `${kind} ${row.id}`);
+      expect(found.map((hit) => `${hit.kind} ${hit.id}`)).toEqual([
+        ...read('prompt', listPrompts(project)),
+        ...read('completion', listCompletions(project)),
+      ]);
+    }),
+    { numRuns: 30 },
+  );
   expect(checkProject(project)).toEqual([]);
-  project.db.exec(`INSERT INTO prompts_text (prompts_text, rowid, text) VALUES ('delete', ${promptId}, 'My neighbour plays the trumpet at night.')`);
-  expect(checkProject(project)).toEqual(['the search index prompts_text does not match its table']); // the check can fail
+  project.db.exec(
+    `INSERT INTO prompts_text (prompts_text, rowid, text) VALUES ('delete', ${promptId}, 'My neighbour plays the trumpet at night.')`,
+  );
+  // the check can fail
+  expect(checkProject(project)).toEqual(['the search index prompts_text does not match its table']);
   project.close();
 });
 
 test('100,000 prompts: added, searched, closed and opened again', { timeout: 120_000 }, () => {
   const project = createProject(fresh());
   const topics = ['a loud neighbour', 'an old bicycle', 'my first garden', 'a lost passport', 'a shy cat'];
-  const rows = Array.from({ length: 100_000 }, (_, i) => ({ text: `Post ${i}: what should I do about ${topics[i % 5]} that cost ${(i * 7919) % 100_003} coins?`, split: 'train' as const, source: 's' }));
+  const rows = Array.from({ length: 100_000 }, (_, i) => ({
+    text: `Post ${i}: what should I do about ${topics[i % 5]} that cost ${(i * 7919) % 100_003} coins?`,
+    split: 'train' as const,
+    source: 's',
+  }));
   const took: Record<string, number> = {};
   const timed = <T>(name: string, work: () => T): T => {
     const start = performance.now();

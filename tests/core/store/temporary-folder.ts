@@ -24,25 +24,64 @@ export function temporaryFolder(): () => string {
 export const sampling = { temperature: 0.7, topK: 0, topP: 1, maxNew: 48, seed: 1 };
 
 export function completionOf(promptId: number, text: string): NewCompletion {
-  return { promptId, policyId: null, text, tokenIds: [5, 6], logprobs: [-0.5, -0.1], samplingLogprobs: [-0.25, 0], finish: 'stop', sampling, runId: null };
+  return {
+    promptId,
+    policyId: null,
+    text,
+    tokenIds: [5, 6],
+    logprobs: [-0.5, -0.1],
+    samplingLogprobs: [-0.25, 0],
+    finish: 'stop',
+    sampling,
+    runId: null,
+  };
 }
 
 /** Two prompts, `k` completions of the first, one of the second, one labeler. */
-export function smallProject(folder: string, k = 4): { project: Project; promptId: number; otherPromptId: number; completionIds: number[]; otherId: number; labelerId: number } {
+export function smallProject(
+  folder: string,
+  k = 4,
+): {
+  project: Project;
+  promptId: number;
+  otherPromptId: number;
+  completionIds: number[];
+  otherId: number;
+  labelerId: number;
+} {
   const project = createProject(folder);
   const [promptId, otherPromptId] = addPrompts(project, [
     { text: 'My neighbour plays the trumpet at night.', split: 'train', source: 'test' },
     { text: 'My cat ignores me.', split: 'test', source: 'test' },
   ]) as [number, number];
-  const completionIds = addCompletions(project, Array.from({ length: k }, (_, i) => completionOf(promptId, `Answer number ${i + 1}.`)));
+  const completionIds = addCompletions(
+    project,
+    Array.from({ length: k }, (_, i) => completionOf(promptId, `Answer number ${i + 1}.`)),
+  );
   const [otherId] = addCompletions(project, [completionOf(otherPromptId, 'Buy a dog.')]) as [number];
-  return { project, promptId, otherPromptId, completionIds, otherId, labelerId: ensureLabeler(project, 'ada', 'person').id };
+  return {
+    project,
+    promptId,
+    otherPromptId,
+    completionIds,
+    otherId,
+    labelerId: ensureLabeler(project, 'ada', 'person').id,
+  };
 }
 
 /** Every file below a folder with the hash of its bytes. */
 export function fingerprint(folder: string): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(join(folder, name)).isFile());
-  return Object.fromEntries(files.sort().map((name) => [name, createHash('sha256').update(readFileSync(join(folder, name))).digest('hex')]));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(folder, name)).isFile(),
+  );
+  return Object.fromEntries(
+    files.sort().map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+    ]),
+  );
 }
 
 /** The error that `work` throws; fails where it throws none. */

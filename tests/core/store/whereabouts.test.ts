@@ -1,6 +1,17 @@
-// A project whose folder is moved, removed or exchanged while it is open: nothing is confirmed that is not in it, and nothing is lost that was.
+// A project whose folder is moved, removed or exchanged while it is open: nothing is confirmed that is not in it, and
+// nothing is lost that was.
 
-import { copyFileSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { backupDatabase } from '#core/store/backups.ts';
@@ -14,7 +25,13 @@ import { errorOf, fingerprint, smallProject, temporaryFolder } from './temporary
 
 const fresh = temporaryFolder();
 const aside = (folder: string) => join(dirname(folder), `aside-${basename(folder)}`);
-const rank = (project: Project) => addRanking(project, { promptId: 1, labelerId: 1, status: 'ranked', ranks: [1, 2].map((completionId, i) => ({ completionId, rank: i + 1 })) });
+const rank = (project: Project) =>
+  addRanking(project, {
+    promptId: 1,
+    labelerId: 1,
+    status: 'ranked',
+    ranks: [1, 2].map((completionId, i) => ({ completionId, rank: i + 1 })),
+  });
 const other = (folder: string): void => {
   const { project } = smallProject(folder);
   rank(project);
@@ -33,47 +50,83 @@ const WAYS: readonly Way[] = [
   { name: 'the folder is moved', kind: 'gone', happens: (folder) => renameSync(folder, aside(folder)), lies: aside },
   { name: 'the folder is deleted', kind: 'gone', happens: (folder) => rmSync(folder, { recursive: true }) },
   { name: 'project.db is deleted', kind: 'gone', happens: (folder) => rmSync(join(folder, 'project.db')) },
-  { name: 'the folder is exchanged for another project', kind: 'replaced', lies: aside, happens: (folder) => {
-    renameSync(folder, aside(folder));
-    other(folder);
-  } },
-  { name: 'project.db is replaced by another file', kind: 'replaced', happens: (folder) => {
-    other(`${folder}-new.tastemaker`);
-    renameSync(join(`${folder}-new.tastemaker`, 'project.db'), join(folder, 'project.db'));
-  } },
-  { name: 'a part of the path becomes a file', kind: 'gone', lies: aside, happens: (folder) => {
-    renameSync(folder, aside(folder));
-    writeFileSync(folder, 'a file');
-  } },
-  { name: 'the write-ahead log is deleted', kind: 'log', lies: SELF, happens: (folder) => rmSync(join(folder, 'project.db-wal')) },
+  {
+    name: 'the folder is exchanged for another project',
+    kind: 'replaced',
+    lies: aside,
+    happens: (folder) => {
+      renameSync(folder, aside(folder));
+      other(folder);
+    },
+  },
+  {
+    name: 'project.db is replaced by another file',
+    kind: 'replaced',
+    happens: (folder) => {
+      other(`${folder}-new.tastemaker`);
+      renameSync(join(`${folder}-new.tastemaker`, 'project.db'), join(folder, 'project.db'));
+    },
+  },
+  {
+    name: 'a part of the path becomes a file',
+    kind: 'gone',
+    lies: aside,
+    happens: (folder) => {
+      renameSync(folder, aside(folder));
+      writeFileSync(folder, 'a file');
+    },
+  },
+  {
+    name: 'the write-ahead log is deleted',
+    kind: 'log',
+    lies: SELF,
+    happens: (folder) => rmSync(join(folder, 'project.db-wal')),
+  },
 ];
 
-test.each(WAYS)('$name: nothing more is confirmed, what was is not lost, and no one else is touched', async ({ kind, happens, lies }) => {
-  const { project } = smallProject(fresh());
-  const { folder } = project, confirmed = [rank(project), rank(project), rank(project)];
-  happens(folder);
-  const there = printOf(folder);
-  for (let i = 0; i < 3; i++) {
-    expect(errorOf(() => rank(project))).toMatchObject({ code: 'moved', message: expect.stringContaining('while it was open'), hint: expect.stringMatching(/copy|Open it/) });
-    expect(errorOf(() => setSetting(project, 'x', i)).code).toBe('moved'); // a single statement, too
-  }
-  expect(strayed(project)).toMatchObject({ kind, found: lies && lies !== SELF && process.platform === 'linux' ? lies(folder) : null });
-  expect(listRankings(project).map(({ id }) => id)).toEqual(expect.arrayContaining(confirmed)); // it can still be read …
-  const copy = fresh();
-  await saveCopy(project, copy, folderNow(project)); // … and saved
-  project.close();
-  const saved = openProject(copy, { write: true });
-  expect(listRankings(saved).map(({ id }) => id).sort()).toEqual(confirmed);
-  expect(checkProject(saved)).toEqual([]);
-  saved.close();
-  if (kind !== 'log') expect(printOf(folder)).toEqual(there); // no ghost where nothing was; not a byte of another project
-  if (lies) {
-    const moved = openProject(lies(folder), { write: true }); // not locked by us any more
-    expect(listRankings(moved).map(({ id }) => id)).toEqual(confirmed);
-    expect(checkProject(moved)).toEqual([]);
-    moved.close();
-  }
-});
+test.each(WAYS)(
+  '$name: nothing more is confirmed, what was is not lost, and no one else is touched',
+  async ({ kind, happens, lies }) => {
+    const { project } = smallProject(fresh());
+    const { folder } = project;
+    const confirmed = [rank(project), rank(project), rank(project)];
+    happens(folder);
+    const there = printOf(folder);
+    for (let i = 0; i < 3; i++) {
+      expect(errorOf(() => rank(project))).toMatchObject({
+        code: 'moved',
+        message: expect.stringContaining('while it was open'),
+        hint: expect.stringMatching(/copy|Open it/),
+      });
+      expect(errorOf(() => setSetting(project, 'x', i)).code).toBe('moved'); // a single statement, too
+    }
+    expect(strayed(project)).toMatchObject({
+      kind,
+      found: lies && lies !== SELF && process.platform === 'linux' ? lies(folder) : null,
+    });
+    // it can still be read …
+    expect(listRankings(project).map(({ id }) => id)).toEqual(expect.arrayContaining(confirmed));
+    const copy = fresh();
+    await saveCopy(project, copy, folderNow(project)); // … and saved
+    project.close();
+    const saved = openProject(copy, { write: true });
+    expect(
+      listRankings(saved)
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual(confirmed);
+    expect(checkProject(saved)).toEqual([]);
+    saved.close();
+    // no ghost where nothing was; not a byte of another project
+    if (kind !== 'log') expect(printOf(folder)).toEqual(there);
+    if (lies) {
+      const moved = openProject(lies(folder), { write: true }); // not locked by us any more
+      expect(listRankings(moved).map(({ id }) => id)).toEqual(confirmed);
+      expect(checkProject(moved)).toEqual([]);
+      moved.close();
+    }
+  },
+);
 
 /** All that lies at a place, without what is ours beside another project.db; null where nothing does. */
 function printOf(folder: string): Record<string, string> | null {
@@ -85,7 +138,8 @@ function printOf(folder: string): Record<string, string> | null {
 
 test('put back in its place it goes on, and all is there', () => {
   const { project } = smallProject(fresh());
-  const { folder } = project, first = rank(project);
+  const { folder } = project;
+  const first = rank(project);
   renameSync(folder, aside(folder));
   expect(errorOf(() => rank(project)).code).toBe('moved');
   renameSync(aside(folder), folder);
@@ -130,7 +184,8 @@ test('the log of the project that lies there now is not removed with ours', () =
   const { project } = smallProject(fresh());
   const { folder } = project;
   rank(project);
-  const second = smallProject(`${folder}-second.tastemaker`).project; // at work itself, its rankings are only in its log
+  // at work itself, its rankings are only in its log
+  const second = smallProject(`${folder}-second.tastemaker`).project;
   rank(second);
   renameSync(folder, aside(folder));
   renameSync(second.folder, folder);
@@ -144,7 +199,8 @@ test('the log of the project that lies there now is not removed with ours', () =
 
 test('comparing costs a few microseconds, and long logs are folded in', () => {
   const { project } = smallProject(fresh());
-  const started = performance.now(), many = 2000;
+  const started = performance.now();
+  const many = 2000;
   for (let i = 0; i < many; i++) requireInPlace(project);
   const each = (performance.now() - started) / many;
   console.log(`comparing the open file with its path: ${(each * 1000).toFixed(1)} µs`);
@@ -157,14 +213,20 @@ test('comparing costs a few microseconds, and long logs are folded in', () => {
   expect(readdirSync(project.folder).sort()).toEqual(['exports', 'known-here.json', 'models', 'project.db', 'runs']);
 });
 
-test.runIf(process.platform === 'linux')('a reader in this process leaves the writer its locks: closing a file by other means than SQLite would drop them', () => {
-  const { project } = smallProject(fresh());
-  rank(project);
-  const { ino } = statSync(join(project.folder, 'project.db'));
-  const locks = () => readFileSync('/proc/locks', 'utf8').split('\n').filter((line) => line.includes(` ${process.pid} `) && line.includes(`:${ino} `));
-  const before = locks();
-  expect(before).not.toEqual([]);
-  openProject(project.folder, { write: false }).close();
-  expect(locks().length).toBe(before.length);
-  project.close();
-});
+test.runIf(process.platform === 'linux')(
+  'a reader in this process leaves the writer its locks: closing a file by other means than SQLite would drop them',
+  () => {
+    const { project } = smallProject(fresh());
+    rank(project);
+    const { ino } = statSync(join(project.folder, 'project.db'));
+    const locks = () =>
+      readFileSync('/proc/locks', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(` ${process.pid} `) && line.includes(`:${ino} `));
+    const before = locks();
+    expect(before).not.toEqual([]);
+    openProject(project.folder, { write: false }).close();
+    expect(locks().length).toBe(before.length);
+    project.close();
+  },
+);

@@ -10,7 +10,12 @@ const project = openProject(process.argv[2]!, { write: true });
 const ids = listCompletions(project, { promptId: 1 }).map((completion) => completion.id);
 writeSync(1, `pid ${process.pid}\n`);
 for (let i = 0; ; i++) {
-  const id = addRanking(project, { promptId: 1, labelerId: 1, status: 'ranked', ranks: ids.map((completionId, k) => ({ completionId, rank: ((i + k) % ids.length) + 1 })) });
+  const id = addRanking(project, {
+    promptId: 1,
+    labelerId: 1,
+    status: 'ranked',
+    ranks: ids.map((completionId, k) => ({ completionId, rank: ((i + k) % ids.length) + 1 })),
+  });
   setRating(project, { completionId: ids[0]!, labelerId: 1, axis: 'overall', value: (i % 7) + 1 });
   writeSync(1, `${id}\n`);
 }

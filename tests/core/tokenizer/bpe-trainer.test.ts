@@ -33,7 +33,8 @@ function naiveEncode(text: string, { model }: TokenizerFile): number[] {
     let symbols = byteSymbols(word);
     for (const merge of model.merges) {
       const [left, right] = merge.split(' ');
-      for (let i = 0; i + 1 < symbols.length; i++) if (symbols[i] === left && symbols[i + 1] === right) symbols = symbols.toSpliced(i, 2, left! + right!);
+      for (let i = 0; i + 1 < symbols.length; i++)
+        if (symbols[i] === left && symbols[i + 1] === right) symbols = symbols.toSpliced(i, 2, left! + right!);
     }
     return symbols.map((symbol) => model.vocab[symbol]!);
   });
@@ -42,13 +43,19 @@ function naiveEncode(text: string, { model }: TokenizerFile): number[] {
 /** The trainer without any of its bookkeeping: recount everything before each merge. */
 function naiveMerges(texts: string[], entries: number): string[] {
   const start = trainBpe([], 258).model.vocab;
-  const names = Object.keys(start).toSorted((a, b) => start[a]! - start[b]!), ids = new Map(Object.entries(start)); // keys like "7" come first
+  const names = Object.keys(start).toSorted((a, b) => start[a]! - start[b]!);
+  const ids = new Map(Object.entries(start)); // keys like "7" come first
   const words = texts.flatMap(splitWords).map((word) => byteSymbols(word).map((symbol) => ids.get(symbol)!));
   const merges = new Set<string>();
   while (names.length < entries) {
     const counts = new Map<string, number>();
-    for (const word of words) for (let i = 0; i + 1 < word.length; i++) counts.set(`${word[i]},${word[i + 1]}`, (counts.get(`${word[i]},${word[i + 1]}`) ?? 0) + 1);
-    const ranked = [...counts].map(([pair, count]) => ({ pair: pair.split(',').map(Number) as [number, number], count }));
+    for (const word of words)
+      for (let i = 0; i + 1 < word.length; i++)
+        counts.set(`${word[i]},${word[i + 1]}`, (counts.get(`${word[i]},${word[i + 1]}`) ?? 0) + 1);
+    const ranked = [...counts].map(([pair, count]) => ({
+      pair: pair.split(',').map(Number) as [number, number],
+      count,
+    }));
     ranked.sort((a, b) => b.count - a.count || a.pair[0] - b.pair[0] || a.pair[1] - b.pair[1]);
     const best = ranked[0];
     if (!best || best.count < 2) break;
@@ -56,14 +63,18 @@ function naiveMerges(texts: string[], entries: number): string[] {
     const name = names[left]! + names[right]!;
     if (!ids.has(name)) ids.set(name, names.push(name) - 1);
     merges.add(`${names[left]} ${names[right]}`);
-    for (const word of words) for (let i = 0; i + 1 < word.length; i++) if (word[i] === left && word[i + 1] === right) word.splice(i, 2, ids.get(name)!);
+    for (const word of words)
+      for (let i = 0; i + 1 < word.length; i++)
+        if (word[i] === left && word[i + 1] === right) word.splice(i, 2, ids.get(name)!);
   }
   return [...merges];
 }
 
 describe('training', () => {
   test('equals a trainer that recounts before every merge', () => {
-    const texts = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'c', ' ', 'é', '.'), maxLength: 60 }), { maxLength: 6 });
+    const texts = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'c', ' ', 'é', '.'), maxLength: 60 }), {
+      maxLength: 6,
+    });
     fc.assert(
       fc.property(texts, (list) => {
         expect(trainBpe(list, 290).model.merges).toEqual(naiveMerges(list, 290));
@@ -72,18 +83,28 @@ describe('training', () => {
     );
   });
 
-  test.skipIf(noReference)(`equals the reference vocabulary${noReference ? ' (skipped: reference numbers not present)' : ''}`, () => {
-    const stories = readFileSync(STORIES, 'utf8').split('\n').slice(0, 20).map((line) => (JSON.parse(line) as { text: string }).text);
-    const { model } = JSON.parse(readFileSync(REFERENCE, 'utf8')) as { model: { vocab: Record<string, number>; merges: [string, string][] } };
-    const ours = trainBpe(stories, 1024).model;
-    expect(ours.merges).toEqual(model.merges.map((pair) => pair.join(' ')));
-    expect(ours.vocab).toEqual(model.vocab);
-  });
+  test.skipIf(noReference)(
+    `equals the reference vocabulary${noReference ? ' (skipped: reference numbers not present)' : ''}`,
+    () => {
+      const stories = readFileSync(STORIES, 'utf8')
+        .split('\n')
+        .slice(0, 20)
+        .map((line) => (JSON.parse(line) as { text: string }).text);
+      const { model } = JSON.parse(readFileSync(REFERENCE, 'utf8')) as {
+        model: { vocab: Record<string, number>; merges: [string, string][] };
+      };
+      const ours = trainBpe(stories, 1024).model;
+      expect(ours.merges).toEqual(model.merges.map((pair) => pair.join(' ')));
+      expect(ours.vocab).toEqual(model.vocab);
+    },
+  );
 
   test('puts special tokens first, then all 256 bytes, and takes no pair that occurs once', () => {
     const { vocab, merges } = trainBpe(['abcdef ghi'], 300).model;
     expect([vocab['<|endoftext|>'], vocab['<|pad|>'], Object.keys(vocab).length]).toEqual([0, 1, 258]);
-    expect(new Set(BYTE_CHARACTERS.map((character) => vocab[character]))).toEqual(new Set(Array.from({ length: 256 }, (_, i) => i + 2)));
+    expect(new Set(BYTE_CHARACTERS.map((character) => vocab[character]))).toEqual(
+      new Set(Array.from({ length: 256 }, (_, i) => i + 2)),
+    );
     expect(merges).toEqual([]);
     expect(trainBpe(['ab ab'], 300).model.merges).toEqual(['a b']);
   });
@@ -116,7 +137,11 @@ describe('read back by the native tokenizer', async () => {
   });
 
   test('encodes as naive BPE does', async () => {
-    const piece = fc.oneof(fc.constantFrom(...posts[0]!.split(' ')), fc.string({ unit: 'grapheme', maxLength: 8 }), fc.constantFrom('  ', "'s ", "don't", '\u0085', '\ufeff', '\n\n'));
+    const piece = fc.oneof(
+      fc.constantFrom(...posts[0]!.split(' ')),
+      fc.string({ unit: 'grapheme', maxLength: 8 }),
+      fc.constantFrom('  ', "'s ", "don't", '\u0085', '\ufeff', '\n\n'),
+    );
     await fc.assert(
       fc.asyncProperty(fc.array(piece, { maxLength: 12 }), async (pieces) => {
         const text = pieces.join(' ');
@@ -124,7 +149,9 @@ describe('read back by the native tokenizer', async () => {
       }),
       { numRuns: 150 },
     );
-    expect(await tokenizer.encodeBatch(posts.slice(0, 50))).toEqual(posts.slice(0, 50).map((post) => naiveEncode(post, trained)));
+    expect(await tokenizer.encodeBatch(posts.slice(0, 50))).toEqual(
+      posts.slice(0, 50).map((post) => naiveEncode(post, trained)),
+    );
   });
 
   test('gives back any Unicode text', async () => {

@@ -1,4 +1,5 @@
-// AdamW as a graph against its formulas in float64, clipping against torch's rule, schedules at their ends, and the trainer's refusals.
+// AdamW as a graph against its formulas in float64, clipping against torch's rule, schedules at their ends, and the
+// trainer's refusals.
 
 import { describe, expect, test } from 'vitest';
 import { add, mul, scale } from '#core/autodiff/ops/elementwise.ts';
@@ -12,33 +13,63 @@ import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { LossBuild } from '#core/training/trainer.ts';
 import { expectClose, ONE } from './graph-values.ts';
 
-const SETTINGS: AdamSettings = { betas: [0.9, 0.999], epsilon: 1e-5, epsilonStyle: 'torch', weightDecay: 0, clipNorm: null };
-const PARAMETERS: Parameter[] = [{ name: 'matrix', shape: [2, 3], start: 'normal', decay: true }, { name: 'gain', shape: [3], start: 'one', decay: false }];
+const SETTINGS: AdamSettings = {
+  betas: [0.9, 0.999],
+  epsilon: 1e-5,
+  epsilonStyle: 'torch',
+  weightDecay: 0,
+  clipNorm: null,
+};
+const PARAMETERS: Parameter[] = [
+  { name: 'matrix', shape: [2, 3], start: 'normal', decay: true },
+  { name: 'gain', shape: [3], start: 'one', decay: false },
+];
 const start = () => ({ matrix: Float32Array.of(0.5, -1, 2, 0.1, 0, -0.3), gain: Float32Array.of(1, 0.9, -1.1) });
 
 // L = Σ c x + ½ Σ x²  so that the gradient c + x is known here too; c is fed and differs each step
 const FEEDS = { matrix: { dtype: 'float32', shape: [2, 3] }, gain: { dtype: 'float32', shape: [3] } } as const;
-const quadratic = ({ weights, feeds }: LossBuild) => ({ loss: PARAMETERS.map(({ name }) => sumAll(add(mul(feeds[name]!, weights[name]!), scale(mul(weights[name]!, weights[name]!), 0.5)))).reduce(add), report: {} });
+const quadratic = ({ weights, feeds }: LossBuild) => ({
+  loss: PARAMETERS.map(({ name }) =>
+    sumAll(add(mul(feeds[name]!, weights[name]!), scale(mul(weights[name]!, weights[name]!), 0.5))),
+  ).reduce(add),
+  report: {},
+});
 const pull = (t: number, size: number, much = 1) => {
   const random = createRandom(t, 'pull');
   return Float32Array.from({ length: size }, () => much * random.normal());
 };
 
 /** The same steps in float64, by the formulas as torch and TensorFlow print them. */
-function byFormula(settings: AdamSettings, rates: readonly number[], much: number): { weights: number[]; norms: number[] } {
-  const { betas: [beta1, beta2], epsilon, epsilonStyle, weightDecay, clipNorm } = settings;
-  const w = [...start().matrix, ...start().gain], m = w.map(() => 0), v = w.map(() => 0), norms: number[] = [];
+function byFormula(
+  settings: AdamSettings,
+  rates: readonly number[],
+  much: number,
+): { weights: number[]; norms: number[] } {
+  const {
+    betas: [beta1, beta2],
+    epsilon,
+    epsilonStyle,
+    weightDecay,
+    clipNorm,
+  } = settings;
+  const w = [...start().matrix, ...start().gain];
+  const m = w.map(() => 0);
+  const v = w.map(() => 0);
+  const norms: number[] = [];
   rates.forEach((rate, i) => {
-    const t = i + 1, c = [...pull(t, 6, much), ...pull(t + 100, 3, much)];
+    const t = i + 1;
+    const c = [...pull(t, 6, much), ...pull(t + 100, 3, much)];
     let g = w.map((x, n) => c[n]! + x);
     const norm = Math.sqrt(g.reduce((sum, x) => sum + x * x, 0));
     norms.push(norm);
-    if (clipNorm !== null) g = g.map((x) => x * Math.min(1, clipNorm / (norm + 1e-6))); // torch.nn.utils.clip_grad_norm_
+    // torch.nn.utils.clip_grad_norm_
+    if (clipNorm !== null) g = g.map((x) => x * Math.min(1, clipNorm / (norm + 1e-6)));
     g.forEach((slope, n) => {
       if (n < 6) w[n]! *= 1 - rate * weightDecay;
       m[n] = beta1 * m[n]! + (1 - beta1) * slope;
       v[n] = beta2 * v[n]! + (1 - beta2) * slope * slope;
-      if (epsilonStyle === 'torch') w[n]! -= (rate * (m[n]! / (1 - beta1 ** t))) / (Math.sqrt(v[n]! / (1 - beta2 ** t)) + epsilon);
+      if (epsilonStyle === 'torch')
+        w[n]! -= (rate * (m[n]! / (1 - beta1 ** t))) / (Math.sqrt(v[n]! / (1 - beta2 ** t)) + epsilon);
       else w[n]! -= (((rate * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t)) * m[n]!) / (Math.sqrt(v[n]!) + epsilon);
     });
   });
@@ -46,7 +77,8 @@ function byFormula(settings: AdamSettings, rates: readonly number[], much: numbe
 }
 async function byGraph(settings: AdamSettings, rates: readonly number[], much: number) {
   const trainer = createTrainer(PARAMETERS, freshState(start()), quadratic, settings, ONE);
-  const stack = (size: number, offset: number) => Float32Array.from(rates.flatMap((_, i) => Array.from(pull(i + 1 + offset, size, much))));
+  const stack = (size: number, offset: number) =>
+    Float32Array.from(rates.flatMap((_, i) => Array.from(pull(i + 1 + offset, size, much))));
   const report = await trainer.steps('all', FEEDS, { matrix: stack(6, 0), gain: stack(3, 100) }, rates);
   const { weights, step } = trainer.state();
   await trainer.release();
@@ -66,17 +98,22 @@ describe('AdamW', () => {
     ['a clip that never bites', { ...SETTINGS, clipNorm: 1e6 }, 3],
     ['all at once', { ...SETTINGS, weightDecay: 0.1, clipNorm: 1, epsilonStyle: 'tensorflow' }, 2],
   ] as [string, AdamSettings, number][])('%s: five steps equal the formulas', async (_, settings, much) => {
-    const wanted = byFormula(settings, rates, much), found = await byGraph(settings, rates, much);
+    const wanted = byFormula(settings, rates, much);
+    const found = await byGraph(settings, rates, much);
     expectClose(found.weights, wanted.weights, 'weights', { relative: 1e-5, absolute: 1e-5 });
     expectClose(found.norms, wanted.norms, 'gradient norms, before clipping', { relative: 1e-5 });
   });
 
   test('one step a run or all in one run: the same weights', async () => {
     const trainer = createTrainer(PARAMETERS, freshState(start()), quadratic, SETTINGS, ONE);
-    for (const [i, rate] of rates.entries()) await trainer.steps('one', FEEDS, { matrix: pull(i + 1, 6), gain: pull(i + 101, 3) }, [rate]);
+    for (const [i, rate] of rates.entries())
+      await trainer.steps('one', FEEDS, { matrix: pull(i + 1, 6), gain: pull(i + 101, 3) }, [rate]);
     const { matrix, gain } = trainer.state().weights;
     await trainer.release();
-    expectClose([...matrix!, ...gain!], (await byGraph(SETTINGS, rates, 1)).weights, 'weights', { relative: 1e-6, absolute: 1e-6 });
+    expectClose([...matrix!, ...gain!], (await byGraph(SETTINGS, rates, 1)).weights, 'weights', {
+      relative: 1e-6,
+      absolute: 1e-6,
+    });
   });
 
   test('D26: the epsilon in force at the first step is ε·√(1-β2) in torch’s style and ε in TensorFlow’s', () => {
@@ -90,7 +127,12 @@ describe('AdamW', () => {
     const trainer = createTrainer(PARAMETERS, freshState(start()), quadratic, SETTINGS, ONE);
     await trainer.steps('one', FEEDS, { matrix: pull(1, 6), gain: pull(101, 3) }, [0.1]);
     const before = trainer.state();
-    await expect(trainer.steps('one', FEEDS, { matrix: pull(2, 6).fill(NaN), gain: pull(102, 3) }, [0.1])).rejects.toMatchObject({ code: 'not-finite', message: 'The loss is NaN at step 2, batch 1 of the 1 in this call.' });
+    await expect(
+      trainer.steps('one', FEEDS, { matrix: pull(2, 6).fill(NaN), gain: pull(102, 3) }, [0.1]),
+    ).rejects.toMatchObject({
+      code: 'not-finite',
+      message: 'The loss is NaN at step 2, batch 1 of the 1 in this call.',
+    });
     expect(trainer.state()).toBe(before);
     expect(before.step).toBe(1);
     await trainer.release();
@@ -100,10 +142,15 @@ describe('AdamW', () => {
 describe('learning-rate schedules (D25)', () => {
   test('linear and cosine start at the peak and reach 0 at the end; constant stays', () => {
     for (const total of [1, 7, 100]) {
-      for (const schedule of ['linear', 'cosine', 'constant'] as const) expect(scheduleFactor(schedule, 0, total), schedule).toBe(1);
-      for (const schedule of ['linear', 'cosine'] as const) expect(scheduleFactor(schedule, total, total), schedule).toBeCloseTo(0, 12);
+      for (const schedule of ['linear', 'cosine', 'constant'] as const)
+        expect(scheduleFactor(schedule, 0, total), schedule).toBe(1);
+      for (const schedule of ['linear', 'cosine'] as const)
+        expect(scheduleFactor(schedule, total, total), schedule).toBeCloseTo(0, 12);
       expect(scheduleFactor('constant', total, total)).toBe(1);
-      expect(scheduleFactor('linear', total - 1, total), 'the last update takes one step before 0').toBeCloseTo(1 / total, 12);
+      expect(scheduleFactor('linear', total - 1, total), 'the last update takes one step before 0').toBeCloseTo(
+        1 / total,
+        12,
+      );
     }
     expect(scheduleFactor('cosine', 50, 100)).toBeCloseTo(0.5, 12);
     expect(scheduleFactor('cosine', 25, 100)).toBeCloseTo(0.5 + Math.SQRT1_2 / 2, 12);

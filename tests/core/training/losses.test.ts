@@ -27,20 +27,46 @@ type Found = Awaited<ReturnType<typeof valuesOf>>;
 
 const ranked = (inputs: Case['inputs']): Promise<Found> => {
   const K = inputs.r!.length;
-  return valuesOf({ r: vector(inputs.r!), pairs: { shape: [1, K, K], data: Array.from(pairWeights(inputs.ranks!)) } }, ({ r, pairs }) => rankingLoss(reshape(r!, [1, K]), pairs!), ['r']);
+  return valuesOf(
+    { r: vector(inputs.r!), pairs: { shape: [1, K, K], data: Array.from(pairWeights(inputs.ranks!)) } },
+    ({ r, pairs }) => rankingLoss(reshape(r!, [1, K]), pairs!),
+    ['r'],
+  );
 };
 /** How each case of the file is computed with what we have. */
 const ours: Record<string, (inputs: Case['inputs']) => Promise<Found>> = {
   bradley_terry: ({ c, r }) => {
     const B = c!.length;
-    return valuesOf({ c: vector(c!), r: vector(r!), pairs: { shape: [B, 2, 2], data: c!.flatMap(() => Array.from(pairWeights([1, 2]))) } },
-      (t) => rankingLoss(concat([reshape(t.c!, [B, 1]), reshape(t.r!, [B, 1])], 1), t.pairs!), ['c', 'r']);
+    return valuesOf(
+      {
+        c: vector(c!),
+        r: vector(r!),
+        pairs: { shape: [B, 2, 2], data: c!.flatMap(() => Array.from(pairWeights([1, 2]))) },
+      },
+      (t) => rankingLoss(concat([reshape(t.c!, [B, 1]), reshape(t.r!, [B, 1])], 1), t.pairs!),
+      ['c', 'r'],
+    );
   },
   ranking_pairs: ranked,
   ranking_pairs_ties: ranked,
-  best_of_k: ({ r, best }) => valuesOf({ r: vector(r!), best: { shape: [1], data: [best!], whole: true } }, (t) => ({ loss: bestOfKLoss(reshape(t.r!, [1, r!.length]), t.best!) }), ['r']),
-  ppo_policy: ({ new: now, old, adv }) => valuesOf({ new: vector(now!), old: vector(old!), adv: vector(adv!), mask: ones(now!.length) }, (t) => policyLoss(t.new!, t.old!, t.adv!, t.mask!, 0.2), ['new']),
-  ppo_value: ({ v, vold, ret }) => valuesOf({ v: vector(v!), vold: vector(vold!), ret: vector(ret!), mask: ones(v!.length) }, (t) => valueLoss(t.v!, t.vold!, t.ret!, t.mask!, 0.2), ['v']),
+  best_of_k: ({ r, best }) =>
+    valuesOf(
+      { r: vector(r!), best: { shape: [1], data: [best!], whole: true } },
+      (t) => ({ loss: bestOfKLoss(reshape(t.r!, [1, r!.length]), t.best!) }),
+      ['r'],
+    ),
+  ppo_policy: ({ new: now, old, adv }) =>
+    valuesOf(
+      { new: vector(now!), old: vector(old!), adv: vector(adv!), mask: ones(now!.length) },
+      (t) => policyLoss(t.new!, t.old!, t.adv!, t.mask!, 0.2),
+      ['new'],
+    ),
+  ppo_value: ({ v, vold, ret }) =>
+    valuesOf(
+      { v: vector(v!), vold: vector(vold!), ret: vector(ret!), mask: ones(v!.length) },
+      (t) => valueLoss(t.v!, t.vold!, t.ret!, t.mask!, 0.2),
+      ['v'],
+    ),
 };
 
 describe.skipIf(noReference)(`PyTorch’s losses and gradients${SKIPPED}`, () => {
@@ -50,15 +76,20 @@ describe.skipIf(noReference)(`PyTorch’s losses and gradients${SKIPPED}`, () =>
     const found = await ours[name]!(inputs);
     expectClose([found.loss], [loss], 'loss');
     expect(Object.keys(found.gradient).length).toBeGreaterThan(0);
-    for (const [input, slope] of Object.entries(found.gradient)) expectClose(slope, grad[input]!, `gradient by ${input}`);
+    for (const [input, slope] of Object.entries(found.gradient))
+      expectClose(slope, grad[input]!, `gradient by ${input}`);
   });
 });
 
 describe('preference losses', () => {
-  const r = [0.2, 1.1, -0.4, 0.6], ranks = [3, 1, 4, 2];
+  const r = [0.2, 1.1, -0.4, 0.6];
+  const ranks = [3, 1, 4, 2];
 
   test('golden: best of four .804792, ranking 1>3>0>2 .380068', async () => {
-    expectClose([(await ours.best_of_k!({ r, best: 1 } as never)).loss], [0.804792], 'best of four', { relative: 0, absolute: 1e-6 });
+    expectClose([(await ours.best_of_k!({ r, best: 1 } as never)).loss], [0.804792], 'best of four', {
+      relative: 0,
+      absolute: 1e-6,
+    });
     expectClose([(await ranked({ r, ranks })).loss], [0.380068], 'ranking', { relative: 0, absolute: 1e-6 });
   });
 
@@ -66,44 +97,81 @@ describe('preference losses', () => {
     const tied = await ours.bradley_terry!({ c: [0.7, -3], r: [0.7, -3] });
     expectClose([tied.loss], [Math.LN2], 'tied');
     for (const gap of [0.1, 2.5, -40]) {
-      const right = await ours.bradley_terry!({ c: [gap], r: [0] }), swapped = await ours.bradley_terry!({ c: [0], r: [gap] });
+      const right = await ours.bradley_terry!({ c: [gap], r: [0] });
+      const swapped = await ours.bradley_terry!({ c: [0], r: [gap] });
       expectClose([swapped.loss - right.loss], [gap], `gap ${gap}`);
-      expectClose(swapped.gradient.c!.concat(right.gradient.c!), swapped.gradient.r!.concat(right.gradient.r!).map((x) => -x), 'gradients are opposite');
+      expectClose(
+        swapped.gradient.c!.concat(right.gradient.c!),
+        swapped.gradient.r!.concat(right.gradient.r!).map((x) => -x),
+        'gradients are opposite',
+      );
     }
   });
 
   test('D14: K ranks make C(K,2) pairs less the ties, of total weight 1, each from the better to the worse', () => {
-    fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 7 }), (list) => {
-      const K = list.length, weights = pairWeights(list);
-      const ties = list.reduce((count, a, i) => count + list.slice(i + 1).filter((b) => b === a).length, 0);
-      const pairs = (K * (K - 1)) / 2 - ties;
-      const positive = Array.from(weights.entries()).filter(([, weight]) => weight > 0);
-      expect(positive).toHaveLength(pairs);
-      for (const [at] of positive) expect(list[Math.floor(at / K)]!).toBeLessThan(list[at % K]!);
-      expect(positive.reduce((sum, [, weight]) => sum + weight, 0)).toBeCloseTo(pairs ? 1 : 0, 5);
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 7 }), (list) => {
+        const K = list.length;
+        const weights = pairWeights(list);
+        const ties = list.reduce((count, a, i) => count + list.slice(i + 1).filter((b) => b === a).length, 0);
+        const pairs = (K * (K - 1)) / 2 - ties;
+        const positive = Array.from(weights.entries()).filter(([, weight]) => weight > 0);
+        expect(positive).toHaveLength(pairs);
+        for (const [at] of positive) expect(list[Math.floor(at / K)]!).toBeLessThan(list[at % K]!);
+        expect(positive.reduce((sum, [, weight]) => sum + weight, 0)).toBeCloseTo(pairs ? 1 : 0, 5);
+      }),
+    );
   });
 
   test('D14: prompts of different K weigh the same in one batch, and one without pairs weighs nothing', async () => {
-    const scores = [0.2, 1.1, -0.4, 0.3, -0.2, 9, 5, 5, 5], pad = (ranks: number[]) => {
-      const small = pairWeights(ranks), n = ranks.length;
-      return Array.from({ length: 9 }, (_, at) => (Math.floor(at / 3) < n && at % 3 < n ? small[Math.floor(at / 3) * n + (at % 3)]! : 0));
+    const scores = [0.2, 1.1, -0.4, 0.3, -0.2, 9, 5, 5, 5];
+    const pad = (ranks: number[]) => {
+      const small = pairWeights(ranks);
+      const n = ranks.length;
+      return Array.from({ length: 9 }, (_, at) =>
+        Math.floor(at / 3) < n && at % 3 < n ? small[Math.floor(at / 3) * n + (at % 3)]! : 0,
+      );
     };
-    const together = await valuesOf({ r: { shape: [3, 3], data: scores }, pairs: { shape: [3, 3, 3], data: [[2, 1, 3], [1, 2], [1, 1, 1]].flatMap(pad) } }, (t) => {
-      const { loss, accuracy } = rankingLoss(t.r!, t.pairs!);
-      return { loss, report: { accuracy } };
-    }, ['r']);
-    const first = await ranked({ r: scores.slice(0, 3), ranks: [2, 1, 3] }), second = await ranked({ r: scores.slice(3, 5), ranks: [1, 2] });
+    const together = await valuesOf(
+      {
+        r: { shape: [3, 3], data: scores },
+        pairs: {
+          shape: [3, 3, 3],
+          data: [
+            [2, 1, 3],
+            [1, 2],
+            [1, 1, 1],
+          ].flatMap(pad),
+        },
+      },
+      (t) => {
+        const { loss, accuracy } = rankingLoss(t.r!, t.pairs!);
+        return { loss, report: { accuracy } };
+      },
+      ['r'],
+    );
+    const first = await ranked({ r: scores.slice(0, 3), ranks: [2, 1, 3] });
+    const second = await ranked({ r: scores.slice(3, 5), ranks: [1, 2] });
     expectClose([together.loss], [(first.loss + second.loss) / 2], 'mean of the two prompts');
-    expectClose(together.gradient.r!, [...first.gradient.r!.map((x) => x / 2), ...second.gradient.r!.map((x) => x / 2), 0, 0, 0, 0], 'gradient');
+    expectClose(
+      together.gradient.r!,
+      [...first.gradient.r!.map((x) => x / 2), ...second.gradient.r!.map((x) => x / 2), 0, 0, 0, 0],
+      'gradient',
+    );
     expectClose([together.report.accuracy!], [1], 'accuracy');
   });
 
   test('accuracy is the share of pair weight in the right order; a gap of 0 is not right', async () => {
-    const accuracy = async (scores: number[], order: number[]) => (await valuesOf({ r: { shape: [1, 3], data: scores }, pairs: { shape: [1, 3, 3], data: Array.from(pairWeights(order)) } }, (t) => {
-      const found = rankingLoss(t.r!, t.pairs!);
-      return { loss: found.loss, report: { accuracy: found.accuracy } };
-    })).report.accuracy!;
+    const accuracy = async (scores: number[], order: number[]) =>
+      (
+        await valuesOf(
+          { r: { shape: [1, 3], data: scores }, pairs: { shape: [1, 3, 3], data: Array.from(pairWeights(order)) } },
+          (t) => {
+            const found = rankingLoss(t.r!, t.pairs!);
+            return { loss: found.loss, report: { accuracy: found.accuracy } };
+          },
+        )
+      ).report.accuracy!;
     expect(await accuracy([3, 2, 1], [1, 2, 3])).toBeCloseTo(1, 5);
     expect(await accuracy([2, 3, 1], [1, 2, 3])).toBeCloseTo(2 / 3, 5);
     expect(await accuracy([1, 1, 1], [1, 2, 3])).toBe(0);
@@ -117,15 +185,35 @@ describe('preference losses', () => {
 });
 
 describe('PPO losses', () => {
-  const random = createRandom(3, 'ppo'), N = 12;
+  const random = createRandom(3, 'ppo');
+  const N = 12;
   const draw = () => vector(Array.from({ length: N }, () => random.normal()));
-  const given = { now: draw(), old: draw(), advantages: draw(), mask: vector(Array.from({ length: N }, (_, i) => (i % 3 === 2 ? 0 : 1))) };
+  const given = {
+    now: draw(),
+    old: draw(),
+    advantages: draw(),
+    mask: vector(Array.from({ length: N }, (_, i) => (i % 3 === 2 ? 0 : 1))),
+  };
   /** the masked slots filled with something else */
-  const spoilt = (inputs: Record<string, Given>, filler: number) => Object.fromEntries(Object.entries(inputs).map(([name, { shape, data }], n) => [name, { shape, data: name === 'mask' ? data : data.map((x, i) => (given.mask.data[i] ? x : filler * (n % 2 ? -1 : 1))) }]));
-  const policy = (inputs: Record<string, Given>) => valuesOf(inputs, (t) => policyLoss(t.now!, t.old!, t.advantages!, t.mask!, 0.2), ['now']);
-  const value = (inputs: Record<string, Given>) => valuesOf(inputs, (t) => valueLoss(t.now!, t.old!, t.advantages!, t.mask!, 0.2), ['now']);
+  const spoilt = (inputs: Record<string, Given>, filler: number) =>
+    Object.fromEntries(
+      Object.entries(inputs).map(([name, { shape, data }], n) => [
+        name,
+        {
+          shape,
+          data: name === 'mask' ? data : data.map((x, i) => (given.mask.data[i] ? x : filler * (n % 2 ? -1 : 1))),
+        },
+      ]),
+    );
+  const policy = (inputs: Record<string, Given>) =>
+    valuesOf(inputs, (t) => policyLoss(t.now!, t.old!, t.advantages!, t.mask!, 0.2), ['now']);
+  const value = (inputs: Record<string, Given>) =>
+    valuesOf(inputs, (t) => valueLoss(t.now!, t.old!, t.advantages!, t.mask!, 0.2), ['now']);
 
-  test.each([['policy', policy], ['value', value]] as const)('D16: %s loss, gradient and every reported number ignore what is masked', async (_, run) => {
+  test.each([
+    ['policy', policy],
+    ['value', value],
+  ] as const)('D16: %s loss, gradient and every reported number ignore what is masked', async (_, run) => {
     const wanted = await run(given);
     for (const filler of [5, 80]) expect(await run(spoilt(given, filler))).toEqual(wanted);
     given.mask.data.forEach((kept, i) => {
@@ -136,8 +224,17 @@ describe('PPO losses', () => {
 
   test('policy reports: approx_kl, clipped share and largest ratio of the kept tokens', async () => {
     const { report } = await policy(given);
-    const kept = given.now.data.map((x, i) => x - given.old.data[i]!).filter((_, i) => given.mask.data[i]), ratios = kept.map(Math.exp);
-    expectClose([report.approx_kl!, report.clip_fraction!, report.ratio_max!], [kept.reduce((sum, x) => sum + x * x / 2, 0) / kept.length, ratios.filter((x) => Math.abs(x - 1) > 0.2).length / kept.length, Math.max(...ratios)], 'report');
+    const kept = given.now.data.map((x, i) => x - given.old.data[i]!).filter((_, i) => given.mask.data[i]);
+    const ratios = kept.map(Math.exp);
+    expectClose(
+      [report.approx_kl!, report.clip_fraction!, report.ratio_max!],
+      [
+        kept.reduce((sum, x) => sum + (x * x) / 2, 0) / kept.length,
+        ratios.filter((x) => Math.abs(x - 1) > 0.2).length / kept.length,
+        Math.max(...ratios),
+      ],
+      'report',
+    );
     const falling = await policy({ ...given, now: vector(given.old.data.map((x) => x - 1)) });
     expectClose([falling.report.ratio_max!], [Math.exp(-1)], 'largest ratio when all fell');
   });
@@ -145,11 +242,16 @@ describe('PPO losses', () => {
   test('D1: where nothing has changed the ratio is 1, the loss minus the mean advantage, and nothing is clipped', async () => {
     const { loss, report } = await policy({ ...given, now: given.old });
     const kept = given.advantages.data.filter((_, i) => given.mask.data[i]);
-    expectClose([loss, report.approx_kl!, report.clip_fraction!, report.ratio_max!], [-kept.reduce((a, b) => a + b, 0) / kept.length, 0, 0, 1], 'at the start');
+    expectClose(
+      [loss, report.approx_kl!, report.clip_fraction!, report.ratio_max!],
+      [-kept.reduce((a, b) => a + b, 0) / kept.length, 0, 0, 1],
+      'at the start',
+    );
   });
 
   test('a token pushed past the clip in its advantage’s direction has no gradient, one on the wrong side has', async () => {
-    const one = (change: number, advantage: number) => policy({ now: vector([change]), old: vector([0]), advantages: vector([advantage]), mask: ones(1) });
+    const one = (change: number, advantage: number) =>
+      policy({ now: vector([change]), old: vector([0]), advantages: vector([advantage]), mask: ones(1) });
     expect((await one(0.5, 1)).gradient.now![0]).toBe(0);
     expect((await one(-0.5, -1)).gradient.now![0]).toBe(0);
     expectClose((await one(-0.5, 1)).gradient.now!, [-Math.exp(-0.5)], 'too low, wanted higher');

@@ -16,13 +16,34 @@ const VOCABULARY = 48;
 
 export function smallModel(family: FamilyName, changes: Partial<Architecture> = {}): Checkpoint {
   const grouped = family !== 'gpt2' && family !== 'gpt_neox';
-  const architecture = newArchitecture({ family, vocabulary: VOCABULARY, channels: 16, layers: 2, heads: 4, keyValueHeads: grouped ? 2 : 4, rotaryWidth: family === 'gpt_neox' ? 2 : 4, feedForward: 32, context: 96, ropeTheta: 100, tied: family !== 'llama', endOfText: 0, pad: 1, ...changes });
+  const architecture = newArchitecture({
+    family,
+    vocabulary: VOCABULARY,
+    channels: 16,
+    layers: 2,
+    heads: 4,
+    keyValueHeads: grouped ? 2 : 4,
+    rotaryWidth: family === 'gpt_neox' ? 2 : 4,
+    feedForward: 32,
+    context: 96,
+    ropeTheta: 100,
+    tied: family !== 'llama',
+    endOfText: 0,
+    pad: 1,
+    ...changes,
+  });
   return { architecture, head: 'language-model', weights: freshWeights(parameters(architecture), 2, 1, 0.5) };
 }
 
 /** The same with an adapter on all matrices, both factors random. */
 export function withAdapter(base: Checkpoint, changes: Partial<AdapterSettings> = {}): Checkpoint {
-  const settings: AdapterSettings = { rank: 3, alpha: 7, rankStabilised: false, matrices: chosenMatrices(base.architecture, 'all'), ...changes };
+  const settings: AdapterSettings = {
+    rank: 3,
+    alpha: 7,
+    rankStabilised: false,
+    matrices: chosenMatrices(base.architecture, 'all'),
+    ...changes,
+  };
   const added = adapterParameters(base.architecture, settings).map(({ name, shape }): [string, Float32Array] => {
     const random = createRandom(5, name);
     return [name, Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 0.2 * random.normal())];
@@ -31,4 +52,5 @@ export function withAdapter(base: Checkpoint, changes: Partial<AdapterSettings> 
 }
 
 /** Token ids above the special ones. */
-export const randomTokens = (random: Random, length: number): number[] => Array.from({ length }, () => 2 + random.integer(VOCABULARY - 2));
+export const randomTokens = (random: Random, length: number): number[] =>
+  Array.from({ length }, () => 2 + random.integer(VOCABULARY - 2));

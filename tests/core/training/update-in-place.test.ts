@@ -1,4 +1,5 @@
-// A state that changes in place takes the steps it takes inside the graph, up to that graph's rounding, and leaves what it started from alone.
+// A state that changes in place takes the steps it takes inside the graph, up to that graph's rounding, and leaves what
+// it started from alone.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -20,21 +21,57 @@ import { createUpdater } from '#core/training/update-in-place.ts';
 import { expectClose, ONE } from './graph-values.ts';
 import { smallModel, withAdapter } from './small-models.ts';
 
-const SETTINGS: AdamSettings = { betas: [0.9, 0.999], epsilon: 1e-5, epsilonStyle: 'torch', weightDecay: 0.1, clipNorm: 0.5 };
+const SETTINGS: AdamSettings = {
+  betas: [0.9, 0.999],
+  epsilon: 1e-5,
+  epsilonStyle: 'torch',
+  weightDecay: 0.1,
+  clipNorm: 0.5,
+};
 const random = createRandom(5, 'in place');
 const normal = (size: number): Float32Array => Float32Array.from({ length: size }, () => random.normal());
-const NAMES = ['w', 'm', 'v'] as const, ROUNDING = { relative: 2e-6, absolute: 1e-7 };
+const NAMES = ['w', 'm', 'v'] as const;
+const ROUNDING = { relative: 2e-6, absolute: 1e-7 };
 
-test.each([['torch', 1], ['tensorflow', 29]] as const)('ε as in %s, %i numbers: the update of the graph', async (epsilonStyle, size) => {
-  const settings = { ...SETTINGS, epsilonStyle }, feed = adamFeed(settings, 0.02, 3), clip = Math.fround(0.3);
+test.each([
+  ['torch', 1],
+  ['tensorflow', 29],
+] as const)('ε as in %s, %i numbers: the update of the graph', async (epsilonStyle, size) => {
+  const settings = { ...SETTINGS, epsilonStyle };
+  const feed = adamFeed(settings, 0.02, 3);
+  const clip = Math.fround(0.3);
   for (const decay of [true, false]) {
     const type = { dtype: 'float32' as const, shape: [size] };
-    const whole = await compile({
-      state: { w: type, m: type, v: type }, frozen: {}, feeds: { g: type, clip: { dtype: 'float32', shape: [1] }, adam: { dtype: 'float32', shape: [ADAM_FEED] } },
-      step: ({ state: { w, m, v }, feeds: { g, clip, adam } }) => ({ state: { ...adamStep([{ w: w!, m: m!, v: v!, gradient: g!, decay }], adam!, reshape(clip!, []), settings)[0]! }, outputs: {} }),
-    }, ONE);
-    const updater = createUpdater([{ name: 'other', size: 3, decay: !decay }, { name: 'x', size, decay }], 1), { gradient, ...state } = updater.arrays.x!, g = normal(size);
-    for (const [array, data] of [[state.w, normal(size)], [state.m, normal(size)], [state.v, normal(size).map(Math.abs)], [gradient, g]] as const) array.set(data);
+    const whole = await compile(
+      {
+        state: { w: type, m: type, v: type },
+        frozen: {},
+        feeds: { g: type, clip: { dtype: 'float32', shape: [1] }, adam: { dtype: 'float32', shape: [ADAM_FEED] } },
+        step: ({ state: { w, m, v }, feeds: { g, clip, adam } }) => ({
+          state: {
+            ...adamStep([{ w: w!, m: m!, v: v!, gradient: g!, decay }], adam!, reshape(clip!, []), settings)[0]!,
+          },
+          outputs: {},
+        }),
+      },
+      ONE,
+    );
+    const updater = createUpdater(
+      [
+        { name: 'other', size: 3, decay: !decay },
+        { name: 'x', size, decay },
+      ],
+      1,
+    );
+    const { gradient, ...state } = updater.arrays.x!;
+    const g = normal(size);
+    for (const [array, data] of [
+      [state.w, normal(size)],
+      [state.m, normal(size)],
+      [state.v, normal(size).map(Math.abs)],
+      [gradient, g],
+    ] as const)
+      array.set(data);
     const before = { w: state.w.slice() };
     const wanted = await whole.run(state, {}, { g, clip: Float32Array.of(clip), adam: Float32Array.from(feed) });
     await updater.update({ clip, feed, betas: settings.betas });
@@ -45,16 +82,30 @@ test.each([['torch', 1], ['tensorflow', 29]] as const)('ε as in %s, %i numbers:
   }
 });
 
-const B = 2, T = 8, K = 3, RATES = [0.02, 0.01, 0.03];
+const B = 2;
+const T = 8;
+const K = 3;
+const RATES = [0.02, 0.01, 0.03];
 const numbers = (size: number) => Int32Array.from({ length: size }, () => 2 + random.integer(40));
-const feeds = () => ({ ids: numbers(K * B * T), targets: numbers(K * B * T), weights: Float32Array.from({ length: K * B * T }, (_, i) => (i % 5) / 4) });
+const feeds = () => ({
+  ids: numbers(K * B * T),
+  targets: numbers(K * B * T),
+  weights: Float32Array.from({ length: K * B * T }, (_, i) => (i % 5) / 4),
+});
 
 /** Everything learns, or an adapter only. */
 function trainer(like: Checkpoint, inPlace: boolean, from?: TrainerState) {
-  const learns = (name: string) => !like.adapter || isAdapterTensor(name), all = checkpointParameters(like);
+  const learns = (name: string) => !like.adapter || isAdapterTensor(name);
+  const all = checkpointParameters(like);
   const part = (wanted: boolean) => all.filter(({ name }) => learns(name) === wanted);
   const frozen = { parameters: part(false), weights: like.weights };
-  return createTrainer(part(true), from ?? freshState(Object.fromEntries(part(true).map(({ name }) => [name, like.weights[name]!]))), languageModelLoss(like.architecture), SETTINGS, { frozen, adapters: scalesOf(like), inPlace, ...ONE });
+  return createTrainer(
+    part(true),
+    from ?? freshState(Object.fromEntries(part(true).map(({ name }) => [name, like.weights[name]!]))),
+    languageModelLoss(like.architecture),
+    SETTINGS,
+    { frozen, adapters: scalesOf(like), inPlace, ...ONE },
+  );
 }
 
 test.each([
@@ -63,11 +114,18 @@ test.each([
 ])('%s: the losses, norms and state of the steps in one run; micro-batches too', async (_, like) => {
   const before = Object.fromEntries(Object.entries(like.weights).map(([name, data]) => [name, data.slice()]));
   for (const micro of [1, 2]) {
-    const fed = feeds(), sides = [trainer(like, false), trainer(like, true)] as const;
-    const [looped, own] = [await sides[0].steps('x', languageModelFeeds(B / micro, T), fed, RATES, micro), await sides[1].steps('x', languageModelFeeds(B / micro, T), fed, RATES, micro)];
-    for (const name of Object.keys(looped)) expectClose(own[name]!, looped[name]!, name, { relative: 2e-5, absolute: 1e-6 });
+    const fed = feeds();
+    const sides = [trainer(like, false), trainer(like, true)] as const;
+    const [looped, own] = [
+      await sides[0].steps('x', languageModelFeeds(B / micro, T), fed, RATES, micro),
+      await sides[1].steps('x', languageModelFeeds(B / micro, T), fed, RATES, micro),
+    ];
+    for (const name of Object.keys(looped))
+      expectClose(own[name]!, looped[name]!, name, { relative: 2e-5, absolute: 1e-6 });
     expect(own.loss).toHaveLength(K);
-    for (const part of ['weights', 'm', 'v'] as const) for (const [name, data] of Object.entries(sides[0].state()[part])) expectClose(sides[1].state()[part][name]!, data, `${part} of ${name}`, { relative: 1e-3, absolute: 2e-5 });
+    for (const part of ['weights', 'm', 'v'] as const)
+      for (const [name, data] of Object.entries(sides[0].state()[part]))
+        expectClose(sides[1].state()[part][name]!, data, `${part} of ${name}`, { relative: 1e-3, absolute: 2e-5 });
     expect(sides[1].state().step).toBe(K);
     await sides[1].steps('x', languageModelFeeds(B / micro, T), fed, RATES, micro);
     expect(sides[1].state().weights, 'it goes on from there').not.toEqual(sides[0].state().weights);
@@ -77,18 +135,36 @@ test.each([
 });
 
 test('a step that is not finite is named, and the state is that of the step before', async () => {
-  const like = smallModel('llama'), side = trainer(like, true), fed = feeds(), after = trainer(like, true);
+  const like = smallModel('llama');
+  const side = trainer(like, true);
+  const fed = feeds();
+  const after = trainer(like, true);
   fed.weights[B * T + 3] = Number.NaN; // of the second step
-  await expect(side.steps('x', languageModelFeeds(B, T), fed, RATES)).rejects.toMatchObject({ code: 'not-finite', message: 'The loss is NaN at step 2, batch 2 of the 3 in this call.' });
-  await after.steps('x', languageModelFeeds(B, T), { ids: fed.ids.slice(0, B * T), targets: fed.targets.slice(0, B * T), weights: fed.weights.slice(0, B * T) }, [RATES[0]!]);
+  await expect(side.steps('x', languageModelFeeds(B, T), fed, RATES)).rejects.toMatchObject({
+    code: 'not-finite',
+    message: 'The loss is NaN at step 2, batch 2 of the 3 in this call.',
+  });
+  await after.steps(
+    'x',
+    languageModelFeeds(B, T),
+    { ids: fed.ids.slice(0, B * T), targets: fed.targets.slice(0, B * T), weights: fed.weights.slice(0, B * T) },
+    [RATES[0]!],
+  );
   expect(side.state()).toEqual(after.state());
   expect(side.state().step).toBe(1);
   for (const one of [side, after]) await one.release();
 });
 
 test('the same steps again, or stopped after one and resumed from its state, end in the same bits', async () => {
-  const like = smallModel('llama'), types = languageModelFeeds(B, T), fed = feeds(), sides = [trainer(like, true), trainer(like, true), trainer(like, true)] as const;
-  const part = (from: number, to: number) => ({ ids: fed.ids.slice(from * B * T, to * B * T), targets: fed.targets.slice(from * B * T, to * B * T), weights: fed.weights.slice(from * B * T, to * B * T) });
+  const like = smallModel('llama');
+  const types = languageModelFeeds(B, T);
+  const fed = feeds();
+  const sides = [trainer(like, true), trainer(like, true), trainer(like, true)] as const;
+  const part = (from: number, to: number) => ({
+    ids: fed.ids.slice(from * B * T, to * B * T),
+    targets: fed.targets.slice(from * B * T, to * B * T),
+    weights: fed.weights.slice(from * B * T, to * B * T),
+  });
   const [once, again] = [await sides[0].steps('x', types, fed, RATES), await sides[1].steps('x', types, fed, RATES)];
   expect(again).toEqual(once);
   expect(sides[1].state()).toEqual(sides[0].state());
@@ -100,24 +176,37 @@ test('the same steps again, or stopped after one and resumed from its state, end
 });
 
 test('on two threads: the bits of one', async () => {
-  const units = [5, 1, 300, 42, 7].map((size, i) => ({ name: `unit ${i}`, size, decay: i % 2 === 0 })), update = { clip: 0.3, feed: adamFeed(SETTINGS, 0.02, 3), betas: SETTINGS.betas };
+  const units = [5, 1, 300, 42, 7].map((size, i) => ({ name: `unit ${i}`, size, decay: i % 2 === 0 }));
+  const update = { clip: 0.3, feed: adamFeed(SETTINGS, 0.02, 3), betas: SETTINGS.betas };
   const [one, two] = [createUpdater(units, 1), createUpdater(units, 2)];
   for (const { name, size } of units) {
-    for (const [part, data] of [['w', normal(size)], ['m', normal(size)], ['v', normal(size).map(Math.abs)], ['gradient', normal(size)]] as const) for (const updater of [one, two]) updater.arrays[name]![part].set(data);
+    for (const [part, data] of [
+      ['w', normal(size)],
+      ['m', normal(size)],
+      ['v', normal(size).map(Math.abs)],
+      ['gradient', normal(size)],
+    ] as const)
+      for (const updater of [one, two]) updater.arrays[name]![part].set(data);
   }
   for (let step = 0; step < 3; step++) {
     const before = one.arrays['unit 2']!.w.slice();
     for (const updater of [one, two]) await updater.update(update);
-    for (const { name } of units) for (const part of NAMES) expect(two.arrays[name]![part], `${part} of ${name} after step ${step + 1}`).toEqual(one.arrays[name]![part]);
-    expect(one.arrays['unit 2']!.w.every((value, i) => value !== before[i]), 'every number moves').toBe(true);
+    for (const { name } of units)
+      for (const part of NAMES)
+        expect(two.arrays[name]![part], `${part} of ${name} after step ${step + 1}`).toEqual(one.arrays[name]![part]);
+    expect(
+      one.arrays['unit 2']!.w.every((value, i) => value !== before[i]),
+      'every number moves',
+    ).toBe(true);
   }
   for (const updater of [one, two]) await updater.release();
 });
 
 test('moments that have become too small for a normal number are 0, as in the graph', async () => {
-  const updater = createUpdater([{ name: 'x', size: 4, decay: false }], 1), { w, m, v, gradient } = updater.arrays.x!;
+  const updater = createUpdater([{ name: 'x', size: 4, decay: false }], 1);
+  const { w, m, v, gradient } = updater.arrays.x!;
   m.set([1.2e-38, -1.2e-38, 1, 0]);
-  v.set([1.17550e-38, 1, 1, 0]);
+  v.set([1.1755e-38, 1, 1, 0]);
   gradient.fill(0);
   await updater.update({ clip: 1, feed: adamFeed(SETTINGS, 0.02, 3), betas: SETTINGS.betas });
   expect([...m].map(Math.abs)).toEqual([0, 0, Math.fround(0.9), 0]);
@@ -126,21 +215,46 @@ test('moments that have become too small for a normal number are 0, as in the gr
 });
 
 test('a state beyond what an update can hold is refused in a sentence', () => {
-  expect(() => createUpdater([{ name: 'x', size: 2 ** 31, decay: true }], 1)).toThrow(expect.objectContaining({ code: 'runtime', message: 'Weights, moments and gradients take 34.4 GB, which is more than the 17.2 GB an update can hold.' }));
+  expect(() => createUpdater([{ name: 'x', size: 2 ** 31, decay: true }], 1)).toThrow(
+    expect.objectContaining({
+      code: 'runtime',
+      message: 'Weights, moments and gradients take 34.4 GB, which is more than the 17.2 GB an update can hold.',
+    }),
+  );
 });
 
 test('a trainer on two threads takes the steps of one on one, and its state can be written down', async () => {
-  const like = smallModel('gpt_neox'), types = languageModelFeeds(B, T), fed = feeds(), ends: TrainerState[] = [];
+  const like = smallModel('gpt_neox');
+  const types = languageModelFeeds(B, T);
+  const fed = feeds();
+  const ends: TrainerState[] = [];
   for (const threads of [1, 2]) {
-    const side = createTrainer(checkpointParameters(like), freshState(like.weights), languageModelLoss(like.architecture), SETTINGS, { threads });
+    const side = createTrainer(
+      checkpointParameters(like),
+      freshState(like.weights),
+      languageModelLoss(like.architecture),
+      SETTINGS,
+      { threads },
+    );
     await side.steps('x', types, fed, RATES);
     const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'state-')), 'state.safetensors');
-    writeSafetensors(file, Object.entries(side.state().weights).map(([name, data]) => ({ name, dtype: 'F32' as const, shape: [data.length], data })));
+    writeSafetensors(
+      file,
+      Object.entries(side.state().weights).map(([name, data]) => ({
+        name,
+        dtype: 'F32' as const,
+        shape: [data.length],
+        data,
+      })),
+    );
     const read = readSafetensors(file).tensors;
-    for (const [name, data] of Object.entries(side.state().weights)) expect(read.get(name)!.load(), name).toEqual(Float32Array.from(data));
+    for (const [name, data] of Object.entries(side.state().weights))
+      expect(read.get(name)!.load(), name).toEqual(Float32Array.from(data));
     ends.push(structuredClone(side.state()));
     await side.release();
     fs.rmSync(path.dirname(file), { recursive: true });
   }
-  for (const part of ['weights', 'm', 'v'] as const) for (const [name, data] of Object.entries(ends[0]![part])) expectClose(ends[1]![part][name]!, data, name, { relative: 1e-3, absolute: 2e-5 });
+  for (const part of ['weights', 'm', 'v'] as const)
+    for (const [name, data] of Object.entries(ends[0]![part]))
+      expectClose(ends[1]![part][name]!, data, name, { relative: 1e-3, absolute: 2e-5 });
 });

@@ -1,4 +1,5 @@
-// Our own rows: by text, by number and as pairs, all that a preference may have, and each way to get one wrong, by its line.
+// Our own rows: by text, by number and as pairs, all that a preference may have, and each way to get one wrong, by its
+// line.
 
 import { describe, expect, test } from 'vitest';
 import { readPreferences } from '#core/formats/preferences/read-preferences.ts';
@@ -13,24 +14,61 @@ test('by text, by number, and pairs', async () => {
   ]);
   expect([format, errors]).toEqual(['tastemaker', []]);
   expect(rows).toEqual([
-    record({ prompt: 'p', answers: [by('a'), by('b'), by('c')], ranks: [2, 1, 2], labeler: 'ada', confidence: 9, note: 'close' }),
+    record({
+      prompt: 'p',
+      answers: [by('a'), by('b'), by('c')],
+      ranks: [2, 1, 2],
+      labeler: 'ada',
+      confidence: 9,
+      note: 'close',
+    }),
     { line: 2, promptId: 7, completionIds: [3, 1], ranks: [1, 2], labeler: null, confidence: null, note: null },
     record({ line: 3, prompt: 'p', answers: [by(' good'), by('')], ranks: [1, 2], extra: { margin: 0.5 } }),
   ]);
 });
 
 test('conversations, writers, splits, durations, ratings, marks and fields without a place', async () => {
-  const messages = [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'Why?' }];
-  const { rows, errors } = await readRows([{
-    messages, completions: ['Fog 🙂.', 'Fog 🙂.'], writers: ['sup4', 'ref'], token_ids: [[1, 2], null], ranks: [1, 1], duration_ms: 4200.5, split: 'valid', reference: 'Snow.', batch: 'b7', tags: ['x'],
-    ratings: [{ answer: 1, axis: 'overall', value: 62.5, low: 0, high: 100, labeler: 'ben' }, { answer: 0, axis: 'tone', value: 7 }], marks: [{ answer: 0, start: 4, end: 6, label: 'good', note: 'cheerful' }], extra: { id: 3, late: null },
-  }, { prompt: 'p', completions: ['a', 'b'], ranks: null }]);
+  const messages = [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'Why?' },
+  ];
+  const { rows, errors } = await readRows([
+    {
+      messages,
+      completions: ['Fog 🙂.', 'Fog 🙂.'],
+      writers: ['sup4', 'ref'],
+      token_ids: [[1, 2], null],
+      ranks: [1, 1],
+      duration_ms: 4200.5,
+      split: 'valid',
+      reference: 'Snow.',
+      batch: 'b7',
+      tags: ['x'],
+      ratings: [
+        { answer: 1, axis: 'overall', value: 62.5, low: 0, high: 100, labeler: 'ben' },
+        { answer: 0, axis: 'tone', value: 7 },
+      ],
+      marks: [{ answer: 0, start: 4, end: 6, label: 'good', note: 'cheerful' }],
+      extra: { id: 3, late: null },
+    },
+    { prompt: 'p', completions: ['a', 'b'], ranks: null },
+  ]);
   expect(errors).toEqual([]);
   expect(rows).toEqual([
     record({
-      prompt: 'System: Be brief.\n\nUser: Why?', messages: messages as never, answers: [{ text: 'Fog 🙂.', writer: 'sup4', tokenIds: [1, 2] }, by('Fog 🙂.', 'ref')], ranks: [1, 1], durationMs: 4200.5, split: 'validation', reference: 'Snow.',
-      ratings: [{ answer: 1, axis: 'overall', value: 62.5, low: 0, high: 100, labeler: 'ben' }, { answer: 0, axis: 'tone', value: 7, low: 1, high: 7, labeler: null }],
-      marks: [{ answer: 0, start: 4, end: 6, label: 'good', note: 'cheerful', labeler: null }], extra: { batch: 'b7', id: 3, late: null },
+      prompt: 'System: Be brief.\n\nUser: Why?',
+      messages: messages as never,
+      answers: [{ text: 'Fog 🙂.', writer: 'sup4', tokenIds: [1, 2] }, by('Fog 🙂.', 'ref')],
+      ranks: [1, 1],
+      durationMs: 4200.5,
+      split: 'validation',
+      reference: 'Snow.',
+      ratings: [
+        { answer: 1, axis: 'overall', value: 62.5, low: 0, high: 100, labeler: 'ben' },
+        { answer: 0, axis: 'tone', value: 7, low: 1, high: 7, labeler: null },
+      ],
+      marks: [{ answer: 0, start: 4, end: 6, label: 'good', note: 'cheerful', labeler: null }],
+      extra: { batch: 'b7', id: 3, late: null },
     }),
     record({ line: 2, prompt: 'p', answers: [by('a'), by('b')] }), // null: nobody has ranked them
   ]);
@@ -40,7 +78,8 @@ describe('bad rows', () => {
   const good = { prompt: 'p', completions: ['a', 'b'], ranks: [1, 2] };
   const byId = { prompt_id: 1, completion_ids: [1, 2], ranks: [1, 2] };
   const pair = { prompt: 'p', chosen: 'a', rejected: 'b' };
-  const rating = { answer: 0, axis: 'overall', value: 4 }, mark = { answer: 0, start: 0, end: 1, label: 'bad' };
+  const rating = { answer: 0, axis: 'overall', value: 4 };
+  const mark = { answer: 0, start: 0, end: 1, label: 'bad' };
   test.each<[row: unknown, says: RegExp]>([
     [{ ...good, ranks: [1] }, /2 completions but 1 ranks/],
     [{ ...good, ranks: [1, 2, 3] }, /2 completions but 3 ranks/],
@@ -86,8 +125,17 @@ describe('bad rows', () => {
 
 test('a map names other columns; a field that does not exist is one error', async () => {
   const map = { prompt: 'question', chosen: 'better', rejected: 'worse' };
-  expect(await readPreferences(fileWith(lines({ question: 'q', better: 'a', worse: 'b' }, { question: 'q', better: 'a' })), { map })).toMatchObject({
-    format: 'trl-explicit', rows: [{ prompt: 'q', answers: [{ text: 'a' }, { text: 'b' }], ranks: [1, 2] }], errors: [{ line: 2, message: '"rejected" is missing.' }],
+  expect(
+    await readPreferences(fileWith(lines({ question: 'q', better: 'a', worse: 'b' }, { question: 'q', better: 'a' })), {
+      map,
+    }),
+  ).toMatchObject({
+    format: 'trl-explicit',
+    rows: [{ prompt: 'q', answers: [{ text: 'a' }, { text: 'b' }], ranks: [1, 2] }],
+    errors: [{ line: 2, message: '"rejected" is missing.' }],
   });
-  await expect(readPreferences(fileWith('{}'), { map: { colour: 'x' } })).rejects.toMatchObject({ code: 'bad-argument', message: expect.stringContaining('"colour"') });
+  await expect(readPreferences(fileWith('{}'), { map: { colour: 'x' } })).rejects.toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringContaining('"colour"'),
+  });
 });
