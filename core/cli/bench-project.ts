@@ -314,6 +314,13 @@ export interface ProjectFigures extends BigProject {
   milliseconds: Record<string, Times>;
 }
 
+/** Waits until the disk holds the file, as it does after a real import: building goes without, and the first submit would pay. */
+function settleOnDisk(file: string): void {
+  const fd = fs.openSync(file, 'r+');
+  fs.fsyncSync(fd);
+  fs.closeSync(fd);
+}
+
 /**
  * Builds the project in `out` (a temporary folder where none is given, which is removed afterwards) and measures it.
  */
@@ -326,7 +333,10 @@ export async function benchProject(
   const folder = path.join(place, 'big.tastemaker');
   try {
     const started = performance.now();
-    if (!fs.existsSync(path.join(folder, 'project.db'))) buildBigProject(folder, size, tell);
+    if (!fs.existsSync(path.join(folder, 'project.db'))) {
+      buildBigProject(folder, size, tell);
+      settleOnDisk(path.join(folder, 'project.db'));
+    }
     const builtInSeconds = (performance.now() - started) / 1000;
     const megabytes = fs.statSync(path.join(folder, 'project.db')).size / 1e6;
     return { ...size, builtInSeconds, megabytes, milliseconds: await measureProject(folder) };
