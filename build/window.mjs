@@ -7,7 +7,6 @@ import { pathToFileURL } from 'node:url';
 const OUTPUT = 'out/window';
 const SOURCES = [
   'renderer',
-  'core/contract.ts',
   'core/contract',
   'core/wire.ts',
   'package.json',

@@ -3,7 +3,10 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import type { AppState, CallName, Fault, Notice, Reply, Request, Watched } from '#core/contract.ts';
+import { mayAskAgain } from '#core/contract/calls.ts';
+import type { AppState } from '#core/contract/app.ts';
+import type { CallName } from '#core/contract/calls.ts';
+import type { Fault, Notice, Reply, Request, Watched } from '#core/contract/messages.ts';
 import { LONGEST_REQUEST, tooMuchToSend } from '#core/wire.ts';
 
 export interface SupervisorOptions {
@@ -29,100 +32,6 @@ export interface Supervisor {
   /** the process that answers now */
   pid(): number | null;
 }
-
-/**
- * Which calls may be asked again after a death in the middle of one: those that change nothing, or end in the same
- * state.
- */
-const AGAIN: Readonly<Record<CallName, boolean>> = {
-  'app.state': true,
-  'app.setPreferences': true,
-  'app.diagnostics': true,
-  'files.list': true,
-  'files.reveal': false,
-  'project.open': true,
-  'project.create': false,
-  'project.close': true,
-  'project.left': true,
-  'project.check': true,
-  'project.backup': false,
-  'project.backups': true,
-  'project.restore': false,
-  'project.saveCopy': false,
-  'project.setSettings': true,
-  'labelers.add': true,
-  'desk.item': true,
-  'desk.draft': false,
-  'desk.submit': false,
-  'desk.flag': false,
-  'desk.progress': true,
-  'desk.history': true,
-  'desk.undo': false,
-  'desk.redo': false,
-  'marks.add': false,
-  'marks.change': false,
-  'marks.remove': false,
-  'ratings.set': false,
-  'guidelines.get': true,
-  'guidelines.save': false,
-  'prompts.page': true,
-  'prompts.get': true,
-  'prompts.setSplit': false,
-  'prompts.divide': false,
-  'prompts.unite': false,
-  'prompts.weigh': true,
-  'prompts.remove': false,
-  'data.changes': true,
-  'events.undo': false,
-  'search.find': true,
-  'imports.preview': true,
-  'imports.run': false,
-  'imports.cancel': true,
-  'data.formats': true,
-  'data.export': true,
-  'models.list': true,
-  'models.look': true,
-  'models.add': false,
-  'models.rename': false,
-  'models.remove': false,
-  'models.lineage': true,
-  'models.formats': true,
-  'models.export': false,
-  'models.manner': true,
-  'models.try': true,
-  'recipes.list': true,
-  'recipes.estimate': true,
-  'runs.start': false,
-  'runs.list': true,
-  'runs.get': true,
-  'runs.metrics': true,
-  'runs.samples': true,
-  'runs.log': true,
-  'runs.pause': false,
-  'runs.resume': false,
-  'runs.stop': false,
-  'runs.cancel': false,
-  'runs.letGo': false,
-  'runs.facts': true,
-  'runs.describe': true,
-  'runs.deletion': true,
-  'runs.remove': false,
-  'runs.space': true,
-  'runs.free': true,
-  'runs.rules': true,
-  'runs.held': true,
-  'samples.page': true,
-  'samples.measures': true,
-  'samples.tokens': true,
-  'samples.flag': false,
-  'samples.request': false,
-  'hardware.look': true,
-  'hardware.test': true,
-  'hardware.choose': true,
-  'hardware.setup': false,
-  'hardware.libraries': true,
-};
-const mayRepeat = (call: string): boolean => Object.hasOwn(AGAIN, call) && AGAIN[call as CallName];
 
 /** Calls whose answer says which project is open from now on; a later service opens that one. */
 const OPENING: ReadonlySet<string> = new Set<CallName>([
@@ -278,7 +187,7 @@ export function superviseService({
         continue;
       }
       // a call that was at work in two deaths may be what kills it
-      if (mayRepeat(pending.call) && ++pending.deaths < 2) repeated.push(pending);
+      if (mayAskAgain(pending.call) && ++pending.deaths < 2) repeated.push(pending);
       else fail(pending, `The service stopped while it answered "${pending.call}"; what was saved is saved.`);
     }
     waiting.unshift(...repeated);

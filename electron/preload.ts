@@ -1,6 +1,6 @@
 // The bridge between window and shell: named functions only, never ipcRenderer itself.
 import { contextBridge, ipcRenderer, webUtils } from 'electron';
-import type { Notice, Reply, Request } from '#core/contract.ts';
+import type { Notice, Reply, Request } from '#core/contract/messages.ts';
 
 export interface Workbench {
   call(request: Request): Promise<Reply>;

@@ -2,7 +2,8 @@
 // on closing.
 import { dialog, Notification, powerSaveBlocker } from 'electron';
 import type { BrowserWindow } from 'electron';
-import type { Notice, RunRow } from '#core/contract.ts';
+import type { Notice } from '#core/contract/messages.ts';
+import type { RunRow } from '#core/contract/runs.ts';
 
 const GOING: readonly RunRow['status'][] = ['running', 'paused', 'stopping', 'cancelling'];
 const ENDED: readonly RunRow['status'][] = ['done', 'stopped', 'failed', 'cancelled'];

@@ -14,7 +14,8 @@ import {
   shell,
 } from 'electron';
 import type { OpenDialogOptions, WebContents } from 'electron';
-import type { AppState, Notice, Reply, Request } from '#core/contract.ts';
+import type { AppState } from '#core/contract/app.ts';
+import type { Notice, Reply, Request } from '#core/contract/messages.ts';
 import { superviseService } from '#core/supervisor.ts';
 import { ORIGIN, registerAppScheme, serveApp } from './app-protocol.ts';
 import { crashPage } from './crash-page.ts';

@@ -2,18 +2,9 @@
 // host.
 
 import { getCurrentScope, onScopeDispose, ref, shallowReadonly } from 'vue';
-import type {
-  Arguments,
-  CallName,
-  EventName,
-  Events,
-  Fault,
-  Notice,
-  ProgramCall,
-  Reply,
-  Request,
-  Result,
-} from '#core/contract.ts';
+import type { Arguments, CallName, ProgramCall, Result } from '#core/contract/calls.ts';
+import type { EventName, Events } from '#core/contract/events.ts';
+import type { Fault, Notice, Reply, Request } from '#core/contract/messages.ts';
 import { askOtherTabs, handKeyOn, keepKey, KEY_HEADER, keyOfTab } from './session-key.ts';
 import { createSocketLink } from './socket-link.ts';
 

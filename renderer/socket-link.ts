@@ -1,7 +1,7 @@
 // A WebSocket that loses nothing: it shows its key, reconnects by itself and asks again, under the same id, what was
 // not answered.
 
-import type { Fault, Notice, Reply, Request } from '#core/contract.ts';
+import type { Fault, Notice, Reply, Request } from '#core/contract/messages.ts';
 import { LONGEST_REQUEST } from '#core/wire.ts';
 
 /** How the host closes a connection whose key is not that of its start (core/host/sockets.ts). */

@@ -1,6 +1,6 @@
 // Light or dark: what the person chose, or what the system prefers, written on <html> as data-theme.
 
-import type { Theme } from '#core/contract.ts';
+import type { Theme } from '#core/contract/app.ts';
 
 const systemIsDark = window.matchMedia('(prefers-color-scheme: dark)');
 let chosen: Theme = 'system';

@@ -62,7 +62,7 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
   'a core file that knows the window': ['core/cli/a.ts', "import { x } from 'vue';", 'whose only home is renderer'],
   'a sideways import of leaves': [
     'core/errors.ts',
-    "import type { Split } from '#core/contract.ts';",
+    "import type { Split } from '#core/contract/prompts.ts';",
     'core/errors may not know core/contract',
   ],
   'a sideways import by ./': [
@@ -71,7 +71,7 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
     'core/random may not know core/errors',
   ],
   'a leaf that knows Node': [
-    'core/contract.ts',
+    'core/contract/runs.ts',
     "import { join } from 'node:path';",
     'core/contract does not know Node',
   ],
@@ -186,7 +186,7 @@ const KEPT: Readonly<Record<string, [path: string, text: string]>> = {
   ],
   'a view': [
     'renderer/views/AView.vue',
-    "<!-- Shows. -->\n<script setup lang=\"ts\">\nimport { ref } from 'vue';\nimport { call } from '#renderer/api.ts';\nimport type { Run } from '#core/contract.ts';\n</script>\n",
+    "<!-- Shows. -->\n<script setup lang=\"ts\">\nimport { ref } from 'vue';\nimport { call } from '#renderer/api.ts';\nimport type { Run } from '#core/contract/runs.ts';\n</script>\n",
   ],
   'a style sheet': ['renderer/styles/a.css', '/* Colours. */\np { margin: 0 }\n'],
   'a test': ['tests/core/store/runs.test.ts', "import { x } from '#core/store/runs.ts';\nimport fc from 'fast-check';"],

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { SampleSort } from '#core/contract/data.ts';
+import type { SampleSort } from '#core/contract/samples.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
 import type { Random } from '#core/random.ts';

@@ -1,7 +1,7 @@
 // What a command is: its words and options as a table, from which parsing, ranges and help are derived.
 
 import { parseArgs } from 'node:util';
-import type { WantedDevice } from '#core/contract.ts';
+import type { WantedDevice } from '#core/contract/hardware.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 /**

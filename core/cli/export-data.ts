@@ -1,7 +1,8 @@
 // `tastemaker export data`: preferences, prompts and completions of a project in the formats of other programs.
 
 import path from 'node:path';
-import type { Selection, Split } from '#core/contract.ts';
+import type { Selection } from '#core/contract/rankings.ts';
+import type { Split } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { PAIRS } from '#core/formats/preferences/writer.ts';
 import { DATA_FORMATS, EXPORT_DEFAULTS, exportedData } from '#core/service/data/export-data.ts';

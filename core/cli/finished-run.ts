@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import type { MetricRow } from '#core/jobs/metrics.ts';
-import type { RunStatus, Run } from '#core/contract.ts';
+import type { RunStatus, Run } from '#core/contract/runs.ts';
 import { livingProcess } from '#core/jobs/control.ts';
 import { readStatus, runFolderOf, runPlaceOf } from '#core/jobs/job.ts';
 import { followRows, isMetricRow } from '#core/jobs/new-lines.ts';

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { setImmediate as pause } from 'node:timers/promises';
-import type { ImportKind } from '#core/contract.ts';
+import type { ImportKind } from '#core/contract/data.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { createImporter } from '#core/service/data/import-into.ts';
 import type { Importer, ImportOptions } from '#core/service/data/import-into.ts';

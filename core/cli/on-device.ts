@@ -2,7 +2,7 @@
 // the loader finds them.
 
 import { spawn } from 'node:child_process';
-import type { WantedDevice } from '#core/contract.ts';
+import type { WantedDevice } from '#core/contract/hardware.ts';
 import { chosenDevice, deviceWords, readDevice } from '#core/autodiff/device.ts';
 import type { Device } from '#core/autodiff/device.ts';
 import { homeFolder } from '#core/store/home-folder.ts';

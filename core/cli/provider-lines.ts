@@ -1,6 +1,6 @@
 // The sections of providers as lines for a person: one line a finding, how to mend it below.
 
-import type { SelfTest } from '#core/contract.ts';
+import type { SelfTest } from '#core/contract/hardware.ts';
 import type { Finding, ProviderSection } from '#core/hardware/providers.ts';
 
 const STATES: Readonly<Record<ProviderSection['state'], string>> = {

@@ -1,7 +1,7 @@
 // Which split an imported prompt goes to: what the person says, else the file, else the same for the same text,
 // whatever file or order it comes in.
 
-import type { Message, Split } from '#core/contract.ts';
+import type { Message, Split } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { splitByShare } from '#core/store/spelling-key.ts';
 import { number, oneOf } from './command.ts';

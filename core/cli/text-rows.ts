@@ -2,7 +2,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Finish, Message } from '#core/contract.ts';
+import type { Finish } from '#core/contract/samples.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { eachLine, readJsonl } from '#core/formats/jsonl.ts';
 import { refuseOverwriting } from '#core/formats/output-place.ts';

@@ -1,51 +1,71 @@
-// What the window is shown of a project's data, and what it may ask of it: lists of prompts and of samples, with their
-// filters.
+// What comes into a project from files and goes out to them, and how changes are taken back; the calls that do it.
 
 import * as v from 'valibot';
-import type { Finish, Mark, Prompt, Ranking, Rating, Split } from '#core/contract.ts';
-import { id, offset, runId, short, split } from './schemas.ts';
+import type { Message } from './prompts.ts';
+import type { Undone } from './desk.ts';
+import { call, programCall } from './call.ts';
+import { id, short, ids, split, places, kind, selection } from './schemas.ts';
 
-// ---- Prompts
-
-/**
- * A prompt in a list. `title` is what tells it from others: of a conversation its last turn, of a text by a template
- * the field that names it, else the text without what all rows begin with. `excerpt`: where the words that were
- * searched for stand, if not in the title.
- */
-export interface PromptRow {
-  id: number;
-  title: string;
-  excerpt: string | null;
-  split: Split;
-  source: string;
-  completions: number;
-  rankings: number;
-}
-/** What the list of prompts is narrowed to and ordered by; `id` is the order in which they came in. */
-export const promptList = {
-  split: v.optional(split),
-  search: v.optional(short),
-  has: v.optional(v.picklist(['rankings', 'marks', 'ratings', 'flags'])),
-  sort: v.optional(v.picklist(['id', 'title', 'split', 'completions', 'rankings'])),
-  descending: v.optional(v.boolean()),
-};
-const promptShape = v.strictObject(promptList);
-export type PromptList = v.InferOutput<typeof promptShape>;
-/** `terms`: the words that were searched for, each to be shown where it stands. */
-export interface PromptPage {
+export type ImportKind = 'prompts' | 'completions' | 'rankings';
+export interface ImportPreview {
+  format: string;
+  columns: string[];
+  fields: string[];
+  map: Record<string, string>;
+  rows: Record<string, string>[];
   total: number;
-  rows: PromptRow[];
-  terms: string[];
+  duplicates: number;
+  errors: { line: number; message: string }[];
+  /** what is doubtful in rows that are taken all the same */
+  warnings: { line: number; message: string }[];
+  /** what is to be said of the file as a whole */
+  notes: string[];
+  /** formats of rankings that may be chosen in place of the one that was recognised */
+  formats: {
+    name: string;
+    title: string;
+  }[];
+  /** of each of `rows`, the conversation up to the answer; null for plain text */
+  conversations: (Message[] | null)[];
+  /** templates of earlier imports that this file can fill */
+  templates: string[];
 }
-/** What would go with some prompts. */
-export interface PromptWeight {
-  prompts: number;
-  completions: number;
-  rankings: number;
-  ratings: number;
-  marks: number;
-  flags: number;
+
+/** `added` and `duplicates` are rows of the file, `made` is what they became. */
+export interface ImportResult {
+  added: number;
+  duplicates: number;
+  errors: { line: number; message: string }[];
+  eventId: number | null;
+  made: { prompts: number; completions: number; rankings: number; ratings: number; marks: number };
+  /** what is to be said of the file as a whole */
+  notes: string[];
 }
+
+/** A format that data can be written in: what a file of it keeps and what it loses, in sentences. */
+export interface DataFormat {
+  name: string;
+  title: string;
+  container: 'jsonl' | 'json' | 'csv' | 'parquet';
+  holds: string;
+  /**
+   * what becomes of the project: pairs made of rankings, whole rankings, or rows of what there is whether ranked or not
+   */
+  of: 'pairs' | 'rankings' | 'rows';
+  /** it holds token ids: name the model whose they are */
+  needsTokenizer: boolean;
+}
+
+/** `beside` is a file that describes this one; `leftOut` counts by reason, `notes` says the same in sentences. */
+export interface ExportResult {
+  file: string;
+  beside: string | null;
+  rows: number;
+  leftOut: Record<string, number>;
+  notes: string[];
+  bytes: number;
+}
+
 /** A change of the data that can be taken back, or was: an import, a removal, prompts that went to another split. */
 export interface DataChange {
   eventId: number;
@@ -54,79 +74,55 @@ export interface DataChange {
   sentence: string;
   undone: boolean;
 }
-export interface PromptFound {
-  prompt: Prompt;
-  completions: SampleRow[];
-  rankings: Ranking[];
-  marks: Mark[];
-  ratings: Rating[];
-}
-export interface SearchHit {
-  kind: 'prompt' | 'completion';
-  id: number;
-  promptId: number;
-  excerpt: string;
-}
 
-// ---- Samples
-
-export const sampleFilter = v.strictObject({
-  search: v.optional(short),
-  policyId: v.optional(id),
-  runId: v.optional(runId),
-  /** what this run wrote that no model has the name of yet: of the one that is coming */ comingOf: v.optional(runId),
-  step: v.optional(offset),
-  promptId: v.optional(id),
-  finish: v.optional(v.picklist(['stop', 'length'])),
-  flagged: v.optional(v.boolean()),
-  /** the reward model whose scores are meant; left out, the current one */ scoredBy: v.optional(id),
-  /** tokens, share of repeated three-token sequences, score, KL, gold: [lowest, highest] */
-  length: v.optional(v.tuple([v.number(), v.number()])),
-  repetition: v.optional(v.tuple([v.number(), v.number()])),
-  score: v.optional(v.tuple([v.number(), v.number()])),
-  kl: v.optional(v.tuple([v.number(), v.number()])),
-  gold: v.optional(v.tuple([v.number(), v.number()])),
-});
-export type SampleFilter = v.InferOutput<typeof sampleFilter>;
-export const sampleSort = v.picklist(['id', 'score', 'gold', 'length', 'kl', 'repetition', 'step', 'logprob']);
-export type SampleSort = v.InferOutput<typeof sampleSort>;
-export interface SampleRow {
-  id: number;
-  promptId: number;
-  prompt: string;
-  text: string;
-  policyId: number | null;
-  policy: string;
-  runId: string | null;
-  step: number | null;
-  finish: Finish;
-  tokens: number;
-  repetition: number;
-  score: number | null;
-  kl: number | null;
-  gold: number | null;
-  logprob: number;
-  flagged: boolean;
-  rank: number | null;
-}
-export interface SampleMeasures {
+export const DATA_CALLS = {
+  'events.undo': call<Undone | null>('once')({ eventId: id }),
+  /** The newest changes of the data, which `events.undo` takes back. */
+  'data.changes': call<{ changes: DataChange[] }>('again')({}),
   /**
-   * who measured what a list of samples shows; `missing` have no score by that reward model, and `why` says why
+   * `format` of rankings: a name of `formats`, or left out to recognise it. `modelId`: whose tokenizer makes texts of a
+   * file of token ids. `template` of prompts: makes a text of several columns, as "{title}: {body}"; it is remembered.
    */
-  reward: {
-    modelId: number;
-    name: string;
-    /** why it is this one */ reason: string;
-  } | null;
-  /** every model that scores, the newest first, and how many samples it has scored */ rewards: {
-    modelId: number;
-    name: string;
-    scored: number;
-    current: boolean;
-  }[];
-  /** there is a true score to compare with */ hasGold: boolean;
-  reference: { modelId: number; name: string } | null;
-  missing: number;
-  why: string | null;
-  /** scoring them now would help */ canScore: boolean;
-}
+  'imports.preview': call<ImportPreview>('again')({
+    path: short,
+    kind,
+    map: v.record(short, short),
+    format: v.optional(short),
+    modelId: v.optional(id),
+    template: v.optional(short),
+  }),
+  'imports.run': call<ImportResult>('once')({
+    path: short,
+    kind,
+    map: v.record(short, short),
+    split,
+    format: v.optional(short),
+    modelId: v.optional(id),
+    template: v.optional(short),
+  }),
+  /** Calls off what is being read or imported of this file; what came in is taken away again. */
+  'imports.cancel': call<Record<string, never>>('again')({ path: short }),
+  'data.formats': programCall<DataFormat[]>('again')({}),
+  /**
+   * Writes the project's data to a file, whole or not at all; without `labelerIds` and `split` everybody's and
+   * everything.
+   */
+  'data.export': call<ExportResult>('again')({
+    path: short,
+    format: short,
+    options: v.partial(
+      v.strictObject({
+        pairs: v.picklist(['all', 'best-worst', 'neighbours']),
+        labelerIds: ids,
+        split,
+        repeats: v.boolean(),
+        flagged: v.boolean(),
+        modelId: id,
+        queryLength: places,
+        responseLength: places,
+        responses: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(9)),
+        selection,
+      }),
+    ),
+  }),
+} as const;

@@ -1,19 +1,86 @@
-// What the window is shown of runs beside how far they are: results, notes, tags, sizes, what goes when one is deleted.
+// Runs: how far they are, results, notes, sizes, what goes when one is deleted; the calls that start and steer them.
 
 import * as v from 'valibot';
-import { short } from './schemas.ts';
+import type { Prompt } from './prompts.ts';
+import type { Finish } from './samples.ts';
+import { call } from './call.ts';
+import { short, runId, offset, limit, config, recipe } from './schemas.ts';
 
+export type RunKind = 'pretrain' | 'sft' | 'reward' | 'ppo' | 'sample' | 'score' | 'demo';
+
+/** queued → running ⇄ paused → stopping → stopped, or cancelling → cancelled, or done, or failed. */
+export type RunStatus =
+  | 'queued'
+  | 'running'
+  | 'paused'
+  | 'stopping'
+  | 'cancelling'
+  | 'done'
+  | 'stopped'
+  | 'failed'
+  | 'cancelled';
 /**
- * `evaluation`: measured now and then on what is not trained on, so never smoothed; `count` is the metric that says on
- * how many samples.
+ * One execution of a job; its immutable manifest lies in runs/<id>/manifest.json. `error` is the sentence that ended
+ * it.
  */
-export interface MetricMeaning {
-  sentence: string;
-  unit: string;
-  healthy: string;
-  better: 'high' | 'low' | null;
-  evaluation?: boolean;
-  count?: string;
+export interface Run {
+  id: string;
+  kind: RunKind;
+  name: string;
+  status: RunStatus;
+  createdAt: number;
+  endedAt: number | null;
+  error: string | null;
+}
+
+/** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
+export interface RunRow extends Run {
+  step: number;
+  total: number;
+  secondsLeft: number | null;
+  phase: string;
+  /** how far the phase is by itself, where it counts */
+  part?: { done: number; total: number };
+  modelId: number | null;
+  summary: string | null;
+  resumable: boolean;
+  /** it waits until a person has said whether the runs of a project that is new here may go on */
+  atRest: boolean;
+}
+
+export interface RunDetail {
+  run: RunRow;
+  manifest: Record<string, unknown> | null;
+  checkpoints: number[];
+  folder: string;
+  /** its best weights so far, where it kept them and they are no model yet */
+  best: {
+    folder: string;
+    step: number | null;
+    steps: number | null;
+    /** what was measured of them, in words */
+    sentence: string;
+  } | null;
+  /** what it counted at its end ("added", "measured") */
+  counts: Record<string, number>;
+  /** the rules that end it by themselves, as they are now */
+  rules: Record<string, number>;
+  notices: string[];
+}
+
+export type MetricPoint = { step: number; seconds: number } & Record<string, number>;
+
+/** One text that a run wrote for a fixed prompt at one of its steps. */
+export interface RunSample {
+  completionId: number;
+  promptId: number;
+  step: number;
+  text: string;
+  score: number | null;
+  kl: number | null;
+  gold: number | null;
+  finish: Finish;
+  tokens: number;
 }
 
 /** A metric of a run: its last value and its best, with what it rests on where it was measured. */
@@ -62,6 +129,7 @@ export interface RunDeletion {
 }
 
 export type RunPart = 'checkpoints' | 'features' | 'rollouts' | 'leftovers';
+
 /** What a run takes on the disk. `free`: parts that nothing needs any more; `held`: why the rest of a part is kept. */
 export interface RunSpace {
   id: string;
@@ -70,6 +138,7 @@ export interface RunSpace {
   free: { part: RunPart; bytes: number; files: number }[];
   held: { bytes: number; why: string } | null;
 }
+
 export const runParts = v.pipe(
   v.array(v.picklist(['checkpoints', 'features', 'rollouts', 'leftovers'])),
   v.minLength(1),
@@ -82,8 +151,57 @@ export interface HeldOutRanking {
   prompt: string;
   labeler: string | null;
   answers: { completionId: number; text: string; rank: number; score: number }[];
-  /** share of its pairs that the scores order as the labeler did; null where all are tied */ agreed: number | null;
+  /** share of its pairs that the scores order as the labeler did; null where all are tied */
+  agreed: number | null;
 }
 
 /** New limits of the rules that end a run by themselves; 0 = off. */
 export const stopRules = v.record(v.pipe(short, v.regex(/^stop_[a-z]+$/)), v.pipe(v.number(), v.minValue(0)));
+
+export const RUN_CALLS = {
+  'runs.start': call<RunRow>('once')({ recipe, config, name: v.nullable(short) }),
+  'runs.list': call<RunRow[]>('again')({}),
+  'runs.get': call<RunDetail>('again')({ runId }),
+  /** `from`: rows the window has already. */
+  'runs.metrics': call<{
+    rows: MetricPoint[];
+    total: number;
+    /** lines that are left out, torn by a crash */
+    damaged?: number;
+  }>('again')({ runId, from: offset }),
+  'runs.samples': call<{
+    samples: RunSample[];
+    prompts: Pick<Prompt, 'id' | 'text' | 'messages'>[];
+    damaged?: number;
+  }>('again')({ runId }),
+  'runs.log': call<{ lines: string[] }>('again')({ runId }),
+  'runs.pause': call<RunRow>('once')({ runId }),
+  /** Goes on with a paused run, or with one that stopped, failed or was killed, from its newest checkpoint. */
+  'runs.resume': call<RunRow>('once')({ runId }),
+  /** Saves a checkpoint and the model so far, then ends. */
+  'runs.stop': call<RunRow>('once')({ runId }),
+  'runs.cancel': call<RunRow>('once')({ runId }),
+  /** Notes, tags, results and sizes: of all runs, or of one. */
+  'runs.facts': call<RunFacts[]>('again')({ runId: v.optional(runId) }),
+  'runs.describe': call<RunFacts>('again')({ runId, note: v.optional(runNote), tags: v.optional(runTags) }),
+  /** What `runs.remove` would take and what it would leave. */
+  'runs.deletion': call<RunDeletion>('again')({ runIds: v.pipe(v.array(runId), v.minLength(1), v.maxLength(1000)) }),
+  /**
+   * Deletes runs with their files and the samples that nobody judged, each whole; with `models` what they made, too.
+   */
+  'runs.remove': call<RunDeletion>('once')({
+    runIds: v.pipe(v.array(runId), v.minLength(1), v.maxLength(1000)),
+    models: v.boolean(),
+  }),
+  'runs.space': call<RunSpace[]>('again')({}),
+  /** Frees what nothing needs any more, of one run or (null) of all. */
+  'runs.free': call<{ bytes: number }>('again')({ runId: v.nullable(runId), parts: runParts }),
+  /** Changes the rules that end a run by themselves, while it is at work. */
+  'runs.rules': call<Record<string, number>>('again')({ runId, rules: stopRules }),
+  /** The rankings that a reward model was validated on, those it got most wrong first. */
+  'runs.held': call<{ total: number; rows: HeldOutRanking[] }>('again')({ runId, offset, limit }),
+  'runs.letGo': call<{ runs: number }>('once')({
+    /** whether the runs at rest of a project that is new here go on, or are stopped as they are */
+    goOn: v.boolean(),
+  }),
+} as const;

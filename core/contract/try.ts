@@ -1,8 +1,9 @@
-// Trying a model: how it is given its prompts, what may be typed for it, and what it wrote.
+// Trying a model: how it is given its prompts, what may be typed for it, what it wrote; the calls that try one.
 
 import * as v from 'valibot';
-import type { Finish } from '#core/contract.ts';
-import { short, text } from './schemas.ts';
+import type { Finish } from './samples.ts';
+import { call } from './call.ts';
+import { id, text, short, sampling } from './schemas.ts';
 
 /**
  * `as` is how its runs gave it prompts, and `because` why that is known; `chat`: it could be the other way too.
@@ -34,6 +35,25 @@ export interface TriedModel {
   }[];
   read: string;
   waitedMs: number;
-  /** why there are no scores, where there is a reward model */ unscored: string | null;
-  /** the model that scored */ reward: string | null;
+  /** why there are no scores, where there is a reward model */
+  unscored: string | null;
+  /** the model that scored */
+  reward: string | null;
 }
+
+export const TRY_CALLS = {
+  /** How this model is given its prompts, as far as its runs and files tell. */
+  'models.manner': call<PromptManner>('again')({ modelId: id }),
+  /**
+   * Interactive sampling: of the text to go on from, or of `messages` that a user says last. It may make a running job
+   * pause at its next chunk border.
+   */
+  'models.try': call<TriedModel>('again')({
+    modelId: id,
+    prompt: text,
+    messages: v.optional(typedMessages),
+    stops: v.optional(stopTexts),
+    k: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)),
+    sampling,
+  }),
+} as const;

@@ -1,7 +1,7 @@
 // The last answers of each window, so that a call sent again after a lost connection is answered, not carried out
 // twice.
 
-import type { Reply, Request } from '#core/contract.ts';
+import type { Reply, Request } from '#core/contract/messages.ts';
 import { LONGEST_REPLY } from '#core/wire.ts';
 
 const KEPT_REPLIES = 200;

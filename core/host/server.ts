@@ -4,7 +4,7 @@ import http from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Fault, Notice, Reply, Request } from '#core/contract.ts';
+import type { Fault, Notice, Reply, Request } from '#core/contract/messages.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { createAccess } from './access.ts';
 import { createSockets, isClient } from './sockets.ts';

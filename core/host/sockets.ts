@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import type { RawData, WebSocket } from 'ws';
-import type { Notice, Reply, Request } from '#core/contract.ts';
+import type { Notice, Reply, Request } from '#core/contract/messages.ts';
 import { LONGEST_REQUEST } from '#core/wire.ts';
 import { createRecentReplies } from './recent-replies.ts';
 

@@ -1,7 +1,8 @@
 // What a run learns from: one selection of the project's judgements, said in words and frozen with the run; never the
 // test split.
 
-import type { Prompt, Selection, Split } from '#core/contract.ts';
+import type { Prompt, Split } from '#core/contract/prompts.ts';
+import type { Selection } from '#core/contract/rankings.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { EVERYTHING, REASONS, selectRankings } from '#core/store/selection.ts';

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
-import type { Split } from '#core/contract.ts';
+import type { Split } from '#core/contract/prompts.ts';
 import { drawRecord, writePost, writeSummary } from '#core/demo/world.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { createProject } from '#core/store/database.ts';

@@ -1,7 +1,7 @@
 // What a policy writes for held-out prompts, in numbers with their standard errors; and by which of them the best
 // weights of a run are chosen.
 
-import type { Finish } from '#core/contract.ts';
+import type { Finish } from '#core/contract/samples.ts';
 import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
 import type { MetricRow } from './metrics.ts';
 

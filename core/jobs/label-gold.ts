@@ -4,7 +4,7 @@ import { createRandom } from '#core/random.ts';
 import { gold } from '#core/demo/gold.ts';
 import { calibrateTemperature, rankByLabeler } from '#core/demo/labelers.ts';
 import type { LabelerName } from '#core/demo/labelers.ts';
-import type { Completion } from '#core/contract.ts';
+import type { Completion } from '#core/contract/samples.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { listItems } from '#core/store/items.ts';
 import { ensureLabeler } from '#core/store/labelers.ts';

@@ -1,7 +1,7 @@
 // The glossary of metrics: what each number means, its unit, and what is healthy. Reporting a name that is not here is
 // a type error.
 
-import type { RunKind } from '#core/contract.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 
 export interface Metric {
   sentence: string;

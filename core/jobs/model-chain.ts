@@ -1,7 +1,7 @@
 // How models of a project hang together: which one played a role in a run, and what one descends from.
 
 import path from 'node:path';
-import type { Policy } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { manifestOf } from './job.ts';

@@ -7,7 +7,7 @@
 // the one
 // that its text spells, else the template's end of the turn or the end-of-text. The way back is answer-text.ts.
 
-import type { Message } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { renderChat } from '#core/tokenizer/chat-template.ts';

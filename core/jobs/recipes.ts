@@ -1,6 +1,6 @@
 // Every recipe there is, by name: the table of contents of what runs can do.
 
-import type { RunKind } from '#core/contract.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import type { Settings } from './config.ts';
 import type { Job } from './job.ts';
 import { sample } from './sample.ts';

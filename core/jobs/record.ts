@@ -6,8 +6,8 @@
 // (a killed run draws the same again) is known by its prompt and step and passed over.
 
 import path from 'node:path';
-import type { Policy, PolicyKind, Run, RunKind } from '#core/contract.ts';
-import type { RunResult } from '#core/contract/runs.ts';
+import type { Policy, PolicyKind } from '#core/contract/models.ts';
+import type { Run, RunKind, RunResult } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { setMeasures } from '#core/store/measures.ts';

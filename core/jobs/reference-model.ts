@@ -1,7 +1,8 @@
 // Which model the KL of a policy is measured from: the one that its run names, else where the chain of tuned policies
 // began.
 
-import type { Policy, RunKind } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { chainOf, modelOfRun } from './model-chain.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';

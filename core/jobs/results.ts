@@ -2,8 +2,7 @@
 // measured.
 
 import path from 'node:path';
-import type { RunKind } from '#core/contract.ts';
-import type { RunResult } from '#core/contract/runs.ts';
+import type { RunKind, RunResult } from '#core/contract/runs.ts';
 import { KEY_METRICS, METRICS } from './metrics.ts';
 import type { Metric } from './metrics.ts';
 import { followLines } from './new-lines.ts';

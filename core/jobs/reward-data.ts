@@ -6,7 +6,7 @@
 // share of the train prompts is held back, by a hash of each prompt's own text: neither seeds nor other labels move it.
 
 import { createHash } from 'node:crypto';
-import type { Message, Prompt } from '#core/contract.ts';
+import type { Message, Prompt } from '#core/contract/prompts.ts';
 import { createRandom } from '#core/random.ts';
 import { normalPrompt } from '#core/spelling.ts';
 import { inRows } from '#core/models/rows.ts';

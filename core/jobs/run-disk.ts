@@ -4,8 +4,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { RunStatus } from '#core/contract.ts';
-import type { RunPart, RunSpace } from '#core/contract/runs.ts';
+import type { RunStatus, RunPart, RunSpace } from '#core/contract/runs.ts';
 import { LIVING } from '#core/store/runs.ts';
 
 interface File {

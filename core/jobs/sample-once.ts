@@ -1,6 +1,7 @@
 // Samples for one typed prompt, and scores what was written: what the window's "try a model" asks for.
 
-import type { Finish, Message, SamplingParameters } from '#core/contract.ts';
+import type { Finish, SamplingParameters } from '#core/contract/samples.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';

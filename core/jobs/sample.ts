@@ -1,6 +1,7 @@
 // Samples completions of a project's prompts from one of its models, a batch of prompts at a time.
 
-import type { Message, SamplingParameters } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
+import type { SamplingParameters } from '#core/contract/samples.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { loadArchitecture, loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createSampler } from '#core/models/sampler.ts';

@@ -1,6 +1,6 @@
 // Scores completions that a reward model has not seen, and measures how likely a reference finds them, token by token.
 
-import type { Message, Prompt } from '#core/contract.ts';
+import type { Message, Prompt } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';

@@ -8,7 +8,8 @@
 // five times that, last blocks twice (SmolLM2, 135 million: LoRA PPO 3e-4 and a reward model's last blocks 1e-4 were
 // measured).
 
-import type { Config, RunKind } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { numbersIn, parameters } from '#core/models/architecture.ts';
 import { loadArchitecture } from '#core/models/checkpoint.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';

@@ -1,7 +1,8 @@
 // Starts and resumes a run in this process, which owns the database: prepare, record, execute, record what came out.
 
 import { TastemakerError } from '#core/errors.ts';
-import type { Config, Run, RunKind } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { Run, RunKind } from '#core/contract/runs.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import { isPrintable } from '#core/store/printable.ts';
 import type { Project } from '#core/store/project.ts';

@@ -9,7 +9,8 @@
 
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
-import type { Finish, Message, Prompt, SamplingParameters } from '#core/contract.ts';
+import type { Finish, SamplingParameters } from '#core/contract/samples.ts';
+import type { Message, Prompt } from '#core/contract/prompts.ts';
 import { loadShared, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { madeNote } from '#core/models/model-notes.ts';

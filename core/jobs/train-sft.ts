@@ -2,7 +2,8 @@
 // (D5).
 
 import { createRandom } from '#core/random.ts';
-import type { Message, Prompt, SamplingParameters } from '#core/contract.ts';
+import type { Message, Prompt } from '#core/contract/prompts.ts';
+import type { SamplingParameters } from '#core/contract/samples.ts';
 import { loadShared } from '#core/models/checkpoint.ts';
 import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';

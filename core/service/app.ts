@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { AppState } from '#core/contract.ts';
+import type { AppState } from '#core/contract/app.ts';
 import { runtimeVersion } from '#core/autodiff/session.ts';
 import { redact } from '#core/redact.ts';
 import { listLabelers } from '#core/store/labelers.ts';

@@ -5,7 +5,7 @@ import { fork } from 'node:child_process';
 import path from 'node:path';
 import type { ErrorCode } from '#core/errors.ts';
 import { TastemakerError } from '#core/errors.ts';
-import type { BackupRow } from '#core/contract/project-care.ts';
+import type { BackupRow } from '#core/contract/project.ts';
 import { createTurns } from './turns.ts';
 
 export interface AsideResults {

@@ -2,8 +2,9 @@
 
 import path from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import type { ImportKind, ImportPreview, ModelVerdict } from '#core/contract.ts';
-import type { PromptList } from '#core/contract/data.ts';
+import type { ImportKind, ImportPreview } from '#core/contract/data.ts';
+import type { ModelVerdict } from '#core/contract/models.ts';
+import type { PromptList } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { FORMATS } from '#core/formats/preferences/formats.ts';
 import type { Decode } from '#core/formats/preferences/read-token-ids.ts';

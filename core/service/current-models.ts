@@ -12,7 +12,8 @@
 // next time.
 
 import { createHash } from 'node:crypto';
-import type { Current, CurrentModels, Policy, Run } from '#core/contract.ts';
+import type { Current, CurrentModels, Policy } from '#core/contract/models.ts';
+import type { Run } from '#core/contract/runs.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns, LIVING } from '#core/store/runs.ts';

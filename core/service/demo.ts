@@ -7,7 +7,7 @@
 // own.
 // What is still to come stands in the project's settings, so a closed window or a killed service only delays it.
 
-import type { RunRow } from '#core/contract.ts';
+import type { RunRow } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { createDemoProject } from '#core/jobs/demo-project.ts';
 import { DEMO } from '#core/jobs/demo-settings.ts';

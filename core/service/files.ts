@@ -4,7 +4,7 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { FileEntry } from '#core/contract.ts';
+import type { FileEntry } from '#core/contract/app.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { ADAPTER_CONFIG } from '#core/formats/adapter-base.ts';
 import type { Handlers } from './handlers.ts';

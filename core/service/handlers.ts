@@ -1,6 +1,8 @@
 // What a handler is given and must give: the table type that forbids a gap between the contract and the service.
 
-import type { Arguments, CallName, EventName, Events, Preferences, Result } from '#core/contract.ts';
+import type { Arguments, CallName, Result } from '#core/contract/calls.ts';
+import type { EventName, Events } from '#core/contract/events.ts';
+import type { Preferences } from '#core/contract/app.ts';
 import type { Project } from '#core/store/project.ts';
 import type { RunQueue } from '#core/service/runs/queue.ts';
 

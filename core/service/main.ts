@@ -2,7 +2,7 @@
 // it ends.
 
 import path from 'node:path';
-import type { Notice, Reply, Request, Watched } from '#core/contract.ts';
+import type { Notice, Reply, Request, Watched } from '#core/contract/messages.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { logFolder } from './app.ts';
 import { homeFolder } from '#core/store/home-folder.ts';

@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Preferences, RecentProject } from '#core/contract.ts';
+import type { Preferences, RecentProject } from '#core/contract/app.ts';
 import { TastemakerError } from '#core/errors.ts';
 
 const DEFAULTS: Preferences = {

@@ -1,7 +1,8 @@
 // What the window is told about the open project: its counts, its current models, its settings and labelers.
 
-import type { Labeler, ProjectSettings, ProjectSummary, Split } from '#core/contract.ts';
-import type { StrayedNote } from '#core/contract/project-care.ts';
+import type { Labeler } from '#core/contract/rankings.ts';
+import type { ProjectSettings, ProjectSummary, StrayedNote } from '#core/contract/project.ts';
+import type { Split } from '#core/contract/prompts.ts';
 import { countComparisons, countTeaching } from '#core/store/comparison-count.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import { projectId } from '#core/store/project-id.ts';

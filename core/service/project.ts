@@ -1,6 +1,6 @@
 // The settings that the window keeps in the open project.
 
-import type { ProjectSettings } from '#core/contract.ts';
+import type { ProjectSettings } from '#core/contract/project.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { DEFAULT_MARK_LABELS } from '#core/store/marks.ts';
 import { requireRow } from '#core/store/project.ts';

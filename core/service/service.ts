@@ -2,8 +2,12 @@
 // a fault.
 
 import path from 'node:path';
-import { CALLS, checkArguments, EVENT_OF } from '#core/contract.ts';
-import type { CallName, EventName, Fault, Preferences, Reply, Request } from '#core/contract.ts';
+import { CALLS, checkArguments } from '#core/contract/calls.ts';
+import { EVENT_OF } from '#core/contract/events.ts';
+import type { CallName } from '#core/contract/calls.ts';
+import type { EventName } from '#core/contract/events.ts';
+import type { Fault, Reply, Request } from '#core/contract/messages.ts';
+import type { Preferences } from '#core/contract/app.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { LONGEST_REPLY, tooMuchToSend } from '#core/wire.ts';
 import { asFileError } from '#core/formats/file-access.ts';

@@ -1,7 +1,7 @@
 // The one project that is open: opened, exchanged and closed one after the other, with its queue of runs.
 
 import path from 'node:path';
-import { EVENT_OF } from '#core/contract.ts';
+import { EVENT_OF } from '#core/contract/events.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { openProject } from '#core/store/database.ts';
 import { projectId } from '#core/store/project-id.ts';

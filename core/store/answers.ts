@@ -7,7 +7,7 @@
 // would have to meet in 52 bits.
 
 import { createHash } from 'node:crypto';
-import type { Rank } from '#core/contract.ts';
+import type { Rank } from '#core/contract/rankings.ts';
 import { normalForm } from '#core/spelling.ts';
 import { query } from './project.ts';
 import type { Project } from './project.ts';

@@ -1,7 +1,7 @@
 // What SQLite cannot see of a damaged file: whether texts are still those that were written, by the numbers kept with
 // them.
 
-import type { Message } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { answerNumber } from './answers.ts';
 import { query } from './project.ts';
 import type { Project } from './project.ts';

@@ -1,6 +1,6 @@
 // Completions: sampled answers with their tokens, log-probabilities and the parameters that drew them.
 
-import type { Completion, Finish, SamplingParameters } from '#core/contract.ts';
+import type { Completion, Finish, SamplingParameters } from '#core/contract/samples.ts';
 import { answerNumber } from './answers.ts';
 import { addItems, partsOf, removeFromItems } from './items.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';

@@ -1,6 +1,7 @@
 // Drafts: what a labeler has entered for an item and not submitted, every key press of it saved; and submitting.
 
-import type { Draft, Item, Rank, Ranking } from '#core/contract.ts';
+import type { Draft } from '#core/contract/desk.ts';
+import type { Item, Rank, Ranking } from '#core/contract/rankings.ts';
 import { alike, spread } from './answers.ts';
 import { lastEventId, recordEvent } from './events.ts';
 import { currentGuidelines } from './guidelines.ts';

@@ -1,6 +1,6 @@
 // Texts as a window is shown them: whole where they are as long as texts are, cut where one would fill it.
 
-import type { Prompt } from '#core/contract.ts';
+import type { Prompt } from '#core/contract/prompts.ts';
 
 /** Characters of one text that a window is shown in full; no import takes longer ones. */
 const LONGEST_SHOWN = 1_000_000;

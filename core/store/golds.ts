@@ -1,7 +1,7 @@
 // The demo world's gold scores, which are computed and not stored: a table of this opening alone, so that lists can be
 // ordered by them.
 
-import type { Prompt } from '#core/contract.ts';
+import type { Prompt } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { insertMany, query } from './project.ts';
 import type { Project } from './project.ts';

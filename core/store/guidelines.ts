@@ -1,6 +1,6 @@
 // Guidelines: what labelers were told, version by version; every ranking remembers which was in force.
 
-import type { Guidelines } from '#core/contract.ts';
+import type { Guidelines } from '#core/contract/desk.ts';
 import { query, transaction } from './project.ts';
 import type { Project } from './project.ts';
 

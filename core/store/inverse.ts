@@ -1,6 +1,6 @@
 // Rows as they were before a change, written down and put back exactly.
 
-import type { Message } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { answerNumber, answersOfCompletions, tied } from './answers.ts';
 import { insertMany, query, requireThat } from './project.ts';
 import type { Project, Value } from './project.ts';

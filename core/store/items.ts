@@ -1,6 +1,6 @@
 // Items: what the ranking desk shows at once, one prompt and the two to nine completions to be ranked together.
 
-import type { Item } from '#core/contract.ts';
+import type { Item } from '#core/contract/rankings.ts';
 import { query, requireRow, requireThat, transaction } from './project.ts';
 import type { Project } from './project.ts';
 

@@ -1,6 +1,7 @@
 // What labelers said of completions, read a portion at a time for those who take it out of the project.
 
-import type { Extra, Mark, Rank, Ranking, Rating, Split } from '#core/contract.ts';
+import type { Extra, Split } from '#core/contract/prompts.ts';
+import type { Mark, Rank, Ranking, Rating } from '#core/contract/rankings.ts';
 import { query } from './project.ts';
 import type { Project, Value } from './project.ts';
 

@@ -1,6 +1,6 @@
 // Labelers: the people and programs that rank, rate and mark.
 
-import type { Labeler } from '#core/contract.ts';
+import type { Labeler } from '#core/contract/rankings.ts';
 import { query, requireThat, transaction } from './project.ts';
 import type { Project } from './project.ts';
 

@@ -1,6 +1,6 @@
 // Marks: labelled character spans of a completion, in UTF-16 offsets, end excluded.
 
-import type { Mark } from '#core/contract.ts';
+import type { Mark } from '#core/contract/rankings.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
 import { insertMany, query, requireRow, requireThat, transaction, where } from './project.ts';

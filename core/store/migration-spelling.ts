@@ -2,7 +2,7 @@
 // index.
 
 import type Database from 'better-sqlite3';
-import type { Message } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { spellingOf } from './spelling-key.ts';
 
 export const SPELLING = `

@@ -1,7 +1,7 @@
 // Policies: every model the project knows (base, tuned, reward) with its parent and the run that made it.
 
 import { isAbsolute, relative, resolve, sep } from 'node:path';
-import type { Policy, PolicyKind } from '#core/contract.ts';
+import type { Policy, PolicyKind } from '#core/contract/models.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isPrintable, printable } from './printable.ts';
 import { query, requireRow, requireThat, transaction, where } from './project.ts';

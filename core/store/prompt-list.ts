@@ -1,7 +1,6 @@
 // The list of prompts as the window pages through it: which pass, in which order, and what stands in a row.
 
-import type { Split } from '#core/contract.ts';
-import type { PromptList } from '#core/contract/data.ts';
+import type { Split, PromptList } from '#core/contract/prompts.ts';
 import { query } from './project.ts';
 import type { Project, Value } from './project.ts';
 import { countOnce } from './samples.ts';

@@ -1,7 +1,7 @@
 // Prompts: what is asked, one row per distinct text (and conversation), each in the split its caller gave it.
 
 import { createHash } from 'node:crypto';
-import type { Extra, Message, Prompt, Split } from '#core/contract.ts';
+import type { Extra, Message, Prompt, Split } from '#core/contract/prompts.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
 import { insertRows, query, requireRow, requireThat, transaction, where } from './project.ts';

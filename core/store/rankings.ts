@@ -1,6 +1,7 @@
 // Rankings: one labeler's ordering of the completions of one prompt, and the comparisons derived from them.
 
-import type { Comparison, Extra, Ranking, Split } from '#core/contract.ts';
+import type { Comparison, Ranking } from '#core/contract/rankings.ts';
+import type { Extra, Split } from '#core/contract/prompts.ts';
 import { tieEqual } from './answers.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';

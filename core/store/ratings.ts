@@ -1,6 +1,6 @@
 // Ratings: axis scores on a scale, 1 to 7 at the desk, one per completion, labeler and axis.
 
-import type { Rating } from '#core/contract.ts';
+import type { Rating } from '#core/contract/rankings.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
 import type { AtItem } from './marks.ts';

@@ -1,6 +1,6 @@
 // Removing prompts with everything that hangs on them, as one event that brings it all back.
 
-import type { PromptWeight } from '#core/contract/data.ts';
+import type { PromptWeight } from '#core/contract/prompts.ts';
 import { recordEvent } from './events.ts';
 import { capture } from './inverse.ts';
 import type { Step } from './inverse.ts';

@@ -6,7 +6,7 @@
 // begun keep their run in their row, so the row of a deleted run stays as long as anything refers to it, and no list
 // shows it.
 
-import type { Policy } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
 import { listPolicies } from './policies.ts';
 import { query, requireThat, transaction } from './project.ts';
 import type { Project } from './project.ts';

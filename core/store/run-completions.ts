@@ -1,6 +1,6 @@
 // The completions that runs draw and measure: which there are already, which lack a measure, and whose they are.
 
-import type { Finish, SamplingParameters } from '#core/contract.ts';
+import type { Finish, SamplingParameters } from '#core/contract/samples.ts';
 import { unpackTokens } from './completions.ts';
 import { query } from './project.ts';
 import type { Project } from './project.ts';

@@ -1,6 +1,7 @@
 // Runs: one row per execution of a job; its manifest, metrics and checkpoints lie in runs/<id>/.
 
-import type { Config, Run, RunKind, RunStatus } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { Run, RunKind, RunStatus } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isPrintable, printable } from './printable.ts';
 import { query, requireThat, transaction, where } from './project.ts';

@@ -1,7 +1,8 @@
 // Samples: completions as a list to filter and sort, with what the reward model and the reference say of them.
 
-import type { Prompt, RunStatus } from '#core/contract.ts';
-import type { SampleFilter, SampleRow, SampleSort } from '#core/contract/data.ts';
+import type { Prompt } from '#core/contract/prompts.ts';
+import type { RunStatus } from '#core/contract/runs.ts';
+import type { SampleFilter, SampleRow, SampleSort } from '#core/contract/samples.ts';
 import { hasGold } from './golds.ts';
 import { EXCERPT, excerptLength, excerptValues } from './excerpts.ts';
 import { query } from './project.ts';

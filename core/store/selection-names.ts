@@ -1,7 +1,7 @@
 // Names in a selection that the project does not know: a misspelled one would select nothing, or leave out nothing,
 // without a word.
 
-import type { Selection } from '#core/contract.ts';
+import type { Selection } from '#core/contract/rankings.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { listLabelers } from './labelers.ts';
 import { DEFAULT_MARK_LABELS } from './marks.ts';

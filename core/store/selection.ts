@@ -1,7 +1,9 @@
 // What a selection leaves of the rankings: which are learnt from, with which answers, and how many were left out for
 // what reason.
 
-import type { Completion, Prompt, Ranking, Selection } from '#core/contract.ts';
+import type { Completion } from '#core/contract/samples.ts';
+import type { Prompt } from '#core/contract/prompts.ts';
+import type { Ranking, Selection } from '#core/contract/rankings.ts';
 import { tiedWhereEqual } from './answers.ts';
 import { listCompletions } from './completions.ts';
 import { listLabelers } from './labelers.ts';

@@ -2,7 +2,7 @@
 // and tested on under another.
 
 import { createHash } from 'node:crypto';
-import type { Message, Split } from '#core/contract.ts';
+import type { Message, Split } from '#core/contract/prompts.ts';
 import { normalPrompt } from '#core/spelling.ts';
 
 /**

@@ -1,7 +1,7 @@
 // Prompts that differ only in their spelling and stand in different splits: how many there are, and bringing them
 // together.
 
-import type { Split } from '#core/contract.ts';
+import type { Split } from '#core/contract/prompts.ts';
 import { query, transaction } from './project.ts';
 import type { Project } from './project.ts';
 import { setSplit } from './prompts.ts';

@@ -1,7 +1,7 @@
 // The models that act where none is named, as the window knows them, and what a person does about them.
 
 import { computed } from 'vue';
-import type { Current } from '#core/contract.ts';
+import type { Current } from '#core/contract/models.ts';
 import { useApp } from '#renderer/stores/app.ts';
 import { useProjectSettings } from '#renderer/stores/project-settings.ts';
 import { useToasts } from '#renderer/stores/toasts.ts';

@@ -1,6 +1,6 @@
 // Opens what was written in the system's file manager; tells why not where there is none.
 
-import type { Fault } from '#core/contract.ts';
+import type { Fault } from '#core/contract/messages.ts';
 import { call, faultOf } from '#renderer/api.ts';
 import { useToasts } from '#renderer/stores/toasts.ts';
 

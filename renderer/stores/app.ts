@@ -2,15 +2,11 @@
 
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import type {
-  AppState,
-  Arguments,
-  Device,
-  Labeler,
-  Preferences,
-  ProjectSettings,
-  ProjectSummary,
-} from '#core/contract.ts';
+import type { AppState, Preferences } from '#core/contract/app.ts';
+import type { Arguments } from '#core/contract/calls.ts';
+import type { Device } from '#core/contract/hardware.ts';
+import type { Labeler } from '#core/contract/rankings.ts';
+import type { ProjectSettings, ProjectSummary } from '#core/contract/project.ts';
 import { call, isOfAnother, on, showProject } from '#renderer/api.ts';
 import { forgetProject } from './project-store.ts';
 

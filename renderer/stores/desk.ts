@@ -5,7 +5,10 @@
 // line). The next item is fetched while this one is worked on, so that Enter has it ready.
 
 import { computed, onScopeDispose, ref, shallowRef } from 'vue';
-import type { Arguments, DeskItem, DeskProgress, Fault, Mark } from '#core/contract.ts';
+import type { Arguments } from '#core/contract/calls.ts';
+import type { DeskItem, DeskProgress } from '#core/contract/desk.ts';
+import type { Fault } from '#core/contract/messages.ts';
+import type { Mark } from '#core/contract/rankings.ts';
 import { faultOf, isOfAnother, useProjectService } from '#renderer/api.ts';
 import { keepPlace, takePlace } from '#renderer/components/desk/place-kept.ts';
 import { QUEUE_ORDER, rememberedQueue, rememberQueue } from '#renderer/components/desk/queues.ts';

@@ -3,15 +3,9 @@
 
 import { defineStore } from 'pinia';
 import { reactive, ref, shallowRef } from 'vue';
-import type {
-  Arguments,
-  CardNow,
-  Fault,
-  Hardware,
-  ProviderName,
-  ProviderReport,
-  WantedDevice,
-} from '#core/contract.ts';
+import type { Arguments } from '#core/contract/calls.ts';
+import type { CardNow, Hardware, ProviderName, ProviderReport, WantedDevice } from '#core/contract/hardware.ts';
+import type { Fault } from '#core/contract/messages.ts';
 import { call, faultOf, on } from '#renderer/api.ts';
 
 /** A part of the page that asks, waits and shows its own refusal. */

@@ -3,7 +3,7 @@
 import { defineStore } from 'pinia';
 import { ref, shallowRef } from 'vue';
 import { useRouter } from 'vue-router';
-import type { Fault } from '#core/contract.ts';
+import type { Fault } from '#core/contract/messages.ts';
 import { faultOf } from '#renderer/api.ts';
 import { useApp } from './app.ts';
 import { useToasts } from './toasts.ts';

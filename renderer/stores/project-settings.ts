@@ -1,7 +1,7 @@
 // Changes of the open project's settings and labelers; what comes of them is heard as an event, here as in every other
 // window.
 
-import type { Arguments } from '#core/contract.ts';
+import type { Arguments } from '#core/contract/calls.ts';
 import { useProjectService } from '#renderer/api.ts';
 import { defineProjectStore } from './project-store.ts';
 

@@ -1,8 +1,9 @@
 // All runs and what is shown of the open ones, kept by calls and events alone, so that a reload finds everything again.
 
 import { computed, markRaw, ref, shallowReactive, shallowRef, watch } from 'vue';
-import type { Arguments, MetricPoint, RecipeCard, RunRow } from '#core/contract.ts';
-import type { MetricMeaning } from '#core/contract/runs.ts';
+import type { Arguments } from '#core/contract/calls.ts';
+import type { MetricPoint, RunRow } from '#core/contract/runs.ts';
+import type { RecipeCard, MetricMeaning } from '#core/contract/recipes.ts';
 import { connection, useProjectService } from '#renderer/api.ts';
 import { appendRows, cutCurves, emptyCurves } from '#renderer/components/charts/curves.ts';
 import type { Curves } from '#renderer/components/charts/curves.ts';

@@ -2,7 +2,7 @@
 // trained.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { RunKind, RunStatus } from '#core/contract.ts';
+import type { RunKind, RunStatus } from '#core/contract/runs.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { createProject } from '#core/store/database.ts';
 import { addItem } from '#core/store/items.ts';

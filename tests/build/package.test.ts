@@ -15,7 +15,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AppState, Reply, Request, RunRow } from '#core/contract.ts';
+import type { AppState } from '#core/contract/app.ts';
+import type { Reply, Request } from '#core/contract/messages.ts';
+import type { RunRow } from '#core/contract/runs.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'package-'));
 const packed = join(place, 'out', `${process.platform}-unpacked`);

@@ -28,11 +28,12 @@ const page = () => readFileSync(join(root, 'out/window/index.html'), 'utf8');
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'window-'));
   said.length = 0;
-  for (const folder of ['renderer', 'build', 'core', 'out']) mkdirSync(join(root, folder));
+  for (const folder of ['renderer', 'build', 'core/contract', 'out'])
+    mkdirSync(join(root, folder), { recursive: true });
   symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'), 'junction');
   cpSync('build/window.config.ts', join(root, 'build/window.config.ts'));
   write('package.json', '{ "type": "module" }');
-  write('core/contract.ts', '// Calls.\nexport const calls = 1;\n');
+  write('core/contract/calls.ts', '// Calls.\nexport const calls = 1;\n');
   write('renderer/index.html', '<!doctype html><title>t</title><script type="module" src="./main.ts"></script>');
   write('renderer/App.vue', '<template><p class="a">hello</p></template>\n<style>\n.a { color: red }\n</style>\n');
   write(

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { CALLS } from '#core/contract.ts';
-import type { Notice, Reply, Request } from '#core/contract.ts';
+import { CALLS } from '#core/contract/calls.ts';
+import type { Notice, Reply, Request } from '#core/contract/messages.ts';
 import { plainEnvironment, superviseService } from '#core/supervisor.ts';
 import type { Supervisor } from '#core/supervisor.ts';
 

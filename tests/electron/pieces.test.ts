@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Notice, RunRow } from '#core/contract.ts';
+import type { Notice } from '#core/contract/messages.ts';
+import type { RunRow } from '#core/contract/runs.ts';
 import * as fake from './fake-electron.ts';
 
 vi.mock('electron', () => fake);

@@ -5,7 +5,9 @@
 
 import { writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { CallName, DeskItem, Notice } from '#core/contract.ts';
+import type { CallName } from '#core/contract/calls.ts';
+import type { DeskItem } from '#core/contract/desk.ts';
+import type { Notice } from '#core/contract/messages.ts';
 import { resumeRun, startRun } from '#core/jobs/start.ts';
 import { createRandom } from '#core/random.ts';
 import { createService } from '#core/service/service.ts';

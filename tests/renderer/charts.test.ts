@@ -2,7 +2,7 @@
 // equal.
 // @vitest-environment happy-dom
 import { describe, expect, test, vi } from 'vitest';
-import type { MetricMeaning } from '#core/contract/runs.ts';
+import type { MetricMeaning } from '#core/contract/recipes.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
 import type { Line, View } from '#renderer/components/charts/chart-options.ts';
 import { isAboutAnother, orderMetrics } from '#renderer/components/charts/chart-order.ts';

@@ -1,6 +1,6 @@
 // The growing curves of a run: appended rows, rows that come twice, rows taken back by a resumption, missing rows.
 import { expect, test } from 'vitest';
-import type { MetricPoint } from '#core/contract.ts';
+import type { MetricPoint } from '#core/contract/runs.ts';
 import { appendRows, emptyCurves } from '#renderer/components/charts/curves.ts';
 
 const rows = (from: number, to: number, scale = 1): MetricPoint[] =>

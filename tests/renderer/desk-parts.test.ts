@@ -2,7 +2,7 @@
 // writes.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Mark } from '#core/contract.ts';
+import type { Mark } from '#core/contract/rankings.ts';
 import { createActiveClock } from '#renderer/components/desk/active-time.ts';
 import {
   markAt,

@@ -2,7 +2,7 @@
 // @vitest-environment happy-dom
 import { createPinia, setActivePinia } from 'pinia';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { DeskItem, Draft } from '#core/contract.ts';
+import type { DeskItem, Draft } from '#core/contract/desk.ts';
 import { useDesk } from '#renderer/stores/desk.ts';
 
 /** A service in memory: three items, and what it was asked. `broken` makes a call fail. */

@@ -3,7 +3,7 @@
 import { flushPromises, mount } from '@vue/test-utils';
 import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { AppState, FileEntry } from '#core/contract.ts';
+import type { AppState, FileEntry } from '#core/contract/app.ts';
 import FilePicker from '#renderer/components/FilePicker.vue';
 import { useApp } from '#renderer/stores/app.ts';
 

@@ -4,7 +4,10 @@
 import { flushPromises, mount } from '@vue/test-utils';
 import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { AppState, DataFormat, Field, ImportPreview, ModelRow, RecipeCard } from '#core/contract.ts';
+import type { AppState } from '#core/contract/app.ts';
+import type { DataFormat, ImportPreview } from '#core/contract/data.ts';
+import type { Field, RecipeCard } from '#core/contract/recipes.ts';
+import type { ModelRow } from '#core/contract/models.ts';
 import ExportDialog from '#renderer/components/data/ExportDialog.vue';
 import { fileIn, fileNameFor, groupsOf, optionsFor } from '#renderer/components/data/export-words.ts';
 import type { ExportChoices } from '#renderer/components/data/export-words.ts';

@@ -1,6 +1,8 @@
 // Checks what the frame works out: the next useful step of a project, the order of the palette's finds, short counts.
 import { expect, test } from 'vitest';
-import type { Current, PolicyKind, ProjectSummary, RunKind } from '#core/contract.ts';
+import type { Current, PolicyKind } from '#core/contract/models.ts';
+import type { ProjectSummary } from '#core/contract/project.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
 import { searchCommands } from '#renderer/components/frame/command-search.ts';
 import { ACTION_NAMES, ACTIONS } from '#renderer/keys.ts';

@@ -6,18 +6,9 @@ import type { VueWrapper } from '@vue/test-utils';
 import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createMemoryHistory, createRouter } from 'vue-router';
-import type {
-  AppState,
-  CardNow,
-  Device,
-  Fault,
-  Hardware,
-  Notice,
-  ProviderReport,
-  Reply,
-  Request,
-  SelfTest,
-} from '#core/contract.ts';
+import type { AppState } from '#core/contract/app.ts';
+import type { CardNow, Device, Hardware, ProviderReport, SelfTest } from '#core/contract/hardware.ts';
+import type { Fault, Notice, Reply, Request } from '#core/contract/messages.ts';
 
 const GB = 2 ** 30;
 const processor: Device = {

@@ -4,7 +4,7 @@ import { mount } from '@vue/test-utils';
 import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defineComponent, h } from 'vue';
-import type { AppState, Preferences } from '#core/contract.ts';
+import type { AppState, Preferences } from '#core/contract/app.ts';
 import {
   ACTION_NAMES,
   ACTIONS,

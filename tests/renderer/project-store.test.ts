@@ -2,7 +2,9 @@
 // @vitest-environment happy-dom
 import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { AppState, DeskItem, Notice, Reply, Request } from '#core/contract.ts';
+import type { AppState } from '#core/contract/app.ts';
+import type { DeskItem } from '#core/contract/desk.ts';
+import type { Notice, Reply, Request } from '#core/contract/messages.ts';
 
 const itemOf = (project: string): DeskItem =>
   ({

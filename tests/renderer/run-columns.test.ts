@@ -1,8 +1,8 @@
 // The table of runs: what its columns say and sort by, which runs pass a filter, and which settings differ.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Field, RunRow } from '#core/contract.ts';
-import type { RunFacts } from '#core/contract/runs.ts';
+import type { Field } from '#core/contract/recipes.ts';
+import type { RunRow, RunFacts } from '#core/contract/runs.ts';
 import { RECIPES } from '#core/jobs/recipes.ts';
 import { METRICS } from '#core/jobs/metrics.ts';
 import {

@@ -2,7 +2,8 @@
 // @vitest-environment happy-dom
 import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Fault, MetricPoint, Notice, Reply, Request, RunRow } from '#core/contract.ts';
+import type { Fault, Notice, Reply, Request } from '#core/contract/messages.ts';
+import type { MetricPoint, RunRow } from '#core/contract/runs.ts';
 
 const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({
   id,

@@ -1,7 +1,8 @@
 // What the Train screens work out from runs and recipes: warnings, the next card, the form's refusals, the words.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Field, RunKind, RunRow, RunSample } from '#core/contract.ts';
+import type { Field } from '#core/contract/recipes.ts';
+import type { RunKind, RunRow, RunSample } from '#core/contract/runs.ts';
 import { appendRows, emptyCurves } from '#renderer/components/charts/curves.ts';
 import { readField, readForm } from '#renderer/components/train/field-check.ts';
 import { heldOutScores, hintsOf } from '#renderer/components/train/over-optimisation.ts';

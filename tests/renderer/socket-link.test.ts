@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import type { WebSocket as ServerSocket } from 'ws';
-import type { Notice, Request } from '#core/contract.ts';
+import type { Notice, Request } from '#core/contract/messages.ts';
 import { createSocketLink } from '#renderer/socket-link.ts';
 import type { SocketLink } from '#renderer/socket-link.ts';
 

@@ -1,8 +1,8 @@
 // What was done to the data lately, in sentences: where a person finds the undo of an import or a removal after its
 // message has gone.
 
-import type { Split } from '#core/contract.ts';
-import type { DataChange, PromptWeight } from '#core/contract/data.ts';
+import type { Split, PromptWeight } from '#core/contract/prompts.ts';
+import type { DataChange } from '#core/contract/data.ts';
 import { listChanges } from '#core/store/events.ts';
 import type { EventKind } from '#core/store/events.ts';
 import type { Handlers } from '#core/service/handlers.ts';

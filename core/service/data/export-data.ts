@@ -3,7 +3,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { DataFormat, ExportResult, Selection, Split } from '#core/contract.ts';
+import type { DataFormat, ExportResult } from '#core/contract/data.ts';
+import type { Selection } from '#core/contract/rankings.ts';
+import type { Split } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { describeLeftOut, describeSelection } from '#core/jobs/dataset.ts';
 import { readUtf8, replaceFile, writeFully } from '#core/formats/file-access.ts';

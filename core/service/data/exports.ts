@@ -1,6 +1,6 @@
 // Exporting data in the window: the file is written in a thread of its own, and the window hears how far it is.
 
-import type { ExportResult } from '#core/contract.ts';
+import type { ExportResult } from '#core/contract/data.ts';
 import { inBackground } from '#core/service/background.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { typedPath } from '#core/service/home.ts';

@@ -1,6 +1,6 @@
 // A project's rankings, ratings and marks as the record that every format is written from, a portion at a time.
 
-import type { Prompt } from '#core/contract.ts';
+import type { Prompt } from '#core/contract/prompts.ts';
 import type { Preference } from '#core/formats/preferences/preference.ts';
 import { flaggedAmong } from '#core/store/flags.ts';
 import {

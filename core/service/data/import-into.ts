@@ -1,7 +1,8 @@
 // Taking rows of a file into a project: which are new, which it has already, which cannot be taken, and adding them.
 
 import { createHash } from 'node:crypto';
-import type { ImportKind, ImportResult, Message, Split } from '#core/contract.ts';
+import type { ImportKind, ImportResult } from '#core/contract/data.ts';
+import type { Message, Split } from '#core/contract/prompts.ts';
 import type { CompletionRow } from '#core/formats/completions.ts';
 import type { PreferenceRow } from '#core/formats/preferences/format.ts';
 import type { PromptRow } from '#core/formats/prompts.ts';

@@ -1,6 +1,7 @@
 // Taking preferences into a project: prompts, completions, rankings, ratings and marks of a file's rows, each once.
 
-import type { Extra, Ranking } from '#core/contract.ts';
+import type { Extra } from '#core/contract/prompts.ts';
+import type { Ranking } from '#core/contract/rankings.ts';
 import { isNumbered } from '#core/formats/preferences/format.ts';
 import type { NumberedRanking, PreferenceRow } from '#core/formats/preferences/format.ts';
 import type { Preference } from '#core/formats/preferences/preference.ts';

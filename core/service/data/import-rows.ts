@@ -1,6 +1,7 @@
 // Reading a file to import: its rows, its columns, the fields they fill, and what is wrong with which line.
 
-import type { ImportKind, Message } from '#core/contract.ts';
+import type { ImportKind } from '#core/contract/data.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { COMPLETION_FIELDS, readCompletions } from '#core/formats/completions.ts';
 import type { CompletionRow } from '#core/formats/completions.ts';
 import { isNumbered } from '#core/formats/preferences/format.ts';

@@ -1,6 +1,6 @@
 // How many prompts of an import differ from another only in their spelling, and what is said of them.
 
-import type { Message } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { spellingOf } from '#core/store/spelling-key.ts';
 import type { ImportRow } from './import-rows.ts';
 import type { LookUp } from './known-rows.ts';

@@ -3,7 +3,8 @@
 
 import path from 'node:path';
 import { setImmediate as pause } from 'node:timers/promises';
-import type { Arguments, ImportResult } from '#core/contract.ts';
+import type { Arguments } from '#core/contract/calls.ts';
+import type { ImportResult } from '#core/contract/data.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { RowError } from '#core/formats/rows.ts';
 import { stayingSentence } from '#core/store/imported-rows.ts';

@@ -1,7 +1,7 @@
 // Prompts of an import that are there already, in another split than the file or the person names now: they keep
 // theirs, and that is said.
 
-import type { Message, Split } from '#core/contract.ts';
+import type { Message, Split } from '#core/contract/prompts.ts';
 import type { Project } from '#core/store/project.ts';
 import { findPrompt, listPrompts } from '#core/store/prompts.ts';
 import { askedBy } from './import-spellings.ts';

@@ -1,6 +1,7 @@
 // What the project holds already, asked once for the rows of an import that are at hand.
 
-import type { Labeler, Message } from '#core/contract.ts';
+import type { Labeler } from '#core/contract/rankings.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import { listMarks } from '#core/store/marks.ts';
 import { listPolicies } from '#core/store/policies.ts';

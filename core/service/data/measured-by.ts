@@ -1,7 +1,7 @@
 // Who measured what a list of samples shows, and why scores are missing where they are.
 
-import type { Run } from '#core/contract.ts';
-import type { SampleFilter, SampleMeasures } from '#core/contract/data.ts';
+import type { Run } from '#core/contract/runs.ts';
+import type { SampleFilter, SampleMeasures } from '#core/contract/samples.ts';
 import { currentModels } from '#core/service/current-models.ts';
 import { manifestOf } from '#core/jobs/job.ts';
 import { hasGold } from '#core/store/golds.ts';

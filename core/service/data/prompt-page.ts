@@ -1,7 +1,7 @@
 // A page of the list of prompts: by what SQL can order at once, or by an order that is worked out beside and remembered
 // until something changes.
 
-import type { PromptList, PromptPage, PromptRow } from '#core/contract/data.ts';
+import type { PromptList, PromptPage, PromptRow } from '#core/contract/prompts.ts';
 import { aroundWord, countListed, listedIds, listedPrompts } from '#core/store/prompt-list.ts';
 import type { ListedPrompt } from '#core/store/prompt-list.ts';
 import type { Project } from '#core/store/project.ts';

@@ -1,7 +1,7 @@
 // Prompts in the window: pages, one prompt with all its answers, splits, removal, and searching everything.
 
 import { createHash } from 'node:crypto';
-import type { Prompt, Split } from '#core/contract.ts';
+import type { Prompt, Split } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';

@@ -5,7 +5,8 @@
 // training, another policy's. Beside a second sample of the same run it says next to nothing.
 
 import { TastemakerError } from '#core/errors.ts';
-import type { Completion, Policy } from '#core/contract.ts';
+import type { Completion } from '#core/contract/samples.ts';
+import type { Policy } from '#core/contract/models.ts';
 import { answerNumber } from '#core/store/answers.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { listFlags } from '#core/store/flags.ts';

@@ -1,8 +1,8 @@
 // Whose scores and log-probabilities a list of samples shows: those of the reward model that was chosen or is current,
 // and of the reference that the policy started from.
 
-import type { Policy } from '#core/contract.ts';
-import type { SampleFilter, SampleRow } from '#core/contract/data.ts';
+import type { Policy } from '#core/contract/models.ts';
+import type { SampleFilter, SampleRow } from '#core/contract/samples.ts';
 import { gold } from '#core/demo/gold.ts';
 import { hasKl, mostUsedReference } from '#core/store/measures.ts';
 import { listPolicies } from '#core/store/policies.ts';

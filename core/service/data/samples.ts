@@ -2,7 +2,7 @@
 
 import { setImmediate as breath } from 'node:timers/promises';
 import { TastemakerError } from '#core/errors.ts';
-import type { TokenRow } from '#core/contract.ts';
+import type { TokenRow } from '#core/contract/samples.ts';
 import { sayingTheSame } from '#core/store/answers.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { listFlags, setFlag } from '#core/store/flags.ts';

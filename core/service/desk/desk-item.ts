@@ -4,7 +4,9 @@
 // Labelling is blind: nothing here says who wrote an answer, which policy sampled it twice, or that an item is a hidden
 // repeat.
 
-import type { Completion, DeskItem, Draft, Item, QueueName, Ranking } from '#core/contract.ts';
+import type { Completion } from '#core/contract/samples.ts';
+import type { DeskItem, Draft, QueueName } from '#core/contract/desk.ts';
+import type { Item, Ranking } from '#core/contract/rankings.ts';
 import { createRandom } from '#core/random.ts';
 import { alike } from '#core/store/answers.ts';
 import { listCompletions } from '#core/store/completions.ts';

@@ -1,6 +1,6 @@
 // How far a labeler is: of the queue, of the present session, and how well he agrees with himself.
 
-import type { DeskProgress, QueueName } from '#core/contract.ts';
+import type { DeskProgress, QueueName } from '#core/contract/desk.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { reasonOfRepeat } from './desk-queues.ts';

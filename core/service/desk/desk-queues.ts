@@ -5,7 +5,8 @@
 // before
 // is done; such stretches are remembered, so that finding the next item does not walk over them again.
 
-import type { Policy, QueueName } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
+import type { QueueName } from '#core/contract/desk.ts';
 import { createRandom } from '#core/random.ts';
 import { query } from '#core/store/project.ts';
 import type { Project, Value } from '#core/store/project.ts';

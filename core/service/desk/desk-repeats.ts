@@ -1,7 +1,8 @@
 // Hidden repeats: now and then an item that the labeler ranked a while ago comes again, in another order and without a
 // sign.
 
-import type { DeskItem, Ranking } from '#core/contract.ts';
+import type { DeskItem } from '#core/contract/desk.ts';
+import type { Ranking } from '#core/contract/rankings.ts';
 import { createRandom } from '#core/random.ts';
 import { startRepeat } from '#core/store/drafts.ts';
 import type { Repeat } from '#core/store/drafts.ts';

@@ -1,6 +1,6 @@
 // What the service remembers of each labeler at the desk while a project is open; all of it can be worked out anew.
 
-import type { QueueName } from '#core/contract.ts';
+import type { QueueName } from '#core/contract/desk.ts';
 import type { Repeat } from '#core/store/drafts.ts';
 import { settleItems, settleOne } from '#core/store/item-scores.ts';
 import { query, transaction } from '#core/store/project.ts';

@@ -1,6 +1,6 @@
 // The ranking desk: the item to label now, every key press saved, submitting, undo and redo.
 
-import type { QueueName, Saved, Undone } from '#core/contract.ts';
+import type { QueueName, Saved, Undone } from '#core/contract/desk.ts';
 import { saveDraft, submitItem } from '#core/store/drafts.ts';
 import { nextChange, redoLast, undoEvent, undoLast } from '#core/store/events.ts';
 import type { Event } from '#core/store/events.ts';

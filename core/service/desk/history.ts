@@ -1,6 +1,7 @@
 // What a labeler has submitted, newest first, in the words of the desk: to look at again, and to change.
 
-import type { Judged, Ranking } from '#core/contract.ts';
+import type { Judged } from '#core/contract/desk.ts';
+import type { Ranking } from '#core/contract/rankings.ts';
 import { requireRow } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { excerptsOf } from '#core/store/prompts.ts';

@@ -2,7 +2,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Completion, Policy, TokenSpan } from '#core/contract.ts';
+import type { Completion } from '#core/contract/samples.ts';
+import type { Policy } from '#core/contract/models.ts';
+import type { TokenSpan } from '#core/contract/desk.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { answerTexts, withoutStop } from '#core/jobs/answer-text.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';

@@ -1,6 +1,6 @@
 // What was taken back or done again, in a sentence that names the answers as the desk does.
 
-import type { Rank } from '#core/contract.ts';
+import type { Rank } from '#core/contract/rankings.ts';
 import type { Event } from '#core/store/events.ts';
 
 /** `nameOf`: a completion's letter on the desk, or null where it is not shown there. */

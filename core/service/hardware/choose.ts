@@ -1,6 +1,6 @@
 // Which device is computed on: the best that passes its self-test, or the one that was asked for and no other.
 
-import type { ProviderName, WantedDevice } from '#core/contract.ts';
+import type { ProviderName, WantedDevice } from '#core/contract/hardware.ts';
 import type { Device } from '#core/autodiff/device.ts';
 import { PROCESSOR, readDevice } from '#core/autodiff/device.ts';
 import { TastemakerError } from '#core/errors.ts';

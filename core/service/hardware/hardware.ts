@@ -3,7 +3,7 @@
 
 import os from 'node:os';
 import { TastemakerError } from '#core/errors.ts';
-import type { Device, Hardware, ProviderReport, WantedDevice } from '#core/contract.ts';
+import type { Device, Hardware, ProviderReport, WantedDevice } from '#core/contract/hardware.ts';
 import { deviceEnvironment, readDevice } from '#core/autodiff/device.ts';
 import { processorThreads } from '#core/autodiff/session.ts';
 import { installCudaFiles } from '#core/hardware/install-cuda-files.ts';

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { CardNow, ProviderName, ProviderReport, WantedDevice } from '#core/contract.ts';
+import type { CardNow, ProviderName, ProviderReport, WantedDevice } from '#core/contract/hardware.ts';
 import { deviceEnvironment, PROCESSOR } from '#core/autodiff/device.ts';
 import type { Device } from '#core/autodiff/device.ts';
 import { processorThreads, runtimeVersion } from '#core/autodiff/session.ts';

@@ -4,7 +4,7 @@
 import { fork } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { SelfTest } from '#core/contract.ts';
+import type { SelfTest } from '#core/contract/hardware.ts';
 import { deviceEnvironment, deviceWords } from '#core/autodiff/device.ts';
 import type { Device } from '#core/autodiff/device.ts';
 import { firstProblem } from '#core/autodiff/self-test.ts';

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Policy } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
 import { adapterBase, hubName, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';

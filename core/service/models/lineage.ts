@@ -1,6 +1,6 @@
 // How a model came to be, from the base to itself, in sentences: what each step was made of and what came out.
 
-import type { LineageStep, Policy } from '#core/contract.ts';
+import type { LineageStep, Policy } from '#core/contract/models.ts';
 import { SURE } from '#core/evaluation/interval.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Policy } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { manifestOf, runFolderOf } from '#core/jobs/job.ts';
 import { readMade } from '#core/models/model-notes.ts';

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import type { ModelVerdict } from '#core/contract.ts';
+import type { ModelVerdict } from '#core/contract/models.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { ADAPTER_CONFIG, adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf, readGguf } from '#core/formats/gguf.ts';

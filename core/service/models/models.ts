@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { ModelRow, ModelVerdict, Policy } from '#core/contract.ts';
+import type { ModelRow, ModelVerdict, Policy } from '#core/contract/models.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';

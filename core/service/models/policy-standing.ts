@@ -1,7 +1,8 @@
 // Whether a policy has earned to be started from: its run came to its end in good health, and it does better than its
 // start by a measured margin.
 
-import type { Policy, Run } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
+import type { Run } from '#core/contract/runs.ts';
 import { clusteredInterval, FEWEST_CLUSTERS } from '#core/evaluation/interval.ts';
 import type { Project } from '#core/store/project.ts';
 import { heldOutOf, mean } from './held-out.ts';

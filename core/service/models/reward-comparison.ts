@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Policy } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
 import { clusteredInterval, FEWEST_CLUSTERS } from '#core/evaluation/interval.ts';
 import type { Cluster } from '#core/evaluation/interval.ts';
 import { comparedPrompts, comparisonsOf, scoresBy } from '#core/store/scored-comparisons.ts';

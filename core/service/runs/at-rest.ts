@@ -1,6 +1,6 @@
 // Runs of a project that is new to this machine: they lie at rest until a person has said whether they may go on.
 
-import type { Run } from '#core/contract.ts';
+import type { Run } from '#core/contract/runs.ts';
 import { isProven, readHeartbeat, takeAsked } from '#core/jobs/control.ts';
 import { runFolderOf } from '#core/jobs/job.ts';
 import { isKnownHere, makeKnown } from '#core/store/known-here.ts';

@@ -2,7 +2,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Config, Estimate, RunKind } from '#core/contract.ts';
+import type { Config, Estimate } from '#core/contract/recipes.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
 import { readConfig } from '#core/jobs/config.ts';

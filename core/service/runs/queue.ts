@@ -6,7 +6,8 @@
 // state up.
 
 import path from 'node:path';
-import type { Config, Run, RunDetail, RunKind, RunRow } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { Run, RunDetail, RunKind, RunRow } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readHeartbeat, readOrder, takeAsked, writeOrder } from '#core/jobs/control.ts';
 import type { Order } from '#core/jobs/control.ts';

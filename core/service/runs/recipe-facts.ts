@@ -1,7 +1,7 @@
 // What the project has, in the numbers that recipes go by: prompts, references, rankings, and how long texts are in
 // tokens.
 
-import type { Message, Split } from '#core/contract.ts';
+import type { Message, Split } from '#core/contract/prompts.ts';
 import { encodeAnswers, encodePrompts } from '#core/jobs/prompt-tokens.ts';
 import { tokenizerOf } from '#core/service/desk/token-spans.ts';
 import { listPolicies } from '#core/store/policies.ts';

@@ -1,6 +1,7 @@
 // The models that one click starts a recipe with: which, for what, and why these and no others.
 
-import type { Config, CurrentModels, RecipeCard } from '#core/contract.ts';
+import type { Config, RecipeCard } from '#core/contract/recipes.ts';
+import type { CurrentModels } from '#core/contract/models.ts';
 import { currentModels } from '#core/service/current-models.ts';
 import { referenceOf } from '#core/jobs/reference-model.ts';
 import { listPolicies, policyById } from '#core/store/policies.ts';

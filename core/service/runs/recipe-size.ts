@@ -1,6 +1,6 @@
 // How much work a run would be, from config.json and counts alone.
 
-import type { Config } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
 import type { RecipeName } from '#core/jobs/recipes.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';

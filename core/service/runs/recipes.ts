@@ -1,6 +1,8 @@
 // The recipe cards: what each recipe does, what it needs and what is missing, and what one click starts it with here.
 
-import type { Config, Field, Need, Policy, PolicyKind, RecipeCard, RunKind } from '#core/contract.ts';
+import type { Config, Field, Need, RecipeCard } from '#core/contract/recipes.ts';
+import type { Policy, PolicyKind } from '#core/contract/models.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readConfig } from '#core/jobs/config.ts';
 import type { Setting, Settings } from '#core/jobs/config.ts';

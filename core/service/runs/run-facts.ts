@@ -1,8 +1,8 @@
 // Runs in the table: notes and tags of the database, results and sizes of the run's folder, settings that are not the
 // defaults.
 
-import type { Config, Run } from '#core/contract.ts';
-import type { RunFacts } from '#core/contract/runs.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { Run, RunFacts } from '#core/contract/runs.ts';
 import { manifestOf, runPlaceOf } from '#core/jobs/job.ts';
 import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
 import { followResults, gatherResults, inOrder } from '#core/jobs/results.ts';

@@ -1,7 +1,9 @@
 // What follows from a run by itself: a new reward model, or new completions, are scored, so that queues and lists can
 // use it.
 
-import type { Config, Policy, Run, RunKind } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { Policy } from '#core/contract/models.ts';
+import type { Run, RunKind } from '#core/contract/runs.ts';
 import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { anyUnmeasured } from '#core/store/run-completions.ts';

@@ -6,7 +6,8 @@
 // computes, its memory is counted beside the machine's.
 
 import path from 'node:path';
-import type { Config, Policy } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { Policy } from '#core/contract/models.ts';
 import { chosenDevice } from '#core/autodiff/device.ts';
 import type { Device, Provider } from '#core/autodiff/device.ts';
 import { readConfig } from '#core/jobs/config.ts';

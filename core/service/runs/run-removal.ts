@@ -2,7 +2,7 @@
 // ended.
 
 import path from 'node:path';
-import type { Policy } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
 import type { RunDeletion, RunPart, RunSpace } from '#core/contract/runs.ts';
 import { runPlaceOf } from '#core/jobs/job.ts';
 import { bytesOf, freeSpace, removeRunFiles, spaceOf } from '#core/jobs/run-disk.ts';

@@ -2,7 +2,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Config, Policy, Run, RunDetail, RunRow } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { Policy } from '#core/contract/models.ts';
+import type { Run, RunDetail, RunRow } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { checkpointSteps } from '#core/jobs/checkpoints.ts';

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { MetricPoint } from '#core/contract.ts';
+import type { MetricPoint } from '#core/contract/runs.ts';
 import { firstBeat, livingProcess, provenProcess, readHeartbeat, writeHeartbeat } from '#core/jobs/control.ts';
 import type { Heartbeat } from '#core/jobs/control.ts';
 import { removeStatus, runFolderOf } from '#core/jobs/job.ts';

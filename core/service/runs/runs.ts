@@ -2,7 +2,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Finish, MetricPoint, Result, Run, RunSample } from '#core/contract.ts';
+import type { Finish } from '#core/contract/samples.ts';
+import type { MetricPoint, Run, RunSample } from '#core/contract/runs.ts';
+import type { Result } from '#core/contract/calls.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readConfig } from '#core/jobs/config.ts';
 import { runFolderOf } from '#core/jobs/job.ts';

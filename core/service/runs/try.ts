@@ -2,7 +2,7 @@
 // asked.
 
 import path from 'node:path';
-import type { Policy } from '#core/contract.ts';
+import type { Policy } from '#core/contract/models.ts';
 import type { PromptManner } from '#core/contract/try.ts';
 import { runFolderOf } from '#core/jobs/job.ts';
 import { chainOf } from '#core/jobs/model-chain.ts';

@@ -1,7 +1,7 @@
 // Which charts a run opens with: those that tell how it goes; the machine room comes after.
 
-import type { RunKind } from '#core/contract.ts';
-import type { MetricMeaning } from '#core/contract/runs.ts';
+import type { RunKind } from '#core/contract/runs.ts';
+import type { MetricMeaning } from '#core/contract/recipes.ts';
 
 const TELLING: Partial<Record<RunKind, readonly string[]>> = {
   ppo: ['gold', 'held_out_value', 'held_out_score', 'held_out_kl', 'reward', 'score', 'kl'],

@@ -1,6 +1,6 @@
 // The numbers of one run as they arrive: one growing curve a metric, in typed arrays, appended to and never rebuilt.
 
-import type { MetricPoint } from '#core/contract.ts';
+import type { MetricPoint } from '#core/contract/runs.ts';
 import { lowerBound } from './series.ts';
 
 export interface Curve {

@@ -1,6 +1,8 @@
 // What an export asks and says: the formats in groups, which questions a format has, the file's name and place.
 
-import type { Arguments, DataFormat, Split } from '#core/contract.ts';
+import type { Arguments } from '#core/contract/calls.ts';
+import type { DataFormat } from '#core/contract/data.ts';
+import type { Split } from '#core/contract/prompts.ts';
 import type { FormatGroup } from '#renderer/components/format-group.ts';
 
 export type Pairs = 'all' | 'best-worst' | 'neighbours';

@@ -1,6 +1,6 @@
 // What an import shows: the columns of its preview that say something, and its result in words.
 
-import type { ImportKind, ImportPreview, ImportResult } from '#core/contract.ts';
+import type { ImportKind, ImportPreview, ImportResult } from '#core/contract/data.ts';
 
 /** "1 row", "1,204 rows". */
 export const counted = (n: number, one: string, many = `${one}s`): string =>

@@ -1,7 +1,7 @@
 // Marks in the making: what is selected in which answer, the caret of the keyboard mode, and the marks written with it.
 
 import { computed, ref, shallowRef } from 'vue';
-import type { Mark } from '#core/contract.ts';
+import type { Mark } from '#core/contract/rankings.ts';
 import { useProjectService } from '#renderer/api.ts';
 import { useApp } from '#renderer/stores/app.ts';
 import { useDesk } from '#renderer/stores/desk.ts';

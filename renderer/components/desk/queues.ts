@@ -1,6 +1,6 @@
 // The queues by name: what each gives, and what to do where it is empty.
 
-import type { QueueName } from '#core/contract.ts';
+import type { QueueName } from '#core/contract/desk.ts';
 
 interface QueueText {
   title: string;

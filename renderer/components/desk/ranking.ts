@@ -1,6 +1,6 @@
 // The arithmetic of a ranking in the making: ranks given, tied, moved, dropped; made dense when it is submitted.
 
-import type { Rank } from '#core/contract.ts';
+import type { Rank } from '#core/contract/rankings.ts';
 
 /** completion id -> rank, 1 is best; an id that is missing has no rank yet. Never changed in place. */
 export type Ranks = ReadonlyMap<number, number>;

@@ -1,6 +1,7 @@
 // Everything entered for one item, as it stands on the screen.
 
-import type { DeskItem, Mark } from '#core/contract.ts';
+import type { DeskItem } from '#core/contract/desk.ts';
+import type { Mark } from '#core/contract/rankings.ts';
 import { type Ranks, ranksOf } from './ranking.ts';
 
 /** Marks and ratings by completion id; never changed in place. */

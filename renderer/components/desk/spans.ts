@@ -1,7 +1,8 @@
 // Where marks begin and end in a text: selections snapped to tokens, the caret's steps, and the pieces a text is drawn
 // in.
 
-import type { Mark, TokenSpan } from '#core/contract.ts';
+import type { Mark } from '#core/contract/rankings.ts';
+import type { TokenSpan } from '#core/contract/desk.ts';
 
 /** Characters, UTF-16, end excluded. */
 export interface Stretch {

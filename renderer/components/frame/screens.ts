@@ -1,6 +1,6 @@
 // The screens of the sidebar: name, address, action, icon and what is counted beside them.
 
-import type { ProjectSummary } from '#core/contract.ts';
+import type { ProjectSummary } from '#core/contract/project.ts';
 import type { ActionName } from '#renderer/keys.ts';
 
 export interface Screen {

@@ -8,7 +8,7 @@ import type {
   ProviderReport,
   SelfTest,
   WantedDevice,
-} from '#core/contract.ts';
+} from '#core/contract/hardware.ts';
 import { number } from '#renderer/components/train/run-words.ts';
 
 /** The badge: one word a device. */

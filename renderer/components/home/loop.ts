@@ -1,6 +1,8 @@
 // Where a project stands in the loop, and which step is the useful one now: Home and Train say the same, from here.
 
-import type { ModelRow, ProjectSummary, RunKind, RunRow } from '#core/contract.ts';
+import type { ModelRow } from '#core/contract/models.ts';
+import type { ProjectSummary } from '#core/contract/project.ts';
+import type { RunKind, RunRow } from '#core/contract/runs.ts';
 
 export interface LoopStep {
   name: 'prompts' | 'samples' | 'rankings' | 'reward' | 'ppo' | 'inspect';

@@ -1,5 +1,5 @@
 // The columns of numbers in the list of samples: what each says, and whose it is.
-import type { SampleMeasures, SampleRow, SampleSort } from '#core/contract/data.ts';
+import type { SampleMeasures, SampleRow, SampleSort } from '#core/contract/samples.ts';
 
 export interface SampleColumn {
   sort: SampleSort;

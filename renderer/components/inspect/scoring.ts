@@ -3,7 +3,7 @@
 import { ref, shallowRef } from 'vue';
 import type { Ref, ShallowRef } from 'vue';
 import { useProjectService } from '#renderer/api.ts';
-import type { SampleFilter, SampleMeasures } from '#core/contract/data.ts';
+import type { SampleFilter, SampleMeasures } from '#core/contract/samples.ts';
 import { useRuns } from '#renderer/stores/runs.ts';
 import { useToasts } from '#renderer/stores/toasts.ts';
 

@@ -1,6 +1,6 @@
 // How a token is coloured by a number: a monotone scale per quantity, as the share of a tint in the ground behind the
 // text.
-import type { TokenRow } from '#core/contract.ts';
+import type { TokenRow } from '#core/contract/samples.ts';
 
 export type Quantity = 'logprob' | 'kl' | 'value';
 export interface Tint {

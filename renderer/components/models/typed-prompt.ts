@@ -1,5 +1,5 @@
 // What a person has typed to try a model with: a text, the fields of the project's template, or a conversation.
-import type { Message, Prompt } from '#core/contract.ts';
+import type { Message, Prompt } from '#core/contract/prompts.ts';
 import type { PromptManner } from '#core/contract/try.ts';
 
 export type Form = 'text' | 'template' | 'conversation';

@@ -1,7 +1,7 @@
 // What may be typed into a recipe's form: the rules of the job's own settings, each refusal one sentence that names the
 // range.
 
-import type { Config, Field } from '#core/contract.ts';
+import type { Config, Field } from '#core/contract/recipes.ts';
 
 export type Typed = Record<string, string | boolean>;
 

@@ -2,7 +2,9 @@
 
 import { reactive, ref, shallowRef, watch } from 'vue';
 import type { Ref } from 'vue';
-import type { Fault, Result, RunDetail, RunSample } from '#core/contract.ts';
+import type { Fault } from '#core/contract/messages.ts';
+import type { Result } from '#core/contract/calls.ts';
+import type { RunDetail, RunSample } from '#core/contract/runs.ts';
 import { connection, faultOf, useProjectService } from '#renderer/api.ts';
 import { useRuns } from '#renderer/stores/runs.ts';
 

@@ -3,7 +3,7 @@
 // What is said quotes what was measured, with its interval; smoothing only helps to see a turn where no error was
 // measured.
 
-import type { RunSample } from '#core/contract.ts';
+import type { RunSample } from '#core/contract/runs.ts';
 import { beside } from '#renderer/components/charts/curves.ts';
 import type { Curves } from '#renderer/components/charts/curves.ts';
 import { withError } from '#renderer/components/charts/metric-words.ts';

@@ -1,6 +1,8 @@
 // The order of the recipe cards, which is the order of the loop, and which of their settings come first.
 
-import type { Arguments, RecipeCard, RunKind } from '#core/contract.ts';
+import type { Arguments } from '#core/contract/calls.ts';
+import type { RecipeCard } from '#core/contract/recipes.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 
 /** sample → (rank) → reward → PPO → sample; the others stand where one takes them on the way. */
 const LOOP: readonly RunKind[] = ['sample', 'reward', 'ppo'];

@@ -1,7 +1,7 @@
 // The columns of the table of runs: what each shows and sorts by, which are there at first, which runs pass a filter.
 
-import type { RunKind, RunRow, RunStatus } from '#core/contract.ts';
-import type { MetricMeaning, RunFacts, RunResult } from '#core/contract/runs.ts';
+import type { RunKind, RunRow, RunStatus, RunFacts, RunResult } from '#core/contract/runs.ts';
+import type { MetricMeaning } from '#core/contract/recipes.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
 import { withError } from '#renderer/components/charts/metric-words.ts';
 import { badgeOf, duration, KIND_WORDS, moment } from './run-words.ts';

@@ -1,6 +1,7 @@
 // The words and numbers in which runs are spoken of: states, times, sizes, values.
 
-import type { Estimate, RunKind, RunRow, RunStatus } from '#core/contract.ts';
+import type { Estimate } from '#core/contract/recipes.ts';
+import type { RunKind, RunRow, RunStatus } from '#core/contract/runs.ts';
 
 export const STATUS_WORDS: Record<RunStatus, string> = {
   queued: 'queued',

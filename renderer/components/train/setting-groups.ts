@@ -1,6 +1,6 @@
 // The groups that a recipe's settings stand in under the ones looked at first, in the order in which a run uses them.
 
-import type { Field } from '#core/contract.ts';
+import type { Field } from '#core/contract/recipes.ts';
 import { isTuning } from './recipe-order.ts';
 
 export interface SettingGroup {

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import type { DataFormat, ExportResult } from '#core/contract.ts';
+import type { DataFormat, ExportResult } from '#core/contract/data.ts';
 import { cli, cliJson, MAIN, readLines, temporaryFolder, writeLines } from './command-line.ts';
 
 const folder = temporaryFolder();

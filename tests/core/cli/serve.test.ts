@@ -8,7 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { AppState, DeskItem, Reply, RunRow } from '#core/contract.ts';
+import type { AppState } from '#core/contract/app.ts';
+import type { DeskItem } from '#core/contract/desk.ts';
+import type { Reply } from '#core/contract/messages.ts';
+import type { RunRow } from '#core/contract/runs.ts';
 import { createProject } from '#core/store/database.ts';
 import { WebSocket } from 'ws';
 

@@ -1,6 +1,6 @@
 // The answers that the host keeps: bounded for all windows together, and an answer that cannot be sent is a fault.
 import { expect, test } from 'vitest';
-import type { Reply, Request } from '#core/contract.ts';
+import type { Reply, Request } from '#core/contract/messages.ts';
 import { createRecentReplies } from '#core/host/recent-replies.ts';
 
 const MIB = 2 ** 20;

@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AppState, Labeler } from '#core/contract.ts';
+import type { AppState } from '#core/contract/app.ts';
+import type { Labeler } from '#core/contract/rankings.ts';
 import { openedProject, openWindow, signIn, startedHost, until } from './started-host.ts';
 import type { StartedHost, TestWindow } from './started-host.ts';
 

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Message } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { encodeAnswers, encodePrompts, promptText, withStops } from '#core/jobs/prompt-tokens.ts';
 import { sampleOnce } from '#core/jobs/sample-once.ts';

@@ -4,7 +4,8 @@
 
 import { writeSync } from 'node:fs';
 import { createRunQueue } from '#core/service/runs/queue.ts';
-import type { Config, RunKind } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { openProject } from '#core/store/database.ts';
 
 const [folder, recipe, config] = process.argv.slice(2) as [string, RunKind, string];

@@ -4,8 +4,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkArguments } from '#core/contract.ts';
-import type { Config, RecipeCard, RunKind } from '#core/contract.ts';
+import { checkArguments } from '#core/contract/calls.ts';
+import type { Config, RecipeCard } from '#core/contract/recipes.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { labelGold } from '#core/jobs/label-gold.ts';
 import { startRun } from '#core/jobs/start.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';

@@ -13,7 +13,8 @@ import { listPrompts } from '#core/store/prompts.ts';
 import { addRankings, deleteRanking, listComparisons, listRankings, replaceRanking } from '#core/store/rankings.ts';
 import type { NewRanking } from '#core/store/rankings.ts';
 import { createRandom } from '#core/random.ts';
-import type { Ranking, Split } from '#core/contract.ts';
+import type { Ranking } from '#core/contract/rankings.ts';
+import type { Split } from '#core/contract/prompts.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { mean } from './first-rollout.ts';
 import {

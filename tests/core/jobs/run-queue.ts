@@ -2,7 +2,8 @@
 
 import { createRunQueue } from '#core/service/runs/queue.ts';
 import type { QueueOptions, RunQueue } from '#core/service/runs/queue.ts';
-import type { EventName, Events, RunRow } from '#core/contract.ts';
+import type { EventName, Events } from '#core/contract/events.ts';
+import type { RunRow } from '#core/contract/runs.ts';
 import type { Project } from '#core/store/project.ts';
 
 export type Heard = { [K in EventName]: { event: K; data: Events[K] } }[EventName];

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RunKind } from '#core/contract.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { prepareRun } from '#core/jobs/execute.ts';
 import { RECIPES } from '#core/jobs/recipes.ts';
 import { startRun } from '#core/jobs/start.ts';

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll } from 'vitest';
-import type { Split } from '#core/contract.ts';
+import type { Split } from '#core/contract/prompts.ts';
 import { drawRecord, writePost, writeSummary } from '#core/demo/world.ts';
 import type { Facts } from '#core/demo/world.ts';
 import type { TastemakerError } from '#core/errors.ts';

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import type { RunKind, RunStatus } from '#core/contract.ts';
+import type { RunKind, RunStatus } from '#core/contract/runs.ts';
 import { currentModels, currentPolicy, currentReward, settleCurrent } from '#core/service/current-models.ts';
 import { changeProjectSettings } from '#core/service/project.ts';
 import { addCompletions } from '#core/store/completions.ts';

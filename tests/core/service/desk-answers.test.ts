@@ -7,7 +7,7 @@ import { setMeasures } from '#core/store/measures.ts';
 import { addPolicy } from '#core/store/policies.ts';
 import { query } from '#core/store/project.ts';
 import { addRanking, listComparisons, listRankings } from '#core/store/rankings.ts';
-import type { QueueName } from '#core/contract.ts';
+import type { QueueName } from '#core/contract/desk.ts';
 import { answerOf, deskFolders, deskOf, deskWorld, label, walk } from './desk-world.ts';
 
 const fresh = deskFolders();

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { changeProjectSettings } from '#core/service/project.ts';
 import { query } from '#core/store/project.ts';
-import type { DeskItem, QueueName } from '#core/contract.ts';
+import type { DeskItem, QueueName } from '#core/contract/desk.ts';
 import { addReward, deskFolders, deskOf, deskWorld, label, ranksOf } from './desk-world.ts';
 import type { Desk } from './desk-world.ts';
 

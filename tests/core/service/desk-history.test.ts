@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { changeProjectSettings } from '#core/service/project.ts';
 import { wordSpans } from '#core/service/desk/token-spans.ts';
-import type { QueueName } from '#core/contract.ts';
+import type { QueueName } from '#core/contract/desk.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { query } from '#core/store/project.ts';
 import { answerOf, deskFolders, deskOf, deskWorld, label, ranksOf, walk } from './desk-world.ts';

@@ -5,7 +5,7 @@ import { addCompletions } from '#core/store/completions.ts';
 import { ensureLabeler } from '#core/store/labelers.ts';
 import { setMeasures } from '#core/store/measures.ts';
 import { query } from '#core/store/project.ts';
-import type { QueueName } from '#core/contract.ts';
+import type { QueueName } from '#core/contract/desk.ts';
 import { addReward, answerOf, deskFolders, deskOf, deskWorld, label, walk } from './desk-world.ts';
 import type { Desk } from './desk-world.ts';
 

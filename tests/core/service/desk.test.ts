@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { deskProgress } from '#core/service/desk/desk-progress.ts';
 import { changeProjectSettings } from '#core/service/project.ts';
-import type { DeskItem } from '#core/contract.ts';
+import type { DeskItem } from '#core/contract/desk.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { openProject } from '#core/store/database.ts';
 import { addItems } from '#core/store/items.ts';

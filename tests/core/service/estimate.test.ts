@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Config } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
 import type { TastemakerError } from '#core/errors.ts';
 import { PROCESSOR, readDevice } from '#core/autodiff/device.ts';
 import type { Device } from '#core/autodiff/device.ts';

@@ -1,8 +1,9 @@
 // A context for handlers without a service around them: arguments are checked as the service does, events are kept.
 
 import { tmpdir } from 'node:os';
-import { checkArguments } from '#core/contract.ts';
-import type { Arguments, CallName, Notice, Result } from '#core/contract.ts';
+import { checkArguments } from '#core/contract/calls.ts';
+import type { Arguments, CallName, Result } from '#core/contract/calls.ts';
+import type { Notice } from '#core/contract/messages.ts';
 import type { Context, Handlers } from '#core/service/handlers.ts';
 import type { Project } from '#core/store/project.ts';
 

@@ -4,7 +4,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Arguments, ImportKind } from '#core/contract.ts';
+import type { Arguments } from '#core/contract/calls.ts';
+import type { ImportKind } from '#core/contract/data.ts';
 import { FORMATS } from '#core/formats/preferences/formats.ts';
 import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts';
 import { readAsMapped } from '#core/service/data/import-rows.ts';

@@ -3,7 +3,8 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Config, RunKind } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { drawRecord, writePost, writeSummary } from '#core/demo/world.ts';
 import { readStatus, runFolderOf } from '#core/jobs/job.ts';
 import { recordRun } from '#core/jobs/record.ts';

@@ -3,7 +3,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import type { Rank } from '#core/contract.ts';
+import type { Rank } from '#core/contract/rankings.ts';
 import { checkProject, openProject } from '#core/store/database.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { deskWorld } from './desk-world.ts';

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Arguments, CallName, Fault, Notice, Result } from '#core/contract.ts';
+import type { Arguments, CallName, Result } from '#core/contract/calls.ts';
+import type { Fault, Notice } from '#core/contract/messages.ts';
 import { createService } from '#core/service/service.ts';
 
 export class CallFault extends Error {

@@ -1,7 +1,7 @@
 // Prompts in the window: one prompt with its answers, dealing splits out, removal with undo, search.
 
 import { expect, test } from 'vitest';
-import type { PromptRow } from '#core/contract/data.ts';
+import type { PromptRow } from '#core/contract/prompts.ts';
 import { tldrPrompt } from '#core/formats/prompts.ts';
 import { changeHandlers } from '#core/service/data/data-changes.ts';
 import { promptHandlers } from '#core/service/data/prompts.ts';

@@ -1,7 +1,8 @@
 // What follows from a run by itself: the right reward model and reference are asked, and nothing waits twice.
 
 import { expect, test } from 'vitest';
-import type { Config, RunKind } from '#core/contract.ts';
+import type { Config } from '#core/contract/recipes.ts';
+import type { RunKind } from '#core/contract/runs.ts';
 import { followUp } from '#core/service/runs/run-follow-up.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { createProject } from '#core/store/database.ts';

@@ -5,7 +5,7 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
-import type { RunStatus } from '#core/contract.ts';
+import type { RunStatus } from '#core/contract/runs.ts';
 import { gold } from '#core/demo/gold.ts';
 import { demoBaseFolder } from '#core/jobs/demo-project.ts';
 import { promptHandlers } from '#core/service/data/prompts.ts';

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import type { ImportKind } from '#core/contract.ts';
+import type { ImportKind } from '#core/contract/data.ts';
 import { checkProject, openProject } from '#core/store/database.ts';
 import { query } from '#core/store/project.ts';
 import { openedService } from './opened-service.ts';

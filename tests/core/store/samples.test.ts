@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { SampleFilter, SampleSort } from '#core/contract/data.ts';
+import type { SampleFilter, SampleSort } from '#core/contract/samples.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { countComparisons } from '#core/store/comparison-count.ts';
 import { createProject } from '#core/store/database.ts';

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Message } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { trainBpe } from '#core/tokenizer/bpe-trainer.ts';
 import type { TokenizerSettings } from '#core/tokenizer/tokenizer.ts';
 

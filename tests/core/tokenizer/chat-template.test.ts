@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Message } from '#core/contract.ts';
+import type { Message } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { answerShape, renderChat } from '#core/tokenizer/chat-template.ts';
 import { createTokenizer } from '#core/tokenizer/tokenizer.ts';
