@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { findViolations, HOMES, LAYERS, OPENS_ITSELF, sourceFiles } from './architecture.ts';
+import { findViolations, HOMES, idleExceptions, LAYERS, OPENS_ITSELF, sourceFiles } from './architecture.ts';
 
 describe('this tree', () => {
   test('is found', () => {
@@ -14,6 +14,10 @@ describe('this tree', () => {
 
   test('keeps the house rules', () => {
     expect(findViolations(process.cwd())).toEqual([]);
+  });
+
+  test('every exception from a limit is needed', () => {
+    expect(idleExceptions(process.cwd())).toEqual([]);
   });
 
   test('every file that is said to open one itself is there', () => {
@@ -31,6 +35,9 @@ describe('this tree', () => {
 });
 
 const HEAD = '// Does one thing.\n';
+const statements = (count: number) => '  a();\n'.repeat(count);
+const view = (template: string) => `<!-- Shows. -->\n<template>\n${template}\n</template>\n`;
+const boxes = (depth: number) => `${'<div>'.repeat(depth)}${'</div>'.repeat(depth)}`;
 
 /** What is planted -> a part of the complaint it must cause. */
 const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: string]>> = {
@@ -127,6 +134,47 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
   'a long file': ['core/store/a.ts', 'export {};\n'.repeat(500), '501 lines'],
   'a long test': ['tests/core/a.test.ts', 'export {};\n'.repeat(500), '501 lines'],
   'a long build script': ['build/a.mjs', 'export {};\n'.repeat(500), '501 lines'],
+  'a long function': ['core/store/a.ts', `function x() {\n${statements(79)}}\n`, 'x has 81 lines'],
+  'a long function that a name is given': [
+    'build/a.mjs',
+    `export const x = kept(() => {\n${statements(79)}});\n`,
+    'x has 81 lines',
+  ],
+  'a long method': ['core/store/a.ts', `export const x = {\n  y() {\n${statements(79)}  },\n};\n`, 'y has 81 lines'],
+  'a long function of a view': [
+    'renderer/views/AView.vue',
+    `<!-- Shows. -->\n<script setup lang="ts">\nfunction x() {\n${statements(79)}}\n</script>\n`,
+    'AView.vue:4: x has 81 lines',
+  ],
+  'a long test in a describe': [
+    'tests/core/a.test.ts',
+    `describe('x', () => {\ntest('y', () => {\n${statements(79)}});\n});\n`,
+    "test 'y' has 81 lines",
+  ],
+  'deep statements': [
+    'core/store/a.ts',
+    'function x() {\n  for (;;) if (a) while (b) { try { if (c) d(); } finally { e(); } }\n}\n',
+    'statements nest 5 deep',
+  ],
+  'a deep template': ['renderer/views/AView.vue', view(boxes(7)), 'nests 7 deep'],
+  'a deep template with a table': [
+    'renderer/views/AView.vue',
+    view(`<div><div><div><table><tbody><tr><td>${boxes(2)}</td></tr></tbody></table></div></div></div>`),
+    'nests 7 deep',
+  ],
+  'a wide line': ['core/store/a.ts', `export const x = ${'1 + '.repeat(30)}1;\n`, '2: 139 columns'],
+  'a wide comment': ['core/store/a.ts', `// ${'word '.repeat(30)}\n`, '153 columns'],
+  'a wide line of two texts': [
+    'core/store/a.ts',
+    `export const x = ['${'x'.repeat(125)}', '${'y'.repeat(125)}'];\n`,
+    '276 columns',
+  ],
+  'a wide style sheet': ['renderer/styles/a.css', `p { margin: ${'0 '.repeat(60)} }\n`, '134 columns'],
+  'a wide element': [
+    'renderer/views/AView.vue',
+    view(`<p ${Array.from({ length: 20 }, (_, i) => `a${i + 10}="b"`).join(' ')} />`),
+    '165 columns',
+  ],
   'a vague name': ['core/store/utils.ts', '', '"utils" says nothing'],
   'a vague folder': ['core/store/common/runs.ts', '', '"common" says nothing'],
   'a camel-case name': ['core/store/trainReward.ts', '', 'not kebab-case'],
@@ -189,6 +237,32 @@ const KEPT: Readonly<Record<string, [path: string, text: string]>> = {
     "<!-- Shows. -->\n<script setup lang=\"ts\">\nimport { ref } from 'vue';\nimport { call } from '#renderer/api.ts';\nimport type { Run } from '#core/contract/runs.ts';\n</script>\n",
   ],
   'a style sheet': ['renderer/styles/a.css', '/* Colours. */\np { margin: 0 }\n'],
+  'a function of 80 lines': ['core/store/a.ts', `function x() {\n${statements(78)}}\n`],
+  'a long describe of short tests': [
+    'tests/core/a.test.ts',
+    `describe.each([1])('x', () => {\n${"  test('y', () => {\n    a();\n  });\n".repeat(30)}});\n`,
+  ],
+  'statements 4 deep, and as many in a function of theirs': [
+    'core/store/a.ts',
+    'for (;;) if (a) b(); else if (c) d(); else for (;;) while (e) f(() => { if (g) for (;;) while (h) if (i) j(); });\n',
+  ],
+  'a template 6 deep, with parts that draw nothing': [
+    'renderer/views/AView.vue',
+    view(`<MenuRoot><MenuPortal><table><tbody><tr><td>${boxes(4)}</td></tr></tbody></table>\n</MenuPortal></MenuRoot>`),
+  ],
+  'lines that one text makes wide': [
+    'core/store/a.ts',
+    `export const x = '${'x'.repeat(130)}';\nexport const y = \`\n${'y'.repeat(130)} ${'$'}{x}\`;\n` +
+      `export const z = /${'z'.repeat(130)}/;\n`,
+  ],
+  'an attribute and a text that make a view wide': [
+    'renderer/views/AView.vue',
+    view(`<p title="${'x'.repeat(120)}">\n${'word '.repeat(30)}\n</p>`),
+  ],
+  'a view whose sentence goes over two lines': [
+    'renderer/views/AView.vue',
+    '<!-- Shows this\n     and that. -->\n<template><p /></template>\n',
+  ],
   'a test': ['tests/core/store/runs.test.ts', "import { x } from '#core/store/runs.ts';\nimport fc from 'fast-check';"],
   'a configuration': ['some.config.ts', 'export default {};'],
   'the word import in a text': ['core/store/a.ts', `const x = "import y from '../z'"; // import('../z')`],
