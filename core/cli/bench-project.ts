@@ -314,7 +314,10 @@ export interface ProjectFigures extends BigProject {
   milliseconds: Record<string, Times>;
 }
 
-/** Waits until the disk holds the file, as it does after a real import: building goes without, and the first submit would pay. */
+/**
+ * Waits until the disk holds the file, as it does after a real import: building goes without, and the first submit
+ * would pay.
+ */
 function settleOnDisk(file: string): void {
   const fd = fs.openSync(file, 'r+');
   fs.fsyncSync(fd);
