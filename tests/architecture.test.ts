@@ -43,8 +43,8 @@ const boxes = (depth: number) => `${'<div>'.repeat(depth)}${'</div>'.repeat(dept
 const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: string]>> = {
   'an upward import': [
     'core/autodiff/a.ts',
-    "import { x } from '#core/jobs/job.ts';",
-    'core/autodiff may not know core/jobs',
+    "import { x } from '#core/runs/folder.ts';",
+    'core/autodiff may not know core/runs',
   ],
   'an upward type import': [
     'core/store/a.ts',
@@ -83,7 +83,7 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
     'core/contract does not know Node',
   ],
   'a package outside its home': [
-    'core/jobs/a.ts',
+    'core/runs/a.ts',
     "import Database from 'better-sqlite3';",
     'whose only home is core/store',
   ],
@@ -110,15 +110,15 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
   'two dots in the middle': ['core/store/a.ts', "import { x } from './inner/../../errors.ts';", 'to cross a folder'],
   'two dots in a test': ['tests/core/a.test.ts', "import { x } from '../../core/errors.ts';", 'to cross a folder'],
   'an import without its ending': ['core/store/a.ts', "import { x } from './runs';", 'without its file ending'],
-  'a job that knows a job': [
-    'core/jobs/train-policy.ts',
+  'a recipe that knows a recipe': [
+    'core/recipes/policy.ts',
     "import { x } from './sample.ts';",
-    'a job knows no other job',
+    'only the table of recipes knows one',
   ],
-  'a job that knows a job by its full name': [
-    'core/jobs/sample.ts',
-    "import { x } from '#core/jobs/train-reward.ts';",
-    'a job knows no other job',
+  'a part that knows a recipe': [
+    'core/recipes/parts/held-out.ts',
+    "import { x } from '#core/recipes/reward.ts';",
+    'only the table of recipes knows one',
   ],
   'no opening sentence': ['core/store/a.ts', 'export const x = 1;\n', 'does not open with a sentence'],
   'an opening of two lines without a full stop': [
@@ -206,8 +206,8 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
   ],
   'a shell with logic of the core': [
     'electron/a.ts',
-    "import { x } from '#core/jobs/start.ts';",
-    'electron may not know core/jobs',
+    "import { x } from '#core/runs/start.ts';",
+    'electron may not know core/runs',
   ],
   'a host that knows the service': [
     'core/host/a.ts',
@@ -221,8 +221,8 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
 
 const KEPT: Readonly<Record<string, [path: string, text: string]>> = {
   'a downward import': [
-    'core/jobs/train-policy.ts',
-    "import { x } from '#core/training/gae.ts';\nimport { y } from './job.ts';",
+    'core/recipes/policy.ts',
+    "import { x } from '#core/training/gae.ts';\nimport { y } from './recipe.ts';",
   ],
   'the home of a package': [
     'core/store/database.ts',

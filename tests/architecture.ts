@@ -20,7 +20,7 @@ const LEAVES = [
   'core/unlinked',
   'core/wire',
 ];
-const BELOW_JOBS = [
+const BELOW_RECIPES = [
   ...LEAVES,
   'core/store',
   'core/tokenizer',
@@ -32,7 +32,8 @@ const BELOW_JOBS = [
   'core/evaluation',
   'core/hardware',
 ];
-const BELOW_SERVICE = [...BELOW_JOBS, 'core/jobs'];
+const BELOW_RUNS = [...BELOW_RECIPES, 'core/recipes'];
+const BELOW_SERVICE = [...BELOW_RUNS, 'core/runs'];
 const BELOW_HOST = [...BELOW_SERVICE, 'core/service'];
 
 /** Downward only: each row is a folder, or a file directly in core. */
@@ -54,7 +55,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/models': { may: ['core/errors', 'core/random', 'core/regular-file', 'core/autodiff', 'core/formats'] },
   'core/training': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/models'] },
   'core/evaluation': { may: ['core/errors', 'core/random', 'core/tokenizer', 'core/models'] },
-  'core/jobs': { may: BELOW_JOBS },
+  'core/recipes': { may: BELOW_RECIPES }, // what a run does: it talks to its folder through what it is handed
+  'core/runs': { may: BELOW_RUNS }, // carries out what the table of recipes holds
   'core/service': { may: BELOW_SERVICE },
   'core/supervisor': { may: ['core/contract', 'core/errors', 'core/wire'] },
   'core/host': { may: ['core/contract', 'core/errors', 'core/supervisor', 'core/wire'] },
@@ -86,12 +88,12 @@ export const HOMES: Readonly<Record<string, string>> = {
   uplot: 'renderer',
 };
 
-/** Which files of core/jobs are jobs: no job knows another job, only the table of recipes does. */
-export const IS_JOB = /^core\/jobs\/(train-.*|sample|score|label-gold|label-rouge|demo-project)\.ts$/;
-const TABLE_OF_JOBS = 'core/jobs/recipes.ts';
+/** Which files of core/recipes are recipes: all of its own but these. None knows another, only their table does. */
+export const IS_RECIPE = /^core\/recipes\/(?!(?:manifest|metrics|recipe|settings|table)\.ts$)[^/]+\.ts$/;
+const TABLE_OF_RECIPES = 'core/recipes/table.ts';
 
 /** Rooms that read what other people made: they open files through core/regular-file.ts. */
-const READS_FOREIGN = /^core\/(formats|hardware|jobs|models|service|store|tokenizer)\//;
+const READS_FOREIGN = /^core\/(formats|hardware|models|recipes|runs|service|store|tokenizer)\//;
 const OPENS =
   /\b(?:readFileSync|readFile|copyFileSync|copyFile)\(|\bopenSync\([^)]*,\s*'r'|\bfs\.open\(|createReadStream\((?!\s*'',\s*\{\s*fd: openRegular)/g;
 /** Files of those rooms that open one themselves, and which. */
@@ -126,14 +128,13 @@ export const LONGER: Readonly<Record<string, string>> = {
   'core/training/trainer.ts': 'still to be split',
   'tests/core/autodiff/operator-cases.ts': 'still to be split',
   'core/service/runs/queue.ts': 'still to be split',
-  'core/jobs/job.ts': 'still to be split',
   'renderer/stores/desk.ts': 'still to be split',
   'tests/core/models/checkpoint.test.ts': 'still to be split',
   'tests/core/models/peft.test.ts': 'still to be split',
   'tests/core/service/export-data.test.ts': 'still to be split',
   'renderer/styles/base.css': 'still to be split',
   'tests/core/formats/preferences/round-trip.test.ts': 'still to be split',
-  'core/jobs/train-ppo.ts': 'still to be split',
+  'core/recipes/ppo.ts': 'still to be split',
   'tests/core/service/models.test.ts': 'still to be split',
 };
 const FORBIDDEN_NAMES = ['utils', 'util', 'helpers', 'helper', 'common', 'misc', 'lib', 'shared'];
@@ -236,9 +237,8 @@ function judgeImport(file: string, specifier: string): string | null {
     if (!/\.(ts|vue|css|json|wasm|sql)$/.test(target)) return `imports "${specifier}" without its file ending`;
     const other = layerOf(target);
     if (other !== layer) return rules.may.includes(other) ? null : `imports ${target}: ${layer} may not know ${other}`;
-    const betweenJobs =
-      layer === 'core/jobs' && dirname(file) === dirname(target) && IS_JOB.test(target) && file !== TABLE_OF_JOBS;
-    return betweenJobs ? `imports ${target}: a job knows no other job` : null;
+    const betweenRecipes = layer === 'core/recipes' && IS_RECIPE.test(target) && file !== TABLE_OF_RECIPES;
+    return betweenRecipes ? `imports ${target}: only the table of recipes knows one` : null;
   }
   if (specifier.startsWith('node:'))
     return rules.node === false ? `imports ${specifier}: ${layer} does not know Node` : null;

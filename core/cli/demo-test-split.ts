@@ -4,8 +4,8 @@
 import path from 'node:path';
 import { gold } from '#core/demo/gold.ts';
 import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
-import { DEMO } from '#core/jobs/demo-settings.ts';
-import { encodePrompts, withStops } from '#core/jobs/prompt-tokens.ts';
+import { DEMO } from '#core/recipes/demo/demo-settings.ts';
+import { encodePrompts, withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';

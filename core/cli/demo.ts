@@ -4,11 +4,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import { createDemoProject } from '#core/jobs/demo-project.ts';
-import { DEMO, FREE, REWARD, SAMPLE, SENSIBLE, TASTE } from '#core/jobs/demo-settings.ts';
-import { labelGold } from '#core/jobs/label-gold.ts';
-import { startRun } from '#core/jobs/start.ts';
-import type { Listeners } from '#core/jobs/job.ts';
+import { createDemoProject } from '#core/recipes/demo/demo-project.ts';
+import { DEMO, FREE, REWARD, SAMPLE, SENSIBLE, TASTE } from '#core/recipes/demo/demo-settings.ts';
+import { labelGold } from '#core/recipes/demo/label-gold.ts';
+import { startRun } from '#core/runs/start.ts';
+import type { Listeners } from '#core/runs/open.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import { defineCommand, text, wholeNumber } from './command.ts';
 import { demoPage } from './demo-page.ts';

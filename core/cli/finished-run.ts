@@ -1,12 +1,13 @@
 // What a run that has just ended says for itself: its id, its summary, its model and its last metrics.
 
 import path from 'node:path';
-import type { MetricRow } from '#core/jobs/metrics.ts';
+import type { MetricRow } from '#core/recipes/metrics.ts';
 import type { RunStatus, Run } from '#core/contract/runs.ts';
-import { livingProcess } from '#core/jobs/control.ts';
-import { readStatus, runFolderOf, runPlaceOf } from '#core/jobs/job.ts';
-import { followRows, isMetricRow } from '#core/jobs/new-lines.ts';
-import type { Finished } from '#core/jobs/start.ts';
+import { livingProcess } from '#core/runs/control.ts';
+import { readStatus } from '#core/runs/ending.ts';
+import { runFolderOf, runPlaceOf } from '#core/store/run-folder.ts';
+import { followRows, isMetricRow } from '#core/runs/new-lines.ts';
+import type { Finished } from '#core/runs/start.ts';
 import { lockHolder } from '#core/store/lock.ts';
 import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';

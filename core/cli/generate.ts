@@ -2,8 +2,8 @@
 
 import path from 'node:path';
 import { writeJsonl } from '#core/formats/jsonl.ts';
-import { answerTexts } from '#core/jobs/answer-text.ts';
-import { withStops } from '#core/jobs/prompt-tokens.ts';
+import { answerTexts } from '#core/recipes/parts/answer-text.ts';
+import { withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';

@@ -2,7 +2,7 @@
 
 import type { LabelerName } from '#core/demo/labelers.ts';
 import { LABELERS } from '#core/demo/labelers.ts';
-import { labelGold } from '#core/jobs/label-gold.ts';
+import { labelGold } from '#core/recipes/demo/label-gold.ts';
 import { defineCommand, number, oneOf, wholeNumber } from './command.ts';
 import { projectOption, withProject } from './project-option.ts';
 

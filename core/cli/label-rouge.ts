@@ -1,6 +1,6 @@
 // `tastemaker label rouge`: a stand-in for people ranks what was sampled, by its words in common with the references.
 
-import { labelRouge, ROUGE_LABELER } from '#core/jobs/label-rouge.ts';
+import { labelRouge, ROUGE_LABELER } from '#core/recipes/demo/label-rouge.ts';
 import { defineCommand, wholeNumber } from './command.ts';
 import { projectOption, withProject } from './project-option.ts';
 

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
-import { conventionsOf, describeConventions } from '#core/jobs/conventions.ts';
+import { conventionsOf, describeConventions } from '#core/recipes/parts/conventions.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { refuseNotFiniteIn } from '#core/models/weight-numbers.ts';
 import { memoryOf } from '#core/service/models/model-look.ts';

@@ -1,8 +1,8 @@
 // `tastemaker new`: an empty project, or one of the demo world.
 
 import path from 'node:path';
-import { createDemoProject } from '#core/jobs/demo-project.ts';
-import { DEMO } from '#core/jobs/demo-settings.ts';
+import { createDemoProject } from '#core/recipes/demo/demo-project.ts';
+import { DEMO } from '#core/recipes/demo/demo-settings.ts';
 import { createProject } from '#core/store/database.ts';
 import { countPrompts } from '#core/store/prompts.ts';
 import { defineCommand, flag, wholeNumber } from './command.ts';

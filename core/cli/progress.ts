@@ -1,7 +1,7 @@
 // How long work shows itself: one line with the time left on a terminal, plain lines elsewhere; and what Ctrl-C does.
 
-import type { Listeners } from '#core/jobs/job.ts';
-import type { MetricName, MetricRow } from '#core/jobs/metrics.ts';
+import type { Listeners } from '#core/runs/open.ts';
+import type { MetricName, MetricRow } from '#core/recipes/metrics.ts';
 import { forTerminal } from './terminal.ts';
 
 /** What the line shows, in this order, where it was reported. */

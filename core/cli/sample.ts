@@ -1,6 +1,6 @@
 // `tastemaker sample`: a run that draws completions of a project's prompts.
 
-import { startRun } from '#core/jobs/start.ts';
+import { startRun } from '#core/runs/start.ts';
 import { defineCommand, oneOf, requiredText, wholeNumber } from './command.ts';
 import { sayAtRest } from './new-here.ts';
 import { withProgress } from './progress.ts';

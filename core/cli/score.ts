@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { writeJsonl } from '#core/formats/jsonl.ts';
-import { isConversation } from '#core/jobs/prompt-tokens.ts';
+import { isConversation } from '#core/recipes/parts/prompt-tokens.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { readingOf, readsEnd, scoresOf } from '#core/models/score-reading.ts';
 import { defineCommand, flag, requiredText } from './command.ts';

@@ -3,7 +3,7 @@
 import { TastemakerError } from '#core/errors.ts';
 import { parseTldrPrompt, truncatePost } from '#core/formats/prompts.ts';
 import type { PromptRow } from '#core/formats/prompts.ts';
-import { encodePrompts } from '#core/jobs/prompt-tokens.ts';
+import { encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { modelFolder } from './model-reference.ts';
 

@@ -1,9 +1,9 @@
 // `tastemaker train demo-base`: trains the small base model that ships with the demo; needs no project.
 
 import path from 'node:path';
-import { count, readConfig, real } from '#core/jobs/config.ts';
-import { demoBaseFolder } from '#core/jobs/demo-project.ts';
-import { DEMO_BASE, trainDemoBase } from '#core/jobs/train-demo-base.ts';
+import { count, readConfig, real } from '#core/recipes/settings.ts';
+import { demoBaseFolder } from '#core/recipes/demo/demo-project.ts';
+import { DEMO_BASE, trainDemoBase } from '#core/recipes/demo/train-demo-base.ts';
 import { defineCommand, flag, list, readPairs, text } from './command.ts';
 import { describeSettings, settingLines } from './train.ts';
 

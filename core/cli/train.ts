@@ -1,10 +1,10 @@
 // `tastemaker train`: starts a run of a recipe and stays with it; or lists the recipes with every setting.
 
 import { TastemakerError } from '#core/errors.ts';
-import type { Settings } from '#core/jobs/config.ts';
-import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
-import type { RecipeName } from '#core/jobs/recipes.ts';
-import { configOf, startRun } from '#core/jobs/start.ts';
+import type { Settings } from '#core/recipes/settings.ts';
+import { isRecipe, RECIPES } from '#core/recipes/table.ts';
+import type { RecipeName } from '#core/recipes/table.ts';
+import { configOf, startRun } from '#core/runs/start.ts';
 import { currentPolicy, currentReward } from '#core/service/current-models.ts';
 import { computingOn } from '#core/service/hardware/computing.ts';
 import { checkFits } from '#core/service/runs/estimate.ts';

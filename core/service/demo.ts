@@ -9,9 +9,9 @@
 
 import type { RunRow } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { createDemoProject } from '#core/jobs/demo-project.ts';
-import { DEMO } from '#core/jobs/demo-settings.ts';
-import { labelGold } from '#core/jobs/label-gold.ts';
+import { createDemoProject } from '#core/recipes/demo/demo-project.ts';
+import { DEMO } from '#core/recipes/demo/demo-settings.ts';
+import { labelGold } from '#core/recipes/demo/label-gold.ts';
 import type { Project } from '#core/store/project.ts';
 import { getSetting, setSetting } from '#core/store/settings.ts';
 import type { Emit } from './handlers.ts';

@@ -48,7 +48,7 @@ function isAlive(holder: Holder, folder: string): boolean {
   return livesStill(holder);
 }
 
-/** Whether a process that ran at `startedAt` on this machine still does. Of no use to end one: see jobs/control.ts. */
+/** Whether a process that ran at `startedAt` on this machine still does. Of no use to end one: see runs/control.ts. */
 function livesStill(holder: Pick<Holder, 'pid' | 'birth' | 'startedAt'>): boolean {
   if (!isTaken(holder.pid)) return false;
   // The number lives; but is it the same process, or one that was given the number later?

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import type { Page } from '@playwright/test';
-import { createDemoProject } from '#core/jobs/demo-project.ts';
+import { createDemoProject } from '#core/recipes/demo/demo-project.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { ensureLabeler } from '#core/store/labelers.ts';
 import { addMarks } from '#core/store/marks.ts';
@@ -14,7 +14,7 @@ import { addPolicy } from '#core/store/policies.ts';
 import { addPrompts } from '#core/store/prompts.ts';
 import { addRankings } from '#core/store/rankings.ts';
 import { addRatings } from '#core/store/ratings.ts';
-import { FORMATS, writeChatModel } from '#tests/core/jobs/chat-model.ts';
+import { FORMATS, writeChatModel } from '#tests/core/recipes/chat-model.ts';
 import { forget, goTo, listenForComplaints, startWorkstation } from './workstation.ts';
 import type { Workstation } from './workstation.ts';
 

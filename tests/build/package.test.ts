@@ -57,7 +57,7 @@ test('shell and window are in the archive, core and its packages beside it as fi
   for (const file of [
     'app.asar',
     'app.asar.unpacked/core/service/main.ts',
-    'app.asar.unpacked/core/jobs/process.ts',
+    'app.asar.unpacked/core/runs/process.ts',
     'app.asar.unpacked/resources/demo/base/config.json',
     'app.asar.unpacked/package.json',
     'node/node',

@@ -6,7 +6,7 @@ import { beforeAll, expect, test, vi } from 'vitest';
 import type { AppState } from '#core/contract/app.ts';
 import type { Notice, Reply } from '#core/contract/messages.ts';
 import type { RunRow } from '#core/contract/runs.ts';
-import { createDemoProject } from '#core/jobs/demo-project.ts';
+import { createDemoProject } from '#core/recipes/demo/demo-project.ts';
 import { createProject, openProject } from '#core/store/database.ts';
 import { getRun } from '#core/store/runs.ts';
 import * as fake from './fake-electron.ts';

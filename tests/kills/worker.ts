@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { CallName } from '#core/contract/calls.ts';
 import type { DeskItem } from '#core/contract/desk.ts';
 import type { Notice } from '#core/contract/messages.ts';
-import { resumeRun, startRun } from '#core/jobs/start.ts';
+import { resumeRun, startRun } from '#core/runs/start.ts';
 import { createRandom } from '#core/random.ts';
 import { createService } from '#core/service/service.ts';
 import { openProject } from '#core/store/database.ts';

@@ -3,7 +3,7 @@
 // @vitest-environment happy-dom
 import { describe, expect, test, vi } from 'vitest';
 import type { MetricMeaning } from '#core/contract/recipes.ts';
-import { METRICS } from '#core/jobs/metrics.ts';
+import { METRICS } from '#core/recipes/metrics.ts';
 import type { Line, View } from '#renderer/components/charts/chart-options.ts';
 import { isAboutAnother, orderMetrics } from '#renderer/components/charts/chart-order.ts';
 import { appendRows, beside, emptyCurves, sameCurve } from '#renderer/components/charts/curves.ts';

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Field } from '#core/contract/recipes.ts';
 import type { RunRow, RunFacts } from '#core/contract/runs.ts';
-import { RECIPES } from '#core/jobs/recipes.ts';
-import { METRICS } from '#core/jobs/metrics.ts';
+import { RECIPES } from '#core/recipes/table.ts';
+import { METRICS } from '#core/recipes/metrics.ts';
 import {
   allColumns,
   gridOf,

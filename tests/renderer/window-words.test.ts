@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
-import { METRICS } from '#core/jobs/metrics.ts';
-import { RECIPES } from '#core/jobs/recipes.ts';
+import { METRICS } from '#core/recipes/metrics.ts';
+import { RECIPES } from '#core/recipes/table.ts';
 import { rangeWords } from '#renderer/components/train/field-check.ts';
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
@@ -27,7 +27,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'core/formats/other-checkpoints.ts': 'names the converters of other programs',
   'core/formats/preferences/write-pairs.ts': "names a setting of another program, OpenRLHF's",
   'core/models/gguf-model.ts': "names llama.cpp's own tool",
-  'core/jobs/start.ts': 'tells the command line what was chosen by size',
+  'core/runs/start.ts': 'tells the command line what was chosen by size',
 };
 /** given to the processes that are started */
 const NODE_FLAG = '--disable-warning=ExperimentalWarning';

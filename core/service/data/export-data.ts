@@ -7,7 +7,7 @@ import type { DataFormat, ExportResult } from '#core/contract/data.ts';
 import type { Selection } from '#core/contract/rankings.ts';
 import type { Split } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { describeLeftOut, describeSelection } from '#core/jobs/dataset.ts';
+import { describeLeftOut, describeSelection } from '#core/recipes/parts/dataset.ts';
 import { readUtf8, replaceFile, writeFully } from '#core/formats/file-access.ts';
 import { LEFT_OUT, withoutFlagged, WRITE_DEFAULTS, writePreferences } from '#core/formats/preferences/writer.ts';
 import type { Pairs, Reason, WriteOptions, Writer } from '#core/formats/preferences/writer.ts';

@@ -3,7 +3,7 @@
 import type { Run } from '#core/contract/runs.ts';
 import type { SampleFilter, SampleMeasures } from '#core/contract/samples.ts';
 import { currentModels } from '#core/service/current-models.ts';
-import { manifestOf } from '#core/jobs/job.ts';
+import { manifestOf } from '#core/recipes/manifest.ts';
 import { hasGold } from '#core/store/golds.ts';
 import { listPolicies, policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';

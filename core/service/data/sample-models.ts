@@ -10,8 +10,8 @@ import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
 import type { MeasuredSample, SampleModels } from '#core/store/samples.ts';
 import { currentPolicy, currentReward } from '#core/service/current-models.ts';
-import { measuredFrom, referenceOf } from '#core/jobs/reference-model.ts';
-import { modelOfRun } from '#core/jobs/model-chain.ts';
+import { measuredFrom, referenceOf } from '#core/recipes/parts/reference-model.ts';
+import { modelOfRun } from '#core/recipes/parts/model-chain.ts';
 
 /** The models that samples passing this filter are measured by. */
 export function sampleModels(project: Project, filter: SampleFilter = {}): SampleModels {

@@ -6,7 +6,7 @@ import type { Completion } from '#core/contract/samples.ts';
 import type { Policy } from '#core/contract/models.ts';
 import type { TokenSpan } from '#core/contract/desk.ts';
 import { isGguf } from '#core/formats/gguf.ts';
-import { answerTexts, withoutStop } from '#core/jobs/answer-text.ts';
+import { answerTexts, withoutStop } from '#core/recipes/parts/answer-text.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';

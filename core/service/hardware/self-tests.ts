@@ -10,9 +10,9 @@ import type { Device } from '#core/autodiff/device.ts';
 import { firstProblem } from '#core/autodiff/self-test.ts';
 import type { Check } from '#core/autodiff/self-test.ts';
 import { replaceFile, writeFully } from '#core/formats/file-access.ts';
-import type { SelfTestMessage } from '#core/jobs/self-test-process.ts';
+import type { SelfTestMessage } from '#core/runs/self-test-process.ts';
 
-const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'self-test-process.ts');
+const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'runs', 'self-test-process.ts');
 const SILENT_MS = 60_000;
 const KEPT_FILE = 'self-tests.json';
 const MOST_KEPT = 12;

@@ -11,10 +11,10 @@ import type { Project } from '#core/store/project.ts';
 import { lineageOf } from './lineage.ts';
 import type { CardFacts } from './model-card.ts';
 import { madeWeights } from './made-weights.ts';
-import { chainOf, modelOfRun } from '#core/jobs/model-chain.ts';
+import { chainOf, modelOfRun } from '#core/recipes/parts/model-chain.ts';
 import { licenceOf } from './model-look.ts';
-import { measuredFrom } from '#core/jobs/reference-model.ts';
-import { manifestOf } from '#core/jobs/job.ts';
+import { measuredFrom } from '#core/recipes/parts/reference-model.ts';
+import { manifestOf } from '#core/recipes/manifest.ts';
 import { rankingsOf } from './run-folder.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');

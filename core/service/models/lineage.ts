@@ -7,9 +7,9 @@ import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
-import { chainOf, modelOfRun } from '#core/jobs/model-chain.ts';
-import { measuredFrom } from '#core/jobs/reference-model.ts';
-import { manifestOf } from '#core/jobs/job.ts';
+import { chainOf, modelOfRun } from '#core/recipes/parts/model-chain.ts';
+import { measuredFrom } from '#core/recipes/parts/reference-model.ts';
+import { manifestOf } from '#core/recipes/manifest.ts';
 import { rankingsOf } from './run-folder.ts';
 
 const whole = (n: number) => n.toLocaleString('en');

@@ -1,7 +1,7 @@
 // The card of an exported model: front matter as Hugging Face reads it, where the model comes from, and how it is used.
 
-import { describeConventions } from '#core/jobs/conventions.ts';
-import type { Conventions } from '#core/jobs/conventions.ts';
+import { describeConventions } from '#core/recipes/parts/conventions.ts';
+import type { Conventions } from '#core/recipes/parts/conventions.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { parameterCount } from '#core/models/checkpoint.ts';
 import type { ModelFormat } from './model-formats.ts';

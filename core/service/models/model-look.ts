@@ -13,7 +13,7 @@ import { leadsOutside, refuseOutside } from '#core/formats/model-links.ts';
 import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 import { COMPANIONS } from '#core/formats/tokenizer-files.ts';
-import { conventionsOf, describeConventions } from '#core/jobs/conventions.ts';
+import { conventionsOf, describeConventions } from '#core/recipes/parts/conventions.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { FAMILY_NAMES } from '#core/models/config-json.ts';

@@ -17,7 +17,7 @@ import {
 } from '#core/store/policies.ts';
 import type { NewPolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { originOf } from '#core/jobs/record.ts';
+import { originOf } from '#core/runs/record.ts';
 import { listRuns } from '#core/store/runs.ts';
 import { onceInBackground } from '#core/service/background.ts';
 import { hasChatTemplate } from './chat-model.ts';
@@ -30,7 +30,7 @@ import { modelExportHandlers } from './model-exports.ts';
 import { currentModels } from '#core/service/current-models.ts';
 import { settleAndTell } from '#core/service/project-summary.ts';
 import { changeProjectSettings, projectSettings } from '#core/service/project.ts';
-import { manifestOf } from '#core/jobs/job.ts';
+import { manifestOf } from '#core/recipes/manifest.ts';
 import { unlinkedPath } from '#core/unlinked.ts';
 
 export const modelHandlers = {

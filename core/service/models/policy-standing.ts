@@ -9,7 +9,8 @@ import { heldOutOf, mean } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
 import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
-import { manifestOf, runFolderOf } from '#core/jobs/job.ts';
+import { manifestOf } from '#core/recipes/manifest.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
 
 export interface Standing {
   /** it may take the place of what it started from */

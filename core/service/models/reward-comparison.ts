@@ -8,7 +8,7 @@ import type { Cluster } from '#core/evaluation/interval.ts';
 import { comparedPrompts, comparisonsOf, scoresBy } from '#core/store/scored-comparisons.ts';
 import type { Project } from '#core/store/project.ts';
 import { jsonLines } from './held-out.ts';
-import { runFolderOf } from '#core/jobs/job.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
 import { linesOf } from './run-folder.ts';
 
 export interface Comparison {

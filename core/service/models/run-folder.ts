@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Interface } from 'node:readline';
-import { runFolderOf } from '#core/jobs/job.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
 import { openRegular } from '#core/regular-file.ts';
 import type { Project } from '#core/store/project.ts';
 

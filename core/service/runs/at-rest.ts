@@ -1,8 +1,8 @@
 // Runs of a project that is new to this machine: they lie at rest until a person has said whether they may go on.
 
 import type { Run } from '#core/contract/runs.ts';
-import { isProven, readHeartbeat, takeAsked } from '#core/jobs/control.ts';
-import { runFolderOf } from '#core/jobs/job.ts';
+import { isProven, readHeartbeat, takeAsked } from '#core/runs/control.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
 import { isKnownHere, makeKnown } from '#core/store/known-here.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns, LIVING, updateRun } from '#core/store/runs.ts';

@@ -11,9 +11,9 @@
 import { footprint } from '#core/autodiff/footprint.ts';
 import type { Program, Types } from '#core/autodiff/compile.ts';
 import type { Device } from '#core/autodiff/device.ts';
-import { featureRows, featuresProgram } from '#core/jobs/frozen-features.ts';
-import { learningParts, microBatches, newAdapter } from '#core/jobs/tuning.ts';
-import type { TuningConfig } from '#core/jobs/tuning.ts';
+import { featureRows, featuresProgram } from '#core/recipes/parts/frozen-features.ts';
+import { learningParts, microBatches, newAdapter } from '#core/recipes/parts/tuning.ts';
+import type { TuningConfig } from '#core/recipes/parts/tuning.ts';
 import type { AdapterSettings } from '#core/models/adapter.ts';
 import { numbersIn } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';

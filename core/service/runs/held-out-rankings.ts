@@ -3,8 +3,8 @@
 import fs from 'node:fs';
 import type { HeldOutRanking } from '#core/contract/runs.ts';
 import { readJsonl } from '#core/formats/jsonl.ts';
-import { runFolderOf } from '#core/jobs/job.ts';
-import type { ValidationRow } from '#core/jobs/reward-validation.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
+import type { ValidationRow } from '#core/recipes/parts/reward-validation.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import type { Project } from '#core/store/project.ts';
 import { unlinkedPath } from '#core/unlinked.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { ErrorCode } from '#core/errors.ts';
 import { TastemakerError } from '#core/errors.ts';
 
-const FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'interactive-process.ts');
+const FILE = path.resolve(import.meta.dirname, '..', '..', 'runs', 'interactive-process.ts');
 
 /** `env` says what it computes on. Rejects with the process's TastemakerError, or an Error where it died. */
 export function runInteractive(

@@ -9,14 +9,16 @@ import path from 'node:path';
 import type { Config } from '#core/contract/recipes.ts';
 import type { Run, RunDetail, RunKind, RunRow } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { readHeartbeat, readOrder, takeAsked, writeOrder } from '#core/jobs/control.ts';
-import type { Order } from '#core/jobs/control.ts';
-import { isPrepared } from '#core/jobs/execute.ts';
-import { markCancelled, readManifest, readStatus, runFolderOf, writeStatus } from '#core/jobs/job.ts';
-import { recordRun } from '#core/jobs/record.ts';
-import { followResults, gatherResults } from '#core/jobs/results.ts';
-import type { RecipeName } from '#core/jobs/recipes.ts';
-import { checkResumable, planRun } from '#core/jobs/start.ts';
+import { readHeartbeat, readOrder, takeAsked, writeOrder } from '#core/runs/control.ts';
+import type { Order } from '#core/runs/control.ts';
+import { isPrepared } from '#core/runs/execute.ts';
+import { markCancelled, readStatus, writeStatus } from '#core/runs/ending.ts';
+import { readManifest } from '#core/recipes/manifest.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
+import { recordRun } from '#core/runs/record.ts';
+import { followResults, gatherResults } from '#core/runs/results.ts';
+import type { RecipeName } from '#core/recipes/table.ts';
+import { checkResumable, planRun } from '#core/runs/start.ts';
 import { makeKnown } from '#core/store/known-here.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -50,7 +52,7 @@ export interface RunQueue {
    * there were.
    */
   letGo(goOn: boolean): number;
-  /** A short task of jobs/interactive-process.ts, one at a time; a run that is at work rests meanwhile. */
+  /** A short task of runs/interactive-process.ts, one at a time; a run that is at work rests meanwhile. */
   interactive<T>(task: object): Promise<T>;
   /** how long the last interactive task waited for the run to rest, milliseconds */
   waitedMs(): number;
@@ -81,7 +83,7 @@ export interface QueueOptions {
   environment?: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
 }
 
-const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'jobs', 'process.ts');
+const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'runs', 'process.ts');
 const DATA_NEWS_MS = 2000;
 const REST_MS = 10;
 const AGAIN_MS = 10_000;

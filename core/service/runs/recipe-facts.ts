@@ -2,7 +2,7 @@
 // tokens.
 
 import type { Message, Split } from '#core/contract/prompts.ts';
-import { encodeAnswers, encodePrompts } from '#core/jobs/prompt-tokens.ts';
+import { encodeAnswers, encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
 import { tokenizerOf } from '#core/service/desk/token-spans.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import { query } from '#core/store/project.ts';

@@ -3,10 +3,10 @@
 import type { Config, RecipeCard } from '#core/contract/recipes.ts';
 import type { CurrentModels } from '#core/contract/models.ts';
 import { currentModels } from '#core/service/current-models.ts';
-import { referenceOf } from '#core/jobs/reference-model.ts';
+import { referenceOf } from '#core/recipes/parts/reference-model.ts';
 import { listPolicies, policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import type { RecipeName } from '#core/jobs/recipes.ts';
+import type { RecipeName } from '#core/recipes/table.ts';
 
 /** What a recipe does with the model that a setting names. */
 const WORDS: Readonly<Record<string, string>> = { policy: 'Starts from', reward: 'Scored by', reference: 'KL from' };

@@ -1,7 +1,7 @@
 // How much work a run would be, from config.json and counts alone.
 
 import type { Config } from '#core/contract/recipes.ts';
-import type { RecipeName } from '#core/jobs/recipes.ts';
+import type { RecipeName } from '#core/recipes/table.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { loadArchitecture } from '#core/models/checkpoint.ts';

@@ -3,11 +3,12 @@
 
 import type { Config } from '#core/contract/recipes.ts';
 import type { Run, RunFacts } from '#core/contract/runs.ts';
-import { manifestOf, runPlaceOf } from '#core/jobs/job.ts';
-import { isRecipe, RECIPES } from '#core/jobs/recipes.ts';
-import { followResults, gatherResults, inOrder } from '#core/jobs/results.ts';
-import type { ResultsSoFar } from '#core/jobs/results.ts';
-import { bytesOf } from '#core/jobs/run-disk.ts';
+import { manifestOf } from '#core/recipes/manifest.ts';
+import { runPlaceOf } from '#core/store/run-folder.ts';
+import { isRecipe, RECIPES } from '#core/recipes/table.ts';
+import { followResults, gatherResults, inOrder } from '#core/runs/results.ts';
+import type { ResultsSoFar } from '#core/runs/results.ts';
+import { bytesOf } from '#core/runs/disk.ts';
 import { allNoted, describeRun, notedOf, resultsOf, setResults } from '#core/store/run-facts.ts';
 import type { Noted } from '#core/store/run-facts.ts';
 import type { Project } from '#core/store/project.ts';

@@ -8,7 +8,7 @@ import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { anyUnmeasured } from '#core/store/run-completions.ts';
 import { getRequest, listRuns } from '#core/store/runs.ts';
-import { referenceOf } from '#core/jobs/reference-model.ts';
+import { referenceOf } from '#core/recipes/parts/reference-model.ts';
 import { currentPolicy, currentReward } from '#core/service/current-models.ts';
 
 /** What KL is measured from now, and what reward models begin as: the reference of the current policy. */

@@ -4,8 +4,8 @@
 import path from 'node:path';
 import type { Policy } from '#core/contract/models.ts';
 import type { RunDeletion, RunPart, RunSpace } from '#core/contract/runs.ts';
-import { runPlaceOf } from '#core/jobs/job.ts';
-import { bytesOf, freeSpace, removeRunFiles, spaceOf } from '#core/jobs/run-disk.ts';
+import { runPlaceOf } from '#core/store/run-folder.ts';
+import { bytesOf, freeSpace, removeRunFiles, spaceOf } from '#core/runs/disk.ts';
 import { removePolicy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import {

@@ -4,10 +4,10 @@
 import path from 'node:path';
 import type { Policy } from '#core/contract/models.ts';
 import type { PromptManner } from '#core/contract/try.ts';
-import { runFolderOf } from '#core/jobs/job.ts';
-import { chainOf } from '#core/jobs/model-chain.ts';
-import { followLines } from '#core/jobs/new-lines.ts';
-import type { Tried } from '#core/jobs/sample-once.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
+import { chainOf } from '#core/recipes/parts/model-chain.ts';
+import { followLines } from '#core/runs/new-lines.ts';
+import type { Tried } from '#core/runs/sample-once.ts';
 import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';

@@ -4,11 +4,11 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { writeHeartbeat } from '#core/jobs/control.ts';
+import { writeHeartbeat } from '#core/runs/control.ts';
 import { birthOf } from '#core/store/process-birth.ts';
 import { createProject, openProject } from '#core/store/database.ts';
 import { getRun } from '#core/store/runs.ts';
-import { beatOf, openCopy, plantFile, plantRun } from '#tests/core/jobs/strangers-project.ts';
+import { beatOf, openCopy, plantFile, plantRun } from '#tests/core/runs/strangers-project.ts';
 import { cli, cliJson, temporaryFolder } from './command-line.ts';
 
 const here = temporaryFolder();

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { demoBaseFolder } from '#core/jobs/demo-project.ts';
+import { demoBaseFolder } from '#core/recipes/demo/demo-project.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { openProject } from '#core/store/database.ts';
 import { listPrompts } from '#core/store/prompts.ts';

@@ -19,7 +19,7 @@ import { readPrompts } from '#core/formats/prompts.ts';
 import { eachRow } from '#core/formats/row-source.ts';
 import { readTexts } from '#core/formats/texts.ts';
 import { openWheel } from '#core/hardware/wheel.ts';
-import { followLines, lastLines } from '#core/jobs/new-lines.ts';
+import { followLines, lastLines } from '#core/runs/new-lines.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
 import { licenceOf, lookAtModels } from '#core/service/models/model-look.ts';
 import { lastMetrics, rankingsOf } from '#core/service/models/run-folder.ts';

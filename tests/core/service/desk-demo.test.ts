@@ -2,10 +2,10 @@
 // same.
 
 import { expect, test } from 'vitest';
-import { createDemoProject } from '#core/jobs/demo-project.ts';
-import { SAMPLE, TASTE } from '#core/jobs/demo-settings.ts';
-import { labelGold } from '#core/jobs/label-gold.ts';
-import { startRun } from '#core/jobs/start.ts';
+import { createDemoProject } from '#core/recipes/demo/demo-project.ts';
+import { SAMPLE, TASTE } from '#core/recipes/demo/demo-settings.ts';
+import { labelGold } from '#core/recipes/demo/label-gold.ts';
+import { startRun } from '#core/runs/start.ts';
 import { deskProgress } from '#core/service/desk/desk-progress.ts';
 import { answerNumber } from '#core/store/answers.ts';
 import { listCompletions } from '#core/store/completions.ts';

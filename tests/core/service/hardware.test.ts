@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Hardware, ProviderName, SelfTest, WantedDevice } from '#core/contract/hardware.ts';
 import type { Notice } from '#core/contract/messages.ts';
 import { chosenDevice, PROCESSOR, readDevice } from '#core/autodiff/device.ts';
-import { readManifest } from '#core/jobs/job.ts';
+import { readManifest } from '#core/recipes/manifest.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { choose } from '#core/service/hardware/choose.ts';
 import { createHardware } from '#core/service/hardware/hardware.ts';
@@ -20,8 +20,8 @@ import { openPreferences } from '#core/service/preferences.ts';
 import type { Project } from '#core/store/project.ts';
 import { CARD, fakeMachine, nvidiaSmi } from '#tests/core/hardware/fake-machine.ts';
 import type { FakeMachine } from '#tests/core/hardware/fake-machine.ts';
-import { openQueue, QUICK } from '#tests/core/jobs/run-queue.ts';
-import { makeTinyProject, runFile, temporaryProjects } from '#tests/core/jobs/tiny-project.ts';
+import { openQueue, QUICK } from '#tests/core/runs/run-queue.ts';
+import { makeTinyProject, runFile, temporaryProjects } from '#tests/core/recipes/tiny-project.ts';
 
 const { softwareDevice } = (await import(path.join(process.cwd(), 'build/swiftshader.mjs'))) as {
   softwareDevice(): Record<string, string> | null;

@@ -6,10 +6,11 @@ import path from 'node:path';
 import type { Config } from '#core/contract/recipes.ts';
 import type { RunKind } from '#core/contract/runs.ts';
 import { drawRecord, writePost, writeSummary } from '#core/demo/world.ts';
-import { readStatus, runFolderOf } from '#core/jobs/job.ts';
-import { recordRun } from '#core/jobs/record.ts';
-import type { RecipeName } from '#core/jobs/recipes.ts';
-import { planRun } from '#core/jobs/start.ts';
+import { readStatus } from '#core/runs/ending.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
+import { recordRun } from '#core/runs/record.ts';
+import type { RecipeName } from '#core/recipes/table.ts';
+import { planRun } from '#core/runs/start.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import type { Sizes } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
@@ -110,7 +111,7 @@ export function addRandomModel(
   addPolicy(project, { name, kind, path: folder });
 }
 
-const PROCESS = path.resolve(import.meta.dirname, '..', '..', '..', 'core', 'jobs', 'process.ts');
+const PROCESS = path.resolve(import.meta.dirname, '..', '..', '..', 'core', 'runs', 'process.ts');
 /** At its end the process writes the most memory that it ever held, in kB. */
 const TELL = `import fs from 'node:fs'; process.on('exit', () => fs.writeFileSync(process.env.PEAK_FILE, /VmHWM:\\s+(\\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]));`;
 

@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RunStatus } from '#core/contract/runs.ts';
-import { followResults } from '#core/jobs/results.ts';
+import { followResults } from '#core/runs/results.ts';
 import { runFactHandlers } from '#core/service/runs/run-facts.ts';
 import { createProject, openProject } from '#core/store/database.ts';
 import type { Project } from '#core/store/project.ts';

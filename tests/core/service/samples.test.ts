@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import type { RunStatus } from '#core/contract/runs.ts';
 import { gold } from '#core/demo/gold.ts';
-import { demoBaseFolder } from '#core/jobs/demo-project.ts';
+import { demoBaseFolder } from '#core/recipes/demo/demo-project.ts';
 import { promptHandlers } from '#core/service/data/prompts.ts';
 import { sampleHandlers } from '#core/service/data/samples.ts';
 import { tokenSpans } from '#core/service/desk/token-spans.ts';

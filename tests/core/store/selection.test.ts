@@ -1,8 +1,14 @@
 // What a selection leaves of a project's rankings, each reason planted and counted.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeLeftOut, describeSelection, rankedRows, selectionOf, SELECTION_SETTINGS } from '#core/jobs/dataset.ts';
-import { readConfig } from '#core/jobs/config.ts';
+import {
+  describeLeftOut,
+  describeSelection,
+  rankedRows,
+  selectionOf,
+  SELECTION_SETTINGS,
+} from '#core/recipes/parts/dataset.ts';
+import { readConfig } from '#core/recipes/settings.ts';
 import { addCompletions } from '#core/store/completions.ts';
 import { createProject } from '#core/store/database.ts';
 import { setFlag } from '#core/store/flags.ts';

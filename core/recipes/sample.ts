@@ -1,0 +1,197 @@
+// Samples completions of a project's prompts from one of its models, a batch of prompts at a time.
+
+import type { Message } from '#core/contract/prompts.ts';
+import type { SamplingParameters } from '#core/contract/samples.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { loadArchitecture, loadCheckpoint } from '#core/models/checkpoint.ts';
+import { createSampler } from '#core/models/sampler.ts';
+import { getPolicy, policyPath } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { countDrawn } from '#core/store/run-completions.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { answerTexts } from '#core/recipes/parts/answer-text.ts';
+import { choice, count, real, words } from './settings.ts';
+import type { Config } from './settings.ts';
+import { learningPrompts } from '#core/recipes/parts/dataset.ts';
+import { need } from '#core/recipes/parts/need.ts';
+import type { Drawn, Inputs, Job, Outcome, RunContext } from './recipe.ts';
+import { encodePrompts, withStops } from '#core/recipes/parts/prompt-tokens.ts';
+
+export const SAMPLE_SETTINGS = {
+  policy: words('base', 'The base model or policy that writes.'),
+  k: count(4, [1, 1024], 'Completions a prompt; what is there already with the same settings is not sampled again.'),
+  split: choice(
+    '',
+    ['', 'train', 'validation'],
+    'Only prompts of this split; empty = both. Test prompts are kept for evaluation: no run reads them.',
+  ),
+  prompts: count(0, [0, 1e9], 'At most this many prompts; 0 = all.'),
+  temperature: real(0.7, [0, 100], 'Divides the logits; 0 = always the likeliest token.'),
+  top_k: count(0, [0, 1e6], 'Keep the k likeliest tokens; 0 = all.'),
+  top_p: real(1, [1e-6, 1], 'Keep the smallest set of tokens with this much probability; 1 = all.'),
+  max_new: count(48, [1, 1e6], 'Longest completion in tokens.'),
+  seed: count(1, [0, 2 ** 48], 'Seed of the draws.'),
+} as const;
+type SampleConfig = Config<typeof SAMPLE_SETTINGS>;
+
+/** A row of data.jsonl: a prompt, how many completions it has, and the name that its random streams begin with. */
+interface Row {
+  promptId: number;
+  text: string;
+  messages?: Message[] | null;
+  first: number;
+  stream: string;
+}
+
+const PROMPTS_A_BATCH = 64; // written together; a kill loses at most this many prompts' samples
+const parametersOf = ({
+  temperature,
+  top_k: topK,
+  top_p: topP,
+  max_new: maxNew,
+  seed,
+}: SampleConfig): SamplingParameters => ({ temperature, topK, topP, maxNew, seed });
+const called = (rows: readonly Row[]) => (i: number) => `Prompt ${rows[i]!.promptId}`;
+const noWriter = (name: string) =>
+  new TastemakerError(
+    'bad-argument',
+    `"${name}" is a reward model; it cannot write.`,
+    'Name a base model or a policy.',
+  );
+
+async function prepare(project: Project, config: SampleConfig): Promise<Inputs> {
+  const policy = getPolicy(project, config.policy);
+  if (policy.kind === 'reward') throw noWriter(config.policy);
+  const all = learningPrompts(project)
+    .filter(({ split }) => !config.split || split === config.split)
+    .slice(0, config.prompts || Infinity);
+  need(
+    all.length,
+    1,
+    'prompts outside the test split',
+    'Import prompts first.',
+    '`tastemaker import prompts FILE` does.',
+  );
+  const had = countDrawn(project, policy.id, parametersOf(config));
+  const rows = all
+    .map(({ id, text, messages }): Row => ({
+      promptId: id,
+      text,
+      messages,
+      first: had.get(id) ?? 0,
+      stream: `sample/${policy.id}/${id}`,
+    }))
+    .filter(({ first }) => first < config.k);
+  await checkRoom(policyPath(project, policy), rows, config.max_new);
+  return { models: { policy: policyPath(project, policy) }, data: rows };
+}
+
+/** 'too-long' unless one of the prompts fits with its completion; as a rule the first ones do. */
+async function checkRoom(folder: string, rows: readonly Row[], maxNew: number): Promise<void> {
+  const { context } = loadArchitecture(folder);
+  const tokenizer = await loadTokenizer(folder);
+  for (let at = 0; at < rows.length; at += PROMPTS_A_BATCH) {
+    const part = rows.slice(at, at + PROMPTS_A_BATCH);
+    const ids = await encodePrompts(tokenizer, part, called(part));
+    if (ids.some(({ length }) => length + maxNew <= context)) return;
+  }
+  if (rows.length)
+    throw new TastemakerError(
+      'too-long',
+      `None of the ${rows.length} prompts fits: with ${maxNew} new tokens the shortest exceeds the model's context of ${context}.`,
+      'Shorten the prompts, lower the setting max_new, or use a model with a longer context.',
+      'The setting is --max-new.',
+    );
+}
+
+async function run(context: RunContext, config: SampleConfig): Promise<Outcome> {
+  const folder = context.model('policy');
+  const sampling = parametersOf(config);
+  context.phase('loading the model');
+  const { architecture, weights, head } = loadCheckpoint(folder);
+  if (head !== 'language-model') throw noWriter(config.policy);
+  const tokenizer = await loadTokenizer(folder);
+  const wanted = context.data<Row>();
+  const ids = await encodePrompts(tokenizer, wanted, called(wanted));
+  const fitting = wanted
+    .map((row, i) => ({ ...row, ids: ids[i]! }))
+    .filter((row) => row.ids.length + config.max_new <= architecture.context);
+  const tooLong = wanted.length - fitting.length;
+  if (tooLong)
+    context.log(
+      `${tooLong} of ${wanted.length} prompts do not fit the model's context with ${config.max_new} new tokens and are left out.`,
+    );
+
+  const sampler = createSampler(withStops(architecture, tokenizer), { constants: weights });
+  // like lengths together, so that a batch wastes little on padding; the same batches each time, so that a resumed run
+  // draws the same
+  const order = fitting.toSorted((a, b) => a.ids.length - b.ids.length);
+  const saved = context.saved();
+  let { added, tokens } = (saved?.rest ?? { added: 0, tokens: 0 }) as { added: number; tokens: number };
+  let at = saved?.step ?? 0;
+  let status: Outcome['status'] = 'done';
+  const started = performance.now();
+  const before = tokens;
+  const rate = () => ((tokens - before) / (performance.now() - started)) * 1000;
+  context.phase('sampling');
+  while (at < order.length) {
+    if (context.stopping()) {
+      status = 'stopped';
+      break;
+    }
+    const batch = order.slice(at, at + PROMPTS_A_BATCH);
+    const requests = batch.map(({ ids: prompt, first, stream }) => ({
+      prompt,
+      streams: Array.from({ length: config.k - first }, (_, j) => `${stream}/${first + j}`),
+    }));
+    const results = await sampler.sample(weights, requests, {
+      ...sampling,
+      progress: (done) => context.count(at + done, order.length),
+    });
+    const texts = await answerTexts(
+      tokenizer,
+      results.flatMap((completions, i) =>
+        completions.map(({ tokenIds }) => ({ prompt: batch[i]!.ids, ids: tokenIds })),
+      ),
+    );
+    let text = 0;
+    const rows = results.flatMap((completions, i) =>
+      completions.map((sampled): Drawn => ({
+        group: completions.length,
+        writer: 'policy',
+        promptId: batch[i]!.promptId,
+        text: texts[text++]!,
+        ...sampled,
+        tokenizer: tokenizer.hash,
+        sampling,
+      })),
+    );
+    at += batch.length;
+    added += rows.length;
+    tokens += rows.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+    context.completions(at, rows);
+    const drawn = rows.map(({ tokenIds }) => tokenIds.length);
+    context.report(at, order.length, {
+      length: drawn.reduce((a, b) => a + b, 0) / rows.length,
+      ended: rows.filter(({ finish }) => finish === 'stop').length / rows.length,
+      tokens_per_second: rate(),
+    });
+    context.save({ step: at, tensors: {}, rest: { added, tokens } });
+  }
+  await sampler.release();
+  const rest = tooLong ? `; ${tooLong} did not fit` : wanted.length === 0 ? '; every prompt has them already' : '';
+  return {
+    status,
+    model: null,
+    summary: `${added} completions of ${at} prompts by "${config.policy}"${rest}.`,
+    counts: { added, tooLong, tokensPerSecond: tokens === before ? 0 : rate() },
+  };
+}
+
+export const sample: Job<typeof SAMPLE_SETTINGS> = {
+  kind: 'sample',
+  sentence: 'Sampling: completions of the prompts, to be ranked.',
+  settings: SAMPLE_SETTINGS,
+  prepare,
+  run,
+};

@@ -1,0 +1,254 @@
+// Supervised fine-tuning on reference completions (P20 §B.1; algorithms.md §1.2): one epoch, cosine, end-of-text learnt
+// (D5).
+
+import { createRandom } from '#core/random.ts';
+import type { Message, Prompt } from '#core/contract/prompts.ts';
+import type { SamplingParameters } from '#core/contract/samples.ts';
+import { loadShared } from '#core/models/checkpoint.ts';
+import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
+import { createEvaluator } from '#core/models/evaluator.ts';
+import { createSampler } from '#core/models/sampler.ts';
+import { getPolicy, policyPath } from '#core/store/policies.ts';
+import type { Project } from '#core/store/project.ts';
+import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
+import type { WeightedText } from '#core/training/language-model.ts';
+import { answerTexts } from '#core/recipes/parts/answer-text.ts';
+import { choice, count, real, words } from './settings.ts';
+import type { Config } from './settings.ts';
+import { learningPrompts } from '#core/recipes/parts/dataset.ts';
+import { describeHeldOut } from '#core/recipes/parts/held-out.ts';
+import { need } from '#core/recipes/parts/need.ts';
+import type { Inputs, Job, Outcome, RunContext } from './recipe.ts';
+import { releaseAfter } from '#core/recipes/parts/large-models.ts';
+import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from '#core/recipes/parts/language-model-steps.ts';
+import { encodeAnswers, encodePrompts, sharedTokens, withStops } from '#core/recipes/parts/prompt-tokens.ts';
+import type { SharedToken } from '#core/recipes/parts/prompt-tokens.ts';
+import { tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
+
+export const SFT_SETTINGS = {
+  policy: words('base', 'The model to tune.'),
+  loss_on: choice(
+    'response',
+    ['response', 'everything'],
+    'Learn the completion only, or prompt and completion (Huang et al. 2024).',
+  ),
+  epochs: count(1, [1, 1000], 'Passes over the prompts that have a reference.'),
+  show_prompts: count(
+    8,
+    [0, 4096],
+    'Fixed prompts of the validation split that the model writes for at every validation, to be read and measured (KL, length, ends); 0 = none.',
+  ),
+  show_temperature: real(0.7, [0, 100], 'The temperature of those.'),
+  show_max_new: count(48, [1, 100000], 'Their longest length in tokens.'),
+  ...LANGUAGE_MODEL_SETTINGS,
+  ...TUNING_SETTINGS,
+} as const;
+type SftConfig = Config<typeof SFT_SETTINGS>;
+
+interface Row {
+  promptId: number;
+  prompt: string;
+  messages: Message[] | null;
+  /** null: a prompt to write for, not to learn from */
+  reference: string | null;
+  split: string;
+}
+
+function prepare(project: Project, config: SftConfig): Inputs {
+  const base = getPolicy(project, config.policy);
+  const prompts = learningPrompts(project);
+  const row = ({ id, text, messages, reference, split }: Prompt): Row => ({
+    promptId: id,
+    prompt: text,
+    messages,
+    reference,
+    split,
+  });
+  const rows = prompts.filter(({ reference }) => reference !== null).map(row);
+  const shown = config.show_prompts
+    ? prompts.filter(({ split }) => split === 'validation').map((prompt): Row => ({ ...row(prompt), reference: null }))
+    : [];
+  need(
+    rows.filter(({ split }) => split === 'train').length,
+    config.batch,
+    'training prompts with a reference completion',
+    'Import prompts with references, or lower the setting batch.',
+  );
+  return { models: { policy: policyPath(project, base) }, data: [...rows, ...shown] };
+}
+
+async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
+  context.phase('loading the model');
+  const folder = context.model('policy');
+  const part = tuned(loadShared(folder), folder, config, config.seed);
+  const { start } = part;
+  const tokenizer = await loadTokenizer(folder);
+  const all = context.data<Row>();
+  const rows = all.filter((row): row is Row & { reference: string } => row.reference !== null);
+  context.phase('reading the references');
+  const show = await shower(
+    context,
+    config,
+    start,
+    tokenizer,
+    all.filter(({ reference }) => reference === null),
+  );
+  const asked = rows.map(({ prompt, messages }) => ({ text: prompt, messages }));
+  const shared: SharedToken[] = [];
+  const prompts = await encodePrompts(tokenizer, asked);
+  const answers = await encodeAnswers(
+    tokenizer,
+    rows.map(({ reference }, i) => ({ prompt: asked[i]!, text: reference, ended: true, written: true })),
+    undefined,
+    shared,
+  );
+  const joined = sharedTokens(shared, rows.length, (i) => `the reference of prompt ${rows[i]!.promptId}`);
+  if (joined) context.log(joined);
+  const fits = rows.map((_, i) => prompts[i]!.length + answers[i]!.length <= start.architecture.context);
+  const tooLong = fits.filter((fit) => !fit).length;
+  if (tooLong)
+    context.log(
+      `${tooLong} of ${rows.length} prompts do not fit the context of ${start.architecture.context} tokens with their reference and are left out.`,
+    );
+  const texts = rows.map((_, i): WeightedText => ({
+    ids: [...prompts[i]!, ...answers[i]!],
+    weights: [...prompts[i]!.map(() => (config.loss_on === 'everything' ? 1 : 0)), ...answers[i]!.map(() => 1)],
+  }));
+  const training = texts.filter((_, i) => fits[i] && rows[i]!.split === 'train');
+  need(
+    training.length,
+    config.batch,
+    'training prompts that fit the context',
+    'Shorten the prompts, or use a model with a longer context.',
+  );
+  const perEpoch = Math.ceil(training.length / config.batch);
+  const blank: WeightedText = { ids: [start.architecture.endOfText], weights: [0] }; // fills up an epoch's last step
+  const orders = Array.from({ length: config.epochs }, (_, epoch) =>
+    createRandom(config.seed, `sft/order/${epoch}`).shuffled(training),
+  );
+  const { status, steps, validationLoss } = await trainOnTexts(
+    context,
+    config,
+    part,
+    {
+      steps: perEpoch * config.epochs,
+      batch: (step) => {
+        const texts = orders[Math.floor(step / perEpoch)]!.slice(
+          (step % perEpoch) * config.batch,
+          ((step % perEpoch) + 1) * config.batch,
+        );
+        return [...texts, ...Array.from({ length: config.batch - texts.length }, () => blank)];
+      },
+      validation: rows
+        .flatMap(({ split }, i) =>
+          fits[i] && split === 'validation' ? [{ prompt: prompts[i]!, completions: [answers[i]!] }] : [],
+        )
+        .slice(0, 256),
+      ...(show
+        ? { show: (step: number, weights: WeightArrays) => show.at(step, perEpoch * config.epochs, weights) }
+        : {}),
+    },
+    folder,
+  );
+  await show?.release();
+  return {
+    status,
+    model: 'model',
+    summary: `SFT on ${training.length} references, ${steps} steps${validationLoss === null ? '' : `, validation loss ${validationLoss.toFixed(3)}`}.`,
+  };
+}
+
+/** Writes for the fixed prompts, and asks the model that it started from how likely it finds what was written. */
+async function shower(
+  context: RunContext,
+  config: SftConfig,
+  start: Checkpoint,
+  tokenizer: Tokenizer,
+  rows: readonly Row[],
+) {
+  const ids = await encodePrompts(
+    tokenizer,
+    rows.map(({ prompt, messages }) => ({ text: prompt, messages })),
+  );
+  const fitting = rows
+    .map((row, i) => ({ promptId: row.promptId, ids: ids[i]! }))
+    .filter((row) => row.ids.length + config.show_max_new <= start.architecture.context)
+    .slice(0, config.show_prompts);
+  if (fitting.length === 0) return null;
+  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings });
+  const reader = createEvaluator(start, { constants: start.weights, progress: context.count });
+  const finished = releaseAfter(start.architecture);
+  const sampling: SamplingParameters = {
+    temperature: config.show_temperature,
+    topK: 0,
+    topP: 1,
+    maxNew: config.show_max_new,
+    seed: config.seed,
+  };
+  return {
+    at: async (step: number, steps: number, weights: WeightArrays): Promise<void> => {
+      context.phase('sampling held-out prompts');
+      const written = (
+        await sampler.sample(
+          weights,
+          fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.promptId}`] })),
+          { ...sampling, progress: context.count },
+        )
+      ).map((row) => row[0]!);
+      const under = await reader.logprobs(
+        start.weights,
+        written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, completions: [tokenIds] })),
+      );
+      await finished(sampler, reader);
+      const texts = await answerTexts(
+        tokenizer,
+        written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, ids: tokenIds })),
+      );
+      const kls = written.map(({ logprobs }, i) => logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0));
+      context.report(
+        step,
+        steps,
+        describeHeldOut(
+          written.map(({ tokenIds, finish }, i) => ({ promptId: fitting[i]!.promptId, tokenIds, finish, kl: kls[i]! })),
+          { beta: 0, price: 0 },
+        ),
+      );
+      context.samples(
+        step,
+        written.map(({ tokenIds, finish }, i) => ({
+          promptId: fitting[i]!.promptId,
+          text: texts[i]!,
+          kl: kls[i]!,
+          finish,
+          tokens: tokenIds.length,
+        })),
+      );
+      context.completions(
+        step,
+        written.map((row, i) => ({
+          group: 1,
+          writer: step === 0 ? 'policy' : 'run',
+          promptId: fitting[i]!.promptId,
+          text: texts[i]!,
+          ...row,
+          tokenizer: tokenizer.hash,
+          sampling,
+          said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }],
+        })),
+      );
+    },
+    release: async () => {
+      await sampler.release();
+      await reader.release();
+    },
+  };
+}
+
+export const trainSft: Job<typeof SFT_SETTINGS> = {
+  kind: 'sft',
+  sentence: 'SFT: tunes a model on reference completions.',
+  settings: SFT_SETTINGS,
+  prepare,
+  run,
+};
