@@ -2,8 +2,8 @@
 // compare.
 //
 // Started by build/check-python.mjs: node tests/python/make-exports.ts FOLDER. Tiny models come from
-// ../shared/reference/models
-// where that is, else from tests/fixtures/models; a GGUF file of a real model from ../shared/models.
+// ../shared/reference/models where that is, else from tests/fixtures/reference/models; a GGUF file of a real model
+// from ../shared/models.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -149,7 +149,7 @@ async function exported(model: string, label: string, formats: readonly string[]
 }
 
 const reference = path.resolve('..', 'shared', 'reference', 'models');
-const tiny = fs.existsSync(reference) ? reference : path.resolve('tests', 'fixtures', 'models');
+const tiny = fs.existsSync(reference) ? reference : path.resolve('tests', 'fixtures', 'reference', 'models');
 const ALL = MODEL_FORMATS.map(({ name }) => name);
 fs.mkdirSync(path.join(out, 'models'), { recursive: true });
 for (const name of fs.readdirSync(tiny).sort()) {

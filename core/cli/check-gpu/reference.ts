@@ -36,7 +36,7 @@ const ALLOWED: Readonly<
   bf16: { logits: 3e-2, gradients: 6e-2, losses: 2e-2, logprobs: 0.1 },
 };
 /** The project's own, then those that lie beside it where they do. */
-const FOLDERS = ['tests/fixtures/models', '../shared/reference/models', 'shared/reference/models'];
+const FOLDERS = ['tests/fixtures/reference/models', '../shared/reference/models', 'shared/reference/models'];
 
 interface Expected {
   shape(name: string): number[];

@@ -39,7 +39,7 @@ const KINDS: Readonly<Record<string, (place: string) => void>> = {
 };
 
 const MODEL = path.join(root, 'whole');
-fs.cpSync('tests/fixtures/models/gpt2', MODEL, { recursive: true });
+fs.cpSync('tests/fixtures/reference/models/gpt2', MODEL, { recursive: true });
 await writeTokenizer(MODEL, trainBpe(['the theory of the other thing '.repeat(9)], 262));
 /** A copy of a small model in which one name is something else. */
 function modelWith(place: string, name: string, put: (place: string) => void): string {

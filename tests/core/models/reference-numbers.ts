@@ -5,10 +5,17 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 
-/** Numbers kept outside the project; a user's clone does not have them. */
+/** The project's own: very small models and updates, and the scripts that made them. */
+export const OWN = path.join(process.cwd(), 'tests/fixtures/reference');
+/** More of them, kept outside the project; a user's clone does not have them. */
 export const REFERENCE = path.join(process.cwd(), '../shared/reference');
 export const noReference = !fs.existsSync(REFERENCE);
 export const SKIPPED = noReference ? ' (skipped: reference numbers not present)' : '';
+/** Both, of one layout: what is compared with one is compared with the other where that is. */
+export const NUMBERS = [
+  { title: 'the project’s own numbers', folder: OWN, absent: false },
+  { title: `numbers beside the project${SKIPPED}`, folder: REFERENCE, absent: noReference },
+];
 
 export interface Numbers {
   names(): string[];

@@ -1,6 +1,7 @@
 // Our models against PyTorch's numbers: logits, residual stream, losses, every gradient, ten AdamW steps, reward head,
 // greedy text.
 
+import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { compile } from '#core/autodiff/compile.ts';
@@ -10,16 +11,25 @@ import { reshape } from '#core/autodiff/ops/movement.ts';
 import { readArchitecture } from '#core/models/config-json.ts';
 import { checkpointParameters, loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { families } from '#core/models/families.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { crossEntropy, tokenLogprobs } from '#core/models/token-logprobs.ts';
 import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
 import { rankingLoss } from '#core/training/preference-loss.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
-import { expectClose, noReference, readJson, readNumbers, REFERENCE, SKIPPED } from './reference-numbers.ts';
+import {
+  expectClose,
+  noReference,
+  NUMBERS,
+  OWN,
+  readJson,
+  readNumbers,
+  REFERENCE,
+  SKIPPED,
+} from './reference-numbers.ts';
 
 const ONE = { threads: 1 }; // tiny graphs: more threads only wait for one another
-const OWN = path.join(process.cwd(), 'tests/fixtures/models');
 
 /**
  * GPT-NeoX's output matrix is called embed_out in files and lm_head in the modules that the numbers were computed with.
@@ -204,15 +214,25 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
   });
 }
 
-describe('the project’s own small fixtures', () => {
-  for (const name of ['gpt2', 'llama'])
-    describe(name, () => againstNumbers(path.join(OWN, name), { paddedGreedy: false }));
+const modelsIn = (folder: string) => (fs.existsSync(folder) ? fs.readdirSync(folder).toSorted() : []);
+
+describe.each(NUMBERS)('$title', ({ folder, absent }) => {
+  const models = path.join(folder, 'models');
+  if (absent) test.skip('models', () => {});
+  for (const name of modelsIn(models))
+    describe(name, () =>
+      againstNumbers(path.join(models, name), { paddedGreedy: folder === REFERENCE && name !== 'gpt2' }),
+    );
+});
+
+test('every family has a model among the project’s own numbers', () => {
+  const found = modelsIn(path.join(OWN, 'models')).map(
+    (name) => loadCheckpoint(path.join(OWN, 'models', name)).architecture.family,
+  );
+  expect(new Set(found)).toEqual(new Set(Object.keys(families)));
 });
 
 describe.skipIf(noReference)(`reference models${SKIPPED}`, () => {
-  for (const name of ['gpt2', 'llama', 'llama-untied', 'qwen2', 'qwen3', 'gpt_neox'])
-    describe(name, () => againstNumbers(path.join(REFERENCE, 'models', name), { paddedGreedy: name !== 'gpt2' }));
-
   test.each(['llama', 'llama-untied', 'qwen2', 'gpt_neox'])(
     '%s: the older spelling of config.json reads as the same architecture',
     (name) => {
@@ -225,7 +245,7 @@ describe.skipIf(noReference)(`reference models${SKIPPED}`, () => {
 });
 
 describe('config.json in older spellings', () => {
-  const current = readJson<Record<string, unknown>>(path.join(OWN, 'llama/config.json'));
+  const current = readJson<Record<string, unknown>>(path.join(OWN, 'models/llama/config.json'));
   test('rope_theta and rope_scaling read as rope_parameters do', () => {
     const { rope_parameters: rope, ...rest } = current as { rope_parameters: Record<string, unknown> };
     const { rope_theta, ...scaling } = rope;

@@ -68,7 +68,7 @@ test('a failure is shared, and gives its turn back', async () => {
 
 test('ten looks at once are all answered', async () => {
   const looks = Array.from({ length: 10 }, (_, i) =>
-    onceInBackground('look', { place: `tests/fixtures/models/${i % 2 ? 'gpt2' : 'nothing'}` }).then(
+    onceInBackground('look', { place: `tests/fixtures/reference/models/${i % 2 ? 'gpt2' : 'nothing'}` }).then(
       (found) => found.length,
       (error: Error) => error.message,
     ),

@@ -1,6 +1,5 @@
 // Preference and PPO losses against PyTorch's numbers, and the rules they must obey for any numbers.
 
-import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -8,12 +7,9 @@ import { concat, reshape } from '#core/autodiff/ops/movement.ts';
 import { policyLoss, valueLoss } from '#core/training/ppo-loss.ts';
 import { bestOfKLoss, pairWeights, rankingLoss } from '#core/training/preference-loss.ts';
 import { createRandom } from '#core/random.ts';
+import { NUMBERS, readJson } from '#tests/core/models/reference-numbers.ts';
 import { expectClose, valuesOf } from './graph-values.ts';
 import type { Given } from './graph-values.ts';
-
-const REFERENCE = path.join(process.cwd(), '../shared/reference/algorithms/losses.json');
-const noReference = !fs.existsSync(REFERENCE);
-const SKIPPED = noReference ? ' (skipped: reference numbers not present)' : '';
 
 const vector = (data: readonly number[]): Given => ({ shape: [data.length], data });
 const ones = (n: number): Given => vector(new Array<number>(n).fill(1));
@@ -69,9 +65,9 @@ const ours: Record<string, (inputs: Case['inputs']) => Promise<Found>> = {
     ),
 };
 
-describe.skipIf(noReference)(`PyTorch’s losses and gradients${SKIPPED}`, () => {
-  test.each(Object.keys(ours))('%s', async (name) => {
-    const { cases } = JSON.parse(fs.readFileSync(REFERENCE, 'utf8')) as { cases: Record<string, Case> };
+describe.each(NUMBERS)('PyTorch’s losses and gradients: $title', ({ folder, absent }) => {
+  test.skipIf(absent).each(Object.keys(ours))('%s', async (name) => {
+    const { cases } = readJson<{ cases: Record<string, Case> }>(path.join(folder, 'algorithms/losses.json'));
     const { inputs, loss, grad } = cases[name]!;
     const found = await ours[name]!(inputs);
     expectClose([found.loss], [loss], 'loss');

@@ -1,7 +1,6 @@
 // One whole PPO update against PyTorch's: rollout quantities, rewards, advantages, four epochs of losses, every
 // parameter afterwards.
 
-import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '#core/formats/safetensors.ts';
@@ -17,11 +16,8 @@ import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollo
 import type { Prepared, RolloutGroup, RolloutSettings } from '#core/training/rollout.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
+import { NUMBERS, readJson } from '#tests/core/models/reference-numbers.ts';
 import { expectClose, ONE } from './graph-values.ts';
-
-const REFERENCE = path.join(process.cwd(), '../shared/reference');
-const noReference = !fs.existsSync(REFERENCE);
-const SKIPPED = noReference ? ' (skipped: reference numbers not present)' : '';
 
 interface Models {
   policy: Checkpoint;
@@ -102,7 +98,10 @@ async function updateCritic({ critic }: ReturnType<typeof trainers>, minibatches
   );
 }
 
-describe.skipIf(noReference)(`PyTorch’s update${SKIPPED}`, () => {
+const present = NUMBERS.filter(({ absent }) => !absent);
+for (const { title, absent } of NUMBERS) if (absent) test.skip(`PyTorch’s update: ${title}`, () => {});
+
+describe.each(present)('PyTorch’s update: $title', ({ folder }) => {
   interface Config {
     kl_coef: number;
     gamma: number;
@@ -114,10 +113,12 @@ describe.skipIf(noReference)(`PyTorch’s update${SKIPPED}`, () => {
     epochs: number;
     adamw: { lr: number; betas: [number, number]; eps: number; weight_decay: number };
     prompt_ids: number[][];
+    /** where it is not `llama` */
+    model?: string;
   }
   function load() {
-    const config = JSON.parse(fs.readFileSync(path.join(REFERENCE, 'algorithms/ppo.json'), 'utf8')) as Config;
-    const { tensors } = readSafetensors(path.join(REFERENCE, 'algorithms/ppo.safetensors'));
+    const config = readJson<Config>(path.join(folder, 'algorithms/ppo.json'));
+    const { tensors } = readSafetensors(path.join(folder, 'algorithms/ppo.safetensors'));
     const floats = (name: string) => tensors.get(name)!.load();
     /** one list a row of what a [B, N] mask keeps */
     const kept = (data: ArrayLike<number>, mask: string) => {
@@ -129,7 +130,7 @@ describe.skipIf(noReference)(`PyTorch’s update${SKIPPED}`, () => {
           .map((at) => data[at]!),
       );
     };
-    const reference = loadCheckpoint(path.join(REFERENCE, 'models/llama'));
+    const reference = loadCheckpoint(path.join(folder, 'models', config.model ?? 'llama'));
     const under = (prefix: string) => (names: readonly string[]) =>
       Object.fromEntries(names.map((name) => [name, floats(prefix + name)]));
     const policy: Checkpoint = { ...reference, weights: under('policy/')(Object.keys(reference.weights)) };

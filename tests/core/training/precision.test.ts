@@ -21,7 +21,7 @@ import { languageModelFeeds, languageModelLoss } from '#core/training/language-m
 import { createTrainer, freshState, trainingProgram } from '#core/training/trainer.ts';
 import { expectClose, readJson, readNumbers } from '#tests/core/models/reference-numbers.ts';
 
-const FOLDER = path.join(process.cwd(), 'tests/fixtures/models');
+const FOLDER = path.join(process.cwd(), 'tests/fixtures/reference/models');
 
 /** Ten AdamW losses, five steps a run. */
 async function tenLosses(name: string, lowering?: Lowering) {
