@@ -24,9 +24,9 @@ import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
 import { packRows, rowShape } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
 import { createSampler } from '#core/models/sampler.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
-import { pairWeights } from '#core/training/preference-loss.ts';
-import { rewardFeedsAbove, rewardLossAbove } from '#core/training/row-losses.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
+import { pairWeights } from '#core/training/objectives/pair-losses.ts';
+import { rewardFeedsAbove, rewardLossAbove } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 
 /** SmolLM2-135M's shape. */
@@ -81,6 +81,7 @@ async function language(tune: 'full' | 'lora' | 'blocks'): Promise<Measured> {
       {
         ids: Int32Array.from(tokens(B * T)),
         targets: Int32Array.from(tokens(B * T)),
+        mask: new Float32Array(B * T).fill(1),
         weights: new Float32Array(B * T).fill(1),
       },
       [1e-4],

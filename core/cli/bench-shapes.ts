@@ -24,7 +24,7 @@ import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
-import { languageModelFeeds, languageModelLoss, languageModelRows } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss, languageModelRows } from '#core/training/objectives/language-model.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 
 /** A GPT-2-shaped model of the given size. */

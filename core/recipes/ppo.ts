@@ -26,7 +26,7 @@ import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { adaptBeta } from '#core/training/kl-controller.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { RolloutGroup } from '#core/training/rollout.ts';
-import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/row-losses.ts';
+import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { answerTexts, withoutStop } from '#core/recipes/parts/answer-text.ts';

@@ -18,7 +18,7 @@ import { rowTokens } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/row-losses.ts';
+import { rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/objectives/row-losses.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { TrainerState } from '#core/training/trainer.ts';

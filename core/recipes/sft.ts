@@ -12,7 +12,7 @@ import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
-import type { WeightedText } from '#core/training/language-model.ts';
+import type { WeightedText } from '#core/training/objectives/language-model.ts';
 import { answerTexts } from '#core/recipes/parts/answer-text.ts';
 import { choice, count, real, words } from './settings.ts';
 import type { Config } from './settings.ts';

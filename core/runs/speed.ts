@@ -3,8 +3,8 @@
 
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { freshWeights } from '#core/models/checkpoint.ts';
-import { languageModelFeeds, languageModelLoss, languageModelRows } from '#core/training/language-model.ts';
-import type { WeightedText } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss, languageModelRows } from '#core/training/objectives/language-model.ts';
+import type { WeightedText } from '#core/training/objectives/language-model.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 
 const B = 8;

@@ -77,6 +77,7 @@ export function policyArrays(minibatches: readonly (readonly Prepared[])[]): { s
   const old = new Float32Array(size);
   const A = new Float32Array(size);
   const mask = new Float32Array(size);
+  const weights = new Float32Array(size).fill(1);
   all.forEach(({ episodes, advantages: rows }, g) =>
     episodes.forEach(({ logprobs }, k) => {
       const at = first[g]![k]!;
@@ -85,7 +86,7 @@ export function policyArrays(minibatches: readonly (readonly Prepared[])[]): { s
       mask.fill(1, at, at + logprobs.length);
     }),
   );
-  return { shape, arrays: { ...arrays, targets: targetsOf(all, first, size), old, advantages: A, mask } };
+  return { shape, arrays: { ...arrays, targets: targetsOf(all, first, size), old, advantages: A, mask, weights } };
 }
 
 /** Stacked minibatches for the critic: every slot that has a return. */
@@ -94,6 +95,7 @@ export function criticArrays(minibatches: readonly (readonly Prepared[])[]): { s
   const old = new Float32Array(size);
   const returns = new Float32Array(size);
   const mask = new Float32Array(size);
+  const weights = new Float32Array(size).fill(1);
   all.forEach(({ episodes, returns: rows }, g) =>
     episodes.forEach(({ values }, k) => {
       const at = first[g]![k]!;
@@ -103,7 +105,7 @@ export function criticArrays(minibatches: readonly (readonly Prepared[])[]): { s
       mask.fill(1, at, at + row.length);
     }),
   );
-  return { shape, arrays: { ...arrays, old, returns, mask } };
+  return { shape, arrays: { ...arrays, old, returns, mask, weights } };
 }
 
 const NOTHING: Prepared = { prompt: [], completions: [], rewards: [], advantages: [], returns: [], episodes: [] };

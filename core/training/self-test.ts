@@ -13,7 +13,7 @@ import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import type { Sampled } from '#core/models/sampler.ts';
 import { createRandom } from '#core/random.ts';
-import { languageModelFeeds, languageModelLoss, languageModelRows } from './language-model.ts';
+import { languageModelFeeds, languageModelLoss, languageModelRows } from './objectives/language-model.ts';
 import type { AdamSettings } from './adamw.ts';
 import { createTrainer, freshState } from './trainer.ts';
 import type { TrainerState } from './trainer.ts';

@@ -10,7 +10,7 @@ import { evaluationProgram } from '#core/models/evaluator.ts';
 import { families } from '#core/models/families.ts';
 import type { FamilyName } from '#core/models/families.ts';
 import { rowShape } from '#core/models/rows.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import {
   criticFeeds,
   criticUpdateLoss,
@@ -18,7 +18,7 @@ import {
   policyUpdateLoss,
   rewardFeeds,
   rewardLoss,
-} from '#core/training/row-losses.ts';
+} from '#core/training/objectives/row-losses.ts';
 import { trainingProgram } from '#core/training/trainer.ts';
 import { ADAM, tiledWeights } from './shapes.ts';
 

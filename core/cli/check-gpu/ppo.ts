@@ -10,7 +10,7 @@ import { createSampler } from '#core/models/sampler.ts';
 import { createRandom } from '#core/random.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { RolloutGroup } from '#core/training/rollout.ts';
-import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/row-losses.ts';
+import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { TrainerOptions } from '#core/training/trainer.ts';
 import { inParts } from './in-parts.ts';

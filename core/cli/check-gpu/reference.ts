@@ -13,9 +13,10 @@ import { checkpointParameters, loadCheckpoint } from '#core/models/checkpoint.ts
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';
-import { crossEntropy, tokenLogprobs } from '#core/models/token-logprobs.ts';
+import { tokenLogprobs } from '#core/models/token-logprobs.ts';
 import { languageModelHead, trunk } from '#core/models/transformer.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { SEQUENCE_LOSSES } from '#core/training/objectives/sequence-losses.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { Context } from './context.ts';
 
@@ -102,6 +103,7 @@ function batchOf(E: Expected) {
     feeds: {
       ids,
       targets: ids.map((_, i) => (last(i) ? 0 : ids[i + 1]!)),
+      mask: Float32Array.from(mask, (_, i) => (last(i) ? 0 : 1)),
       weights: Float32Array.from(mask, (_, i) => (last(i) ? 0 : mask[i + 1]!)),
     },
   };
@@ -129,7 +131,7 @@ async function gradientsOf(
       step: ({ graph, frozen, feeds: fed }) => {
         const model = { architecture, weights: frozen, graph };
         const logits = languageModelHead(model, trunk(model, { ids: fed.ids! }).hidden);
-        const loss = crossEntropy(tokenLogprobs(logits, fed.targets!), fed.weights!);
+        const { loss } = SEQUENCE_LOSSES.likelihood.loss(tokenLogprobs(logits, fed.targets!), fed.mask!, fed.weights!);
         const slopes = gradients(
           loss,
           list.map(({ name }) => frozen[name]!),
@@ -180,6 +182,7 @@ async function losses(
   const stacked = {
     ids: Int32Array.from(repeated(feeds.ids)),
     targets: Int32Array.from(repeated(feeds.targets)),
+    mask: Float32Array.from(repeated(feeds.mask)),
     weights: Float32Array.from(repeated(feeds.weights)),
   };
   const found: number[] = [];

@@ -3,7 +3,7 @@
 import { deviceWords, chosenDevice } from '#core/autodiff/device.ts';
 import { parameters } from '#core/models/architecture.ts';
 import { createRandom } from '#core/random.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { stepsARun } from '#core/training/pace.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { inParts } from './in-parts.ts';
@@ -37,7 +37,12 @@ export async function train(context: Context): Promise<void> {
     await trainer.steps(
       'train',
       languageModelFeeds(B / micro, T),
-      { ids, targets: ids.map((_, i) => ids[(i + 1) % ids.length]!), weights: new Float32Array(ids.length).fill(1) },
+      {
+        ids,
+        targets: ids.map((_, i) => ids[(i + 1) % ids.length]!),
+        mask: new Float32Array(ids.length).fill(1),
+        weights: new Float32Array(ids.length).fill(1),
+      },
       new Array<number>(K).fill(1e-4),
       micro,
     );

@@ -16,8 +16,13 @@ import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint } from '#core/models/checkpoint.ts';
-import { languageModelFeeds, languageModelLoss, languageModelRows, rowLength } from '#core/training/language-model.ts';
-import type { WeightedText } from '#core/training/language-model.ts';
+import {
+  languageModelFeeds,
+  languageModelLoss,
+  languageModelRows,
+  rowLength,
+} from '#core/training/objectives/language-model.ts';
+import type { WeightedText } from '#core/training/objectives/language-model.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 

@@ -13,8 +13,8 @@ import {
   languageModelRows,
   predictionsPerRow,
   rowLength,
-} from '#core/training/language-model.ts';
-import type { WeightedText } from '#core/training/language-model.ts';
+} from '#core/training/objectives/language-model.ts';
+import type { WeightedText } from '#core/training/objectives/language-model.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { choice, count, real } from '#core/recipes/settings.ts';

@@ -4,8 +4,8 @@
 import type { Arrays } from '#core/autodiff/compile.ts';
 import { packRows, rowShape } from '#core/models/rows.ts';
 import type { Group, RowShape } from '#core/models/rows.ts';
-import { pairWeights } from '#core/training/preference-loss.ts';
-import type { Spread } from '#core/training/row-losses.ts';
+import { pairWeights } from '#core/training/objectives/pair-losses.ts';
+import type { Spread } from '#core/training/objectives/row-losses.ts';
 
 /** A ranking to be learnt from. */
 export interface Ranked {

@@ -36,8 +36,8 @@ import {
   rewardFeedsAbove,
   rewardLoss,
   rewardLossAbove,
-} from '#core/training/row-losses.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+} from '#core/training/objectives/row-losses.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { gradientProgram, trainingProgram } from '#core/training/trainer.ts';
 import type { Loss, LossBuild } from '#core/training/trainer.ts';
 

@@ -25,7 +25,7 @@ import type { Architecture } from '#core/models/architecture.ts';
 import { checkpointParameters, openCheckpoint } from '#core/models/checkpoint.ts';
 import { DEFAULT_ROWS, PROMPT_STEP } from '#core/models/sampler.ts';
 import { roundedLength } from '#core/models/rows.ts';
-import { rowLength } from '#core/training/language-model.ts';
+import { rowLength } from '#core/training/objectives/language-model.ts';
 import { getPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import {

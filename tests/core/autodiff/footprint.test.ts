@@ -9,7 +9,7 @@ import { add } from '#core/autodiff/ops/elementwise.ts';
 import { gemm } from '#core/autodiff/ops/linalg.ts';
 import { sumAll } from '#core/autodiff/ops/reduction.ts';
 import { checkpointParameters } from '#core/models/checkpoint.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { trainingProgram } from '#core/training/trainer.ts';
 import { smallModel } from '#tests/core/training/small-models.ts';
 

@@ -23,7 +23,7 @@ import { evaluationProgram } from '#core/models/evaluator.ts';
 import type { FamilyName } from '#core/models/families.ts';
 import { rowShape } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import {
   criticFeeds,
   criticUpdateLoss,
@@ -31,7 +31,7 @@ import {
   policyUpdateLoss,
   rewardFeeds,
   rewardLoss,
-} from '#core/training/row-losses.ts';
+} from '#core/training/objectives/row-losses.ts';
 import { gradientProgram, trainingProgram } from '#core/training/trainer.ts';
 import { smallModel, withAdapter } from '#tests/core/training/small-models.ts';
 

@@ -9,7 +9,7 @@ import { loop } from '#core/autodiff/loop.ts';
 import { add, exp, mul, tanh } from '#core/autodiff/ops/elementwise.ts';
 import { prune } from '#core/autodiff/prune.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { trainingProgram } from '#core/training/trainer.ts';
 
 const names = (graph: Graph): string[] => graph.nodes.map(({ operator }) => operator.name);

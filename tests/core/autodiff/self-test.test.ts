@@ -18,7 +18,7 @@ import {
 } from '#core/autodiff/self-test.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { promptProgram, samplingProgram } from '#core/models/decoding.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { testTraining } from '#core/training/self-test.ts';
 import { trainingProgram } from '#core/training/trainer.ts';
 

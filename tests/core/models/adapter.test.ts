@@ -27,7 +27,7 @@ import type { Group } from '#core/models/rows.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
 import { createRandom } from '#core/random.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { expectClose, noReference, readJson, readNumbers, REFERENCE, SKIPPED } from './reference-numbers.ts';
 import { refusalOf } from './refusal.ts';
 import { FAMILIES, randomTokens, tinyArchitectures, tinyModel, withAdapter } from './tiny-models.ts';
@@ -93,7 +93,7 @@ describe.skipIf(noReference)(`PEFT’s numbers${SKIPPED}`, () => {
       },
       ONE,
     );
-    const { outputs } = await executable.run({}, checkpoint.weights, { ids, targets, weights });
+    const { outputs } = await executable.run({}, checkpoint.weights, { ids, targets, mask: weights, weights });
     await executable.release();
     const logits = Float32Array.from(
       outputs.logits!.data as Float32Array,

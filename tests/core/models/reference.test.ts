@@ -13,10 +13,11 @@ import { checkpointParameters, loadCheckpoint } from '#core/models/checkpoint.ts
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { families } from '#core/models/families.ts';
 import { createSampler } from '#core/models/sampler.ts';
-import { crossEntropy, tokenLogprobs } from '#core/models/token-logprobs.ts';
+import { tokenLogprobs } from '#core/models/token-logprobs.ts';
 import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
-import { rankingLoss } from '#core/training/preference-loss.ts';
+import { SEQUENCE_LOSSES } from '#core/training/objectives/sequence-losses.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
+import { rankingLoss } from '#core/training/objectives/ranking-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import {
   expectClose,
@@ -83,7 +84,11 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
           const model = { architecture, weights: frozen, graph };
           const { hidden, stream } = trunk(model, { ids: feeds.ids! });
           const logits = languageModelHead(model, hidden);
-          const loss = crossEntropy(tokenLogprobs(logits, feeds.targets!), feeds.weights!);
+          const { loss } = SEQUENCE_LOSSES.likelihood.loss(
+            tokenLogprobs(logits, feeds.targets!),
+            feeds.mask!,
+            feeds.weights!,
+          );
           const scores = scoreHead(
             model,
             trunk(model, { ids: feeds.ids!, at: constant(graph, 'int32', [B, 1], last) }).hidden,
@@ -116,7 +121,7 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
     const { outputs } = await executable.run(
       {},
       { ...checkpoint.weights, 'score.weight': E.floats('rm/score.weight') },
-      { ids, targets, weights },
+      { ids, targets, mask: weights, weights },
     );
     await executable.release();
     for (const name of E.names().filter((name) => /^(logits|loss|rm\/scores|hidden\/|grad\/|rm\/grad\/)/.test(name))) {
@@ -166,6 +171,7 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
     const stacked = {
       ids: Int32Array.from({ length: K * B * T }, (_, i) => ids[i % (B * T)]!),
       targets: Int32Array.from({ length: K * B * T }, (_, i) => targets[i % (B * T)]!),
+      mask: new Float32Array(K * B * T).fill(1),
       weights: Float32Array.from({ length: K * B * T }, (_, i) => weights[i % (B * T)]!),
     };
     const losses: number[] = [];

@@ -21,7 +21,7 @@ import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { addRankings, deleteRanking, listRankings } from '#core/store/rankings.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
-import { rewardFeeds, rewardLoss } from '#core/training/row-losses.ts';
+import { rewardFeeds, rewardLoss } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { randomTokens, tinyModel } from '#tests/core/models/tiny-models.ts';
 import { mean } from './first-rollout.ts';

@@ -14,7 +14,7 @@ import { createRandom } from '#core/random.ts';
 import type { AdamSettings } from '#core/training/adamw.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { Prepared, RolloutGroup, RolloutSettings } from '#core/training/rollout.ts';
-import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/row-losses.ts';
+import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { NUMBERS, readJson } from '#tests/core/models/reference-numbers.ts';
 import { expectClose, ONE } from './graph-values.ts';

@@ -17,7 +17,7 @@ import { matMul } from '#core/autodiff/ops/linalg.ts';
 import { cast, transpose } from '#core/autodiff/ops/movement.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { checkpointParameters, loadCheckpoint } from '#core/models/checkpoint.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { createTrainer, freshState, trainingProgram } from '#core/training/trainer.ts';
 import { expectClose, readJson, readNumbers } from '#tests/core/models/reference-numbers.ts';
 
@@ -53,6 +53,7 @@ async function tenLosses(name: string, lowering?: Lowering) {
   const feeds = {
     ids: Int32Array.from(stack(ids)),
     targets: Int32Array.from(stack(next.map(([id]) => id))),
+    mask: Float32Array.from(stack(next.map(([, weight]) => (weight === 0 ? 0 : 1)))),
     weights: Float32Array.from(stack(next.map(([, weight]) => weight))),
   };
   const losses: number[] = [];

@@ -8,7 +8,7 @@ import { rowSpans, SHARED_TOKENS } from '#core/models/rows.ts';
 import { createRandom } from '#core/random.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { Prepared } from '#core/training/rollout.ts';
-import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/row-losses.ts';
+import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { randomTokens, tinyModel } from '#tests/core/models/tiny-models.ts';
 

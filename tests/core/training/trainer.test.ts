@@ -17,9 +17,9 @@ import {
   languageModelRows,
   predictionsPerRow,
   rowLength,
-} from '#core/training/language-model.ts';
-import type { WeightedText } from '#core/training/language-model.ts';
-import { pairWeights } from '#core/training/preference-loss.ts';
+} from '#core/training/objectives/language-model.ts';
+import type { WeightedText } from '#core/training/objectives/language-model.ts';
+import { pairWeights } from '#core/training/objectives/pair-losses.ts';
 import {
   criticFeeds,
   criticUpdateLoss,
@@ -27,7 +27,7 @@ import {
   policyUpdateLoss,
   rewardFeeds,
   rewardLoss,
-} from '#core/training/row-losses.ts';
+} from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { Loss, LossBuild } from '#core/training/trainer.ts';
 import { expectClose, ONE } from './graph-values.ts';
@@ -182,7 +182,14 @@ function policyTask(like: Checkpoint = words): Task {
     like,
     build: policyUpdateLoss(like.architecture, 0.7, 0.2),
     types: under(shape, policyFeeds),
-    feeds: { ...arrays, targets, old: normal(0.5).map((x) => x - 6), advantages: normal(1), mask },
+    feeds: {
+      ...arrays,
+      targets,
+      old: normal(0.5).map((x) => x - 6),
+      advantages: normal(1),
+      mask,
+      weights: mask.map(() => 1),
+    },
   };
 }
 function criticTask(): Task {
@@ -191,7 +198,7 @@ function criticTask(): Task {
     like: scorer,
     build: criticUpdateLoss(scorer.architecture, 0.2, 0.1),
     types: under(shape, criticFeeds),
-    feeds: { ...arrays, old: normal(1), returns: normal(1), mask },
+    feeds: { ...arrays, old: normal(1), returns: normal(1), mask, weights: mask.map(() => 1) },
   };
 }
 

@@ -14,7 +14,7 @@ import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { createRandom } from '#core/random.ts';
 import { ADAM_FEED, adamFeed, adamStep } from '#core/training/adamw.ts';
 import type { AdamSettings } from '#core/training/adamw.ts';
-import { languageModelFeeds, languageModelLoss } from '#core/training/language-model.ts';
+import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { TrainerState } from '#core/training/trainer.ts';
 import { createUpdater } from '#core/training/update-in-place.ts';
@@ -90,6 +90,7 @@ const numbers = (size: number) => Int32Array.from({ length: size }, () => 2 + ra
 const feeds = () => ({
   ids: numbers(K * B * T),
   targets: numbers(K * B * T),
+  mask: new Float32Array(K * B * T).fill(1),
   weights: Float32Array.from({ length: K * B * T }, (_, i) => (i % 5) / 4),
 });
 
@@ -147,7 +148,12 @@ test('a step that is not finite is named, and the state is that of the step befo
   await after.steps(
     'x',
     languageModelFeeds(B, T),
-    { ids: fed.ids.slice(0, B * T), targets: fed.targets.slice(0, B * T), weights: fed.weights.slice(0, B * T) },
+    {
+      ids: fed.ids.slice(0, B * T),
+      targets: fed.targets.slice(0, B * T),
+      mask: fed.mask.slice(0, B * T),
+      weights: fed.weights.slice(0, B * T),
+    },
     [RATES[0]!],
   );
   expect(side.state()).toEqual(after.state());
@@ -163,6 +169,7 @@ test('the same steps again, or stopped after one and resumed from its state, end
   const part = (from: number, to: number) => ({
     ids: fed.ids.slice(from * B * T, to * B * T),
     targets: fed.targets.slice(from * B * T, to * B * T),
+    mask: fed.mask.slice(from * B * T, to * B * T),
     weights: fed.weights.slice(from * B * T, to * B * T),
   });
   const [once, again] = [await sides[0].steps('x', types, fed, RATES), await sides[1].steps('x', types, fed, RATES)];

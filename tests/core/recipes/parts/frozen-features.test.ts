@@ -10,8 +10,8 @@ import { checkpointParameters, withScoreHead } from '#core/models/checkpoint.ts'
 import { packRows, rowShape } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
 import { createRandom } from '#core/random.ts';
-import { pairWeights } from '#core/training/preference-loss.ts';
-import { rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/row-losses.ts';
+import { pairWeights } from '#core/training/objectives/pair-losses.ts';
+import { rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { FAMILIES, randomTokens, tinyModel } from '#tests/core/models/tiny-models.ts';
 

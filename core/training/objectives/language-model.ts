@@ -3,10 +3,10 @@
 import type { Arrays, Types } from '#core/autodiff/compile.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
-import { sumAll } from '#core/autodiff/ops/reduction.ts';
 import { overLogits, trunk } from '#core/models/transformer.ts';
-import { crossEntropy, tokenLogprobs } from '#core/models/token-logprobs.ts';
-import type { Loss, LossBuild } from './trainer.ts';
+import { tokenLogprobs } from '#core/models/token-logprobs.ts';
+import type { Loss, LossBuild } from '#core/training/trainer.ts';
+import { SEQUENCE_LOSSES } from './sequence-losses.ts';
 
 /**
  * One text as token ids; `weights[t]` is how much predicting token t counts (0 for none; the first token is never
@@ -18,13 +18,14 @@ export interface WeightedText {
 }
 
 /**
- * B rows of T tokens and Q predicted ones a row: ids [B, T], at [B, Q], targets and weights [B·Q]; without `at`, all T
- * are predicted.
+ * B rows of T tokens and Q predicted ones a row: ids [B, T], at [B, Q], targets, mask and weights [B·Q]; without `at`,
+ * all T are predicted.
  */
 export const languageModelFeeds = (B: number, T: number, Q = T): Types => ({
   ids: { dtype: 'int32', shape: [B, T] },
   ...(Q === T ? {} : { at: { dtype: 'int32', shape: [B, Q] } }),
   targets: { dtype: 'int32', shape: [B * Q] },
+  mask: { dtype: 'float32', shape: [B * Q] },
   weights: { dtype: 'float32', shape: [B * Q] },
 });
 
@@ -37,7 +38,7 @@ export const languageModelLoss =
     const [logprobs] = overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [
       tokenLogprobs(logits, targets!),
     ]) as [Tensor];
-    return { loss: crossEntropy(logprobs, feeds.weights!), weight: sumAll(feeds.weights!), report: {} };
+    return SEQUENCE_LOSSES.likelihood.loss(logprobs, feeds.mask!, feeds.weights!);
   };
 
 const counted = ({ ids, weights }: WeightedText, T: number): number[] =>
@@ -61,6 +62,7 @@ export function languageModelRows(batches: readonly (readonly WeightedText[])[],
   const ids = new Int32Array(rows.length * T);
   const at = new Int32Array(rows.length * Q);
   const targets = new Int32Array(rows.length * Q);
+  const mask = new Float32Array(rows.length * Q);
   const weights = new Float32Array(rows.length * Q);
   rows.forEach((text, row) => {
     ids.set(text.ids.slice(0, Math.min(text.ids.length - 1, T)), row * T);
@@ -68,10 +70,11 @@ export function languageModelRows(batches: readonly (readonly WeightedText[])[],
     wanted.forEach((t, q) => {
       at[row * Q + q] = t;
       targets[row * Q + q] = text.ids[t + 1]!;
+      mask[row * Q + q] = 1;
       weights[row * Q + q] = text.weights[t + 1]!;
     });
   });
-  return { ids, ...(Q === T ? {} : { at }), targets, weights };
+  return { ids, ...(Q === T ? {} : { at }), targets, mask, weights };
 }
 
 /** The row length for texts of up to `longest` tokens: a multiple of `step`, so that few shapes are compiled. */

@@ -5,16 +5,16 @@ import type { Tensor } from '#core/autodiff/graph.ts';
 import { scale } from '#core/autodiff/ops/elementwise.ts';
 import { gather } from '#core/autodiff/ops/indexing.ts';
 import { reshape } from '#core/autodiff/ops/movement.ts';
-import { sumAll } from '#core/autodiff/ops/reduction.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { hiddenAbove, typesAbove } from '#core/models/evaluator.ts';
 import { rowTensors, rowTypes } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
 import { entropy, tokenLogprobs, weightedMean } from '#core/models/token-logprobs.ts';
 import { overLogits, scoreHead, trunk } from '#core/models/transformer.ts';
-import { policyLoss, valueLoss } from './ppo-loss.ts';
-import { rankingLoss } from './preference-loss.ts';
-import type { Loss, LossBuild } from './trainer.ts';
+import type { Loss, LossBuild } from '#core/training/trainer.ts';
+import { POLICY_LOSSES } from './policy-losses.ts';
+import { rankingLoss } from './ranking-losses.ts';
+import { VALUE_LOSSES } from './value-losses.ts';
 
 /** How many rankings of at most `most` completions some rows hold, where a ranking may lie in several of them. */
 export interface Spread {
@@ -67,13 +67,14 @@ function onScores(scores: Tensor, feeds: Tensors): Loss {
 
 const perSlot = ({ B, Q }: RowShape, dtype: 'float32' | 'int32' = 'float32') => ({ dtype, shape: [B * Q] }) as const;
 
-/** Policy: rows with slots 'tokens'; each slot's target, its old log-probability, advantage and mask [B·Q]. */
+/** Policy: rows with slots 'tokens'; each slot's target, its old log-probability, advantage, mask and weight [B·Q]. */
 export const policyFeeds = (shape: RowShape): Types => ({
   ...rowTypes(shape),
   targets: perSlot(shape, 'int32'),
   old: perSlot(shape),
   advantages: perSlot(shape),
   mask: perSlot(shape),
+  weights: perSlot(shape),
 });
 export const policyUpdateLoss =
   (architecture: Architecture, temperature: number, range: number) =>
@@ -85,25 +86,40 @@ export const policyUpdateLoss =
       [feeds.targets!],
       (logits, [targets]) => [tokenLogprobs(logits, targets!, temperature), entropy(logits, temperature)],
     ) as [Tensor, Tensor];
-    const { loss, report } = policyLoss(logprobs, feeds.old!, feeds.advantages!, feeds.mask!, range);
-    return { loss, weight: sumAll(feeds.mask!), report: { ...report, entropy: weightedMean(entropies, feeds.mask!) } };
+    const terms = {
+      now: logprobs,
+      old: feeds.old!,
+      advantages: feeds.advantages!,
+      mask: feeds.mask!,
+      weights: feeds.weights!,
+    };
+    const found = POLICY_LOSSES.clipped.loss(terms, range);
+    return { ...found, report: { ...found.report, entropy: weightedMean(entropies, feeds.mask!) } };
   };
 
 /**
- * Critic: rows with slots 'tokens-and-end'; old value, return and mask of each slot [B·Q]. The loss is scaled by
- * `coefficient`; value_loss is reported plain.
+ * Critic: rows with slots 'tokens-and-end'; old value, return, mask and weight of each slot [B·Q]. The loss is scaled
+ * by `coefficient`; value_loss is reported plain.
  */
 export const criticFeeds = (shape: RowShape): Types => ({
   ...rowTypes(shape),
   old: perSlot(shape),
   returns: perSlot(shape),
   mask: perSlot(shape),
+  weights: perSlot(shape),
 });
 export const criticUpdateLoss =
   (architecture: Architecture, range: number, coefficient: number) =>
   ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
     const model = { architecture, weights, adapters, graph };
     const values = scoreHead(model, trunk(model, rowTensors(feeds)).hidden);
-    const { loss, report } = valueLoss(values, feeds.old!, feeds.returns!, feeds.mask!, range);
-    return { loss: scale(loss, coefficient), weight: sumAll(feeds.mask!), report: { ...report, value_loss: loss } };
+    const terms = {
+      now: values,
+      old: feeds.old!,
+      returns: feeds.returns!,
+      mask: feeds.mask!,
+      weights: feeds.weights!,
+    };
+    const found = VALUE_LOSSES.clipped.loss(terms, range);
+    return { ...found, loss: scale(found.loss, coefficient), report: { ...found.report, value_loss: found.loss } };
   };

@@ -4,12 +4,15 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, reshape } from '#core/autodiff/ops/movement.ts';
-import { policyLoss, valueLoss } from '#core/training/ppo-loss.ts';
-import { bestOfKLoss, pairWeights, rankingLoss } from '#core/training/preference-loss.ts';
+import { pairWeights } from '#core/training/objectives/pair-losses.ts';
+import { POLICY_LOSSES } from '#core/training/objectives/policy-losses.ts';
+import { rankingLoss } from '#core/training/objectives/ranking-losses.ts';
+import { SEQUENCE_LOSSES } from '#core/training/objectives/sequence-losses.ts';
+import { VALUE_LOSSES } from '#core/training/objectives/value-losses.ts';
 import { createRandom } from '#core/random.ts';
 import { NUMBERS, readJson } from '#tests/core/models/reference-numbers.ts';
-import { expectClose, valuesOf } from './graph-values.ts';
-import type { Given } from './graph-values.ts';
+import { expectClose, valuesOf } from '#tests/core/training/graph-values.ts';
+import type { Given } from '#tests/core/training/graph-values.ts';
 
 const vector = (data: readonly number[]): Given => ({ shape: [data.length], data });
 const ones = (n: number): Given => vector(new Array<number>(n).fill(1));
@@ -45,22 +48,30 @@ const ours: Record<string, (inputs: Case['inputs']) => Promise<Found>> = {
   },
   ranking_pairs: ranked,
   ranking_pairs_ties: ranked,
-  best_of_k: ({ r, best }) =>
-    valuesOf(
-      { r: vector(r!), best: { shape: [1], data: [best!], whole: true } },
-      (t) => ({ loss: bestOfKLoss(reshape(t.r!, [1, r!.length]), t.best!) }),
-      ['r'],
-    ),
   ppo_policy: ({ new: now, old, adv }) =>
     valuesOf(
-      { new: vector(now!), old: vector(old!), adv: vector(adv!), mask: ones(now!.length) },
-      (t) => policyLoss(t.new!, t.old!, t.adv!, t.mask!, 0.2),
+      {
+        new: vector(now!),
+        old: vector(old!),
+        advantages: vector(adv!),
+        mask: ones(now!.length),
+        weights: ones(now!.length),
+      },
+      (t) =>
+        POLICY_LOSSES.clipped.loss(
+          { now: t.new!, old: t.old!, advantages: t.advantages!, mask: t.mask!, weights: t.weights! },
+          0.2,
+        ),
       ['new'],
     ),
   ppo_value: ({ v, vold, ret }) =>
     valuesOf(
-      { v: vector(v!), vold: vector(vold!), ret: vector(ret!), mask: ones(v!.length) },
-      (t) => valueLoss(t.v!, t.vold!, t.ret!, t.mask!, 0.2),
+      { v: vector(v!), vold: vector(vold!), ret: vector(ret!), mask: ones(v!.length), weights: ones(v!.length) },
+      (t) =>
+        VALUE_LOSSES.clipped.loss(
+          { now: t.v!, old: t.vold!, returns: t.ret!, mask: t.mask!, weights: t.weights! },
+          0.2,
+        ),
       ['v'],
     ),
 };
@@ -81,11 +92,7 @@ describe('preference losses', () => {
   const r = [0.2, 1.1, -0.4, 0.6];
   const ranks = [3, 1, 4, 2];
 
-  test('golden: best of four .804792, ranking 1>3>0>2 .380068', async () => {
-    expectClose([(await ours.best_of_k!({ r, best: 1 } as never)).loss], [0.804792], 'best of four', {
-      relative: 0,
-      absolute: 1e-6,
-    });
+  test('golden: ranking 1>3>0>2 .380068', async () => {
     expectClose([(await ranked({ r, ranks })).loss], [0.380068], 'ranking', { relative: 0, absolute: 1e-6 });
   });
 
@@ -189,6 +196,7 @@ describe('PPO losses', () => {
     old: draw(),
     advantages: draw(),
     mask: vector(Array.from({ length: N }, (_, i) => (i % 3 === 2 ? 0 : 1))),
+    weights: ones(N),
   };
   /** the masked slots filled with something else */
   const spoilt = (inputs: Record<string, Given>, filler: number) =>
@@ -197,14 +205,33 @@ describe('PPO losses', () => {
         name,
         {
           shape,
-          data: name === 'mask' ? data : data.map((x, i) => (given.mask.data[i] ? x : filler * (n % 2 ? -1 : 1))),
+          data:
+            name === 'mask' || name === 'weights'
+              ? data
+              : data.map((x, i) => (given.mask.data[i] ? x : filler * (n % 2 ? -1 : 1))),
         },
       ]),
     );
   const policy = (inputs: Record<string, Given>) =>
-    valuesOf(inputs, (t) => policyLoss(t.now!, t.old!, t.advantages!, t.mask!, 0.2), ['now']);
+    valuesOf(
+      inputs,
+      (t) =>
+        POLICY_LOSSES.clipped.loss(
+          { now: t.now!, old: t.old!, advantages: t.advantages!, mask: t.mask!, weights: t.weights! },
+          0.2,
+        ),
+      ['now'],
+    );
   const value = (inputs: Record<string, Given>) =>
-    valuesOf(inputs, (t) => valueLoss(t.now!, t.old!, t.advantages!, t.mask!, 0.2), ['now']);
+    valuesOf(
+      inputs,
+      (t) =>
+        VALUE_LOSSES.clipped.loss(
+          { now: t.now!, old: t.old!, returns: t.advantages!, mask: t.mask!, weights: t.weights! },
+          0.2,
+        ),
+      ['now'],
+    );
 
   test.each([
     ['policy', policy],
@@ -247,10 +274,45 @@ describe('PPO losses', () => {
 
   test('a token pushed past the clip in its advantage’s direction has no gradient, one on the wrong side has', async () => {
     const one = (change: number, advantage: number) =>
-      policy({ now: vector([change]), old: vector([0]), advantages: vector([advantage]), mask: ones(1) });
+      policy({
+        now: vector([change]),
+        old: vector([0]),
+        advantages: vector([advantage]),
+        mask: ones(1),
+        weights: ones(1),
+      });
     expect((await one(0.5, 1)).gradient.now![0]).toBe(0);
     expect((await one(-0.5, -1)).gradient.now![0]).toBe(0);
     expectClose((await one(-0.5, 1)).gradient.now!, [-Math.exp(-0.5)], 'too low, wanted higher');
     expectClose((await one(0.5, -1)).gradient.now!, [Math.exp(0.5)], 'too high, wanted lower');
+  });
+
+  test.each([
+    ['policy', policy],
+    ['value', value],
+  ] as const)('%s: weights count a token more or less, and the loss divides by how many there are', async (_, run) => {
+    const whole = await run(given);
+    const double = await run({ ...given, weights: vector(given.weights.data.map((x) => 2 * x)) });
+    expectClose([double.loss], [2 * whole.loss], 'twice the weight');
+    const first = given.weights.data.map((_w, i) => (i === 0 ? 1 : 0));
+    const others = first.map((x) => 1 - x);
+    const parts = [await run({ ...given, weights: vector(first) }), await run({ ...given, weights: vector(others) })];
+    expectClose([parts[0]!.loss + parts[1]!.loss], [whole.loss], 'two parts');
+  });
+});
+
+describe('likelihood', () => {
+  const logprobs = [-0.5, -2, -1, -9];
+  const of = (mask: number[], weights: number[]) =>
+    valuesOf(
+      { logprobs: vector(logprobs), mask: vector(mask), weights: vector(weights) },
+      (t) => SEQUENCE_LOSSES.likelihood.loss(t.logprobs!, t.mask!, t.weights!),
+      ['logprobs'],
+    );
+
+  test('is the weighted mean of -ln p over what is learnt', async () => {
+    const found = await of([1, 1, 1, 0], [1, 0.5, 0, 7]);
+    expectClose([found.loss], [(0.5 + 0.5 * 2) / 1.5], 'loss');
+    expectClose(found.gradient.logprobs!, [-1 / 1.5, -0.5 / 1.5, 0, 0], 'gradient');
   });
 });
