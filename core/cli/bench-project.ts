@@ -26,6 +26,7 @@ import { addPrompts } from '#core/store/prompts.ts';
 import { addRankings } from '#core/store/rankings.ts';
 import type { NewRanking } from '#core/store/rankings.ts';
 import { addRun } from '#core/store/runs.ts';
+import { measureForm } from './bench-estimates.ts';
 
 export interface BigProject {
   prompts: number;
@@ -305,6 +306,9 @@ export async function measureProject(folder: string): Promise<Record<string, Tim
   } finally {
     project.close();
   }
+  const { waits, holds } = await measureForm(folder);
+  figures['estimate, a form being changed'] = summarise(waits);
+  figures["the service's thread held by an estimate"] = summarise(holds.map(({ wall }) => wall));
   return figures;
 }
 

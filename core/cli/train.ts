@@ -8,6 +8,7 @@ import { configOf, startRun } from '#core/runs/start.ts';
 import { currentPolicy, currentReward } from '#core/service/current-models.ts';
 import { computingOn } from '#core/service/hardware/computing.ts';
 import { checkFits } from '#core/service/runs/estimate.ts';
+import { machineNow } from '#core/service/runs/machine.ts';
 import { currentReference } from '#core/service/runs/run-follow-up.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -55,7 +56,7 @@ export const trainCommand = defineCommand({
       if (!options.force)
         await checkFits(
           project,
-          { memoryInUse: () => 0, computing: () => computingOn() },
+          await machineNow({ memoryInUse: () => 0, computing: () => computingOn() }),
           recipe,
           configOf(project, recipe, given).config,
           '--force starts it all the same.',

@@ -2,58 +2,44 @@
 
 import type { Labeler } from '#core/contract/rankings.ts';
 import type { ProjectSettings, ProjectSummary, StrayedNote } from '#core/contract/project.ts';
-import type { Split } from '#core/contract/prompts.ts';
 import { countComparisons, countTeaching } from '#core/store/comparison-count.ts';
+import { countRows, countSimulated, countUnranked, firstSource } from '#core/store/learning-counts.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import { projectId } from '#core/store/project-id.ts';
+import { countPrompts } from '#core/store/prompts.ts';
 import { countStraddling, isStraddlingNotice } from '#core/store/straddling.ts';
 import { sayStrayed, strayed } from '#core/store/whereabouts.ts';
-import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { currentModels, settleCurrent } from './current-models.ts';
 import type { Emit } from './handlers.ts';
 import { projectSettings } from './project.ts';
-import { countSimulated, rankingsWanted } from '#core/service/runs/recipe-facts.ts';
+import { rankingsWanted } from '#core/service/runs/recipe-facts.ts';
 import { runsAtRest } from '#core/service/runs/at-rest.ts';
 
 /** A project with more rankings than this needs no telling where the next come from. */
 const FEW = 100;
 
-/** How many items with different answers nobody has ranked, counted up to `most`. */
-const leftToRank = (project: Project, most: number): number =>
-  query<{ n: number }>(
-    project,
-    `SELECT count(*) AS n FROM (SELECT 1 FROM items i WHERE i.answers > 1
-  AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.item_id = i.id) ORDER BY i.id DESC LIMIT ?)`,
-  ).get(most)!.n;
-
 /** Some counts of a project; about 10 ms with 100,000 prompts and 400,000 completions. */
 export function projectSummary(project: Project): ProjectSummary {
-  const count = (table: string) => query<{ n: number }>(project, `SELECT count(*) AS n FROM ${table}`).get()!.n;
-  const splits = query<{ split: Split; n: number }>(
-    project,
-    'SELECT split, count(*) AS n FROM prompts GROUP BY split',
-  ).all();
   const teaching = countTeaching(project);
-  const first = query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get();
   // nothing that is written makes any
   const straddling = project.notices.some(isStraddlingNotice) ? countStraddling(project) : 0;
   return {
     id: projectId(project),
     folder: project.folder,
     name: project.name,
-    prompts: { train: 0, validation: 0, test: 0, ...Object.fromEntries(splits.map(({ split, n }) => [split, n])) },
-    completions: count('completions'),
-    rankings: count('rankings'),
+    prompts: countPrompts(project),
+    completions: countRows(project, 'completions'),
+    rankings: countRows(project, 'rankings'),
     comparisons: countComparisons(project),
     teaching,
     simulated: countSimulated(project),
     wanted: rankingsWanted(project),
-    left: teaching < FEW ? leftToRank(project, FEW) : null,
-    models: count('policies'),
-    runs: count('runs WHERE removed IS NULL'),
+    left: teaching < FEW ? countUnranked(project, FEW) : null,
+    models: countRows(project, 'models'),
+    runs: countRows(project, 'runs'),
     resting: runsAtRest(project).size,
-    isDemo: first?.source === 'demo',
+    isDemo: firstSource(project) === 'demo',
     current: currentModels(project),
     // brought together, they are no news any more
     notices: project.notices.filter((notice) => straddling > 0 || !isStraddlingNotice(notice)),

@@ -1,6 +1,5 @@
 // Whether a run would fit, and how long it would take: said before it starts, with three ways out where it would not.
 
-import fs from 'node:fs';
 import path from 'node:path';
 import type { Config, Estimate } from '#core/contract/recipes.ts';
 import type { RunKind } from '#core/contract/runs.ts';
@@ -16,9 +15,9 @@ import type { RecipeName } from '#core/recipes/table.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
-import type { RunQueue } from './queue.ts';
-import { factsOf, lengthsOf } from './recipe-facts.ts';
-import type { Lengths } from './recipe-facts.ts';
+import type { Machine } from './machine.ts';
+import { countedIn } from './recipe-facts.ts';
+import type { Counted, Lengths } from './recipe-facts.ts';
 import { architectureOf, parametersOf, workOf } from './recipe-size.ts';
 import { bytesOfRun } from './run-memory.ts';
 import type { RunBytes } from './run-memory.ts';
@@ -26,20 +25,23 @@ import type { RunBytes } from './run-memory.ts';
 const TIGHT = 0.7; // of what is free
 const EARLIER = 3; // runs of the same kind that the pace is taken from
 
+/**
+ * `given` may be incomplete, `counted` remembered from an earlier question. Where nothing tells the pace, `seconds` is
+ * null. Throws where it names a model that is not there.
+ */
 export async function estimateRun(
   project: Project,
-  runs: Pick<RunQueue, 'busy' | 'interactive' | 'memoryInUse' | 'computing'>,
-  home: string,
+  machine: Machine,
   recipe: RunKind,
   given: Config,
+  counted: Counted = countedIn(project),
 ): Promise<Estimate> {
   const name = recipe as RecipeName;
   const config = readConfig(RECIPES[name].settings, given) as Config;
-  const facts = factsOf(project);
-  const fit = await fitOf(project, runs, name, config);
+  const fit = await fitOf(project, machine, name, config, counted);
   const { verdict, bytes, availableBytes, card, fixes, lengths } = fit;
-  const workFor = (settings: Config) => workOf(project, name, settings, facts, lengths);
-  const pace = paceOf(project, name, workFor) ?? (await machinePace(home, runs));
+  const workFor = (settings: Config) => workOf(project, name, settings, counted.facts(), lengths);
+  const pace = paceOf(project, name, workFor) ?? machine.pace;
   const seconds = pace === null ? null : workFor(config) / pace;
   const time = seconds === null ? 'how long it takes is known after the first run' : `and about ${duration(seconds)}`;
   const shorter =
@@ -141,16 +143,13 @@ interface Fit extends Shares, Pick<Estimate, 'verdict' | 'fixes'> {
 }
 async function fitOf(
   project: Project,
-  { memoryInUse, computing }: Pick<RunQueue, 'memoryInUse' | 'computing'>,
+  { device, cardFreeBytes, availableBytes }: Machine,
   recipe: RecipeName,
   config: Config,
+  counted: Counted,
 ): Promise<Fit> {
-  const facts = factsOf(project);
-  const lengths = await lengthsOf(project, String(config.policy ?? config.reward ?? '') || null);
-  const { device, cardFreeBytes } = await computing();
-  const limit = process.constrainedMemory();
-  // a run that is at work ends before this one begins
-  const availableBytes = Math.min(process.availableMemory(), limit > 0 ? limit : Infinity) + memoryInUse();
+  const facts = counted.facts();
+  const lengths = await counted.lengths(String(config.policy ?? config.reward ?? '') || null);
   const sharesFor = async (settings: Config) =>
     sharesOf(await bytesOfRun(project, recipe, settings, facts, lengths, device), availableBytes, cardFreeBytes);
   const shares = await sharesFor(config);
@@ -170,14 +169,14 @@ async function fitOf(
  */
 export async function checkFits(
   project: Project,
-  runs: Pick<RunQueue, 'memoryInUse' | 'computing'>,
+  machine: Machine,
   recipe: RecipeName,
   given: Config,
   otherwise = '',
 ): Promise<void> {
   const config = readConfig(RECIPES[recipe].settings, given) as Config;
   // a run before it in the queue may still make its model
-  const fit = await fitOf(project, runs, recipe, config).catch(() => null);
+  const fit = await fitOf(project, machine, recipe, config, countedIn(project)).catch(() => null);
   if (fit?.verdict !== 'wont-fit') return;
   const short = tighter(fit);
   throw new TastemakerError(
@@ -216,26 +215,6 @@ function totalSteps(folder: string): number {
   } catch {
     return 0;
   }
-}
-
-let measured: number | null = null;
-/** What this machine does a second, measured once when nothing else runs and kept beside the preferences. */
-async function machinePace(home: string, runs: Pick<RunQueue, 'busy' | 'interactive'>): Promise<number | null> {
-  const file = path.join(home, 'speed.json');
-  try {
-    measured ??= (JSON.parse(readRegularText(file, 100_000)) as { trained: number }).trained;
-  } catch {
-    // not measured yet
-  }
-  if (measured !== null || runs.busy()) return measured === null ? null : 3 * measured;
-  measured = await runs.interactive<number>({ kind: 'speed' });
-  try {
-    fs.mkdirSync(home, { recursive: true });
-    fs.writeFileSync(file, JSON.stringify({ trained: measured }));
-  } catch {
-    // then it is measured again next time
-  }
-  return 3 * measured; // a training pass is counted as three
 }
 
 /**

@@ -4,11 +4,20 @@
 import type { Message, Split } from '#core/contract/prompts.ts';
 import { encodeAnswers, encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
 import { tokenizerOf } from '#core/service/desk/token-spans.ts';
+import {
+  countPreferring,
+  countRanked,
+  countReferences,
+  countRows,
+  countSimulated,
+  firstSource,
+  meanTokens,
+  rankedLengths,
+  sampleTexts,
+} from '#core/store/learning-counts.ts';
 import { listPolicies } from '#core/store/policies.ts';
-import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { countPrompts } from '#core/store/prompts.ts';
-import { countOnce } from '#core/store/samples.ts';
 
 export interface Facts {
   prompts: Record<Split, number>;
@@ -30,47 +39,23 @@ export const FEWEST_RANKINGS = 10;
 /** Below this the rankings are looked at one by one; above, a few ties more or less are nothing. */
 const FEW = 2000;
 
-const RANKED = "rankings r WHERE r.status = 'ranked' AND r.repeat_of IS NULL";
-/** Rankings that prefer something, on prompts of a split. */
-const preferringOn = (split: string): string =>
-  `${RANKED} AND (SELECT split FROM prompts WHERE id = r.prompt_id) ${split} AND (SELECT max(rank) > min(rank) FROM ranking_items WHERE ranking_id = r.id)`;
-const preferring = (project: Project, split: string): number =>
-  countOnce(project, `SELECT count(*) AS n FROM ${preferringOn(split)}`, []);
-
-/** How many rankings were made by programs: nobody's taste, which is said wherever they are counted. */
-export const countSimulated = (project: Project): number =>
-  countOnce(
-    project,
-    "SELECT count(*) AS n FROM rankings WHERE labeler_id IN (SELECT id FROM labelers WHERE kind = 'program')",
-    [],
-  );
-
 /** How many more rankings a first reward model takes. */
 export function rankingsWanted(project: Project): number {
-  return (
-    FEWEST_RANKINGS -
-    countOnce(
-      project,
-      `SELECT count(*) AS n FROM (SELECT 1 FROM ${preferringOn("<> 'test'")} LIMIT ${FEWEST_RANKINGS})`,
-      [],
-    )
-  );
+  return FEWEST_RANKINGS - countPreferring(project, 'not test', FEWEST_RANKINGS);
 }
 
 export function factsOf(project: Project): Facts {
-  const count = (sql: string) => countOnce(project, sql, []);
-  const about = count(`SELECT count(*) AS n FROM ${RANKED}`);
+  const about = countRanked(project);
   const prompts = countPrompts(project);
   const share = prompts.validation / Math.max(1, prompts.train + prompts.validation + prompts.test);
   return {
     prompts,
-    references: count("SELECT count(*) AS n FROM prompts WHERE split = 'train' AND reference IS NOT NULL"),
-    rankings: about > FEW ? about : preferring(project, "<> 'test'"),
-    validationRankings: about > FEW ? Math.round(about * share) : preferring(project, "= 'validation'"),
+    references: countReferences(project),
+    rankings: about > FEW ? about : countPreferring(project, 'not test'),
+    validationRankings: about > FEW ? Math.round(about * share) : countPreferring(project, 'validation'),
     simulated: countSimulated(project),
-    completions: count('SELECT count(*) AS n FROM completions'),
-    isDemo:
-      query<{ source: string }>(project, 'SELECT source FROM prompts ORDER BY id LIMIT 1').get()?.source === 'demo',
+    completions: countRows(project, 'completions'),
+    isDemo: firstSource(project) === 'demo',
   };
 }
 
@@ -100,8 +85,10 @@ const known = new WeakMap<Project, { stamp: string; lengths: Promise<Lengths> }>
  * prompts.
  */
 export function lengthsOf(project: Project, model: string | null): Promise<Lengths> {
-  const count = (table: string) => countOnce(project, `SELECT count(*) AS n FROM ${table}`, []);
-  const stamp = [model, count('prompts'), count('completions'), count('rankings')].join('/');
+  const stamp = [
+    model,
+    ...(['prompts', 'completions', 'rankings'] as const).map((one) => countRows(project, one)),
+  ].join('/');
   const before = known.get(project);
   if (before?.stamp === stamp) return before.lengths;
   const lengths = measured(project, model);
@@ -109,14 +96,8 @@ export function lengthsOf(project: Project, model: string | null): Promise<Lengt
   return lengths;
 }
 
-type Row = { text: string; messages: string | null; reference: string | null };
 async function measured(project: Project, model: string | null): Promise<Lengths> {
-  const rows = ['id', 'length(text) DESC', 'length(reference) DESC'].flatMap((order, i) =>
-    query<Row>(
-      project,
-      `SELECT text, messages, reference FROM prompts ORDER BY ${order} LIMIT ${i ? LONGEST : READ}`,
-    ).all(),
-  );
+  const rows = sampleTexts(project, READ, LONGEST);
   const policy = listPolicies(project).find(({ name }) => name === model);
   const tokenizer = policy ? await tokenizerOf(project, policy) : null;
   const guess = (text: string) => Math.ceil(text.length / CHARACTERS_A_TOKEN);
@@ -149,17 +130,9 @@ async function measured(project: Project, model: string | null): Promise<Lengths
           prompts!.reduce((a, b) => a + b, 0),
         ),
     ) || CHARACTERS_A_TOKEN;
-  const { tokens } = query<{ tokens: number | null }>(
-    project,
-    `SELECT avg(tokens) AS tokens FROM (SELECT tokens FROM completions WHERE tokens > 0 ORDER BY id DESC LIMIT ${NEWEST})`,
-  ).get()!;
-  const ranked = query<{ n: number; tokens: number }>(
-    project,
-    `SELECT count(*) AS n, (SELECT length(text) FROM prompts WHERE id = r.prompt_id) / ? + sum(CASE WHEN c.tokens > 0 THEN c.tokens ELSE length(c.text) / ? END) AS tokens
-    FROM (SELECT id, prompt_id FROM rankings ORDER BY id DESC LIMIT ${NEWEST}) r JOIN ranking_items i ON i.ranking_id = r.id JOIN completions c ON c.id = i.completion_id GROUP BY r.id`,
-  ).all(perToken, perToken);
+  const ranked = rankedLengths(project, NEWEST, perToken);
   const head = prompts!.slice(0, READ);
-  const completion = tokens ?? 40;
+  const completion = meanTokens(project, NEWEST) ?? 40;
   const longestPrompt = most(prompts!, 200);
   return {
     prompt: mean(head, 100),
@@ -168,7 +141,7 @@ async function measured(project: Project, model: string | null): Promise<Lengths
     longestReference: most(references!, 2 * completion),
     completion,
     ranked: mean(
-      ranked.map(({ n }) => n),
+      ranked.map(({ completions }) => completions),
       4,
     ),
     longestRanked: Math.ceil(
@@ -179,3 +152,13 @@ async function measured(project: Project, model: string | null): Promise<Lengths
     ),
   };
 }
+
+/** Facts and lengths of a project, counted when they are first asked for. */
+export interface Counted {
+  facts(): Facts;
+  lengths(model: string | null): Promise<Lengths>;
+}
+export const countedIn = (project: Project): Counted => ({
+  facts: () => factsOf(project),
+  lengths: (model) => lengthsOf(project, model),
+});

@@ -15,7 +15,7 @@ import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { countDrawn } from '#core/store/run-completions.ts';
 import { listRuns, LIVING } from '#core/store/runs.ts';
-import { estimateRun } from './estimate.ts';
+import { estimateAside } from './estimator.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { currentModels, currentPolicy, currentReward } from '#core/service/current-models.ts';
 import { factsOf, FEWEST_RANKINGS } from './recipe-facts.ts';
@@ -313,5 +313,5 @@ export function checkStart(project: Project, recipe: RunKind, given: Config): vo
 
 export const recipeHandlers = {
   'recipes.list': ({ project }) => ({ recipes: recipeCards(project), metrics: METRICS }),
-  'recipes.estimate': ({ project, runs, home }, { recipe, config }) => estimateRun(project, runs, home, recipe, config),
+  'recipes.estimate': (context, { recipe, config }) => estimateAside(context, recipe, config),
 } satisfies Partial<Handlers>;

@@ -9,7 +9,6 @@ import { TastemakerError } from '#core/errors.ts';
 import { readConfig } from '#core/recipes/settings.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { isRecipe, RECIPES } from '#core/recipes/table.ts';
-import type { RecipeName } from '#core/recipes/table.ts';
 import { followRows, isMetricRow, lastLines } from '#core/runs/new-lines.ts';
 import { isRule, writeRules } from '#core/runs/stop-rules.ts';
 import type { Project } from '#core/store/project.ts';
@@ -18,9 +17,8 @@ import { listPrompts } from '#core/store/prompts.ts';
 import { drawnByRun } from '#core/store/run-completions.ts';
 import { getRun, LIVING } from '#core/store/runs.ts';
 import type { Handlers } from '#core/service/handlers.ts';
-import { checkFits } from './estimate.ts';
+import { checkAside } from './estimator.ts';
 import { heldOutRankings } from './held-out-rankings.ts';
-import { checkStart } from './recipes.ts';
 import { runFactHandlers } from './run-facts.ts';
 import { runRemovalHandlers } from './run-removal.ts';
 
@@ -86,10 +84,9 @@ async function samplesOf(project: Project, runId: string): Promise<Result<'runs.
 }
 
 export const runHandlers = {
-  'runs.start': async ({ project, runs }, { recipe, config, name }) => {
-    checkStart(project, recipe, config);
-    await checkFits(project, runs, recipe as RecipeName, config);
-    return runs.start(recipe, config, name);
+  'runs.start': async (context, { recipe, config, name }) => {
+    await checkAside(context, recipe, config);
+    return context.runs.start(recipe, config, name);
   },
   'runs.list': ({ runs }) => runs.list(),
   'runs.get': ({ runs }, { runId }) => runs.get(runId),

@@ -38,7 +38,15 @@ test('the project holds what was asked for, its search finds it, and every time 
     expect([name, p50 >= 0 && p50 <= p95 && p95 <= max && Number.isFinite(max), times > 0]).toEqual([name, true, true]);
   }
   expect(Object.keys(first!.milliseconds)).toEqual(
-    expect.arrayContaining(['open', 'search', 'samples by score, any page', 'next item, shuffled', 'draft and submit']),
+    expect.arrayContaining([
+      'open',
+      'search',
+      'samples by score, any page',
+      'next item, shuffled',
+      'draft and submit',
+      'estimate, a form being changed',
+      "the service's thread held by an estimate",
+    ]),
   );
   const project = openProject(path.join(work, 'big.tastemaker'), { write: true });
   expect([

@@ -14,6 +14,7 @@ import { writeArchitecture } from '#core/models/config-json.ts';
 import { freshWeights, loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { PROCESSOR } from '#core/autodiff/device.ts';
 import { estimateRun } from '#core/service/runs/estimate.ts';
+import { machineNow } from '#core/service/runs/machine.ts';
 import type { Context } from '#core/service/handlers.ts';
 import { changeProjectSettings } from '#core/service/project.ts';
 import { checkStart, recipeCards } from '#core/service/runs/recipes.ts';
@@ -136,14 +137,16 @@ test('one click trains a part of a large model, and all of a small one', () => {
 
 describe('estimates', () => {
   let project: Project;
-  const idle = {
-    busy: () => true,
-    interactive: () => Promise.reject(new Error('not now')),
-    memoryInUse: () => 0,
-    computing: () => Promise.resolve({ device: PROCESSOR, cardFreeBytes: null }),
-  };
-  const estimate = (recipe: RunKind, config: Config) =>
-    estimateRun(project, idle, path.join(project.folder, 'nowhere'), recipe, config);
+  const estimate = async (recipe: RunKind, config: Config) =>
+    estimateRun(
+      project,
+      await machineNow({
+        memoryInUse: () => 0,
+        computing: () => Promise.resolve({ device: PROCESSOR, cardFreeBytes: null }),
+      }),
+      recipe,
+      config,
+    );
   beforeAll(async () => {
     project = await makeTinyProject(fresh());
     const { architecture } = loadCheckpoint(path.join(project.folder, 'models', 'base'));

@@ -15,6 +15,7 @@ import { blockParameters, parameters } from '#core/models/architecture.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import type { Context } from '#core/service/handlers.ts';
 import { checkFits, estimateRun } from '#core/service/runs/estimate.ts';
+import type { Machine } from '#core/service/runs/machine.ts';
 import { factsOf, lengthsOf } from '#core/service/runs/recipe-facts.ts';
 import { bytesOfRun, weightBytes } from '#core/service/runs/run-memory.ts';
 import { runHandlers } from '#core/service/runs/runs.ts';
@@ -131,18 +132,18 @@ describe.skipIf(!peaksAreToBeHad)(
   },
 );
 
-/** A machine on which `free` bytes are free, and `cardFreeBytes` on its card. */
-const machineWith = (free: number, device: Device, cardFreeBytes: number | null) => ({
-  busy: () => true,
-  interactive: () => Promise.reject(new Error('not now')),
-  memoryInUse: () => free - process.availableMemory(),
-  computing: () => Promise.resolve({ device, cardFreeBytes }),
+/** A machine on which `free` bytes are free, and `cardFreeBytes` on its card; how fast it is nobody knows. */
+const machineWith = (free: number, device: Device, cardFreeBytes: number | null): Machine => ({
+  availableBytes: free,
+  device,
+  cardFreeBytes,
+  pace: null,
 });
 
 describe('what does not fit', () => {
   const machine = (free: number) => machineWith(free, PROCESSOR, null);
   const estimate = (recipe: RecipeName, config: Config, free: number) =>
-    estimateRun(project, machine(free), path.join(project.folder, 'nowhere'), recipe, config);
+    estimateRun(project, machine(free), recipe, config);
 
   test.each<[RecipeName, Config]>([
     ['sft', { policy: 'llama', show_prompts: 0 }],
@@ -169,7 +170,11 @@ describe('what does not fit', () => {
   test('is not started, and the sentence says what to do instead', async () => {
     const config = { policy: 'llama', show_prompts: 0 };
     const bytes = await bytesFor('sft', config);
-    const runs = { ...machine(0.5 * bytes), start: () => Promise.reject(new Error('it was started')) };
+    const runs = {
+      memoryInUse: () => 0.5 * bytes - process.availableMemory(),
+      computing: () => Promise.resolve({ device: PROCESSOR, cardFreeBytes: null }),
+      start: () => Promise.reject(new Error('it was started')),
+    };
     const before = listRuns(project).length;
     const error: TastemakerError = await errorFrom(() =>
       runHandlers['runs.start']({ project, runs } as unknown as Context, { recipe: 'sft', config, name: null }),
@@ -201,7 +206,7 @@ describe('on a card', () => {
   const FULL = { policy: 'llama', show_prompts: 0 };
   const MANY = 64e9;
   const estimate = (config: Config, free: number, cardFreeBytes: number | null, device = CUDA) =>
-    estimateRun(project, machineWith(free, device, cardFreeBytes), path.join(project.folder, 'nowhere'), 'sft', config);
+    estimateRun(project, machineWith(free, device, cardFreeBytes), 'sft', config);
   const numbers = () =>
     parameters(loadCheckpoint(policyPath(project, getPolicy(project, 'llama'))).architecture).reduce(
       (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
