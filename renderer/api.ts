@@ -201,6 +201,9 @@ export const onCommand = (listener: (action: string) => void): (() => void) =>
 /** The system's own dialog where there is one. */
 export const systemDialog = (): Workbench['choose'] => window.workbench?.choose;
 
+/** A dropped folder has a path in the desktop shell; a browser does not say where it lies. */
+export const canHandFolders = (): boolean => window.workbench !== undefined;
+
 /** Where a dropped file lies: its own path in the desktop shell; in a browser it is uploaded to the host first. */
 export async function pathOfFile(file: File): Promise<string> {
   const path = window.workbench?.pathOf?.(file);

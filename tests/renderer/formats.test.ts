@@ -6,7 +6,7 @@ import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { AppState } from '#core/contract/app.ts';
 import type { DataFormat, ImportPreview } from '#core/contract/data.ts';
-import type { Field, RecipeCard } from '#core/contract/recipes.ts';
+import type { Estimate, Field, RecipeCard } from '#core/contract/recipes.ts';
 import type { ModelRow } from '#core/contract/models.ts';
 import ExportDialog from '#renderer/components/data/ExportDialog.vue';
 import { fileIn, fileNameFor, groupsOf, optionsFor } from '#renderer/components/data/export-words.ts';
@@ -289,7 +289,7 @@ test('a recipe asks only what the chosen way of learning uses, and starts with n
     needs: [],
     models: [],
   };
-  answers['recipes.estimate'] = () => ({
+  answers['recipes.estimate'] = (): Estimate => ({
     verdict: 'fits',
     bytes: 1,
     availableBytes: 2,
@@ -297,6 +297,7 @@ test('a recipe asks only what the chosen way of learning uses, and starts with n
     seconds: 1,
     sentence: '',
     fixes: [],
+    shorter: [],
   });
   shown = mount(RecipeForm, { attachTo: document.body, props: { card, models: [] } });
   await flushPromises();

@@ -3,6 +3,7 @@
 import { ref, shallowRef } from 'vue';
 import type { Ref, ShallowRef } from 'vue';
 import { useProjectService } from '#renderer/api.ts';
+import { useAttempt } from '#renderer/attempt.ts';
 import type { SampleFilter, SampleMeasures } from '#core/contract/samples.ts';
 import { useRuns } from '#renderer/stores/runs.ts';
 import { useToasts } from '#renderer/stores/toasts.ts';
@@ -22,10 +23,9 @@ export interface Scoring {
 export function useScoring(filter: Readonly<Ref<SampleFilter>>): Scoring {
   const { call } = useProjectService();
   const runs = useRuns();
-  const toasts = useToasts();
   const measures = shallowRef<SampleMeasures | null>(null);
   const seconds = ref<number | null>(null);
-  const busy = ref(false);
+  const { busy, attempt } = useAttempt({ failed: useToasts().fault });
   const configOf = ({ reward, reference }: SampleMeasures) => ({
     reward: reward!.name,
     reference: reference?.name ?? '',
@@ -42,16 +42,12 @@ export function useScoring(filter: Readonly<Ref<SampleFilter>>): Scoring {
     if (measures.value === found) seconds.value = estimate?.seconds ?? null;
   }
   async function score(): Promise<void> {
-    if (!measures.value?.reward || !measures.value.canScore || busy.value) return;
-    busy.value = true;
-    try {
-      await runs.start({ recipe: 'score', config: configOf(measures.value), name: null });
+    const found = measures.value;
+    if (!found?.reward || !found.canScore) return;
+    await attempt(async () => {
+      await runs.start({ recipe: 'score', config: configOf(found), name: null });
       await load();
-    } catch (error) {
-      toasts.fault(error);
-    } finally {
-      busy.value = false;
-    }
+    });
   }
   return { measures, seconds, busy, load, score };
 }

@@ -1,121 +1,55 @@
 // One run page's state beside its numbers: detail, samples and log, asked for by calls and kept up by events.
 
-import { reactive, ref, shallowRef, watch } from 'vue';
+import { computed, watch } from 'vue';
 import type { Ref } from 'vue';
-import type { Fault } from '#core/contract/messages.ts';
-import type { Result } from '#core/contract/calls.ts';
-import type { RunDetail, RunSample } from '#core/contract/runs.ts';
-import { connection, faultOf, useProjectService } from '#renderer/api.ts';
+import type { RunRow } from '#core/contract/runs.ts';
+import { connection, useProjectService } from '#renderer/api.ts';
+import { useAsked } from '#renderer/asked.ts';
 import { useRuns } from '#renderer/stores/runs.ts';
-
-/** Runs `ask` one at a time: a wish that comes while one is under way is granted by one more after it. */
-function oneAtATime(ask: () => Promise<void>): () => Promise<void> {
-  let busy = false;
-  let again = false;
-  return async () => {
-    if (busy) {
-      again = true;
-      return;
-    }
-    busy = true;
-    try {
-      do {
-        again = false;
-        await ask();
-      } while (again);
-    } finally {
-      busy = false;
-    }
-  };
-}
 
 /** Everything the page of run `id` shows; it follows `id` and cleans up after itself. */
 export function useRunPage(id: Ref<string>) {
-  const { call, on } = useProjectService();
+  const { on } = useProjectService();
   const runs = useRuns();
-  const detail = shallowRef<RunDetail | null>(null);
-  const fault = shallowRef<Fault | null>(null);
-  const samples = shallowRef<RunSample[]>([]);
-  const prompts = shallowRef<Result<'runs.samples'>['prompts']>([]);
-  const lines = shallowRef<string[]>([]);
-  const damagedSamples = ref(0);
-  const loaded = reactive({ samples: false, log: false });
-  const logHeard = ref(0);
+  const asked = () => ({ runId: id.value });
+  const isOwn = ({ runId }: { runId: string }): boolean => runId === id.value;
+  const hasTurned = (run: RunRow): boolean => detail.value !== null && detail.value.run.status !== run.status;
 
-  const askDetail = oneAtATime(async () => {
-    const runId = id.value;
-    try {
-      const found = await call('runs.get', { runId });
-      if (runId === id.value) [detail.value, fault.value] = [found, null];
-    } catch (error) {
-      if (runId === id.value) fault.value = faultOf(error);
-    }
-  });
-  const askSamples = oneAtATime(async () => {
-    const runId = id.value;
-    const found = await call('runs.samples', { runId }).catch(() => null);
-    if (!found || runId !== id.value) return;
-    samples.value = found.samples;
-    prompts.value = found.prompts;
-    damagedSamples.value = found.damaged ?? 0;
-    loaded.samples = true;
-  });
-  const askLog = oneAtATime(async () => {
-    const runId = id.value;
-    const heard = logHeard.value;
-    const found = await call('runs.log', { runId }).catch(() => null);
-    if (!found || runId !== id.value) return;
-    lines.value = found.lines;
-    loaded.log = true;
-    // lines came while the answer was on its way: it may or may not hold them
-    if (heard !== logHeard.value) void askLog();
-  });
-  function askAll(): void {
-    void askDetail();
-    void askSamples();
-    void askLog();
-  }
-
-  on('run.changed', ({ run }) => {
-    if (run.id !== id.value) return;
-    const before = detail.value;
-    if (!before || !before.manifest || before.run.status !== run.status) void askDetail();
-    if (before && before.run.status !== run.status) void askSamples();
-    if (before) detail.value = { ...before, run };
-  });
-  on('run.facts', ({ runId, gone }) => {
-    if (runId === id.value && !gone) void askDetail(); // its stop rules may have been changed
-  });
-  on('models.changed', () => void askDetail()); // its best weights may have become a model
-  on('run.samples', ({ runId }) => {
-    if (runId !== id.value) return;
-    void askSamples();
-    void askDetail(); // better weights may have been kept
-  });
-  on('run.log', ({ runId, lines: news }) => {
-    if (runId !== id.value) return;
-    logHeard.value++;
-    if (loaded.log) lines.value = [...lines.value, ...news];
-  });
-  on('service.restarted', askAll);
-  watch(connection, (now, before) => {
-    if (now === 'open' && before === 'lost') askAll();
-  });
-  watch(
-    id,
-    () => {
-      detail.value = null;
-      fault.value = null;
-      samples.value = [];
-      prompts.value = [];
-      lines.value = [];
-      damagedSamples.value = 0;
-      loaded.samples = loaded.log = false;
-      askAll();
+  const { answer: detail, fault } = useAsked('runs.get', asked, {
+    anew: true,
+    again: {
+      'run.changed': ({ run }): boolean => run.id === id.value && (!detail.value?.manifest || hasTurned(run)),
+      'run.facts': (told) => isOwn(told) && !told.gone, // its stop rules may have been changed
+      'models.changed': true, // its best weights may have become a model
+      'run.samples': isOwn, // better weights may have been kept
     },
-    { immediate: true },
-  );
+  });
+  const { answer: drawn } = useAsked('runs.samples', asked, {
+    anew: true,
+    again: { 'run.changed': ({ run }) => run.id === id.value && hasTurned(run), 'run.samples': isOwn },
+  });
+  const { answer: log, busy: isReading, load: readLog } = useAsked('runs.log', asked, { anew: true });
+
+  // after those above, which go by what was known before
+  on('run.changed', ({ run }) => {
+    if (run.id === id.value && detail.value) detail.value = { ...detail.value, run };
+  });
+  on('run.log', ({ runId, lines }) => {
+    if (runId !== id.value) return;
+    if (isReading.value) void readLog(); // the answer that is on its way may or may not hold them
+    if (log.value) log.value = { lines: [...log.value.lines, ...lines] };
+  });
+  on('service.restarted', () => void readLog());
+  watch(connection, (now) => now === 'open' && void readLog());
   if (!runs.loaded) runs.load().catch(() => undefined);
   if (!runs.recipes.length) runs.loadRecipes().catch(() => undefined);
-  return { detail, fault, samples, prompts, lines, loaded, damagedSamples };
+  return {
+    detail,
+    fault,
+    samples: computed(() => drawn.value?.samples ?? []),
+    prompts: computed(() => drawn.value?.prompts ?? []),
+    lines: computed(() => log.value?.lines ?? []),
+    damagedSamples: computed(() => drawn.value?.damaged ?? 0),
+    loaded: computed(() => ({ samples: drawn.value !== null, log: log.value !== null })),
+  };
 }
