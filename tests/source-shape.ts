@@ -52,7 +52,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'renderer/components/charts/chart-options.ts chartOptions': SPLITTING,
   'renderer/components/data/paged-rows.ts usePagedRows': SPLITTING,
   'renderer/components/desk/marking.ts useMarking': SPLITTING,
-  'renderer/components/train/open-run.ts useRunPage': SPLITTING,
   'renderer/stores/app.ts useApp': SPLITTING,
   'renderer/stores/desk.ts useDesk': SPLITTING,
   'renderer/stores/runs.ts useRuns': SPLITTING,
