@@ -2,6 +2,7 @@
 // no link.
 
 import fs from 'node:fs';
+import path from 'node:path';
 import { openRegular } from '#core/regular-file.ts';
 
 export interface NewLines {
@@ -112,4 +113,10 @@ export function lastLines(file: string, most: number): string[] {
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/** The step of the last report of a run; 0 where there is none. */
+export function lastStepIn(runFolder: string): number {
+  const line = lastLines(path.join(runFolder, 'metrics.jsonl'), 1)[0];
+  return line === undefined ? 0 : Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? 0);
 }

@@ -22,7 +22,7 @@ export interface ResultsSoFar {
 }
 
 /** Follows a run's metrics. Where neither way is better, the last value counts as the best. */
-export function followResults(runFolder: string, kind: RunKind): ResultsSoFar {
+export function followResults(runFolder: string, kind: RunKind | null): ResultsSoFar {
   const file = followLines(path.join(runFolder, 'metrics.jsonl'));
   const found = new Map<string, RunResult>();
   function take(row: Readonly<Record<string, unknown>>): void {
@@ -64,7 +64,7 @@ function parsed(line: string): Record<string, unknown> | null {
 }
 
 /** The results of a run's folder as it is now. */
-export function readResults(runFolder: string, kind: RunKind): RunResult[] {
+export function readResults(runFolder: string, kind: RunKind | null): RunResult[] {
   const so = followResults(runFolder, kind);
   while (so.read());
   return so.results();
@@ -76,11 +76,24 @@ export async function gatherResults(so: ResultsSoFar): Promise<RunResult[]> {
   return so.results();
 }
 
-/** What the recipe is judged by first, then as in the glossary. */
-export function inOrder(results: readonly RunResult[], kind: RunKind): RunResult[] {
-  const key: readonly string[] = KEY_METRICS[kind] ?? [];
+/** What the recipe is judged by first (null: of whichever), then as in the glossary. */
+export function inOrder(results: readonly RunResult[], kind: RunKind | null): RunResult[] {
+  const key: readonly string[] = (kind && KEY_METRICS[kind]) ?? [];
   const all = Object.keys(GLOSSARY);
   const place = (metric: string): number =>
     key.includes(metric) ? key.indexOf(metric) : 1000 + (all.includes(metric) ? all.indexOf(metric) : all.length);
   return results.toSorted((a, b) => place(a.metric) - place(b.metric));
 }
+
+/** The last values by their names, errors and sample sizes beside them, as a row of metrics.jsonl holds them. */
+export const lastValues = (results: readonly RunResult[]): Record<string, number> =>
+  Object.fromEntries(
+    results.flatMap(({ metric, last, lastError, count }) => {
+      const size = GLOSSARY[metric]?.count;
+      return [
+        [metric, last],
+        ...(lastError === null ? [] : [[`${metric}_se`, lastError]]),
+        ...(count === null || size === undefined ? [] : [[size, count]]),
+      ] as [string, number][];
+    }),
+  );

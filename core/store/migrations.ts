@@ -10,6 +10,7 @@ import { placeOf } from './items.ts';
 import { ANSWERS, fillAnswers } from './migration-answers.ts';
 import { OTHER_DATA } from './migration-other-data.ts';
 import { RUN_FACTS } from './migration-run-facts.ts';
+import { SWEEPS } from './migration-sweeps.ts';
 import { fillTokenizers, TOKENIZERS } from './migration-tokenizers.ts';
 import { fillSpelling, SPELLING } from './migration-spelling.ts';
 
@@ -372,4 +373,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: 'tokenizers', sql: TOKENIZERS, fill: fillTokenizers },
   { name: 'spelling', sql: SPELLING, fill: fillSpelling },
   { name: 'notes, tags and results of runs', sql: RUN_FACTS },
+  { name: 'sweeps', sql: SWEEPS },
 ];

@@ -83,7 +83,8 @@ export function allNoted(project: Project): Map<string, Noted> {
   return found;
 }
 
-const RESULT = 'metric, last, best, best_step AS bestStep, last_error AS lastError, best_error AS bestError, count';
+export const RESULT_COLUMNS =
+  'metric, last, best, best_step AS bestStep, last_error AS lastError, best_error AS bestError, count';
 
 /** Puts these results of a run in the place of those it had. */
 export function setResults(project: Project, id: string, results: readonly RunResult[]): void {
@@ -100,5 +101,5 @@ export function setResults(project: Project, id: string, results: readonly RunRe
 }
 
 export function resultsOf(project: Project, id: string): RunResult[] {
-  return query<RunResult>(project, `SELECT ${RESULT} FROM run_results WHERE run_id = ?`).all(id);
+  return query<RunResult>(project, `SELECT ${RESULT_COLUMNS} FROM run_results WHERE run_id = ?`).all(id);
 }

@@ -14,7 +14,7 @@ import { policyPath } from '#core/store/policies.ts';
 import { refuseLink } from '#core/unlinked.ts';
 import { heldOutOf, jsonLines, mean } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
-import { lastMetrics } from './run-folder.ts';
+import { lastMetrics, lastStep } from './run-folder.ts';
 
 export interface MadeWeights {
   run: string;
@@ -60,11 +60,8 @@ export function weightsIn(project: Project, runId: string, folder: string): Made
     };
   const steps = askedFor(project, runId);
   if (isBest) return { run: runId, steps, heldOut: true, best: true, reference: null, fault, ...bestOf(own) };
-  const {
-    step = null,
-    seconds: _,
-    ...metrics
-  } = lastMetrics(project, runId) as { step?: number; seconds?: number } & Record<string, number>;
+  const metrics = lastMetrics(project, runId);
+  const step = lastStep(project, runId) || null;
   return { run: runId, step, steps, ...preferHeldOut(metrics), best: false, reference: null, fault };
 }
 
@@ -114,8 +111,6 @@ export const measuredWords = ({ metrics }: MadeWeights): string =>
   WORDS.flatMap(([name, word, digits]) =>
     metrics[name] === undefined ? [] : [`${word} ${metrics[name].toFixed(digits)}`],
   ).join(', ');
-
-const lastStep = (project: Project, runId: string): number => lastMetrics(project, runId)['step'] ?? 0;
 
 function askedFor(project: Project, runId: string): number | null {
   const config = manifestOf(project, runId)?.config ?? {};

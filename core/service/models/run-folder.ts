@@ -6,35 +6,22 @@ import { createInterface } from 'node:readline';
 import type { Interface } from 'node:readline';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { openRegular } from '#core/regular-file.ts';
+import { lastStepIn } from '#core/runs/new-lines.ts';
+import { lastValues, readResults } from '#core/runs/results.ts';
 import type { Project } from '#core/store/project.ts';
+import { resultsOf } from '#core/store/run-facts.ts';
 
-const TAIL_BYTES = 65_536;
-
-/** The last value of every metric in the end of metrics.jsonl; empty where there is none. */
+/**
+ * The last value of every metric of a run: as it was recorded, else (a run of an older version) from its metrics.jsonl;
+ * empty where there is none.
+ */
 export function lastMetrics(project: Project, runId: string): Record<string, number> {
-  let fd: number;
-  try {
-    ({ fd } = openRegular(path.join(runFolderOf(project.folder, runId), 'metrics.jsonl'), { follow: false }));
-  } catch {
-    return {};
-  }
-  try {
-    const { size } = fs.fstatSync(fd);
-    const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
-    fs.readSync(fd, tail, 0, tail.length, size - tail.length);
-    const last: Record<string, number> = {};
-    for (const line of tail.toString('utf8').split('\n')) {
-      try {
-        Object.assign(last, JSON.parse(line));
-      } catch {
-        /* the first line of the tail may be cut, the last half written */
-      }
-    }
-    return last;
-  } finally {
-    fs.closeSync(fd);
-  }
+  const recorded = resultsOf(project, runId);
+  return lastValues(recorded.length ? recorded : readResults(runFolderOf(project.folder, runId), null));
 }
+
+/** The step of the last report; 0 where there is none. */
+export const lastStep = (project: Project, runId: string): number => lastStepIn(runFolderOf(project.folder, runId));
 
 /** The lines of a run's file, one at a time. 'bad-file' for what is no file. */
 export const linesOf = (file: string): Interface =>

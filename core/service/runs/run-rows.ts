@@ -14,7 +14,7 @@ import { isPrepared } from '#core/runs/execute.ts';
 import { readManifest } from '#core/recipes/manifest.ts';
 import { readStatus } from '#core/runs/ending.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
-import { lastLines } from '#core/runs/new-lines.ts';
+import { lastLines, lastStepIn } from '#core/runs/new-lines.ts';
 import { isRule, withRules } from '#core/runs/stop-rules.ts';
 import { madeWeights, measuredWords, weightsIn } from '#core/service/models/made-weights.ts';
 import { runsAtRest } from './at-rest.ts';
@@ -49,17 +49,12 @@ function readRest(project: Project, id: string): Rest {
   try {
     const folder = runFolderOf(project.folder, id);
     const beat = readHeartbeat(folder);
-    const step = beat?.step || lastStep(folder);
+    const step = beat?.step || lastStepIn(folder);
     return { step, total: beat?.total || step, summary: readStatus(folder)?.outcome?.summary ?? null };
   } catch (error) {
     if (!(error instanceof TastemakerError)) throw error;
     return { step: 0, total: 0, summary: error.message }; // a link stands in its place
   }
-}
-
-function lastStep(folder: string): number {
-  const line = lastLines(path.join(folder, 'metrics.jsonl'), 1)[0];
-  return line === undefined ? 0 : Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? 0);
 }
 
 export function rowOf(project: Project, run: Run, live: Live | null, modelId?: number | null): RunRow {

@@ -4,11 +4,12 @@ import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RunStatus } from '#core/contract/runs.ts';
-import { followResults } from '#core/runs/results.ts';
+import { followResults, readResults } from '#core/runs/results.ts';
+import { lastMetrics } from '#core/service/models/run-folder.ts';
 import { runFactHandlers } from '#core/service/runs/run-facts.ts';
 import { createProject, openProject } from '#core/store/database.ts';
 import type { Project } from '#core/store/project.ts';
-import { resultsOf } from '#core/store/run-facts.ts';
+import { resultsOf, setResults } from '#core/store/run-facts.ts';
 import { addRun, updateRun } from '#core/store/runs.ts';
 import { handled } from './handler-context.ts';
 import { freshProjects } from './projects-at-hand.ts';
@@ -49,6 +50,15 @@ test('results are the last and the best value of each metric, with the error mea
   expect(facts!.results[1]).toMatchObject({ last: 12, best: 12, bestStep: 10 }); // neither way is better
   // of a run of an older version they are written down when first asked for
   expect(resultsOf(project, '0001-ppo')).toHaveLength(4);
+});
+
+test('the last values are a row of metrics again: recorded ones where there are some, else those of the file', () => {
+  run('0001-ppo', 'done');
+  const last = { gold: 4, gold_se: 0.3, held_out_n: 64, held_out_kl: 12, score: 3, kl: 9 };
+  expect(lastMetrics(project, '0001-ppo')).toEqual(last);
+  setResults(project, '0001-ppo', readResults(join(project.folder, 'runs', '0001-ppo'), 'ppo'));
+  writeFileSync(join(project.folder, 'runs', '0001-ppo', 'metrics.jsonl'), '');
+  expect(lastMetrics(project, '0001-ppo')).toEqual(last);
 });
 
 test('a run at work has the results of its file as it grows, and forgets what a resumption took back; torn lines are passed over', () => {
