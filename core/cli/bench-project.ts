@@ -189,6 +189,9 @@ const contextOf = (project: Project): Context => ({
   get runs(): Context['runs'] {
     throw new TastemakerError('runtime', 'A bench has no runs.', 'Measure something else.');
   },
+  get inspector(): Context['inspector'] {
+    throw new TastemakerError('runtime', 'This bench asks no models.', 'Measure something else.');
+  },
 });
 
 const WORDS = [

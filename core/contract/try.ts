@@ -34,7 +34,6 @@ export interface TriedModel {
     stoppedAt: string | null;
   }[];
   read: string;
-  waitedMs: number;
   /** why there are no scores, where there is a reward model */
   unscored: string | null;
   /** the model that scored */
@@ -44,10 +43,7 @@ export interface TriedModel {
 export const TRY_CALLS = {
   /** How this model is given its prompts, as far as its runs and files tell. */
   'models.manner': call<PromptManner>('again')({ modelId: id }),
-  /**
-   * Interactive sampling: of the text to go on from, or of `messages` that a user says last. It may make a running job
-   * pause at its next chunk border.
-   */
+  /** Sampling at once: of the text to go on from, or of `messages` that a user says last. A run goes on meanwhile. */
   'models.try': call<TriedModel>('again')({
     modelId: id,
     prompt: text,

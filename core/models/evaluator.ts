@@ -112,6 +112,10 @@ export interface EvaluatorOptions extends SessionOptions {
   unchecked?: boolean;
   /** told after every batch how many rows are done */
   progress?: ((done: number, total: number) => void) | undefined;
+  /** shapes whose compiled graphs are kept */
+  graphs?: number;
+  /** the length that rows of so many tokens are read at */
+  rounded?: (tokens: number) => number;
 }
 
 /**
@@ -120,11 +124,11 @@ export interface EvaluatorOptions extends SessionOptions {
  */
 export function createEvaluator(
   like: Checkpoint,
-  { below, unchecked = false, progress, ...options }: EvaluatorOptions = {},
+  { below, unchecked = false, progress, graphs, rounded = roundedLength, ...options }: EvaluatorOptions = {},
 ): Evaluator {
   const { architecture } = like;
   const alone = below?.layer === architecture.layers;
-  const compiled = createExecutableCache();
+  const compiled = createExecutableCache(graphs);
 
   /** Runs all groups, cut into rows, in batches of like length; `read` takes each completion's slots. */
   async function evaluate<T>(
@@ -147,7 +151,7 @@ export function createEvaluator(
       const B = rowsAtOnce(tokens(longest), predicted, architecture, order.length);
       const indices = order.splice(-B, B);
       const batch = indices.map((i) => rows[i]!.row);
-      const shape = rowShape(batch, B, slots);
+      const shape = rowShape(batch, B, slots, rounded);
       const key = JSON.stringify([shape, slots, temperature]);
       const executable = await compiled.get(key, () =>
         compile(evaluationProgram(like, shape, temperature, below?.layer), options),

@@ -116,14 +116,19 @@ export const roundedLength = (tokens: number): number =>
  * The smallest compiled shape that holds every one of `groups`, in rows of `B`. It depends on nothing else, so that a
  * resumed run meets the same shapes.
  */
-export function rowShape(groups: readonly Group[], B: number, slots: Slots): RowShape {
+export function rowShape(
+  groups: readonly Group[],
+  B: number,
+  slots: Slots,
+  rounded: (tokens: number) => number = roundedLength,
+): RowShape {
   const shared = groups.some(({ completions }) => completions.length > 1);
   const most = Math.max(...groups.map((group) => rowSlots(group, slots)));
   return {
     B,
     shared,
-    T: roundedLength(Math.max(...groups.map(rowTokens))),
-    Q: slots === 'last' ? most : roundedLength(most),
+    T: rounded(Math.max(...groups.map(rowTokens))),
+    Q: slots === 'last' ? most : rounded(most),
   };
 }
 

@@ -65,14 +65,20 @@ export function createSampler(
     constants = {},
     unchecked = false,
     device = chosenDevice(),
+    graphs = 2,
+    rounded = (tokens) => Math.ceil(tokens / PROMPT_STEP) * PROMPT_STEP,
     ...options
   }: SessionOptions & {
     adapter?: AdapterSettings | undefined;
     constants?: Readonly<Arrays> | undefined;
     unchecked?: boolean;
+    /** shapes whose compiled graphs are kept */
+    graphs?: number;
+    /** the length that prompts of so many tokens are read at */
+    rounded?: (tokens: number) => number;
   } = {},
 ): Sampler {
-  const compiled = createExecutableCache(device.provider === 'webgpu' ? 4 : 2);
+  const compiled = createExecutableCache(device.provider === 'webgpu' ? 2 * graphs : graphs);
   const how = { ...options, device, constants };
   const of = (shape: SampleShape, choice: ChoiceSettings): Sampling => ({ architecture, adapter, shape, choice });
   type Fed = { ids: Int32Array; start: Int32Array; uniforms: Float32Array };
@@ -139,6 +145,7 @@ export function createSampler(
         requests,
         settings.rows ?? DEFAULT_ROWS,
         architecture.context - N,
+        rounded,
       )) {
         // the last batch is filled up
         const rows = Array.from({ length: Bp }, (_, i) => requests[indices[i] ?? indices[0]!]!);
@@ -180,6 +187,7 @@ function* batches(
   requests: readonly SampleRequest[],
   rows: number,
   room: number,
+  rounded: (tokens: number) => number,
 ): Generator<{ indices: number[]; each: number; P: number; Bp: number }> {
   const byEach = Map.groupBy(requests.keys(), (i) => requests[i]!.streams.length);
   for (const [each, group] of byEach) {
@@ -188,7 +196,7 @@ function* batches(
     for (let at = 0; at < sorted.length; at += Bp) {
       const indices = sorted.slice(at, at + Bp);
       const longest = requests[indices.at(-1)!]!.prompt.length;
-      yield { indices, each, Bp, P: Math.min(room, Math.ceil(longest / PROMPT_STEP) * PROMPT_STEP) };
+      yield { indices, each, Bp, P: Math.min(room, rounded(longest)) };
     }
   }
 }

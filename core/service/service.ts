@@ -124,6 +124,9 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     get runs() {
       return need(opened).runs;
     },
+    get inspector() {
+      return need(opened).inspector;
+    },
     get preferences() {
       return preferences.read();
     },

@@ -7,6 +7,8 @@ import { openProject } from '#core/store/database.ts';
 import { projectId } from '#core/store/project-id.ts';
 import type { Project } from '#core/store/project.ts';
 import type { Emit, Reach } from './handlers.ts';
+import { createInspector } from './inspector.ts';
+import type { Inspector } from './inspector.ts';
 import { projectChanged } from './project-summary.ts';
 import { createRunQueue } from '#core/service/runs/queue.ts';
 import type { QueueOptions, RunQueue } from '#core/service/runs/queue.ts';
@@ -21,6 +23,7 @@ export interface OpenProject {
   id: string;
   project: Project;
   runs: RunQueue;
+  inspector: Inspector;
   /** calls at work in it; closing waits for them */
   working: Set<Promise<unknown>>;
   /** aborted when it is about to be closed */
@@ -100,7 +103,7 @@ export function createSession({ emit, windows, environment, hear }: SessionOptio
     current = null; // no call begins in it any more
     old.closing.abort();
     try {
-      await old.runs.close();
+      await Promise.all([old.runs.close(), old.inspector.close()]);
       await Promise.race([
         Promise.allSettled(old.working),
         new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref()),
@@ -120,6 +123,7 @@ export function createSession({ emit, windows, environment, hear }: SessionOptio
         project,
         working: new Set(),
         closing: new AbortController(),
+        inspector: createInspector({ environment }),
         runs: (runs = createRunQueue(
           project,
           (event, data) => {

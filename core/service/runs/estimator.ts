@@ -25,16 +25,17 @@ const about = (project: Project, machine: Machine, recipe: RunKind, config: Conf
 
 /** Where no run of its kind tells the pace, the machine's own speed does, which is measured first where it must be. */
 export async function estimateAside(
-  { project, runs, home, closing }: Pick<Context, 'project' | 'runs' | 'home' | 'closing'>,
+  context: Pick<Context, 'project' | 'runs' | 'inspector' | 'home' | 'closing'>,
   recipe: RunKind,
   config: Config,
 ): Promise<Estimate> {
-  const machine = await machineNow(runs);
+  const { project, closing } = context;
+  const machine = await machineNow(context.runs);
   const ask = (pace: number | null) =>
     thread.ask('estimate', about(project, { ...machine, pace }, recipe, config), closing);
   const said = await ask(null);
   if (said.seconds !== null) return said;
-  const pace = await machinePace(home, runs);
+  const pace = await machinePace(context);
   return pace === null ? said : ask(pace);
 }
 

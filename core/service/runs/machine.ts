@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { readRegularText } from '#core/regular-file.ts';
 import type { Computing } from '#core/service/hardware/computing.ts';
+import type { Inspector } from '#core/service/inspector.ts';
 import type { RunQueue } from './queue.ts';
 
 export interface Machine extends Computing {
@@ -28,7 +29,15 @@ export async function machineNow({
 
 let measured: number | null = null;
 /** What this machine does a second, measured once when nothing else runs and kept beside the preferences. */
-export async function machinePace(home: string, runs: Pick<RunQueue, 'busy' | 'interactive'>): Promise<number | null> {
+export async function machinePace({
+  home,
+  runs,
+  inspector,
+}: {
+  home: string;
+  runs: Pick<RunQueue, 'busy'>;
+  inspector: Pick<Inspector, 'ask'>;
+}): Promise<number | null> {
   const file = path.join(home, 'speed.json');
   try {
     measured ??= (JSON.parse(readRegularText(file, 100_000)) as { trained: number }).trained;
@@ -36,7 +45,7 @@ export async function machinePace(home: string, runs: Pick<RunQueue, 'busy' | 'i
     // not measured yet
   }
   if (measured !== null || runs.busy()) return measured === null ? null : 3 * measured;
-  measured = await runs.interactive<number>({ kind: 'speed' });
+  measured = await inspector.ask('speed', null);
   try {
     fs.mkdirSync(home, { recursive: true });
     fs.writeFileSync(file, JSON.stringify({ trained: measured }));

@@ -9,7 +9,7 @@ import path from 'node:path';
 import type { Config } from '#core/contract/recipes.ts';
 import type { Run, RunDetail, RunKind, RunRow } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { readHeartbeat, readOrder, takeAsked, writeOrder } from '#core/runs/control.ts';
+import { readOrder, takeAsked, writeOrder } from '#core/runs/control.ts';
 import type { Order } from '#core/runs/control.ts';
 import { isPrepared } from '#core/runs/execute.ts';
 import { markCancelled, readStatus, writeStatus } from '#core/runs/ending.ts';
@@ -29,7 +29,6 @@ import type { Emit } from '#core/service/handlers.ts';
 import { computingIn, type Computing } from '#core/service/hardware/computing.ts';
 import { settleCurrent } from '#core/service/current-models.ts';
 import { layToRest, leaveAtRest } from './at-rest.ts';
-import { runInteractive } from './interactive.ts';
 import { projectChanged } from '#core/service/project-summary.ts';
 import { followUp } from './run-follow-up.ts';
 import { clearDeletedRuns } from './run-removal.ts';
@@ -52,10 +51,6 @@ export interface RunQueue {
    * there were.
    */
   letGo(goOn: boolean): number;
-  /** A short task of runs/interactive-process.ts, one at a time; a run that is at work rests meanwhile. */
-  interactive<T>(task: object): Promise<T>;
-  /** how long the last interactive task waited for the run to rest, milliseconds */
-  waitedMs(): number;
   busy(): boolean;
   /** memory that the runs at work take, bytes */
   memoryInUse(): number;
@@ -71,8 +66,6 @@ export interface QueueOptions {
   killAfterMs?: number;
   /** a run that has said nothing for this long gets a notice */
   silentAfterMs?: number;
-  /** how long an interactive task waits for a run to come to a border */
-  restWithinMs?: number;
   /** enqueue the runs that follow from others (scores after a reward model) */
   follow?: boolean;
   processFile?: string;
@@ -106,16 +99,13 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     tickMs = 250,
     killAfterMs = 6000,
     silentAfterMs = 600_000,
-    restWithinMs = 20_000,
     follow = true,
     processFile = PROCESS_FILE,
     environment = () => ({}),
   } = options;
   const active = new Map<string, Active>();
-  const state = { resting: 0, waited: 0, closed: false, looking: false };
-  let turn: Promise<unknown> = Promise.resolve();
+  const state = { closed: false, looking: false };
   const endings = new Set<Promise<void>>();
-  const stopInteractive = new AbortController();
   const atRest = layToRest(project);
 
   // ---- What is shown
@@ -136,11 +126,9 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
               : 'pausing at the next border'
             : quiet
               ? `has not answered for ${quiet}`
-              : state.resting > 0
-                ? 'resting while you try something'
-                : asleep
-                  ? 'going on'
-                  : null;
+              : asleep
+                ? 'going on'
+                : null;
     return { beat: watch.beat, secondsLeft: watch.secondsLeft(), phase };
   }
   function silentFor({ beat }: Watch): string | null {
@@ -165,7 +153,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   function wanted({ status }: Run): Order {
     if (status === 'cancelling') return 'cancel';
     if (status === 'stopping') return 'stop';
-    return status === 'paused' || state.resting > 0 ? 'pause' : 'run';
+    return status === 'paused' ? 'pause' : 'run';
   }
   function passOn(id: string): void {
     const { watch } = active.get(id)!;
@@ -212,7 +200,7 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
   }
 
   function next(): void {
-    if (active.size > 0 || state.resting > 0 || state.closed || state.looking) return;
+    if (active.size > 0 || state.closed || state.looking) return;
     const run = nextQueued(project, atRest);
     if (!run) return;
     try {
@@ -363,34 +351,6 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
     return show(getRun(project, plan.id));
   }
 
-  /** Pauses what runs, waits until it rests, does the task, and lets it go on. */
-  async function interactive<T>(task: object): Promise<T> {
-    const begun = Date.now();
-    state.resting++;
-    try {
-      for (const id of active.keys()) passOn(id);
-      const rests = () =>
-        [...active.values()].every(({ watch, ending }) => {
-          watch.beat = readHeartbeat(watch.folder) ?? watch.beat;
-          return (
-            ending ||
-            !watch.alive() ||
-            watch.beat?.phase === 'paused' ||
-            getRun(project, watch.id).status === 'stopping'
-          );
-        });
-      while (!state.closed && !rests() && Date.now() - begun < restWithinMs) await pause(25);
-      state.waited = Date.now() - begun;
-      return (await runInteractive(task, stopInteractive.signal, await environment())) as T;
-    } finally {
-      state.resting--;
-      if (!state.closed) {
-        for (const id of active.keys()) passOn(id);
-        next();
-      }
-    }
-  }
-
   /** A person has spoken about this run alone; true where it was at rest. */
   function wake(id: string): boolean {
     if (!atRest.delete(id)) return false;
@@ -482,22 +442,13 @@ export function createRunQueue(project: Project, emit: Emit, options: QueueOptio
       next();
       return ids.length;
     },
-    interactive: <T>(task: object) => {
-      const done = turn.then(() => interactive<T>(task));
-      turn = done.catch(() => {});
-      return done;
-    },
-    waitedMs: () => state.waited,
     busy: () => active.size > 0,
     computing: () => computingIn(environment, active.size > 0),
     memoryInUse: () => [...active.values()].reduce((sum, { watch }) => sum + (watch.beat?.memoryBytes ?? 0), 0),
     close: async () => {
       state.closed = true;
       clearInterval(timer);
-      stopInteractive.abort();
-      await Promise.allSettled([turn, ...endings]);
-      state.resting = 0;
-      if (!strayed(project)) for (const id of active.keys()) passOn(id); // nothing rests because of us any more
+      await Promise.allSettled(endings);
     },
   };
 

@@ -1,4 +1,4 @@
-// Trying a model: samples for a typed prompt, at once, even while a run is at work; and how the model is used to being
+// Trying a model: samples for a typed prompt, at once, also while a run is at work; and how the model is used to being
 // asked.
 
 import path from 'node:path';
@@ -7,7 +7,6 @@ import type { PromptManner } from '#core/contract/try.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { chainOf } from '#core/recipes/parts/model-chain.ts';
 import { followLines } from '#core/runs/new-lines.ts';
-import type { Tried } from '#core/runs/sample-once.ts';
 import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
@@ -29,26 +28,22 @@ export const tryHandlers = {
     return { ...mannerOf(project, policyById(project, modelId)), template };
   },
 
-  'models.try': async ({ project, runs }, { modelId, prompt, messages = [], stops = [], k, sampling }) => {
+  'models.try': async ({ project, inspector }, { modelId, prompt, messages = [], stops = [], k, sampling }) => {
     const policy = policyById(project, modelId);
     const reward = currentReward(project);
-    const task = {
-      kind: 'sample',
-      name: policy.name,
-      folder: policyPath(project, policy),
-      reward: reward && { name: reward.name, folder: policyPath(project, reward) },
+    const placeOf = (model: Policy) => ({ name: model.name, folder: policyPath(project, model) });
+    const tried = await inspector.ask('sample', {
+      model: placeOf(policy),
+      reward: reward && placeOf(reward),
       prompt,
       messages,
       stops,
       k,
       sampling,
-    };
-    const { completions, ...tried } = await runs.interactive<Tried>(task);
+    });
     return {
-      completions,
       ...tried,
-      waitedMs: runs.waitedMs(),
-      reward: completions.some(({ score }) => score !== null) ? reward!.name : null,
+      reward: tried.completions.some(({ score }) => score !== null) ? reward!.name : null,
     };
   },
 } satisfies Partial<Handlers>;

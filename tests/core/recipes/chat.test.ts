@@ -9,7 +9,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { Message } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { encodeAnswers, encodePrompts, promptText, withStops } from '#core/recipes/parts/prompt-tokens.ts';
-import { sampleOnce } from '#core/runs/sample-once.ts';
+import { createHeldModels } from '#core/inspection/held-models.ts';
+import { sample } from '#core/inspection/sample.ts';
 import { startRun } from '#core/runs/start.ts';
 import { loadArchitecture, loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
@@ -27,6 +28,7 @@ const root = fs.mkdtempSync(path.join(os.tmpdir(), 'chat-'));
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
 process.env.TASTEMAKER_THREADS ??= '1';
 
+const models = createHeldModels({ limit: 2 ** 30 });
 const question = (content = 'Where is the ship?'): Message[] => [{ role: 'user', content }];
 const asked = (messages: Message[]) => ({ text: messages.at(-1)!.content, messages });
 const spell = (tokenizer: Tokenizer, ids: readonly number[]) => ids.map((id) => tokenizer.token(id)).join('');
@@ -352,23 +354,23 @@ describe('a chat model at work', () => {
     const folder = path.join(root, 'try');
     const sampling = { temperature: 1, topK: 0, topP: 1, maxNew: 12, seed: 1 };
     await writeChatModel(folder, gemma, { ends: 0.4 });
-    const task = { name: 'base', folder, reward: null, prompt: 'Where is the ship?', k: 8, sampling };
+    const task = { model: { name: 'base', folder }, reward: null, prompt: 'Where is the ship?', k: 8, sampling };
     const user = (content: string) => ({ role: 'user' as const, content });
     const messages = [user('Where is the ship?')];
-    const chat = await sampleOnce({ ...task, messages });
-    const plain = await sampleOnce(task);
+    const chat = await sample(models, { ...task, messages });
+    const plain = await sample(models, task);
     expect(chat.completions.map(({ logprob }) => logprob)).not.toEqual(plain.completions.map(({ logprob }) => logprob));
     expect(chat.completions.filter(({ finish }) => finish === 'stop').length).toBeGreaterThan(2);
     const tokenizer = await loadTokenizer(folder);
     expect([plain.read, chat.read]).toEqual(['Where is the ship?', promptText(tokenizer, { text: '', messages })]);
     const talk = [...messages, { role: 'assistant' as const, content: 'At sea.' }, user('Since when?')];
-    const later = await sampleOnce({ ...task, prompt: '', messages: talk });
+    const later = await sample(models, { ...task, prompt: '', messages: talk });
     expect(later.read).toBe(promptText(tokenizer, { text: '', messages: talk }));
     for (const part of ['Where is the ship?', 'At sea.', 'Since when?']) expect(later.read).toContain(part);
-    await expect(sampleOnce({ ...task, messages: talk.slice(0, 2) })).rejects.toMatchObject({
+    await expect(sample(models, { ...task, messages: talk.slice(0, 2) })).rejects.toMatchObject({
       message: 'The conversation does not end with the user.',
     });
-    await expect(sampleOnce({ ...task, messages: [user('')] })).rejects.toMatchObject({
+    await expect(sample(models, { ...task, messages: [user('')] })).rejects.toMatchObject({
       message: 'The prompt is empty.',
     });
     const config = path.join(folder, 'tokenizer_config.json');
@@ -376,28 +378,28 @@ describe('a chat model at work', () => {
       config,
       JSON.stringify({ ...(JSON.parse(fs.readFileSync(config, 'utf8')) as object), chat_template: undefined }),
     );
-    await expect(sampleOnce({ ...task, messages })).rejects.toMatchObject({
+    await expect(sample(models, { ...task, messages })).rejects.toMatchObject({
       code: 'bad-argument',
       message: '"base" has no chat template, so it can not take a prompt as a message.',
     });
-    expect((await sampleOnce(task)).completions, 'as text it still works').toHaveLength(8);
+    expect((await sample(models, task)).completions, 'as text it still works').toHaveLength(8);
   });
 
   test('a stop text ends an answer before it, and what is counted is what had to be written', async () => {
     const folder = path.join(root, 'stop');
     const sampling = { temperature: 1, topK: 0, topP: 1, maxNew: 24, seed: 3 };
     await writeChatModel(folder, gemma, { ends: 0.05 });
-    const task = { name: 'base', folder, reward: null, prompt: 'Where is the ship?', k: 6, sampling };
-    const { completions: whole } = await sampleOnce(task);
+    const task = { model: { name: 'base', folder }, reward: null, prompt: 'Where is the ship?', k: 6, sampling };
+    const { completions: whole } = await sample(models, task);
     expect(
-      await sampleOnce({ ...task, reward: { name: 'gone', folder: `${folder}-gone` } }),
+      await sample(models, { ...task, reward: { name: 'gone', folder: `${folder}-gone` } }),
       'a reward model that is broken keeps nobody from reading',
     ).toMatchObject({ completions: whole, unscored: expect.stringContaining('“gone” gives no scores: ') });
-    expect((await sampleOnce({ ...task, reward: { name: 'base', folder } })).unscored).toBe(
+    expect((await sample(models, { ...task, reward: { name: 'base', folder } })).unscored).toBe(
       '“base” gives no scores: it is no reward model.',
     );
     const stop = whole[0]!.text.slice(4, 7);
-    const { completions } = await sampleOnce({ ...task, stops: ['nowhere in any of them', stop] });
+    const { completions } = await sample(models, { ...task, stops: ['nowhere in any of them', stop] });
     completions.forEach((one, i) => {
       const at = whole[i]!.text.indexOf(stop);
       if (at < 0) return expect(one).toEqual(whole[i]);

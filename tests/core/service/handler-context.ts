@@ -37,6 +37,9 @@ export function handled<K extends CallName>(project: Project, handlers: Pick<Han
     get runs() {
       return unused('the queue of runs')();
     },
+    get inspector() {
+      return unused('asking models')();
+    },
   };
   return {
     events,

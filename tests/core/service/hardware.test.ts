@@ -489,7 +489,6 @@ describe('runs', () => {
     });
     expect(fs.existsSync(runFile(project, id, 'heartbeat.json'))).toBe(false);
     await expect(queue.start('sample', { ...settings, k: 7 }, null)).rejects.toBe(refusal);
-    await expect(queue.interactive({ kind: 'speed' })).rejects.toBe(refusal);
     await queue.close();
   });
 });
