@@ -113,12 +113,10 @@ describe('no operator is left out', () => {
     );
   });
   test('each with a gradient has a case that differentiates by every float input it can', () => {
-    for (const [name, { gradient }] of operators)
-      if (gradient)
-        expect(
-          cases[name]!.some((one) => one.by === undefined && one.given.some((x) => x.dtype === 'float32')),
-          name,
-        ).toBe(true);
+    const isFull = (name: string) =>
+      cases[name]!.some((one) => one.by === undefined && one.given.some((x) => x.dtype === 'float32'));
+    const without = [...operators].filter(([name, { gradient }]) => gradient && !isFull(name)).map(([name]) => name);
+    expect(without).toEqual([]);
   });
 });
 

@@ -13,7 +13,6 @@ describe.concurrent(`the cases beside the project${absent ? ' (skipped: ../share
   test.skipIf(absent)('are there', () => expect(cases.length).toBeGreaterThan(0));
 
   test.each(cases.map((one) => [one.name, one.what, one] as const))('%s: %s', async (_name, _what, one) => {
-    const wrong = await inTurn(() => runCase(one));
-    if (wrong !== null) expect.fail(wrong);
+    expect(await inTurn(() => runCase(one))).toBeNull();
   });
 });

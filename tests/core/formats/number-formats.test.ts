@@ -49,26 +49,24 @@ const float32 = fc.oneof(
 describe('halves', () => {
   test('all 65,536 have the value IEEE 754 gives them', () => {
     const all = floatsFromHalves(everyPattern);
-    for (const half of everyPattern) {
-      if (!Object.is(fromHalf(half), halfByDefinition(half)) || !Object.is(all[half], halfByDefinition(half)))
-        expect.fail(`half ${half}: ${fromHalf(half)}, ${all[half]}`);
-    }
+    const isRight = (half: number) =>
+      Object.is(fromHalf(half), halfByDefinition(half)) && Object.is(all[half], halfByDefinition(half));
+    expect(everyPattern.filter((half) => !isRight(half))).toEqual(new Uint16Array());
   });
 
   test('all 65,536 survive the way to float32 and back; NaN stays NaN', () => {
     const back = halvesFromFloats(floatsFromHalves(everyPattern));
-    for (const half of everyPattern) {
-      if (Number.isNaN(halfByDefinition(half))) {
-        if (!Number.isNaN(fromHalf(back[half]!)) || !Number.isNaN(fromHalf(toHalf(NaN))))
-          expect.fail(`NaN ${half} became ${back[half]}`);
-      } else if (back[half] !== half || toHalf(fromHalf(half)) !== half)
-        expect.fail(`half ${half} became ${back[half]}`);
-    }
+    const survives = (half: number) =>
+      Number.isNaN(halfByDefinition(half))
+        ? Number.isNaN(fromHalf(back[half]!)) && Number.isNaN(fromHalf(toHalf(NaN)))
+        : back[half] === half && toHalf(fromHalf(half)) === half;
+    expect(everyPattern.filter((half) => !survives(half))).toEqual(new Uint16Array());
   });
 
   test('midpoints between neighbours go to the even one, their float32 neighbours to the nearer', () => {
     const bits = new Uint32Array(1);
     const float = new Float32Array(bits.buffer);
+    const wrong: string[] = [];
     for (let half = 0; half < 0x7c00; half++) {
       const next = half === 0x7bff ? 65536 : halfByDefinition(half + 1);
       float[0] = (halfByDefinition(half) + next) / 2; // exact in float32
@@ -81,9 +79,10 @@ describe('halves', () => {
       ] as const) {
         bits[0] = at;
         if (toHalf(float[0]) !== want || toHalf(-float[0]) !== (want | 0x8000))
-          expect.fail(`${float[0]} became ${toHalf(float[0])}, not ${want}`);
+          wrong.push(`${float[0]} became ${toHalf(float[0])}, not ${want}`);
       }
     }
+    expect(wrong).toEqual([]);
   });
 
   test('any float32 goes to the nearest', () => {
@@ -110,13 +109,12 @@ describe('bfloat16', () => {
   test('all 65,536 have their value and survive the way back', () => {
     const all = floatsFromBfloat16(everyPattern);
     const back = bfloat16FromFloats(all);
-    for (const bits of everyPattern) {
+    const isRight = (bits: number) => {
       const want = byDefinition(bits);
-      if (!Object.is(all[bits], want) || !Object.is(fromBfloat16(bits), want))
-        expect.fail(`bfloat16 ${bits}: ${all[bits]}`);
-      if (Number.isNaN(want) ? !Number.isNaN(fromBfloat16(back[bits]!)) : back[bits] !== bits)
-        expect.fail(`bfloat16 ${bits} became ${back[bits]}`);
-    }
+      const survives = Number.isNaN(want) ? Number.isNaN(fromBfloat16(back[bits]!)) : back[bits] === bits;
+      return survives && Object.is(all[bits], want) && Object.is(fromBfloat16(bits), want);
+    };
+    expect(everyPattern.filter((bits) => !isRight(bits))).toEqual(new Uint16Array());
   });
 
   test('any float32 goes to the nearest, ties to even', () => {

@@ -96,7 +96,7 @@ function everyKey(folder: string, config: Json): string[] {
     path.join(folder, 'config.json'),
     JSON.stringify({ ...config, ...Object.fromEntries(unread.map((key) => [key, { odd: ['form'] }])) }),
   );
-  openCheckpoint(folder); // what nobody reads may have any form
+  expect(() => openCheckpoint(folder), 'what nobody reads may have any form').not.toThrow();
   return unread;
 }
 

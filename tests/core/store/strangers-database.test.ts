@@ -100,7 +100,7 @@ test("tables and indexes of a person's own, and definitions that another program
     'PRAGMA writable_schema = ON',
     `UPDATE sqlite_schema SET sql = replace(replace(sql, 'CREATE TABLE labelers (', 'CREATE  TABLE IF NOT EXISTS "labelers"( -- of people\n'), ' TEXT ', '  text ') WHERE name = 'labelers'`,
   );
-  openProject(folder, { write: true }).close();
+  expect(() => openProject(folder, { write: true }).close()).not.toThrow();
 });
 
 test('a file that has a second name elsewhere is not written to', () => {
@@ -291,7 +291,7 @@ test('the lock of a process that began after now locks nobody out', () => {
     join(folder, 'project.lock'),
     JSON.stringify({ pid: 1, startedAt: Date.now() + 1e12, host: 'another', birth: null }),
   );
-  openProject(folder, { write: true }).close();
+  expect(() => openProject(folder, { write: true }).close()).not.toThrow();
 });
 
 test.skipIf(!posix)('a copy leaves out what is no file, and goes nowhere into the project itself', async () => {
