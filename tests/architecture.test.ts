@@ -1,8 +1,9 @@
 // Holds the source tree to the house rules, and the check itself to a tree where every rule is broken.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { falseClaims, LIMITS } from './architecture-claims.ts';
 import { findViolations, HOMES, idleExceptions, LAYERS, OPENS_ITSELF, sourceFiles } from './architecture.ts';
 
 describe('this tree', () => {
@@ -18,6 +19,10 @@ describe('this tree', () => {
 
   test('every exception from a limit is needed', () => {
     expect(idleExceptions(process.cwd())).toEqual([]);
+  });
+
+  test('is as ARCHITECTURE.md says', () => {
+    expect(falseClaims(readFileSync('ARCHITECTURE.md', 'utf8'), process.cwd())).toEqual([]);
   });
 
   test('every file that is said to open one itself is there', () => {
@@ -295,5 +300,61 @@ describe('the check', () => {
     plant('build/a.mjs', `#!/usr/bin/env node\n${HEAD}`);
     plant('core/store/b.ts', '// Does one thing\n// and another.\nexport {};\n');
     expect(findViolations(root)).toEqual([]);
+  });
+});
+
+/** A page that says nothing but what is so. */
+const TRUE_PAGE = [
+  'See `store/runs.ts`, `core/store/{runs,items}.ts`, `database.ts`, `node build/start.mjs`, `core/demo/`, `core/formats`.',
+  '| folder | may know |',
+  '|---|---|',
+  ...Object.entries(LAYERS).map(([layer, { may }]) => {
+    const homes = Object.keys(HOMES).filter((name) => HOMES[name] === layer);
+    return `| ${layer} | ${may.join(', ') || 'nothing'}${homes.length > 0 ? ` (only home of ${homes.join(', ')})` : ''} |`;
+  }),
+  '',
+  `${LIMITS}.`,
+].join('\n');
+
+/** What is written into it instead of something else -> the complaint it must cause. */
+const FALSE_CLAIMS: Readonly<Record<string, [of: string | RegExp, instead: string, complaint: string]>> = {
+  'a file of a folder': ['`store/runs.ts`', '`store/no-such.ts`', 'store/no-such.ts, which is not there'],
+  'a file by its name alone': ['`database.ts`', '`no-such.ts`', 'no-such.ts, which is not there'],
+  'one of several files': ['{runs,', '{runs,no-such,', 'core/store/no-such.ts, which is not'],
+  'a file in a command': ['`node build/start.mjs`', '`node build/no-such.mjs`', 'build/no-such.mjs, which is not'],
+  'a folder': ['`core/demo/`', '`core/no-such/`', 'core/no-such/, which is not there'],
+  'a folder without its slash': ['`core/formats`', '`core/no-such`', 'core/no-such, which is not there'],
+  'less than a layer may know': [
+    'core/errors, core/random |',
+    'core/errors |',
+    'may know core/errors, core/random, the page',
+  ],
+  'more than a layer may know': ['electron | ', 'electron | core/store, ', 'core/store, core/supervisor'],
+  'a row of no layer': ['| core/demo |', '| core/demo, no-such |', 'a row for core/no-such, which is no layer'],
+  'a layer without a row': [/\| core\/demo .*\n/, '', 'has no row for core/demo'],
+  'a home that is not': ['only home of ws', 'only home of vue, ws', 'core/host is home of ws, the page says vue, ws'],
+  'a home untold': [' (only home of ws)', '', 'core/host is home of ws, the page says '],
+  'a limit': ['at most 500 lines', 'at most 600 lines', 'does not say: A file has at most 500 lines'],
+};
+
+describe('the check of ARCHITECTURE.md', () => {
+  test('lets a true page pass, in its shorter ways of saying it, too', () => {
+    expect(falseClaims(TRUE_PAGE, process.cwd())).toEqual([]);
+    const shorter = TRUE_PAGE.replace(
+      /\| core\/cli \|.*/,
+      '| core/cli (all of it) | everything above; not the window |',
+    )
+      .replace('| core/spelling | nothing |\n', '')
+      .replace('| core/random |', '| core/random, spelling |')
+      .replace('`store/runs.ts`', '`core/recipes/something.ts`, `runs/<id>/`, `a.b()`, `status.json`');
+    expect(falseClaims(shorter, process.cwd())).toEqual([]);
+  });
+
+  test.each(Object.entries(FALSE_CLAIMS))('catches %s', (_, [of, instead, complaint]) => {
+    const changed = TRUE_PAGE.replace(of, instead);
+    expect(changed).not.toBe(TRUE_PAGE);
+    const found = falseClaims(changed, process.cwd());
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain(complaint);
   });
 });

@@ -2,10 +2,10 @@
 import ts from 'typescript';
 import { parse } from 'vue/compiler-sfc';
 
-const MAX_FUNCTION = 80;
-const MAX_NESTING = 4;
-const MAX_TEMPLATE = 6;
-const MAX_WIDTH = 120;
+export const MAX_FUNCTION = 80;
+export const MAX_NESTING = 4;
+export const MAX_TEMPLATE = 6;
+export const MAX_WIDTH = 120;
 
 const SPLITTING = 'still to be split';
 /** Functions that are longer, as "path name", and why. */
