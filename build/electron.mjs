@@ -49,3 +49,18 @@ export function ensureElectron(
   writeFileSync(stamp, `${version}\n`);
   return { reason: `${signal ? 'fetching it took too long' : 'this machine cannot fetch it'}; ${byHand}` };
 }
+
+/** What only the browser's command understands. */
+const OF_THE_BROWSER = ['--no-open', '--help', '--json', '--port'];
+
+/** Electron's program to open the workstation in, or null where it is to open in a browser: then it has said why. */
+export function findDesktop(root, node, args) {
+  if (OF_THE_BROWSER.some((flag) => args.includes(flag))) return null;
+  const hasScreen = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
+  const { program, reason } = hasScreen ? ensureElectron(root, node) : { reason: 'there is no screen' };
+  if (!program)
+    process.stderr.write(
+      `Electron is not here (${reason}), so the workstation opens in your browser. Ctrl-C ends it.\n`,
+    );
+  return program ?? null;
+}

@@ -2,7 +2,7 @@
 // of, with its licence.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FILE = 'THIRD-PARTY-NOTICES.txt';
@@ -58,13 +58,9 @@ export const packagesAsFiles = (lock) =>
 
 /** Packages whose code is in the built window. */
 async function packagesInWindow() {
-  const { build } = await import('vite');
-  const { default: config } = await import(pathToFileURL(join(root, 'build/window.config.ts')).href);
-  const made = await build({
-    ...config,
-    root: join(root, 'renderer'),
-    build: { ...config.build, write: false, minify: false },
-  });
+  const [{ build, mergeConfig }, { resolveConfig }] = await Promise.all([import('vite'), import('electron-vite')]);
+  const { config } = await resolveConfig({ root }, 'build', 'production');
+  const made = await build(mergeConfig(config.renderer, { build: { write: false, minify: false } }));
   const modules = [made]
     .flat()
     .flatMap(({ output }) => output)

@@ -3,9 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, Platform } from 'electron-builder';
+import { ensureBuiltOrSay } from './bundles.mjs';
 import { NODE_PACKAGES } from './pinned-node.mjs';
-import { buildShell } from './shell.mjs';
-import { ensureWindowBuilt } from './window.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -66,13 +65,11 @@ export function packagingConfig({ platform, arch, electronDist, output }) {
       'package.json',
       'core/**',
       'resources/**',
-      'out/window/**',
-      'out/electron/**',
+      'out/app/**',
       '!**/tsconfig.json',
       '!**/.stamp',
       ...foreignBinaries(platform, arch),
     ],
-    extraMetadata: { main: 'out/electron/main.cjs' },
     asar: true,
     asarUnpack: UNPACKED,
     extraResources: [
@@ -104,10 +101,9 @@ export function packagingConfig({ platform, arch, electronDist, output }) {
   };
 }
 
-/** Builds window and shell and packs them; resolves to what electron-builder wrote. */
+/** Builds shell and window and packs them; resolves to what electron-builder wrote. */
 export async function packageApplication({ dir, electronDist, output = join(root, 'out/package'), fuses = true }) {
-  if (!(await ensureWindowBuilt(root))) throw new Error('The window could not be built.');
-  await buildShell(root);
+  if (!(await ensureBuiltOrSay(root))) throw new Error('Shell and window could not be built.');
   const { electronFuses, ...config } = packagingConfig({
     platform: process.platform,
     arch: process.arch,

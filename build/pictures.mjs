@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { chromium } from '@playwright/test';
 import { findChromium } from './chromium.mjs';
-import { ensureWindowBuilt } from './window.mjs';
+import { ensureBuiltOrSay } from './bundles.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, 'docs/guide/pictures');
@@ -33,7 +33,7 @@ async function serve(home) {
 async function main() {
   const executablePath = findChromium();
   if (!executablePath) throw new Error('No Chromium on the PATH: the pictures are taken with it.');
-  if (!(await ensureWindowBuilt(root))) process.exit(1);
+  if (!(await ensureBuiltOrSay(root))) process.exit(1);
   mkdirSync(folder, { recursive: true });
   const home = mkdtempSync(join(tmpdir(), 'pictures-'));
   const { child, url } = await serve(home);

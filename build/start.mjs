@@ -4,8 +4,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { ensureElectron } from './electron.mjs';
+import { fileURLToPath } from 'node:url';
+import { findDesktop } from './electron.mjs';
 import { ensureInstalled } from './install.mjs';
 import { explainNoNode, findNode, runAndExit, runProgramAndExit } from './pinned-node.mjs';
 
@@ -16,6 +16,7 @@ const COMMAND_LINE = 'core/cli/main.ts';
  */
 const TARGETS = {
   start: { script: COMMAND_LINE, first: ['serve'], development: true, desktop: true },
+  dev: { script: 'build/dev.mjs', first: [], development: true },
   test: { script: 'build/test.mjs', first: [], development: true },
   format: { script: 'build/format.mjs', first: [], development: true },
   pictures: { script: 'build/pictures.mjs', first: [], development: true },
@@ -35,22 +36,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
  * Builds what is missing or out of date, under the right Node (the bundler needs it too). What it says goes to standard
  * error.
  */
-function build(node, withShell) {
+function build(node) {
   if (!existsSync(join(root, 'renderer'))) return true;
-  const script = [
-    `import { ensureWindowBuilt } from ${JSON.stringify(pathToFileURL(join(root, 'build/window.mjs')).href)};`,
-    `const ok = await ensureWindowBuilt(${JSON.stringify(root)});`,
-    withShell
-      ? `if (ok) await (await import(${JSON.stringify(pathToFileURL(join(root, 'build/shell.mjs')).href)})).buildShell(${JSON.stringify(root)});`
-      : '',
-    'process.exit(ok ? 0 : 1);',
-  ].join('\n');
-  return (
-    spawnSync(node, ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script], {
-      stdio: ['ignore', 2, 2],
-      cwd: root,
-    }).status === 0
-  );
+  return spawnSync(node, [join(root, 'build/bundles.mjs')], { stdio: ['ignore', 2, 2], cwd: root }).status === 0;
 }
 
 /** Starts one of the targets with the given arguments; never returns. The working directory stays the caller's. */
@@ -68,24 +56,11 @@ export async function start(name, args) {
     process.stderr.write(explainNoNode());
     process.exit(1);
   }
-  const wantsWindow =
-    // those are of the browser's command
-    target.desktop && !['--no-open', '--help', '--json', '--port'].some((flag) => args.includes(flag));
-  const hasScreen = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
-  const { program: electron = null, reason = '' } = !wantsWindow
-    ? {}
-    : hasScreen
-      ? ensureElectron(root, node)
-      : { reason: 'there is no screen' };
+  const electron = target.desktop ? findDesktop(root, node, args) : null;
   const words = [...target.first, ...args];
-  if ((electron || words[0] === 'serve') && !words.includes('--help') && !build(node, electron !== null))
-    process.exit(1);
+  if ((electron || words[0] === 'serve') && !words.includes('--help') && !build(node)) process.exit(1);
   process.env.TASTEMAKER_NODE = node; // for the service that the shell starts
   if (electron) return runProgramAndExit(electron, [root, ...args]);
-  if (wantsWindow)
-    process.stderr.write(
-      `Electron is not here (${reason}), so the workstation opens in your browser. Ctrl-C ends it.\n`,
-    );
   runAndExit(node, join(root, target.script), words);
 }
 

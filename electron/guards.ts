@@ -1,7 +1,7 @@
 // What the window may not do: permissions, other pages, new windows, webviews; and whose messages are heard.
 import { app, shell } from 'electron';
 import type { IpcMainInvokeEvent, Session, WebContents } from 'electron';
-import { ORIGIN } from './app-protocol.ts';
+import { developmentOrigin, pageOrigin } from './page-origin.ts';
 
 /** Where our own pages of a crash are. */
 const SHELL = 'app://shell';
@@ -14,10 +14,12 @@ export function denyPermissions(session: Session): void {
   );
   session.setPermissionCheckHandler((_contents, permission) => permission === 'clipboard-sanitized-write');
   session.setDevicePermissionHandler(() => false);
-  // No network: what the window loads comes over app://, anything else is cancelled.
-  session.webRequest.onBeforeRequest((details, decide) =>
-    decide({ cancel: !/^(app|devtools|blob|data):/.test(details.url) }),
-  );
+  // No network: what the window loads comes over app:// (or from the development server), anything else is cancelled.
+  const development = developmentOrigin();
+  session.webRequest.onBeforeRequest(({ url }, decide) => {
+    const isDevelopment = development !== null && url.replace(/^ws:/, 'http:').startsWith(`${development}/`);
+    decide({ cancel: !isDevelopment && !/^(app|devtools|blob|data):/.test(url) });
+  });
 }
 
 /** `onShellLink` hears app://shell/do/<what>, the links of a crash page. */
@@ -41,5 +43,5 @@ export function guardEverything(onShellLink: (contents: WebContents, what: strin
 /** True for the main frame of our own page; every message of another frame or origin is refused. */
 export function isOurs(event: Pick<IpcMainInvokeEvent, 'senderFrame' | 'sender'>): boolean {
   const frame = event.senderFrame;
-  return frame !== null && frame === event.sender.mainFrame && frame.url.startsWith(`${ORIGIN}/`);
+  return frame !== null && frame === event.sender.mainFrame && frame.url.startsWith(`${pageOrigin()}/`);
 }

@@ -32,8 +32,8 @@ export function serviceFiles(platform = `${process.platform}-${process.arch}`): 
   const files = {
     node,
     script: path.join(code, 'core', 'service', 'main.ts'),
-    window: path.join(program, 'out', 'window'),
-    preload: path.join(program, 'out', 'electron', 'preload.cjs'),
+    window: path.join(program, 'out', 'app', 'renderer'),
+    preload: path.join(program, 'out', 'app', 'preload', 'preload.cjs'),
   };
   const missing = [files.node, files.script].find((file) => !fs.existsSync(file));
   if (missing) throw new Error(`${missing} is missing: install Tastemaker again.`);

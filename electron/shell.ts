@@ -17,12 +17,13 @@ import type { OpenDialogOptions, WebContents } from 'electron';
 import type { AppState } from '#core/contract/app.ts';
 import type { Notice, Reply, Request } from '#core/contract/messages.ts';
 import { superviseService } from '#core/supervisor.ts';
-import { ORIGIN, registerAppScheme, serveApp } from './app-protocol.ts';
+import { registerAppScheme, serveApp } from './app-protocol.ts';
 import { crashPage } from './crash-page.ts';
 import { shellDiagnostics } from './diagnostics.ts';
 import { denyPermissions, guardEverything, isOurs } from './guards.ts';
 import { menuTemplate } from './menu.ts';
 import { projectAmong, projectOf } from './opened-path.ts';
+import { pageOrigin } from './page-origin.ts';
 import { watchRuns } from './run-watch.ts';
 import { serviceFiles } from './service-process.ts';
 import { createWindow } from './window.ts';
@@ -153,7 +154,7 @@ export async function startShell(): Promise<void> {
     void service.close().then(() => {
       service = start();
       service.watched(windows().length);
-      return contents.loadURL(`${ORIGIN}/index.html`);
+      return contents.loadURL(`${pageOrigin()}/index.html`);
     });
   };
 

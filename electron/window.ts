@@ -1,7 +1,7 @@
 // Makes the one kind of window there is: sandboxed, isolated, where it was last time.
 import path from 'node:path';
 import { BrowserWindow, nativeTheme, screen } from 'electron';
-import { ORIGIN } from './app-protocol.ts';
+import { pageOrigin } from './page-origin.ts';
 import { readWindowState, SMALLEST, writeWindowState } from './window-state.ts';
 
 export function createWindow(preload: string, home: string): BrowserWindow {
@@ -32,6 +32,6 @@ export function createWindow(preload: string, home: string): BrowserWindow {
   window.on('close', () =>
     writeWindowState(file, { bounds: window.getNormalBounds(), maximized: window.isMaximized() }),
   );
-  void window.loadURL(`${ORIGIN}/index.html`);
+  void window.loadURL(`${pageOrigin()}/index.html`);
   return window;
 }

@@ -266,7 +266,7 @@ const linesOf = (text: string) => text.replace(/\n$/, '').split('\n');
 function judgeFile(path: string, text: string): string[] {
   const problems: string[] = [];
   const parts = path.split('/');
-  const bare = parts.map((part) => part.replace(/(\.(test|spec|config|d))?\.(ts|mjs|vue|css)$/, ''));
+  const bare = parts.map((part) => part.replace(/(\.(test|spec|vite\.config|config|d))?\.(ts|mjs|vue|css)$/, ''));
   const odd = bare.find((part, i) => !(path.endsWith('.vue') && i === bare.length - 1 ? PASCAL : KEBAB).test(part));
   if (odd) problems.push(`${path}: "${odd}" is not ${path.endsWith('.vue') ? 'PascalCase' : 'kebab-case'}`);
   const vague = bare.find((part) => FORBIDDEN_NAMES.includes(part));

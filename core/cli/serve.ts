@@ -60,7 +60,7 @@ export const serveCommand = defineCommand({
     try {
       host = await startHost({
         port: options.port,
-        windowFolder: path.join(root, 'out', 'window'),
+        windowFolder: path.join(root, 'out', 'app', 'renderer'),
         call: service.call,
         onWindows: service.watched,
         log,

@@ -85,6 +85,36 @@ describe('guards', () => {
       ].map(cancelled),
     ).toEqual([true, true, true, true, false, false]);
   });
+  test('a checkout hears the development server where it is named; an installed shell does not', () => {
+    const sends = (url: string) => {
+      const mainFrame = { url: `${url}/index.html` };
+      return isOurs({ sender: { mainFrame }, senderFrame: mainFrame } as never);
+    };
+    const loads = (url: string) => {
+      denyPermissions(fake.session.defaultSession as never);
+      let cancelled = true;
+      fake.permissions.before!({ url }, ({ cancel }) => void (cancelled = cancel));
+      return !cancelled;
+    };
+    vi.stubEnv('ELECTRON_RENDERER_URL', 'http://127.0.0.1:7338');
+    expect([sends('http://127.0.0.1:7338'), sends('app://window'), sends('http://127.0.0.1:73380')]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    const asked = ['http://127.0.0.1:7338/main.ts', 'ws://127.0.0.1:7338/', 'http://127.0.0.1:73389/', 'http://e.org/'];
+    expect(asked.map(loads)).toEqual([true, true, false, false]);
+    fake.app.isPackaged = true;
+    expect([sends('http://127.0.0.1:7338'), sends('app://window'), loads('http://127.0.0.1:7338/main.ts')]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    fake.app.isPackaged = false;
+    vi.stubEnv('ELECTRON_RENDERER_URL', 'http://example.org');
+    expect([sends('http://example.org'), sends('app://window')]).toEqual([false, true]);
+    vi.unstubAllEnvs();
+  });
   test('the window stays where it is; only known pages open outside', () => {
     const contents = new fake.WebContents();
     const heard: string[] = [];

@@ -27,10 +27,10 @@ const until = (check: () => unknown) =>
   vi.waitFor(async () => expect(await check()).toBeTruthy(), { timeout: 20_000, interval: 50 });
 
 beforeAll(async () => {
-  const { ensureWindow } = (await import(join(process.cwd(), 'build/window.mjs'))) as {
-    ensureWindow(root: string): Promise<{ ok: boolean }>;
+  const { ensureBuilt } = (await import(join(process.cwd(), 'build/bundles.mjs'))) as {
+    ensureBuilt(root: string): Promise<{ ok: boolean }>;
   };
-  if (!(await ensureWindow(process.cwd())).ok) throw new Error('the window could not be built');
+  if (!(await ensureBuilt(process.cwd())).ok) throw new Error('the window could not be built');
   createProject(first).close();
   (await createDemoProject(second, { prompts: 400, validation: 0, heldOut: 8, seed: 1 })).close();
   process.argv = ['electron', '.', first];

@@ -19,10 +19,10 @@ let home = '';
 const started: ChildProcess[] = [];
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'serve-'));
-  const { ensureWindowBuilt } = (await import(join(process.cwd(), 'build/window.mjs'))) as {
-    ensureWindowBuilt(root: string): Promise<boolean>;
+  const { ensureBuiltOrSay } = (await import(join(process.cwd(), 'build/bundles.mjs'))) as {
+    ensureBuiltOrSay(root: string): Promise<boolean>;
   };
-  if (!(await ensureWindowBuilt(process.cwd()))) throw new Error('the window could not be built');
+  if (!(await ensureBuiltOrSay(process.cwd()))) throw new Error('the window could not be built');
   createProject(join(home, 'mine.tastemaker')).close();
 });
 afterEach(() => started.splice(0).forEach((child) => child.kill('SIGKILL')));
