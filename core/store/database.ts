@@ -76,6 +76,7 @@ export function createProject(folder: string, fill?: (project: Project) => void)
         'Choose another name, such as mine.tastemaker.',
       );
   }
+  refuseInsideProject(root);
   let making: string | null = null;
   try {
     mkdirSync(dirname(root), { recursive: true });
@@ -100,6 +101,20 @@ export function createProject(folder: string, fill?: (project: Project) => void)
   const project = openProject(root, { write: true });
   makeKnown(project);
   return project;
+}
+
+/** What lies in a project's folder is that project's: copied, swept and measured with it. */
+function refuseInsideProject(root: string): void {
+  let folder = dirname(root);
+  while (folder !== dirname(folder)) {
+    if (existsSync(join(folder, 'project.db')))
+      throw new TastemakerError(
+        'bad-argument',
+        `${root} would lie inside the project ${folder}.`,
+        'Choose a place beside that project.',
+      );
+    folder = dirname(folder);
+  }
 }
 
 /** A folder with everything that a project has, and nothing in it. */

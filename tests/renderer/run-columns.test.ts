@@ -68,6 +68,16 @@ describe('columns', () => {
     expect(column('best').text(rows[0]!)).toBe('5 ± 0.39 at 5');
     expect(mainResult(rows[1]!)).toBeNull();
   });
+  test('a share is said in per cent with its word, and more exactly where it is nearly none or all', () => {
+    const ended = (last: number) => {
+      const result = { metric: 'ended', last, best: last, bestStep: 3, lastError: null, bestError: null, count: null };
+      const row = { run: run('1'), facts: facts('1', null, { results: [result] }) };
+      return [column('result').text(row), column('best').text(row)];
+    };
+    expect(ended(0.9583)).toEqual(['96 % ended', '96 % at 3']);
+    expect(ended(0.9991)).toEqual(['99.9 % ended', '99.9 % at 3']);
+    expect([ended(1)[0], ended(0)[0], ended(0.001)[0]]).toEqual(['100 % ended', '0 % ended', '0.1 % ended']);
+  });
   test('of tags and notes take no room while no run has one', () => {
     const named = (list: readonly TableRun[]) =>
       shownColumns(allColumns(list, METRICS), ['state', 'tags', 'note', 'nothing'], list).map(({ name }) => name);

@@ -176,12 +176,23 @@ export const DEFAULT_COLUMNS: readonly string[] = [
 ];
 
 const secondsText = (seconds: number | null): string => (seconds === null ? '' : duration(seconds));
-const named = (result: RunResult | null): string =>
-  result ? `${result.metric} ${withError(result.last, result.lastError)}` : '';
+/** Shares that are read as so many of a hundred: the word that says of what. */
+const SHARES: Readonly<Record<string, string>> = { ended: 'ended', held_out_ended: 'of held-out answers ended' };
+/** Whole per cent, but for what is nearly none or nearly all, of which it matters how nearly. */
+const percent = (share: number): string => {
+  const whole = Math.round(share * 100);
+  const isNearly = (whole === 0 || whole === 100) && share !== whole / 100;
+  return `${isNearly ? (share * 100).toFixed(1) : whole} %`;
+};
+const named = (result: RunResult | null): string => {
+  if (!result) return '';
+  const word = SHARES[result.metric];
+  return word ? `${percent(result.last)} ${word}` : `${result.metric} ${withError(result.last, result.lastError)}`;
+};
+const bestValue = ({ metric, best, bestError }: RunResult): string =>
+  SHARES[metric] ? percent(best) : withError(best, bestError);
 const bestText = (result: RunResult | null): string =>
-  result && result.bestStep > 0
-    ? `${withError(result.best, result.bestError)} at ${result.bestStep.toLocaleString('en')}`
-    : '';
+  result && result.bestStep > 0 ? `${bestValue(result)} at ${result.bestStep.toLocaleString('en')}` : '';
 /** Runs of other recipes have other numbers: those of one name stand together. */
 const sortedByName = (result: RunResult | null): string | null =>
   result ? `${result.metric} ${(result.last + 1e9).toFixed(6).padStart(20, '0')}` : null;

@@ -48,6 +48,20 @@ test('a folder that holds something is left alone', () => {
   expect(readdirSync(other)).toEqual(['thesis.txt']);
 });
 
+test('no project is made inside another', () => {
+  const folder = fresh();
+  createProject(folder).close();
+  const before = fingerprint(folder);
+  for (const inside of ['mine.tastemaker', 'runs/mine.tastemaker', 'runs/0001-ppo/a/mine.tastemaker'])
+    expect(errorOf(() => createProject(join(folder, inside)))).toMatchObject({
+      code: 'bad-argument',
+      message: expect.stringContaining(`inside the project ${folder}`),
+    });
+  expect(fingerprint(folder)).toEqual(before);
+  expect(readdirSync(join(folder, 'runs'))).toEqual([]);
+  createProject(fresh()).close(); // beside it is fine
+});
+
 test('every connection has the pragmas that keep labels safe', () => {
   const folder = fresh();
   createProject(folder).close();
