@@ -14,7 +14,7 @@ export interface PairLoss {
 
 export const PAIR_LOSSES = {
   'bradley-terry': {
-    sentence: '−ln σ(r_i - r_j): the log-likelihood that i is preferred (Stiennon et al. 2020 §3.4; D13).',
+    sentence: '−ln σ(r_i - r_j): the log-likelihood that i is preferred (Stiennon et al. 2020 §3.4).', // D13
     loss: (gap) => softplus(neg(gap)), // -ln σ(x) = softplus(-x)
   },
 } as const satisfies Readonly<Record<string, PairLoss>>;

@@ -18,7 +18,7 @@ export interface SequenceLoss {
 
 export const SEQUENCE_LOSSES = {
   likelihood: {
-    sentence: '−Σ w ln p / Σ w over the tokens that are learnt, w never negative (D5).',
+    sentence: '−Σ w ln p / Σ w over the tokens that are learnt, w never negative.', // D5
     loss: (logprobs, mask, weights) => {
       const counted = mul(mask, weights);
       return { loss: crossEntropy(logprobs, counted), weight: sumAll(counted), report: {} };
