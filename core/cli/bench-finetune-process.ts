@@ -26,7 +26,7 @@ import type { Group } from '#core/models/rows.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { pairWeights } from '#core/training/objectives/pair-losses.ts';
-import { rewardFeedsAbove, rewardLossAbove } from '#core/training/objectives/row-losses.ts';
+import { rewardFeeds, rewardLoss } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 
 /** SmolLM2-135M's shape. */
@@ -124,7 +124,7 @@ async function reward(blocks: number): Promise<Measured> {
     ...options.frozen,
     parameters: options.frozen.parameters.filter(({ name }) => above.has(name)),
   };
-  const trainer = createTrainer(list, freshState(weights), rewardLossAbove(architecture, layer), ADAM, {
+  const trainer = createTrainer(list, freshState(weights), rewardLoss(start, layer), ADAM, {
     ...options,
     ...(frozen ? { frozen } : {}),
   });
@@ -133,9 +133,9 @@ async function reward(blocks: number): Promise<Measured> {
     const batch = [groups[at++ % groups.length]!];
     const shape = rowShape(batch, 1, 'last');
     const pairs = pairWeights([1, 2, 3, 4], shape.Q);
-    const x = features.of(batch, shape, 1);
     const rows = layer === architecture.layers ? {} : packRows(batch, shape, 1, 'last').arrays;
-    await trainer.steps('bench', rewardFeedsAbove(architecture, layer, shape), { ...rows, x, pairs }, [1e-4]);
+    const given = { ...rows, ...features.of(batch, shape, 1), pairs };
+    await trainer.steps('bench', rewardFeeds(start, shape, null, layer), given, [1e-4]);
   };
   return { made: { features_ms }, turn };
 }

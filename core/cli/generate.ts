@@ -34,7 +34,7 @@ export const generateCommand = defineCommand({
   },
   run: async ({ options, tell }) => {
     checkOut(options.out);
-    const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project, tell);
+    const { checkpoint, tokenizer } = await loadModelWith('words', options.policy, options.project, tell);
     const { architecture, weights } = checkpoint;
     const rows = readTextRows(options.in, ['prompt']);
     const prompts = await tokenisePrompts(options.in, rows, tokenizer);

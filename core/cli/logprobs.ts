@@ -26,7 +26,7 @@ export const logprobsCommand = defineCommand({
   },
   run: async ({ options, tell }) => {
     checkOut(options.out);
-    const { checkpoint, tokenizer } = await loadModelWith('language-model', options.policy, options.project, tell);
+    const { checkpoint, tokenizer } = await loadModelWith('words', options.policy, options.project, tell);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const { prompts, completions, notes } = await tokenise(
       options.in,

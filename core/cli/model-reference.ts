@@ -6,6 +6,7 @@ import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
+import { isScoreHead, LINEAR } from '#core/models/heads.ts';
 import { loadCheckpoint, openCheckpoint } from '#core/models/checkpoint.ts';
 import type { Checkpoint, StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
@@ -79,19 +80,20 @@ export async function openModel(folder: string): Promise<OpenedModel> {
 
 /** The same with its weights, for a model that must have this head; what its files hold besides is told. */
 export async function loadModelWith(
-  head: Checkpoint['head'],
+  gives: 'scores' | 'words',
   nameOrPath: string,
   project: string | null,
   tell: (line: string) => void,
 ): Promise<LoadedModel> {
   const { folder, opened, tokenizer } = await openModel(await modelFolder(nameOrPath, project));
   opened.notes.forEach(tell);
-  if (opened.head === head) return { folder, checkpoint: loadCheckpoint(folder), tokenizer };
-  throw head === 'score'
+  if (isScoreHead(opened.head) === (gives === 'scores'))
+    return { folder, checkpoint: loadCheckpoint(folder), tokenizer };
+  throw gives === 'scores'
     ? new TastemakerError(
         'bad-model',
         `${nameOrPath} is a language model; it gives no scores.`,
-        'Name a reward model: a folder with a "score.weight", or one that `tastemaker train reward` made.',
+        `Name a reward model: a folder with a "${LINEAR.weight}", or one that \`tastemaker train reward\` made.`,
       )
     : new TastemakerError(
         'bad-model',

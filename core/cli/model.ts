@@ -3,6 +3,7 @@
 import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { conventionsOf, describeConventions } from '#core/recipes/parts/conventions.ts';
+import { isScoreHead } from '#core/models/heads.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import { refuseNotFiniteIn } from '#core/models/weight-numbers.ts';
 import { memoryOf } from '#core/service/models/model-look.ts';
@@ -33,7 +34,7 @@ export const modelAddCommand = defineCommand({
       tellSize(path.resolve(given!), tell);
       const { folder, opened } = await openModel(path.resolve(given!));
       const { architecture, head, headFrom, notes } = opened;
-      const kind = head === 'score' ? 'reward' : 'base';
+      const kind = isScoreHead(head) ? 'reward' : 'base';
       if (options.kind !== null && options.kind !== kind) {
         throw new TastemakerError(
           'bad-argument',

@@ -24,7 +24,7 @@ export const scoreCommand = defineCommand({
   },
   run: async ({ options, tell }) => {
     checkOut(options.out);
-    const { folder, checkpoint, tokenizer } = await loadModelWith('score', options.reward, options.project, tell);
+    const { folder, checkpoint, tokenizer } = await loadModelWith('scores', options.reward, options.project, tell);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
     const found = readingOf(folder);
     const reading = { ...found, appendsEnd: found.appendsEnd || options.eos };

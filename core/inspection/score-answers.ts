@@ -3,6 +3,7 @@
 import { TastemakerError } from '#core/errors.ts';
 import { encodeAnswers, encodePrompts, isConversation } from '#core/recipes/parts/prompt-tokens.ts';
 import type { AskedPrompt, SampledIds } from '#core/recipes/parts/prompt-tokens.ts';
+import { isScoreHead } from '#core/models/heads.ts';
 import { readsEnd, scoresOf } from '#core/models/score-reading.ts';
 import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
 
@@ -41,7 +42,7 @@ export async function answersAsRead(
 
 /** 'bad-argument' where it is no reward model, 'too-long' where an answer does not fit into what it reads. */
 export function requireScorer({ checkpoint: { head, architecture } }: HeldModel, longest = 0): void {
-  if (head !== 'score')
+  if (!isScoreHead(head))
     throw new TastemakerError('bad-argument', 'it is no reward model.', 'Choose a reward model to score with.');
   if (longest > architecture.context)
     throw new TastemakerError(

@@ -168,19 +168,6 @@ export function blockParameters(model: Architecture, layer: number): Parameter[]
   ];
 }
 
-/**
- * Of a model's parameters those that are read above its lowest `layer` blocks; where no block is left above them, only
- * the head.
- */
-export function parametersAbove(list: readonly Parameter[], model: Architecture, layer: number): Parameter[] {
-  const below = new Set(parameters({ ...model, layers: layer }).map(({ name }) => name));
-  const norm = families[model.family].names.finalNorm;
-  return list.filter(
-    ({ name }) =>
-      name.startsWith('score.') || (layer < model.layers && (!below.has(name) || name.startsWith(`${norm}.`))),
-  );
-}
-
 /** How many numbers these parameters are. */
 export const numbersIn = (list: readonly Parameter[]): number =>
   list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);

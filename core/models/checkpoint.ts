@@ -16,11 +16,12 @@ import type { Weights } from '#core/formats/sharded-safetensors.ts';
 import { copyTokenizer, namedEnd, readTokenizerFiles } from '#core/formats/tokenizer-files.ts';
 import { adapterParameters, adapterScales, isAdapterTensor, mergeAdapter } from './adapter.ts';
 import type { AdapterSettings } from './adapter.ts';
-import { parameters } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
 import { configSettings, modelConfig, NO_END, readArchitecture } from './config-json.ts';
 import { families } from './families.ts';
 import { openGguf } from './gguf-model.ts';
+import { adjustedHead, headParameters, HEADS, isScoreHead, isScoreTensor, LINEAR, trunkParameters } from './heads.ts';
+import type { HeadName, ScoreHeadName } from './heads.ts';
 import { REWARD_NOTE } from './model-notes.ts';
 import { openAdapter, writeAdapter } from './peft.ts';
 import { classesOf, HEAD_FILE, isClassifier, scalingOf, scoreHeadOf, withHeadFile } from './stored-head.ts';
@@ -33,32 +34,21 @@ export type WeightArrays = Record<string, Float32Array>;
 export interface Checkpoint {
   architecture: Architecture;
   weights: WeightArrays;
-  /** what is on top of the trunk: next-token logits or one score */
-  head: 'language-model' | 'score';
+  /** what is on top of the trunk */
+  head: HeadName;
   /**
    * low-rank adapters, whose tensors are among the weights, and the folder of the model that all other weights are from
    */
   adapter?: { settings: AdapterSettings; base: string } | undefined;
 }
 
-/** The scalar head's parameters (P20 §B.1: weights N(0, 1/(d+1)), bias 0). */
-export function scoreParameters(architecture: Architecture, bias = true): Parameter[] {
-  const weight: Parameter = { name: 'score.weight', shape: [1, architecture.channels], start: 'normal', decay: true };
-  return bias ? [weight, { name: 'score.bias', shape: [1], start: 'zero', decay: false }] : [weight];
-}
-
 /** The parameters a checkpoint holds, in file order; an adapter's come last. */
 export function checkpointParameters({ architecture, weights, head, adapter }: Checkpoint): Parameter[] {
-  const { names } = families[architecture.family];
-  const trunk = parameters(architecture);
-  const own = adapter ? adapterParameters(architecture, adapter.settings) : [];
-  return head === 'language-model'
-    ? [...trunk, ...own]
-    : [
-        ...trunk.filter(({ name }) => name !== `${names.head}.weight`),
-        ...scoreParameters(architecture, 'score.bias' in weights),
-        ...own,
-      ];
+  return [
+    ...trunkParameters(architecture),
+    ...headParameters({ architecture, head }, (name) => name in weights),
+    ...(adapter ? adapterParameters(architecture, adapter.settings) : []),
+  ];
 }
 
 /** What the blocks need to know of a checkpoint's adapter: how much of it is added to which matrix. */
@@ -103,18 +93,17 @@ function openFolder(folder: string): StoredCheckpoint {
   // the hub's own gpt2 leaves out the "transformer." prefix
   const prefix = names.embedding.slice(0, names.embedding.indexOf('.') + 1);
   const inFileOf = (name: string) =>
-    scorer && name.startsWith('score.')
-      ? name.replace('score', scorer.called)
+    scorer && isScoreTensor(name)
+      ? scorer.inFile(name)
       : stored.has(name) || !name.startsWith(prefix)
         ? name
         : name.slice(prefix.length);
   const own = headOf(folder, described, stored, scorer, inFileOf, classesOf(config));
   const { architecture } = own;
-  const found = checkpointParameters({
-    architecture,
-    head: scorer ? 'score' : 'language-model',
-    weights: scorer && stored.has(`${scorer.called}.bias`) ? { 'score.bias': new Float32Array(1) } : {},
-  }).map(({ name, shape }) => {
+  const head = scorer?.name ?? 'language-model';
+  const isHeld = (name: string) => stored.has(inFileOf(name));
+  const wanted = [...trunkParameters(architecture), ...headParameters({ architecture, head }, isHeld)];
+  const found = wanted.map(({ name, shape }) => {
     const inFile = own.instead.get(name) ?? inFileOf(name);
     if (!stored.has(inFile))
       throw new TastemakerError(
@@ -141,7 +130,7 @@ function openFolder(folder: string): StoredCheckpoint {
   );
   return {
     architecture,
-    head: scorer ? 'score' : 'language-model',
+    head,
     parameters: found,
     stored,
     headFrom: own.from,
@@ -193,10 +182,10 @@ function headOf(
   if (scorer) {
     const named = classes.find((name) => /(ForCausalLM|LMHeadModel)$/.test(name));
     const isSecond = hasOutput && !(described.tied && difference() === 0);
-    if (isSecond && named !== undefined && scorer.called === 'score')
+    if (isSecond && named !== undefined && scorer.inFile(LINEAR.weight) === LINEAR.weight)
       throw new TastemakerError(
         'bad-model',
-        `${folder} holds two heads, "${output}" and "${scorer.called}.weight", and config.json says ${named}.`,
+        `${folder} holds two heads, "${output}" and "${LINEAR.weight}", and config.json says ${named}.`,
         'Take the one away that does not belong to the model, or say …ForSequenceClassification where it is a reward model.',
       );
     const notes =
@@ -218,7 +207,7 @@ function headOf(
     if (!hasOutput)
       throw new TastemakerError(
         'bad-model',
-        `${folder} has neither "${output}" nor "score.weight".`,
+        `${folder} has neither "${output}" nor "${LINEAR.weight}".`,
         'The folder holds only a part of a model: export it with its head.',
       );
     return { ...plain, from: `"${output}"` };
@@ -242,15 +231,16 @@ function headOf(
  * The bias of a classifier's head, which transformers has no place for and leaves away; a model of ours has it, as its
  * note says.
  */
-function biasNotes(folder: string, stored: Weights, { called }: ScoreHead): string[] {
+function biasNotes(folder: string, stored: Weights, { name, inFile }: ScoreHead): string[] {
+  const isTransformers = HEADS[name].elsewhere === true && inFile(LINEAR.bias) === LINEAR.bias;
   const bias =
-    called === 'score' && stored.has('score.bias') && !fs.existsSync(path.join(folder, REWARD_NOTE))
-      ? (stored.load('score.bias')[0] ?? 0)
+    isTransformers && stored.has(LINEAR.bias) && !fs.existsSync(path.join(folder, REWARD_NOTE))
+      ? (stored.load(LINEAR.bias)[0] ?? 0)
       : 0;
   return bias === 0
     ? []
     : [
-        `"score.bias" is read: transformers leaves it away, so its scores are ${bias < 0 ? 'higher' : 'lower'} by ${Number(Math.abs(bias).toPrecision(7))}, for every text alike.`,
+        `"${LINEAR.bias}" is read: transformers leaves it away, so its scores are ${bias < 0 ? 'higher' : 'lower'} by ${Number(Math.abs(bias).toPrecision(7))}, for every text alike.`,
       ];
 }
 
@@ -274,28 +264,29 @@ function unreadNotes(folder: string): string[] {
 function openAdapted(folder: string): StoredCheckpoint {
   const place = adapterBase(folder);
   const base = openCheckpoint(place);
-  const { settings, parameters: own, stored, task, headFrom, notes } = openAdapter(folder, base.architecture);
-  const brings = own.some(({ name }) => name === 'score.weight');
-  if (!brings && task === 'SEQ_CLS' && base.head !== 'score')
+  const opened = openAdapter(folder, base.architecture);
+  const { settings, parameters: own, stored, task, headFrom, notes } = opened;
+  const brings = opened.head !== null;
+  if (!brings && task === 'SEQ_CLS' && !isScoreHead(base.head))
     throw new TastemakerError(
       'bad-model',
-      `${folder} says that it is an adapter of the task SEQ_CLS, but it holds no head: there is no "score.weight".`,
+      `${folder} says that it is an adapter of the task SEQ_CLS, but it holds no head: there is no "${LINEAR.weight}".`,
       'Save it again with modules_to_save=["score"]: save_pretrained then writes the head.',
     );
-  if (!brings && task === 'CAUSAL_LM' && base.head === 'score')
+  if (!brings && task === 'CAUSAL_LM' && isScoreHead(base.head))
     throw new TastemakerError(
       'bad-model',
       `${folder} says that it is an adapter of the task CAUSAL_LM, but its base ${place} is a reward model.`,
       'Name the language model that it was trained on as its base.',
     );
-  const head = brings ? 'score' : base.head;
+  const head = opened.head ?? base.head;
   const { names } = families[base.architecture.family];
   const replaced = new Set(own.map(({ name }) => name));
   const kept = base.parameters.filter(
     ({ name }) =>
       !replaced.has(name) &&
-      !(head === 'score' && name === `${names.head}.weight`) &&
-      !(brings && name.startsWith('score.')),
+      !(isScoreHead(head) && name === `${names.head}.weight`) &&
+      !(brings && isScoreTensor(name)),
   );
   const isOwn = (name: string) => own.some(({ inFile }) => inFile === name);
   const mine: Weights = { ...stored, has: (name) => isOwn(name) && stored.has(name) };
@@ -398,10 +389,8 @@ export function loadShared(folder: string, shared: SharedWeights = new Map()): C
     folder,
     list.map(({ name, shape }) => ({ name, shape, pieces: [weights[name]!] })),
   );
-  if (scaling) {
-    weights['score.weight'] = weights['score.weight']!.map((w) => w / scaling.deviation);
-    weights['score.bias'] = Float32Array.of(((weights['score.bias']?.[0] ?? 0) - scaling.mean) / scaling.deviation);
-  }
+  if (scaling)
+    Object.assign(weights, adjustedHead(head, weights, { center: scaling.mean, unit: scaling.deviation }, 'all'));
   return { architecture, head, weights, ...(adapter ? { adapter } : {}) };
 }
 
@@ -475,17 +464,13 @@ export function freshWeights(list: readonly Parameter[], layers: number, seed: n
 }
 
 /** A reward model or critic on a copy of `base`'s trunk, with a fresh head (D9). */
-export function withScoreHead(base: Checkpoint, seed: number, bias = true): Checkpoint {
-  const { names } = families[base.architecture.family];
-  const trunk = Object.fromEntries(
-    Object.entries(base.weights).filter(([name]) => name !== `${names.head}.weight` && !name.startsWith('score.')),
-  );
-  const std = 1 / Math.sqrt(base.architecture.channels + 1);
-  return {
-    ...base,
-    head: 'score',
-    weights: { ...trunk, ...freshWeights(scoreParameters(base.architecture, bias), 1, seed, std) },
-  };
+export function withScoreHead(base: Checkpoint, seed: number, bias = true, head: ScoreHeadName = 'linear'): Checkpoint {
+  const { architecture } = base;
+  const before = new Set(headParameters(base).map(({ name }) => name));
+  const trunk = Object.fromEntries(Object.entries(base.weights).filter(([name]) => !before.has(name)));
+  const std = 1 / Math.sqrt(architecture.channels + 1);
+  const own = headParameters({ architecture, head }, () => bias);
+  return { ...base, head, weights: { ...trunk, ...freshWeights(own, 1, seed, std) } };
 }
 
 /** The same model without an adapter: its products are added into the matrices. */

@@ -6,6 +6,9 @@ import { settingsOf } from '#core/formats/settings.ts';
 import type { Settings } from '#core/formats/settings.ts';
 import type { Architecture, RopeScaling } from './architecture.ts';
 import { families } from './families.ts';
+import { HEADS } from './heads.ts';
+import type { HeadName } from './heads.ts';
+import { headKey } from './stored-head.ts';
 import type { Activation, FamilyName } from './families.ts';
 
 export type Config = Record<string, unknown>;
@@ -390,18 +393,13 @@ export function writeArchitecture(model: Architecture): Config {
 const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 
 /**
- * The same for weights of this type under one of the two heads; a score head is a classifier with one label, as
- * transformers calls it.
+ * The same for weights of this type under a head.
  */
-export function modelConfig(model: Architecture, head: 'language-model' | 'score', dtype: keyof typeof DTYPES): Config {
-  const config = { ...writeArchitecture(model), dtype: DTYPES[dtype] };
-  if (head === 'language-model') return config;
+export function modelConfig(model: Architecture, head: HeadName, dtype: keyof typeof DTYPES): Config {
   return {
-    ...config,
-    architectures: [`${families[model.family].classes.stem}ForSequenceClassification`],
-    num_labels: 1,
-    problem_type: 'regression',
-    id2label: { 0: 'score' },
-    label2id: { score: 0 },
+    ...writeArchitecture(model),
+    dtype: DTYPES[dtype],
+    ...HEADS[head].config(families[model.family].classes.stem),
+    ...headKey(head),
   };
 }

@@ -3,18 +3,18 @@
 import { compile } from '#core/autodiff/compile.ts';
 import type { Arrays, Program, Tensors, Types } from '#core/autodiff/compile.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
-import type { Tensor } from '#core/autodiff/graph.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { parametersAbove } from './architecture.ts';
 import type { Architecture } from './architecture.ts';
 import { checkpointParameters, scalesOf } from './checkpoint.ts';
 import type { Checkpoint, WeightArrays } from './checkpoint.ts';
+import { HEADS, parametersAbove, readHead } from './heads.ts';
+import type { Headed, HeadName } from './heads.ts';
 import { inRows, packRows, roundedLength, rowShape, rowTensors, rowTokens, rowTypes } from './rows.ts';
 import type { Group, RowShape, Slots } from './rows.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
-import { overLogits, scoreHead, trunk } from './transformer.ts';
-import type { Model } from './transformer.ts';
+import { overLogits, trunk } from './transformer.ts';
+import type { Model, Taps } from './transformer.ts';
 
 export interface Evaluator {
   /** reward of each completion, read at its last token (D6): [group][completion] */
@@ -52,21 +52,37 @@ export function rowsAtOnce(
  */
 export interface Below {
   layer: number;
-  /** of `count` rows, padding after the given: [rows · T, C], or [rows · Q, C] where those are all blocks */
-  of(groups: readonly Group[], shape: RowShape, count: number): Float32Array;
+  /** what `typesAbove` feeds besides the rows, of `count` of them, padding after the given */
+  of(groups: readonly Group[], shape: RowShape, count: number): Record<string, Float32Array>;
 }
 
+/** The layers below the lowest `layer` blocks' output that the head reads. */
+export const layersBelow = ({ architecture, head }: Headed, layer: number): number[] =>
+  HEADS[head].layers(architecture).filter((one) => one < layer);
+/** What the tap of a layer is called among the feeds. */
+export const tapName = (layer: number): string => `tap${layer}`;
+
 /**
- * What is fed above `layer` blocks: rows and what the blocks below made of them, x [B·T, C], or only that, [B·Q, C],
- * where no block is left.
+ * What is fed above `layer` blocks: nothing but rows where it is 0; else rows and what the blocks below made of them,
+ * x [B·T, C], or only that, after the final norm [B·Q, C], where no block is left; and taps [B·Q, C] of the layers
+ * below that the head reads.
  */
-export function typesAbove({ channels: C, layers }: Architecture, layer: number, shape: RowShape): Types {
-  const x = (count: number): Types => ({ x: { dtype: 'float32', shape: [shape.B * count, C] } });
-  return layer === layers ? x(shape.Q) : { ...rowTypes(shape), ...x(shape.T) };
+export function typesAbove(headed: Headed, layer: number, shape: RowShape): Types {
+  const { channels: C, layers } = headed.architecture;
+  if (layer === 0) return rowTypes(shape);
+  const x = (count: number) => ({ dtype: 'float32', shape: [shape.B * count, C] }) as const;
+  const taps = Object.fromEntries(layersBelow(headed, layer).map((one) => [tapName(one), x(shape.Q)]));
+  return layer === layers ? { x: x(shape.Q), ...taps } : { ...rowTypes(shape), x: x(shape.T), ...taps };
 }
-/** The hidden states that are wanted, of rows that are fed so. */
-export const hiddenAbove = (model: Model, layer: number, feeds: Tensors): Tensor =>
-  layer === model.architecture.layers ? feeds.x! : trunk(model, rowTensors(feeds), { layer, x: feeds.x! }).hidden;
+/** What the head reads, of rows that are fed so. */
+export function tapsAbove(model: Model, head: HeadName, layer: number, feeds: Tensors): Taps {
+  if (layer === 0) return trunk(model, rowTensors(feeds));
+  const { architecture } = model;
+  const taps = Object.fromEntries(layersBelow({ architecture, head }, layer).map((one) => [one, feeds[tapName(one)]!]));
+  return layer === architecture.layers
+    ? { hidden: feeds.x!, at: (one) => taps[one]! }
+    : trunk(model, rowTensors(feeds), { layer, x: feeds.x!, taps });
+}
 
 /**
  * Scores or values of the slots (`temperature` null), or log-probabilities of their targets; above the lowest `layer`
@@ -74,7 +90,7 @@ export const hiddenAbove = (model: Model, layer: number, feeds: Tensors): Tensor
  */
 export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature: number | null, layer = 0): Program {
   const all = checkpointParameters(like);
-  const read = layer ? parametersAbove(all, like.architecture, layer) : all;
+  const read = layer ? parametersAbove(all, like, layer) : all;
   const frozen: Types = Object.fromEntries(
     read.map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]),
   );
@@ -82,19 +98,19 @@ export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature
     state: {},
     frozen,
     feeds: {
-      ...(layer ? typesAbove(like.architecture, layer, shape) : rowTypes(shape)),
+      ...typesAbove(like, layer, shape),
       ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }),
     },
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture: like.architecture, weights, adapters: scalesOf(like), graph, forward: true };
-      const hidden = layer ? hiddenAbove(model, layer, feeds) : trunk(model, rowTensors(feeds)).hidden;
+      const taps = tapsAbove(model, like.head, layer, feeds);
       return {
         state: {},
         outputs: {
           y:
             temperature === null
-              ? scoreHead(model, hidden)
-              : overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [
+              ? readHead(like.head, model, taps)
+              : overLogits(model, taps.hidden, [feeds.targets!], (logits, [targets]) => [
                   tokenLogprobs(logits, targets!, temperature),
                 ])[0]!,
         },
@@ -157,7 +173,7 @@ export function createEvaluator(
         compile(evaluationProgram(like, shape, temperature, below?.layer), options),
       );
       const { arrays: packed, first } = packRows(batch, shape, B, slots);
-      const arrays: Arrays = { ...(alone ? {} : packed), ...(below ? { x: below.of(batch, shape, B) } : {}) };
+      const arrays: Arrays = { ...(alone ? {} : packed), ...below?.of(batch, shape, B) };
       if (temperature !== null) arrays.targets = targetsOf(batch, first, B * shape.Q);
       const y = (await executable.run({}, weights, arrays)).outputs.y!.data as Float32Array;
       indices.forEach((index, row) => {

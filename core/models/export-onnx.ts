@@ -14,7 +14,8 @@ import { TastemakerError } from '#core/errors.ts';
 import { replaceFile, writeFully } from '#core/formats/file-access.ts';
 import type { Architecture } from './architecture.ts';
 import type { MergedModel } from './merged-tensors.ts';
-import { languageModelHead, scoreHead, trunk } from './transformer.ts';
+import { isScoreHead, readHead } from './heads.ts';
+import { trunk } from './transformer.ts';
 
 export const ONNX_FILE = 'model.onnx';
 export const ONNX_DATA = 'model.onnx.data';
@@ -43,14 +44,14 @@ function forward(
 ): { graph: Graph; output: Tensor; weights: Record<string, Tensor> } {
   const graph = createGraph();
   const ids = input(graph, 'ids', 'int32', [B, T]);
-  const last = head === 'score' ? input(graph, 'last', 'int32', [B]) : null;
+  const last = isScoreHead(head) ? input(graph, 'last', 'int32', [B]) : null;
   const weights = Object.fromEntries(tensors.map(({ name, shape }) => [name, input(graph, name, 'float32', shape)]));
   // no more positions than there can be
   const model = { architecture: { ...architecture, context: T }, weights, graph, forward: true };
-  const { hidden } = trunk(model, { ids, ...(last ? { at: reshape(last, [B, 1]) } : {}) });
+  const taps = trunk(model, { ids, ...(last ? { at: reshape(last, [B, 1]) } : {}) });
   const output = last
-    ? named(identity(scoreHead(model, hidden)), 'scores')
-    : named(reshape(languageModelHead(model, hidden), [B, T, architecture.vocabulary]), 'logits');
+    ? named(identity(readHead(head, model, taps)), 'scores')
+    : named(reshape(readHead(head, model, taps), [B, T, architecture.vocabulary]), 'logits');
   // constants that no node reads, which the runtime would complain of
   const read = new Set(graph.nodes.filter(({ composed }) => !composed).flatMap(({ inputs }) => inputs));
   for (const [key, tensor] of graph.constants) if (!read.has(tensor)) graph.constants.delete(key);

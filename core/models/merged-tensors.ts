@@ -5,6 +5,8 @@ import type { Architecture } from './architecture.ts';
 import { adapterScales, isAdapterTensor, mergeAdapter } from './adapter.ts';
 import type { Checkpoint, StoredCheckpoint, WeightArrays } from './checkpoint.ts';
 import { families } from './families.ts';
+import { headParameters, HEADS, isScoreTensor, LINEAR } from './heads.ts';
+import type { Headed } from './heads.ts';
 import { refuseNotFinite } from './weight-numbers.ts';
 
 export interface MergedTensor {
@@ -48,37 +50,37 @@ export function mergedTensors({
   const tensors = parameters
     .filter(({ name }) => !isAdapterTensor(name))
     .map(({ name, inFile, shape }): MergedTensor => ({ name, shape, load: () => loadPart(name, inFile) }));
-  return { architecture, head, tensors: scaling ? scaled(tensors, scaling) : tensors };
+  return { architecture, head, tensors: scaling ? scaled({ architecture, head }, tensors, scaling) : tensors };
 }
 
+/** With a zero point and a unit in the tensors of the head, also in those that it lacked so far. */
 function scaled(
+  headed: Headed,
   tensors: readonly MergedTensor[],
-  { mean, deviation }: NonNullable<StoredCheckpoint['scaling']>,
+  { mean: center, deviation: unit }: NonNullable<StoredCheckpoint['scaling']>,
 ): MergedTensor[] {
-  const bias = tensors.find(({ name }) => name === 'score.bias');
-  return [
-    ...tensors
-      .filter((tensor) => tensor !== bias)
-      .map((tensor) =>
-        tensor.name === 'score.weight' ? { ...tensor, load: () => tensor.load().map((w) => w / deviation) } : tensor,
-      ),
-    { name: 'score.bias', shape: [1], load: () => Float32Array.of(((bias?.load()[0] ?? 0) - mean) / deviation) },
-  ];
+  const own = headParameters(headed).flatMap(({ name, shape }): MergedTensor[] => {
+    const become = HEADS[headed.head].adjusted[name];
+    const old = tensors.find((tensor) => tensor.name === name);
+    if (!become) return old ? [old] : [];
+    return [{ name, shape, load: () => become(old?.load(), { center, unit }) }];
+  });
+  return [...tensors.filter(({ name }) => !isScoreTensor(name)), ...own];
 }
 
 /**
  * A reward model for programs whose heads have no bias: w·h + c = w·(h + c w/|w|²), and where the final norm has a bias
  * of
- * its own, that is the place for it. `bias` is what is left in "score.bias" (0 where nothing is).
+ * its own, that is the place for it. `bias` is what is left in the head (0 where nothing is).
  */
 export function foldedBias(model: MergedModel): { model: MergedModel; bias: number } {
   const { architecture, tensors } = model;
   const { names, norm } = families[architecture.family];
   const of = (name: string) => tensors.find((tensor) => tensor.name === name);
-  const bias = of('score.bias')?.load()[0] ?? 0;
-  const w = of('score.weight')?.load() ?? new Float32Array(0);
+  const bias = of(LINEAR.bias)?.load()[0] ?? 0;
+  const w = of(LINEAR.weight)?.load() ?? new Float32Array(0);
   const square = w.reduce((sum, value) => sum + value * value, 0);
-  const without = { ...model, tensors: tensors.filter(({ name }) => name !== 'score.bias') };
+  const without = { ...model, tensors: tensors.filter(({ name }) => name !== LINEAR.bias) };
   if (bias === 0) return { model: without, bias };
   if (norm !== 'layer' || square === 0) return { model, bias };
   const place = `${names.finalNorm}.bias`;

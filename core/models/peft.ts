@@ -15,7 +15,9 @@ import { adapterParameters, chosenMatrices, isAdapterTensor, isCalled, matrixWor
 import type { AdapterSettings } from './adapter.ts';
 import type { Architecture, Parameter } from './architecture.ts';
 import { families } from './families.ts';
-import { HEAD_FILE, withHeadFile } from './stored-head.ts';
+import { headParameters, HEADS, isScoreHead, isScoreTensor, LINEAR } from './heads.ts';
+import type { HeadName, ScoreHeadName } from './heads.ts';
+import { HEAD_FILE, headKey, ownHead, withHeadFile, withoutWrapping } from './stored-head.ts';
 
 export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 const PREFIX = 'base_model.model.';
@@ -27,6 +29,8 @@ export interface StoredAdapter {
   /** A and B of every adapted matrix, and the score head where it has one; named as in the base */
   parameters: { name: string; inFile: string; shape: readonly number[] }[];
   stored: Weights;
+  /** the head that it brings; null: it keeps its base's */
+  head: ScoreHeadName | null;
   /** what it says it is for */
   task: (typeof TASKS)[number] | null;
   /** where its own head was read, for a person */
@@ -122,11 +126,7 @@ function missingMatrix(config: Settings, architecture: Architecture, matrices: r
 
 /** The name that we have for a tensor of an adapter's file. */
 const ownName = (name: string): string =>
-  name
-    .replace(PREFIX, '')
-    .replace(/\.lora_([AB])\.default\.weight$/, '.lora_$1.weight')
-    .replace(/^score\.modules_to_save\.default\./, 'score.')
-    .replace(/^v_head\.summary\./, 'score.');
+  withoutWrapping(name.replace(PREFIX, '').replace(/\.lora_([AB])\.default\.weight$/, '.lora_$1.weight'));
 
 /** Reads settings and the header of the weights, and checks both against the base's architecture. */
 export function openAdapter(folder: string, architecture: Architecture): StoredAdapter {
@@ -161,8 +161,10 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
   const alphaOf = patternOf(config, 'alpha_pattern');
   const ranks = Object.fromEntries(matrices.map((name) => [name, rankOf(name) ?? r]));
   const expected: Parameter[] = adapterParameters(architecture, { rank: r, matrices, ranks });
+  const head = ownHead(config) ?? (known.has(LINEAR.weight) ? 'linear' : null);
+  const ofHead = headParameters({ architecture, head: head ?? 'linear' }, (name) => known.has(name));
   const rest = [...known.keys()].filter(
-    (name) => !expected.some((parameter) => parameter.name === name) && !/^score\.(weight|bias)$/.test(name),
+    (name) => ![...expected, ...ofHead].some((parameter) => parameter.name === name),
   );
   if (rest.length)
     throw new TastemakerError(
@@ -171,17 +173,12 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
       'Adapters of the matrices in the blocks work, and a "score" head; check that it was made for this base model.',
     );
   const whole = (config.texts('modules_to_save', { orNull: true }) ?? []).find(
-    (name) => !['score', 'classifier'].includes(name),
-  ); // PEFT names these two for every classifier
+    (name) => ![...HEADS[head ?? 'linear'].modules, 'classifier'].includes(name),
+  ); // PEFT names it and "score" for every classifier
   if (whole !== undefined)
     config.refuse('modules_to_save', `names ${brief(whole)}, of which the weights hold nothing`, MERGE);
-  const head: Parameter[] = [
-    ...(known.has('score.weight')
-      ? [{ name: 'score.weight', shape: [1, architecture.channels], start: 'normal', decay: true } as const]
-      : []),
-    ...(known.has('score.bias') ? [{ name: 'score.bias', shape: [1], start: 'zero', decay: false } as const] : []),
-  ];
-  const parameters = [...expected, ...head].map(({ name, shape }) => {
+  const brought = ofHead.filter(({ name }) => head !== null || known.has(name));
+  const parameters = [...expected, ...brought].map(({ name, shape }) => {
     const inFile = known.get(name);
     if (!inFile)
       throw new TastemakerError(
@@ -203,7 +200,7 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
       .map((name) => [name, alphaOf(name)] as const)
       .filter((entry): entry is [string, number] => entry[1] !== undefined),
   );
-  const called = known.get('score.weight');
+  const called = known.get(LINEAR.weight);
   const missing = missingMatrix(config, architecture, matrices);
   const isTrl = called !== undefined && /v_head/.test(called);
   return {
@@ -219,6 +216,7 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
     parameters,
     stored,
     task,
+    head,
     headFrom: `"${called}"${isTrl && fs.existsSync(path.join(folder, HEAD_FILE)) ? ` in ${HEAD_FILE}` : ''}`,
     notes: [
       ...(called !== undefined && task !== 'SEQ_CLS'
@@ -253,7 +251,7 @@ export function writeAdapter(
     weights: Readonly<Record<string, Float32Array>>;
     settings: AdapterSettings;
     base: string;
-    head: 'language-model' | 'score';
+    head: HeadName;
     called?: string | null;
   },
   home = folder,
@@ -261,15 +259,11 @@ export function writeAdapter(
   const { rank, alpha, rankStabilised, matrices, ranks, alphas } = settings;
   const list = [
     ...adapterParameters(architecture, settings),
-    ...(head === 'score'
-      ? Object.keys(weights)
-          .filter((name) => name.startsWith('score.'))
-          .map((name) => ({ name, shape: name === 'score.weight' ? [1, architecture.channels] : [1] }))
-      : []),
+    ...(isScoreHead(head) ? headParameters({ architecture, head }, (name) => name in weights) : []),
   ];
   const config = {
     peft_type: 'LORA',
-    task_type: head === 'score' ? 'SEQ_CLS' : 'CAUSAL_LM',
+    task_type: isScoreHead(head) ? 'SEQ_CLS' : 'CAUSAL_LM',
     base_model_name_or_path: called ?? base,
     ...(called === null ? { [RELATIVE_BASE]: path.relative(home, base) } : {}),
     r: rank,
@@ -281,7 +275,8 @@ export function writeAdapter(
     bias: 'none',
     fan_in_fan_out: families[architecture.family].layout === 'in-out',
     target_modules: matrixWords(architecture, matrices),
-    modules_to_save: head === 'score' ? ['score'] : null,
+    modules_to_save: isScoreHead(head) ? HEADS[head].modules : null,
+    ...headKey(head),
     inference_mode: true,
     init_lora_weights: true,
   };
@@ -294,4 +289,4 @@ export function writeAdapter(
 }
 
 /** Tensors that an adapter brings itself; all others are its base's. */
-export const isOwnTensor = (name: string): boolean => isAdapterTensor(name) || name.startsWith('score.');
+export const isOwnTensor = (name: string): boolean => isAdapterTensor(name) || isScoreTensor(name);

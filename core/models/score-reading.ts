@@ -16,6 +16,7 @@ import { openCheckpoint } from './checkpoint.ts';
 import type { StoredCheckpoint, WeightArrays } from './checkpoint.ts';
 import type { Evaluator } from './evaluator.ts';
 import { REWARD_NOTE } from './model-notes.ts';
+import { isTransformersHead } from './stored-head.ts';
 import { sharingPrompts } from './rows.ts';
 import type { Group } from './rows.ts';
 
@@ -44,9 +45,7 @@ export function saidToAppendEnd(folder: string): boolean | null {
 export function readingOf(folder: string, opened: StoredCheckpoint = openCheckpoint(folder)): Reading {
   if (saidToAppendEnd(folder) === true) return { appendsEnd: true, passedOver: null };
   // a head of another name is of a program that reads the last token there is
-  const asTransformers = opened.parameters.some(
-    ({ name, inFile }) => name === 'score.weight' && /(^|\.)score\.(modules_to_save\.\w+\.)?weight$/.test(inFile),
-  );
+  const asTransformers = opened.parameters.some(({ name, inFile }) => isTransformersHead(name, inFile));
   return { appendsEnd: false, passedOver: asTransformers ? opened.architecture.pad : null };
 }
 

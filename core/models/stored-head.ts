@@ -7,17 +7,22 @@ import { TastemakerError } from '#core/errors.ts';
 import type { Settings } from '#core/formats/settings.ts';
 import { joinedWeights, openWeights } from '#core/formats/sharded-safetensors.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';
+import { HEADS, LINEAR, SCORE_HEAD_NAMES } from './heads.ts';
+import type { HeadName, ScoreHeadName } from './heads.ts';
 
 /** LlamaFactory keeps the head of a reward model in this file beside the weights, under TRL's names. */
 export const HEAD_FILE = 'value_head.safetensors';
 const TRL_HEAD = 'v_head.summary';
+const HEAD_KEY = 'tastemaker_head';
 const PICKLED_HEADS = ['value_head.bin', 'value_head.pt', 'v_head.bin', 'rm_head.bin'];
 const SCORE = 'score';
+const NOT_CHANGED = (tensor: string): string => tensor;
 const OPENRLHF_HEAD = 'value_head';
 
 export interface ScoreHead {
-  /** its tensors are called this and ".weight", ".bias" */
-  called: string;
+  name: ScoreHeadName;
+  /** what the files call one of its tensors */
+  inFile(tensor: string): string;
   /** where it was read, for a person */
   from: string;
 }
@@ -63,6 +68,8 @@ export function withHeadFile(folder: string, stored: Weights): Weights {
 export function scoreHeadOf(folder: string, config: Settings, stored: Weights): ScoreHead | null {
   const prefix = config.text('value_head_prefix', { orNull: true });
   const classes = classesOf(config);
+  const ours = ownHead(config);
+  if (ours !== null) return { name: ours, inFile: NOT_CHANGED, from: `${HEAD_KEY} ${ours}` };
   const found = [...new Set([SCORE, prefix ?? OPENRLHF_HEAD, TRL_HEAD])].filter((name) => stored.has(`${name}.weight`));
   if (found.length > 1)
     throw new TastemakerError(
@@ -82,8 +89,21 @@ export function scoreHeadOf(folder: string, config: Settings, stored: Weights): 
   }
   if (isClassifier(classes) || called === SCORE) checkOneLabel(config);
   const beside = called === TRL_HEAD && fs.existsSync(path.join(folder, HEAD_FILE));
-  return { called, from: `"${called}.weight"${beside ? ` in ${HEAD_FILE}` : ''}` };
+  return {
+    name: 'linear',
+    inFile: (tensor) => tensor.replace(SCORE, called),
+    from: `"${called}.weight"${beside ? ` in ${HEAD_FILE}` : ''}`,
+  };
 }
+
+/** The head that no other program has, as settings of ours name it; null where they name none. */
+export function ownHead(config: Settings): ScoreHeadName | null {
+  const names = SCORE_HEAD_NAMES.filter((name) => HEADS[name].elsewhere !== true);
+  return config.oneOf(HEAD_KEY, names, { orNull: true }) ?? null;
+}
+/** What config.json and adapter_config.json say of such a head. */
+export const headKey = (name: HeadName): Record<string, string> =>
+  HEADS[name].elsewhere === true ? {} : { [HEAD_KEY]: name };
 
 /** A score is one number: 'bad-model' where config.json speaks of several labels. */
 function checkOneLabel(config: Settings): void {
@@ -115,3 +135,11 @@ export function scalingOf(config: Settings): { mean: number; deviation: number }
           : `is ${deviation}, not a number above 0`,
       );
 }
+
+/** Whether a tensor of ours, `inFile` in its file, is the weight of transformers' own head, or PEFT's copy of it. */
+export const isTransformersHead = (name: string, inFile: string): boolean =>
+  name === LINEAR.weight && /(^|\.)score\.(modules_to_save\.\w+\.)?weight$/.test(inFile);
+
+/** What PEFT and TRL call a tensor of the linear head in an adapter, by our name; another name as it is. */
+export const withoutWrapping = (name: string): string =>
+  name.replace(/^score\.modules_to_save\.default\./, `${SCORE}.`).replace(/^v_head\.summary\./, `${SCORE}.`);

@@ -58,16 +58,23 @@ export interface Rows {
   at?: Tensor | undefined;
 }
 
-/**
- * Wanted hidden states after the final norm [B·Q, C], and the residual stream after 0, 1, ... blocks [B·T, C]. `from`:
- * begin
- * with what an earlier pass made of the blocks below `layer`, x [B·T, C].
- */
-export function trunk(
-  model: Model,
-  rows: Rows,
-  from?: { layer: number; x: Tensor },
-): { hidden: Tensor; stream: Tensor[] } {
+/** What a trunk gives its head, at the wanted slots only. */
+export interface Taps {
+  /** after the final norm: [B·Q, C] */
+  hidden: Tensor;
+  /** the residual stream after `layer` blocks, before any norm: [B·Q, C] */
+  at(layer: number): Tensor;
+}
+
+/** What an earlier pass made of the blocks below `layer`: x [B·T, C], and taps [B·Q, C] of the layers below it. */
+export interface Begun {
+  layer: number;
+  x: Tensor;
+  taps?: Readonly<Record<number, Tensor>>;
+}
+
+/** Taps, and the residual stream after 0, 1, ... blocks [B·T, C], the last at the wanted slots. */
+export function trunk(model: Model, rows: Rows, from?: Begun): Taps & { stream: Tensor[] } {
   const { architecture, graph } = model;
   const [B, T] = rows.ids.shape as [number, number];
   // rows are rounded up to a compiled length, so padding may lie past the context; it takes the last position there is
@@ -91,12 +98,21 @@ export function trunk(
     );
     stream.push(x);
   }
-  return { hidden: finalNorm(model, x), stream };
+  const at = (layer: number): Tensor => {
+    const begun = from?.taps?.[layer];
+    const own = stream[layer - (from?.layer ?? 0)]!;
+    return begun ?? (rows.at && layer < architecture.layers ? gather(own, flatSlots(rows.at, T)) : own);
+  };
+  return { hidden: finalNorm(model, x), at, stream };
 }
 
-/** The residual stream after the lowest `layers` blocks: [B·T, C]. */
-export const stream = (model: Model, rows: Rows, layers: number): Tensor =>
-  trunk({ ...model, architecture: { ...model.architecture, layers } }, { ...rows, at: undefined }).stream[layers]!;
+/** The residual stream after the lowest `layers` blocks [B·T, C], and taps of the layers below them. */
+export function lowest(model: Model, rows: Rows, layers: number): { x: Tensor; at(layer: number): Tensor } {
+  const below = { ...model, architecture: { ...model.architecture, layers } };
+  const { stream } = trunk(below, { ...rows, at: undefined });
+  const slots = (x: Tensor): Tensor => (rows.at ? gather(x, flatSlots(rows.at, rows.ids.shape[1]!)) : x);
+  return { x: stream[layers]!, at: (layer) => slots(stream[layer]!) };
+}
 
 /** Token embeddings, with the learned positions where the family has them: [B·T, C]. `positions` null: 0, 1, 2, ... */
 export function embed({ architecture, weights }: Model, ids: Tensor, positions: Tensor | null, T: number): Tensor {
@@ -115,7 +131,8 @@ export interface Want {
   positions: Tensor; // int32 [B, Q]
   Q: number;
 }
-function chosen(at: Tensor, positions: Tensor, T: number): Want {
+/** Slots within rows of T tokens, int32 [B, Q], as places among all tokens: int32 [B·Q]. */
+function flatSlots(at: Tensor, T: number): Tensor {
   const [B, Q] = at.shape as [number, number];
   const rowStarts = constant(
     at.graph,
@@ -123,7 +140,11 @@ function chosen(at: Tensor, positions: Tensor, T: number): Want {
     [B, 1],
     Array.from({ length: B }, (_, b) => b * T),
   );
-  const flat = reshape(add(at, rowStarts), [B * Q]);
+  return reshape(add(at, rowStarts), [B * Q]);
+}
+function chosen(at: Tensor, positions: Tensor, T: number): Want {
+  const [B, Q] = at.shape as [number, number];
+  const flat = flatSlots(at, T);
   return { flat, positions: reshape(gather(reshape(positions, [B * T]), flat), [B, Q]), Q };
 }
 
@@ -414,14 +435,6 @@ export function overLogits(
       0,
     ),
   );
-}
-
-/**
- * Scalar head of reward model and critic: w·h (+ b), [N, C] -> [N]. Parameters score.weight [1, C] and score.bias [1].
- */
-export function scoreHead({ weights }: Model, hidden: Tensor): Tensor {
-  const out = gemm(hidden, weights['score.weight']!, { transB: true, add: weights['score.bias'] ?? null });
-  return reshape(out, [sizeOf(out.shape)]);
 }
 
 /** Rotates heads [B, H, length, d], or the first part of each, by the angles of their positions int32 [B, length]. */

@@ -13,6 +13,7 @@ import type { Finish, SamplingParameters } from '#core/contract/samples.ts';
 import type { Message, Prompt } from '#core/contract/prompts.ts';
 import { loadShared, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { isScoreHead } from '#core/models/heads.ts';
 import { madeNote } from '#core/models/model-notes.ts';
 import { createSampler, endOf } from '#core/models/sampler.ts';
 import type { Group } from '#core/models/rows.ts';
@@ -218,7 +219,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const measuring = models.reference && models.reference.path !== models.policy!.path ? 'reference' : 'policy';
   const reference = measuring === 'policy' ? begun : loadShared(context.model('reference'), shared);
   const reward = loadShared(context.model('reward'), shared);
-  if (reward.head !== 'score')
+  if (!isScoreHead(reward.head))
     throw new TastemakerError(
       'bad-model',
       `${context.model('reward')} has no score head.`,
@@ -292,7 +293,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const critic = createTrainer(
     judge.parameters,
     saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights),
-    criticUpdateLoss(reward.architecture, config.value_clip, config.value_coefficient),
+    criticUpdateLoss(reward, config.value_clip, config.value_coefficient),
     adam,
     { ...judge.options, progress: context.count },
   );

@@ -8,9 +8,11 @@
 import path from 'node:path';
 import { createRandom } from '#core/random.ts';
 import { writeJsonl } from '#core/formats/jsonl.ts';
-import { numbersIn, parametersAbove } from '#core/models/architecture.ts';
+import { numbersIn } from '#core/models/architecture.ts';
 import { checkpointParameters, loadShared, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
+import { adjustedHead, parametersAbove } from '#core/models/heads.ts';
+import type { HeadName } from '#core/models/heads.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import type { Evaluator } from '#core/models/evaluator.ts';
 import { madeNote, REWARD_NOTE } from '#core/models/model-notes.ts';
@@ -18,7 +20,7 @@ import { rowTokens } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/objectives/row-losses.ts';
+import { rewardFeeds, rewardLoss } from '#core/training/objectives/row-losses.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { TrainerState } from '#core/training/trainer.ts';
@@ -232,7 +234,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
     const weights = { ...start.weights, ...learnt };
     // 4 zero point and validation, then the model folder
     context.phase('validating');
-    const found = unread ? validate([], []) : await settled(evaluator, weights, data, config);
+    const found = unread ? validate([], []) : await settled(evaluator, start.head, weights, data, config);
     if (status === 'done' && saved?.step !== steps) {
       // else they were reported before the run was killed
       if (Object.keys(found.checked).length) context.report(steps, steps, found.checked);
@@ -288,13 +290,11 @@ async function learn(
   const { architecture } = start;
   const { frozen } = options;
   const above =
-    frozen && layer
-      ? { frozen: { ...frozen, parameters: parametersAbove(frozen.parameters, architecture, layer) } }
-      : {};
+    frozen && layer ? { frozen: { ...frozen, parameters: parametersAbove(frozen.parameters, start, layer) } } : {};
   const trainer = createTrainer(
     part.parameters,
     state,
-    layer ? rewardLossAbove(architecture, layer) : rewardLoss(architecture),
+    rewardLoss(start, layer),
     {
       betas: [0.9, 0.999],
       epsilon: config.epsilon,
@@ -330,7 +330,7 @@ async function learn(
       pairs: pairs!,
       ...(places ? { places } : {}),
       ...(layer === architecture.layers ? {} : packed),
-      ...(features ? { x: features.of(rows, shape, rows.length) } : {}),
+      ...features?.of(rows, shape, rows.length),
     };
     const rates = Array.from(
       { length: n },
@@ -339,7 +339,7 @@ async function learn(
     const started = performance.now();
     const report = await trainer.steps(
       JSON.stringify([shape, spread]),
-      layer ? rewardFeedsAbove(architecture, layer, shape, spread) : rewardFeeds(shape, spread),
+      rewardFeeds(start, shape, spread, layer),
       given,
       rates,
       micro,
@@ -361,6 +361,7 @@ async function learn(
 /** Moves the head so that the zero texts score 0 on average, and validates. `weights` are changed. */
 async function settled(
   evaluator: Evaluator,
+  head: HeadName,
   weights: WeightArrays,
   { zero, validation }: Data,
   config: RewardConfig,
@@ -368,11 +369,9 @@ async function settled(
   if (zero.length) {
     const scores = (await evaluator.scores(weights, zero)).flat();
     const center = mean(scores);
-    const bias = weights['score.bias'];
     // D11
     const unit = config.zero === 'completions-unit' ? Math.sqrt(mean(scores.map((x) => (x - center) ** 2))) || 1 : 1;
-    weights['score.weight'] = weights['score.weight']!.map((w) => w / unit);
-    if (bias) weights['score.bias'] = Float32Array.of((bias[0]! - center) / unit);
+    Object.assign(weights, adjustedHead(head, weights, { center, unit }, 'held'));
   }
   const scores = (
     await evaluator.scores(

@@ -2,6 +2,7 @@
 
 import type { Message, Prompt } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { isScoreHead } from '#core/models/heads.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { sharingPrompts } from '#core/models/rows.ts';
@@ -136,7 +137,7 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
   const load = (role: string) => (context.manifest.models[role] ? loadCheckpoint(context.model(role)) : null);
   const reward = load('reward');
   const reference = load('reference');
-  if (reward && reward.head !== 'score')
+  if (reward && !isScoreHead(reward.head))
     throw new TastemakerError(
       'bad-model',
       `${context.model('reward')} has no score head.`,

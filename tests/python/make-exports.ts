@@ -19,7 +19,8 @@ import {
   withScoreHead,
 } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
-import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
+import { isScoreHead, readHead } from '#core/models/heads.ts';
+import { trunk } from '#core/models/transformer.ts';
 import { createRandom } from '#core/random.ts';
 import { cardFactsOf } from '#core/service/models/card-facts.ts';
 import { exportModel } from '#core/service/models/export-model.ts';
@@ -56,7 +57,7 @@ let files = 0;
 async function compute(checkpoint: Checkpoint, rows: readonly (readonly number[])[]): Promise<Float32Array> {
   const { architecture, head } = checkpoint;
   const B = rows.length;
-  const isScore = head === 'score';
+  const isScore = isScoreHead(head);
   const ids = new Int32Array(B * T);
   rows.forEach((row, b) => ids.set(row, b * T));
   const frozen = Object.fromEntries(
@@ -71,13 +72,13 @@ async function compute(checkpoint: Checkpoint, rows: readonly (readonly number[]
     },
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture, weights, graph, forward: true };
-      const { hidden } = trunk(model, { ids: feeds.ids!, at: feeds.at });
+      const taps = trunk(model, { ids: feeds.ids!, at: feeds.at });
       return {
         state: {},
         outputs: {
           y: isScore
-            ? scoreHead(model, hidden)
-            : reshape(languageModelHead(model, hidden), [B, T, architecture.vocabulary]),
+            ? readHead(head, model, taps)
+            : reshape(readHead(head, model, taps), [B, T, architecture.vocabulary]),
         },
       };
     },
@@ -104,7 +105,7 @@ function rowsFor({ architecture: { vocabulary, endOfText }, head }: Checkpoint):
     return id === endOfText ? 3 : id;
   };
   return LENGTHS.map((length, i) =>
-    Array.from({ length }, (_, t) => (head === 'score' && i === 0 && t === length - 1 ? endOfText : ordinary())),
+    Array.from({ length }, (_, t) => (isScoreHead(head) && i === 0 && t === length - 1 ? endOfText : ordinary())),
   );
 }
 
@@ -125,12 +126,12 @@ async function exported(model: string, label: string, formats: readonly string[]
     const readBack = format.name === 'onnx' ? null : write(await compute(loadCheckpoint(place), rows));
     // what other programs cannot add: they have no place for the head's bias
     const bias =
-      opened.head === 'score' && format.name !== 'onnx' ? (loadCheckpoint(place).weights['score.bias']?.[0] ?? 0) : 0;
+      isScoreHead(opened.head) && format.name !== 'onnx' ? (loadCheckpoint(place).weights['score.bias']?.[0] ?? 0) : 0;
     cases.push({
       model: label,
       family: original.architecture.family,
       format: format.name,
-      kind: opened.head === 'score' ? 'scores' : 'logits',
+      kind: isScoreHead(opened.head) ? 'scores' : 'logits',
       path: into,
       file,
       rows,

@@ -1,6 +1,7 @@
 // Every kind of graph that the program makes, for tiny models of all families: training steps, evaluation, sampling.
 
 import type { Arrays, Program } from '#core/autodiff/compile.ts';
+import { isScoreTensor } from '#core/models/heads.ts';
 import { adapterParameters, chosenMatrices, freshAdapter, isAdapterTensor } from '#core/models/adapter.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { checkpointParameters, scalesOf, withScoreHead } from '#core/models/checkpoint.ts';
@@ -86,7 +87,7 @@ function ofModel(family: FamilyName, tune: 'full' | 'lora'): NamedProgram[] {
     micro = 1,
   ): NamedProgram => {
     const all = checkpointParameters(model);
-    const learns = (name: string) => tune === 'full' || isAdapterTensor(name) || name.startsWith('score.');
+    const learns = (name: string) => tune === 'full' || isAdapterTensor(name) || isScoreTensor(name);
     const still = all.filter(({ name }) => !learns(name));
     const constants = Object.fromEntries(still.map(({ name }) => [name, model.weights[name]!]));
     return {
@@ -129,9 +130,9 @@ function ofModel(family: FamilyName, tune: 'full' | 'lora'): NamedProgram[] {
       languageModelLoss(architecture),
       2,
     ),
-    trained('reward loss', scorer, rewardFeeds(last), rewardLoss(architecture)),
+    trained('reward loss', scorer, rewardFeeds(scorer, last), rewardLoss(scorer)),
     trained('policy loss', words, policyFeeds(tokens), policyUpdateLoss(architecture, 0.7, 0.2)),
-    trained('critic loss', scorer, criticFeeds(ends), criticUpdateLoss(architecture, 0.2, 0.1)),
+    trained('critic loss', scorer, criticFeeds(ends), criticUpdateLoss(scorer, 0.2, 0.1)),
     read('log-probabilities', evaluationProgram(words, tokens, 0.7), words),
     read('scores', evaluationProgram(scorer, last, null), scorer),
     sampled('greedy sampling', { temperature: 0, topK: 0, topP: 1 }),

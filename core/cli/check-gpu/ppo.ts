@@ -2,6 +2,7 @@
 // epochs on policy and critic).
 
 import { chosenDevice } from '#core/autodiff/device.ts';
+import { isScoreTensor } from '#core/models/heads.ts';
 import { isAdapterTensor } from '#core/models/adapter.ts';
 import { checkpointParameters, scalesOf, withScoreHead } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
@@ -54,7 +55,7 @@ interface Update {
  */
 function learning(start: Checkpoint) {
   const all = checkpointParameters(start);
-  const learns = (name: string) => !start.adapter || isAdapterTensor(name) || name.startsWith('score.');
+  const learns = (name: string) => !start.adapter || isAdapterTensor(name) || isScoreTensor(name);
   const weightsOf = (list: typeof all) => Object.fromEntries(list.map(({ name }) => [name, start.weights[name]!]));
   const own = all.filter(({ name }) => learns(name));
   const still = all.filter(({ name }) => !learns(name));
@@ -87,7 +88,7 @@ function createPpo(reference: Checkpoint, start: Checkpoint, { episodes, P, N }:
   const critic = createTrainer(
     critics.parameters,
     freshState(critics.weights),
-    criticUpdateLoss(architecture, 0.2, 0.1),
+    criticUpdateLoss(judge, 0.2, 0.1),
     ADAM,
     { ...on, ...critics.options },
   );

@@ -1,6 +1,7 @@
 // How a model wants its texts: what stands before a plain one, what ends an answer, and how a reward model is read; for
 // manifests and for people.
 
+import { isScoreHead } from '#core/models/heads.ts';
 import { readingOf } from '#core/models/score-reading.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
@@ -30,7 +31,7 @@ export function conventionsOf(tokenizer: Tokenizer, folder: string, opened: Stor
     end: tokenizer.token(tokenizer.endOfText),
     turnEnd: tokenizer.answerShape?.end ?? null,
   };
-  if (opened.head !== 'score') return plain;
+  if (!isScoreHead(opened.head)) return plain;
   const { appendsEnd, passedOver } = readingOf(folder, opened);
   return { ...plain, appendsEnd, passedOver: passedOver === null ? null : tokenizer.token(passedOver) };
 }

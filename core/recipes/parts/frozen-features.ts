@@ -3,7 +3,7 @@
 //
 // With `layer` blocks frozen, t tokens are a piece [t, C] of the residual stream, one of each prompt and of each of its
 // completions, to be put together to any rows; when all blocks are, only the final hidden state at each completion's
-// last token is kept.
+// last token is kept. A head that reads layers below gets their residual streams at that token, too: a tap [C] each.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -13,10 +13,11 @@ import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import { readFully, writeFully } from '#core/formats/file-access.ts';
 import { checkpointParameters, scalesOf } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
+import { layersBelow, tapName } from '#core/models/evaluator.ts';
 import type { Below } from '#core/models/evaluator.ts';
 import { inRows, packRows, roundedLength, rowShape, rowTensors, rowTokens, rowTypes } from '#core/models/rows.ts';
 import type { Group, RowShape } from '#core/models/rows.ts';
-import { stream, trunk } from '#core/models/transformer.ts';
+import { lowest, trunk } from '#core/models/transformer.ts';
 
 const FILE = 'features.f32';
 const TOKENS = 4096; // of one pass
@@ -42,10 +43,11 @@ export function featuresProgram(like: Checkpoint, layer: number, shape: RowShape
     feeds: rowTypes(shape),
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture: like.architecture, weights, adapters: scalesOf(like), graph, forward: true };
-      return {
-        state: {},
-        outputs: { y: all ? trunk(model, rowTensors(feeds)).hidden : stream(model, rowTensors(feeds), layer) },
-      };
+      const rows = rowTensors(feeds);
+      const whole = all ? trunk(model, rows) : null;
+      const { x, at } = whole ? { x: whole.hidden, at: whole.at } : lowest(model, rows, layer);
+      const taps = layersBelow(like, layer).map((one) => [tapName(one), at(one)] as const);
+      return { state: {}, outputs: { x, ...Object.fromEntries(taps) } };
     },
   };
 }
@@ -62,10 +64,80 @@ function together(groups: readonly Group[]): Group[] {
   });
 }
 
-/** Where in the file the tokens of a prompt and of its completions are. */
+/** Where in the file what was made of a completion is: of its tokens, and the taps at its last one. */
+interface Place {
+  x: number;
+  taps: number;
+}
+/** The same of a prompt and of its completions. */
 interface Places {
   prompt: number;
-  completions: Map<string, number>;
+  completions: Map<string, Place>;
+}
+
+/** The file that features are kept in: what is appended to it a batch at a time, and read again for any rows. */
+interface FeatureFile {
+  append(batch: readonly Group[], shape: RowShape, outputs: Readonly<Record<string, Float32Array>>): void;
+  of: Below['of'];
+  /** closes and removes it */
+  remove(): void;
+}
+
+function featureFile(folder: string, like: Checkpoint, layer: number): FeatureFile {
+  const { channels: C, layers } = like.architecture;
+  const all = layer === layers;
+  const taps = layersBelow(like, layer).map(tapName);
+  const file = path.join(folder, FILE);
+  const fd = fs.openSync(file, 'w+');
+  const places = new Map<string, Places>();
+  let size = 0;
+  const append = (y: Float32Array, from: number, taken: number): void => {
+    writeFully(fd, new Uint8Array(y.buffer, y.byteOffset + from * C * 4, taken * C * 4));
+    size += taken * C * 4;
+  };
+  const read = (to: Float32Array, at: number, taken: number, from: number): number => {
+    readFully(fd, new Uint8Array(to.buffer, at * C * 4, taken * C * 4), from, file);
+    return at + taken;
+  };
+  /** how many hidden states of a completion are kept */
+  const kept = (ids: readonly number[]): number => (all ? 1 : ids.length);
+  return {
+    append: (batch, { T, Q }, outputs) =>
+      batch.forEach(({ prompt, completions }, row) => {
+        const known = places.get(prompt.join()) ?? { prompt: size, completions: new Map<string, Place>() };
+        places.set(prompt.join(), known);
+        const own = all ? 0 : prompt.length;
+        let at = size + own * C * 4;
+        append(outputs.x!, row * (all ? Q : T), own + completions.reduce((sum, ids) => sum + kept(ids), 0));
+        completions.forEach((ids, k) => {
+          known.completions.set(ids.join(), { x: at, taps: size });
+          at += kept(ids) * C * 4;
+          for (const name of taps) append(outputs[name]!, row * Q + k, 1);
+        });
+      }),
+    of: (wanted, { T, Q }, count) => {
+      const each = all ? Q : T;
+      const x = new Float32Array(count * each * C);
+      const tapped = taps.map((name) => [name, new Float32Array(count * Q * C)] as const);
+      wanted.forEach(({ prompt, completions }, row) => {
+        if (prompt.length === 0) return; // padding
+        const known = places.get(prompt.join())!;
+        let at = row * each;
+        if (!all) at = read(x, at, prompt.length, known.prompt);
+        completions.forEach((ids, k) => {
+          const place = known.completions.get(ids.join())!;
+          at = read(x, at, kept(ids), place.x);
+          tapped.forEach(([, y], i) => read(y, row * Q + k, 1, place.taps + i * C * 4));
+        });
+      });
+      return { x, ...Object.fromEntries(tapped) };
+    },
+    remove: () => {
+      if (!fs.existsSync(file)) return;
+      fs.closeSync(fd);
+      fs.rmSync(file);
+    },
+  };
 }
 
 /**
@@ -79,47 +151,27 @@ export async function computeFeatures(
   groups: readonly Group[],
   progress: (done: number, of: number) => unknown = () => false,
 ): Promise<Features> {
-  const { architecture } = checkpoint;
-  const C = architecture.channels;
-  const all = layer === architecture.layers;
-  const file = path.join(folder, FILE);
-  const fd = fs.openSync(file, 'w+');
-  const places = new Map<string, Places>();
   const compiled = createExecutableCache();
   const order = together(groups).sort((a, b) => rowTokens(a) - rowTokens(b));
-  const of = order.length;
-  const remove = () => {
-    if (!fs.existsSync(file)) return;
-    fs.closeSync(fd);
-    fs.rmSync(file);
-  };
+  const count = order.length;
+  const { append, of, remove } = featureFile(folder, checkpoint, layer);
   const through = async (): Promise<boolean> => {
-    for (let size = 0, done = 0; order.length;) {
-      if (progress(done, of) === true) return false;
+    for (let done = 0; order.length;) {
+      if (progress(done, count) === true) return false;
       const B = featureRows(rowTokens(order.at(-1)!), order.length);
       const batch = order.splice(-B, B);
       const shape = rowShape(batch, B, 'last');
       const executable = await compiled.get(JSON.stringify(shape), () =>
         compile(featuresProgram(checkpoint, layer, shape)),
       );
-      const y = (await executable.run({}, checkpoint.weights, packRows(batch, shape, B, 'last').arrays)).outputs.y!
-        .data as Float32Array;
-      batch.forEach(({ prompt, completions }, row) => {
-        const taken = all ? completions.length : prompt.length + completions.flat().length;
-        const from = row * (all ? shape.Q : shape.T) * C;
-        writeFully(fd, new Uint8Array(y.buffer, y.byteOffset + from * 4, taken * C * 4));
-        const key = prompt.join();
-        const known = places.get(key) ?? { prompt: size, completions: new Map<string, number>() };
-        places.set(key, known);
-        let at = size + (all ? 0 : prompt.length * C * 4);
-        for (const ids of completions) {
-          known.completions.set(ids.join(), at);
-          at += (all ? 1 : ids.length) * C * 4;
-        }
-        size += taken * C * 4;
-      });
+      const { outputs } = await executable.run({}, checkpoint.weights, packRows(batch, shape, B, 'last').arrays);
+      append(
+        batch,
+        shape,
+        Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array])),
+      );
       done += batch.length;
-      if (order.length === 0) progress(done, of);
+      if (order.length === 0) progress(done, count);
     }
     return true;
   };
@@ -130,25 +182,5 @@ export async function computeFeatures(
     await compiled.release();
     if (!whole) remove(); // told to stop, or cancelled
   }
-  return {
-    layer,
-    whole,
-    of: (wanted, { T, Q }, count) => {
-      const each = (all ? Q : T) * C;
-      const x = new Float32Array(count * each);
-      wanted.forEach(({ prompt, completions }, row) => {
-        let at = row * each;
-        const read = (numbers: number, from: number) => {
-          readFully(fd, new Uint8Array(x.buffer, at * 4, numbers * 4), from, file);
-          at += numbers;
-        };
-        if (prompt.length === 0) return; // padding
-        const known = places.get(prompt.join())!;
-        if (!all) read(prompt.length * C, known.prompt);
-        for (const ids of completions) read((all ? 1 : ids.length) * C, known.completions.get(ids.join())!);
-      });
-      return x;
-    },
-    remove,
-  };
+  return { layer, whole, of, remove };
 }

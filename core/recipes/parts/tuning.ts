@@ -3,6 +3,7 @@
 
 import fs from 'node:fs';
 import { TastemakerError } from '#core/errors.ts';
+import { headParameters, isScoreHead } from '#core/models/heads.ts';
 import type { AdapterSettings } from '#core/models/adapter.ts';
 import { adapterParameters, chosenMatrices, freshAdapter } from '#core/models/adapter.ts';
 import { blockParameters } from '#core/models/architecture.ts';
@@ -98,9 +99,9 @@ function learning(
   { tune, tuned_blocks: blocks }: TuningConfig,
 ): (name: string) => boolean {
   const names = families[architecture.family].names;
-  const head = (name: string) =>
-    name.startsWith('score.') ||
-    (kind === 'language-model' && tune === 'blocks' && blocks === 0 && name === `${names.head}.weight`);
+  const ofHead = new Set(headParameters({ architecture, head: kind }).map(({ name }) => name));
+  const isHeadLearnt = isScoreHead(kind) || (tune === 'blocks' && blocks === 0);
+  const head = (name: string) => isHeadLearnt && ofHead.has(name);
   if (tune === 'full') return () => true;
   if (tune === 'lora') {
     const own = new Set(adapterParameters(architecture, adapter!.settings).map(({ name }) => name));

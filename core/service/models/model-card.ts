@@ -2,6 +2,7 @@
 
 import { describeConventions } from '#core/recipes/parts/conventions.ts';
 import type { Conventions } from '#core/recipes/parts/conventions.ts';
+import { isScoreHead } from '#core/models/heads.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { parameterCount } from '#core/models/checkpoint.ts';
 import type { ModelFormat } from './model-formats.ts';
@@ -32,8 +33,8 @@ function usage(
   { head }: StoredCheckpoint,
   conventions: Conventions | null,
 ): string[] {
-  const scores = head === 'score' && conventions ? torchScores(conventions) : [];
-  const kind = head === 'score' ? 'AutoModelForSequenceClassification' : 'AutoModelForCausalLM';
+  const scores = isScoreHead(head) && conventions ? torchScores(conventions) : [];
+  const kind = isScoreHead(head) ? 'AutoModelForSequenceClassification' : 'AutoModelForCausalLM';
   const tokenizer = 'tokenizer = AutoTokenizer.from_pretrained(".")';
   if (library === 'transformers')
     return [
@@ -49,7 +50,7 @@ function usage(
       'from transformers import AutoTokenizer',
       '',
       tokenizer,
-      `model = ${kind.replace('Auto', 'AutoPeft')}.from_pretrained("."${head === 'score' ? ', num_labels=1' : ''})`,
+      `model = ${kind.replace('Auto', 'AutoPeft')}.from_pretrained("."${isScoreHead(head) ? ', num_labels=1' : ''})`,
       ...scores,
     ];
   if (format === 'onnx')
@@ -59,7 +60,7 @@ function usage(
       'session = onnxruntime.InferenceSession("model.onnx")',
       'ids = numpy.zeros(session.get_inputs()[0].shape, numpy.int32)',
       'ids[0, :len(tokens)] = tokens',
-      head === 'score'
+      isScoreHead(head)
         ? 'scores, = session.run(None, {"ids": ids, "last": numpy.int32([len(tokens) - 1])})'
         : 'logits, = session.run(None, {"ids": ids})',
     ];
@@ -78,7 +79,7 @@ export function cardText(
 ): string {
   const { name, base, licence, version, steps, numbers, run } = facts;
   const { head, architecture, adapter } = opened;
-  const isScore = head === 'score';
+  const isScore = isScoreHead(head);
   const tags = [
     'tastemaker',
     architecture.family,

@@ -14,7 +14,7 @@ import { elementBytes, numbersIn } from '#core/formats/safetensors.ts';
 import type { FloatDtype } from '#core/formats/safetensors.ts';
 import { writeWeights } from '#core/formats/sharded-safetensors.ts';
 import { copyTokenizer, readTokenizerFiles } from '#core/formats/tokenizer-files.ts';
-import { isAdapterTensor } from '#core/models/adapter.ts';
+import { isScoreHead, LINEAR } from '#core/models/heads.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { modelConfig } from '#core/models/config-json.ts';
@@ -23,7 +23,7 @@ import { readingOf } from '#core/models/score-reading.ts';
 import { GGUF_FAMILIES, saveGguf } from '#core/models/gguf-model.ts';
 import { foldedBias, lazyWeights, mergedTensors } from '#core/models/merged-tensors.ts';
 import type { MergedTensor } from '#core/models/merged-tensors.ts';
-import { writeAdapter } from '#core/models/peft.ts';
+import { isOwnTensor, writeAdapter } from '#core/models/peft.ts';
 import { paddingOf, usePadding } from './classifier-padding.ts';
 import { folderName } from './copy-model.ts';
 
@@ -92,7 +92,7 @@ const forHalves = (tensors: readonly MergedTensor[]): MergedTensor[] =>
 
 function writeFolder(dtype: FloatDtype, { folder, model, opened, onProgress }: FormatOrder): string[] {
   const whole = mergedTensors(opened);
-  const scorer = opened.head === 'score';
+  const scorer = isScoreHead(opened.head);
   const {
     model: { architecture, head, tensors },
     bias,
@@ -148,9 +148,6 @@ const folderFormat = (dtype: FloatDtype, suffix: string, sentence: string): Mode
   write: (order) => writeFolder(dtype, order),
 });
 
-/** Tensors that an adapter brings itself; all others are its base's. */
-const isOwnTensor = (name: string): boolean => isAdapterTensor(name) || name.startsWith('score.');
-
 const adapterFormat: ModelFormat = {
   name: 'adapter',
   title: 'LoRA adapter (PEFT)',
@@ -174,14 +171,14 @@ const adapterFormat: ModelFormat = {
     writeAdapter(folder, { architecture, weights, settings, base, head, called: hub ?? place });
     copyTokenizer(model, folder);
     onProgress(1, 1);
-    const bias = weights['score.bias']?.[0] ?? 0;
+    const bias = weights[LINEAR.bias]?.[0] ?? 0;
     return [
       `The base model is ${hub === null ? `looked for at ${place}` : `${hub} on the hub`} (“base_model_name_or_path” in adapter_config.json).`,
       ...(isGguf(place)
         ? ['The base is a GGUF file, which PEFT does not open by itself: export it as a folder and name that.']
         : []),
       ...(bias === 0 ? [] : [biasNote(bias)]),
-      ...(head === 'score' ? baseNote(opened, model) : []),
+      ...(isScoreHead(head) ? baseNote(opened, model) : []),
     ];
   },
 };
@@ -196,7 +193,7 @@ function baseNote({ architecture }: StoredCheckpoint, model: string): string[] {
 }
 
 function ggufProblem({ architecture, head }: StoredCheckpoint, model: string): true | string {
-  if (head === 'score') return 'GGUF has no place for the head of a reward model.';
+  if (isScoreHead(head)) return 'GGUF has no place for the head of a reward model.';
   if (!(GGUF_FAMILIES as readonly string[]).includes(architecture.family))
     return `GGUF is written for the families ${GGUF_FAMILIES.join(', ')}; this model is of the family ${architecture.family}.`;
   try {
@@ -250,7 +247,7 @@ const onnxFormat: ModelFormat = {
     const usual = onnxDefaults(opened.architecture);
     const B = batch ?? usual.batch;
     const T = tokens ?? usual.tokens;
-    const scorer = opened.head === 'score';
+    const scorer = isScoreHead(opened.head);
     saveOnnx(folder, whole, { batch: B, tokens: T, onProgress });
     copyTokenizer(model, folder);
     return [

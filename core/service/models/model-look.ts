@@ -14,6 +14,7 @@ import { otherCheckpoint } from '#core/formats/other-checkpoints.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 import { COMPANIONS } from '#core/formats/tokenizer-files.ts';
 import { conventionsOf, describeConventions } from '#core/recipes/parts/conventions.ts';
+import { isScoreHead } from '#core/models/heads.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { FAMILY_NAMES } from '#core/models/config-json.ts';
@@ -261,7 +262,7 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
         memoryBytes: memoryOf(parameters),
         packing: packingOf(opened),
         notes: [...opened.notes, ...outside],
-        kind: opened.head === 'score' ? 'reward' : 'base',
+        kind: isScoreHead(opened.head) ? 'reward' : 'base',
         ...(opened.adapter ? { base: opened.adapter.base } : {}),
       });
       return `${opened.adapter ? `An adapter of rank ${opened.adapter.settings.rank} over ` : ''}${family}, ${layers} ${layers === 1 ? 'layer' : 'layers'}, context ${context}; it fits ${opened.adapter ? 'its base' : 'the weights'}. Its head is ${opened.headFrom}.`;

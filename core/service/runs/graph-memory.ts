@@ -21,6 +21,7 @@ import { families } from '#core/models/families.ts';
 import { scalesOf } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import type { ChoiceSettings } from '#core/models/choose-token.ts';
+import type { HeadName } from '#core/models/heads.ts';
 import { evaluationProgram, rowsAtOnce } from '#core/models/evaluator.ts';
 import { roundedLength, rowSpans } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
@@ -33,15 +34,13 @@ import {
   policyFeeds,
   policyUpdateLoss,
   rewardFeeds,
-  rewardFeedsAbove,
   rewardLoss,
-  rewardLossAbove,
 } from '#core/training/objectives/row-losses.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { gradientProgram, trainingProgram } from '#core/training/trainer.ts';
 import type { Loss, LossBuild } from '#core/training/trainer.ts';
 
-/** A model as it is stored, without its weights: `weights` says only whether the head has a bias. */
+/** A model as it is stored, without its weights: `weights` says only what the head holds. */
 export type Known = Checkpoint;
 
 const NODE = 27e3; // bytes a node of a compiled graph keeps
@@ -128,7 +127,7 @@ const like = ({ architecture, head, adapter, weights }: Known) => [
   architecture,
   head,
   adapter?.settings,
-  'score.bias' in weights,
+  Object.keys(weights),
 ];
 
 /** The model as a run starts with it: with a new adapter, or without the one it has. */
@@ -197,14 +196,12 @@ export const languageTraining = (T: number, Q: number) => ({
   build: languageModelLoss,
   feeds: (_: Architecture, rows: number, shorter: Shorter) => languageModelFeeds(rows, shorter(T), shorter(Q)),
 });
-export const rewardTraining = (shape: Omit<RowShape, 'B'>, layer: number) => ({
+export const rewardTraining = (shape: Omit<RowShape, 'B'>, head: HeadName, layer: number) => ({
   tokens: shape.T,
-  key: ['reward', shape, layer],
-  build: (architecture: Architecture) => (layer ? rewardLossAbove(architecture, layer) : rewardLoss(architecture)),
+  key: ['reward', shape, head, layer],
+  build: (architecture: Architecture) => rewardLoss({ architecture, head }, layer),
   feeds: (architecture: Architecture, B: number, shorter: Shorter) =>
-    layer
-      ? rewardFeedsAbove(architecture, layer, { ...shape, B, T: shorter(shape.T) })
-      : rewardFeeds({ ...shape, B, T: shorter(shape.T) }),
+    rewardFeeds({ architecture, head }, { ...shape, B, T: shorter(shape.T) }, null, layer),
 });
 export const policyTraining = (shape: Omit<RowShape, 'B'>, temperature: number) => ({
   tokens: shape.T,
@@ -213,10 +210,10 @@ export const policyTraining = (shape: Omit<RowShape, 'B'>, temperature: number) 
   feeds: (_: Architecture, B: number, shorter: Shorter) =>
     policyFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }),
 });
-export const criticTraining = (shape: Omit<RowShape, 'B'>) => ({
+export const criticTraining = (shape: Omit<RowShape, 'B'>, head: HeadName) => ({
   tokens: shape.T,
-  key: ['critic', shape],
-  build: (architecture: Architecture) => criticUpdateLoss(architecture, 0.2, 0.1),
+  key: ['critic', shape, head],
+  build: (architecture: Architecture) => criticUpdateLoss({ architecture, head }, 0.2, 0.1),
   feeds: (_: Architecture, B: number, shorter: Shorter) =>
     criticFeeds({ ...shape, B, T: shorter(shape.T), Q: shorter(shape.Q) }),
 });

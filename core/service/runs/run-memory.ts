@@ -23,6 +23,9 @@ import type { TuningConfig } from '#core/recipes/parts/tuning.ts';
 import { newArchitecture, numbersIn } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { checkpointParameters, openCheckpoint } from '#core/models/checkpoint.ts';
+import { blankHead, isScoreHead, isScoreTensor } from '#core/models/heads.ts';
+import type { ScoreHeadName } from '#core/models/heads.ts';
+import { isOwnTensor } from '#core/models/peft.ts';
 import { DEFAULT_ROWS, PROMPT_STEP } from '#core/models/sampler.ts';
 import { roundedLength } from '#core/models/rows.ts';
 import { rowLength } from '#core/training/objectives/language-model.ts';
@@ -64,7 +67,9 @@ export function knownModel(project: Project, name: string): Known {
     architecture,
     head,
     ...(adapter ? { adapter } : {}),
-    weights: parameters.some((one) => one.name === 'score.bias') ? { 'score.bias': new Float32Array(1) } : {},
+    weights: Object.fromEntries(
+      parameters.filter(({ name }) => isScoreTensor(name)).map(({ name }) => [name, new Float32Array(0)]),
+    ),
   };
 }
 /** What the run would refuse itself is estimated all the same: a writer that only scores, a judge that only writes. */
@@ -75,13 +80,13 @@ const writer = (project: Project, name: string): Known => ({
 });
 function judge(project: Project, name: string): Known {
   const model = knownModel(project, name);
-  return model.head === 'score' ? model : withHead(model, true);
+  return isScoreHead(model.head) ? model : withHead(model, true);
 }
 /** The reward model that a run would make of it. */
-const withHead = (model: Known, bias: boolean): Known => ({
+const withHead = (model: Known, bias: boolean, head: ScoreHeadName = 'linear'): Known => ({
   ...model,
-  head: 'score',
-  weights: bias ? { 'score.bias': new Float32Array(1) } : {},
+  head,
+  weights: blankHead({ architecture: model.architecture, head }, bias),
 });
 
 /** Every array of a model by where it comes from, with its bytes: what two models have under one name is held once. */
@@ -93,7 +98,7 @@ function arraysOf(project: Project, { path: stored, runId }: Policy): Map<string
   const from = (place: string, name: string) => arrays.set(`${place} ${name}`, sizes.get(name)!);
   const own = adapter ? null : tunedPart(project, runId);
   for (const name of sizes.keys()) {
-    if (adapter) from(name.includes('.lora_') || name.startsWith('score.') ? folder : adapter.base, name);
+    if (adapter) from(isOwnTensor(name) ? folder : adapter.base, name);
     else from(own && !own.learnt.has(name) ? own.base : folder, name);
   }
   return arrays;
@@ -286,7 +291,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
       rows,
       steps: K0,
       kept: steps > K0 ? 2 : 1,
-      ...rewardTraining(shape, layer),
+      ...rewardTraining(shape, start.head, layer),
     });
     const fed = layer && where.of === 'host' ? 2 * 4 * K0 * rows * (layer === layers ? K : shape.T) * channels : 0;
     const zero =
@@ -396,7 +401,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
       rows,
       steps,
       kept: varied,
-      ...criticTraining({ T, Q: roundedLength(each * (N + 1)), shared }),
+      ...criticTraining({ T, Q: roundedLength(each * (N + 1)), shared }, critic.head),
     });
     const read = async (model: Known, temp: number | null, wanted: number) =>
       twice *

@@ -6,11 +6,13 @@ import { scale } from '#core/autodiff/ops/elementwise.ts';
 import { gather } from '#core/autodiff/ops/indexing.ts';
 import { reshape } from '#core/autodiff/ops/movement.ts';
 import type { Architecture } from '#core/models/architecture.ts';
-import { hiddenAbove, typesAbove } from '#core/models/evaluator.ts';
+import { tapsAbove, typesAbove } from '#core/models/evaluator.ts';
+import { readHead } from '#core/models/heads.ts';
+import type { Headed } from '#core/models/heads.ts';
 import { rowTensors, rowTypes } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
 import { entropy, tokenLogprobs, weightedMean } from '#core/models/token-logprobs.ts';
-import { overLogits, scoreHead, trunk } from '#core/models/transformer.ts';
+import { overLogits, trunk } from '#core/models/transformer.ts';
 import type { Loss, LossBuild } from '#core/training/trainer.ts';
 import { POLICY_LOSSES } from './policy-losses.ts';
 import { rankingLoss } from './ranking-losses.ts';
@@ -31,32 +33,18 @@ const pairTypes = ({ B, Q }: RowShape, spread?: Spread | null): Types => {
 
 /**
  * Reward model: rows with slots 'last' and one ranking a row, pairs [B, Q, Q]; or, `spread`, over several: then
- * `places`
- * [rankings, most] are the slots of each ranking's completions in the flat order, and pairs [rankings, most, most].
+ * `places` [rankings, most] are the slots of each ranking's completions in the flat order, and pairs [rankings, most,
+ * most]. Above `layer` frozen blocks their outputs are fed.
  */
-export const rewardFeeds = (shape: RowShape, spread?: Spread | null): Types => ({
-  ...rowTypes(shape),
+export const rewardFeeds = (headed: Headed, shape: RowShape, spread?: Spread | null, layer = 0): Types => ({
+  ...typesAbove(headed, layer, shape),
   ...pairTypes(shape, spread),
 });
 export const rewardLoss =
-  (architecture: Architecture) =>
+  ({ architecture, head }: Headed, layer = 0) =>
   ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
     const model = { architecture, weights, adapters, graph };
-    return onScores(scoreHead(model, trunk(model, rowTensors(feeds)).hidden), feeds);
-  };
-
-/** The same above `layer` frozen blocks, whose outputs are fed. */
-export const rewardFeedsAbove = (
-  architecture: Architecture,
-  layer: number,
-  shape: RowShape,
-  spread?: Spread | null,
-): Types => ({ ...typesAbove(architecture, layer, shape), ...pairTypes(shape, spread) });
-export const rewardLossAbove =
-  (architecture: Architecture, layer: number) =>
-  ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
-    const model = { architecture, weights, adapters, graph };
-    return onScores(scoreHead(model, hiddenAbove(model, layer, feeds)), feeds);
+    return onScores(readHead(head, model, tapsAbove(model, head, layer, feeds)), feeds);
   };
 
 function onScores(scores: Tensor, feeds: Tensors): Loss {
@@ -109,10 +97,10 @@ export const criticFeeds = (shape: RowShape): Types => ({
   weights: perSlot(shape),
 });
 export const criticUpdateLoss =
-  (architecture: Architecture, range: number, coefficient: number) =>
+  ({ architecture, head }: Headed, range: number, coefficient: number) =>
   ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
     const model = { architecture, weights, adapters, graph };
-    const values = scoreHead(model, trunk(model, rowTensors(feeds)).hidden);
+    const values = readHead(head, model, trunk(model, rowTensors(feeds)));
     const terms = {
       now: values,
       old: feeds.old!,

@@ -21,7 +21,7 @@ beforeAll(async () => {
     at('judge'),
     {
       architecture,
-      head: 'score',
+      head: 'linear',
       weights: {
         ...huge,
         'score.weight': new Float32Array(architecture.channels).fill(2),

@@ -130,7 +130,7 @@ describe.skipIf(absent)(`reference models${absent ? ' (skipped: reference number
         reward,
         {
           ...checkpoint,
-          head: 'score',
+          head: 'linear',
           weights: { ...checkpoint.weights, 'score.weight': E.get('rm/score.weight')!.load() },
         },
         { tokenizerFrom: folder },

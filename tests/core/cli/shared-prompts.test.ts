@@ -15,7 +15,7 @@ beforeAll(async () => {
     at('reward'),
     {
       architecture,
-      head: 'score',
+      head: 'linear',
       weights: {
         ...weights,
         'score.weight': Float32Array.from({ length: 8 }, (_, i) => i - 3),

@@ -25,7 +25,8 @@ import { createEvaluator } from '#core/models/evaluator.ts';
 import { families } from '#core/models/families.ts';
 import type { Group } from '#core/models/rows.ts';
 import { createSampler } from '#core/models/sampler.ts';
-import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
+import { isScoreHead, readHead } from '#core/models/heads.ts';
+import { languageModelHead, trunk } from '#core/models/transformer.ts';
 import { createRandom } from '#core/random.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { expectClose, noReference, readJson, readNumbers, REFERENCE, SKIPPED } from './reference-numbers.ts';
@@ -156,11 +157,11 @@ async function through(checkpoint: Checkpoint, at: readonly number[] | null) {
       feeds: { ids: { dtype: 'int32', shape: [B, T] } },
       step: ({ graph, frozen, feeds }) => {
         const model = { architecture, weights: frozen, adapters: scalesOf(checkpoint), graph };
-        const { hidden } = trunk(model, {
+        const taps = trunk(model, {
           ids: feeds.ids!,
           ...(at ? { at: constant(graph, 'int32', [B, at.length], [...at, ...at]) } : {}),
         });
-        const y = checkpoint.head === 'score' ? scoreHead(model, hidden) : languageModelHead(model, hidden);
+        const y = readHead(checkpoint.head, model, taps);
         const size = y.shape.reduce((a, b) => a * b, 1);
         const slopes = gradients(
           sumAll(
@@ -284,13 +285,13 @@ describe.each(FAMILIES)('%s', (family) => {
       const merged = mergedCheckpoint(checkpoint);
       const apart = createEvaluator(checkpoint, ONE);
       const whole = createEvaluator(merged, ONE);
-      for (const what of checkpoint.head === 'score' ? (['scores', 'values'] as const) : (['logprobs'] as const)) {
+      for (const what of isScoreHead(checkpoint.head) ? (['scores', 'values'] as const) : (['logprobs'] as const)) {
         const found = (await apart[what](checkpoint.weights, GROUPS)).flat(3);
         const wanted = (await whole[what](merged.weights, GROUPS)).flat(3);
         expectClose(found, wanted, what, { relative: 1e-4, absolute: 1e-4 });
         const base = (
           await createEvaluator({ ...merged, weights: {} }, ONE)[what](
-            checkpoint.head === 'score' ? scorer.weights : words.weights,
+            isScoreHead(checkpoint.head) ? scorer.weights : words.weights,
             GROUPS,
           )
         ).flat(3);

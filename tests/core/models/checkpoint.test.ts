@@ -416,7 +416,7 @@ describe.skipIf(noReference)(`folders of other programs${SKIPPED}`, () => {
 
   test('a sequence classifier reads as a reward model without bias and scores as PyTorch says', async () => {
     const classifier = loadCheckpoint(at('formats/sequence-classifier'));
-    expect(classifier.head).toBe('score');
+    expect(classifier.head).toBe('linear');
     expect(Object.keys(classifier.weights)).not.toContain('score.bias');
     const E = readNumbers(at('models/llama/expected.safetensors'));
     const mask = E.rows('attention_mask');

@@ -185,7 +185,7 @@ describe.each(FAMILIES)('%s', (family) => {
     ] as const) {
       const opened = openCheckpoint(folder);
       expect(loadCheckpoint(folder)).toEqual(judge);
-      expect(opened).toMatchObject({ head: 'score', headFrom: from });
+      expect(opened).toMatchObject({ head: 'linear', headFrom: from });
       expect(opened.notes.join('\n')).toContain(`but the weights hold the head ${from}: it is read as a reward model.`);
       if (!words.architecture.tied) expect(opened.notes.join('\n')).toContain(`"${output}" is left aside`);
       const again = fresh();
@@ -248,7 +248,7 @@ describe.each(FAMILIES)('%s', (family) => {
     );
     const below = made(judge);
     const kept = change(withAdapter(withScoreHead(words, 3), {}, { folder: below }), {});
-    expect(openCheckpoint(kept).head).toBe('score');
+    expect(openCheckpoint(kept).head).toBe('linear');
     const lost = change(withAdapter(words, {}, { folder: below }), {});
     expect(refusal(lost).message).toContain('says that it is an adapter of the task CAUSAL_LM, but its base');
     const partly = change(
@@ -272,7 +272,7 @@ describe.each(FAMILIES)('%s', (family) => {
     );
     const classifier = made(withScoreHead(untied, 3), { more: [tensor(output, [48, C])] });
     expect(openCheckpoint(classifier)).toMatchObject({
-      head: 'score',
+      head: 'linear',
       notes: [`"${output}" is left aside: a reward model does not use it.`],
     });
     const pickled = made(words);

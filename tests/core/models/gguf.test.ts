@@ -257,7 +257,7 @@ describe('saved and opened', () => {
     const out = path.join(folder, 'tuned');
     save(file, tinyModel('llama', 3, wide));
     saveCheckpoint(out, withScoreHead(loadCheckpoint(file), 1), { tokenizerFrom: file });
-    expect(openCheckpoint(out)).toMatchObject({ head: 'score', architecture: { vocabulary: 320 } });
+    expect(openCheckpoint(out)).toMatchObject({ head: 'linear', architecture: { vocabulary: 320 } });
     const [before, after] = await Promise.all([loadTokenizer(file), loadTokenizer(out)]);
     for (const tokenizer of [before, after])
       expect([await tokenizer.encode('the ship, naïve'), tokenizer.endOfText, tokenizer.pad]).toEqual([

@@ -19,6 +19,7 @@ import {
   withScoreHead,
 } from '#core/models/checkpoint.ts';
 import type { Checkpoint, SharedWeights } from '#core/models/checkpoint.ts';
+import { isScoreHead } from '#core/models/heads.ts';
 import { ADAPTER_CONFIG, adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { ADAPTER_WEIGHTS } from '#core/models/peft.ts';
 import { readingOf } from '#core/models/score-reading.ts';
@@ -114,7 +115,7 @@ describe.each(FAMILIES)('%s', (family) => {
     for (const [, checkpoint] of kinds) {
       const folder = saved(checkpoint);
       const { settings } = checkpoint.adapter!;
-      const scorer = checkpoint.head === 'score';
+      const scorer = isScoreHead(checkpoint.head);
       const wanted = [
         ...settings.matrices.flatMap((name) => [`${name}.lora_A.weight`, `${name}.lora_B.weight`]),
         ...(scorer ? Object.keys(checkpoint.weights).filter((name) => name.startsWith('score.')) : []),
@@ -220,7 +221,7 @@ test('an adapter over a reward model brings its own head, or keeps the one below
   const folder = saved(own);
   expect(loadShared(folder)).toEqual(own);
   const without = loadShared(changed(folder, { tensor: (name) => (name.includes('score') ? null : {}) }));
-  expect(without.head).toBe('score');
+  expect(without.head).toBe('linear');
   expect(without.weights).toEqual({
     ...own.weights,
     'score.weight': scorer.weights['score.weight'],

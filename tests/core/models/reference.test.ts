@@ -14,7 +14,8 @@ import { createEvaluator } from '#core/models/evaluator.ts';
 import { families } from '#core/models/families.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { tokenLogprobs } from '#core/models/token-logprobs.ts';
-import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
+import { readHead } from '#core/models/heads.ts';
+import { languageModelHead, trunk } from '#core/models/transformer.ts';
 import { SEQUENCE_LOSSES } from '#core/training/objectives/sequence-losses.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { rankingLoss } from '#core/training/objectives/ranking-losses.ts';
@@ -89,9 +90,10 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
             feeds.mask!,
             feeds.weights!,
           );
-          const scores = scoreHead(
+          const scores = readHead(
+            'linear',
             model,
-            trunk(model, { ids: feeds.ids!, at: constant(graph, 'int32', [B, 1], last) }).hidden,
+            trunk(model, { ids: feeds.ids!, at: constant(graph, 'int32', [B, 1], last) }),
           );
           const pair = rankingLoss(reshape(scores, [1, B]), constant(graph, 'float32', [1, 2, 2], [0, 1, 0, 0])).loss;
           const outputs = {

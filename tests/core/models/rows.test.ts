@@ -23,7 +23,8 @@ import {
 } from '#core/models/rows.ts';
 import type { Group, RowShape, Slots } from '#core/models/rows.ts';
 import { tokenLogprobs } from '#core/models/token-logprobs.ts';
-import { languageModelHead, scoreHead, trunk } from '#core/models/transformer.ts';
+import { isScoreHead, readHead } from '#core/models/heads.ts';
+import { trunk } from '#core/models/transformer.ts';
 import { createRandom } from '#core/random.ts';
 import { expectClose } from './reference-numbers.ts';
 import { FAMILIES, randomTokens, tinyModel, VOCABULARY } from './tiny-models.ts';
@@ -77,9 +78,9 @@ async function through(
       },
       step: ({ graph, frozen, feeds }) => {
         const model = { architecture, weights: frozen, graph };
-        const { hidden } = trunk(model, rowTensors(feeds));
-        const y =
-          head === 'score' ? scoreHead(model, hidden) : tokenLogprobs(languageModelHead(model, hidden), feeds.targets!);
+        const taps = trunk(model, rowTensors(feeds));
+        const out = readHead(head, model, taps);
+        const y = isScoreHead(head) ? out : tokenLogprobs(out, feeds.targets!);
         const slopes = gradients(
           sumAll(mul(y, feeds.weights!)),
           parameters.map(({ name }) => frozen[name]!),

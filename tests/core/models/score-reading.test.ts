@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { freshWeights, saveCheckpoint, scoreParameters } from '#core/models/checkpoint.ts';
+import { headParameters } from '#core/models/heads.ts';
+import { freshWeights, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { readingOf, rowsToScore, scoresOf } from '#core/models/score-reading.ts';
 import { temporaryFolder } from '#tests/core/formats/folder.ts';
@@ -40,8 +41,11 @@ test('answers of one prompt get the scores that they get alone', async () => {
   const base = tinyModel('llama');
   const model = {
     ...base,
-    head: 'score' as const,
-    weights: { ...base.weights, ...freshWeights(scoreParameters(base.architecture), 1, 3, 1) },
+    head: 'linear' as const,
+    weights: {
+      ...base.weights,
+      ...freshWeights(headParameters({ architecture: base.architecture, head: 'linear' }), 1, 3, 1),
+    },
   };
   const evaluator = createEvaluator(model);
   const reading = { appendsEnd: false, passedOver: PAD };
@@ -62,8 +66,15 @@ test('the convention is that of the note beside a model, else that of its config
   const base = tinyModel('gpt2');
   saveCheckpoint(folder, {
     ...base,
-    head: 'score',
-    weights: { ...base.weights, ...freshWeights(scoreParameters(base.architecture, false), 1, 3) },
+    head: 'linear',
+    weights: {
+      ...base.weights,
+      ...freshWeights(
+        headParameters({ architecture: base.architecture, head: 'linear' }, () => false),
+        1,
+        3,
+      ),
+    },
   });
   const config = path.join(folder, 'config.json');
   const say = (pad_token_id: unknown) =>

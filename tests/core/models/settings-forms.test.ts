@@ -105,12 +105,12 @@ test.each(
     (family) =>
       [
         [family, 'language-model'],
-        [family, 'score'],
+        [family, 'linear'],
       ] as const,
   ),
 )('every key of the config.json of %s (%s) in every other form', (family, head) => {
   const words = tinyModel(family);
-  const model = head === 'score' ? withScoreHead(words, 3, false) : words;
+  const model = head === 'linear' ? withScoreHead(words, 3, false) : words;
   const folder = path.join(scratch, `${family}-${head}`);
   saveCheckpoint(folder, model);
   everyKey(folder, modelConfig(model.architecture, head, 'F32'));

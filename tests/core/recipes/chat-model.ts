@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint } from '#core/models/checkpoint.ts';
+import type { HeadName } from '#core/models/heads.ts';
 import { trainBpe } from '#core/tokenizer/bpe-trainer.ts';
 import { createTokenizer, loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
@@ -72,7 +73,7 @@ export function chatTokenizer(format: ChatFormat, template: string | null = form
 export async function writeChatModel(
   folder: string,
   format: ChatFormat,
-  { ends = 0.2, head = 'language-model' as 'language-model' | 'score' } = {},
+  { ends = 0.2, head = 'language-model' as HeadName } = {},
 ): Promise<void> {
   const { json, config } = files(format);
   const C = 16;
@@ -105,7 +106,7 @@ export async function writeChatModel(
   };
   saveCheckpoint(
     folder,
-    { architecture, head, weights: head === 'score' ? { ...weights, ...score } : weights },
+    { architecture, head, weights: head === 'linear' ? { ...weights, ...score } : weights },
     { tokenizerFrom: `${folder}-tokenizer` },
   );
 }

@@ -258,7 +258,7 @@ describe('a chat model at work', () => {
     const base = path.join(root, `${name}-base`);
     const reward = path.join(root, `${name}-reward`);
     await writeChatModel(base, gemma);
-    await writeChatModel(reward, gemma, { head: 'score' });
+    await writeChatModel(reward, gemma, { head: 'linear' });
     addPolicy(project, { name: 'base', kind: 'base', path: base });
     addPolicy(project, { name: 'reward', kind: 'reward', path: reward });
     const messages = [

@@ -232,14 +232,10 @@ describe('rankings over several rows', () => {
     }));
   const learnt = async (ranked: ReturnType<typeof cut>, micro: number) => {
     const { shape, spread, arrays } = packRankings(ranked, 4, micro);
-    const trainer = createTrainer(
-      checkpointParameters(scorer),
-      freshState(scorer.weights),
-      rewardLoss(scorer.architecture),
-      ADAM,
-      { threads: 1 },
-    );
-    const report = await trainer.steps('step', rewardFeeds(shape, spread), arrays, [1e-2, 1e-2], micro);
+    const trainer = createTrainer(checkpointParameters(scorer), freshState(scorer.weights), rewardLoss(scorer), ADAM, {
+      threads: 1,
+    });
+    const report = await trainer.steps('step', rewardFeeds(scorer, shape, spread), arrays, [1e-2, 1e-2], micro);
     const { weights } = trainer.state();
     await trainer.release();
     return { report, weights, spread };

@@ -161,7 +161,7 @@ export function addLengthReward(project: Project, name: string, sign: 1 | -1): v
   const score = Float32Array.from({ length: 16 }, (_, c) => (sign * 10 * (c % 4 < 2 ? 1 : -1)) / 16);
   saveCheckpoint(
     folder,
-    { architecture, head: 'score', weights: { ...weights, 'score.weight': score, 'score.bias': new Float32Array(1) } },
+    { architecture, head: 'linear', weights: { ...weights, 'score.weight': score, 'score.bias': new Float32Array(1) } },
     { tokenizerFrom: base },
   );
   addPolicy(project, { name, kind: 'reward', path: folder });

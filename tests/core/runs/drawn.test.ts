@@ -58,7 +58,7 @@ async function says(name: string, ids: readonly number[]) {
     })),
   );
   const found =
-    model.head === 'score'
+    model.head === 'linear'
       ? {
           scores: (await evaluator.scores(model.weights, groups)).flat(),
           logprobs: [],

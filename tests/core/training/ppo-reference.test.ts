@@ -73,7 +73,7 @@ function trainers({ policy, critic }: Models, settings: PpoSettings) {
     critic: createTrainer(
       checkpointParameters(critic),
       freshState(critic.weights),
-      criticUpdateLoss(critic.architecture, settings.valueClip, settings.valueCoefficient),
+      criticUpdateLoss(critic, settings.valueClip, settings.valueCoefficient),
       settings.adam,
       ONE,
     ),

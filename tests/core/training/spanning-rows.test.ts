@@ -62,7 +62,7 @@ const PARTS = {
     model: scorer,
     arrays: criticArrays,
     feeds: criticFeeds,
-    loss: criticUpdateLoss(scorer.architecture, 0.2, 0.1),
+    loss: criticUpdateLoss(scorer, 0.2, 0.1),
   },
 } as const;
 

@@ -170,8 +170,8 @@ function rewardTask(): Task {
   });
   return {
     like: scorer,
-    build: rewardLoss(scorer.architecture),
-    types: under(shape, rewardFeeds),
+    build: rewardLoss(scorer),
+    types: under(shape, (of) => rewardFeeds(scorer, of)),
     feeds: { ...arrays, pairs },
   };
 }
@@ -196,7 +196,7 @@ function criticTask(): Task {
   const { shape, arrays, mask, normal } = packed('tokens-and-end');
   return {
     like: scorer,
-    build: criticUpdateLoss(scorer.architecture, 0.2, 0.1),
+    build: criticUpdateLoss(scorer, 0.2, 0.1),
     types: under(shape, criticFeeds),
     feeds: { ...arrays, old: normal(1), returns: normal(1), mask, weights: mask.map(() => 1) },
   };

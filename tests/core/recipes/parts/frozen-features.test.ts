@@ -11,7 +11,8 @@ import { packRows, rowShape } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
 import { createRandom } from '#core/random.ts';
 import { pairWeights } from '#core/training/objectives/pair-losses.ts';
-import { rewardFeeds, rewardFeedsAbove, rewardLoss, rewardLossAbove } from '#core/training/objectives/row-losses.ts';
+import { isScoreTensor } from '#core/models/heads.ts';
+import { rewardFeeds, rewardLoss } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { FAMILIES, randomTokens, tinyModel } from '#tests/core/models/tiny-models.ts';
 
@@ -36,7 +37,7 @@ test.each(FAMILIES.flatMap((family) => [1, 2].map((layer) => [family, layer] as 
       completions: lengths.map((length) => randomTokens(random, length)),
     }));
     const learns = (name: string) =>
-      name.startsWith('score.') || (layer < architecture.layers && /(layers|h)\.1\./.test(name));
+      isScoreTensor(name) || (layer < architecture.layers && /(layers|h)\.1\./.test(name));
     const all = checkpointParameters(start);
     const own = all.filter(({ name }) => learns(name));
     const frozen = { parameters: all.filter(({ name }) => !learns(name)), weights: start.weights };
@@ -46,15 +47,15 @@ test.each(FAMILIES.flatMap((family) => [1, 2].map((layer) => [family, layer] as 
     const shape = rowShape(groups, 2, 'last');
     const { arrays } = packRows(groups, shape, 4, 'last');
     const pairs = Float32Array.from(groups.flatMap(() => [...pairWeights([1, 2, 3], shape.Q)]));
-    const whole = createTrainer(own, state(), rewardLoss(architecture), ADAM, { frozen, threads: 1 });
-    const wanted = await whole.steps('whole', rewardFeeds(shape), { ...arrays, pairs }, rates);
+    const whole = createTrainer(own, state(), rewardLoss(start), ADAM, { frozen, threads: 1 });
+    const wanted = await whole.steps('whole', rewardFeeds(start, shape), { ...arrays, pairs }, rates);
 
     const features = await computeFeatures(folder, start, layer, groups);
-    const above = createTrainer(own, state(), rewardLossAbove(architecture, layer), ADAM, { frozen, threads: 1 });
+    const above = createTrainer(own, state(), rewardLoss(start, layer), ADAM, { frozen, threads: 1 });
     const found = await above.steps(
       'above',
-      rewardFeedsAbove(architecture, layer, shape),
-      { ...(layer === architecture.layers ? {} : arrays), x: features.of(groups, shape, groups.length), pairs },
+      rewardFeeds(start, shape, null, layer),
+      { ...(layer === architecture.layers ? {} : arrays), ...features.of(groups, shape, groups.length), pairs },
       rates,
     );
     features.remove();
