@@ -124,10 +124,12 @@ test('prompts stand by their titles, are found with what was found marked, and o
   await seen(prompts()).toHaveCount(1);
   await seen(prompts().locator('mark')).toHaveText(['zebra', 'harbour'], { ignoreCase: true });
   await page.getByLabel('Search prompts').fill('');
-  await page.getByRole('button', { name: /^Answers:/ }).click();
+  // what has most answers comes first by itself
   await seen(prompts().first()).toContainText(`zebra in my kitchentrain${SAMPLES}`);
   await page.getByRole('button', { name: /^Answers:/ }).click();
   await seen(prompts().first()).not.toContainText('zebra');
+  await page.getByRole('button', { name: /^Answers:/ }).click();
+  await seen(prompts().first()).toContainText(`zebra in my kitchentrain${SAMPLES}`);
 });
 
 test('what labelers said of an answer is shown with their names, and prompts that have it are found', async () => {
@@ -258,6 +260,12 @@ test('the text of a sample has the room; side by side the chosen one is in sight
 
 test('at twice the size all of it is still there', async () => {
   await page.setViewportSize({ width: 640, height: 400 });
+  await goTo(page, 'Inspect');
+  await page.getByLabel('Score by').selectOption({ label: 'reward-2, 2 scored' });
+  const score = page.getByRole('button', { name: /^Score them/ });
+  const bottom = async () => (await score.boundingBox())!.y + (await score.boundingBox())!.height;
+  await seen.poll(bottom).toBeLessThanOrEqual((await page.locator('.inspect .list').boundingBox())!.y);
+  await page.getByLabel('Score by').selectOption({ label: `reward, current, ${SAMPLES} scored` });
   for (const [screen, list] of [
     ['Inspect', samples()],
     ['Data', prompts()],

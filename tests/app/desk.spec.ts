@@ -122,6 +122,15 @@ test('white space around an answer is not shown; letter and ranks stay in sight 
   expect(spaced!.height).toBeCloseTo(plain!.height, 0);
   await open('long');
   await expect(page.getByText('cut off at 3 tokens')).toHaveCount(1);
+  for (const width of [1100, 760, 640, 1280]) {
+    await page.setViewportSize({ width, height: 700 });
+    const lines = await page
+      .locator('.answer .ranks')
+      .evaluateAll((all) =>
+        all.map((ranks) => new Set(Array.from(ranks.children, (key) => key.getBoundingClientRect().top)).size),
+      );
+    expect(lines, `digits and "=" at ${width}`).toEqual(lines.map(() => 1));
+  }
   await page.evaluate(() => document.querySelector('.answers')!.scrollTo(0, 350));
   const region = (await page.locator('.answers').boundingBox())!;
   const heads = await page
