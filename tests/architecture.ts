@@ -126,7 +126,6 @@ export const MAX_LINES = 500;
 export const LONGER: Readonly<Record<string, string>> = {
   'renderer/keys.ts': 'still to be split',
   'tests/core/models/file-accounts.test.ts': 'still to be split',
-  'core/training/trainer.ts': 'still to be split',
   'tests/core/autodiff/operator-cases.ts': 'still to be split',
   'renderer/stores/desk.ts': 'still to be split',
   'tests/core/models/checkpoint.test.ts': 'still to be split',

@@ -11,7 +11,6 @@ const SPLITTING = 'still to be split';
 /** Functions that are longer, as "path name", and why. */
 export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'build/pictures.mjs take': SPLITTING,
-  'core/autodiff/compile.ts compile': SPLITTING,
   'core/cli/bench-project.ts measureProject': SPLITTING,
   'core/cli/check-gpu/ppo.ts createPpo': SPLITTING,
   'core/formats/gguf-tokenizer.ts ggufTokenizerFields': SPLITTING,
@@ -32,7 +31,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/recipes/sft.ts shower': SPLITTING,
   'core/models/gguf-model.ts ggufArchitecture': SPLITTING,
   'core/models/peft.ts openAdapter': SPLITTING,
-  'core/models/sampler.ts createSampler': SPLITTING,
   'core/service/data/export-data.ts exportData': SPLITTING,
   'core/service/data/gather-preferences.ts gatherPreferences': SPLITTING,
   'core/service/data/import-preferences.ts writeRows': SPLITTING,
@@ -46,7 +44,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/supervisor.ts superviseService': SPLITTING,
   'core/tokenizer/bpe-trainer.ts trainBpe': SPLITTING,
   'core/tokenizer/tokenizer.ts createTokenizer': SPLITTING,
-  'core/training/trainer.ts createTrainer': SPLITTING,
   'electron/shell.ts startShell': SPLITTING,
   'renderer/components/charts/chart-options.ts chartOptions': SPLITTING,
   'renderer/components/data/paged-rows.ts usePagedRows': SPLITTING,

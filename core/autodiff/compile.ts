@@ -1,11 +1,9 @@
 // From a program to something that runs: build the step, lower it, encode it, open it.
 //
 // A program is one step as a function of tensors: `state` is carried from step to step and never leaves the runtime
-// inside
-// a run, `frozen` enters unchanged, `feeds` differ each step. Processor and CUDA wrap K steps in one ONNX Loop; WebGPU
-// has
-// none and runs a graph of one step K times, its state staying on the device. What a provider lacks, or does better
-// otherwise, stands in lowerings/.
+// inside a run, `frozen` enters unchanged, `feeds` differ each step. Processor and CUDA wrap K steps in one ONNX Loop;
+// WebGPU has none and runs a graph of one step K times, its state staying on the device. What a provider lacks, or does
+// better otherwise, stands in lowerings/.
 
 import { TastemakerError } from '#core/errors.ts';
 import { createChain } from './chain.ts';
@@ -22,7 +20,7 @@ import { gather } from './ops/indexing.ts';
 import { identity } from './ops/movement.ts';
 import { prune } from './prune.ts';
 import { openSession } from './session.ts';
-import type { SessionOptions, Value } from './session.ts';
+import type { Session, SessionOptions, Value } from './session.ts';
 
 export type Types = Readonly<Record<string, TensorType>>;
 export type Tensors = Record<string, Tensor>;
@@ -187,47 +185,70 @@ export async function compile(
     beside: Object.entries(kept).map(([path, data]) => ({ path, data })),
     hold: form === 'chain' ? Object.values(stateOut).map(({ name }) => name) : [],
   });
-  const results = (state: Readonly<Record<string, Value>>, reported: Readonly<Record<string, Value>>) => ({
-    state: mapValues(stateOut, (tensor) => state[tensor.name]!.data),
-    outputs: mapValues(outputs, (tensor) => reported[tensor.name]!),
-  });
-  if (form !== 'chain') {
-    return {
-      steps,
-      run: async (state, frozen, feeds, into = {}) => {
-        const written = Object.fromEntries(
-          Object.entries(into).map(([name, data]) => [
-            outputs[name]!.name,
-            { dtype: outputs[name]!.dtype, shape: outputs[name]!.shape, data },
-          ]),
-        );
-        const values = await session.run(
-          {
-            ...valuesOf('state', program.state, state),
-            ...valuesOf('frozen', moving, frozen),
-            ...valuesOf('feeds', fed, feeds),
-          },
-          written,
-        );
-        return results(values, values);
-      },
-      endProfile: session.endProfile,
-      release: session.release,
-    };
-  }
-  const carried = Object.entries(stateOut).map(([name, from]) => ({ from, to: `state/${name}` }));
-  const chain = createChain(
-    session,
+  const opened: Opened = { program, steps, session, stateOut, outputs, moving, fed };
+  return form === 'chain' ? chained(opened, { ...options, device }) : atOnce(opened);
+}
+
+/** A program whose session is open. */
+interface Opened {
+  program: Program;
+  steps: number;
+  session: Session;
+  /** what leaves, by the program's names */
+  stateOut: Tensors;
+  outputs: Tensors;
+  /** what enters besides the state: frozen tensors that a run brings, and feeds */
+  moving: Types;
+  fed: Types;
+}
+
+const resultsOf = (
+  { stateOut, outputs }: Opened,
+  state: Readonly<Record<string, Value>>,
+  reported: Readonly<Record<string, Value>>,
+) => ({
+  state: mapValues(stateOut, (tensor) => state[tensor.name]!.data),
+  outputs: mapValues(outputs, (tensor) => reported[tensor.name]!),
+});
+
+/** All steps are one run of the session. */
+function atOnce(opened: Opened): Executable {
+  const { program, steps, session, outputs, moving, fed } = opened;
+  return {
     steps,
-    carried,
-    program.until === undefined ? null : outputs[program.until]!.name,
-    { ...options, device },
-  );
+    run: async (state, frozen, feeds, into = {}) => {
+      const written = Object.fromEntries(
+        Object.entries(into).map(([name, data]) => [
+          outputs[name]!.name,
+          { dtype: outputs[name]!.dtype, shape: outputs[name]!.shape, data },
+        ]),
+      );
+      const values = await session.run(
+        {
+          ...valuesOf('state', program.state, state),
+          ...valuesOf('frozen', moving, frozen),
+          ...valuesOf('feeds', fed, feeds),
+        },
+        written,
+      );
+      return resultsOf(opened, values, values);
+    },
+    endProfile: session.endProfile,
+    release: session.release,
+  };
+}
+
+/** Every step is a run of the session, and the state stays where the device has it. */
+function chained(opened: Opened, options: SessionOptions): Executable {
+  const { program, steps, session, stateOut, outputs, moving, fed } = opened;
+  const carried = Object.entries(stateOut).map(([name, from]) => ({ from, to: `state/${name}` }));
+  const until = program.until === undefined ? null : outputs[program.until]!.name;
+  const chain = createChain(session, steps, carried, until, options);
+  const part = (data: TensorData | undefined, k: number) =>
+    data && (data.subarray((data.length / steps) * k, (data.length / steps) * (k + 1)) as TensorData);
   return {
     steps,
     run: async (state, frozen, feeds) => {
-      const part = (data: TensorData | undefined, k: number) =>
-        data && (data.subarray((data.length / steps) * k, (data.length / steps) * (k + 1)) as TensorData);
       const done = await chain.run(valuesOf('state', program.state, state), valuesOf('frozen', moving, frozen), (k) =>
         valuesOf(
           'feeds',
@@ -239,7 +260,8 @@ export async function compile(
         Object.fromEntries(Object.values(outputs).map((tensor) => [tensor.name, tensor])),
         (tensor) => stack(done.outputs.map((values) => values[tensor.name]!)),
       );
-      return results(Object.fromEntries(carried.map(({ from, to }) => [from.name, done.state[to]!])), reported);
+      const last = Object.fromEntries(carried.map(({ from, to }) => [from.name, done.state[to]!]));
+      return resultsOf(opened, last, reported);
     },
     endProfile: chain.endProfile,
     release: chain.release,

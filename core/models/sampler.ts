@@ -2,13 +2,12 @@
 //
 // Completions of one prompt share its prefill. A row ends at the first of the architecture's stops that it writes, and
 // sampling ends early when every row has. Uniforms come from the one generator, one stream a completion, so a sample
-// does
-// not depend on what else is in its batch.
+// does not depend on what else is in its batch.
 
 import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
 import { compile } from '#core/autodiff/compile.ts';
-import type { Arrays } from '#core/autodiff/compile.ts';
+import type { Arrays, CompileOptions } from '#core/autodiff/compile.ts';
 import { chosenDevice } from '#core/autodiff/device.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
@@ -79,107 +78,121 @@ export function createSampler(
   } = {},
 ): Sampler {
   const compiled = createExecutableCache(device.provider === 'webgpu' ? 2 * graphs : graphs);
-  const how = { ...options, device, constants };
-  const of = (shape: SampleShape, choice: ChoiceSettings): Sampling => ({ architecture, adapter, shape, choice });
-  type Fed = { ids: Int32Array; start: Int32Array; uniforms: Float32Array };
-  const together = async (sampling: Sampling, weights: WeightArrays, feeds: Fed): Promise<Outputs> =>
-    (
-      await (
-        await compiled.get(JSON.stringify([sampling.shape, sampling.choice]), () =>
-          compile(samplingProgram(sampling), how),
-        )
-      ).run({}, weights, feeds)
-    ).outputs;
-  /** The same as two graphs, for a provider without Loop. */
-  const apart = async (sampling: Sampling, weights: WeightArrays, { ids, start, uniforms }: Fed): Promise<Outputs> => {
-    const { prompts, each, N } = sampling.shape;
-    const B = prompts * each;
-    const key = JSON.stringify([sampling.shape, sampling.choice]);
-    const program = tokenProgram(sampling);
-    const first = (
-      await (
-        await compiled.get(`prompts ${key}`, () => compile(promptProgram(sampling), how))
-      ).run({}, weights, { ids, start, uniforms: uniforms.subarray(0, B) })
-    ).outputs;
-    if (N === 1) return first;
-    const tokens = await compiled.get(`tokens ${key}`, () => compile(program, { ...how, steps: N - 1, form: 'chain' }));
-    const caches = Object.entries(program.state)
-      .filter(([name]) => name.startsWith('cache/'))
-      .map(([name, { shape }]) => [name, new Float32Array(shape.reduce((a, b) => a * b, 1))]);
-    const read = Object.fromEntries(
-      Object.entries(first)
-        .filter(([name]) => /^(keys|values)\//.test(name))
-        .map(([name, { data }]) => [name, data]),
-    );
-    const { outputs } = await tokens.run(
-      { token: first.tokens!.data, done: first.done!.data, ...Object.fromEntries(caches) },
-      { ...weights, ...read, start },
-      { step: Int32Array.from({ length: N - 1 }, (_, i) => i), uniforms: uniforms.subarray(B) },
-    );
-    return Object.fromEntries(
-      ['tokens', 'samplingLogprobs', 'logprobs'].map((name) => [
-        name,
-        {
-          ...first[name]!,
-          data: Array.from([first[name]!, outputs[name]!], ({ data }) => Array.from(data as Float32Array)).flat(),
-        },
-      ]),
-    );
-  };
+  const how: CompileOptions = { ...options, device, constants };
+  const write = device.provider === 'webgpu' ? writeApart : writeTogether;
   return {
     sample: async (weights, requests, settings) => {
-      const { temperature, topK, topP, maxNew: N, seed } = settings;
-      requests.forEach(({ prompt }, i) => {
-        if (prompt.length === 0)
-          throw new TastemakerError('bad-data', `Prompt ${i + 1} has no tokens.`, 'Give every prompt some text.');
-        if (prompt.length + N > architecture.context) {
-          throw new TastemakerError(
-            'too-long',
-            `Prompt ${i + 1} has ${prompt.length} tokens; with ${N} new ones it exceeds the model's context of ${architecture.context}.`,
-            'Shorten the prompt or ask for fewer new tokens.',
-          );
-        }
-      });
+      const { temperature, topK, topP, maxNew: N, seed, rows = DEFAULT_ROWS } = settings;
+      refuseUnfit(requests, N, architecture.context);
       const results = new Map<number, Sampled[]>();
-      for (const { indices, each, P, Bp } of batches(
-        requests,
-        settings.rows ?? DEFAULT_ROWS,
-        architecture.context - N,
-        rounded,
-      )) {
+      for (const { indices, each, P, Bp } of batches(requests, rows, architecture.context - N, rounded)) {
         // the last batch is filled up
-        const rows = Array.from({ length: Bp }, (_, i) => requests[indices[i] ?? indices[0]!]!);
-        const ids = new Int32Array(Bp * P);
-        const start = new Int32Array(Bp);
-        const uniforms = new Float32Array(N * Bp * each);
-        rows.forEach(({ prompt, streams }, b) => {
-          start[b] = P - prompt.length;
-          ids.set(prompt, b * P + start[b]!);
-          streams.forEach((stream, j) => {
-            const random = createRandom(seed, stream);
-            for (let n = 0; n < N; n++) uniforms[n * Bp * each + b * each + j] = random.uniform();
-          });
+        const asked = Array.from({ length: Bp }, (_, i) => requests[indices[i] ?? indices[0]!]!);
+        const shape = { prompts: Bp, each, P, N };
+        const sampling = { architecture, adapter, shape, choice: { temperature, topK, topP } };
+        const outputs = await write(compiled, how, sampling, weights, feedsOf(asked, shape, seed));
+        indices.forEach((index, b) => {
+          const written = Array.from({ length: each }, (_, j) =>
+            readRow(outputs, b * each + j, Bp * each, architecture.stops),
+          );
+          results.set(index, unchecked ? written : written.map((row) => finite(row, index)));
         });
-        const outputs = await (device.provider === 'webgpu' ? apart : together)(
-          of({ prompts: Bp, each, P, N }, { temperature, topK, topP }),
-          weights,
-          { ids, start, uniforms },
-        );
-        indices.forEach((index, b) =>
-          results.set(
-            index,
-            Array.from({ length: each }, (_, j) => {
-              const row = readRow(outputs, b * each + j, Bp * each, architecture.stops);
-              return unchecked ? row : finite(row, index);
-            }),
-          ),
-        );
         settings.progress?.(results.size, requests.length);
       }
       return requests.map((_, i) => results.get(i)!);
     },
     release: compiled.release,
   };
+}
+
+function refuseUnfit(requests: readonly SampleRequest[], N: number, context: number): void {
+  requests.forEach(({ prompt }, i) => {
+    if (prompt.length === 0)
+      throw new TastemakerError('bad-data', `Prompt ${i + 1} has no tokens.`, 'Give every prompt some text.');
+    if (prompt.length + N > context)
+      throw new TastemakerError(
+        'too-long',
+        `Prompt ${i + 1} has ${prompt.length} tokens; with ${N} new ones it exceeds the model's context of ${context}.`,
+        'Shorten the prompt or ask for fewer new tokens.',
+      );
+  });
+}
+
+/** Prompts padded on the left, [B, P], where each begins, and uniforms [N, B·each], a stream a completion. */
+interface Fed {
+  ids: Int32Array;
+  start: Int32Array;
+  uniforms: Float32Array;
+}
+
+function feedsOf(asked: readonly SampleRequest[], { prompts, each, P, N }: SampleShape, seed: number): Fed {
+  const ids = new Int32Array(prompts * P);
+  const start = new Int32Array(prompts);
+  const uniforms = new Float32Array(N * prompts * each);
+  asked.forEach(({ prompt, streams }, b) => {
+    start[b] = P - prompt.length;
+    ids.set(prompt, b * P + start[b]!);
+    streams.forEach((stream, j) => {
+      const random = createRandom(seed, stream);
+      for (let n = 0; n < N; n++) uniforms[n * prompts * each + b * each + j] = random.uniform();
+    });
+  });
+  return { ids, start, uniforms };
+}
+
+type Compiled = ReturnType<typeof createExecutableCache>;
+const keyOf = ({ shape, choice }: Sampling): string => JSON.stringify([shape, choice]);
+
+/** Prefill and decoding as one graph. */
+async function writeTogether(
+  compiled: Compiled,
+  how: CompileOptions,
+  sampling: Sampling,
+  weights: WeightArrays,
+  { ids, start, uniforms }: Fed,
+): Promise<Outputs> {
+  const executable = await compiled.get(keyOf(sampling), () => compile(samplingProgram(sampling), how));
+  return (await executable.run({}, weights, { ids, start, uniforms })).outputs;
+}
+
+/** The same as two graphs, for a provider without Loop. */
+async function writeApart(
+  compiled: Compiled,
+  how: CompileOptions,
+  sampling: Sampling,
+  weights: WeightArrays,
+  { ids, start, uniforms }: Fed,
+): Promise<Outputs> {
+  const { prompts, each, N } = sampling.shape;
+  const B = prompts * each;
+  const key = keyOf(sampling);
+  const program = tokenProgram(sampling);
+  const prefill = await compiled.get(`prompts ${key}`, () => compile(promptProgram(sampling), how));
+  const first = (await prefill.run({}, weights, { ids, start, uniforms: uniforms.subarray(0, B) })).outputs;
+  if (N === 1) return first;
+  const tokens = await compiled.get(`tokens ${key}`, () => compile(program, { ...how, steps: N - 1, form: 'chain' }));
+  const caches = Object.entries(program.state)
+    .filter(([name]) => name.startsWith('cache/'))
+    .map(([name, { shape }]) => [name, new Float32Array(shape.reduce((a, b) => a * b, 1))]);
+  const read = Object.fromEntries(
+    Object.entries(first)
+      .filter(([name]) => /^(keys|values)\//.test(name))
+      .map(([name, { data }]) => [name, data]),
+  );
+  const { outputs } = await tokens.run(
+    { token: first.tokens!.data, done: first.done!.data, ...Object.fromEntries(caches) },
+    { ...weights, ...read, start },
+    { step: Int32Array.from({ length: N - 1 }, (_, i) => i), uniforms: uniforms.subarray(B) },
+  );
+  return Object.fromEntries(
+    ['tokens', 'samplingLogprobs', 'logprobs'].map((name) => [
+      name,
+      {
+        ...first[name]!,
+        data: Array.from([first[name]!, outputs[name]!], ({ data }) => Array.from(data as Float32Array)).flat(),
+      },
+    ]),
+  );
 }
 
 /** Requests of one kind together, shortest first, a full batch at a time. */

@@ -2,17 +2,14 @@
 //
 // A trainer keeps the state between runs and compiles one program for each set of shapes it meets. Weights that are not
 // trained enter each run as they are and are shared with whoever else reads them. A step may be cut into M
-// micro-batches,
-// whose gradients are added up before the update: the numbers of one step, in the memory of an Mth of it. On the
-// processor
-// the state is held once: a run gives the gradients of one step, and the update changes the state in place. On a device
-// the
-// update is part of the graph, K steps a run, so that weights and moments need not cross the bus at every step.
+// micro-batches, whose gradients are added up before the update: the numbers of one step, in the memory of an Mth of
+// it. On the processor the state is held once: a run gives the gradients of one step, and the update changes the state
+// in place. On a device the update is part of the graph, K steps a run, so that weights and moments need not cross the
+// bus at every step.
 
 import os from 'node:os';
-import { TastemakerError } from '#core/errors.ts';
 import { compile } from '#core/autodiff/compile.ts';
-import type { Arrays, CompileOptions, Executable, Program, Tensors, Types } from '#core/autodiff/compile.ts';
+import type { Arrays, CompileOptions, Program, Tensors, Types } from '#core/autodiff/compile.ts';
 import { chosenDevice } from '#core/autodiff/device.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import { gradients } from '#core/autodiff/gradient.ts';
@@ -29,6 +26,7 @@ import type { Parameter } from '#core/models/architecture.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { ADAM_FEED, adamFeed, adamStep, gradientNorm } from './adamw.ts';
 import type { AdamSettings } from './adamw.ts';
+import { checkFinite, reportOf } from './step-report.ts';
 import { createUpdater } from './update-in-place.ts';
 import type { OwnState, Updater } from './update-in-place.ts';
 
@@ -343,48 +341,108 @@ function summed(
   };
 }
 
-/** One number a step from one a micro-batch: the mean by weight, or the largest. */
-function perStep(name: string, values: Float32Array, weights: Float32Array, micro: number): number[] {
-  if (micro === 1) return Array.from(values);
-  return Array.from({ length: values.length / micro }, (_, step) => {
-    const part = [...values.subarray(step * micro, (step + 1) * micro)];
-    const shares = weights.subarray(step * micro, (step + 1) * micro);
-    if (name.endsWith('_max')) return Math.max(...part);
-    const total = Math.max(
-      1e-20,
-      shares.reduce((a, b) => a + b, 0),
-    );
-    return part.reduce((sum, value, i) => sum + (shares[i]! ? value * shares[i]! : 0), 0) / total;
-  });
+/** What both ways of stepping need, and the state that they change. */
+interface Stepping {
+  parameters: readonly Parameter[];
+  units: readonly Unit[];
+  build: (given: LossBuild) => Loss;
+  settings: AdamSettings;
+  given: Given;
+  options: CompileOptions;
+  compiled: ReturnType<typeof createExecutableCache>;
+  state: TrainerState;
+  updater: Updater | null;
+  progress: TrainerOptions['progress'];
+}
+/** What `steps` of a trainer is asked, `micro` said. */
+interface Asked {
+  key: string;
+  feedTypes: Types;
+  feeds: Readonly<Arrays>;
+  rates: readonly number[];
+  micro: number;
 }
 
-/**
- * Throws 'not-finite' where the loss or gradient norm of a step is not a number; `done` steps came before the `of`
- * steps of this call.
- */
-function checkFinite(report: Readonly<Record<string, number[]>>, done: number, of: number): void {
-  report.loss!.forEach((loss, i) => {
-    for (const [name, value] of [
-      ['loss', loss],
-      ['gradient norm', report.grad_norm![i]!],
-    ] as const) {
-      if (!Number.isFinite(value))
-        throw new TastemakerError(
-          'not-finite',
-          `The ${name} is ${value} at step ${done + i + 1}, batch ${i + 1} of the ${of} in this call.`,
-          'Lower the learning rate; the last checkpoint is kept.',
-        );
-    }
-  });
-}
+const joinedState = (units: readonly Unit[], of: TrainerState): WeightArrays => ({
+  ...joinedArrays('w', units, of.weights),
+  ...joinedArrays('m', units, of.m),
+  ...joinedArrays('v', units, of.v),
+});
+const partedState = (units: readonly Unit[], arrays: Readonly<Arrays>, step: number): TrainerState => ({
+  weights: partedArrays('w', units, arrays),
+  m: partedArrays('m', units, arrays),
+  v: partedArrays('v', units, arrays),
+  step,
+});
 
-/** What the outputs report of `steps` steps. */
-function reportOf(outputs: Awaited<ReturnType<Executable['run']>>['outputs'], micro: number): Record<string, number[]> {
-  const values = (name: string) => outputs[name]!.data as Float32Array;
-  const names = Object.keys(outputs).filter((name) => name !== 'weight' && name !== 'clip' && !name.startsWith('g:'));
-  return Object.fromEntries(
-    names.map((name) => [name, perStep(name, values(name), values('weight'), name === 'grad_norm' ? 1 : micro)]),
+/** All steps in one run of a program that ends with AdamW. */
+async function together(
+  at: Stepping,
+  { key, feedTypes, feeds, rates, micro }: Asked,
+): Promise<Record<string, number[]>> {
+  const { parameters, units, build, settings, given, options } = at;
+  const executable = await at.compiled.get(`${key}x${rates.length}/${micro}`, () =>
+    compile(trainingProgram(parameters, feedTypes, build, settings, given, micro), {
+      steps: rates.length,
+      ...options,
+    }),
   );
+  const adam = Float32Array.from(rates.flatMap((rate, i) => adamFeed(settings, rate, at.state.step + i + 1)));
+  const frozen = given.frozen?.weights ?? {};
+  const result = await executable.run(joinedState(units, at.state), frozen, { ...feeds, adam });
+  const report = reportOf(result.outputs, micro);
+  checkFinite(report, at.state.step, rates.length);
+  at.state = partedState(units, result.state, at.state.step + rates.length);
+  return report;
+}
+
+function updaterOf({ units, settings, options, state }: Stepping): Updater {
+  const decays = (unit: Unit) => unit.decay && settings.weightDecay > 0;
+  const from = joinedState(units, state);
+  const made = createUpdater(
+    units.map((unit) => ({ name: unit.name, size: unit.size, decay: decays(unit) })),
+    Math.min(options.threads ?? processorThreads(), os.availableParallelism()),
+  );
+  for (const { name } of units)
+    for (const part of ['w', 'm', 'v'] as const) made.arrays[name]![part].set(from[`${part}:${name}`]!);
+  return made;
+}
+
+/** A run of the gradients a step, then the update in place. */
+async function oneByOne(
+  at: Stepping,
+  { key, feedTypes, feeds, rates, micro }: Asked,
+): Promise<Record<string, number[]>> {
+  const { parameters, units, build, settings, given, options } = at;
+  const executable = await at.compiled.get(`${key}/${micro}`, () =>
+    compile(gradientProgram(parameters, feedTypes, build, settings, given, micro), options),
+  );
+  at.updater ??= updaterOf(at); // a state of its own: what it began with is its owner's
+  const own = at.updater.arrays;
+  const named = (prefix: string, part: keyof OwnState) =>
+    Object.fromEntries(units.map(({ name }) => [`${prefix}:${name}`, own[name]![part]]));
+  const weights = named('w', 'w');
+  const slopes = named('g', 'gradient');
+  const all = { ...weights, ...named('m', 'm'), ...named('v', 'v') };
+  const total: Record<string, number[]> = {};
+  for (const [i, rate] of rates.entries()) {
+    const fed = Object.fromEntries(
+      Object.entries(feeds).map(([name, data]) => [
+        name,
+        data.subarray((data.length / rates.length) * i, (data.length / rates.length) * (i + 1)),
+      ]),
+    ) as Arrays;
+    const { outputs } = await executable.run({}, { ...given.frozen?.weights, ...weights }, fed, slopes);
+    const report = reportOf(outputs, micro);
+    for (const [name, values] of Object.entries(report)) (total[name] ??= []).push(...values);
+    checkFinite(total, at.state.step - i, rates.length);
+    const feed = adamFeed(settings, rate, at.state.step + 1);
+    const clip = (outputs.clip!.data as Float32Array)[0]!;
+    await at.updater.update({ clip, feed, betas: settings.betas });
+    at.state = partedState(units, all, at.state.step + 1);
+    at.progress?.(i + 1, rates.length);
+  }
+  return total;
 }
 
 /** A trainer of `parameters`; stops with 'not-finite' before a bad step reaches the state it hands out. */
@@ -402,103 +460,26 @@ export function createTrainer(
     ...rest
   }: TrainerOptions = {},
 ): Trainer {
-  const compiled = createExecutableCache();
-  const units = unitsOf(parameters);
-  const given: Given = { ...(frozen ? { frozen } : {}), adapters };
-  const options = { ...rest, device, constants: frozen?.weights ?? {} };
-  let state = start;
-  let updater: Updater | null = null;
-  const joined = (of: TrainerState) => ({
-    ...joinedArrays('w', units, of.weights),
-    ...joinedArrays('m', units, of.m),
-    ...joinedArrays('v', units, of.v),
-  });
-  const parted = (arrays: Readonly<Arrays>, step: number): TrainerState => ({
-    weights: partedArrays('w', units, arrays),
-    m: partedArrays('m', units, arrays),
-    v: partedArrays('v', units, arrays),
-    step,
-  });
-
-  function updaterOf(from: Readonly<Arrays>): Updater {
-    const decays = (unit: Unit) => unit.decay && settings.weightDecay > 0;
-    const made = createUpdater(
-      units.map((unit) => ({ name: unit.name, size: unit.size, decay: decays(unit) })),
-      Math.min(rest.threads ?? processorThreads(), os.availableParallelism()),
-    );
-    for (const { name } of units)
-      for (const part of ['w', 'm', 'v'] as const)
-        made.arrays[name]![part].set(from[`${part}:${name}`] as Float32Array);
-    return made;
-  }
-
-  async function together(
-    key: string,
-    feedTypes: Types,
-    feeds: Readonly<Arrays>,
-    rates: readonly number[],
-    micro: number,
-  ) {
-    const executable = await compiled.get(`${key}x${rates.length}/${micro}`, () =>
-      compile(trainingProgram(parameters, feedTypes, build, settings, given, micro), {
-        steps: rates.length,
-        ...options,
-      }),
-    );
-    const adam = Float32Array.from(rates.flatMap((rate, i) => adamFeed(settings, rate, state.step + i + 1)));
-    const result = await executable.run(joined(state), frozen?.weights ?? {}, { ...feeds, adam });
-    const report = reportOf(result.outputs, micro);
-    checkFinite(report, state.step, rates.length);
-    state = parted(result.state, state.step + rates.length);
-    return report;
-  }
-
-  async function oneByOne(
-    key: string,
-    feedTypes: Types,
-    feeds: Readonly<Arrays>,
-    rates: readonly number[],
-    micro: number,
-  ) {
-    const executable = await compiled.get(`${key}/${micro}`, () =>
-      compile(gradientProgram(parameters, feedTypes, build, settings, given, micro), options),
-    );
-    updater ??= updaterOf(joined(state)); // a state of its own: `start` is its owner's
-    const own = updater.arrays;
-    const total: Record<string, number[]> = {};
-    const named = (prefix: string, part: keyof OwnState) =>
-      Object.fromEntries(units.map(({ name }) => [`${prefix}:${name}`, own[name]![part]]));
-    const weights = named('w', 'w');
-    const slopes = named('g', 'gradient');
-    const all = { ...weights, ...named('m', 'm'), ...named('v', 'v') };
-    for (const [i, rate] of rates.entries()) {
-      const fed = Object.fromEntries(
-        Object.entries(feeds).map(([name, data]) => [
-          name,
-          data.subarray((data.length / rates.length) * i, (data.length / rates.length) * (i + 1)),
-        ]),
-      ) as Arrays;
-      const { outputs } = await executable.run({}, { ...frozen?.weights, ...weights }, fed, slopes);
-      const report = reportOf(outputs, micro);
-      for (const [name, values] of Object.entries(report)) (total[name] ??= []).push(...values);
-      checkFinite(total, state.step - i, rates.length);
-      const feed = adamFeed(settings, rate, state.step + 1);
-      const clip = (outputs.clip!.data as Float32Array)[0]!;
-      await updater.update({ clip, feed, betas: settings.betas });
-      state = parted(all, state.step + 1);
-      progress?.(i + 1, rates.length);
-    }
-    return total;
-  }
-
+  const at: Stepping = {
+    parameters,
+    units: unitsOf(parameters),
+    build,
+    settings,
+    given: { ...(frozen ? { frozen } : {}), adapters },
+    options: { ...rest, device, constants: frozen?.weights ?? {} },
+    compiled: createExecutableCache(),
+    state: start,
+    updater: null,
+    progress,
+  };
   return {
-    state: () => state,
-    weights: () => ({ ...frozen?.weights, ...state.weights }),
+    state: () => at.state,
+    weights: () => ({ ...frozen?.weights, ...at.state.weights }),
     steps: (key, feedTypes, feeds, rates, micro = 1) =>
-      (inPlace ? oneByOne : together)(key, feedTypes, feeds, rates, micro),
+      (inPlace ? oneByOne : together)(at, { key, feedTypes, feeds, rates, micro }),
     release: async () => {
-      await compiled.release();
-      await updater?.release();
+      await at.compiled.release();
+      await at.updater?.release();
     },
   };
 }
