@@ -33,3 +33,23 @@ export class TastemakerError extends Error {
     this.atCommandLine = atCommandLine;
   }
 }
+
+/** What a window is told of an error. */
+export const shownError = ({ code, message, hint }: TastemakerError) => ({ code, message, hint });
+
+/** An error on its way between processes and threads of this program. */
+export interface SentError {
+  code: ErrorCode;
+  message: string;
+  hint: string;
+  atCommandLine: string;
+}
+export const sentError = ({ code, message, hint, atCommandLine }: TastemakerError): SentError => ({
+  code,
+  message,
+  hint,
+  atCommandLine,
+});
+/** The error that was sent, on the other side. */
+export const receivedError = ({ code, message, hint, atCommandLine }: SentError): TastemakerError =>
+  new TastemakerError(code, message, hint, atCommandLine);

@@ -15,6 +15,7 @@ import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { runModel } from './demo-test-split.ts';
 import type { TestPoint } from './demo-test-split.ts';
+import { mean } from '#core/evaluation/mean.ts';
 
 /** The held-out prompts at one update of a run. */
 export interface Point {
@@ -61,7 +62,6 @@ export interface DemoReport {
 }
 
 type SampleRow = EvaluatedSample & { step: number };
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 const standardError = (values: readonly number[]): number => {
   const center = mean(values);
   return Math.sqrt(values.reduce((sum, x) => sum + (x - center) ** 2, 0) / (values.length - 1) / values.length);

@@ -13,6 +13,7 @@ import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { isLink } from '#core/unlinked.ts';
 import type { Report } from './command.ts';
+import { AT_WORK } from '#core/contract/runs.ts';
 
 const PIECE = 1 << 20; // bytes
 
@@ -42,8 +43,7 @@ export function lastMetrics(runFolder: string): LastMetrics | null {
  * `unrecorded` how it ended where its end has not been taken into the database yet (opening the project does).
  */
 export function fateOf(project: Project, { id, status }: Run): { killed: boolean; unrecorded: RunStatus | null } {
-  if (!['running', 'paused', 'stopping', 'cancelling'].includes(status) || lockHolder(project.folder) !== null)
-    return { killed: false, unrecorded: null };
+  if (!AT_WORK.includes(status) || lockHolder(project.folder) !== null) return { killed: false, unrecorded: null };
   const folder = runPlaceOf(project.folder, id);
   if (isLink(folder)) return { killed: true, unrecorded: null };
   const unrecorded = readStatus(folder)?.status ?? null;

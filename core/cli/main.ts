@@ -3,13 +3,12 @@
 // Exit codes: 0 done; 1 a mistake of ours (with its stack), or a check that found something; 2 bad input or a bad
 // machine.
 
-import fs from 'node:fs';
-import path from 'node:path';
 import { asFileError } from '#core/formats/file-access.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { helpOf, parseCall } from './command.ts';
 import type { Command } from './command.ts';
 import { forTerminal, jsonForTerminal } from './terminal.ts';
+import { VERSION } from '#core/version.ts';
 
 /** Every command, loaded when it is named: `doctor` must start even where a package does not load. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -49,19 +48,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 };
 
-const version = (): string =>
-  (
-    JSON.parse(fs.readFileSync(path.resolve(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as {
-      version: string;
-    }
-  ).version;
 const print = (lines: readonly string[]): void => {
   if (lines.length) process.stdout.write(`${forTerminal(lines.join('\n'))}\n`);
 };
 
 async function main(args: readonly string[]): Promise<void> {
   const [first = '--help'] = args;
-  if (first === '--version') return print([version()]);
+  if (first === '--version') return print([VERSION]);
   if (['--help', '-h', 'help'].includes(first))
     return print(args.length > 1 && first === 'help' ? await helpOn(args.slice(1)) : await help());
   if (

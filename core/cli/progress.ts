@@ -3,6 +3,7 @@
 import type { Listeners } from '#core/runs/open.ts';
 import type { MetricName, MetricRow } from '#core/recipes/metrics.ts';
 import { forTerminal } from './terminal.ts';
+import { duration } from '#core/contract/time-words.ts';
 
 /** What the line shows, in this order, where it was reported. */
 const MAIN: readonly MetricName[] = [
@@ -32,15 +33,6 @@ export interface Progress extends Required<Pick<Listeners, 'onReport' | 'onLog'>
 /** 4 significant digits, whole numbers from 1000 on. */
 export const short = (value: number): string =>
   Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(4)));
-
-export function duration(seconds: number): string {
-  const s = Math.max(0, Math.round(seconds));
-  return s < 60
-    ? `${s} s`
-    : s < 3600
-      ? `${Math.floor(s / 60)} min ${s % 60} s`
-      : `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-}
 
 export const mainValues = (metrics: MetricRow): string =>
   MAIN.filter((name) => metrics[name] !== undefined)

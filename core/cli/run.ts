@@ -26,6 +26,7 @@ import { runsAtRestHere } from './new-here.ts';
 import { short, withProgress } from './progress.ts';
 import { resultWords, sizeWords } from './run-size.ts';
 import { projectOption, withProject } from './project-option.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 const options = { project: projectOption };
 
@@ -106,10 +107,7 @@ export const runResumeCommand = defineCommand({
       const run = getRun(project, id!);
       if (owner === null) return null;
       checkResumable(project, run.id);
-      if (
-        !runsAtRestHere(project).ids.has(run.id) &&
-        ['running', 'queued', 'stopping', 'cancelling'].includes(run.status)
-      )
+      if (!runsAtRestHere(project).ids.has(run.id) && run.status !== 'paused' && LIVING.includes(run.status))
         throw new TastemakerError(
           'bad-argument',
           `Run ${run.id} is ${run.status} already: the process with the pid ${owner} looks after it.`,

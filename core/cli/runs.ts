@@ -6,10 +6,10 @@ import { factsOfRuns } from '#core/service/runs/run-facts.ts';
 import { defineCommand } from './command.ts';
 import { fateOf } from './finished-run.ts';
 import { runsAtRestHere } from './new-here.ts';
-import { duration } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 import { resultWords, sizeWords } from './run-size.ts';
 import { table } from './table.ts';
+import { duration } from '#core/contract/time-words.ts';
 
 const HEADINGS = ['run', 'name', 'status', 'begun (UTC)', 'took', 'result', 'on disk', 'tags', 'note or error'];
 /** characters of a note in the table; `run show` has all of it */

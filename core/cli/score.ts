@@ -8,6 +8,7 @@ import { readingOf, readsEnd, scoresOf } from '#core/models/score-reading.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';
 import { checkFinite, checkOut, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
+import { mean } from '#core/evaluation/mean.ts';
 
 const PORTION = 512;
 export const scoreCommand = defineCommand({
@@ -46,10 +47,10 @@ export const scoreCommand = defineCommand({
       options.out,
       rows.map(({ row }, i) => ({ ...row, score: scores[i] })),
     );
-    const mean = scores.reduce((a, b) => a + b, 0) / scores.length;
+    const overall = mean(scores);
     return {
-      data: { rows: rows.length, mean, eos: reading.appendsEnd, out: path.resolve(options.out) },
-      lines: [`Scored ${rows.length} rows, mean ${mean.toFixed(4)}: ${options.out}`, ...notes],
+      data: { rows: rows.length, mean: overall, eos: reading.appendsEnd, out: path.resolve(options.out) },
+      lines: [`Scored ${rows.length} rows, mean ${overall.toFixed(4)}: ${options.out}`, ...notes],
     };
   },
 });

@@ -17,9 +17,9 @@ import { superviseService } from '#core/supervisor.ts';
 import type { Supervisor } from '#core/supervisor.ts';
 import { defineCommand, flag, text, wholeNumber } from './command.ts';
 import { forTerminal } from './terminal.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 const root = path.resolve(import.meta.dirname, '..', '..');
-const GOING: readonly RunRow['status'][] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
 const PATIENCE_MS = 2000;
 const SAME_KEY_MS = 1000;
 /** The program that opens an address, by platform. */
@@ -152,7 +152,7 @@ async function tellOfRuns(service: Supervisor): Promise<void> {
     new Promise<null>((resolve) => setTimeout(() => resolve(null), PATIENCE_MS).unref()),
   ]);
   if (!reply || 'fault' in reply) return; // no project is open
-  const going = (reply.result as RunRow[]).filter(({ status }) => GOING.includes(status));
+  const going = (reply.result as RunRow[]).filter(({ status }) => LIVING.includes(status));
   const [queued, running] = [
     going.filter(({ status }) => status === 'queued'),
     going.filter(({ status }) => status !== 'queued'),

@@ -6,7 +6,7 @@ import type { Finish } from './samples.ts';
 import { call } from './call.ts';
 import { short, runId, offset, limit, config, recipe } from './schemas.ts';
 
-export type RunKind = 'pretrain' | 'sft' | 'reward' | 'ppo' | 'sample' | 'score' | 'demo';
+export type RunKind = 'pretrain' | 'sft' | 'reward' | 'ppo' | 'sample' | 'score';
 
 /** queued → running ⇄ paused → stopping → stopped, or cancelling → cancelled, or done, or failed. */
 export type RunStatus =
@@ -19,6 +19,11 @@ export type RunStatus =
   | 'stopped'
   | 'failed'
   | 'cancelled';
+/** not over yet: these change by themselves */
+export const LIVING: readonly RunStatus[] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
+/** living, and a process is at work for it, or was */
+export const AT_WORK: readonly RunStatus[] = LIVING.filter((status) => status !== 'queued');
+
 /**
  * One execution of a job; its immutable manifest lies in runs/<id>/manifest.json. `error` is the sentence that ended
  * it.

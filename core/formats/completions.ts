@@ -1,5 +1,5 @@
 // Completions from other people's files: rows of a prompt, what was answered, and by whom.
-import { withSystem, SYSTEM_COLUMNS, withoutPrompt } from './preferences/asked.ts';
+import { withSystem, SYSTEM_COLUMNS, withoutPrompt } from './preferences/prompt-part.ts';
 import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
 import { splitOf, watchSplits } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';

@@ -5,7 +5,7 @@ import { delimiterOf, firstLine, headerOf, refuseWide } from './csv.ts';
 import { readUtf8 } from './file-access.ts';
 import { eachLine } from './jsonl.ts';
 import { isParquet } from './parquet.ts';
-import { checkAgrees, SYSTEM_COLUMNS, withSystem } from './preferences/asked.ts';
+import { checkAgrees, SYSTEM_COLUMNS, withSystem } from './preferences/prompt-part.ts';
 import { conversationText, isMessageList, messageOf, messagesOf } from './preferences/conversation.ts';
 import { carriedExtra, splitOf, watchSplits } from './preferences/format.ts';
 import type { Message, Preference } from './preferences/preference.ts';

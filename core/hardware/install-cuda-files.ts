@@ -109,7 +109,7 @@ export async function installCudaFiles(
   return readCudaFiles({ env, platform, hash: false });
 }
 
-interface Where {
+interface Installation {
   /** the runtime's */
   folder: string;
   /** the runtime's */
@@ -120,7 +120,7 @@ interface Where {
   tell(line: string): void;
 }
 
-async function fromWheel(where: Where, given: string | undefined): Promise<string> {
+async function fromWheel(where: Installation, given: string | undefined): Promise<string> {
   const file = given ?? (await downloadWheel(where));
   const wheel = openWheel(file);
   if (wheel.name !== 'onnxruntime_gpu')
@@ -147,7 +147,7 @@ async function fromWheel(where: Where, given: string | undefined): Promise<strin
 }
 
 /** Any Python's pip will do: the files do not depend on the Python that the wheel is for. */
-async function downloadWheel({ folder, version, staging, env, tell }: Where): Promise<string> {
+async function downloadWheel({ folder, version, staging, env, tell }: Installation): Promise<string> {
   needSpace(folder, DOWNLOAD_BYTES);
   const target = path.join(staging, 'wheel');
   const args = [
@@ -194,7 +194,7 @@ async function downloadWheel({ folder, version, staging, env, tell }: Where): Pr
  * the newer ONNXRUNTIME_NODE_INSTALL=cuda12, which its comments recommend, falls through its switch in 1.30.0 and does
  * nothing.
  */
-async function fromInstaller({ folder, staging, env, tell }: Where): Promise<string> {
+async function fromInstaller({ folder, staging, env, tell }: Installation): Promise<string> {
   const root = path.resolve(folder, '..', '..', '..', '..');
   const scripts = path.join(root, 'script');
   if (!fs.existsSync(path.join(scripts, 'install.js')))
@@ -240,7 +240,7 @@ async function fromInstaller({ folder, staging, env, tell }: Where): Promise<str
   return "onnxruntime-node's installer, CUDA 12";
 }
 
-async function fromFolder({ folder, staging, tell }: Where, given: string): Promise<string> {
+async function fromFolder({ folder, staging, tell }: Installation, given: string): Promise<string> {
   const source = path.resolve(given);
   if (!fs.existsSync(source) || !fs.statSync(source).isDirectory())
     throw new TastemakerError('bad-file', `${source} is not a folder.`, 'Name the folder that holds the CUDA files.');

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Fault, Notice, Reply, Request } from '#core/contract/messages.ts';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, shownError } from '#core/errors.ts';
 import { createAccess } from './access.ts';
 import { createSockets, isClient } from './sockets.ts';
 import { readWindow } from './static-files.ts';
@@ -133,8 +133,7 @@ export async function startHost({
     endless.watch(request);
     answer(request, response).catch((error: unknown) => {
       if (response.headersSent) return void response.destroy();
-      const fault =
-        error instanceof TastemakerError ? { code: error.code, message: error.message, hint: error.hint } : null;
+      const fault = error instanceof TastemakerError ? shownError(error) : null;
       refuse(request, response, fault ? 400 : 500, fault?.message ?? String(error), fault ?? undefined);
       request.resume(); // so that the answer is read
     });

@@ -49,7 +49,7 @@ export function readingOf(folder: string, opened: StoredCheckpoint = openCheckpo
   return { appendsEnd: false, passedOver: asTransformers ? opened.architecture.pad : null };
 }
 
-export interface Asked {
+export interface ScoredText {
   prompt: readonly number[];
   completion: readonly number[];
 }
@@ -58,7 +58,7 @@ export interface Asked {
 export const readsEnd = ({ appendsEnd }: Reading, conversation: boolean): boolean => appendsEnd || conversation;
 
 /** The rows that give the scores of these answers; a text of nothing but padding keeps its first token. */
-export function rowsToScore(asked: readonly Asked[], { passedOver }: Reading): Group[] {
+export function rowsToScore(asked: readonly ScoredText[], { passedOver }: Reading): Group[] {
   return asked.map(({ prompt, completion }) => {
     if (passedOver === null) return { prompt, completions: [completion] };
     const end = (list: readonly number[]) => list.findLastIndex((id) => id !== passedOver) + 1;
@@ -71,7 +71,7 @@ export function rowsToScore(asked: readonly Asked[], { passedOver }: Reading): G
 export const scoresOf = async (
   evaluator: Evaluator,
   weights: WeightArrays,
-  asked: readonly Asked[],
+  asked: readonly ScoredText[],
   reading: Reading,
 ): Promise<number[]> =>
   asked.length ? (await evaluator.scores(weights, sharingPrompts(rowsToScore(asked, reading)))).flat() : [];

@@ -44,6 +44,7 @@ import { describeSamples, stopReason } from '#core/recipes/parts/sample-statisti
 import { encodePrompts, isConversation, withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import { packState, unpackState } from '#core/recipes/parts/training-state.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
+import { mean } from '#core/evaluation/mean.ts';
 
 export const PPO_SETTINGS = {
   policy: words('base', 'The model to tune.'),
@@ -639,7 +640,6 @@ function orderOf<T>(training: readonly T[], round: number, seed: number): readon
   return known.get(round) as readonly T[];
 }
 
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 function explainedVariance(returns: readonly number[], values: readonly number[]): number {
   const variance = (list: readonly number[]) => {
     const center = mean(list);

@@ -49,6 +49,7 @@ import type { Validated } from '#core/recipes/parts/reward-validation.ts';
 import { packState, unpackState } from '#core/recipes/parts/training-state.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
 import type { Tuned } from '#core/recipes/parts/tuning.ts';
+import { mean } from '#core/evaluation/mean.ts';
 
 export const REWARD_SETTINGS = {
   policy: words('base', 'The model whose copy becomes the reward model.'),
@@ -396,8 +397,6 @@ function summaryOf(
     accuracy === '' ? '' : `, validation accuracy ${accuracy}${byLabeler.length ? ` (${byLabeler.join('; ')})` : ''}`;
   return `${[`Reward model from ${rankings} in ${step} steps${validated}`, ...notes].join('; ')}.`;
 }
-
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 export const trainReward: Job<typeof REWARD_SETTINGS> = {
   kind: 'reward',

@@ -222,22 +222,22 @@ export function createPulse(runFolder: string): Pulse {
 
 // ---- What the command line asks of the service that has the project open
 
-export interface Asked {
+export interface RunRequest {
   runId: string;
   action: 'resume' | 'cancel';
 }
-const ACTIONS: readonly unknown[] = ['resume', 'cancel'] satisfies Asked['action'][];
+const ACTIONS: readonly unknown[] = ['resume', 'cancel'] satisfies RunRequest['action'][];
 const mailbox = (projectFolder: string) => path.join(unlinkedPath(projectFolder, 'runs'), 'asked.jsonl');
 
 /** Leaves a wish for the process that owns the project's database. */
-export function ask(projectFolder: string, asked: Asked): void {
+export function ask(projectFolder: string, asked: RunRequest): void {
   const file = mailbox(projectFolder);
   makeFolders(projectFolder, 'runs');
   appendUnlinked(file, `${JSON.stringify(asked)}\n`);
 }
 
 /** Takes all wishes out of the mailbox; what is none is dropped. */
-export function takeAsked(projectFolder: string): Asked[] {
+export function takeAsked(projectFolder: string): RunRequest[] {
   let taken: string;
   try {
     const file = mailbox(projectFolder);
@@ -250,7 +250,7 @@ export function takeAsked(projectFolder: string): Asked[] {
   fs.rmSync(taken, { recursive: true, force: true });
   return lines.flatMap((line) => {
     try {
-      const { runId, action } = JSON.parse(line) as Partial<Asked>;
+      const { runId, action } = JSON.parse(line) as Partial<RunRequest>;
       return isRunId(runId) && ACTIONS.includes(action) ? [{ runId, action: action! }] : [];
     } catch {
       return [];

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { RunStatus, RunPart, RunSpace } from '#core/contract/runs.ts';
-import { LIVING } from '#core/store/runs.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 interface File {
   /** relative to the run's folder, with forward slashes */

@@ -23,6 +23,7 @@ import { runFolderOf } from '#core/store/run-folder.ts';
 import { makeFolders, refuseLinksIn, unlinkedPath } from '#core/unlinked.ts';
 import { hashModel } from './hashes.ts';
 import { requireSamePlace } from './run-place.ts';
+import { VERSION } from '#core/version.ts';
 
 /** The next free id: a number that no run folder has, and the kind. */
 export function nextRunId(projectFolder: string, kind: RunKind, taken: readonly string[]): string {
@@ -72,7 +73,7 @@ export function createRunFolder(
     conventions,
     data: { rows, sha256: hash.digest('hex'), ...frozen },
     versions: {
-      tastemaker: '0.1.0',
+      tastemaker: VERSION,
       node: process.version,
       onnxruntime: runtimeVersion(),
       platform: `${process.platform}-${process.arch}`,

@@ -17,7 +17,7 @@ import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { drawnByRun, giveCompletions, knownCompletions, knownPrompts } from '#core/store/run-completions.ts';
 import { setResults } from '#core/store/run-facts.ts';
-import { getRun, listRuns, LIVING, updateRun } from '#core/store/runs.ts';
+import { getRun, listRuns, updateRun } from '#core/store/runs.ts';
 import { isPrepared } from './execute.ts';
 import { readManifest } from '#core/recipes/manifest.ts';
 import { readStatus } from './ending.ts';
@@ -27,6 +27,7 @@ import type { Manifest } from '#core/recipes/manifest.ts';
 import { followRows } from './new-lines.ts';
 import { readResults } from './results.ts';
 import { damagedWords, writeLog } from './run-log.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 /** What kind of model a recipe makes, and the manifest role whose model it descends from. */
 const MAKES: Partial<Record<RunKind, { kind: PolicyKind; parent: string | null }>> = {

@@ -14,10 +14,9 @@ import type { PreferencesFile } from './preferences.ts';
 import { projectSettings } from './project.ts';
 import { projectSummary } from './project-summary.ts';
 import type { OpenProject, Session } from './session.ts';
+import { VERSION } from '#core/version.ts';
 
 const LOG_LINES = 60;
-const program = path.resolve(import.meta.dirname, '..', '..', 'package.json');
-const { version } = JSON.parse(fs.readFileSync(program, 'utf8')) as { version: string };
 
 /** `emitOf`: what is told of this opened project, and of no other. */
 export interface Services {
@@ -34,7 +33,7 @@ export function appState({ session, preferences, home, hardware }: Services): Ap
   hardware.begin();
   const project = session.current()?.project ?? null;
   return {
-    version,
+    version: VERSION,
     preferences: preferences.read(),
     project: project && projectSummary(project),
     settings: project && projectSettings(project),
@@ -56,7 +55,7 @@ function diagnostics(services: Services): string {
   const { project, device, preferences } = appState(services);
   const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   const lines = [
-    `Tastemaker ${version}, Node ${process.versions.node}, ONNX Runtime ${runtimeVersion()}, SQLite in better-sqlite3`,
+    `Tastemaker ${VERSION}, Node ${process.versions.node}, ONNX Runtime ${runtimeVersion()}, SQLite in better-sqlite3`,
     `${process.platform} ${process.arch} ${os.release()}`,
     device.reason,
     `${device.name}, ${device.cores} cores, ${gib(device.memoryBytes)} of memory, ${gib(device.freeBytes)} free`,

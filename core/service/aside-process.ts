@@ -1,6 +1,6 @@
 // The process behind runAside: does one thing with a project, sends what came out, and ends.
 
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, sentError } from '#core/errors.ts';
 import { describeBackups } from '#core/store/backup-rows.ts';
 import { backupDatabase } from '#core/store/backups.ts';
 import { checkProject, openProject } from '#core/store/database.ts';
@@ -33,8 +33,7 @@ function answer(): AsideMessage {
     return { result: TASKS[task](folder, name) };
   } catch (caught) {
     const error = explain(folder, caught);
-    if (error instanceof TastemakerError)
-      return { fault: { code: error.code, message: error.message, hint: error.hint } };
+    if (error instanceof TastemakerError) return { fault: sentError(error) };
     throw error;
   }
 }

@@ -3,8 +3,8 @@
 
 import { fork } from 'node:child_process';
 import path from 'node:path';
-import type { ErrorCode } from '#core/errors.ts';
-import { TastemakerError } from '#core/errors.ts';
+import type { SentError } from '#core/errors.ts';
+import { receivedError } from '#core/errors.ts';
 import type { BackupRow } from '#core/contract/project.ts';
 import { createTurns } from './turns.ts';
 
@@ -15,9 +15,7 @@ export interface AsideResults {
   restore: { kept: string | null };
 }
 /** What the process sends before it ends. */
-export type AsideMessage =
-  | { result: AsideResults[keyof AsideResults] }
-  | { fault: { code: ErrorCode; message: string; hint: string } };
+export type AsideMessage = { result: AsideResults[keyof AsideResults] } | { fault: SentError };
 
 /** Each reads a whole project: two at once are enough for any disk. */
 const turns = createTurns(2);
@@ -57,7 +55,7 @@ function inProcess<K extends keyof AsideResults>(
     child.stderr?.on('data', (data: Buffer) => (said = `${said}${data}`.slice(-4000)));
     child.once('message', (message: AsideMessage) => {
       if ('result' in message) resolve(message.result as AsideResults[K]);
-      else reject(new TastemakerError(message.fault.code, message.fault.message, message.fault.hint));
+      else reject(receivedError(message.fault));
     });
     child.once('error', (error) => {
       ended();

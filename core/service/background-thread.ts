@@ -5,7 +5,7 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { ImportKind, ImportPreview } from '#core/contract/data.ts';
 import type { ModelVerdict } from '#core/contract/models.ts';
 import type { PromptList } from '#core/contract/prompts.ts';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, sentError } from '#core/errors.ts';
 import { FORMATS } from '#core/formats/preferences/formats.ts';
 import type { Decode } from '#core/formats/preferences/read-token-ids.ts';
 import { countBad } from '#core/formats/rows.ts';
@@ -175,8 +175,7 @@ async function run(): Promise<void> {
     for await (const part of TASKS[task](args)) await post({ part });
     await post({ done: true });
   } catch (error) {
-    if (error instanceof TastemakerError)
-      await post({ fault: { code: error.code, message: error.message, hint: error.hint } });
+    if (error instanceof TastemakerError) await post({ fault: sentError(error) });
     else await post({ fault: { crash: error instanceof Error ? (error.stack ?? error.message) : String(error) } });
   }
 }

@@ -2,8 +2,8 @@
 
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { TastemakerError } from '#core/errors.ts';
-import type { ErrorCode } from '#core/errors.ts';
+import { TastemakerError, receivedError } from '#core/errors.ts';
+import type { SentError } from '#core/errors.ts';
 import type { BackgroundTasks } from './background-thread.ts';
 import { createTurns } from './turns.ts';
 import type { Turns } from './turns.ts';
@@ -25,10 +25,7 @@ const TURNS: Readonly<Record<keyof BackgroundTasks, Turns>> = {
 };
 
 /** What the thread posts: parts of the answer, its end, or the error that ended it. */
-export type Message =
-  | { part: unknown }
-  | { done: true }
-  | { fault: { code: ErrorCode; message: string; hint: string } | { crash: string } };
+export type Message = { part: unknown } | { done: true } | { fault: SentError | { crash: string } };
 
 /**
  * Runs a task of background-thread.ts and hands over the parts of its answer one at a time: the next part is fetched
@@ -85,7 +82,7 @@ async function* inThread<K extends keyof BackgroundTasks>(
       if ('done' in message) return;
       if ('part' in message) yield message.part as BackgroundTasks[K]['part'];
       else if ('crash' in message.fault) throw new Error(message.fault.crash);
-      else throw new TastemakerError(message.fault.code, message.fault.message, message.fault.hint);
+      else throw receivedError(message.fault);
     }
   } finally {
     signal?.removeEventListener('abort', abort);

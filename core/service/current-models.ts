@@ -16,12 +16,13 @@ import type { Current, CurrentModels, Policy } from '#core/contract/models.ts';
 import type { Run } from '#core/contract/runs.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { listRuns, LIVING } from '#core/store/runs.ts';
+import { listRuns } from '#core/store/runs.ts';
 import { getSetting, setSetting } from '#core/store/settings.ts';
 import { madeWeights } from '#core/service/models/made-weights.ts';
 import { isOwn, standingOf } from '#core/service/models/policy-standing.ts';
 import { compareRewards } from '#core/service/models/reward-comparison.ts';
 import { projectSettings } from './project.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 /** What the rule found, for the state of the project that `stamp` stands for. */
 interface Found {

@@ -8,7 +8,7 @@ import type { CallName } from '#core/contract/calls.ts';
 import type { EventName } from '#core/contract/events.ts';
 import type { Fault, Reply, Request } from '#core/contract/messages.ts';
 import type { Preferences } from '#core/contract/app.ts';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, shownError } from '#core/errors.ts';
 import { LONGEST_REPLY, tooMuchToSend } from '#core/wire.ts';
 import { asFileError } from '#core/formats/file-access.ts';
 import { logFolder } from './app.ts';
@@ -170,7 +170,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
   function faultOf(call: string, error: unknown, projectClosed: boolean): Fault {
     const known = asKnown(error);
     if (known?.code === 'moved') soon(lookForPlace);
-    if (known) return { code: known.code, message: known.message, hint: known.hint };
+    if (known) return shownError(known);
     if (projectClosed)
       return {
         code: 'bad-argument',

@@ -2,8 +2,8 @@
 // there for the next.
 
 import { parentPort, Worker } from 'node:worker_threads';
-import type { ErrorCode } from '#core/errors.ts';
-import { TastemakerError } from '#core/errors.ts';
+import type { SentError } from '#core/errors.ts';
+import { TastemakerError, receivedError, sentError } from '#core/errors.ts';
 
 /** Tasks by name, each with what it is given and what it answers: plain data, for both cross to another thread. */
 export type Tasks = Readonly<Record<string, (args: never) => unknown>>;
@@ -15,11 +15,7 @@ interface Question {
   task: string;
   args: unknown;
 }
-type Reply = { id: number } & (
-  | { result: unknown }
-  | { fault: { code: ErrorCode; message: string; hint: string; atCommandLine: string } }
-  | { crash: string }
-);
+type Reply = { id: number } & ({ result: unknown } | { fault: SentError } | { crash: string });
 
 export interface WarmThread<T extends Tasks> {
   /**
@@ -62,7 +58,7 @@ export function warmThread<T extends Tasks>(file: string, restMs: number): WarmT
     const asker = waiting.get(reply.id);
     waiting.delete(reply.id);
     if ('result' in reply) asker?.resolve(reply.result);
-    else asker?.reject('fault' in reply ? faultOf(reply.fault) : new Error(reply.crash));
+    else asker?.reject('fault' in reply ? receivedError(reply.fault) : new Error(reply.crash));
     if (waiting.size > 0) return;
     worker?.unref(); // it keeps no program from ending
     rest = setTimeout(() => end(new Error('The thread was at rest.')), restMs).unref();
@@ -90,9 +86,6 @@ export function warmThread<T extends Tasks>(file: string, restMs: number): WarmT
   };
 }
 
-const faultOf = ({ code, message, hint, atCommandLine }: Extract<Reply, { fault: unknown }>['fault']) =>
-  new TastemakerError(code, message, hint, atCommandLine);
-
 /** In the thread: does what is asked. Questions that wait for something let others go first. */
 export function answerQuestions(tasks: Tasks): void {
   const port = parentPort!;
@@ -105,9 +98,6 @@ export function answerQuestions(tasks: Tasks): void {
 }
 
 function refusal(id: number, error: unknown): Reply {
-  if (error instanceof TastemakerError) {
-    const { code, message, hint, atCommandLine } = error;
-    return { id, fault: { code, message, hint, atCommandLine } };
-  }
+  if (error instanceof TastemakerError) return { id, fault: sentError(error) };
   return { id, crash: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }

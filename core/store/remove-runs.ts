@@ -11,7 +11,8 @@ import { listPolicies } from './policies.ts';
 import { query, requireThat, transaction } from './project.ts';
 import type { Project } from './project.ts';
 import { removeFromItems } from './items.ts';
-import { getRun, isRunId, LIVING } from './runs.ts';
+import { getRun, isRunId } from './runs.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 /** Of a completion `c`: whether a person's work hangs on it. */
 const JUDGED = `(EXISTS (SELECT 1 FROM ranking_items WHERE completion_id = c.id) OR EXISTS (SELECT 1 FROM ratings WHERE completion_id = c.id)

@@ -6,6 +6,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { isPrintable, printable } from './printable.ts';
 import { query, requireThat, transaction, where } from './project.ts';
 import type { Project } from './project.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 /**
  * What was asked for, by which a run is prepared when its turn comes. Runs take their turns in the order of `queuedAt`.
@@ -19,8 +20,6 @@ export interface RunRequest {
 export type NewRun = Pick<Run, 'id' | 'kind' | 'name'> &
   Partial<Pick<Run, 'status' | 'createdAt' | 'endedAt' | 'error'>> & { request?: RunRequest };
 
-/** Those that something is still going to happen to. */
-export const LIVING: readonly RunStatus[] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
 const STATUSES: readonly string[] = [...LIVING, 'done', 'stopped', 'failed', 'cancelled'] satisfies RunStatus[];
 /** Also one of a later version, which is shown and cannot be run. */
 const isKind = (kind: unknown): boolean => typeof kind === 'string' && /^[a-z][a-z0-9-]{0,39}$/.test(kind);

@@ -7,8 +7,8 @@ import { hasGold } from './golds.ts';
 import { EXCERPT, excerptLength, excerptValues } from './excerpts.ts';
 import { query } from './project.ts';
 import type { Project, Value } from './project.ts';
-import { LIVING } from './runs.ts';
 import { holdsText } from './search.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 /** Whose scores and whose log-probabilities are meant; null where the project has no such model. */
 export interface SampleModels {

@@ -9,7 +9,7 @@ import { syncTree, verifyDatabase } from './backups.ts';
 import { placeAside } from './leftovers.ts';
 import { explain } from './project.ts';
 import type { Project } from './project.ts';
-import { LIVING } from './runs.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 const FOLDERS = ['models', 'runs', 'exports'];
 /** Files by which a process at work and its project speak: no process works in the copy. */

@@ -110,7 +110,7 @@ export function selectRankings(
   return { rankings, leftOut };
 }
 
-interface Known {
+interface ProjectRows {
   prompts: Map<number, Prompt>;
   labelers: Map<number, string>;
   items: ReadonlySet<number>;
@@ -119,7 +119,7 @@ interface Known {
 function reasonOf(
   { repeatOf, status, promptId, labelerId, itemId, confidence }: Ranking,
   selection: Selection,
-  { prompts, labelers, items }: Known,
+  { prompts, labelers, items }: ProjectRows,
 ): Reason | null {
   if (repeatOf !== null) return 'repeat';
   if (status !== 'ranked') return 'unranked';

@@ -4,7 +4,8 @@ import { computed, ref, shallowRef } from 'vue';
 import type { RunFacts } from '#core/contract/runs.ts';
 import { useProjectService } from '#renderer/api.ts';
 import { defineProjectStore } from './project-store.ts';
-import { LIVING, useRuns } from './runs.ts';
+import { useRuns } from './runs.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 /** How often the results of a run at work are looked up while somebody sees them. */
 const EVERY_MS = 3000;

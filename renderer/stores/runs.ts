@@ -27,8 +27,6 @@ interface Watched {
 
 /** least time between two drawings; long runs are drawn less often, for one point more is less of them */
 const redrawMs = ({ curves }: OpenRun): number => Math.min(2000, Math.max(250, curves.rows / 20));
-/** not over yet: these change by themselves */
-export const LIVING: readonly RunRow['status'][] = ['queued', 'running', 'paused', 'stopping', 'cancelling'];
 
 export const useRuns = defineProjectStore('runs', () => {
   const { call, on } = useProjectService();

@@ -18,7 +18,7 @@ import {
   workSeconds,
 } from '#renderer/components/train/run-columns.ts';
 import type { TableRun } from '#renderer/components/train/run-columns.ts';
-import { approximately, beganWords, tabsOf } from '#renderer/components/train/run-words.ts';
+import { beganWords, tabsOf } from '#renderer/components/train/run-words.ts';
 import { groupsOf } from '#renderer/components/train/setting-groups.ts';
 
 const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({
@@ -206,8 +206,4 @@ test('every recipe shows what it made', () => {
   expect(tabsOf('ppo', false)[1]!.name).toBe('samples');
   expect(tabsOf('pretrain', false)).toHaveLength(3);
   expect(tabsOf('score', true)[1]!.name).toBe('samples'); // whatever wrote samples shows them
-});
-
-test('an estimate is as exact as it is', () => {
-  expect([0.2, 45, 480, 10_400, 3 * 86_400].map(approximately)).toEqual(['1 s', '45 s', '8 min', '2.9 h', '3 days']);
 });

@@ -31,7 +31,7 @@ const ROOT = path.resolve(import.meta.dirname, '../../..');
 /** The whole ends so many seconds before its time, so that a result is never lost to the last moment. */
 const SPARE = 5;
 
-interface Asked {
+interface GpuCheck {
   kind: Kind;
   minutes: number;
   plans: readonly SectionPlan[];
@@ -44,7 +44,7 @@ interface Asked {
   why: string | null;
 }
 
-async function readAsked(args: readonly string[]): Promise<Asked | null> {
+async function readAsked(args: readonly string[]): Promise<GpuCheck | null> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -132,7 +132,7 @@ const outcome = (state: Section['state'], sentence: string, on: string, rest: Pa
 /** One section in its process; `stop` ends it early. Never throws. */
 async function runSection(
   plan: SectionPlan,
-  { kind, on, python, libraries }: Asked,
+  { kind, on, python, libraries }: GpuCheck,
   seconds: number,
   stop: AbortSignal,
 ): Promise<Section> {

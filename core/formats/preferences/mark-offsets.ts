@@ -1,7 +1,7 @@
 // Offsets of marks in the units that programs count text by, turned into ours: UTF-16 code units, end excluded.
 
 import { cutsCharacter } from './format.ts';
-import { short } from './asked.ts';
+import { short } from './prompt-part.ts';
 import { badRow, isText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
 

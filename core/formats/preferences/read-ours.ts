@@ -1,6 +1,6 @@
 // Our own files: several completions with ranks, by text or by number, with everything that a preference may have.
 
-import { checkAgrees } from './asked.ts';
+import { checkAgrees } from './prompt-part.ts';
 import { conversationText, messagesOf } from './conversation.ts';
 import {
   answer,

@@ -1,8 +1,8 @@
 // Pairs of a chosen and a rejected answer, in every way that training programs write them: TRL, OpenRLHF,
 // LLaMA-Factory, H2O, HH-RLHF.
 
-import { checkAgrees, short } from './asked.ts';
-import type { Asked } from './asked.ts';
+import { checkAgrees, short } from './prompt-part.ts';
+import type { PromptPart } from './prompt-part.ts';
 import { conversationText, isMessageList, messageOf, messagesOf, sharedMessages } from './conversation.ts';
 import { answer, extraOf, OWN_FIELDS, ownFields, preference, textOf } from './format.ts';
 import type { Format, ReadContext } from './format.ts';
@@ -12,8 +12,8 @@ import { badRow, isRow, isText, optionalText, requiredText } from '#core/formats
 import type { Row } from '#core/formats/rows.ts';
 import { normalForm } from '#core/spelling.ts';
 
-const asked = (messages: Message[]): Asked => ({ prompt: conversationText(messages), messages });
-const askedText = (row: Row, field: string): Asked =>
+const asked = (messages: Message[]): PromptPart => ({ prompt: conversationText(messages), messages });
+const askedText = (row: Row, field: string): PromptPart =>
   Array.isArray(row[field])
     ? asked(messagesOf(row[field], field))
     : { prompt: requiredText(row, field), messages: null };
@@ -22,7 +22,7 @@ const askedText = (row: Row, field: string): Asked =>
 function pairOf(
   row: Row,
   line: number,
-  { prompt, messages }: Asked,
+  { prompt, messages }: PromptPart,
   [chosen, rejected]: readonly [string, string],
   used: readonly string[],
 ): Preference {
@@ -119,7 +119,7 @@ function conversations(row: Row, line: number): Preference {
  * is a bad row.
  */
 function afterTranscript(
-  { prompt, messages }: Asked,
+  { prompt, messages }: PromptPart,
   [chosen, rejected]: readonly [string, string],
   { warn }: ReadContext,
 ): readonly [string, string] {

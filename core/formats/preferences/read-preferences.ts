@@ -1,6 +1,6 @@
 // Reading a file of preference data: which format it is in, its rows as records, and what is wrong with which row.
 
-import { repeatingPrompt, SYSTEM_COLUMNS, withoutPrompt, withSystem } from './asked.ts';
+import { repeatingPrompt, SYSTEM_COLUMNS, withoutPrompt, withSystem } from './prompt-part.ts';
 import { isNumbered, OWN_FIELDS, watchSplits } from './format.ts';
 import type { Format, PreferenceRow, ReadContext } from './format.ts';
 import { FORMATS } from './formats.ts';

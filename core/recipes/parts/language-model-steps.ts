@@ -27,6 +27,7 @@ import { stepsARun } from '#core/training/pace.ts';
 import { packState, unpackState } from './training-state.ts';
 import { microBatches, TUNING_SETTINGS } from './tuning.ts';
 import type { Tuned } from './tuning.ts';
+import { mean } from '#core/evaluation/mean.ts';
 
 export const LANGUAGE_MODEL_SETTINGS = {
   learning_rate: real(1e-3, [0, 1], 'Peak learning rate.'),
@@ -183,5 +184,3 @@ export async function trainOnTexts(
   await evaluator.release();
   return { status, steps: step, validationLoss: lastLoss };
 }
-
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

@@ -18,13 +18,13 @@ import { learningPrompts } from './dataset.ts';
 import { encodeAnswers, encodePrompts, sharedTokens } from './prompt-tokens.ts';
 import type { Answer, SharedToken } from './prompt-tokens.ts';
 
-interface Asked {
+interface RankedPrompt {
   promptId: number;
   prompt: string;
   messages: Message[] | null;
 }
 /** A row of data.jsonl: one ranking. What is optional is absent in runs of older versions. */
-export interface RankingRow extends Asked {
+export interface RankingRow extends RankedPrompt {
   /** whether it is learnt from, or validated on because its prompt is the project's validation or was held back here */
   use?: 'train' | 'validation' | 'held back';
   labeler?: string;
@@ -41,13 +41,13 @@ export interface RankingRow extends Asked {
   ranks: number[];
 }
 /** Another: a reference completion for the zero point. */
-export interface ReferenceRow extends Asked {
+export interface ReferenceRow extends RankedPrompt {
   reference: string;
 }
 export type RewardRow = RankingRow | ReferenceRow;
 
 /** Whether a train prompt is among the `share` that is held back where the project has none for validation. */
-export function isHeldBack({ prompt, messages }: Pick<Asked, 'prompt' | 'messages'>, share: number): boolean {
+export function isHeldBack({ prompt, messages }: Pick<RankedPrompt, 'prompt' | 'messages'>, share: number): boolean {
   const hash = createHash('sha256')
     .update(`held back from reward models\n${normalPrompt(prompt, messages)}`)
     .digest();
@@ -182,7 +182,7 @@ export async function readRows(
     joined: sharedTokens(shared, asking.length, (i) => JSON.stringify(asking[i]!.text.slice(0, 40))),
   };
 }
-const asked = ({ prompt, messages }: Asked) => ({ text: prompt, messages });
+const asked = ({ prompt, messages }: RankedPrompt) => ({ text: prompt, messages });
 
 /** How much each ranking counts: a prompt's share is split among its rankings, and the mean is 1 (D14). */
 export function rankingWeights(elements: readonly { promptId: number }[]): number[] {

@@ -7,9 +7,10 @@ import { manifestOf } from '#core/recipes/manifest.ts';
 import { hasGold } from '#core/store/golds.ts';
 import { listPolicies, policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { getRequest, listRuns, LIVING } from '#core/store/runs.ts';
+import { getRequest, listRuns } from '#core/store/runs.ts';
 import { countOnce } from '#core/store/samples.ts';
 import { sampleModels } from './sample-models.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 export function measuresOf(project: Project, filter: SampleFilter): SampleMeasures {
   const { rewardModelId, referenceId } = sampleModels(project, filter);

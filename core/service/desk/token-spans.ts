@@ -14,7 +14,7 @@ import { putsSpaceFirst } from '#core/tokenizer/in-the-middle.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { currentPolicy } from '#core/service/current-models.ts';
 
-type Written = Pick<Completion, 'text' | 'tokenIds' | 'policyId'> & Partial<Pick<Completion, 'tokenizer'>>;
+type TokenizedText = Pick<Completion, 'text' | 'tokenIds' | 'policyId'> & Partial<Pick<Completion, 'tokenizer'>>;
 
 /** Tokenizers by folder, read once as long as the file stays the same. */
 const tokenizers = new Map<string, { stamp: string; loaded: Promise<Tokenizer | null> }>();
@@ -86,7 +86,7 @@ async function spansByPrefix(read: Read, ids: readonly number[], text: string): 
   });
 }
 
-async function spansWith(tokenizer: Tokenizer, { text, tokenIds }: Written): Promise<TokenSpan[] | null> {
+async function spansWith(tokenizer: Tokenizer, { text, tokenIds }: TokenizedText): Promise<TokenSpan[] | null> {
   const body = withoutStop(tokenizer, tokenIds);
   const ended = body.length < tokenIds.length ? [{ start: text.length, end: text.length }] : [];
   if (!(await putsSpaceFirst(tokenizer))) {
@@ -111,7 +111,7 @@ async function spansWith(tokenizer: Tokenizer, { text, tokenIds }: Written): Pro
  * (an
  * imported one), or whose tokenizer is gone or another now, gets one span a word instead.
  */
-export async function tokenSpans(project: Project, completions: readonly Written[]): Promise<TokenSpan[][]> {
+export async function tokenSpans(project: Project, completions: readonly TokenizedText[]): Promise<TokenSpan[][]> {
   const policies = new Map(listPolicies(project).map((policy) => [policy.id, policy]));
   return Promise.all(
     completions.map(async (completion) => {

@@ -17,8 +17,8 @@ import { readWebgpu } from '#core/hardware/webgpu.ts';
 import { readLibraryFolders } from '#core/service/library-folders.ts';
 import { keptSelfTests, runSelfTest, selfTestKey } from './self-tests.ts';
 import type { SelfTestOptions } from './self-tests.ts';
+import { VERSION } from '#core/version.ts';
 
-const program = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');
 export const PROCESSOR_NAME = os.cpus()[0]?.model.trim() ?? 'Unknown processor';
 
 /** One provider: how it is shown, and why it cannot be used where it cannot. */
@@ -73,8 +73,7 @@ export async function lookAtHardware({
     cuda: [cards.driver, ...cards.cards.map(({ name }) => name), hashOf(files)],
     webgpu: [os.release(), ...webgpu.drivers.map(stampOf)],
   };
-  const keyOf = (device: Device) =>
-    selfTestKey(device, [runtimeVersion(), versionOfProgram(), ...facts[device.provider]]);
+  const keyOf = (device: Device) => selfTestKey(device, [runtimeVersion(), VERSION, ...facts[device.provider]]);
   const kept = keptSelfTests(home);
   const imitates = webgpu.state === 'software';
   const found = Object.fromEntries(
@@ -153,4 +152,3 @@ function stampOf(file: string): string {
     return 'absent';
   }
 }
-const versionOfProgram = (): string => (JSON.parse(fs.readFileSync(program, 'utf8')) as { version: string }).version;

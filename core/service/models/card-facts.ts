@@ -1,7 +1,6 @@
 // What a project, or a folder alone, knows of a model for its card: lineage, rankings, reward model, KL, β, seeds,
 // settings.
 
-import fs from 'node:fs';
 import path from 'node:path';
 import type { Policy } from '#core/contract/models.ts';
 import { adapterBase, hubName, isAdapterFolder } from '#core/formats/adapter-base.ts';
@@ -16,9 +15,8 @@ import { licenceOf } from './model-look.ts';
 import { measuredFrom } from '#core/recipes/parts/reference-model.ts';
 import { manifestOf } from '#core/recipes/manifest.ts';
 import { rankingsOf } from './run-folder.ts';
+import { VERSION } from '#core/version.ts';
 
-const PROGRAM = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');
-const version = (): string => (JSON.parse(fs.readFileSync(PROGRAM, 'utf8')) as { version: string }).version;
 const counted = (n: number, one: string) => `${n.toLocaleString('en')} ${n === 1 ? one : `${one}s`}`;
 
 async function licenceOfOne(places: readonly string[]): Promise<string | null> {
@@ -92,7 +90,7 @@ export async function cardFacts(project: Project, policy: Policy): Promise<CardF
     name: policy.name,
     base: base.id === policy.id ? null : (hubName(baseFolder) ?? base.name),
     licence: await licenceOfOne(originsOf(project, policy)),
-    version: version(),
+    version: VERSION,
     steps: steps.map(({ name, sentence }) => ({ name, sentence })),
     numbers,
     run: manifest && { id: manifest.id, config: manifest.config },
@@ -107,7 +105,7 @@ export async function cardFactsOf(model: string): Promise<CardFacts> {
     name: path.basename(place).replace(isGguf(place) ? /\.gguf$/i : /$^/, ''),
     base: base === null ? null : (hubName(base) ?? path.basename(base)),
     licence: await licenceOfOne([place, ...(base === null ? [] : [base])]),
-    version: version(),
+    version: VERSION,
     steps: [],
     numbers: [],
     run: null,

@@ -80,5 +80,3 @@ function missingEnd(runFolder: string): (score: number, finish: unknown) => numb
   return (score, finish) =>
     finish === 'stop' || rule === 'keep' ? score : rule === 'replace' ? penalty : score - Math.abs(penalty);
 }
-
-export const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

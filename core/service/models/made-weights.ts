@@ -12,9 +12,10 @@ import type { Made } from '#core/models/model-notes.ts';
 import type { Project } from '#core/store/project.ts';
 import { policyPath } from '#core/store/policies.ts';
 import { refuseLink } from '#core/unlinked.ts';
-import { heldOutOf, jsonLines, mean } from './held-out.ts';
+import { heldOutOf, jsonLines } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
 import { lastMetrics, lastStep } from './run-folder.ts';
+import { mean } from '#core/evaluation/mean.ts';
 
 export interface MadeWeights {
   run: string;

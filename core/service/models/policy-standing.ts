@@ -5,12 +5,13 @@ import type { Policy } from '#core/contract/models.ts';
 import type { Run } from '#core/contract/runs.ts';
 import { clusteredInterval, FEWEST_CLUSTERS } from '#core/evaluation/interval.ts';
 import type { Project } from '#core/store/project.ts';
-import { heldOutOf, mean } from './held-out.ts';
+import { heldOutOf } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
 import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
 import { manifestOf } from '#core/recipes/manifest.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
+import { mean } from '#core/evaluation/mean.ts';
 
 export interface Standing {
   /** it may take the place of what it started from */

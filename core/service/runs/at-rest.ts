@@ -5,7 +5,8 @@ import { isProven, readHeartbeat, takeAsked } from '#core/runs/control.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { isKnownHere, makeKnown } from '#core/store/known-here.ts';
 import type { Project } from '#core/store/project.ts';
-import { listRuns, LIVING, updateRun } from '#core/store/runs.ts';
+import { listRuns, updateRun } from '#core/store/runs.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 /** A process of this machine has worked at it, in this very folder: what a stranger has packed cannot say so. */
 function wasBegunHere(project: Project, { id }: Run): boolean {

@@ -21,6 +21,7 @@ import type { Counted, Lengths } from './recipe-facts.ts';
 import { architectureOf, parametersOf, workOf } from './recipe-size.ts';
 import { bytesOfRun } from './run-memory.ts';
 import type { RunBytes } from './run-memory.ts';
+import { approximately } from '#core/contract/time-words.ts';
 
 const TIGHT = 0.7; // of what is free
 const EARLIER = 3; // runs of the same kind that the pace is taken from
@@ -43,7 +44,8 @@ export async function estimateRun(
   const workFor = (settings: Config) => workOf(project, name, settings, counted.facts(), lengths);
   const pace = paceOf(project, name, workFor) ?? machine.pace;
   const seconds = pace === null ? null : workFor(config) / pace;
-  const time = seconds === null ? 'how long it takes is known after the first run' : `and about ${duration(seconds)}`;
+  const time =
+    seconds === null ? 'how long it takes is known after the first run' : `and about ${approximately(seconds)}`;
   const shorter =
     seconds !== null && seconds > LONG
       ? shorterOf(project, name, config, seconds, (settings) => workFor(settings) / pace!)
@@ -98,7 +100,8 @@ function shorterOf(
         return Infinity; // out of its range
       }
     })();
-    if (known < NOTICEABLE * seconds) ways.push({ seconds: known, sentence: `${sentence}: about ${duration(known)}.` });
+    if (known < NOTICEABLE * seconds)
+      ways.push({ seconds: known, sentence: `${sentence}: about ${approximately(known)}.` });
   };
   for (const [name, what] of TIME_LEVERS[recipe]) {
     const before = Number(config[name]);
@@ -338,8 +341,3 @@ function smallerModel(project: Project, config: Config): { name: string } | null
 /** "840 MB" or "2.5 GB" */
 export const gigabytes = (bytes: number): string =>
   bytes < 0.95e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-function duration(seconds: number): string {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return seconds < 48 * 3600 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.round(seconds / 86400)} days`;
-}

@@ -35,6 +35,7 @@ import { clearDeletedRuns } from './run-removal.ts';
 import { detailOf, rowOf } from './run-rows.ts';
 import { launch, UNPROVEN, watchRun } from './run-watch.ts';
 import type { Watch } from './run-watch.ts';
+import { AT_WORK } from '#core/contract/runs.ts';
 
 export interface RunQueue {
   /** Checks the settings and puts a run at the end of the queue. */
@@ -80,7 +81,6 @@ const PROCESS_FILE = path.resolve(import.meta.dirname, '..', '..', 'runs', 'proc
 const DATA_NEWS_MS = 2000;
 const REST_MS = 10;
 const AGAIN_MS = 10_000;
-const AT_WORK: readonly string[] = ['running', 'paused', 'stopping', 'cancelling'];
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 interface Active {

@@ -18,6 +18,7 @@ import {
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { countPrompts } from '#core/store/prompts.ts';
+import { mean } from '#core/evaluation/mean.ts';
 
 export interface Facts {
   prompts: Record<Split, number>;
@@ -117,8 +118,7 @@ async function measured(project: Project, model: string | null): Promise<Lengths
   )
     // a chat template may refuse a conversation: then the run says so
     .catch(() => [asked.map(({ text }) => guess(text)), answers.map(({ text }) => guess(text) + 1)]);
-  const mean = (values: readonly number[], otherwise: number) =>
-    values.length ? values.reduce((a, b) => a + b, 0) / values.length : otherwise;
+  const meanOr = (values: readonly number[], otherwise: number) => (values.length ? mean(values) : otherwise);
   const most = (values: readonly number[], otherwise: number) =>
     values.reduce((a, b) => Math.max(a, b), values.length ? 1 : otherwise);
   const perToken =
@@ -135,12 +135,12 @@ async function measured(project: Project, model: string | null): Promise<Lengths
   const completion = meanTokens(project, NEWEST) ?? 40;
   const longestPrompt = most(prompts!, 200);
   return {
-    prompt: mean(head, 100),
+    prompt: meanOr(head, 100),
     longestPrompt,
-    reference: mean(references!, completion),
+    reference: meanOr(references!, completion),
     longestReference: most(references!, 2 * completion),
     completion,
-    ranked: mean(
+    ranked: meanOr(
       ranked.map(({ completions }) => completions),
       4,
     ),

@@ -14,7 +14,7 @@ import { defaultsForModel } from '#core/recipes/parts/size-defaults.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { countDrawn } from '#core/store/run-completions.ts';
-import { listRuns, LIVING } from '#core/store/runs.ts';
+import { listRuns } from '#core/store/runs.ts';
 import { estimateAside } from './estimator.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { currentModels, currentPolicy, currentReward } from '#core/service/current-models.ts';
@@ -22,6 +22,7 @@ import { factsOf, FEWEST_RANKINGS } from './recipe-facts.ts';
 import type { Facts } from './recipe-facts.ts';
 import { modelsOf } from './recipe-models.ts';
 import { currentReference } from './run-follow-up.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 const WORDS: Record<RecipeName, Pick<RecipeCard, 'title' | 'sentence' | 'makes'>> = {
   sample: {

@@ -12,9 +12,10 @@ import { bytesOf } from '#core/runs/disk.ts';
 import { allNoted, describeRun, notedOf, resultsOf, setResults } from '#core/store/run-facts.ts';
 import type { Noted } from '#core/store/run-facts.ts';
 import type { Project } from '#core/store/project.ts';
-import { getRequest, getRun, listRuns, LIVING } from '#core/store/runs.ts';
+import { getRequest, getRun, listRuns } from '#core/store/runs.ts';
 import { isLink } from '#core/unlinked.ts';
 import type { Handlers } from '#core/service/handlers.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

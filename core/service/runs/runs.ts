@@ -15,12 +15,13 @@ import type { Project } from '#core/store/project.ts';
 import { shownPrompt } from '#core/store/excerpts.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { drawnByRun } from '#core/store/run-completions.ts';
-import { getRun, LIVING } from '#core/store/runs.ts';
+import { getRun } from '#core/store/runs.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { checkAside } from './estimator.ts';
 import { heldOutRankings } from './held-out-rankings.ts';
 import { runFactHandlers } from './run-facts.ts';
 import { runRemovalHandlers } from './run-removal.ts';
+import { LIVING } from '#core/contract/runs.ts';
 
 const LOG_LINES = 500;
 const ROWS_A_CALL = 5000;
@@ -48,7 +49,7 @@ async function metricsOf(
   return { rows: wanted, total: file.count(), ...(file.damaged() ? { damaged: file.damaged() } : {}) };
 }
 
-interface Written {
+interface SampleLine {
   step: number;
   promptId: number;
   text: string;
@@ -59,13 +60,13 @@ interface Written {
   tokens: number;
 }
 
-const isWritten = ({ step, promptId, text, tokens }: Partial<Written>): boolean =>
+const isWritten = ({ step, promptId, text, tokens }: Partial<SampleLine>): boolean =>
   Number.isFinite(step) && Number.isFinite(promptId) && typeof text === 'string' && Number.isFinite(tokens);
 
 /** What samples.jsonl holds, as far as the database has taken it in and so gives it an id. */
 async function samplesOf(project: Project, runId: string): Promise<Result<'runs.samples'>> {
   const ids = new Map(drawnByRun(project, runId).map(({ promptId, step, id }) => [`${promptId}/${step}`, id]));
-  const file = followRows<Written>(path.join(runFolderOf(project.folder, runId), 'samples.jsonl'), isWritten);
+  const file = followRows<SampleLine>(path.join(runFolderOf(project.folder, runId), 'samples.jsonl'), isWritten);
   const samples: RunSample[] = [];
   for (; ; await breath()) {
     const { rows, restarted, more } = file.read(PIECE);

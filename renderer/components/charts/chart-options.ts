@@ -6,8 +6,9 @@ import { beside } from './curves.ts';
 import type { Curve } from './curves.ts';
 import { decimate, evenOnLogAxis, logFloor, MAX_POINTS, padded, pick, quantiles, smooth, visible } from './series.ts';
 import type { Smoothed } from './series.ts';
-import { duration, number } from '#renderer/components/train/run-words.ts';
+import { number } from '#renderer/components/train/run-words.ts';
 import type { OpenRun } from '#renderer/stores/runs.ts';
+import { duration } from '#core/contract/time-words.ts';
 
 /** A run that the page shows; each keeps its colour in all charts. */
 export interface ShownRun {

@@ -4,7 +4,8 @@ import type { RunKind, RunRow, RunStatus, RunFacts, RunResult } from '#core/cont
 import type { MetricMeaning } from '#core/contract/recipes.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
 import { withError } from '#renderer/components/charts/metric-words.ts';
-import { badgeOf, duration, KIND_WORDS, moment } from './run-words.ts';
+import { badgeOf, KIND_WORDS, moment } from './run-words.ts';
+import { duration } from '#core/contract/time-words.ts';
 
 /** A run with what is known of it; facts may be still on their way. */
 export interface TableRun {

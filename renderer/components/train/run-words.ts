@@ -35,7 +35,6 @@ export const KIND_WORDS: Record<RunKind, string> = {
   ppo: 'PPO',
   sample: 'sampling',
   score: 'scoring',
-  demo: 'demo',
 };
 /** What one step of a run is. */
 export const STEP_WORDS: Record<RunKind, string> = {
@@ -45,7 +44,6 @@ export const STEP_WORDS: Record<RunKind, string> = {
   ppo: 'step',
   sample: 'prompt',
   score: 'row',
-  demo: 'step',
 };
 export type RunTab = 'charts' | 'samples' | 'drawn' | 'rankings' | 'log' | 'manifest';
 /** What a recipe made, as a part of its page. */
@@ -71,33 +69,8 @@ export const VERDICT: Record<Estimate['verdict'], { word: string; tone: 'good' |
   'wont-fit': { word: "won't fit", tone: 'bad' },
 };
 
-/** 42 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const parts: [number, string, number, string][] = [
-    [86400, 'd', 3600, 'h'],
-    [3600, 'h', 60, 'min'],
-    [60, 'min', 1, 's'],
-  ];
-  for (const [large, largeWord, small, smallWord] of parts) {
-    if (whole < large) continue;
-    const rest = Math.floor((whole % large) / small);
-    return rest
-      ? `${Math.floor(whole / large)} ${largeWord} ${rest} ${smallWord}`
-      : `${Math.floor(whole / large)} ${largeWord}`;
-  }
-  return `${whole} s`;
-}
-
 /** A run that takes longer is announced before it starts. */
 export const LONG_SECONDS = 1800;
-
-/** 40 s, 8 min, 2.9 h, 3 days: as exact as an estimate is. */
-export function approximately(seconds: number): string {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return seconds < 48 * 3600 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.round(seconds / 86400)} days`;
-}
 
 /** "queued 14:03" while it waits, then "started 14:05", which is when it began to work. */
 export const beganWords = (run: RunRow, startedAt: number | null): string =>

@@ -7,7 +7,7 @@ import { badRow, isText } from '#core/formats/rows.ts';
 import type { Row } from '#core/formats/rows.ts';
 import { normalForm } from '#core/spelling.ts';
 
-export interface Asked {
+export interface PromptPart {
   /** what stands for a conversation where only text can */
   prompt: string;
   messages: Message[] | null;
@@ -37,7 +37,7 @@ function systemOf(row: Row): string | null {
  * A system message in a column of its own becomes the first of the conversation. One that the conversation begins with
  * already stays once; another is a bad row.
  */
-export function withSystem(asked: Asked, row: Row): Asked {
+export function withSystem(asked: PromptPart, row: Row): PromptPart {
   const system = systemOf(row);
   if (system === null) return asked;
   const messages = asked.messages ?? [{ role: 'user' as const, content: asked.prompt }];
