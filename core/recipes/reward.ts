@@ -11,7 +11,7 @@ import { writeJsonl } from '#core/formats/jsonl.ts';
 import { numbersIn } from '#core/models/architecture.ts';
 import { checkpointParameters, loadShared, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
-import { adjustedHead, parametersAbove } from '#core/models/heads.ts';
+import { adjustedHead, parametersAbove, SCORE_HEAD_NAMES, SCORE_HEADS } from '#core/models/heads.ts';
 import type { HeadName } from '#core/models/heads.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import type { Evaluator } from '#core/models/evaluator.ts';
@@ -78,7 +78,12 @@ export const REWARD_SETTINGS = {
   epsilon: real(1e-5, [1e-12, 1], "Adam's ε."),
   weight_decay: real(0, [0, 1], 'Decoupled weight decay on matrices.'),
   clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = no clipping.'),
-  head_bias: flag(true, 'Give the scalar head a bias; it carries the zero point.'),
+  head: choice(
+    'linear',
+    SCORE_HEAD_NAMES,
+    `What makes a score of the layers: ${SCORE_HEAD_NAMES.map((name) => SCORE_HEADS[name].sentence).join('; ')}.`,
+  ),
+  head_bias: flag(true, 'Give the head a bias; it carries the zero point.'),
   zero: choice(
     'references',
     ['references', 'completions', 'completions-unit', 'none'],
@@ -190,7 +195,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
   const base = loadShared(baseFolder);
   const { architecture } = base;
   const part = tuned(
-    withScoreHead(base, config.head_seed || config.seed, config.head_bias),
+    withScoreHead(base, config.head_seed || config.seed, config.head_bias, config.head),
     baseFolder,
     config,
     config.seed,

@@ -82,6 +82,11 @@ function judge(project: Project, name: string): Known {
   const model = knownModel(project, name);
   return isScoreHead(model.head) ? model : withHead(model, true);
 }
+/** The head that a run of these settings gives its model. */
+function headOf({ head }: Config): ScoreHeadName {
+  const name = String(head);
+  return isScoreHead(name) ? name : 'linear';
+}
 /** The reward model that a run would make of it. */
 const withHead = (model: Known, bias: boolean, head: ScoreHeadName = 'linear'): Known => ({
   ...model,
@@ -113,7 +118,7 @@ function tunedPart(project: Project, runId: string | null): { base: string; lear
     if (config.tune !== 'blocks' || !from) return null;
     const base = path.resolve(project.folder, from.path);
     const origin = listPolicies(project).find((policy) => policyPath(project, policy) === base);
-    const { parameters } = learningParts(withHead(openedModel(base), true), tuningOf(config));
+    const { parameters } = learningParts(withHead(openedModel(base), true, headOf(config)), tuningOf(config));
     const before = origin ? tunedPart(project, origin.runId) : null;
     return {
       base: before?.base ?? base,
@@ -272,7 +277,7 @@ const HOLDS: Record<RecipeName, (asked: Asked) => Promise<number>> = {
   reward: async ({ project, config, facts, lengths, where, number, text }) => {
     const base = knownModel(project, text('policy'));
     const tuning = tuningOf(config);
-    const start = startOf(withHead(base, config.head_bias === true), tuning);
+    const start = startOf(withHead(base, config.head_bias === true, headOf(config)), tuning);
     const { layers, channels } = base.architecture;
     // what a ranking's rows take, and how many it has
     const packed = packedRows(lengths.longestPrompt, Math.round(lengths.ranked), lengths.longestRanked);

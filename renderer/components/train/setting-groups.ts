@@ -30,7 +30,7 @@ const GROUPS: readonly { name: string; title: string; fields: readonly string[] 
   {
     name: 'shape',
     title: 'Shape of the model',
-    fields: ['family', 'vocabulary', 'layers', 'channels', 'heads', 'context', 'head_bias', 'zero'],
+    fields: ['family', 'vocabulary', 'layers', 'channels', 'heads', 'context', 'head', 'head_bias', 'zero'],
   },
   {
     name: 'sampling',
