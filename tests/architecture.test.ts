@@ -227,7 +227,7 @@ const PLANTED: Readonly<Record<string, [path: string, text: string, complaint: s
 const KEPT: Readonly<Record<string, [path: string, text: string]>> = {
   'a downward import': [
     'core/recipes/policy.ts',
-    "import { x } from '#core/training/gae.ts';\nimport { y } from './recipe.ts';",
+    "import { x } from '#core/training/estimators.ts';\nimport { y } from './recipe.ts';",
   ],
   'the home of a package': [
     'core/store/database.ts',

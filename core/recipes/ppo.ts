@@ -25,6 +25,7 @@ import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { adaptBeta } from '#core/training/kl-controller.ts';
+import { ESTIMATORS } from '#core/training/estimators.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { RolloutGroup } from '#core/training/rollout.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
@@ -496,6 +497,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
       lambda: config.lambda,
       limit: N,
       placement: config.fixed_length ? 'at-end' : config.score_placement,
+      estimator: ESTIMATORS.gae,
       whitenRewards: config.whiten_rewards,
       whitenAdvantages: config.whiten_advantages,
       unbiased: config.unbiased_variance,

@@ -1,7 +1,6 @@
-// Rewards, advantages and returns of one completion (algorithms.md §1.4, D16–D19, D22, D23).
+// Rewards of the slots of one completion, and whitening (algorithms.md §1.4, D16–D19, D22).
 //
 //   r_t = -β (ln π_t - ln π_ref,t), and the score is added once, at its slot
-//   δ_t = r_t + γ V_{t+1} - V_t;   A_t = δ_t + γλ A_{t+1};   R_t = A_t + V_t
 // Slots are the response tokens 0..n-1 and, where the response limit leaves room, one more after the end of the text.
 
 export type ScorePlacement = 'after-end' | 'at-end';
@@ -14,13 +13,6 @@ export interface Episode {
   values: readonly number[];
   /** the reward model's score after the missing-end rule */
   score: number;
-}
-
-export interface Advantages {
-  rewards: number[];
-  /** one a slot: tokens, or tokens + 1 when the score lands after the end */
-  advantages: number[];
-  returns: number[];
 }
 
 /**
@@ -44,21 +36,6 @@ export function episodeRewards(
   );
   rewards[at]! += score;
   return rewards;
-}
-
-/** Generalised advantage estimation backwards over the slots; nothing follows the last one. */
-export function advantages(
-  rewards: readonly number[],
-  values: readonly number[],
-  gamma: number,
-  lambda: number,
-): { advantages: number[]; returns: number[] } {
-  const A = new Array<number>(rewards.length).fill(0);
-  for (let t = rewards.length - 1, next = 0, nextValue = 0; t >= 0; t--) {
-    next = A[t] = rewards[t]! + gamma * nextValue - values[t]! + gamma * lambda * next;
-    nextValue = values[t]!;
-  }
-  return { advantages: A, returns: A.map((a, t) => a + values[t]!) };
 }
 
 /**

@@ -5,13 +5,14 @@ import type { Arrays } from '#core/autodiff/compile.ts';
 import { packRows, rowShape, rowSpans } from '#core/models/rows.ts';
 import type { Group, RowShape, Span } from '#core/models/rows.ts';
 import { targetsOf } from '#core/models/evaluator.ts';
-import { advantages, episodeRewards, whiten } from './gae.ts';
-import type { Episode, ScorePlacement } from './gae.ts';
+import { episodeRewards, whiten } from './episode-rewards.ts';
+import type { Episode, ScorePlacement } from './episode-rewards.ts';
+import type { Discounts, Estimator } from './estimators.ts';
 
-export interface RolloutSettings {
+export interface RolloutSettings extends Discounts {
+  /** how advantages come of the rewards */
+  estimator: Estimator;
   beta: number;
-  gamma: number;
-  lambda: number;
   /** the response limit: where the score may still land after the end */
   limit: number;
   placement: ScorePlacement;
@@ -44,7 +45,7 @@ export function prepareRollout(groups: readonly RolloutGroup[], settings: Rollou
   if (settings.whitenRewards)
     rewards = spread(rewards, whiten(rewards.flat(2), { keepMean: true, unbiased: settings.unbiased }));
   const estimated = groups.map(({ episodes }, g) =>
-    episodes.map((episode, k) => advantages(rewards[g]![k]!, episode.values, settings.gamma, settings.lambda)),
+    settings.estimator.estimate({ rewards: rewards[g]!, values: episodes.map(({ values }) => values) }, settings),
   );
   const tokens = groups.map(({ completions }, g) =>
     completions.map((completion, k) => estimated[g]![k]!.advantages.slice(0, completion.length)),

@@ -9,6 +9,7 @@ import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { createRandom } from '#core/random.ts';
+import { ESTIMATORS } from '#core/training/estimators.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { RolloutGroup } from '#core/training/rollout.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
@@ -30,6 +31,7 @@ const ROLLOUT = {
   gamma: 1,
   lambda: 0.95,
   placement: 'at-end',
+  estimator: ESTIMATORS.gae,
   whitenRewards: false,
   whitenAdvantages: true,
   unbiased: true,

@@ -9,6 +9,7 @@ import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { ESTIMATORS } from '#core/training/estimators.ts';
 import { prepareRollout } from '#core/training/rollout.ts';
 import type { RolloutSettings } from '#core/training/rollout.ts';
 
@@ -106,7 +107,16 @@ export function firstValueLoss(
         score: scores[g]![k]!,
       })),
     })),
-    { beta: 0.05, gamma: 1, lambda: 0.95, whitenRewards: false, whitenAdvantages: true, unbiased: false, ...settings },
+    {
+      estimator: ESTIMATORS.gae,
+      beta: 0.05,
+      gamma: 1,
+      lambda: 0.95,
+      whitenRewards: false,
+      whitenAdvantages: true,
+      unbiased: false,
+      ...settings,
+    },
   );
   return mean(
     prepared.flatMap(({ returns }, g) =>

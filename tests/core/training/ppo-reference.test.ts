@@ -12,6 +12,7 @@ import type { Group } from '#core/models/rows.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { createRandom } from '#core/random.ts';
 import type { AdamSettings } from '#core/training/adamw.ts';
+import { ESTIMATORS } from '#core/training/estimators.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { Prepared, RolloutGroup, RolloutSettings } from '#core/training/rollout.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
@@ -141,6 +142,7 @@ describe.each(NUMBERS.filter(({ absent }) => !absent))('PyTorch’s update: $tit
       lambda: config.lambda,
       limit: tensors.get('response')!.shape[1]!,
       placement: 'after-end',
+      estimator: ESTIMATORS.gae,
       whitenRewards: false,
       whitenAdvantages: true,
       unbiased: false,
@@ -270,6 +272,7 @@ describe('rules of an update, on a very small model', () => {
     lambda: 0.95,
     limit: 8,
     placement: 'after-end',
+    estimator: ESTIMATORS.gae,
     whitenRewards: false,
     whitenAdvantages: true,
     unbiased: false,

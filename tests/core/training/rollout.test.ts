@@ -3,8 +3,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { advantages, episodeRewards, scoreSlot, whiten } from '#core/training/gae.ts';
-import type { Episode } from '#core/training/gae.ts';
+import { episodeRewards, scoreSlot, whiten } from '#core/training/episode-rewards.ts';
+import { ESTIMATORS, generalisedAdvantages } from '#core/training/estimators.ts';
+import type { Episode } from '#core/training/episode-rewards.ts';
 import { adaptBeta } from '#core/training/kl-controller.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { RolloutGroup, RolloutSettings } from '#core/training/rollout.ts';
@@ -47,6 +48,7 @@ const SETTINGS: RolloutSettings = {
   lambda: 0.95,
   limit: 4,
   placement: 'after-end',
+  estimator: ESTIMATORS.gae,
   whitenRewards: false,
   whitenAdvantages: false,
   unbiased: false,
@@ -74,7 +76,7 @@ describe('golden vectors (algorithms §7)', () => {
     const [first, second] = prepared([2, 4]);
     expectClose(first!.rewards[0]!, [-0.02, -0.005, 1], 'rewards 0', TIGHT);
     expectClose(second!.rewards[0]!, [-0.01, 0.01, -0.025, -1.03], 'rewards 1: no room, so on the last token', TIGHT);
-    const before = advantages(first!.rewards[0]!, V[0]!.slice(0, 3), 1, 0.95);
+    const before = generalisedAdvantages(first!.rewards[0]!, V[0]!.slice(0, 3), { gamma: 1, lambda: 0.95 });
     expectClose(before.advantages, [0.7355, 0.69, 0.1], 'A 0 with its last slot', TIGHT);
     expectClose(first!.advantages[0]!, [0.7355, 0.69], 'A 0', TIGHT);
     const white = prepared([2, 4], { whitenAdvantages: true });
@@ -121,6 +123,36 @@ const episodes = fc.integer({ min: 1, max: 8 }).chain((n) =>
 );
 const placements = fc.constantFrom('after-end' as const, 'at-end' as const);
 
+describe.each(Object.entries(ESTIMATORS))('the estimator %s', (_, { critic, estimate }) => {
+  test('gives every slot of every completion an advantage and a return', () => {
+    const rewards = [[1, 2, 3], [4], [5, 6]];
+    const values = critic
+      ? [
+          [0, 1, 2, 3],
+          [4, 5],
+          [6, 7, 8],
+        ]
+      : [];
+    const found = estimate({ rewards, values }, { gamma: 0.9, lambda: 0.8 });
+    for (const part of ['advantages', 'returns'] as const) {
+      expect(found.map((one) => one[part].length)).toEqual([3, 1, 2]);
+      expect(found.flatMap((one) => one[part]).every(Number.isFinite)).toBe(true);
+    }
+  });
+});
+
+test('GAE estimates each completion by itself', () => {
+  const rewards = [[1, 2, 3], [4]];
+  const values = [
+    [0, 1, 2, 3],
+    [4, 5],
+  ];
+  const by = { gamma: 0.9, lambda: 0.8 };
+  expect(ESTIMATORS.gae.estimate({ rewards, values }, by)).toEqual(
+    rewards.map((row, k) => generalisedAdvantages(row, values[k]!, by)),
+  );
+});
+
 describe('rules', () => {
   test('D17: the score is added exactly once: Σ rewards + β·ΣKL = score', () => {
     fc.assert(
@@ -160,7 +192,10 @@ describe('rules', () => {
         const n = episode.logprobs.length;
         const limit = n + 1;
         const of = (placement: 'after-end' | 'at-end') =>
-          advantages(episodeRewards(episode, 0.05, limit, placement), episode.values, 1, lambda).advantages;
+          generalisedAdvantages(episodeRewards(episode, 0.05, limit, placement), episode.values, {
+            gamma: 1,
+            lambda: lambda,
+          }).advantages;
         const after = of('after-end');
         const at = of('at-end');
         for (let t = 0; t < n; t++)
@@ -184,7 +219,7 @@ describe('rules', () => {
           const T = slots.length;
           const delta = rewards.map((r, t) => r + gamma * (t + 1 < T ? values[t + 1]! : 0) - values[t]!);
           const naive = delta.map((_, t) => delta.slice(t).reduce((sum, d, l) => sum + (gamma * lambda) ** l * d, 0));
-          const found = advantages(rewards, values, gamma, lambda);
+          const found = generalisedAdvantages(rewards, values, { gamma: gamma, lambda: lambda });
           expectClose(found.advantages, naive, 'A', rounding);
           expectClose(
             found.returns,
@@ -204,11 +239,10 @@ describe('rules', () => {
         real(0, 1),
         (slots, gamma) => {
           const rewards = slots.map(([r]) => r);
-          const found = advantages(
+          const found = generalisedAdvantages(
             rewards,
             slots.map(([, v]) => v),
-            gamma,
-            1,
+            { gamma, lambda: 1 },
           );
           expectClose(
             found.returns,

@@ -6,6 +6,7 @@ import { checkpointParameters, withScoreHead } from '#core/models/checkpoint.ts'
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { rowSpans, SHARED_TOKENS } from '#core/models/rows.ts';
 import { createRandom } from '#core/random.ts';
+import { ESTIMATORS } from '#core/training/estimators.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { Prepared } from '#core/training/rollout.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
@@ -33,6 +34,7 @@ const prepared = prepareRollout([group(5, 40, 20), group(9, 3, 20), group(4, 2, 
   lambda: 0.95,
   limit: 20,
   placement: 'after-end',
+  estimator: ESTIMATORS.gae,
   whitenRewards: false,
   whitenAdvantages: true,
   unbiased: false,
