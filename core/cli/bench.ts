@@ -8,6 +8,8 @@ import { TastemakerError } from '#core/errors.ts';
 import { processorThreads } from '#core/autodiff/session.ts';
 import { benchFinetune } from './bench-finetune.ts';
 import type { FinetuneFigure, Side } from './bench-finetune.ts';
+import { benchInspector } from './bench-inspector.ts';
+import type { InspectorBench } from './bench-inspector.ts';
 import { benchProject } from './bench-project.ts';
 import { benchPpo, benchSample, benchTrain } from './bench-shapes.ts';
 import type { Figure } from './bench-shapes.ts';
@@ -69,12 +71,28 @@ const sideBySide = ({ what, ours, peer: other, times_peer: times }: FinetuneFigu
   ];
 };
 
+const questionLines = ({ idle, training, statuses }: InspectorBench): string[] => [
+  '\nQuestions to the demo’s models; milliseconds:',
+  ...table(
+    ['what', 'while', 'first', 'p50', 'p95', 'max', 'times'],
+    Object.entries({ idle, training }).flatMap(([state, { first, next }]) =>
+      Object.entries(next).map(([what, { p50, p95, max, times }]) => [
+        what,
+        state === 'idle' ? 'nothing runs' : 'a PPO run trains',
+        ...[first[what]!, p50, p95, max].map((value) => value.toFixed(value < 100 ? 1 : 0)),
+        String(times),
+      ]),
+    ),
+  ),
+  `The run meanwhile was ${statuses.join(', ')}.`,
+];
+
 export const benchCommand = defineCommand({
   name: 'bench',
   computes: true,
-  words: ['[train|sample|ppo|project|finetune]'],
+  words: ['[train|sample|ppo|project|inspector|finetune]'],
   sentence:
-    'Measure training, sampling and PPO on this machine, how fast a big project answers, and (when named) fine-tuning of 135 million parameters.',
+    'Measure training, sampling and PPO on this machine, how fast a big project and questions to a model are answered, and (when named) fine-tuning of 135 million parameters.',
   options: {
     peer: text(
       'PYTHON',
@@ -87,7 +105,7 @@ export const benchCommand = defineCommand({
     out: text('DIR', null, 'Keep the big project in this folder; one that lies there already is measured again.'),
   },
   run: async ({ words: [only], options, tell }) => {
-    const names = [...Object.keys(BENCHES), 'project'];
+    const names = [...Object.keys(BENCHES), 'project', 'inspector'];
     const all = [...names, 'finetune']; // the last one takes minutes and 3 GB
     if (only && !all.includes(only))
       throw new TastemakerError('bad-argument', `There is no bench "${only}".`, `Benches: ${all.join(', ')}.`);
@@ -119,6 +137,12 @@ export const benchCommand = defineCommand({
           String(times),
         ]);
         for (const line of table(['what', 'p50', 'p95', 'max', 'times'], rows)) tell(line);
+        continue;
+      }
+      if (name === 'inspector') {
+        const figures = await benchInspector();
+        results.push({ bench: name, ...figures });
+        for (const line of questionLines(figures)) tell(line);
         continue;
       }
       if (name === 'finetune') {

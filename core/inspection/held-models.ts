@@ -59,8 +59,6 @@ export interface HeldModels {
 export interface HoldOptions {
   /** bytes of memory that the process may take before models go */
   limit: number;
-  /** threads of a question; all cores when absent */
-  threads?: number;
   /** how much the process takes now */
   takes?: () => number;
 }
@@ -86,7 +84,7 @@ interface Held {
 const bytesOf = (weights: Checkpoint['weights']): number =>
   Object.values(weights).reduce((sum, { byteLength }) => sum + byteLength, 0);
 
-export function createHeldModels({ limit, threads, takes = memoryOfProcess }: HoldOptions): HeldModels {
+export function createHeldModels({ limit, takes = memoryOfProcess }: HoldOptions): HeldModels {
   const kept = new Map<string, Held>(); // least recently used first
   const needed = new Set<string>(); // of the question that is being answered
   const device = chosenDevice();
@@ -109,7 +107,7 @@ export function createHeldModels({ limit, threads, takes = memoryOfProcess }: Ho
     await makeRoom(4 * parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0));
     const checkpoint = loadCheckpoint(place.folder);
     const tokenizer = await loadTokenizer(place.folder);
-    return { stamp, ...modelOf(place, checkpoint, tokenizer, threads), bytes: bytesOf(checkpoint.weights) };
+    return { stamp, ...modelOf(place, checkpoint, tokenizer), bytes: bytesOf(checkpoint.weights) };
   }
 
   return {
@@ -144,10 +142,9 @@ function modelOf(
   place: ModelPlace,
   checkpoint: Checkpoint,
   tokenizer: Tokenizer,
-  threads: number | undefined,
 ): Pick<Held, 'model' | 'releaseGraphs' | 'release'> {
   // threads that wait actively between questions would take a core from the run
-  const how = { spin: false, ...(threads === undefined ? {} : { threads }) };
+  const how = { spin: false };
   const shapes = { graphs: GRAPHS, rounded: coarseLength, constants: checkpoint.weights, ...how };
   const evaluator = createEvaluator(checkpoint, shapes);
   const sampler = createSampler(withStops(checkpoint.architecture, tokenizer), shapes);

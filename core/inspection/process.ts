@@ -23,8 +23,9 @@ const memory = allowed > 0 ? Math.min(os.totalmem(), allowed) : os.totalmem();
 /** A quarter of the machine's memory, at most 8 GiB: the rest is a run's, which takes what it planned for. */
 const limit = Math.min(8 * GIB, memory / 4);
 
-const threads = Number(process.env.TASTEMAKER_INSPECTOR_THREADS) || undefined;
-const models = createHeldModels({ limit, ...(threads ? { threads } : {}) });
+/** After window and service, before a run: a question is short, and whoever asked it waits. */
+const PRIORITY = 5;
+const models = createHeldModels({ limit });
 
 async function answerTo({ number, ...question }: QuestionMessage): Promise<AnswerMessage> {
   try {
@@ -47,5 +48,8 @@ process.on('message', (message: QuestionMessage) => {
   );
 });
 process.once('disconnect', () => process.exit()); // the project was closed, or nobody has asked for long
-const nice = Number(process.env.TASTEMAKER_INSPECTOR_NICE);
-if (nice) os.setPriority(nice);
+try {
+  os.setPriority(PRIORITY);
+} catch {
+  // a system that does not allow it
+}
