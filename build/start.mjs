@@ -18,6 +18,8 @@ const TARGETS = {
   start: { script: COMMAND_LINE, first: ['serve'], development: true, desktop: true },
   dev: { script: 'build/dev.mjs', first: [], development: true },
   test: { script: 'build/test.mjs', first: [], development: true },
+  'test:quick': { script: 'build/test.mjs', first: ['--quick'], development: true },
+  types: { script: 'node_modules/vue-tsc/bin/vue-tsc.js', first: ['-b'], development: true },
   format: { script: 'build/format.mjs', first: [], development: true },
   pictures: { script: 'build/pictures.mjs', first: [], development: true },
   'check:python': { script: 'build/check-python.mjs', first: [], development: true },

@@ -1,4 +1,6 @@
-// Runs everything that checks the project, one section after another, and closes with one line that counts.
+// Runs everything that checks the project, and closes with one line that counts.
+//
+// Sections that do not disturb each other run side by side. `--quick` leaves out what trains, waits or opens a window.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -31,22 +33,54 @@ const NOT_ON_WEBGPU = [
   'in place above 0',
 ];
 
+/** Units that need no training, for `npm run test:quick`. */
+const QUICK_TESTS = [
+  'tests/architecture.test.ts',
+  'tests/core/autodiff',
+  'tests/core/demo',
+  'tests/core/evaluation',
+  'tests/core/hardware',
+  'tests/core/redact.test.ts',
+  'tests/core/store',
+  'tests/core/tokenizer',
+  'tests/core/training',
+  'tests/core/wire.test.ts',
+  'tests/electron/pieces.test.ts',
+  'tests/renderer',
+];
+/** Of those folders, what takes the longest. */
+const NOT_QUICK = ['core/store/search.test.ts', 'core/tokenizer/bpe-trainer.test.ts', 'core/training/trainer.test.ts'];
+
+/** The files of `QUICK_TESTS`, for Vitest can only be told what to take. */
+const quickFiles = () =>
+  QUICK_TESTS.flatMap((path) => {
+    if (path.endsWith('.ts')) return [path];
+    const inside = readdirSync(join(root, path), { recursive: true, encoding: 'utf8' });
+    return inside.filter((name) => name.endsWith('.test.ts')).map((name) => `${path}/${name.split(sep).join('/')}`);
+  }).filter((path) => !NOT_QUICK.includes(path.replace(/^tests\//, '')));
+
 /** What one section found; `skips` are { name, reason }. */
 const tally = (passed, failed, skips = []) => ({ passed, failed, skips });
 
 /**
- * Runs a program of node_modules under this Node; its output is ours unless `quiet`. Resolves to its exit code, null
- * where a signal ended it.
+ * Runs a program of node_modules under this Node; its output is ours, or nobody's, or kept until it has ended so that
+ * it does not stand between the lines of another. Resolves to its exit code, null where a signal ended it.
  */
-function run(script, args, { environment = {}, quiet = false } = {}) {
+function run(script, args, { environment = {}, output = 'ours' } = {}) {
   return new Promise((done) => {
+    const standard = { ours: 'inherit', nobodys: 'ignore', kept: 'pipe' }[output];
     const child = spawn(process.execPath, [join(root, 'node_modules', script), ...args], {
       cwd: root,
       env: { ...process.env, ...environment },
-      stdio: ['ignore', quiet ? 'ignore' : 'inherit', 'inherit'],
+      stdio: ['ignore', standard, output === 'kept' ? 'pipe' : 'inherit'],
     });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (piece) => (said += piece));
     child.once('error', () => done(null));
-    child.once('exit', done);
+    child.once('close', (code) => {
+      process.stdout.write(said);
+      done(code);
+    });
   });
 }
 
@@ -135,11 +169,12 @@ async function runOnWebGpu() {
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${file}`,
+      '--maxWorkers=1',
       '--testNamePattern',
       `^(?!.*(${NOT_ON_WEBGPU.join('|')}))`,
       ...WEBGPU_TESTS,
     ],
-    { environment },
+    { environment, output: 'kept' },
   );
   const report = readReport(file);
   for (const one of report?.testResults ?? [])
@@ -155,54 +190,77 @@ async function runPlaywright(filters) {
     return tally(0, 0);
   }
   const file = join(reports, 'playwright.json');
+  rmSync(file, { force: true }); // of the section before
   const environment = { PLAYWRIGHT_JSON_OUTPUT_FILE: file };
   const skipAll = findChromium() ? null : 'no Chromium on the PATH';
   const how = skipAll ? ['--list', '--reporter=json'] : ['--reporter=list,json'];
   const code = await run('@playwright/test/cli.js', ['test', '--pass-with-no-tests', ...how, ...filters], {
     environment,
-    quiet: !!skipAll,
+    output: skipAll ? 'nobodys' : 'ours',
   });
   return countPlaywright(readReport(file), code, skipAll);
 }
 
-/** The sections in their order. With filters only the runners that the filters speak to. */
-function sections(filters) {
-  const forBrowser = filters.filter((filter) => filter.startsWith(BROWSER_TESTS));
-  const forVitest = filters.filter((filter) => !filter.startsWith(BROWSER_TESTS));
-  const all = filters.length === 0;
+const checkWith =
+  (script, ...args) =>
+  async () =>
+    asOneTest(await run(script, args, { output: 'kept' }));
+const CHECKS = [
+  ['types', checkWith('vue-tsc/bin/vue-tsc.js', '-b')],
+  ['lint', checkWith('oxlint/bin/oxlint', '--deny-warnings', ...SOURCES)],
+  ['format', checkWith('oxfmt/bin/oxfmt', '--check', ...SOURCES)],
+];
+
+/**
+ * The stages, one after another; each is lanes that run side by side, of sections one after another. With filters only
+ * the runners that the filters speak to.
+ */
+function stages(filters, quick) {
+  if (quick) return [[CHECKS, [['quick tests', () => runVitest(quickFiles())]]]];
+  if (filters.length > 0) {
+    const forBrowser = filters.filter((filter) => filter.startsWith(BROWSER_TESTS));
+    const forVitest = filters.filter((filter) => !filter.startsWith(BROWSER_TESTS));
+    return [
+      forVitest.length > 0 && [[['tests', () => runVitest(forVitest)]]],
+      forBrowser.length > 0 && [[['browser tests', () => runPlaywright(forBrowser)]]],
+    ].filter(Boolean);
+  }
   return [
-    all && ['types of core', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'core']))],
-    all && ['types of tests', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'tests']))],
-    all && ['types of the window', async () => asOneTest(await run('vue-tsc/bin/vue-tsc.js', ['-p', 'renderer']))],
-    all && ['types of the shell', async () => asOneTest(await run('typescript/bin/tsc', ['-p', 'electron']))],
-    all && ['lint', async () => asOneTest(await run('oxlint/bin/oxlint', ['--deny-warnings', ...SOURCES]))],
-    all && ['format', async () => asOneTest(await run('oxfmt/bin/oxfmt', ['--check', ...SOURCES]))],
-    (all || forVitest.length > 0) && ['tests', () => runVitest(forVitest)],
-    all && ['tests on WebGPU', runOnWebGpu],
-    (all || forBrowser.length > 0) && ['browser tests', () => runPlaywright(forBrowser)],
-  ].filter(Boolean);
+    // tests wait for processes and clocks: what only computes has the time between
+    [[...CHECKS, ['tests on WebGPU', runOnWebGpu]], [['tests', () => runVitest([])]]],
+    [[['browser tests', () => runPlaywright(['--project=screens', '--workers=2'])]]],
+    [[['browser tests that measure', () => runPlaywright(['--project=measured'])]]],
+  ];
 }
 
 const words = ({ passed, failed, skips }) =>
   `${passed} passed, ${failed} failed${skips.length ? `, ${skips.length} skipped` : ''}`;
 
-async function main(filters) {
+/** Runs one section, says how it ended, and adds what it found. */
+async function runSection([name, check], { total, summary }) {
+  console.log(`\n== ${name}`);
+  const started = performance.now();
+  const counts = await check().catch((error) => (console.error(error), tally(0, 1)));
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  summary.push(`${counts.failed ? 'FAILED' : 'ok    '} ${name}: ${words(counts)} (${seconds} s)`);
+  console.log(summary.at(-1));
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skips.push(...counts.skips);
+}
+
+async function main(args) {
+  const filters = args.filter((arg) => arg !== '--quick');
   rmSync(reports, { recursive: true, force: true }); // an old report must not be counted
   mkdirSync(reports, { recursive: true });
   const total = tally(0, 0);
   const summary = [];
   if (filters.length) console.log('Only what was asked for: types and lint are left out.');
-  for (const [name, check] of sections(filters)) {
-    console.log(`\n== ${name}`);
-    const started = performance.now();
-    const counts = await check().catch((error) => (console.error(error), tally(0, 1)));
-    summary.push(
-      `${counts.failed ? 'FAILED' : 'ok    '} ${name}: ${words(counts)} (${((performance.now() - started) / 1000).toFixed(1)} s)`,
-    );
-    console.log(summary.at(-1));
-    total.passed += counts.passed;
-    total.failed += counts.failed;
-    total.skips.push(...counts.skips);
+  for (const lanes of stages(filters, args.includes('--quick'))) {
+    const runLane = async (sections) => {
+      for (const section of sections) await runSection(section, { total, summary });
+    };
+    await Promise.all(lanes.map(runLane));
   }
   if (total.passed + total.failed + total.skips.length === 0) {
     console.error(

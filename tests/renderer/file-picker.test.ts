@@ -60,7 +60,8 @@ vi.mock('#renderer/api.ts', () => {
 });
 
 let picker: ReturnType<typeof mount> | null = null;
-async function show(kinds: string[], lastFolder: string | null = null): Promise<void> {
+type Kinds = InstanceType<typeof FilePicker>['$props']['kinds'];
+async function show(kinds: Kinds, lastFolder: string | null = null): Promise<void> {
   useApp().state = { preferences: { recent: [], keys: {}, lastFolder } } as unknown as AppState;
   picker = mount(FilePicker, { attachTo: document.body, props: { open: true, title: 'Choose', kinds } });
   await flushPromises();
