@@ -32,6 +32,7 @@ const BELOW_RECIPES = [
   'core/training',
   'core/evaluation',
   'core/hardware',
+  'core/plans',
 ];
 const BELOW_RUNS = [...BELOW_RECIPES, 'core/recipes'];
 const BELOW_SERVICE = [...BELOW_RUNS, 'core/runs', 'core/inspection'];
@@ -57,6 +58,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/models': { may: ['core/errors', 'core/random', 'core/regular-file', 'core/autodiff', 'core/formats'] },
   'core/training': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/models'] },
   'core/evaluation': { may: ['core/errors', 'core/random', 'core/tokenizer', 'core/models'] },
+  'core/plans': {
+    may: ['core/errors', 'core/autodiff', 'core/models', 'core/training'],
+  },
   'core/recipes': { may: BELOW_RECIPES }, // what a run does: it talks to its folder through what it is handed
   'core/runs': { may: BELOW_RUNS }, // carries out what the table of recipes holds
   'core/inspection': { may: [...BELOW_RUNS, 'core/runs'] }, // questions to models
@@ -92,7 +96,7 @@ export const HOMES: Readonly<Record<string, string>> = {
 };
 
 /** Which files of core/recipes are recipes: all of its own but these. None knows another, only their table does. */
-export const IS_RECIPE = /^core\/recipes\/(?!(?:manifest|metrics|recipe|settings|table)\.ts$)[^/]+\.ts$/;
+export const IS_RECIPE = /^core\/recipes\/(?!(?:facts|manifest|metrics|recipe|settings|table)\.ts$)[^/]+\.ts$/;
 const TABLE_OF_RECIPES = 'core/recipes/table.ts';
 
 /** Rooms that read what other people made: they open files through core/regular-file.ts. */

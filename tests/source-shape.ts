@@ -27,7 +27,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/recipes/score.ts run': SPLITTING,
   'core/recipes/ppo.ts evaluate': SPLITTING,
   'core/recipes/ppo.ts run': SPLITTING,
-  'core/recipes/pretrain.ts run': SPLITTING,
   'core/recipes/sft.ts shower': SPLITTING,
   'core/models/gguf-model.ts ggufArchitecture': SPLITTING,
   'core/models/peft.ts openAdapter': SPLITTING,

@@ -28,7 +28,6 @@ import { adaptBeta } from '#core/training/kl-controller.ts';
 import { ESTIMATORS } from '#core/training/estimators.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
 import type { RolloutGroup } from '#core/training/rollout.ts';
-import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { answerTexts, withoutStop } from '#core/recipes/parts/answer-text.ts';
@@ -37,13 +36,14 @@ import type { Config } from './settings.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { describeHeldOut, heldOutStreams, samplesAPrompt } from '#core/recipes/parts/held-out.ts';
 import { need } from '#core/recipes/parts/need.ts';
-import { releaseAfter } from '#core/recipes/parts/large-models.ts';
+import { releaseAfter } from '#core/plans/large-models.ts';
 import type { Inputs, Job, Outcome, RunContext } from './recipe.ts';
 import type { MetricRow } from './metrics.ts';
 import { referenceOf } from '#core/recipes/parts/reference-model.ts';
 import { describeSamples, stopReason } from '#core/recipes/parts/sample-statistics.ts';
 import { encodePrompts, isConversation, withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import { packState, unpackState } from '#core/recipes/parts/training-state.ts';
+import { planPpo, rowsSampled, updatesOf } from '#core/recipes/parts/ppo-plan.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
 import { mean } from '#core/evaluation/mean.ts';
 
@@ -285,17 +285,18 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   } as const;
   const learner = tuned(begun, context.model('policy'), config, config.seed);
   const judge = tuned(reward, context.model('reward'), config, config.seed);
+  const objectives = updatesOf(config);
   const policy = createTrainer(
     learner.parameters,
     saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights),
-    policyUpdateLoss(begun.architecture, T, config.clip),
+    objectives.policy.loss(begun),
     adam,
     { ...learner.options, progress: context.count },
   );
   const critic = createTrainer(
     judge.parameters,
     saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights),
-    criticUpdateLoss(reward, config.value_clip, config.value_coefficient),
+    objectives.critic.loss(reward),
     adam,
     { ...judge.options, progress: context.count },
   );
@@ -466,7 +467,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
       topP: 1,
       maxNew: N,
       seed: samplingSeed,
-      rows: Math.min(64, config.episodes),
+      rows: rowsSampled(config),
       progress,
     });
     await finished(sampler);
@@ -518,7 +519,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const cut = { B: rowsAStep / micro };
     const policyReport = await policy.steps(
       JSON.stringify(forPolicy.shape),
-      policyFeeds({ ...forPolicy.shape, ...cut }),
+      objectives.policy.feeds(begun, { ...forPolicy.shape, ...cut }),
       forPolicy.arrays,
       rates,
       micro,
@@ -527,7 +528,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     context.phase('training the critic');
     const criticReport = await critic.steps(
       JSON.stringify(forCritic.shape),
-      criticFeeds({ ...forCritic.shape, ...cut }),
+      objectives.critic.feeds(reward, { ...forCritic.shape, ...cut }),
       forCritic.arrays,
       rates,
       micro,
@@ -656,4 +657,5 @@ export const trainPpo: Job<typeof PPO_SETTINGS> = {
   settings: PPO_SETTINGS,
   prepare,
   run,
+  plan: planPpo,
 };

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { TastemakerError } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
 import { readTexts } from '#core/formats/texts.ts';
-import { newArchitecture, parameters } from '#core/models/architecture.ts';
+import { parameters } from '#core/models/architecture.ts';
 import { freshWeights } from '#core/models/checkpoint.ts';
 import type { Project } from '#core/store/project.ts';
 import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
@@ -17,6 +17,7 @@ import type { Config } from './settings.ts';
 import type { Inputs, Job, Outcome, RunContext } from './recipe.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from '#core/recipes/parts/language-model-steps.ts';
 import { encodeDocuments } from '#core/recipes/parts/prompt-tokens.ts';
+import { architectureOf, planPretrain, VALIDATED } from '#core/recipes/parts/pretrain-plan.ts';
 import { wholly } from '#core/recipes/parts/tuning.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -104,22 +105,13 @@ async function run(context: RunContext, config: PretrainConfig): Promise<Outcome
       'Add text, or lower context or validation.',
     );
   // 3 a model from nothing
-  const architecture = newArchitecture({
-    family: config.family,
+  const architecture = architectureOf(config, {
     vocabulary: tokenizer.vocabularySize,
-    channels: config.channels,
-    layers: config.layers,
-    heads: config.heads,
-    feedForward:
-      config.family === 'gpt2'
-        ? 4 * config.channels
-        : Math.round((8 * config.channels) / 3 / 32) * 32 || config.channels,
-    context: config.context,
     endOfText: tokenizer.endOfText,
     pad: tokenizer.pad < 0 ? null : tokenizer.pad,
   });
   const weights = freshWeights(parameters(architecture), architecture.layers, config.seed);
-  const validation = Array.from({ length: Math.min(32, Math.floor((stream.length - cut) / window)) }, (_, i) =>
+  const validation = Array.from({ length: Math.min(VALIDATED, Math.floor((stream.length - cut) / window)) }, (_, i) =>
     stream.slice(cut + i * window, cut + (i + 1) * window),
   );
   // 4 train
@@ -154,4 +146,5 @@ export const trainPretrain: Job<typeof PRETRAIN_SETTINGS> = {
   settings: PRETRAIN_SETTINGS,
   prepare,
   run,
+  plan: planPretrain,
 };

@@ -2,7 +2,10 @@
 
 import type { Completion } from '#core/contract/samples.ts';
 import type { RunKind, RunStatus } from '#core/contract/runs.ts';
+import type { ModelShape } from '#core/plans/model-shape.ts';
+import type { Plan } from '#core/plans/plan.ts';
 import type { Project } from '#core/store/project.ts';
+import type { Facts, Lengths } from './facts.ts';
 import type { Manifest } from './manifest.ts';
 import type { MetricRow } from './metrics.ts';
 import type { Frozen } from './parts/dataset.ts';
@@ -69,6 +72,16 @@ export interface Job<S extends Settings = Settings> {
   /** Reads what it needs from the project; throws with what is missing. */
   prepare(project: Project, config: Config<S>): Inputs | Promise<Inputs>;
   run(run: RunContext, config: Config<S>): Promise<Outcome>;
+  /** What `run` does with these settings here, for memory and time. Throws where it names a model that is not there. */
+  plan(config: Config<S>, here: Planning): Plan;
+}
+
+/** What a plan is made of. */
+export interface Planning {
+  facts: Facts;
+  lengths: Lengths;
+  /** a model of the project by its name */
+  model(name: string): ModelShape;
 }
 
 /** How a job talks to the outside. */

@@ -20,7 +20,7 @@ import { rowTokens } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { rewardFeeds, rewardLoss } from '#core/training/objectives/row-losses.ts';
+import { rankingObjective } from '#core/training/objectives/row-losses.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { TrainerState } from '#core/training/trainer.ts';
@@ -47,7 +47,8 @@ import type { Element, RewardRow } from '#core/recipes/parts/reward-data.ts';
 import { validate } from '#core/recipes/parts/reward-validation.ts';
 import type { Validated } from '#core/recipes/parts/reward-validation.ts';
 import { packState, unpackState } from '#core/recipes/parts/training-state.ts';
-import { microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
+import { planReward } from '#core/recipes/parts/reward-plan.ts';
+import { frozenBlocks, microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
 import type { Tuned } from '#core/recipes/parts/tuning.ts';
 import { mean } from '#core/evaluation/mean.ts';
 
@@ -212,7 +213,7 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
 
   // 2 what blocks that do not learn make of the rows is computed once, for training, zero point and validation
   const saved = context.saved();
-  const layer = config.tune === 'blocks' ? Math.max(0, architecture.layers - config.tuned_blocks) : 0;
+  const layer = frozenBlocks(architecture, config);
   if (layer) context.phase('reading with the frozen blocks');
   const read = [...(saved?.step === steps ? [] : training), ...validation].flatMap(({ rows }) => rows);
   const features = layer
@@ -297,10 +298,11 @@ async function learn(
   const { frozen } = options;
   const above =
     frozen && layer ? { frozen: { ...frozen, parameters: parametersAbove(frozen.parameters, start, layer) } } : {};
+  const objective = rankingObjective(layer);
   const trainer = createTrainer(
     part.parameters,
     state,
-    rewardLoss(start, layer),
+    objective.loss(start),
     {
       betas: [0.9, 0.999],
       epsilon: config.epsilon,
@@ -345,7 +347,7 @@ async function learn(
     const started = performance.now();
     const report = await trainer.steps(
       JSON.stringify([shape, spread]),
-      rewardFeeds(start, shape, spread, layer),
+      objective.feeds(start, shape, spread),
       given,
       rates,
       micro,
@@ -409,4 +411,5 @@ export const trainReward: Job<typeof REWARD_SETTINGS> = {
   settings: REWARD_SETTINGS,
   prepare,
   run,
+  plan: planReward,
 };

@@ -15,6 +15,7 @@ import type { Config } from './settings.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import type { Drawn, Inputs, Job, Outcome, RunContext } from './recipe.ts';
+import { planSample } from '#core/recipes/parts/sample-plan.ts';
 import { encodePrompts, withStops } from '#core/recipes/parts/prompt-tokens.ts';
 
 export const SAMPLE_SETTINGS = {
@@ -194,4 +195,5 @@ export const sample: Job<typeof SAMPLE_SETTINGS> = {
   settings: SAMPLE_SETTINGS,
   prepare,
   run,
+  plan: planSample,
 };

@@ -18,6 +18,7 @@ import { words } from './settings.ts';
 import type { Config } from './settings.ts';
 import { likelyTokenizers } from '#core/recipes/parts/likely-tokenizers.ts';
 import type { Inputs, Job, Measured, Outcome, RunContext } from './recipe.ts';
+import { planScore, PROMPTS_A_BATCH } from '#core/recipes/parts/score-plan.ts';
 import { encodeAnswers, encodePrompts, isConversation, sharedTokens } from '#core/recipes/parts/prompt-tokens.ts';
 import type { Answer, AskedPrompt, SharedToken } from '#core/recipes/parts/prompt-tokens.ts';
 
@@ -45,7 +46,6 @@ interface Row {
   }[];
 }
 
-const PROMPTS_A_BATCH = 64;
 const SAVE_EVERY = 8; // batches
 const PROMPTS_A_READING = 1000;
 
@@ -301,4 +301,5 @@ export const score: Job<typeof SCORE_SETTINGS> = {
   settings: SCORE_SETTINGS,
   prepare,
   run,
+  plan: planScore,
 };

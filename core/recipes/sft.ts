@@ -20,10 +20,11 @@ import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { describeHeldOut } from '#core/recipes/parts/held-out.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import type { Inputs, Job, Outcome, RunContext } from './recipe.ts';
-import { releaseAfter } from '#core/recipes/parts/large-models.ts';
+import { releaseAfter } from '#core/plans/large-models.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from '#core/recipes/parts/language-model-steps.ts';
 import { encodeAnswers, encodePrompts, sharedTokens, withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import type { SharedToken } from '#core/recipes/parts/prompt-tokens.ts';
+import { planSft, VALIDATED } from '#core/recipes/parts/sft-plan.ts';
 import { tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
 
 export const SFT_SETTINGS = {
@@ -144,7 +145,7 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
         .flatMap(({ split }, i) =>
           fits[i] && split === 'validation' ? [{ prompt: prompts[i]!, completions: [answers[i]!] }] : [],
         )
-        .slice(0, 256),
+        .slice(0, VALIDATED),
       ...(show
         ? { show: (step: number, weights: WeightArrays) => show.at(step, perEpoch * config.epochs, weights) }
         : {}),
@@ -251,4 +252,5 @@ export const trainSft: Job<typeof SFT_SETTINGS> = {
   settings: SFT_SETTINGS,
   prepare,
   run,
+  plan: planSft,
 };

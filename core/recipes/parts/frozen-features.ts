@@ -18,6 +18,9 @@ import type { Below } from '#core/models/evaluator.ts';
 import { inRows, packRows, roundedLength, rowShape, rowTensors, rowTokens, rowTypes } from '#core/models/rows.ts';
 import type { Group, RowShape } from '#core/models/rows.ts';
 import { lowest, trunk } from '#core/models/transformer.ts';
+import type { ModelShape } from '#core/plans/model-shape.ts';
+import { carriedAbove, numbersAbove } from '#core/plans/plan.ts';
+import type { Reading } from '#core/plans/plan.ts';
 
 const FILE = 'features.f32';
 const TOKENS = 4096; // of one pass
@@ -54,6 +57,31 @@ export function featuresProgram(like: Checkpoint, layer: number, shape: RowShape
 /** How many rows of `tokens` tokens go through them at once. */
 export const featureRows = (tokens: number, left: number): number =>
   Math.min(left, Math.max(1, Math.floor(TOKENS / roundedLength(tokens))));
+
+/** Reading `rows` rows with the lowest `layer` blocks, `tokens` in the whole run; no phase where none is frozen. */
+export function featuresPhase(
+  model: ModelShape,
+  layer: number,
+  { rows, longest, K, tokens }: { rows: number; longest: number; K: number; tokens: number },
+): Reading[] {
+  if (layer === 0 || rows === 0) return [];
+  const shape = { B: featureRows(longest, rows), T: roundedLength(longest), Q: K, shared: K > 1 };
+  return [
+    {
+      does: 'read',
+      model,
+      shape,
+      rows,
+      growing: false,
+      key: ['features', layer],
+      program: (like, cut) => featuresProgram(like, layer, cut),
+      carried: carriedAbove(model, layer, shape),
+      kept: 1,
+      tokens,
+      numbers: numbersAbove(model, 0) - numbersAbove(model, layer),
+    },
+  ];
+}
 
 /** Every prompt once, with all that follows it anywhere: rankings and a reference of one prompt share its work. */
 function together(groups: readonly Group[]): Group[] {

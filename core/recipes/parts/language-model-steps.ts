@@ -8,8 +8,7 @@ import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { madeNote } from '#core/models/model-notes.ts';
 import {
-  languageModelFeeds,
-  languageModelLoss,
+  LANGUAGE_OBJECTIVE,
   languageModelRows,
   predictionsPerRow,
   rowLength,
@@ -20,7 +19,7 @@ import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { choice, count, real } from '#core/recipes/settings.ts';
 import type { Config } from '#core/recipes/settings.ts';
 import type { Outcome, RunContext } from '#core/recipes/recipe.ts';
-import { releaseAfter } from './large-models.ts';
+import { releaseAfter } from '#core/plans/large-models.ts';
 import type { MetricRow } from '#core/recipes/metrics.ts';
 import { STEPS_A_RUN } from './steps-a-run.ts';
 import { stepsARun } from '#core/training/pace.ts';
@@ -78,7 +77,7 @@ export async function trainOnTexts(
   const trainer = createTrainer(
     part.parameters,
     saved ? unpackState('model', saved, saved.step) : freshState(part.weights),
-    languageModelLoss(start.architecture),
+    LANGUAGE_OBJECTIVE.loss(start),
     {
       betas: [0.9, config.beta2],
       epsilon: config.epsilon,
@@ -144,7 +143,7 @@ export async function trainOnTexts(
     const micro = microBatches(rows, config);
     const report = await trainer.steps(
       `T${T}Q${Q}`,
-      languageModelFeeds(rows / micro, T, Q),
+      LANGUAGE_OBJECTIVE.feeds(start, { B: rows / micro, T, Q, shared: false }),
       languageModelRows(batches, T, Q),
       rates,
       micro,

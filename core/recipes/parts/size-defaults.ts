@@ -10,16 +10,11 @@
 
 import type { Config } from '#core/contract/recipes.ts';
 import type { RunKind } from '#core/contract/runs.ts';
+import { LARGE } from '#core/plans/large-models.ts';
 import { numbersIn, parameters } from '#core/models/architecture.ts';
 import { loadArchitecture } from '#core/models/checkpoint.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-
-/**
- * A full step of more numbers than this, and of a critic beside it, takes gigabytes: a part of the model is tuned
- * instead.
- */
-export const LARGE = 6e7;
 
 const SMALL_SIZE = 5e6;
 const PAPER_SIZE = 1.3e9;

@@ -11,6 +11,8 @@ import type { Architecture, Parameter } from '#core/models/architecture.ts';
 import { checkpointParameters, mergedCheckpoint, scalesOf } from '#core/models/checkpoint.ts';
 import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
 import { families } from '#core/models/families.ts';
+import { bytesOfShape, whole } from '#core/plans/model-shape.ts';
+import type { ModelShape } from '#core/plans/model-shape.ts';
 import type { TrainerOptions } from '#core/training/trainer.ts';
 import { choice, count, real, words } from '#core/recipes/settings.ts';
 import type { Config } from '#core/recipes/settings.ts';
@@ -75,6 +77,31 @@ export function tuned(checkpoint: Checkpoint, folder: string, config: TuningConf
     },
   };
 }
+
+/** The model as a run starts with it: with a new adapter, or without the one it has. */
+export function startShape(model: ModelShape, config: TuningConfig): ModelShape {
+  if (config.tune !== 'lora') return whole(model);
+  return model.adapter ? model : { ...model, adapter: { settings: newAdapter(model.architecture, config), base: '' } };
+}
+
+/** What learns of a model, for a plan. */
+export function learnerShape(
+  given: ModelShape,
+  config: TuningConfig,
+): { model: ModelShape; parameters: Parameter[]; still: Parameter[] } {
+  const model = startShape(given, config);
+  return { model, ...learningParts(model, config) };
+}
+
+/** Bytes that `tuned` takes beside what was read: adapters are added up where all or some blocks learn. */
+export const addedUp = (model: ModelShape, { tune }: Pick<TuningConfig, 'tune'>): number =>
+  model.adapter && tune !== 'lora' ? bytesOfShape(whole(model)) : 0;
+
+/** How many blocks at the bottom stay as they are, so that what they make of a text can be kept. */
+export const frozenBlocks = (
+  { layers }: Pick<Architecture, 'layers'>,
+  { tune, tuned_blocks: blocks }: Pick<TuningConfig, 'tune' | 'tuned_blocks'>,
+): number => (tune === 'blocks' ? Math.max(0, layers - blocks) : 0);
 
 /** Which parameters of a model learn, and which stay as they are. With lora it has its adapter already. */
 export function learningParts(

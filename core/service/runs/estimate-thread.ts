@@ -4,13 +4,14 @@ import { isMainThread } from 'node:worker_threads';
 import type { Config, Estimate } from '#core/contract/recipes.ts';
 import type { RunKind } from '#core/contract/runs.ts';
 import type { RecipeName } from '#core/recipes/table.ts';
+import type { Facts, Lengths } from '#core/recipes/facts.ts';
 import { answerQuestions } from '#core/service/warm-thread.ts';
 import { openProject } from '#core/store/database.ts';
 import type { Project } from '#core/store/project.ts';
 import { checkFits, estimateRun } from './estimate.ts';
 import type { Machine } from './machine.ts';
 import { countedIn } from './recipe-facts.ts';
-import type { Counted, Facts, Lengths } from './recipe-facts.ts';
+import type { Counted } from './recipe-facts.ts';
 import { checkStart } from './recipes.ts';
 
 /** `version` changes with everything that is written into the project (`versionOf`). */

@@ -12,15 +12,20 @@ import { runFolderOf } from '#core/store/run-folder.ts';
 import { lastLines } from '#core/runs/new-lines.ts';
 import { RECIPES } from '#core/recipes/table.ts';
 import type { RecipeName } from '#core/recipes/table.ts';
-import { listPolicies } from '#core/store/policies.ts';
+import { bytesOf } from '#core/plans/memory.ts';
+import type { RunBytes } from '#core/plans/memory.ts';
+import { modelShape } from '#core/plans/model-shape.ts';
+import type { Plan } from '#core/plans/plan.ts';
+import { workOf } from '#core/plans/time.ts';
+import { numbersIn, parameters } from '#core/models/architecture.ts';
+import { loadArchitecture } from '#core/models/checkpoint.ts';
+import { getPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
 import type { Machine } from './machine.ts';
 import { countedIn } from './recipe-facts.ts';
-import type { Counted, Lengths } from './recipe-facts.ts';
-import { architectureOf, parametersOf, workOf } from './recipe-size.ts';
-import { bytesOfRun } from './run-memory.ts';
-import type { RunBytes } from './run-memory.ts';
+import type { Counted } from './recipe-facts.ts';
+import { weightBytes } from './model-arrays.ts';
 import { approximately } from '#core/contract/time-words.ts';
 
 const TIGHT = 0.7; // of what is free
@@ -40,8 +45,8 @@ export async function estimateRun(
   const name = recipe as RecipeName;
   const config = readConfig(RECIPES[name].settings, given) as Config;
   const fit = await fitOf(project, machine, name, config, counted);
-  const { verdict, bytes, availableBytes, card, fixes, lengths } = fit;
-  const workFor = (settings: Config) => workOf(project, name, settings, counted.facts(), lengths);
+  const { verdict, bytes, availableBytes, card, fixes, planFor } = fit;
+  const workFor = (settings: Config) => workOf(planFor(settings));
   const pace = paceOf(project, name, workFor) ?? machine.pace;
   const seconds = pace === null ? null : workFor(config) / pace;
   const time =
@@ -142,8 +147,22 @@ const sharesOf = ({ host, device }: RunBytes, availableBytes: number, cardFreeBy
     : { bytes: host, availableBytes, card: { bytes: device, availableBytes: cardFreeBytes }, shared: 0 };
 
 interface Fit extends Shares, Pick<Estimate, 'verdict' | 'fixes'> {
-  lengths: Lengths;
+  /** of complete settings */
+  planFor(settings: Config): Plan;
 }
+/** The plans of a recipe here, by complete settings; texts have the lengths that `config`'s model gives them. */
+export async function planner(
+  project: Project,
+  recipe: RecipeName,
+  config: Config,
+  counted: Counted = countedIn(project),
+): Promise<(settings: Config) => Plan> {
+  const facts = counted.facts();
+  const lengths = await counted.lengths(String(config.policy ?? config.reward ?? '') || null);
+  const model = (name: string) => modelShape(policyPath(project, getPolicy(project, name)));
+  return (settings) => RECIPES[recipe].plan(settings, { facts, lengths, model });
+}
+
 async function fitOf(
   project: Project,
   { device, cardFreeBytes, availableBytes }: Machine,
@@ -151,17 +170,20 @@ async function fitOf(
   config: Config,
   counted: Counted,
 ): Promise<Fit> {
-  const facts = counted.facts();
-  const lengths = await counted.lengths(String(config.policy ?? config.reward ?? '') || null);
+  const planFor = await planner(project, recipe, config, counted);
   const sharesFor = async (settings: Config) =>
-    sharesOf(await bytesOfRun(project, recipe, settings, facts, lengths, device), availableBytes, cardFreeBytes);
+    sharesOf(
+      await bytesOf(planFor(settings), (names) => weightBytes(project, names), device),
+      availableBytes,
+      cardFreeBytes,
+    );
   const shares = await sharesFor(config);
   const now = part(tighter(shares));
   const verdict = now > 1 ? 'wont-fit' : now > TIGHT ? 'tight' : 'fits';
   return {
     ...shares,
     verdict,
-    lengths,
+    planFor,
     fixes: verdict === 'fits' ? [] : await fixesOf(project, recipe, config, now, Math.min(now, TIGHT), sharesFor),
   };
 }
@@ -327,9 +349,9 @@ function smallerModel(project: Project, config: Config): { name: string } | null
   if (config.policy === undefined) return null;
   const sized = listPolicies(project)
     .filter(({ kind }) => kind !== 'reward')
-    .flatMap(({ name }) => {
+    .flatMap((policy) => {
       try {
-        return [{ name, size: parametersOf(architectureOf(project, name)) }];
+        return [{ name: policy.name, size: numbersIn(parameters(loadArchitecture(policyPath(project, policy)))) }];
       } catch {
         return [];
       }

@@ -10,7 +10,7 @@ import type { RunQueue } from './queue.ts';
 export interface Machine extends Computing {
   /** memory that a run may take */
   availableBytes: number;
-  /** work a second (see recipe-size.ts) where no earlier run says it; null: not known */
+  /** work a second (see plans/time.ts) where no earlier run says it; null: not known */
   pace: number | null;
 }
 

@@ -1,7 +1,9 @@
 // What the project has, in the numbers that recipes go by: prompts, references, rankings, and how long texts are in
 // tokens.
 
-import type { Message, Split } from '#core/contract/prompts.ts';
+import type { Message } from '#core/contract/prompts.ts';
+import { FEWEST_RANKINGS } from '#core/recipes/facts.ts';
+import type { Facts, Lengths } from '#core/recipes/facts.ts';
 import { encodeAnswers, encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
 import { tokenizerOf } from '#core/service/desk/token-spans.ts';
 import {
@@ -19,23 +21,6 @@ import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { countPrompts } from '#core/store/prompts.ts';
 import { mean } from '#core/evaluation/mean.ts';
-
-export interface Facts {
-  prompts: Record<Split, number>;
-  /** train prompts with a reference completion */
-  references: number;
-  /** rankings that prefer something, on prompts that are not kept for tests */
-  rankings: number;
-  /** rankings that programs made, such as the demo's labelers */
-  simulated: number;
-  /** those of them that validate: on prompts of the validation split */
-  validationRankings: number;
-  completions: number;
-  isDemo: boolean;
-}
-
-/** A reward model from fewer says nothing: as many as the card of its recipe and the Home screen ask for. */
-export const FEWEST_RANKINGS = 10;
 
 /** Below this the rankings are looked at one by one; above, a few ties more or less are nothing. */
 const FEW = 2000;
@@ -58,21 +43,6 @@ export function factsOf(project: Project): Facts {
     completions: countRows(project, 'completions'),
     isDemo: firstSource(project) === 'demo',
   };
-}
-
-/** Lengths in tokens. */
-export interface Lengths {
-  prompt: number;
-  longestPrompt: number;
-  /** reference completions, with the token that ends them */
-  reference: number;
-  longestReference: number;
-  /** sampled completions */
-  completion: number;
-  /** completions a ranking */
-  ranked: number;
-  /** a prompt with all completions of its ranking */
-  longestRanked: number;
 }
 
 const READ = 256;

@@ -6,6 +6,7 @@ import type { Tensor } from '#core/autodiff/graph.ts';
 import { overLogits, trunk } from '#core/models/transformer.ts';
 import { tokenLogprobs } from '#core/models/token-logprobs.ts';
 import type { Loss, LossBuild } from '#core/training/trainer.ts';
+import type { Objective } from './objective.ts';
 import { SEQUENCE_LOSSES } from './sequence-losses.ts';
 
 /**
@@ -41,17 +42,27 @@ export const languageModelLoss =
     return SEQUENCE_LOSSES.likelihood.loss(logprobs, feeds.mask!, feeds.weights!);
   };
 
+/** The next token, over rows of T tokens of which Q are predicted. */
+export const LANGUAGE_OBJECTIVE: Objective = {
+  key: ['language'],
+  loss: ({ architecture }) => languageModelLoss(architecture),
+  feeds: (_, { B, T, Q }) => languageModelFeeds(B, T, Q),
+};
+
 const counted = ({ ids, weights }: WeightedText, T: number): number[] =>
   Array.from({ length: Math.min(ids.length - 1, T) }, (_, t) => t).filter((t) => weights[t + 1] !== 0);
 
 /**
- * How many predictions a row has room for, so that logits are computed where the loss reads them: all T where few
- * positions would be saved.
+ * How many predictions a row of T tokens has room for where `most` are counted, so that logits are computed where the
+ * loss reads them: all T where few positions would be saved.
  */
-export function predictionsPerRow(texts: readonly WeightedText[], T: number): number {
-  const Q = Math.ceil(Math.max(1, ...texts.map((text) => counted(text, T).length)) / 16) * 16;
+export function roomForPredictions(most: number, T: number): number {
+  const Q = Math.ceil(Math.max(1, most) / 16) * 16;
   return Q > 0.75 * T ? T : Q;
 }
+/** The same for these texts. */
+export const predictionsPerRow = (texts: readonly WeightedText[], T: number): number =>
+  roomForPredictions(Math.max(1, ...texts.map((text) => counted(text, T).length)), T);
 
 /**
  * Batches of equal size as stacked feeds: K batches of B texts, right-padded to T (texts of at most T + 1 tokens: the

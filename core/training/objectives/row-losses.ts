@@ -14,6 +14,7 @@ import type { RowShape } from '#core/models/rows.ts';
 import { entropy, tokenLogprobs, weightedMean } from '#core/models/token-logprobs.ts';
 import { overLogits, trunk } from '#core/models/transformer.ts';
 import type { Loss, LossBuild } from '#core/training/trainer.ts';
+import type { Objective } from './objective.ts';
 import { POLICY_LOSSES } from './policy-losses.ts';
 import { rankingLoss } from './ranking-losses.ts';
 import { VALUE_LOSSES } from './value-losses.ts';
@@ -111,3 +112,24 @@ export const criticUpdateLoss =
     const found = VALUE_LOSSES.clipped.loss(terms, range);
     return { ...found, loss: scale(found.loss, coefficient), report: { ...found.report, value_loss: found.loss } };
   };
+
+/** Rankings: rows with slots 'last', above `layer` frozen blocks whose outputs are fed; 0: of the whole model. */
+export const rankingObjective = (layer: number): Objective<Spread | null> => ({
+  key: ['rankings', layer],
+  loss: (headed) => rewardLoss(headed, layer),
+  feeds: (headed, shape, spread) => rewardFeeds(headed, shape, spread, layer),
+});
+
+/** The policy's update at a temperature, with the range of its ratio. */
+export const policyObjective = (temperature: number, range: number): Objective => ({
+  key: ['policy', temperature, range],
+  loss: ({ architecture }) => policyUpdateLoss(architecture, temperature, range),
+  feeds: (_, shape) => policyFeeds(shape),
+});
+
+/** The critic's update, with the range of its values and the weight of its loss. */
+export const criticObjective = (range: number, coefficient: number): Objective => ({
+  key: ['critic', range, coefficient],
+  loss: (headed) => criticUpdateLoss(headed, range, coefficient),
+  feeds: (_, shape) => criticFeeds(shape),
+});

@@ -8,16 +8,16 @@ import type { TastemakerError } from '#core/errors.ts';
 import { PROCESSOR, readDevice } from '#core/autodiff/device.ts';
 import type { Device } from '#core/autodiff/device.ts';
 import { readConfig } from '#core/recipes/settings.ts';
-import { isLarge } from '#core/recipes/parts/large-models.ts';
+import { isLarge } from '#core/plans/large-models.ts';
+import { bytesOf } from '#core/plans/memory.ts';
 import type { RecipeName } from '#core/recipes/table.ts';
 import { RECIPES } from '#core/recipes/table.ts';
 import { blockParameters, parameters } from '#core/models/architecture.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import type { Context } from '#core/service/handlers.ts';
-import { checkFits, estimateRun } from '#core/service/runs/estimate.ts';
+import { checkFits, estimateRun, planner } from '#core/service/runs/estimate.ts';
 import type { Machine } from '#core/service/runs/machine.ts';
-import { factsOf, lengthsOf } from '#core/service/runs/recipe-facts.ts';
-import { bytesOfRun, weightBytes } from '#core/service/runs/run-memory.ts';
+import { weightBytes } from '#core/service/runs/model-arrays.ts';
 import { runHandlers } from '#core/service/runs/runs.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -60,15 +60,11 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => project.close());
 
-const bytesOn = async (device: Device, recipe: RecipeName, config: Config) =>
-  bytesOfRun(
-    project,
-    recipe,
-    readConfig(RECIPES[recipe].settings, config) as Config,
-    factsOf(project),
-    await lengthsOf(project, String(config.policy)),
-    device,
-  );
+const bytesOn = async (device: Device, recipe: RecipeName, given: Config) => {
+  const config = readConfig(RECIPES[recipe].settings, given) as Config;
+  const planFor = await planner(project, recipe, config);
+  return bytesOf(planFor(config), (names) => weightBytes(project, names), device);
+};
 const bytesFor = async (recipe: RecipeName, config: Config) => (await bytesOn(PROCESSOR, recipe, config)).host;
 
 const LORA = { tune: 'lora' };
