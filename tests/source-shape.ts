@@ -11,8 +11,6 @@ const SPLITTING = 'still to be split';
 /** Functions that are longer, as "path name", and why. */
 export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'build/pictures.mjs take': SPLITTING,
-  'core/cli/bench-project.ts measureProject': SPLITTING,
-  'core/cli/check-gpu/ppo.ts createPpo': SPLITTING,
   'core/formats/gguf-tokenizer.ts ggufTokenizerFields': SPLITTING,
   'core/formats/gguf-tokenizer.ts readGgufTokenizer': SPLITTING,
   'core/formats/gguf.ts readGguf': SPLITTING,

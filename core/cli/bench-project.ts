@@ -210,102 +210,91 @@ const WORDS = [
 ];
 const SORTS: readonly SampleSort[] = ['id', 'score', 'length', 'kl', 'repetition', 'step', 'logprob'];
 
+type Figures = Record<string, Times>;
+
+/** Prompts: search, and pages of the list. */
+async function measurePrompts(context: Context, total: number, random: Random): Promise<Figures> {
+  return {
+    search: await timed(3 * WORDS.length, (i) =>
+      promptHandlers['search.find'](context, { text: WORDS[i % WORDS.length]!, limit: 50 }),
+    ),
+    'prompts, any page': await timed(30, () =>
+      promptHandlers['prompts.page'](context, { offset: random.integer(total), limit: 100 }),
+    ),
+    'prompts with a text, any page': await timed(24, (i) =>
+      promptHandlers['prompts.page'](context, {
+        search: WORDS[i % WORDS.length]!,
+        offset: random.integer(2000),
+        limit: 100,
+      }),
+    ),
+  };
+}
+
+/** Samples: in every order, and filtered. */
+async function measureSamples(context: Context, completions: number, random: Random): Promise<Figures> {
+  const page = (asked: Omit<Parameters<(typeof sampleHandlers)['samples.page']>[1], 'limit'>) =>
+    sampleHandlers['samples.page'](context, { ...asked, limit: 100 });
+  const figures: Figures = {};
+  for (const sort of SORTS) {
+    for (const descending of [true, false]) await page({ filter: {}, sort, descending, offset: 0 }); // the first counts
+    figures[`samples by ${sort}, any page`] = await timed(30, (i) =>
+      page({ filter: {}, sort, descending: i % 2 === 0, offset: random.integer(completions) }),
+    );
+  }
+  figures['samples of a policy by score'] = await timed(6, (i) =>
+    page({ filter: { policyId: 1 + (i % 3) }, sort: 'score', descending: true, offset: 0 }),
+  );
+  figures['samples within two ranges'] = await timed(6, (i) =>
+    page({ filter: { length: [10, 20 + i], repetition: [0.1, 1] }, sort: 'length', descending: true, offset: 0 }),
+  );
+  figures['samples with a text'] = await timed(WORDS.length, (i) =>
+    page({ filter: { search: WORDS[i]! }, sort: 'id', descending: true, offset: 0 }),
+  );
+  return figures;
+}
+
+/** The desk: the next item of every queue, and what is done with it. */
+async function measureDesk(context: Context, labelerId: number): Promise<Figures> {
+  const figures: Figures = {};
+  const submits: number[] = [];
+  for (const queue of ['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees'] as const) {
+    const waits: number[] = [];
+    for (let i = 0; i < SUBMITS; i++) {
+      const asked = performance.now();
+      const item = await deskHandlers['desk.item'](context, { labelerId, queue });
+      waits.push(performance.now() - asked);
+      if (!item) continue;
+      const { itemId } = item;
+      const started = performance.now();
+      const ranks = item.answers.map(({ completionId }, place) => ({ completionId, rank: place + 1 }));
+      await deskHandlers['desk.draft'](context, { labelerId, itemId, changes: { ranks }, durationMs: 1000 });
+      await deskHandlers['desk.submit'](context, { labelerId, itemId, status: 'ranked', durationMs: 2000 });
+      submits.push(performance.now() - started);
+    }
+    figures[`next item, ${queue}`] = summarise(waits);
+  }
+  if (submits.length > 0) figures['draft and submit'] = summarise(submits);
+  return figures;
+}
+
 /** Times opening, searching, paging, filtering and labelling in the project at `folder`. Milliseconds. */
-export async function measureProject(folder: string): Promise<Record<string, Times>> {
-  const figures: Record<string, Times> = {};
-  figures['open'] = await timed(3, () => {
-    const project = openProject(folder, { write: true });
-    projectSummary(project);
-    project.close();
+export async function measureProject(folder: string): Promise<Figures> {
+  const open = await timed(3, () => {
+    const opened = openProject(folder, { write: true });
+    projectSummary(opened);
+    opened.close();
   });
+  const figures: Figures = { open };
   const project = openProject(folder, { write: true });
   try {
     const context = contextOf(project);
     const random = createRandom(SEED, 'bench/offsets');
     const { prompts, completions } = projectSummary(project);
     const total = prompts.train + prompts.validation + prompts.test;
-    figures['search'] = await timed(3 * WORDS.length, (i) =>
-      promptHandlers['search.find'](context, { text: WORDS[i % WORDS.length]!, limit: 50 }),
-    );
-    figures['prompts, any page'] = await timed(30, () =>
-      promptHandlers['prompts.page'](context, { offset: random.integer(total), limit: 100 }),
-    );
-    figures['prompts with a text, any page'] = await timed(24, (i) =>
-      promptHandlers['prompts.page'](context, {
-        search: WORDS[i % WORDS.length]!,
-        offset: random.integer(2000),
-        limit: 100,
-      }),
-    );
-    for (const sort of SORTS) {
-      for (const descending of [true, false])
-        // the first one counts
-        await sampleHandlers['samples.page'](context, { filter: {}, sort, descending, offset: 0, limit: 100 });
-      figures[`samples by ${sort}, any page`] = await timed(30, (i) =>
-        sampleHandlers['samples.page'](context, {
-          filter: {},
-          sort,
-          descending: i % 2 === 0,
-          offset: random.integer(completions),
-          limit: 100,
-        }),
-      );
-    }
-    figures['samples of a policy by score'] = await timed(6, (i) =>
-      sampleHandlers['samples.page'](context, {
-        filter: { policyId: 1 + (i % 3) },
-        sort: 'score',
-        descending: true,
-        offset: 0,
-        limit: 100,
-      }),
-    );
-    figures['samples within two ranges'] = await timed(6, (i) =>
-      sampleHandlers['samples.page'](context, {
-        filter: { length: [10, 20 + i], repetition: [0.1, 1] },
-        sort: 'length',
-        descending: true,
-        offset: 0,
-        limit: 100,
-      }),
-    );
-    figures['samples with a text'] = await timed(WORDS.length, (i) =>
-      sampleHandlers['samples.page'](context, {
-        filter: { search: WORDS[i]! },
-        sort: 'id',
-        descending: true,
-        offset: 0,
-        limit: 100,
-      }),
-    );
-    const labelerId = ensureLabeler(project, 'carol', 'person').id;
-    const submits: number[] = [];
-    for (const queue of ['sequential', 'shuffled', 'newest', 'uncertain', 'disagrees'] as const) {
-      const waits: number[] = [];
-      for (let i = 0; i < SUBMITS; i++) {
-        const asked = performance.now();
-        const item = await deskHandlers['desk.item'](context, { labelerId, queue });
-        waits.push(performance.now() - asked);
-        if (!item) continue;
-        const started = performance.now();
-        const ranks = item.answers.map(({ completionId }, place) => ({ completionId, rank: place + 1 }));
-        await deskHandlers['desk.draft'](context, {
-          labelerId,
-          itemId: item.itemId,
-          changes: { ranks },
-          durationMs: 1000,
-        });
-        await deskHandlers['desk.submit'](context, {
-          labelerId,
-          itemId: item.itemId,
-          status: 'ranked',
-          durationMs: 2000,
-        });
-        submits.push(performance.now() - started);
-      }
-      figures[`next item, ${queue}`] = summarise(waits);
-    }
-    if (submits.length > 0) figures['draft and submit'] = summarise(submits);
+    Object.assign(figures, await measurePrompts(context, total, random));
+    Object.assign(figures, await measureSamples(context, completions, random));
+    Object.assign(figures, await measureDesk(context, ensureLabeler(project, 'carol', 'person').id));
   } finally {
     project.close();
   }

@@ -11,7 +11,7 @@ import { createSampler } from '#core/models/sampler.ts';
 import { createRandom } from '#core/random.ts';
 import { ESTIMATORS } from '#core/training/estimators.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
-import type { RolloutGroup } from '#core/training/rollout.ts';
+import type { Prepared, RolloutGroup } from '#core/training/rollout.ts';
 import { criticFeeds, criticUpdateLoss, policyFeeds, policyUpdateLoss } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { TrainerOptions } from '#core/training/trainer.ts';
@@ -68,117 +68,122 @@ function learning(start: Checkpoint) {
   return { parameters: own, weights: weightsOf(own), options };
 }
 
+type Part = { release(): Promise<void> };
+
+/** What an update is made with: two trainers and four readers, each with graphs of its own. */
+function partsOf(reference: Checkpoint, start: Checkpoint) {
+  const on = { device: chosenDevice() };
+  const { architecture } = reference;
+  const reward = withScoreHead(reference, 2);
+  const judge = withScoreHead(start, 3);
+  const learner = learning(start);
+  const critics = learning(judge);
+  return {
+    reference,
+    reward,
+    trained: countOf(learner.parameters),
+    policy: createTrainer(
+      learner.parameters,
+      freshState(learner.weights),
+      policyUpdateLoss(architecture, TEMPERATURE, 0.2),
+      ADAM,
+      { ...on, ...learner.options },
+    ),
+    critic: createTrainer(critics.parameters, freshState(critics.weights), criticUpdateLoss(judge, 0.2, 0.1), ADAM, {
+      ...on,
+      ...critics.options,
+    }),
+    sampler: createSampler(
+      { ...architecture, stops: [] },
+      { ...on, adapter: start.adapter?.settings, constants: learner.options.frozen?.weights },
+    ),
+    words: createEvaluator(reference, { ...on, constants: reference.weights }),
+    scorer: createEvaluator(reward, { ...on, constants: reward.weights }),
+    valuer: createEvaluator(judge, { ...on, constants: critics.options.frozen?.weights }),
+  };
+}
+type Parts = ReturnType<typeof partsOf>;
+/** Does the work of a phase, which these parts have, and takes its time. */
+type Phase = <Made>(name: string, part: Part, work: () => Promise<Made>) => Promise<Made>;
+
+/** Samples completions of the prompts and reads them under reference, reward model and critic. */
+async function rollOut(
+  { reference, reward, policy, critic, sampler, words, scorer, valuer }: Parts,
+  prompts: readonly number[][],
+  N: number,
+  index: number,
+  phase: Phase,
+): Promise<Prepared[]> {
+  const sampled = await phase('sampling', sampler, () =>
+    sampler.sample(
+      policy.weights(),
+      prompts.map((prompt, i) => ({ prompt, streams: [`${index}/${i}`] })),
+      { temperature: TEMPERATURE, topK: 0, topP: 1, maxNew: N, seed: 1, rows: Math.min(ROWS, prompts.length) },
+    ),
+  );
+  const groups = prompts.map((prompt, i) => ({ prompt, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));
+  const under = await phase('reference', words, () => words.logprobs(reference.weights, groups, TEMPERATURE));
+  const scores = await phase('reward model', scorer, () => scorer.scores(reward.weights, groups));
+  const values = await phase('values', valuer, () => valuer.values(critic.weights(), groups));
+  const rollout: RolloutGroup[] = groups.map((group, i) => ({
+    ...group,
+    episodes: group.completions.map((_, j) => ({
+      logprobs: sampled[i]![j]!.samplingLogprobs,
+      referenceLogprobs: under[i]![j]!,
+      values: values[i]![j]!,
+      score: scores[i]![j]!,
+    })),
+  }));
+  return prepareRollout(rollout, { ...ROLLOUT, limit: N });
+}
+
+/** Four epochs on policy and critic, in as few micro-batches from `micro` on as the memory has room for. */
+async function learn({ policy, critic }: Parts, minibatches: readonly Prepared[][], micro: number, phase: Phase) {
+  const rates = minibatches.map(() => RATE);
+  const forPolicy = policyArrays(minibatches);
+  const forCritic = criticArrays(minibatches);
+  const { B } = forPolicy.shape;
+  const ofPolicy = (parts: number) =>
+    policy.steps('policy', policyFeeds({ ...forPolicy.shape, B: B / parts }), forPolicy.arrays, rates, parts);
+  const ofCritic = (parts: number) =>
+    critic.steps('critic', criticFeeds({ ...forCritic.shape, B: B / parts }), forCritic.arrays, rates, parts);
+  const learned = await phase('policy, four epochs', policy, () => inParts(B, micro, ofPolicy, policy.release));
+  const valued = await phase('critic, four epochs', critic, () => inParts(B, learned.micro, ofCritic, critic.release));
+  return { micro: learned.micro, losses: { policy: learned.made.loss!, critic: valued.made.loss! } };
+}
+
 /**
  * An updater of `start` against a fresh reward model. `inTurn`: each part's graphs are given back when its turn is
  * over, as runs of large models do.
  */
 function createPpo(reference: Checkpoint, start: Checkpoint, { episodes, P, N }: Sizes, inTurn: boolean) {
-  const device = chosenDevice();
-  const { architecture } = reference;
-  const on = { device };
-  const reward = withScoreHead(reference, 2);
-  const judge = withScoreHead(start, 3);
-  const learner = learning(start);
-  const critics = learning(judge);
-  const policy = createTrainer(
-    learner.parameters,
-    freshState(learner.weights),
-    policyUpdateLoss(architecture, TEMPERATURE, 0.2),
-    ADAM,
-    { ...on, ...learner.options },
-  );
-  const critic = createTrainer(
-    critics.parameters,
-    freshState(critics.weights),
-    criticUpdateLoss(judge, 0.2, 0.1),
-    ADAM,
-    { ...on, ...critics.options },
-  );
-  const sampler = createSampler(
-    { ...architecture, stops: [] },
-    { ...on, adapter: start.adapter?.settings, constants: learner.options.frozen?.weights },
-  );
-  const words = createEvaluator(reference, { ...on, constants: reference.weights });
-  const scorer = createEvaluator(reward, { ...on, constants: reward.weights });
-  const valuer = createEvaluator(judge, { ...on, constants: critics.options.frozen?.weights });
-  const prompts = randomPrompts(episodes, P, architecture.vocabulary);
-  const release = async (...parts: { release(): Promise<void> }[]) => {
-    for (const part of parts) await part.release();
-  };
+  const parts = partsOf(reference, start);
+  const { policy, critic, sampler, words, scorer, valuer } = parts;
+  const prompts = randomPrompts(episodes, P, reference.architecture.vocabulary);
   let micro = 1;
-  const finished = inTurn ? release : async () => {};
   return {
-    trained: countOf(learner.parameters),
+    trained: parts.trained,
     update: async (index: number): Promise<Update> => {
       const phases: Record<string, number> = {};
       const began = performance.now();
-      const phase = async <Made>(
-        name: string,
-        parts: Parameters<typeof release>,
-        work: () => Promise<Made>,
-      ): Promise<Made> => {
+      const phase: Phase = async (name, part, work) => {
         const started = performance.now();
         const made = await work();
-        await finished(...parts);
+        if (inTurn) await part.release();
         phases[name] = (performance.now() - started) / 1000;
         return made;
       };
-      const sampled = await phase('sampling', [sampler], () =>
-        sampler.sample(
-          policy.weights(),
-          prompts.map((prompt, i) => ({ prompt, streams: [`${index}/${i}`] })),
-          { temperature: TEMPERATURE, topK: 0, topP: 1, maxNew: N, seed: 1, rows: Math.min(ROWS, episodes) },
-        ),
-      );
-      const groups = prompts.map((prompt, i) => ({ prompt, completions: sampled[i]!.map(({ tokenIds }) => tokenIds) }));
-      const under = await phase('reference', [words], () => words.logprobs(reference.weights, groups, TEMPERATURE));
-      const scores = await phase('reward model', [scorer], () => scorer.scores(reward.weights, groups));
-      const values = await phase('values', [valuer], () => valuer.values(critic.weights(), groups));
-      const rollout: RolloutGroup[] = groups.map((group, i) => ({
-        ...group,
-        episodes: group.completions.map((_, j) => ({
-          logprobs: sampled[i]![j]!.samplingLogprobs,
-          referenceLogprobs: under[i]![j]!,
-          values: values[i]![j]!,
-          score: scores[i]![j]!,
-        })),
-      }));
-      const prepared = prepareRollout(rollout, { ...ROLLOUT, limit: N });
+      const prepared = await rollOut(parts, prompts, N, index, phase);
       const minibatches = Array.from({ length: EPOCHS }, (_, epoch) =>
         createRandom(1, `minibatches/${index}/${epoch}`).shuffled(prepared),
       );
-      const rates = minibatches.map(() => RATE);
-      const forPolicy = policyArrays(minibatches);
-      const forCritic = criticArrays(minibatches);
-      const { B } = forPolicy.shape;
-      const cut = (parts: number) => ({ B: B / parts });
-      const learned = await phase('policy, four epochs', [policy], () =>
-        inParts(
-          B,
-          micro,
-          (parts) =>
-            policy.steps('policy', policyFeeds({ ...forPolicy.shape, ...cut(parts) }), forPolicy.arrays, rates, parts),
-          policy.release,
-        ),
-      );
+      const learned = await learn(parts, minibatches, micro, phase);
       micro = learned.micro;
-      const valued = await phase('critic, four epochs', [critic], () =>
-        inParts(
-          B,
-          micro,
-          (parts) =>
-            critic.steps('critic', criticFeeds({ ...forCritic.shape, ...cut(parts) }), forCritic.arrays, rates, parts),
-          critic.release,
-        ),
-      );
-      return {
-        micro,
-        phases,
-        seconds: (performance.now() - began) / 1000,
-        losses: { policy: learned.made.loss!, critic: valued.made.loss! },
-      };
+      return { ...learned, phases, seconds: (performance.now() - began) / 1000 };
     },
-    release: () => release(policy, critic, sampler, words, scorer, valuer),
+    release: async () => {
+      for (const part of [policy, critic, sampler, words, scorer, valuer]) await part.release();
+    },
   };
 }
 
