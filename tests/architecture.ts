@@ -128,16 +128,9 @@ export const MAX_LINES = 500;
 /** Files that are longer, and why. */
 export const LONGER: Readonly<Record<string, string>> = {
   'renderer/keys.ts': 'still to be split',
-  'tests/core/models/file-accounts.test.ts': 'still to be split',
-  'tests/core/autodiff/operator-cases.ts': 'still to be split',
   'renderer/stores/desk.ts': 'still to be split',
-  'tests/core/models/checkpoint.test.ts': 'still to be split',
-  'tests/core/models/peft.test.ts': 'still to be split',
-  'tests/core/service/export-data.test.ts': 'still to be split',
   'renderer/styles/base.css': 'still to be split',
-  'tests/core/formats/preferences/round-trip.test.ts': 'still to be split',
   'core/recipes/ppo.ts': 'still to be split',
-  'tests/core/service/models.test.ts': 'still to be split',
 };
 const FORBIDDEN_NAMES = ['utils', 'util', 'helpers', 'helper', 'common', 'misc', 'lib', 'shared'];
 const SENTENCE = /^(\/\/ [\p{Lu}`"].*\.|\/\* [\p{Lu}`"].*\. \*\/|<!-- [\p{Lu}`"].*\. -->)$/u;

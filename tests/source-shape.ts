@@ -50,7 +50,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'renderer/stores/runs.ts useRuns': SPLITTING,
   'tests/app/runs-project.ts makeRunsProject': SPLITTING,
   'tests/app/two-projects.spec.ts test': SPLITTING,
-  'tests/core/autodiff/operator-cases.ts a function': SPLITTING,
   'tests/core/formats/fuzz-subjects.ts makeSubjects': SPLITTING,
   'tests/core/formats/odd-tokenizers.ts otherTokenizers': SPLITTING,
   'tests/core/hardware/elf-writer.ts elf': SPLITTING,

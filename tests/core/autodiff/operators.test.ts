@@ -16,7 +16,8 @@ import { createRandom } from '#core/random.ts';
 import { expectClose, refusalOf, slopes } from './comparisons.ts';
 import { formulas, interpret, values } from './interpreter.ts';
 import type { Values } from './interpreter.ts';
-import { cases, refusals } from './operator-cases.ts';
+import { cases } from './operator-cases.ts';
+import { refusals } from './operator-refusals.ts';
 import type { Case } from './operator-cases.ts';
 
 /** The processor, unless the whole file is run on another device. */

@@ -1,65 +1,16 @@
 // Every format written and read back: what it says it keeps comes back equal, and what it loses it says it loses.
 
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { conversationText } from '#core/formats/preferences/conversation.ts';
 import type { Message, Preference } from '#core/formats/preferences/preference.ts';
-import { isNumbered } from '#core/formats/preferences/format.ts';
-import { FORMATS } from '#core/formats/preferences/formats.ts';
-import { PREFERENCE_FIELDS, readPreferences } from '#core/formats/preferences/read-preferences.ts';
-import { WRITE_DEFAULTS, writePreferences } from '#core/formats/preferences/writer.ts';
-import type { Reason, Writer, WriteOptions } from '#core/formats/preferences/writer.ts';
-import { WRITERS } from '#core/formats/preferences/writers.ts';
+import { readPreferences } from '#core/formats/preferences/read-preferences.ts';
+import { writePreferences } from '#core/formats/preferences/writer.ts';
+import type { Reason, WriteOptions } from '#core/formats/preferences/writer.ts';
 import { tldrPrompt } from '#core/formats/prompts.ts';
-import { createRowFile } from '#core/formats/row-file.ts';
-
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'round-trip-'));
-afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
-
-/** A tokenizer of code points. */
-const encode = (text: string) => Array.from(text, (character) => character.codePointAt(0)! + 1000);
-const decode = (lists: readonly (readonly number[])[]) =>
-  Promise.resolve(
-    lists.map((ids) =>
-      ids
-        .filter((id) => id !== 0)
-        .map((id) => String.fromCodePoint(id - 1000))
-        .join(''),
-    ),
-  );
-const OPTIONS: WriteOptions = {
-  ...WRITE_DEFAULTS,
-  encode,
-  queryLength: 400,
-  responseLength: 100,
-  responses: 2,
-  pad: 50259,
-};
-
-const writerNamed = (name: string): Writer => WRITERS.find((writer) => writer.name === name)!;
-
-/** Writes the file as an export does and reads it as an import does. */
-async function thereAndBack(
-  writer: Writer,
-  given: readonly Preference[],
-  options: Partial<WriteOptions> = {},
-  readAs?: string,
-): Promise<{ read: Preference[]; left: Reason[]; format: string }> {
-  const file = path.join(folder, `data.${writer.container}`);
-  const left: Reason[] = [];
-  const out = createRowFile(file, writer.container, writer.columns, writer.shape);
-  out.add([...writePreferences(writer, given, { ...OPTIONS, ...options }, (reason) => left.push(reason))]);
-  out.finish();
-  const { rows, errors, format } = await readPreferences(file, {
-    ...(readAs === undefined ? {} : { format: readAs }),
-    decode,
-  });
-  expect(errors, writer.name).toEqual([]);
-  return { read: rows.filter((row): row is Preference => !isNumbered(row)), left, format };
-}
+import { folder, OPTIONS, writerNamed, thereAndBack, plain } from './there-and-back.ts';
 
 // ---- Invented preferences
 
@@ -323,25 +274,6 @@ test('token ids: the best answer, cut or filled up to the length that the code w
   );
 });
 
-// ---- By example
-
-const plain: Preference = {
-  line: 1,
-  prompt: 'Why is it late?',
-  messages: null,
-  answers: [' Fog.', ' Snow.', ' Ice.'].map((one) => ({ text: one, writer: null, tokenIds: null })),
-  ranks: [2, 1, 3],
-  labeler: null,
-  confidence: null,
-  note: null,
-  durationMs: null,
-  split: null,
-  reference: null,
-  ratings: [],
-  marks: [],
-  extra: {},
-};
-
 test('ratings by axis come back on their seven points, one summary and labeler a row', async () => {
   const { read } = await thereAndBack(writerNamed('openai-axis'), [
     {
@@ -523,125 +455,4 @@ test('good and bad answers: the best and the worst, and all bad where none was a
       ],
     },
   ]);
-});
-
-// ---- What a format says of itself
-
-interface Feature {
-  word: RegExp;
-  given: Preference;
-  holds: (read: Preference[]) => boolean;
-}
-const chat: Message[] = [
-  { role: 'user', content: 'Why?' },
-  { role: 'assistant', content: 'What?' },
-  { role: 'user', content: 'Late.' },
-];
-const rated = { answer: 1, axis: 'overall', value: 5, low: 1, high: 7, labeler: 'ada' };
-const FEATURES: Readonly<Record<string, Feature>> = {
-  ties: {
-    word: /\bties?\b/,
-    given: {
-      ...plain,
-      answers: [...plain.answers, { text: ' Rain.', writer: null, tokenIds: null }],
-      ranks: [2, 1, 3, 2],
-      ratings: [rated],
-    },
-    holds: (read) =>
-      read.some(({ answers, ranks }) => answers.length === 4 && ranks !== null && new Set(ranks).size === 3),
-  },
-  writers: {
-    word: /who wrote/,
-    given: { ...plain, answers: plain.answers.map((answer, i) => ({ ...answer, writer: `w${i}` })), ratings: [rated] },
-    holds: (read) => read.some(({ answers }) => answers.some(({ writer }) => writer === 'w1')),
-  },
-  labeler: {
-    word: /labeler|who ranked/,
-    given: { ...plain, labeler: 'ada', ratings: [rated] },
-    holds: (read) => read.some(({ labeler }) => labeler === 'ada'),
-  },
-  confidence: {
-    word: /confidence/,
-    given: { ...plain, confidence: 9, ratings: [rated] },
-    holds: (read) => read.some(({ confidence }) => confidence === 9),
-  },
-  notes: {
-    word: /\bnotes?\b/,
-    given: { ...plain, note: 'so it is', ratings: [rated] },
-    holds: (read) => read.some(({ note }) => note === 'so it is'),
-  },
-  durations: {
-    word: /durations?/,
-    given: { ...plain, durationMs: 2000, ratings: [rated] },
-    holds: (read) => read.some(({ durationMs }) => durationMs === 2000),
-  },
-  splits: {
-    word: /splits?/,
-    given: { ...plain, split: 'test', ratings: [rated] },
-    holds: (read) => read.some(({ split }) => split === 'test'),
-  },
-  references: {
-    word: /references?/,
-    given: { ...plain, reference: 'Fog, of course.', ratings: [rated] },
-    holds: (read) => read.some(({ reference }) => reference === 'Fog, of course.'),
-  },
-  ratings: {
-    word: /ratings/i,
-    given: { ...plain, ratings: [rated] },
-    holds: (read) => read.some(({ ratings }) => ratings.some(({ axis }) => axis === 'overall')),
-  },
-  marks: {
-    word: /marks/,
-    given: {
-      ...plain,
-      ratings: [rated],
-      marks: [{ answer: 1, start: 0, end: 3, label: 'good', note: null, labeler: null }],
-    },
-    holds: (read) => read.some(({ marks }) => marks.some(({ label }) => label === 'good')),
-  },
-  conversations: {
-    word: /conversation|dialogue|turns/i,
-    given: { ...plain, prompt: conversationText(chat), messages: chat, ratings: [rated] },
-    holds: (read) => read.some(({ messages }) => messages?.length === 3),
-  },
-};
-
-test.each(WRITERS.map(({ name }) => [name]))('%s says truly what it keeps and loses', async (name) => {
-  const writer = writerNamed(name);
-  const [keeps, loses = ''] = writer.holds.split(' Loses ');
-  for (const [feature, { word, given, holds }] of Object.entries(FEATURES)) {
-    const rows = [...writePreferences(writer, [given], OPTIONS)].length;
-    const kept = rows > 0 && holds((await thereAndBack(writer, [given])).read);
-    if (kept)
-      expect(keeps!.startsWith('Everything') || word.test(keeps!), `${name} keeps ${feature} and does not say so`).toBe(
-        true,
-      );
-    else
-      expect(
-        /everything else/.test(loses) ||
-          word.test(loses) ||
-          (feature === 'conversations' && /conversation becomes plain text/.test(writer.holds)),
-        `${name} loses ${feature} and does not say so`,
-      ).toBe(true);
-  }
-});
-
-test('docs/formats.md names every format, and each of its example rows is read as what it is an example of', async () => {
-  const page = fs.readFileSync('docs/formats.md', 'utf8');
-  const rows = [...page.matchAll(/^\| `([\w-]+)` \| [^|]+ \| `(\{.*\})` \|/gm)].map(
-    ([, name, example]): [string, string] => [name!, example!],
-  );
-  for (const { name } of [...WRITERS, ...FORMATS]) expect(page, name).toContain(`| \`${name}\` |`);
-  for (const field of PREFERENCE_FIELDS) expect(page, field).toContain(`\`${field}\``);
-  expect(rows.length).toBe(WRITERS.filter(({ container }) => container === 'json' || container === 'jsonl').length);
-  for (const [name, example] of rows) {
-    const file = path.join(folder, 'example.jsonl');
-    fs.writeFileSync(file, example);
-    const {
-      format,
-      errors,
-      rows: read,
-    } = await readPreferences(file, { decode: (lists) => Promise.resolve(lists.map((ids) => ids.join(' '))) });
-    expect([format, errors, read.length], name).toEqual([name === 'openrlhf' ? 'trl-explicit' : name, [], 1]);
-  }
 });
