@@ -14,7 +14,7 @@ import { elementBytes, numbersIn } from '#core/formats/safetensors.ts';
 import type { FloatDtype } from '#core/formats/safetensors.ts';
 import { writeWeights } from '#core/formats/sharded-safetensors.ts';
 import { copyTokenizer, readTokenizerFiles } from '#core/formats/tokenizer-files.ts';
-import { isScoreHead, LINEAR } from '#core/models/heads.ts';
+import { HEADS, isScoreHead, LINEAR } from '#core/models/heads.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { modelConfig } from '#core/models/config-json.ts';
@@ -143,7 +143,7 @@ const folderFormat = (dtype: FloatDtype, suffix: string, sentence: string): Mode
   sentence,
   suffix,
   library: 'transformers',
-  fits: () => true,
+  fits: ({ head }) => HEADS[head].elsewhere,
   bytes: (opened) => elementBytes[dtype] * numbers(opened),
   write: (order) => writeFolder(dtype, order),
 });
@@ -154,7 +154,8 @@ const adapterFormat: ModelFormat = {
   sentence: 'Only what was trained, to be put on the base model again.',
   suffix: '-adapter',
   library: 'peft',
-  fits: ({ adapter }) => (adapter ? true : 'The model is no adapter: all of its weights are its own.'),
+  fits: ({ adapter, head }) =>
+    adapter ? HEADS[head].elsewhere : 'The model is no adapter: all of its weights are its own.',
   bytes: ({ parameters }) =>
     4 * parameters.filter(({ name }) => isOwnTensor(name)).reduce((sum, { shape }) => sum + numbersIn(shape), 0),
   write: ({ folder, model, opened, onProgress }) => {

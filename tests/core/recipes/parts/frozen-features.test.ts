@@ -11,7 +11,7 @@ import { packRows, rowShape } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
 import { createRandom } from '#core/random.ts';
 import { pairWeights } from '#core/training/objectives/pair-losses.ts';
-import { isScoreTensor } from '#core/models/heads.ts';
+import { isScoreTensor, SCORE_HEAD_NAMES } from '#core/models/heads.ts';
 import { rewardFeeds, rewardLoss } from '#core/training/objectives/row-losses.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { FAMILIES, randomTokens, tinyModel } from '#tests/core/models/tiny-models.ts';
@@ -21,10 +21,13 @@ afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 // an epsilon that does not blow up what is only rounding: a key's bias has no gradient
 const ADAM = { betas: [0.9, 0.999], epsilon: 1e-2, epsilonStyle: 'torch', weightDecay: 0, clipNorm: null } as const;
 
-test.each(FAMILIES.flatMap((family) => [1, 2].map((layer) => [family, layer] as const)))(
-  '%s, %d blocks frozen: the same losses, gradient norms and weights',
-  async (family, layer) => {
-    const start = withScoreHead(tinyModel(family), 4);
+const cases = FAMILIES.flatMap((family) =>
+  [1, 2].flatMap((layer) => SCORE_HEAD_NAMES.map((head) => [family, layer, head] as const)),
+);
+test.each(cases)(
+  '%s, %d blocks frozen, the head %s: the same losses, gradient norms and weights',
+  async (family, layer, head) => {
+    const start = withScoreHead(tinyModel(family), 4, true, head);
     const { architecture } = start;
     const random = createRandom(7, family);
     const groups = [
