@@ -9,12 +9,14 @@
 
 import { sizeOf } from '#core/autodiff/graph.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
+import { add, mul } from '#core/autodiff/ops/elementwise.ts';
 import { gemm } from '#core/autodiff/ops/linalg.ts';
-import { reshape } from '#core/autodiff/ops/movement.ts';
+import { reshape, split } from '#core/autodiff/ops/movement.ts';
+import { softmax } from '#core/autodiff/ops/nn.ts';
 import { parameters } from './architecture.ts';
 import type { Architecture, Parameter } from './architecture.ts';
 import { families } from './families.ts';
-import { languageModelHead } from './transformer.ts';
+import { finalNorm, languageModelHead } from './transformer.ts';
 import type { Model, Taps } from './transformer.ts';
 
 /** A parameter of a head; one that is `optional` may be absent, and then adds nothing. */
@@ -67,6 +69,23 @@ function product({ weights }: Model, hidden: Tensor): Tensor {
   return reshape(out, [sizeOf(out.shape)]);
 }
 
+const MIX = { weight: 'mix.weight', gamma: 'mix.gamma' } as const;
+/**
+ * ELMo's scalar mix (Peters et al. 2018, eq. 1) γ Σ_l softmax(s)_l h_l over the embedding and every layer: [N, C]. Each
+ * h_l is taken through the model's final norm, as the last one is (there: "layer normalization before weighting").
+ */
+function mixed(model: Model, { hidden, at }: Taps): Tensor {
+  const { layers } = model.architecture;
+  const shares = softmax(reshape(model.weights[MIX.weight]!, [1, layers + 1]));
+  const parts = split(shares, new Array<number>(layers + 1).fill(1), 1).map((share, layer) =>
+    mul(layer === layers ? hidden : finalNorm(model, at(layer)), share),
+  );
+  return mul(
+    parts.reduce((sum, part) => add(sum, part)),
+    model.weights[MIX.gamma]!,
+  );
+}
+
 /** Heads that give a score: of a reward model, and of its critic, which starts as it. */
 export const SCORE_HEADS = {
   linear: {
@@ -85,6 +104,21 @@ export const SCORE_HEADS = {
     }),
     modules: ['score'],
     elsewhere: true,
+  },
+  'scalar-mix': {
+    sentence: 'scalar-mix reads a mix of all layers whose shares it learns (Peters et al. 2018)',
+    outputs: ['score'],
+    layers: ({ layers }) => Array.from({ length: layers }, (_, layer) => layer), // the last one's are the hidden states
+    parameters: (model) => [
+      { name: MIX.weight, shape: [model.layers + 1], start: 'zero', decay: false },
+      { name: MIX.gamma, shape: [1], start: 'one', decay: false },
+      ...matrixParameters(model),
+    ],
+    build: (model, taps) => product(model, mixed(model, taps)),
+    adjusted: ofMatrix,
+    config: (stem) => ({ architectures: [`${stem}Model`] }),
+    modules: ['mix', 'score'],
+    elsewhere: 'Its head mixes all layers, which transformers and PEFT have no place for: export it as ONNX.',
   },
 } as const satisfies Readonly<Record<string, Head>>;
 
