@@ -16,7 +16,7 @@ import { drawRecord, writePost } from '#core/demo/world.ts';
 import { createRunFolder } from '#core/runs/folder.ts';
 import { openRun } from '#core/runs/open.ts';
 import { readConfig } from '#core/recipes/settings.ts';
-import { PPO_SETTINGS, trainPpo } from '#core/recipes/ppo.ts';
+import { PPO_SETTINGS, ppo } from '#core/recipes/ppo.ts';
 import { newArchitecture, parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
@@ -256,7 +256,7 @@ export async function benchPpo(rounds = 3): Promise<Figure> {
     const rates: number[] = [await meter.measure()];
     const times: number[] = [];
     let last = performance.now();
-    await trainPpo.run(
+    await ppo.run(
       openRun(folder, manifest.id, {
         onReport: () => {
           times.push((performance.now() - last) / 1000);

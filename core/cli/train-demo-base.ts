@@ -8,14 +8,22 @@ import { defineCommand, flag, list, readPairs, text } from './command.ts';
 import { describeSettings, settingLines } from './train.ts';
 
 const SETTINGS = {
-  seed: count(DEMO_BASE.seed, [0, 2 ** 48], 'Seed of the posts, their order and the first weights.'),
-  steps: count(DEMO_BASE.steps, [1, 1e9], 'Optimiser steps.'),
-  batch: count(DEMO_BASE.batch, [1, 4096], 'Posts a step.'),
-  learningRate: real(DEMO_BASE.learningRate, [0, 1], 'Peak learning rate.'),
-  warmup: count(DEMO_BASE.warmup, [0, 1e9], 'Steps of linear warm-up.'),
-  hold: real(DEMO_BASE.hold, [0, 0.999], 'Share of the steps before the learning rate begins to fall.'),
-  objectWeight: real(DEMO_BASE.objectWeight, [0, 1000], 'Weight of the word for what was broken in the loss.'),
-  postWeight: real(DEMO_BASE.postWeight, [0, 1000], "Weight of the post's own tokens in the loss."),
+  seed: count(DEMO_BASE.seed, [0, 2 ** 48], 'Seed of the posts, their order and the first weights.', {
+    group: 'seeds',
+  }),
+  steps: count(DEMO_BASE.steps, [1, 1e9], 'Optimiser steps.', { group: 'optimisation' }),
+  batch: count(DEMO_BASE.batch, [1, 4096], 'Posts a step.', { group: 'optimisation' }),
+  learningRate: real(DEMO_BASE.learningRate, [0, 1], 'Peak learning rate.', { group: 'optimisation' }),
+  warmup: count(DEMO_BASE.warmup, [0, 1e9], 'Steps of linear warm-up.', { group: 'optimisation' }),
+  hold: real(DEMO_BASE.hold, [0, 0.999], 'Share of the steps before the learning rate begins to fall.', {
+    group: 'optimisation',
+  }),
+  objectWeight: real(DEMO_BASE.objectWeight, [0, 1000], 'Weight of the word for what was broken in the loss.', {
+    group: 'optimisation',
+  }),
+  postWeight: real(DEMO_BASE.postWeight, [0, 1000], "Weight of the post's own tokens in the loss.", {
+    group: 'optimisation',
+  }),
 } as const;
 
 export const trainDemoBaseCommand = defineCommand({

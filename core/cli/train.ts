@@ -1,8 +1,9 @@
 // `tastemaker train`: starts a run of a recipe and stays with it; or lists the recipes with every setting.
 
 import { TastemakerError } from '#core/errors.ts';
+import { modelsIn } from '#core/recipes/settings.ts';
 import type { Settings } from '#core/recipes/settings.ts';
-import { isRecipe, RECIPES } from '#core/recipes/table.ts';
+import { isRecipe, RECIPE_NAMES, RECIPES } from '#core/recipes/table.ts';
 import type { RecipeName } from '#core/recipes/table.ts';
 import { configOf, startRun } from '#core/runs/start.ts';
 import { currentPolicy, currentReward } from '#core/service/current-models.ts';
@@ -19,8 +20,8 @@ import { sayAtRest } from './new-here.ts';
 import { withProgress } from './progress.ts';
 import { projectOption, withProject } from './project-option.ts';
 
-// that one is a command of its own
-const NAMES: readonly RecipeName[] = (Object.keys(RECIPES) as RecipeName[]).filter((name) => name !== 'sample');
+// what draws is a command of its own
+const NAMES: readonly RecipeName[] = RECIPE_NAMES.filter((name) => RECIPES[name].shows !== 'drawn');
 
 export const trainCommand = defineCommand({
   name: 'train',
@@ -64,7 +65,7 @@ export const trainCommand = defineCommand({
       const finished = await withProgress(recipe, (listeners) => {
         for (const [setting, name] of Object.entries(current))
           listeners.onLog?.(
-            `${setting}=${name}: the current one, for no model here is called "${(RECIPES[recipe].settings as Settings)[setting]!.default}"; --set says otherwise.`,
+            `${setting}=${name}: the current one, for no model here is called "${RECIPES[recipe].settings[setting]!.default}"; --set says otherwise.`,
           );
         return startRun(project, recipe, given, options.name, listeners);
       });
@@ -80,11 +81,12 @@ function currentWhereUnnamed(
   asked: Readonly<Record<string, unknown>>,
 ): Record<string, string> {
   const names = new Set(listPolicies(project).map(({ name }) => name));
-  const policy = (recipe === 'reward' ? currentReference(project) : null) ?? currentPolicy(project);
-  const reward = currentReward(project);
+  const policy = currentPolicy(project);
+  const standing = { policy, reward: currentReward(project), reference: currentReference(project) ?? policy };
   return Object.fromEntries(
-    Object.entries({ policy, reward }).flatMap(([setting, model]) => {
-      const fallback = (RECIPES[recipe].settings as Settings)[setting]?.default;
+    modelsIn(RECIPES[recipe].settings).flatMap(([setting, { stands }]) => {
+      const model = standing[stands];
+      const fallback = RECIPES[recipe].settings[setting]!.default;
       return !fallback || setting in asked || names.has(String(fallback)) || !model ? [] : [[setting, model.name]];
     }),
   );
@@ -93,7 +95,7 @@ function currentWhereUnnamed(
 function listRecipes(names: readonly RecipeName[]): Report {
   const data = names.map((name) => ({
     name,
-    sentence: RECIPES[name].sentence,
+    sentence: RECIPES[name].words.about,
     settings: describeSettings(RECIPES[name].settings),
   }));
   return {

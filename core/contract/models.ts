@@ -65,7 +65,8 @@ export interface ModelVerdict {
 
 export interface LineageStep {
   name: string;
-  kind: string;
+  /** "base model", "fine-tuned" */
+  what: string;
   sentence: string;
   modelId: number | null;
   runId: string | null;

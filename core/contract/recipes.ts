@@ -11,6 +11,11 @@ export interface Field {
   range: [number, number] | null;
   choices: string[] | null;
   sentence: string;
+  /** of the card's groups; `main`: it is looked at before starting */
+  group: string;
+  main: boolean;
+  /** it has a say only while another setting is so */
+  when: { setting: string; is: string } | null;
 }
 
 /**
@@ -22,7 +27,13 @@ export interface RecipeCard {
   title: string;
   sentence: string;
   makes: string;
+  /** the word on its button */
+  start: string;
+  place: 'loop' | 'on the way' | 'aside';
+  /** one click cannot start it: it must be told something first */
+  asksFirst: boolean;
   fields: Field[];
+  groups: { name: string; title: string }[];
   defaults: Config;
   needs: Need[];
   /**

@@ -6,7 +6,8 @@ import type { Finish } from './samples.ts';
 import { call } from './call.ts';
 import { short, runId, offset, limit, config, recipe } from './schemas.ts';
 
-export type RunKind = 'pretrain' | 'sft' | 'reward' | 'ppo' | 'sample' | 'score';
+/** The name of a run's recipe. Which recipes there are is said by `recipes.list`; an old run may be of another. */
+export type RunKind = string;
 
 /** queued → running ⇄ paused → stopping → stopped, or cancelling → cancelled, or done, or failed. */
 export type RunStatus =
@@ -38,8 +39,23 @@ export interface Run {
   error: string | null;
 }
 
+/** What a run's recipe says of its runs, for where no card is at hand. */
+export interface RunWords {
+  /** "reward model" */
+  run: string;
+  /** what one of its steps is */
+  step: string;
+  /** what its page shows of what it made */
+  shows: 'samples' | 'drawn' | 'rankings' | 'scores' | null;
+  /** the charts that it opens with */
+  charts: readonly string[];
+  /** it makes a model that descends from none */
+  startsFromNothing: boolean;
+}
+
 /** A run and how far it is. `phase` is a word for the status line ("preparing", "sampling"). */
 export interface RunRow extends Run {
+  words: RunWords;
   step: number;
   total: number;
   secondsLeft: number | null;

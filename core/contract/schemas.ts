@@ -30,7 +30,7 @@ export const rank = v.strictObject({
 });
 export const kind = v.picklist(['prompts', 'completions', 'rankings']);
 export const config = v.record(short, v.union([v.number(), v.string(), v.boolean()]));
-export const recipe = v.picklist(['pretrain', 'sft', 'reward', 'ppo', 'sample', 'score']);
+export const recipe = v.pipe(v.string(), v.regex(/^[a-z][a-z-]{0,39}$/));
 export const onDesk = { labelerId: id, itemId: id };
 export const span = {
   completionId: id,

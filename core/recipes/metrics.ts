@@ -1,8 +1,6 @@
 // The glossary of metrics: what each number means, its unit, and what is healthy. Reporting a name that is not here is
 // a type error.
 
-import type { RunKind } from '#core/contract/runs.ts';
-
 export interface Metric {
   sentence: string;
   unit: string;
@@ -279,16 +277,6 @@ export const METRICS = {
     better: null,
   },
 } as const satisfies Record<string, Metric>;
-
-/** What a recipe is judged by, the most telling first: the columns of the table of runs. */
-export const KEY_METRICS: Readonly<Partial<Record<RunKind, readonly MetricName[]>>> = {
-  ppo: ['gold', 'held_out_value', 'held_out_score', 'held_out_kl', 'score', 'kl', 'held_out_ended'],
-  reward: ['validation_accuracy', 'validation_loss', 'score_gap', 'loss', 'accuracy'],
-  sft: ['validation_loss', 'perplexity', 'loss', 'held_out_kl', 'held_out_ended'],
-  pretrain: ['validation_loss', 'perplexity', 'loss'],
-  sample: ['ended', 'length', 'tokens_per_second'],
-  score: ['score', 'tokens_per_second'],
-};
 
 export type MetricName = keyof typeof METRICS;
 export type MetricRow = Partial<Record<MetricName, number>>;

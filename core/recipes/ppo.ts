@@ -31,111 +31,176 @@ import type { RolloutGroup } from '#core/training/rollout.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import { answerTexts, withoutStop } from '#core/recipes/parts/answer-text.ts';
-import { choice, count, flag, real, words } from './settings.ts';
+import { KL_FROM, SCORED_BY, STARTS_FROM, choice, count, flag, real, words } from './settings.ts';
 import type { Config } from './settings.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { describeHeldOut, heldOutStreams, samplesAPrompt } from '#core/recipes/parts/held-out.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import { releaseAfter } from '#core/plans/large-models.ts';
-import type { Inputs, Job, Outcome, RunContext } from './recipe.ts';
+import type { Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
 import type { MetricRow } from './metrics.ts';
-import { referenceOf } from '#core/recipes/parts/reference-model.ts';
 import { describeSamples, stopReason } from '#core/recipes/parts/sample-statistics.ts';
 import { encodePrompts, isConversation, withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import { packState, unpackState } from '#core/recipes/parts/training-state.ts';
 import { planPpo, rowsSampled, updatesOf } from '#core/recipes/parts/ppo-plan.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
 import { mean } from '#core/evaluation/mean.ts';
+import { SENSIBLE } from '#core/recipes/demo/demo-settings.ts';
+import { fixed, listed, trained } from '#core/recipes/parts/lineage-words.ts';
+import { enough, has, powerOfTwo, warns } from '#core/recipes/parts/needs.ts';
+import type { Need } from '#core/contract/recipes.ts';
+import type { Facts } from './facts.ts';
+import type { Here, Known, Made } from './recipe.ts';
 
 export const PPO_SETTINGS = {
-  policy: words('base', 'The model to tune.'),
-  reward: words('reward', 'The reward model that scores.'),
+  policy: words('base', 'The model to tune.', { group: 'data', main: true, model: STARTS_FROM }),
+  reward: words('reward', 'The reward model that scores.', {
+    group: 'data',
+    main: true,
+    model: { ...SCORED_BY, doubted: true },
+  }),
   reference: words(
     '',
     'The model that KL is measured from. Empty = the one that the policy was tuned against before, so that it survives rounds; of a base or fine-tuned model, itself.',
+    { group: 'kl', model: KL_FROM },
   ),
-  updates: count(20, [1, 1e6], 'Rollout batches.'),
-  episodes: count(64, [1, 65536], 'Completions a rollout batch (Huang et al. 2024: 512).'),
-  samples_per_prompt: count(1, [1, 64], 'Completions of one prompt; they share its work.'),
-  epochs: count(4, [1, 100], 'Passes over a rollout batch (all three papers: 4).'),
-  minibatches: count(1, [1, 1024], 'Optimiser steps an epoch (Ziegler et al. 2019, Huang et al. 2024: 1).'),
+  updates: count(20, [1, 1e6], 'Rollout batches.', { group: 'optimisation', main: true, time: 'updates' }),
+  episodes: count(64, [1, 65536], 'Completions a rollout batch (Huang et al. 2024: 512).', {
+    group: 'optimisation',
+    main: true,
+    memory: { times: 0.5, what: 'completions a batch' },
+    time: 'completions an update',
+  }),
+  samples_per_prompt: count(1, [1, 64], 'Completions of one prompt; they share its work.', {
+    group: 'sampling',
+    memory: { times: 0.5, what: 'completions a prompt' },
+  }),
+  epochs: count(4, [1, 100], 'Passes over a rollout batch (all three papers: 4).', {
+    group: 'optimisation',
+    time: 'passes over each',
+  }),
+  minibatches: count(1, [1, 1024], 'Optimiser steps an epoch (Ziegler et al. 2019, Huang et al. 2024: 1).', {
+    group: 'optimisation',
+    memory: { times: 2, what: 'optimiser steps an epoch' },
+  }),
   learning_rate: real(
     5e-4,
     [0, 1],
     'Peak learning rate of policy and critic (Huang et al. 2024: 3e-6 for billions of parameters; small models take more).',
+    { group: 'optimisation', main: true },
   ),
-  schedule: choice('linear', ['linear', 'constant', 'cosine'], 'How it falls; constant within an update.'),
+  schedule: choice('linear', ['linear', 'constant', 'cosine'], 'How it falls; constant within an update.', {
+    group: 'optimisation',
+  }),
   beta: real(
     0.05,
     [0, 1000],
     'Price of one nat of KL (Stiennon et al. 2020: 0.05). 0 shows what the reward model really likes.',
+    { group: 'kl', main: true },
   ),
-  adaptive_kl_target: real(0, [0, 1e6], 'Ziegler et al. 2019: steer β so that KL reaches this many nats; 0 = β stays.'),
-  adaptive_kl_horizon: real(10000, [1, 1e9], 'Episodes over which β adapts.'),
-  temperature: real(0.7, [0.01, 10], 'Divides the logits in sampling and in every log-probability.'),
-  max_new: count(40, [1, 100000], 'Longest completion in tokens.'),
+  adaptive_kl_target: real(
+    0,
+    [0, 1e6],
+    'Ziegler et al. 2019: steer β so that KL reaches this many nats; 0 = β stays.',
+    { group: 'kl' },
+  ),
+  adaptive_kl_horizon: real(10000, [1, 1e9], 'Episodes over which β adapts.', { group: 'kl' }),
+  temperature: real(0.7, [0.01, 10], 'Divides the logits in sampling and in every log-probability.', {
+    group: 'sampling',
+  }),
+  max_new: count(40, [1, 100000], 'Longest completion in tokens.', {
+    group: 'sampling',
+    main: true,
+    memory: { times: 0.5, what: 'new tokens' },
+    time: 'new tokens',
+  }),
   missing_end: choice(
     'replace',
     ['replace', 'subtract', 'keep'],
     'A completion without end-of-text: its score becomes the penalty (Ziegler et al. 2019, Huang et al. 2024), loses it (TRL), or stays.',
+    { group: 'sampling' },
   ),
-  missing_end_penalty: real(-1, [-1e6, 1e6], 'The score that replaces; its size is what is subtracted.'),
+  missing_end_penalty: real(-1, [-1e6, 1e6], 'The score that replaces; its size is what is subtracted.', {
+    group: 'sampling',
+  }),
   score_placement: choice(
     'after-end',
     ['after-end', 'at-end'],
     'Where the score lands: the slot after end-of-text where there is room (Huang et al. 2024), or on it.',
+    { group: 'kl' },
   ),
   fixed_length: flag(
     false,
     'Ziegler et al. 2019: sample on after end-of-text; KL and policy gradient act on those tokens too, the reward model does not see them.',
+    { group: 'sampling' },
   ),
-  whiten_rewards: flag(false, 'Ziegler et al. 2019: rewards scaled to variance 1, mean kept.'),
-  whiten_advantages: flag(true, 'Advantages to mean 0, variance 1.'),
-  unbiased_variance: flag(false, 'TRL divides by n − 1; Ziegler et al. 2019 and Huang et al. 2024 by n.'),
-  gamma: real(1, [0, 1], 'Discount a token.'),
-  lambda: real(0.95, [0, 1], 'GAE λ.'),
-  clip: real(0.2, [0, 10], 'PPO clipping range of the ratio; 0 = no clipping.'),
-  value_clip: real(0.2, [0, 1e6], 'The same for values; 0 = no clipping.'),
+  whiten_rewards: flag(false, 'Ziegler et al. 2019: rewards scaled to variance 1, mean kept.', { group: 'kl' }),
+  whiten_advantages: flag(true, 'Advantages to mean 0, variance 1.', { group: 'kl' }),
+  unbiased_variance: flag(false, 'TRL divides by n − 1; Ziegler et al. 2019 and Huang et al. 2024 by n.', {
+    group: 'kl',
+  }),
+  gamma: real(1, [0, 1], 'Discount a token.', { group: 'kl' }),
+  lambda: real(0.95, [0, 1], 'GAE λ.', { group: 'kl' }),
+  clip: real(0.2, [0, 10], 'PPO clipping range of the ratio; 0 = no clipping.', { group: 'optimisation' }),
+  value_clip: real(0.2, [0, 1e6], 'The same for values; 0 = no clipping.', { group: 'optimisation' }),
   value_coefficient: real(
     0.1,
     [0, 100],
     'Weight of the value loss. The critic has weights and an Adam of its own, which rescales every gradient, so this acts only through gradient_clip and epsilon (Huang et al. 2024: 0.1).',
+    { group: 'optimisation' },
   ),
-  epsilon: real(1e-5, [1e-12, 1], "Adam's ε (Ziegler et al. 2019, Huang et al. 2024: 1e-5)."),
+  epsilon: real(1e-5, [1e-12, 1], "Adam's ε (Ziegler et al. 2019, Huang et al. 2024: 1e-5).", {
+    group: 'optimisation',
+  }),
   epsilon_style: choice(
     'torch',
     ['torch', 'tensorflow'],
     'Whether ε is added after (torch) or before (tensorflow) the bias correction.',
+    { group: 'optimisation' },
   ),
   weight_decay: real(
     0,
     [0, 1],
     'Decoupled decay on matrices (Ziegler et al. 2019: 0; Huang et al. 2024 inherit torch’s 0.01).',
+    { group: 'optimisation' },
   ),
-  gradient_clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = none (Ziegler et al. 2019, Huang et al. 2024).'),
-  evaluate_every: count(5, [0, 1e6], 'Updates between samples on the fixed prompts; 0 = never.'),
+  gradient_clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = none (Ziegler et al. 2019, Huang et al. 2024).', {
+    group: 'optimisation',
+  }),
+  evaluate_every: count(5, [0, 1e6], 'Updates between samples on the fixed prompts; 0 = never.', {
+    group: 'evaluation',
+  }),
   evaluate_prompts: count(
     64,
     [1, 4096],
     'How many fixed prompts of the validation split; with fewer than 64 each is answered several times, so that there are 64 samples.',
+    { group: 'evaluation', time: 'held-out prompts' },
   ),
   best_kl_price: real(
     0.05,
     [0, 1000],
     'best/ holds the weights with the highest held-out score − max(β, this)·KL. Choosing has its price of KL even where training pays none, or the most over-optimised weights would win (Stiennon et al. 2020: 0.05).',
+    { group: 'evaluation' },
   ),
-  stop_kl: real(0, [0, 1e9], 'Stop when KL exceeds this; 0 = off.'),
-  stop_ended: real(0, [0, 1], 'Stop when fewer than this share of completions end; 0 = off.'),
-  stop_distinct: real(0, [0, 1], 'Stop when the share of distinct three-token sequences falls below; 0 = off.'),
+  stop_kl: real(0, [0, 1e9], 'Stop when KL exceeds this; 0 = off.', { group: 'stop' }),
+  stop_ended: real(0, [0, 1], 'Stop when fewer than this share of completions end; 0 = off.', { group: 'stop' }),
+  stop_distinct: real(0, [0, 1], 'Stop when the share of distinct three-token sequences falls below; 0 = off.', {
+    group: 'stop',
+  }),
   stop_drop: real(
     0,
     [0, 1e6],
     'Stop when the held-out gold score (where there is none, what best/ is chosen by) falls this far below its best; 0 = off.',
+    { group: 'stop' },
   ),
-  checkpoint_every: count(5, [1, 1e6], 'Updates between checkpoints.'),
-  seed: count(1, [0, 2 ** 48], 'Seed of fresh adapters, and of all that has no seed of its own below.'),
-  order_seed: count(0, [0, 2 ** 48], 'Seed of the order of prompts and of the minibatches; 0 = seed.'),
-  sampling_seed: count(0, [0, 2 ** 48], 'Seed of the draws; 0 = seed.'),
+  checkpoint_every: count(5, [1, 1e6], 'Updates between checkpoints.', { group: 'seeds' }),
+  seed: count(1, [0, 2 ** 48], 'Seed of fresh adapters, and of all that has no seed of its own below.', {
+    group: 'seeds',
+  }),
+  order_seed: count(0, [0, 2 ** 48], 'Seed of the order of prompts and of the minibatches; 0 = seed.', {
+    group: 'seeds',
+  }),
+  sampling_seed: count(0, [0, 2 ** 48], 'Seed of the draws; 0 = seed.', { group: 'seeds' }),
   ...TUNING_SETTINGS,
 } as const;
 export type PpoConfig = Config<typeof PPO_SETTINGS>;
@@ -160,7 +225,7 @@ export interface EvaluatedSample {
   gold?: number;
 }
 
-async function prepare(project: Project, config: PpoConfig): Promise<Inputs> {
+async function prepare(project: Project, config: PpoConfig, known: Known): Promise<Inputs> {
   const policy = getPolicy(project, config.policy);
   const reward = getPolicy(project, config.reward);
   const prompts = learningPrompts(project);
@@ -186,7 +251,7 @@ async function prepare(project: Project, config: PpoConfig): Promise<Inputs> {
     split,
     facts,
   });
-  const reference = config.reference ? getPolicy(project, config.reference) : referenceOf(project, policy);
+  const reference = config.reference ? getPolicy(project, config.reference) : known.referenceOf(policy);
   if (reference.kind === 'reward')
     throw new TastemakerError(
       'bad-argument',
@@ -651,10 +716,77 @@ function explainedVariance(returns: readonly number[], values: readonly number[]
   return 1 - variance(returns.map((r, i) => r - values[i]!)) / (variance(returns) + 1e-12);
 }
 
-export const trainPpo: Job<typeof PPO_SETTINGS> = {
-  kind: 'ppo',
-  sentence: 'PPO: tunes the policy towards what the reward model likes, at a price per nat of KL.',
+const FEWEST_PROMPTS = 2;
+
+function needs({ prompts }: Facts, { episodes, samples_per_prompt: k }: PpoConfig): Need[] {
+  const perBatch = Math.max(FEWEST_PROMPTS, Math.ceil(episodes / k));
+  const held = prompts.validation;
+  return [
+    enough(prompts.train, perBatch, 'train prompt', 'train prompts', ', or fewer episodes'),
+    held > 0
+      ? has(`has ${held.toLocaleString('en')} validation prompt${held === 1 ? '' : 's'}`)
+      : warns('no validation prompts: over-optimisation will be harder to see, and no best weights are kept'),
+  ];
+}
+
+/** The demo's settings in the demo; no more episodes than there are prompts. */
+function oneClick(own: PpoConfig, { facts, policy, reward, reference, sized }: Here) {
+  const config = {
+    ...own,
+    ...(facts.isDemo ? SENSIBLE : {}),
+    ...sized(policy ?? own.policy),
+    policy: policy ?? own.policy,
+    reward: reward ?? own.reward,
+    reference: reference ?? own.reference,
+  };
+  const episodes = Math.min(Number(config.episodes), powerOfTwo(facts.prompts.train));
+  return {
+    ...config,
+    episodes,
+    minibatches: Math.min(config.minibatches, episodes),
+    evaluate_prompts: Math.max(1, Math.min(config.evaluate_prompts, facts.prompts.validation)),
+  };
+}
+
+function lineage(made: Made): string {
+  const { kl, score, beta = made.manifest?.config['beta'] } = made.metrics;
+  const reward = made.modelIn('reward');
+  const outcome = listed([
+    score === undefined ? null : `score ${fixed(score)}`,
+    kl === undefined ? null : `KL ${fixed(kl)} nats${made.reference ? ` from "${made.reference}"` : ''}`,
+  ]);
+  const price = typeof beta === 'number' ? `β ${Number(beta.toPrecision(3))}` : null;
+  const where = made.heldOut ? 'on held-out prompts ' : '';
+  return `PPO${reward ? ` against "${reward}"` : ''}: ${listed([trained(made, 'update'), price])}${outcome ? `; ${where}${outcome}` : ''}.`;
+}
+
+export const ppo: Recipe<typeof PPO_SETTINGS> = {
+  title: 'PPO',
+  sentence: 'Tunes the policy towards what the reward model likes, at a price for every step away from where it began.',
+  makes: 'a policy',
+  words: {
+    about: 'PPO: tunes the policy towards what the reward model likes, at a price per nat of KL.',
+    run: 'PPO',
+    start: 'Train',
+    step: 'update',
+  },
+  place: 'loop',
+  shows: 'samples',
+  model: { kind: 'policy', parent: 'policy', from: 'rewards', word: 'PPO' },
   settings: PPO_SETTINGS,
+  asksFor: null,
+  sizes: {
+    rate: { small: 5e-4, paper: 1.5e-5 },
+    large: { tune: 'lora', micro_batch: 1, samples_per_prompt: 4, episodes: 16 },
+  },
+  charts: ['gold', 'held_out_value', 'held_out_score', 'held_out_kl', 'reward', 'score', 'kl'],
+  judgedBy: ['gold', 'held_out_value', 'held_out_score', 'held_out_kl', 'score', 'kl', 'held_out_ended'],
+  // completions of one prompt lie in one row
+  rowsAStep: ({ episodes, samples_per_prompt: k, minibatches }) => Math.floor(Math.floor(episodes / k) / minibatches),
+  needs,
+  oneClick,
+  called: () => 'ppo',
+  lineage,
   prepare,
   run,
   plan: planPpo,

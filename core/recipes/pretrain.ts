@@ -14,24 +14,38 @@ import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { choice, count, real, words } from './settings.ts';
 import type { Config } from './settings.ts';
-import type { Inputs, Job, Outcome, RunContext } from './recipe.ts';
+import type { Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from '#core/recipes/parts/language-model-steps.ts';
 import { encodeDocuments } from '#core/recipes/parts/prompt-tokens.ts';
 import { architectureOf, planPretrain, VALIDATED } from '#core/recipes/parts/pretrain-plan.ts';
 import { wholly } from '#core/recipes/parts/tuning.ts';
+import { counted, trainedFor } from '#core/recipes/parts/lineage-words.ts';
+import { has } from '#core/recipes/parts/needs.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 export const PRETRAIN_SETTINGS = {
-  texts: words('', 'A text file, a .jsonl file of {"text"} rows, or a folder of them.'),
-  family: choice('gpt2', ['gpt2', 'llama'], 'The shape of the blocks.'),
-  vocabulary: count(5000, [258, 200000], 'Entries of the tokenizer that is trained on the texts.'),
-  layers: count(4, [1, 200], 'Blocks.'),
-  channels: count(256, [4, 16384], 'Width of the residual stream.'),
-  heads: count(4, [1, 256], 'Attention heads; they divide the channels.'),
-  context: count(256, [8, 32768], 'Tokens the model can see.'),
-  steps: count(500, [1, 1e9], 'Optimiser steps.'),
-  validation: real(0.02, [0, 0.5], 'Share of the text kept for validation (its end).'),
+  texts: words('', 'A text file, a .jsonl file of {"text"} rows, or a folder of them.', { group: 'data', main: true }),
+  family: choice('gpt2', ['gpt2', 'llama'], 'The shape of the blocks.', { group: 'shape' }),
+  vocabulary: count(5000, [258, 200000], 'Entries of the tokenizer that is trained on the texts.', {
+    group: 'shape',
+    main: true,
+  }),
+  layers: count(4, [1, 200], 'Blocks.', { group: 'shape', main: true, memory: { times: 0.5, what: 'layers' } }),
+  channels: count(256, [4, 16384], 'Width of the residual stream.', {
+    group: 'shape',
+    main: true,
+    memory: { times: 0.5, what: 'channels' },
+  }),
+  heads: count(4, [1, 256], 'Attention heads; they divide the channels.', { group: 'shape' }),
+  context: count(256, [8, 32768], 'Tokens the model can see.', {
+    group: 'shape',
+    main: true,
+    memory: { times: 0.5, what: 'tokens of context' },
+    time: 'tokens of context',
+  }),
+  steps: count(500, [1, 1e9], 'Optimiser steps.', { group: 'optimisation', main: true, time: 'steps' }),
+  validation: real(0.02, [0, 0.5], 'Share of the text kept for validation (its end).', { group: 'data' }),
   ...LANGUAGE_MODEL_SETTINGS,
 } as const;
 type PretrainConfig = Config<typeof PRETRAIN_SETTINGS>;
@@ -140,10 +154,33 @@ async function run(context: RunContext, config: PretrainConfig): Promise<Outcome
   };
 }
 
-export const trainPretrain: Job<typeof PRETRAIN_SETTINGS> = {
-  kind: 'pretrain',
-  sentence: 'Pretraining: a small language model from nothing on your own texts.',
+export const pretrain: Recipe<typeof PRETRAIN_SETTINGS> = {
+  title: 'Pre-training',
+  sentence: 'A small language model from nothing, on your own texts.',
+  makes: 'a base model',
+  words: {
+    about: 'Pretraining: a small language model from nothing on your own texts.',
+    run: 'pre-training',
+    start: 'Train',
+    step: 'step',
+  },
+  place: 'aside',
+  shows: null,
+  model: { kind: 'base', parent: null, from: 'texts', word: 'pretrained' },
   settings: PRETRAIN_SETTINGS,
+  asksFor: {
+    setting: 'texts',
+    missing: 'No texts to train on were named.',
+    how: 'Name a text file or a folder in the setting texts.',
+  },
+  sizes: null,
+  charts: ['validation_loss', 'perplexity', 'loss'],
+  judgedBy: ['validation_loss', 'perplexity', 'loss'],
+  rowsAStep: ({ batch }) => batch,
+  needs: () => [has('takes a text file, a .jsonl file or a folder of them: name it in the setting texts')],
+  oneClick: (own) => own,
+  called: () => 'pretrained',
+  lineage: (made) => `Pretrained from scratch on ${counted(made.manifest?.data.rows ?? 0, 'text')}${trainedFor(made)}.`,
   prepare,
   run,
   plan: planPretrain,

@@ -24,14 +24,14 @@ import { rankingObjective } from '#core/training/objectives/row-losses.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { TrainerState } from '#core/training/trainer.ts';
-import { choice, count, flag, real, words } from './settings.ts';
+import { WRITERS, choice, count, flag, real, words } from './settings.ts';
 import type { Config } from './settings.ts';
 import { describeLeftOut, rankedRows, SELECTION_SETTINGS, selectionOf } from '#core/recipes/parts/dataset.ts';
 import { computeFeatures } from '#core/recipes/parts/frozen-features.ts';
 import type { Features } from '#core/recipes/parts/frozen-features.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import { likelyTokenizers } from '#core/recipes/parts/likely-tokenizers.ts';
-import type { Inputs, Job, Outcome, RunContext } from './recipe.ts';
+import type { Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
 import { STEPS_A_RUN } from '#core/recipes/parts/steps-a-run.ts';
 import { stepsARun } from '#core/training/pace.ts';
 import { packRankings } from '#core/recipes/parts/reward-batches.ts';
@@ -51,54 +51,80 @@ import { planReward } from '#core/recipes/parts/reward-plan.ts';
 import { frozenBlocks, microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
 import type { Tuned } from '#core/recipes/parts/tuning.ts';
 import { mean } from '#core/evaluation/mean.ts';
+import { REWARD } from '#core/recipes/demo/demo-settings.ts';
+import { SURE } from '#core/evaluation/interval.ts';
+import { counted } from '#core/recipes/parts/lineage-words.ts';
+import { powerOfTwo, rankingNeeds } from '#core/recipes/parts/needs.ts';
+import { GOOD_RANKINGS } from './facts.ts';
+import type { Here, Made } from './recipe.ts';
 
 export const REWARD_SETTINGS = {
-  policy: words('base', 'The model whose copy becomes the reward model.'),
+  policy: words('base', 'The model whose copy becomes the reward model.', {
+    group: 'data',
+    main: true,
+    model: {
+      kinds: WRITERS,
+      stands: 'reference',
+      words: 'Starts as a copy of',
+      because: 'KL is measured from it',
+    },
+  }),
   ...SELECTION_SETTINGS,
   learning_rate: real(
     5e-4,
     [0, 1],
     'Peak learning rate. Stiennon et al. 2020 used 1.5e-5 for 1.3 billion parameters; small models take more.',
+    { group: 'optimisation', main: true },
   ),
   schedule: choice(
     'cosine',
     ['cosine', 'linear', 'constant'],
     'How the learning rate falls to the end (Stiennon et al. 2020: cosine).',
+    { group: 'optimisation' },
   ),
   batch: count(
     8,
     [1, 4096],
     'Rankings a step; all completions of a ranking are scored together. The last step takes those that are left.',
+    { group: 'optimisation', main: true, memory: { times: 0.5, what: 'prompts a step' } },
   ),
-  epochs: count(1, [1, 100], 'Passes over the rankings. One, or it learns them by heart.'),
+  epochs: count(1, [1, 100], 'Passes over the rankings. One, or it learns them by heart.', {
+    group: 'optimisation',
+    main: true,
+    time: 'passes',
+  }),
   validation: real(
     0.1,
     [0, 0.9],
     "Rankings of the project's validation prompts are what is validated on. Where there are none, this share of the train prompts is held back, by a hash of each prompt's text that no seed and no new label moves; 0 = none.",
+    { group: 'data' },
   ),
-  epsilon: real(1e-5, [1e-12, 1], "Adam's ε."),
-  weight_decay: real(0, [0, 1], 'Decoupled weight decay on matrices.'),
-  clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = no clipping.'),
+  epsilon: real(1e-5, [1e-12, 1], "Adam's ε.", { group: 'optimisation' }),
+  weight_decay: real(0, [0, 1], 'Decoupled weight decay on matrices.', { group: 'optimisation' }),
+  clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = no clipping.', { group: 'optimisation' }),
   head: choice(
     'linear',
     SCORE_HEAD_NAMES,
     `What makes a score of the layers: ${SCORE_HEAD_NAMES.map((name) => SCORE_HEADS[name].sentence).join('; ')}.`,
+    { group: 'shape' },
   ),
-  head_bias: flag(true, 'Give the head a bias; it carries the zero point.'),
+  head_bias: flag(true, 'Give the head a bias; it carries the zero point.', { group: 'shape' }),
   zero: choice(
     'references',
     ['references', 'completions', 'completions-unit', 'none'],
     'What scores 0 on average, by up to 256 texts drawn at random: reference completions of the train prompts (Stiennon et al. 2020; the ranked completions where there are none) or the ranked completions; completions-unit also scales them to standard deviation 1 (2019); none shifts nothing.',
+    { group: 'shape' },
   ),
   seed: count(
     1,
     [0, 2 ** 48],
     'Seed of head, adapters, order and zero point, each with a stream of its own; the split has none.',
+    { group: 'seeds' },
   ),
-  head_seed: count(0, [0, 2 ** 48], 'Seed of the head alone; 0 = as seed says.'),
-  order_seed: count(0, [0, 2 ** 48], 'Seed of the order alone; 0 = as seed says.'),
+  head_seed: count(0, [0, 2 ** 48], 'Seed of the head alone; 0 = as seed says.', { group: 'seeds' }),
+  order_seed: count(0, [0, 2 ** 48], 'Seed of the order alone; 0 = as seed says.', { group: 'seeds' }),
   steps_a_run: STEPS_A_RUN,
-  checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.'),
+  checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.', { group: 'seeds' }),
   ...TUNING_SETTINGS,
 } as const;
 type RewardConfig = Config<typeof REWARD_SETTINGS>;
@@ -405,10 +431,53 @@ function summaryOf(
   return `${[`Reward model from ${rankings} in ${step} steps${validated}`, ...notes].join('; ')}.`;
 }
 
-export const trainReward: Job<typeof REWARD_SETTINGS> = {
-  kind: 'reward',
-  sentence: 'Reward model: learns from rankings to score completions.',
+/** The demo's settings in the demo; smaller steps and more passes where there are few rankings. */
+function oneClick(own: RewardConfig, { facts, policy, reference, sized }: Here) {
+  const known = facts.isDemo ? REWARD : { batch: own.batch };
+  const base = reference ?? policy ?? own.policy;
+  return {
+    ...own,
+    ...known,
+    ...sized(base),
+    policy: base,
+    batch: Math.min(known.batch, powerOfTwo(facts.rankings / 8)),
+    ...(facts.rankings < GOOD_RANKINGS ? { validation: 0.15, epochs: facts.rankings < 100 ? 2 : 1 } : {}),
+  };
+}
+
+async function lineage({ metrics, rankings: count }: Made): Promise<string> {
+  const { rankings, comparisons } = await count();
+  const { validation_accuracy: accuracy, validation_accuracy_se: error, validation_rankings: on } = metrics;
+  const measured =
+    accuracy === undefined
+      ? ''
+      : `; validation accuracy ${accuracy.toFixed(2)}${error === undefined ? '' : ` ± ${(SURE * error).toFixed(2)}`}${on === undefined ? '' : ` on ${counted(on, 'ranking')}`}`;
+  return `Reward model from ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${measured}.`;
+}
+
+export const reward: Recipe<typeof REWARD_SETTINGS> = {
+  title: 'Reward model',
+  sentence: 'Learns from the rankings to score completions as whoever ranked them would.',
+  makes: 'a reward model',
+  words: {
+    about: 'Reward model: learns from rankings to score completions.',
+    run: 'reward model',
+    start: 'Train',
+    step: 'step',
+  },
+  place: 'loop',
+  shows: 'rankings',
+  model: { kind: 'reward', parent: 'base', from: 'judgements', word: 'reward model' },
   settings: REWARD_SETTINGS,
+  asksFor: null,
+  sizes: { rate: { small: 5e-4, paper: 1.5e-5 }, large: { tune: 'blocks', tuned_blocks: 2 } },
+  charts: ['validation_accuracy', 'validation_loss', 'loss', 'accuracy'],
+  judgedBy: ['validation_accuracy', 'validation_loss', 'score_gap', 'loss', 'accuracy'],
+  rowsAStep: ({ batch }) => batch,
+  needs: (facts, { batch }) => rankingNeeds(facts, batch),
+  oneClick,
+  called: () => 'reward',
+  lineage,
   prepare,
   run,
   plan: planReward,

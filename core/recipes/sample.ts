@@ -10,28 +10,53 @@ import type { Project } from '#core/store/project.ts';
 import { countDrawn } from '#core/store/run-completions.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import { answerTexts } from '#core/recipes/parts/answer-text.ts';
-import { choice, count, real, words } from './settings.ts';
+import { STARTS_FROM, choice, count, real, words } from './settings.ts';
 import type { Config } from './settings.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { need } from '#core/recipes/parts/need.ts';
-import type { Drawn, Inputs, Job, Outcome, RunContext } from './recipe.ts';
+import type { Drawn, Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
 import { planSample } from '#core/recipes/parts/sample-plan.ts';
 import { encodePrompts, withStops } from '#core/recipes/parts/prompt-tokens.ts';
+import { SAMPLE } from '#core/recipes/demo/demo-settings.ts';
+import { enough, has } from '#core/recipes/parts/needs.ts';
+import type { Facts } from './facts.ts';
+import type { Need } from '#core/contract/recipes.ts';
+import type { Here } from './recipe.ts';
 
 export const SAMPLE_SETTINGS = {
-  policy: words('base', 'The base model or policy that writes.'),
-  k: count(4, [1, 1024], 'Completions a prompt; what is there already with the same settings is not sampled again.'),
+  policy: words('base', 'The base model or policy that writes.', {
+    group: 'data',
+    main: true,
+    model: { ...STARTS_FROM, words: 'Sampled from' },
+  }),
+  k: count(4, [1, 1024], 'Completions a prompt; what is there already with the same settings is not sampled again.', {
+    group: 'sampling',
+    main: true,
+    memory: { times: 0.5, what: 'completions a prompt' },
+    time: 'completions a prompt',
+  }),
   split: choice(
     '',
     ['', 'train', 'validation'],
     'Only prompts of this split; empty = both. Test prompts are kept for evaluation: no run reads them.',
+    { group: 'data', main: true },
   ),
-  prompts: count(0, [0, 1e9], 'At most this many prompts; 0 = all.'),
-  temperature: real(0.7, [0, 100], 'Divides the logits; 0 = always the likeliest token.'),
-  top_k: count(0, [0, 1e6], 'Keep the k likeliest tokens; 0 = all.'),
-  top_p: real(1, [1e-6, 1], 'Keep the smallest set of tokens with this much probability; 1 = all.'),
-  max_new: count(48, [1, 1e6], 'Longest completion in tokens.'),
-  seed: count(1, [0, 2 ** 48], 'Seed of the draws.'),
+  prompts: count(0, [0, 1e9], 'At most this many prompts; 0 = all.', { group: 'data', main: true, time: 'prompts' }),
+  temperature: real(0.7, [0, 100], 'Divides the logits; 0 = always the likeliest token.', {
+    group: 'sampling',
+    main: true,
+  }),
+  top_k: count(0, [0, 1e6], 'Keep the k likeliest tokens; 0 = all.', { group: 'sampling' }),
+  top_p: real(1, [1e-6, 1], 'Keep the smallest set of tokens with this much probability; 1 = all.', {
+    group: 'sampling',
+  }),
+  max_new: count(48, [1, 1e6], 'Longest completion in tokens.', {
+    group: 'sampling',
+    main: true,
+    memory: { times: 0.5, what: 'new tokens' },
+    time: 'new tokens',
+  }),
+  seed: count(1, [0, 2 ** 48], 'Seed of the draws.', { group: 'seeds' }),
 } as const;
 type SampleConfig = Config<typeof SAMPLE_SETTINGS>;
 
@@ -189,10 +214,55 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
   };
 }
 
-export const sample: Job<typeof SAMPLE_SETTINGS> = {
-  kind: 'sample',
-  sentence: 'Sampling: completions of the prompts, to be ranked.',
+const PROMPTS_A_CLICK = 100;
+
+function needs({ prompts }: Facts, config: SampleConfig): Need[] {
+  // no run reads test prompts
+  const have = config.split ? prompts[config.split] : prompts.train + prompts.validation;
+  const asked = Math.min(have, config.prompts || have);
+  const each = asked < have ? `${asked.toLocaleString('en')} of them` : have === 1 ? 'it' : 'each';
+  const times = ({ 1: 'once', 2: 'twice' } as Record<number, string>)[config.k] ?? `${config.k} times`;
+  return [
+    enough(have, 1, 'prompt', 'prompts', ': import some on the Data screen'),
+    ...(have === 0 ? [] : [has(`answers ${each} ${times}`)]),
+  ];
+}
+
+/** The demo's settings in the demo; a hundred prompts more than have been answered with these settings. */
+function oneClick(own: SampleConfig, { project, facts, policy }: Here) {
+  const config: SampleConfig = {
+    ...own,
+    ...(facts.isDemo ? SAMPLE : {}),
+    policy: policy ?? own.policy,
+  } as SampleConfig;
+  const there = facts.prompts.train + facts.prompts.validation;
+  const had = policy === null ? 0 : countDrawn(project, getPolicy(project, policy).id, parametersOf(config)).size;
+  return { ...config, prompts: had + PROMPTS_A_CLICK >= there ? 0 : had + PROMPTS_A_CLICK };
+}
+
+export const sample: Recipe<typeof SAMPLE_SETTINGS> = {
+  title: 'Sample completions',
+  sentence: 'A model answers each prompt several times, so that there is something to rank.',
+  makes: 'completions on the ranking desk',
+  words: {
+    about: 'Sampling: completions of the prompts, to be ranked.',
+    run: 'sampling',
+    start: 'Sample',
+    step: 'prompt',
+  },
+  place: 'loop',
+  shows: 'drawn',
+  model: null,
   settings: SAMPLE_SETTINGS,
+  asksFor: null,
+  sizes: null,
+  charts: ['ended', 'length', 'tokens_per_second'],
+  judgedBy: ['ended', 'length', 'tokens_per_second'],
+  rowsAStep: () => null,
+  needs,
+  oneClick,
+  called: ({ policy }) => `samples of ${String(policy)}`,
+  lineage: () => null,
   prepare,
   run,
   plan: planSample,

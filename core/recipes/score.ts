@@ -14,17 +14,26 @@ import { unmeasured } from '#core/store/run-completions.ts';
 import type { Unmeasured } from '#core/store/run-completions.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
-import { words } from './settings.ts';
+import { KL_FROM, SCORED_BY, words } from './settings.ts';
 import type { Config } from './settings.ts';
 import { likelyTokenizers } from '#core/recipes/parts/likely-tokenizers.ts';
-import type { Inputs, Job, Measured, Outcome, RunContext } from './recipe.ts';
+import type { Inputs, Recipe, Measured, Outcome, RunContext } from './recipe.ts';
 import { planScore, PROMPTS_A_BATCH } from '#core/recipes/parts/score-plan.ts';
 import { encodeAnswers, encodePrompts, isConversation, sharedTokens } from '#core/recipes/parts/prompt-tokens.ts';
 import type { Answer, AskedPrompt, SharedToken } from '#core/recipes/parts/prompt-tokens.ts';
+import { enough } from '#core/recipes/parts/needs.ts';
 
 export const SCORE_SETTINGS = {
-  reward: words('reward', 'The reward model that scores; empty = none.'),
-  reference: words('', 'The model whose log-probabilities of the completions are wanted, for their KL; empty = none.'),
+  reward: words('reward', 'The reward model that scores; empty = none.', {
+    group: 'data',
+    main: true,
+    model: SCORED_BY,
+  }),
+  reference: words('', 'The model whose log-probabilities of the completions are wanted, for their KL; empty = none.', {
+    group: 'kl',
+    main: true,
+    model: KL_FROM,
+  }),
 } as const;
 type ScoreConfig = Config<typeof SCORE_SETTINGS>;
 
@@ -295,10 +304,33 @@ const asked = ({ prompt, messages = null }: Row): AskedPrompt => ({ text: prompt
 const tokensOf = (list: readonly { prompt: readonly number[]; ids: readonly number[] }[]): number =>
   list.reduce((sum, { prompt, ids }) => sum + prompt.length + ids.length, 0);
 
-export const score: Job<typeof SCORE_SETTINGS> = {
-  kind: 'score',
-  sentence: 'Scoring: what a reward model and a reference say of the completions there are.',
+export const score: Recipe<typeof SCORE_SETTINGS> = {
+  title: 'Score completions',
+  sentence: 'Asks a reward model and a reference about the completions that they have not seen.',
+  makes: 'scores and KL for Inspect and for the queues of the desk',
+  words: {
+    about: 'Scoring: what a reward model and a reference say of the completions there are.',
+    run: 'scoring',
+    start: 'Score',
+    step: 'row',
+  },
+  place: 'aside',
+  shows: 'scores',
+  model: null,
   settings: SCORE_SETTINGS,
+  asksFor: null,
+  sizes: null,
+  charts: ['score', 'tokens_per_second'],
+  judgedBy: ['score', 'tokens_per_second'],
+  rowsAStep: () => null,
+  needs: ({ completions }) => [enough(completions, 1, 'completion', 'completions', ': sample some')],
+  oneClick: (own, { reward, reference }) => ({
+    ...own,
+    reward: reward ?? own.reward,
+    reference: reference ?? own.reference,
+  }),
+  called: ({ reward, reference }) => `measures by ${[reward, reference].filter(Boolean).join(' and ')}`,
+  lineage: () => null,
   prepare,
   run,
   plan: planScore,

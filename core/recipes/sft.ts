@@ -14,34 +14,45 @@ import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { WeightedText } from '#core/training/objectives/language-model.ts';
 import { answerTexts } from '#core/recipes/parts/answer-text.ts';
-import { choice, count, real, words } from './settings.ts';
+import { STARTS_FROM, choice, count, real, words } from './settings.ts';
 import type { Config } from './settings.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { describeHeldOut } from '#core/recipes/parts/held-out.ts';
 import { need } from '#core/recipes/parts/need.ts';
-import type { Inputs, Job, Outcome, RunContext } from './recipe.ts';
+import type { Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
 import { releaseAfter } from '#core/plans/large-models.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from '#core/recipes/parts/language-model-steps.ts';
 import { encodeAnswers, encodePrompts, sharedTokens, withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import type { SharedToken } from '#core/recipes/parts/prompt-tokens.ts';
 import { planSft, VALIDATED } from '#core/recipes/parts/sft-plan.ts';
 import { tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
+import { counted, trainedFor } from '#core/recipes/parts/lineage-words.ts';
+import { enough, powerOfTwo } from '#core/recipes/parts/needs.ts';
 
 export const SFT_SETTINGS = {
-  policy: words('base', 'The model to tune.'),
+  policy: words('base', 'The model to tune.', { group: 'data', main: true, model: STARTS_FROM }),
   loss_on: choice(
     'response',
     ['response', 'everything'],
     'Learn the completion only, or prompt and completion (Huang et al. 2024).',
+    { group: 'data' },
   ),
-  epochs: count(1, [1, 1000], 'Passes over the prompts that have a reference.'),
+  epochs: count(1, [1, 1000], 'Passes over the prompts that have a reference.', {
+    group: 'optimisation',
+    main: true,
+    time: 'passes',
+  }),
   show_prompts: count(
     8,
     [0, 4096],
     'Fixed prompts of the validation split that the model writes for at every validation, to be read and measured (KL, length, ends); 0 = none.',
+    { group: 'evaluation', memory: { times: 0.5, what: 'prompts shown' }, time: 'prompts shown on the way' },
   ),
-  show_temperature: real(0.7, [0, 100], 'The temperature of those.'),
-  show_max_new: count(48, [1, 100000], 'Their longest length in tokens.'),
+  show_temperature: real(0.7, [0, 100], 'The temperature of those.', { group: 'evaluation' }),
+  show_max_new: count(48, [1, 100000], 'Their longest length in tokens.', {
+    group: 'evaluation',
+    memory: { times: 0.5, what: 'new tokens shown' },
+  }),
   ...LANGUAGE_MODEL_SETTINGS,
   ...TUNING_SETTINGS,
 } as const;
@@ -246,10 +257,39 @@ async function shower(
   };
 }
 
-export const trainSft: Job<typeof SFT_SETTINGS> = {
-  kind: 'sft',
-  sentence: 'SFT: tunes a model on reference completions.',
+const FEWEST_REFERENCES = 4;
+
+export const sft: Recipe<typeof SFT_SETTINGS> = {
+  title: 'Supervised fine-tuning (SFT)',
+  sentence: 'Tunes a model on reference completions: the start that PPO improves on.',
+  makes: 'a policy',
+  words: { about: 'SFT: tunes a model on reference completions.', run: 'SFT', start: 'Train', step: 'step' },
+  place: 'on the way',
+  shows: 'samples',
+  model: { kind: 'policy', parent: 'policy', from: 'texts', word: 'fine-tuned' },
   settings: SFT_SETTINGS,
+  asksFor: null,
+  sizes: { rate: { small: 1e-3, paper: 6.35e-5 }, large: { tune: 'lora', micro_batch: 1, show_prompts: 4 } },
+  charts: ['validation_loss', 'perplexity', 'loss'],
+  judgedBy: ['validation_loss', 'perplexity', 'loss', 'held_out_kl', 'held_out_ended'],
+  rowsAStep: ({ batch }) => batch,
+  needs: ({ references }, { batch }) => [
+    enough(
+      references,
+      Math.max(FEWEST_REFERENCES, batch),
+      'train prompt with a reference',
+      'train prompts with a reference',
+      ': import references with the prompts',
+    ),
+  ],
+  oneClick: (own, { facts, policy, sized }) => ({
+    ...own,
+    policy: policy ?? own.policy,
+    batch: Math.min(own.batch, powerOfTwo(facts.references / 4)),
+    ...sized(policy ?? own.policy),
+  }),
+  called: () => 'sft',
+  lineage: (made) => `Fine-tuned on ${counted(made.manifest?.data.rows ?? 0, 'example')}${trainedFor(made)}.`,
   prepare,
   run,
   plan: planSft,

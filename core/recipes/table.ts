@@ -1,25 +1,31 @@
-// Every recipe there is, by name: the table of contents of what runs can do.
+// Every recipe there is, by name and in the order of the loop: the table of contents of what runs can do.
 
-import type { RunKind } from '#core/contract/runs.ts';
-import type { Settings } from './settings.ts';
-import type { Job } from './recipe.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { pretrain } from './pretrain.ts';
+import { ppo } from './ppo.ts';
+import type { Recipe } from './recipe.ts';
+import { reward } from './reward.ts';
 import { sample } from './sample.ts';
 import { score } from './score.ts';
-import { trainPpo } from './ppo.ts';
-import { trainPretrain } from './pretrain.ts';
-import { trainReward } from './reward.ts';
-import { trainSft } from './sft.ts';
+import { sft } from './sft.ts';
 
-export type RecipeName = 'sample' | 'sft' | 'reward' | 'ppo' | 'score' | 'pretrain';
+const TABLE = { sample, sft, reward, ppo, score, pretrain } satisfies Record<string, Recipe>;
 
-/** Method syntax of `prepare` and `run` lets recipes with different settings stand in one table. */
-export const RECIPES: Record<RecipeName, Job<Settings>> = {
-  sample: sample as unknown as Job<Settings>,
-  sft: trainSft as unknown as Job<Settings>,
-  reward: trainReward as unknown as Job<Settings>,
-  ppo: trainPpo as unknown as Job<Settings>,
-  score: score as unknown as Job<Settings>,
-  pretrain: trainPretrain as unknown as Job<Settings>,
-};
+export type RecipeName = keyof typeof TABLE;
+export const RECIPES: Readonly<Record<RecipeName, Recipe>> = TABLE;
+export const RECIPE_NAMES = Object.keys(TABLE) as RecipeName[];
 
-export const isRecipe = (name: string): name is RecipeName & RunKind => Object.hasOwn(RECIPES, name);
+export const isRecipe = (name: string): name is RecipeName => Object.hasOwn(RECIPES, name);
+
+/** The recipe of a run; null where it is of a later version, or of none. */
+export const recipeOf = (kind: string): Recipe | null => (isRecipe(kind) ? RECIPES[kind] : null);
+
+/** The name of a recipe from outside; 'bad-argument' where there is none of it. */
+export function recipeName(name: string): RecipeName {
+  if (isRecipe(name)) return name;
+  throw new TastemakerError(
+    'bad-argument',
+    `There is no recipe "${name}".`,
+    `The recipes are: ${RECIPE_NAMES.join(', ')}.`,
+  );
+}

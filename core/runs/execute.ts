@@ -20,6 +20,7 @@ import type { Ending } from './ending.ts';
 import type { Listeners } from './open.ts';
 import type { Manifest } from '#core/recipes/manifest.ts';
 import type { Outcome } from '#core/recipes/recipe.ts';
+import { referenceOf } from './reference-model.ts';
 import { withHalfTheRows } from './retry.ts';
 import { isRecipe, RECIPES } from '#core/recipes/table.ts';
 import type { RecipeName } from '#core/recipes/table.ts';
@@ -37,9 +38,11 @@ export async function prepareRun(
   given: Readonly<Record<string, unknown>>,
   name: string,
 ): Promise<Manifest> {
-  const job = RECIPES[recipe];
-  const config = readConfig(job.settings, given);
-  const inputs = await job.prepare(project, config);
+  const { prepare, settings } = RECIPES[recipe];
+  const config = readConfig(settings, given);
+  const inputs = await prepare(project, config, {
+    referenceOf: (policy) => referenceOf(project, policy),
+  });
   const data = withoutTest(project, recipe, inputs.data);
   return createRunFolder(
     project.folder,
@@ -66,7 +69,7 @@ function* withoutTest(project: Project, recipe: RecipeName, rows: Iterable<objec
 
 /**
  * Works at a prepared run, from its newest checkpoint where it has one, until status.json says how it ended. Throws
- * what the job threw.
+ * what the recipe threw.
  */
 export async function executeRun(
   projectFolder: string,
@@ -81,18 +84,18 @@ export async function executeRun(
       `Run ${id} is of the unknown kind "${manifest.kind}".`,
       'It may be from a later version.',
     );
-  const job = RECIPES[manifest.kind];
+  const recipe = RECIPES[manifest.kind];
   const pulse = createPulse(folder);
   removeStatus(folder);
   try {
     // settings that came later have their defaults
-    const config = { ...readConfig(job.settings, {}), ...manifest.config } as Config<Settings>;
+    const config = { ...readConfig(recipe.settings, {}), ...manifest.config } as Config<Settings>;
     const log = (line: string) => {
       writeLog(folder, line);
       listeners.onLog?.(line);
     };
-    const outcome = await withHalfTheRows(manifest.kind, config, chosenDevice(), log, (settings) =>
-      job.run(openRun(projectFolder, id, { ...listeners, pulse }), settings),
+    const outcome = await withHalfTheRows(recipe, config, chosenDevice(), log, (settings) =>
+      recipe.run(openRun(projectFolder, id, { ...listeners, pulse }), settings),
     );
     requireSamePlace(folder);
     writeStatus(folder, outcome.status, { outcome });

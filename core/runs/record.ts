@@ -6,7 +6,7 @@
 // (a killed run draws the same again) is known by its prompt and step and passed over.
 
 import path from 'node:path';
-import type { Policy, PolicyKind } from '#core/contract/models.ts';
+import type { Policy } from '#core/contract/models.ts';
 import type { Run, RunKind, RunResult } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { addCompletions, listCompletions } from '#core/store/completions.ts';
@@ -24,19 +24,13 @@ import { readStatus } from './ending.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import type { Drawn, Measured, Said } from '#core/recipes/recipe.ts';
 import type { Manifest } from '#core/recipes/manifest.ts';
+import { recipeOf } from '#core/recipes/table.ts';
 import { followRows } from './new-lines.ts';
 import { readResults } from './results.ts';
 import { damagedWords, writeLog } from './run-log.ts';
 import { LIVING } from '#core/contract/runs.ts';
 
-/** What kind of model a recipe makes, and the manifest role whose model it descends from. */
-const MAKES: Partial<Record<RunKind, { kind: PolicyKind; parent: string | null }>> = {
-  pretrain: { kind: 'base', parent: null },
-  sft: { kind: 'policy', parent: 'policy' },
-  reward: { kind: 'reward', parent: 'base' },
-  ppo: { kind: 'policy', parent: 'policy' },
-};
-export const makesModel = (kind: RunKind): boolean => kind in MAKES;
+export const makesModel = (kind: RunKind): boolean => (recipeOf(kind)?.model ?? null) !== null;
 
 /** `wanted`, or the first of wanted-2, wanted-3, ... that no model has, and no run that is still to make one. */
 export function freeName(project: Project, wanted: string, except?: string): string {
@@ -269,7 +263,7 @@ function register(project: Project, run: Run, manifest: Manifest, folder: string
 
 /** What weights that this run wrote are, and what they descend from; null for a run that makes no model. */
 export function originOf(project: Project, manifest: Manifest): Pick<Policy, 'kind' | 'parentId' | 'runId'> | null {
-  const makes = MAKES[manifest.kind];
+  const makes = recipeOf(manifest.kind)?.model;
   return makes
     ? {
         kind: makes.kind,

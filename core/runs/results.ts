@@ -3,8 +3,9 @@
 
 import path from 'node:path';
 import type { RunKind, RunResult } from '#core/contract/runs.ts';
-import { KEY_METRICS, METRICS } from '#core/recipes/metrics.ts';
+import { METRICS } from '#core/recipes/metrics.ts';
 import type { Metric } from '#core/recipes/metrics.ts';
+import { recipeOf } from '#core/recipes/table.ts';
 import { followLines } from './new-lines.ts';
 
 const GLOSSARY: Readonly<Record<string, Metric>> = METRICS;
@@ -78,7 +79,7 @@ export async function gatherResults(so: ResultsSoFar): Promise<RunResult[]> {
 
 /** What the recipe is judged by first (null: of whichever), then as in the glossary. */
 export function inOrder(results: readonly RunResult[], kind: RunKind | null): RunResult[] {
-  const key: readonly string[] = (kind && KEY_METRICS[kind]) ?? [];
+  const key: readonly string[] = (kind === null ? null : recipeOf(kind)?.judgedBy) ?? [];
   const all = Object.keys(GLOSSARY);
   const place = (metric: string): number =>
     key.includes(metric) ? key.indexOf(metric) : 1000 + (all.includes(metric) ? all.indexOf(metric) : all.length);

@@ -7,6 +7,7 @@ import { deviceWords } from '#core/autodiff/device.ts';
 import type { Device } from '#core/autodiff/device.ts';
 import { releaseSessions } from '#core/autodiff/session.ts';
 import { memoryOfProcess } from '#core/hardware/nvidia.ts';
+import type { Recipe } from '#core/recipes/recipe.ts';
 import type { Config, Settings } from '#core/recipes/settings.ts';
 
 /** What the providers say: CUDA's allocator and cuBLAS, WebGPU, the processor's allocator and JavaScript's. */
@@ -24,30 +25,18 @@ export const isOutOfMemory = (error: unknown): error is Error =>
   error instanceof Error && SAYINGS.some((saying) => saying.test(error.message));
 
 type Numbers = Readonly<Record<string, unknown>>;
-const number = (config: Numbers, name: string): number => Number(config[name] ?? 0);
-/** The rows of one step, which is what `micro_batch` 0 takes at once; recipes that are not here train nothing. */
-const ROWS: Readonly<Record<string, (config: Numbers) => number>> = {
-  pretrain: (config) => number(config, 'batch'),
-  sft: (config) => number(config, 'batch'),
-  reward: (config) => number(config, 'batch'),
-  // completions of one prompt lie in one row
-  ppo: (config) =>
-    Math.floor(
-      Math.floor(number(config, 'episodes') / number(config, 'samples_per_prompt')) / number(config, 'minibatches'),
-    ),
-};
 
 /** Rows at once as the settings have them; null for a recipe without micro-batches. */
-export function rowsAtOnce(kind: string, config: Numbers): number | null {
-  const rows = ROWS[kind]?.(config);
-  if (rows === undefined || !('micro_batch' in config)) return null;
-  const most = number(config, 'micro_batch');
+export function rowsAtOnce<S extends Settings>(recipe: Pick<Recipe<S>, 'rowsAStep'>, config: Config<S>): number | null {
+  const rows = recipe.rowsAStep(config);
+  if (rows === null || !('micro_batch' in config)) return null;
+  const most = Number(config.micro_batch);
   return most > 0 ? Math.min(most, rows) : rows;
 }
 
 /** The same settings with half as many rows at once; null where there is nothing to halve. */
-export function halved<S extends Settings>(kind: string, config: Config<S>): Config<S> | null {
-  const rows = rowsAtOnce(kind, config as Numbers);
+export function halved<S extends Settings>(recipe: Pick<Recipe<S>, 'rowsAStep'>, config: Config<S>): Config<S> | null {
+  const rows = rowsAtOnce(recipe, config);
   return rows === null || rows < 2 ? null : { ...config, micro_batch: Math.floor(rows / 2) };
 }
 
@@ -60,18 +49,18 @@ const MEMORY: Readonly<Record<Device['provider'], string>> = {
 };
 
 /** One sentence for the person: what ran out, what it took, three ways out. The runtime's own words are the hint. */
-export function explainOutOfMemory(
+export function explainOutOfMemory<S extends Settings>(
   error: Error,
-  kind: string,
-  config: Numbers,
+  recipe: Pick<Recipe<S>, 'rowsAStep'>,
+  config: Config<S>,
   device: Device,
   taken: number,
 ): TastemakerError {
-  const rows = rowsAtOnce(kind, config);
+  const rows = rowsAtOnce(recipe, config);
   const asked = Number(/(?:buffer of size|requested|allocate)\D{0,20}(\d{4,})/i.exec(error.message)?.[1] ?? 0);
   const ways = [
     ...(rows !== null && rows > 1 ? [`set micro_batch to ${Math.floor(rows / 2)}`] : []),
-    ...(config.tune === 'full' ? ['set tune to lora'] : []),
+    ...('tune' in config && config.tune === 'full' ? ['set tune to lora'] : []),
     ...('max_new' in config ? ['set max_new lower'] : []),
     'use a smaller model',
     device.provider === 'cpu' ? 'close other programs' : 'close other programs that use the card',
@@ -98,7 +87,7 @@ export function explainOutOfMemory(
  * itself. Everything that the first attempt left on the device is let go of before the second.
  */
 export async function withHalfTheRows<S extends Settings, T>(
-  kind: string,
+  recipe: Pick<Recipe<S>, 'rowsAStep'>,
   config: Config<S>,
   device: Device,
   log: (line: string) => void,
@@ -107,11 +96,11 @@ export async function withHalfTheRows<S extends Settings, T>(
   const taken = async () =>
     (device.provider === 'cuda' ? await memoryOfProcess(process.pid) : null) ?? process.memoryUsage.rss();
   const explained = async (error: unknown, given: Config<S>) =>
-    isOutOfMemory(error) ? explainOutOfMemory(error, kind, given as Numbers, device, await taken()) : error;
+    isOutOfMemory(error) ? explainOutOfMemory(error, recipe, given, device, await taken()) : error;
   try {
     return await work(config);
   } catch (error) {
-    const less = isOutOfMemory(error) ? halved(kind, config) : null;
+    const less = isOutOfMemory(error) ? halved(recipe, config) : null;
     if (!less) throw await explained(error, config);
     const { message } = (await explained(error, config)) as Error;
     log(

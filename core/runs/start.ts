@@ -2,7 +2,7 @@
 
 import { TastemakerError } from '#core/errors.ts';
 import type { Config } from '#core/contract/recipes.ts';
-import type { Run, RunKind } from '#core/contract/runs.ts';
+import type { Run } from '#core/contract/runs.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import { isPrintable } from '#core/store/printable.ts';
 import type { Project } from '#core/store/project.ts';
@@ -17,7 +17,7 @@ import type { Ending } from './ending.ts';
 import type { Listeners } from './open.ts';
 import type { Outcome } from '#core/recipes/recipe.ts';
 import { freeName, makesModel, recordRun } from './record.ts';
-import { RECIPES } from '#core/recipes/table.ts';
+import { recipeName, RECIPES } from '#core/recipes/table.ts';
 import { defaultsForModel } from '#core/recipes/parts/size-defaults.ts';
 import type { RecipeName } from '#core/recipes/table.ts';
 
@@ -28,11 +28,8 @@ export interface Finished extends Omit<Outcome, 'status'> {
 }
 
 /** What a run is called where no name is given: the model's name, or what it does. */
-function defaultName(project: Project, recipe: RunKind, config: Config): string {
-  if (makesModel(recipe)) return freeName(project, recipe);
-  return recipe === 'sample'
-    ? `samples of ${String(config.policy)}`
-    : `measures by ${[config.reward, config.reference].filter(Boolean).join(' and ')}`;
+function defaultName(project: Project, recipe: RecipeName, config: Config): string {
+  return makesModel(recipe) ? freeName(project, recipe) : RECIPES[recipe].called(config);
 }
 
 /**
@@ -44,9 +41,9 @@ export function configOf(
   recipe: RecipeName,
   given: Readonly<Record<string, unknown>>,
 ): { config: Config; bySize: Config } {
-  const asked = readConfig(RECIPES[recipe].settings, given) as Config;
+  const asked = readConfig(RECIPES[recipe].settings, given);
   const bySize = Object.fromEntries(
-    Object.entries(defaultsForModel(project, recipe, String(asked.policy), given)).filter(
+    Object.entries(defaultsForModel(project, RECIPES[recipe].sizes, String(asked.policy), given)).filter(
       ([setting]) => !(setting in given),
     ),
   );
@@ -129,7 +126,7 @@ export async function resumeRun(project: Project, id: string, listeners: Listene
       'Wait for its end, or open the project in the window: it shows the run.',
     );
   if (!isPrepared(folder)) {
-    await prepareRun(project, id, kind as RecipeName, getRequest(project, id)?.config ?? {}, name);
+    await prepareRun(project, id, recipeName(kind), getRequest(project, id)?.config ?? {}, name);
   }
   updateRun(project, id, { status: 'running', endedAt: null, error: null });
   return executeHere(project, id, listeners);

@@ -203,7 +203,7 @@ test('one click tunes with PPO; stop saves, resume goes on to the end; before an
     .first();
   await card.getByRole('button', { name: /^train/i }).click();
   await expect(page).toHaveURL(/train\/\d{4}-ppo/);
-  await expect(page.getByText(/step [3-9]/i).first()).toBeVisible({ timeout: 120_000 });
+  await expect(page.getByText(/update [3-9]/i).first()).toBeVisible({ timeout: 120_000 });
   await page.getByRole('main').getByRole('button', { name: /pause/i }).click();
   await expect(page.getByText(/paused/i).first()).toBeVisible({ timeout: 30_000 });
   await page

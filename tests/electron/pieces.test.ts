@@ -1,4 +1,5 @@
 // The shell's own small decisions, each against the stand-in for `electron`.
+import { wordsOf } from '#core/service/runs/run-rows.ts';
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -234,6 +235,7 @@ describe('a run that is going', () => {
       run: {
         id: '0001-ppo',
         kind: 'ppo',
+        words: wordsOf('ppo'),
         name: 'ppo',
         status: 'running',
         createdAt: 0,

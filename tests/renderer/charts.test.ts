@@ -1,6 +1,7 @@
 // What a chart is given to draw: measurements as measured with their intervals, the rest smoothed, equal lines known as
 // equal.
 // @vitest-environment happy-dom
+import { RECIPES } from '#core/recipes/table.ts';
 import { describe, expect, test, vi } from 'vitest';
 import type { MetricMeaning } from '#core/contract/recipes.ts';
 import { METRICS } from '#core/recipes/metrics.ts';
@@ -86,7 +87,7 @@ test('the words of a point: its value, its interval, how many samples', () => {
 test('the glossary says what is measured now and then, and errors and counts get no chart', () => {
   const meanings: Record<string, MetricMeaning> = METRICS;
   const names = Object.keys(meanings);
-  const { first, rest } = orderMetrics(names, 'ppo', meanings);
+  const { first, rest } = orderMetrics(names, RECIPES.ppo.charts, meanings);
   expect(first[0]).toBe('gold');
   for (const name of names) {
     expect([...first, ...rest].includes(name)).toBe(!isAboutAnother(name, meanings));

@@ -271,12 +271,23 @@ test('a recipe asks only what the chosen way of learning uses, and starts with n
     kind: Field['kind'],
     value: number | string,
     choices: string[] | null = null,
-  ): Field => ({ name, kind, default: value, range: kind === 'whole' ? [1, 100] : null, choices, sentence: '' });
+    when: string | null = null,
+  ): Field => ({
+    name,
+    kind,
+    default: value,
+    range: kind === 'whole' ? [1, 100] : null,
+    choices,
+    sentence: '',
+    group: 'tuning',
+    main: false,
+    when: when === null ? null : { setting: 'tune', is: when },
+  });
   const fields = [
-    field('epochs', 'whole', 1),
+    { ...field('epochs', 'whole', 1), group: 'optimisation' },
     field('tune', 'choice', 'full', ['full', 'lora', 'blocks']),
-    field('lora_rank', 'whole', 8),
-    field('tuned_blocks', 'whole', 4),
+    field('lora_rank', 'whole', 8, null, 'lora'),
+    field('tuned_blocks', 'whole', 4, null, 'blocks'),
     field('micro_batch', 'whole', 1),
   ];
   const card: RecipeCard = {
@@ -284,7 +295,14 @@ test('a recipe asks only what the chosen way of learning uses, and starts with n
     title: 'SFT',
     sentence: '',
     makes: '',
+    start: 'Train',
+    place: 'loop',
+    asksFirst: false,
     fields,
+    groups: [
+      { name: 'tuning', title: 'What learns' },
+      { name: 'optimisation', title: 'Optimisation' },
+    ],
     defaults: Object.fromEntries(fields.map(({ name, default: value }) => [name, value])),
     needs: [],
     models: [],

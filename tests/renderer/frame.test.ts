@@ -1,4 +1,5 @@
 // Checks what the frame works out: the next useful step of a project, the order of the palette's finds, short counts.
+import { wordsOf } from '#core/service/runs/run-rows.ts';
 import { expect, test } from 'vitest';
 import type { Current, PolicyKind } from '#core/contract/models.ts';
 import type { ProjectSummary } from '#core/contract/project.ts';
@@ -103,8 +104,8 @@ test('while a demo is being written nothing is proposed that is under way or has
   const ranked = next({ completions: 48, rankings: 12, wanted: 0 });
   expect([ranked.name, ranked.recipe, ranked.path]).toEqual(['reward', undefined, '/label']);
   const demo = { isDemo: true, simulated: 0 };
-  const first = { kind: 'sample', status: 'done', createdAt: 1 } as const;
-  const second = { kind: 'sample', status: 'running', createdAt: 2 } as const;
+  const first = { words: wordsOf('sample'), status: 'done', createdAt: 1 } as const;
+  const second = { words: wordsOf('sample'), status: 'running', createdAt: 2 } as const;
   for (const runs of [[first], [second, first], [{ ...second, status: 'done' }, first]] as const)
     expect(isFilling(demo, runs)).toBe(true);
   expect(isFilling({ ...demo, simulated: 1290 }, [second, first])).toBe(false);
@@ -113,7 +114,7 @@ test('while a demo is being written nothing is proposed that is under way or has
     [],
     [{ ...second, status: 'cancelled' }, first],
     [{ ...second, createdAt: 3 }, { ...second, status: 'failed' }, first],
-    [{ ...second, kind: 'ppo' }],
+    [{ ...second, words: wordsOf('ppo') }],
   ] as const)
     expect(isFilling(demo, runs)).toBe(false);
 });

@@ -1,4 +1,6 @@
 // The table of runs: what its columns say and sort by, which runs pass a filter, and which settings differ.
+import { GROUPS } from '#core/recipes/settings.ts';
+import { wordsOf } from '#core/service/runs/run-rows.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Field } from '#core/contract/recipes.ts';
@@ -24,6 +26,7 @@ import { groupsOf } from '#renderer/components/train/setting-groups.ts';
 const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({
   id,
   kind: 'ppo',
+  words: wordsOf('ppo'),
   name: `run ${id}`,
   status: 'done',
   createdAt: Number(id) * 1000,
@@ -178,32 +181,37 @@ test('only the settings that differ are shown, and one that a run does not have 
   expect(settingsDiff([{ a: 1 }, { a: 1 }])).toEqual([]);
 });
 
-test('every setting of every recipe stands in one group that says what it is about', () => {
-  for (const [recipe, { settings }] of Object.entries(RECIPES)) {
-    const fields = Object.keys(settings).map((name): Field => ({
-      name,
-      kind: 'text',
-      default: '',
-      range: null,
-      choices: null,
-      sentence: '',
-    }));
-    const groups = groupsOf(fields);
-    expect(groups.flatMap((group) => group.fields.map(({ name }) => name)).sort(), recipe).toEqual(
-      Object.keys(settings).sort(),
-    );
-    const loose = groups.find(({ name }) => name === 'more')?.fields.map(({ name }) => name) ?? [];
-    expect(
-      loose.filter((name) => !['policy', 'reward', 'reference'].includes(name)),
-      recipe,
-    ).toEqual([]);
-  }
+test('settings stand in the groups of their card, in its order; a group without any is left out', () => {
+  const field = (name: string, group: string): Field => ({
+    name,
+    kind: 'text',
+    default: '',
+    range: null,
+    choices: null,
+    sentence: '',
+    group,
+    main: false,
+    when: null,
+  });
+  const groups = Object.entries(GROUPS).map(([name, title]) => ({ name, title }));
+  const fields = Object.entries(RECIPES.ppo.settings).map(([name, { group }]) => field(name, group));
+  const found = groupsOf(fields, groups);
+  expect(found.map(({ name }) => name)).toEqual(groups.map(({ name }) => name).filter((name) => name !== 'shape'));
+  expect(found.flatMap((group) => group.fields.map(({ name }) => name)).sort()).toEqual(
+    Object.keys(RECIPES.ppo.settings).sort(),
+  );
+  expect(groupsOf([field('b', 'kl'), field('a', 'kl')], groups)[0]!.fields.map(({ name }) => name)).toEqual(['b', 'a']);
 });
 
 test('every recipe shows what it made', () => {
-  expect(tabsOf('sample', false).map(({ title }) => title)).toEqual(['Charts', 'Samples', 'Log', 'Settings']);
-  expect(tabsOf('reward', false)[1]).toEqual({ name: 'rankings', title: 'Held-out rankings' });
-  expect(tabsOf('ppo', false)[1]!.name).toBe('samples');
-  expect(tabsOf('pretrain', false)).toHaveLength(3);
-  expect(tabsOf('score', true)[1]!.name).toBe('samples'); // whatever wrote samples shows them
+  expect(tabsOf(RECIPES.sample.shows, false).map(({ title }) => title)).toEqual([
+    'Charts',
+    'Samples',
+    'Log',
+    'Settings',
+  ]);
+  expect(tabsOf(RECIPES.reward.shows, false)[1]).toEqual({ name: 'rankings', title: 'Held-out rankings' });
+  expect(tabsOf(RECIPES.ppo.shows, false)[1]!.name).toBe('samples');
+  expect(tabsOf(RECIPES.pretrain.shows, false)).toHaveLength(3);
+  expect(tabsOf(RECIPES.score.shows, true)[1]!.name).toBe('samples'); // whatever wrote samples shows them
 });

@@ -1,5 +1,6 @@
 // The store of runs of the window against a service that answers, forgets, repeats and skips.
 // @vitest-environment happy-dom
+import { wordsOf } from '#core/service/runs/run-rows.ts';
 import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Fault, Notice, Reply, Request } from '#core/contract/messages.ts';
@@ -8,6 +9,7 @@ import type { MetricPoint, RunRow } from '#core/contract/runs.ts';
 const run = (id: string, changes: Partial<RunRow> = {}): RunRow => ({
   id,
   kind: 'ppo',
+  words: wordsOf('ppo'),
   name: id,
   status: 'running',
   createdAt: Number.parseInt(id, 10),

@@ -1,4 +1,5 @@
 // What the Train screens work out from runs and recipes: warnings, the next card, the form's refusals, the words.
+import { wordsOf } from '#core/service/runs/run-rows.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Field } from '#core/contract/recipes.ts';
@@ -112,6 +113,7 @@ describe('warnings', () => {
 const run = (kind: RunKind, status: RunRow['status'], endedAt = 1): RunRow => ({
   id: `${kind}-${endedAt}`,
   kind,
+  words: wordsOf(kind),
   name: kind,
   status,
   createdAt: 0,
@@ -141,6 +143,9 @@ const field = (changes: Partial<Field>): Field => ({
   range: [0, 10],
   choices: null,
   sentence: '',
+  group: 'data',
+  main: false,
+  when: null,
   ...changes,
 });
 

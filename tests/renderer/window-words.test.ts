@@ -1,5 +1,6 @@
 // No word of the command line, and no shorthand of ours for a paper or a decision, reaches the window: every text that
 // the service can send there, and every template, is walked.
+import type { Setting } from '#core/recipes/settings.ts';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import ts from 'typescript';
@@ -74,16 +75,19 @@ test('settings, their ranges and the sentences of metrics', () => {
   const told = [
     ...Object.values(RECIPES).flatMap(({ settings }) =>
       Object.entries(settings).flatMap(([name, setting]) => {
-        const { sentence, range, whole } = setting as { sentence: string; range?: [number, number]; whole?: boolean };
+        const { sentence, range, whole, group } = setting as Setting<number>;
         return [
           sentence,
           rangeWords({
             name,
             kind: whole ? 'whole' : 'number',
             default: 0,
-            range: range ?? null,
+            range: range ? [...range] : null,
             choices: null,
             sentence,
+            group,
+            main: false,
+            when: null,
           }),
         ];
       }),

@@ -12,22 +12,30 @@ import type { Config } from '#core/recipes/settings.ts';
 
 /** The selection as settings, the same in every recipe that learns from rankings. */
 export const SELECTION_SETTINGS = {
-  labelers: words('', 'Only rankings by these labelers, separated by commas; empty = everybody.'),
-  policies: words('', 'Only answers by these models or writers, separated by commas; empty = all.'),
-  rounds: words('', 'Only answers that these runs drew (their ids), separated by commas; empty = all.'),
+  labelers: words('', 'Only rankings by these labelers, separated by commas; empty = everybody.', {
+    group: 'data',
+    main: true,
+  }),
+  policies: words('', 'Only answers by these models or writers, separated by commas; empty = all.', { group: 'data' }),
+  rounds: words('', 'Only answers that these runs drew (their ids), separated by commas; empty = all.', {
+    group: 'data',
+  }),
   min_confidence: count(
     0,
     [0, 9],
     'Only rankings with at least this confidence; one without a confidence stays. 0 = all.',
+    { group: 'data' },
   ),
   flagged: choice(
     'answers',
     ['answers', 'items'],
     'What a flag leaves out: the answer that bears it, or also every ranking of a flagged item.',
+    { group: 'data' },
   ),
   without_marks: words(
     '',
     'Leave out answers that bear a mark with one of these labels, separated by commas; empty = none.',
+    { group: 'data' },
   ),
 } as const;
 type SelectionConfig = Config<typeof SELECTION_SETTINGS>;

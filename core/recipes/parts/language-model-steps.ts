@@ -29,23 +29,31 @@ import type { Tuned } from './tuning.ts';
 import { mean } from '#core/evaluation/mean.ts';
 
 export const LANGUAGE_MODEL_SETTINGS = {
-  learning_rate: real(1e-3, [0, 1], 'Peak learning rate.'),
+  learning_rate: real(1e-3, [0, 1], 'Peak learning rate.', { group: 'optimisation', main: true }),
   schedule: choice(
     'cosine',
     ['cosine', 'linear', 'constant'],
     'How the learning rate falls to the end (Stiennon et al. 2020: cosine).',
+    { group: 'optimisation' },
   ),
-  warmup: count(0, [0, 1e9], 'Steps of linear warm-up.'),
-  batch: count(16, [1, 4096], 'Texts a step.'),
+  warmup: count(0, [0, 1e9], 'Steps of linear warm-up.', { group: 'optimisation' }),
+  batch: count(16, [1, 4096], 'Texts a step.', {
+    group: 'optimisation',
+    main: true,
+    memory: { times: 0.5, what: 'texts a step' },
+    time: 'texts a step',
+  }),
   micro_batch: TUNING_SETTINGS.micro_batch,
-  beta2: real(0.999, [0, 0.99999], "Adam's β₂."),
-  epsilon: real(1e-8, [1e-12, 1], "Adam's ε."),
-  weight_decay: real(0.01, [0, 1], 'Decoupled weight decay on matrices.'),
-  clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = no clipping.'),
-  seed: count(1, [0, 2 ** 48], 'Seed of the order, and of the weights where they start from nothing.'),
+  beta2: real(0.999, [0, 0.99999], "Adam's β₂.", { group: 'optimisation' }),
+  epsilon: real(1e-8, [1e-12, 1], "Adam's ε.", { group: 'optimisation' }),
+  weight_decay: real(0.01, [0, 1], 'Decoupled weight decay on matrices.', { group: 'optimisation' }),
+  clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = no clipping.', { group: 'optimisation' }),
+  seed: count(1, [0, 2 ** 48], 'Seed of the order, and of the weights where they start from nothing.', {
+    group: 'seeds',
+  }),
   steps_a_run: STEPS_A_RUN,
-  checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.'),
-  validate_every: count(0, [0, 1e9], 'Steps between validations; 0 = only at the end.'),
+  checkpoint_every: count(64, [1, 1e9], 'Steps between checkpoints.', { group: 'seeds' }),
+  validate_every: count(0, [0, 1e9], 'Steps between validations; 0 = only at the end.', { group: 'evaluation' }),
 } as const;
 type StepsConfig = Config<typeof LANGUAGE_MODEL_SETTINGS>;
 

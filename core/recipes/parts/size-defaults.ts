@@ -9,34 +9,19 @@
 // measured).
 
 import type { Config } from '#core/contract/recipes.ts';
-import type { RunKind } from '#core/contract/runs.ts';
 import { LARGE } from '#core/plans/large-models.ts';
 import { numbersIn, parameters } from '#core/models/architecture.ts';
 import { loadArchitecture } from '#core/models/checkpoint.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
+import type { Sizes } from '#core/recipes/recipe.ts';
 
 const SMALL_SIZE = 5e6;
 const PAPER_SIZE = 1.3e9;
-type Tuned = 'sft' | 'reward' | 'ppo';
-const RATES: Readonly<Record<Tuned, { small: number; paper: number }>> = {
-  sft: { small: 1e-3, paper: 6.35e-5 },
-  reward: { small: 5e-4, paper: 1.5e-5 },
-  ppo: { small: 5e-4, paper: 1.5e-5 },
-};
 const TIMES: Readonly<Record<string, number>> = { full: 1, lora: 5, blocks: 2 };
-/** How much of a large model learns, and in what portions. */
-const LARGE_DEFAULTS: Readonly<Record<Tuned, Config>> = {
-  sft: { tune: 'lora', micro_batch: 1, show_prompts: 4 },
-  reward: { tune: 'blocks', tuned_blocks: 2 },
-  ppo: { tune: 'lora', micro_batch: 1, samples_per_prompt: 4, episodes: 16 },
-};
-
-const isTuned = (recipe: RunKind): recipe is Tuned => Object.hasOwn(RATES, recipe);
 
 /** Peak learning rate for a model of `numbers` parameters, to two digits; never above what small models take. */
-export function learningRateFor(recipe: Tuned, numbers: number, tune: string): number {
-  const { small, paper } = RATES[recipe];
+export function learningRateFor({ small, paper }: Sizes['rate'], numbers: number, tune: string): number {
   const along = Math.max(0, Math.log(numbers / SMALL_SIZE) / Math.log(PAPER_SIZE / SMALL_SIZE));
   const rate = small * (paper / small) ** along * (along > 0 ? (TIMES[tune] ?? 1) : 1);
   return Math.min(small, Number(rate.toPrecision(2)));
@@ -44,30 +29,30 @@ export function learningRateFor(recipe: Tuned, numbers: number, tune: string): n
 
 /**
  * The settings in which this size differs from the table's defaults; `given` are settings already decided, such as what
- * to tune.
+ * to tune. Null: the recipe tunes no model.
  */
 export function defaultsForSize(
-  recipe: RunKind,
+  sizes: Sizes | null,
   numbers: number,
   given: Readonly<Record<string, unknown>> = {},
 ): Config {
-  if (!isTuned(recipe)) return {};
-  const part = numbers > LARGE && given.tune === undefined ? LARGE_DEFAULTS[recipe] : {};
-  const rate = learningRateFor(recipe, numbers, String(given.tune ?? part.tune ?? 'full'));
-  return { ...part, ...(rate === RATES[recipe].small ? {} : { learning_rate: rate }) };
+  if (!sizes) return {};
+  const part = numbers > LARGE && given.tune === undefined ? sizes.large : {};
+  const rate = learningRateFor(sizes.rate, numbers, String(given.tune ?? part.tune ?? 'full'));
+  return { ...part, ...(rate === sizes.rate.small ? {} : { learning_rate: rate }) };
 }
 
 /** The same for a model of the project by its name; nothing where it cannot be read, which the run itself will say. */
 export function defaultsForModel(
   project: Project,
-  recipe: RunKind,
+  sizes: Sizes | null,
   name: string,
   given: Readonly<Record<string, unknown>> = {},
 ): Config {
   const policy = listPolicies(project).find((one) => one.name === name);
   if (!policy) return {};
   try {
-    return defaultsForSize(recipe, numbersIn(parameters(loadArchitecture(policyPath(project, policy)))), given);
+    return defaultsForSize(sizes, numbersIn(parameters(loadArchitecture(policyPath(project, policy)))), given);
   } catch {
     return {};
   }

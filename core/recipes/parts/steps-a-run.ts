@@ -6,4 +6,5 @@ export const STEPS_A_RUN = count(
   0,
   [0, 1000],
   'Optimiser steps in one call of the runtime; checkpoints and Ctrl-C act between calls. 0 = eight, on an NVIDIA card as many as take up to six seconds.',
+  { group: 'seeds' },
 );

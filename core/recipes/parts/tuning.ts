@@ -22,19 +22,31 @@ export const TUNING_SETTINGS = {
     'full',
     ['full', 'lora', 'blocks'],
     'What learns: every weight, low-rank adapters beside frozen matrices (LoRA), or the last blocks only.',
+    { group: 'tuning' },
   ),
-  lora_rank: count(8, [1, 4096], 'With lora: the rank of each adapter.'),
-  lora_alpha: real(16, [1e-3, 1e6], 'With lora: an adapter counts alpha / rank times.'),
-  lora_targets: words('all', 'With lora: the matrices that get one: all, attention, or names such as q_proj, v_proj.'),
+  lora_rank: count(8, [1, 4096], 'With lora: the rank of each adapter.', {
+    group: 'tuning',
+    when: { setting: 'tune', is: 'lora' },
+  }),
+  lora_alpha: real(16, [1e-3, 1e6], 'With lora: an adapter counts alpha / rank times.', {
+    group: 'tuning',
+    when: { setting: 'tune', is: 'lora' },
+  }),
+  lora_targets: words('all', 'With lora: the matrices that get one: all, attention, or names such as q_proj, v_proj.', {
+    group: 'tuning',
+    when: { setting: 'tune', is: 'lora' },
+  }),
   tuned_blocks: count(
     4,
     [0, 1000],
     'With blocks: how many of the last blocks learn (and the final norm); 0 = only the head.',
+    { group: 'tuning', when: { setting: 'tune', is: 'blocks' } },
   ),
   micro_batch: count(
     0,
     [0, 65536],
     'Rows at once; the gradients of several are added up before a step, in less memory. 0 = the whole batch.',
+    { group: 'tuning' },
   ),
 } as const;
 export type TuningConfig = Config<typeof TUNING_SETTINGS>;

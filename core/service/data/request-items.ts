@@ -15,7 +15,7 @@ import type { NewItem } from '#core/store/items.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
-import { chainOf } from '#core/recipes/parts/model-chain.ts';
+import { chainOf } from '#core/runs/model-chain.ts';
 import { importedCompletion } from './imported-completion.ts';
 
 /** Answers that an item of one chosen sample has at most. */

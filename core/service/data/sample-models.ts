@@ -10,8 +10,9 @@ import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
 import type { MeasuredSample, SampleModels } from '#core/store/samples.ts';
 import { currentPolicy, currentReward } from '#core/service/current-models.ts';
-import { measuredFrom, referenceOf } from '#core/recipes/parts/reference-model.ts';
-import { modelOfRun } from '#core/recipes/parts/model-chain.ts';
+import { recipeOf } from '#core/recipes/table.ts';
+import { measuredFrom, referenceOf } from '#core/runs/reference-model.ts';
+import { modelOfRun } from '#core/runs/model-chain.ts';
 
 /** The models that samples passing this filter are measured by. */
 export function sampleModels(project: Project, filter: SampleFilter = {}): SampleModels {
@@ -30,7 +31,7 @@ export function sampleModels(project: Project, filter: SampleFilter = {}): Sampl
 function referenceFor(project: Project, { runId, comingOf, policyId }: SampleFilter): Policy | null {
   const id = comingOf ?? runId;
   const run = id === undefined ? undefined : listRuns(project).find((one) => one.id === id);
-  if (run && run.kind !== 'sample') {
+  if (run && recipeOf(run.kind)?.shows !== 'drawn') {
     const named = measuredFrom(project, run.id);
     if (named) return named;
   }

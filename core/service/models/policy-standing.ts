@@ -9,6 +9,7 @@ import { heldOutOf } from './held-out.ts';
 import type { HeldOut } from './held-out.ts';
 import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
+import { recipeOf } from '#core/recipes/table.ts';
 import { manifestOf } from '#core/recipes/manifest.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { mean } from '#core/evaluation/mean.ts';
@@ -27,29 +28,28 @@ export interface Standing {
  * 20").
  */
 const HEALTHY_KL = 20;
-const UNIT: Readonly<Record<string, string>> = { ppo: 'update' };
 
 /** How a policy stands to the model that its run began with. `run`: the run that made it. */
 export function standingOf(project: Project, policy: Policy, run: Run): Standing {
   const weights = madeWeights(project, policy)!;
-  const unit = UNIT[run.kind] ?? 'step';
-  const far = `${unit} ${weights.step ?? '?'}${weights.steps === null ? '' : ` of ${weights.steps}`}`;
+  const recipe = recipeOf(run.kind);
+  const far = `${recipe?.words.step ?? 'step'} ${weights.step ?? '?'}${weights.steps === null ? '' : ` of ${weights.steps}`}`;
   const no = (clause: string): Standing => ({ better: false, sound: false, clause });
   if (weights.fault !== null)
     return no(`what its run measured of it cannot be told: ${weights.fault.replace(/\.$/, '')}`);
   if (run.status !== 'done') return no(`its run was ${run.status === 'stopped' ? 'stopped' : run.status} at ${far}`);
   if (weights.step !== null && weights.steps !== null && weights.step < weights.steps)
     return no(`a stop rule ended its run at ${far}`);
-  if (run.kind !== 'ppo')
+  if (recipe?.model?.from !== 'rewards')
     return { better: false, sound: true, clause: 'whether it writes better than its start was not measured' };
   const beta = Number(manifestOf(project, run.id)?.config['beta'] ?? 0);
   return beta > 0
-    ? ppoStanding(runFolderOf(project.folder, run.id), weights, beta)
+    ? measuredStanding(runFolderOf(project.folder, run.id), weights, beta)
     : no('its run had no price on KL (β = 0), so its score says little');
 }
 
 /** Score less β·KL of the held-out prompts, at the end against the start, prompt by prompt. */
-function ppoStanding(folder: string, { step }: MadeWeights, beta: number): Standing {
+function measuredStanding(folder: string, { step }: MadeWeights, beta: number): Standing {
   const samples = heldOutOf(folder);
   const last = samples.at(-1)?.step;
   const end = samples.filter((row) => row.step === last);

@@ -3,7 +3,7 @@
 import { isMainThread } from 'node:worker_threads';
 import type { Config, Estimate } from '#core/contract/recipes.ts';
 import type { RunKind } from '#core/contract/runs.ts';
-import type { RecipeName } from '#core/recipes/table.ts';
+import { recipeName } from '#core/recipes/table.ts';
 import type { Facts, Lengths } from '#core/recipes/facts.ts';
 import { answerQuestions } from '#core/service/warm-thread.ts';
 import { openProject } from '#core/store/database.ts';
@@ -60,13 +60,13 @@ async function reading<T>(folder: string, work: (project: Project) => T | Promis
 const TASKS = {
   estimate: (asked: Asked): Promise<Estimate> =>
     reading(asked.folder, (project) =>
-      estimateRun(project, asked.machine, asked.recipe, asked.config, remembered(project, asked)),
+      estimateRun(project, asked.machine, recipeName(asked.recipe), asked.config, remembered(project, asked)),
     ),
   /** Refuses what could only fail and what is sure not to fit. */
   check: ({ folder, machine, recipe, config }: Asked): Promise<void> =>
     reading(folder, (project) => {
       checkStart(project, recipe, config);
-      return checkFits(project, machine, recipe as RecipeName, config);
+      return checkFits(project, machine, recipeName(recipe), config);
     }),
 };
 export type EstimateTasks = typeof TASKS;

@@ -2,10 +2,9 @@
 
 import path from 'node:path';
 import type { Config, Estimate } from '#core/contract/recipes.ts';
-import type { RunKind } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
-import { readConfig } from '#core/recipes/settings.ts';
+import { modelsIn, readConfig } from '#core/recipes/settings.ts';
 import { isPrepared } from '#core/runs/execute.ts';
 import { readManifest } from '#core/recipes/manifest.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
@@ -38,12 +37,11 @@ const EARLIER = 3; // runs of the same kind that the pace is taken from
 export async function estimateRun(
   project: Project,
   machine: Machine,
-  recipe: RunKind,
+  name: RecipeName,
   given: Config,
   counted: Counted = countedIn(project),
 ): Promise<Estimate> {
-  const name = recipe as RecipeName;
-  const config = readConfig(RECIPES[name].settings, given) as Config;
+  const config = readConfig(RECIPES[name].settings, given);
   const fit = await fitOf(project, machine, name, config, counted);
   const { verdict, bytes, availableBytes, card, fixes, planFor } = fit;
   const workFor = (settings: Config) => workOf(planFor(settings));
@@ -60,32 +58,6 @@ export async function estimateRun(
 
 /** From here on a run is announced, with what would make it shorter. */
 const LONG = 1800; // seconds
-/** The settings that time hangs on: what half of them costs stands in their own sentences. */
-const TIME_LEVERS: Record<RecipeName, readonly (readonly [name: string, what: string])[]> = {
-  pretrain: [
-    ['steps', 'steps'],
-    ['batch', 'texts a step'],
-    ['context', 'tokens of context'],
-  ],
-  sft: [
-    ['epochs', 'passes'],
-    ['show_prompts', 'prompts shown on the way'],
-  ],
-  reward: [['epochs', 'passes']],
-  ppo: [
-    ['updates', 'updates'],
-    ['episodes', 'completions an update'],
-    ['epochs', 'passes over each'],
-    ['max_new', 'new tokens'],
-    ['evaluate_prompts', 'held-out prompts'],
-  ],
-  sample: [
-    ['prompts', 'prompts'],
-    ['k', 'completions a prompt'],
-    ['max_new', 'new tokens'],
-  ],
-  score: [],
-};
 const NOTICEABLE = 0.85;
 
 /** What would make it noticeably shorter, the largest gain first, each with the time it would take then. */
@@ -100,7 +72,7 @@ function shorterOf(
   const consider = (changes: Config, sentence: string): void => {
     const known = ((): number => {
       try {
-        return secondsFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config);
+        return secondsFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }));
       } catch {
         return Infinity; // out of its range
       }
@@ -108,7 +80,8 @@ function shorterOf(
     if (known < NOTICEABLE * seconds)
       ways.push({ seconds: known, sentence: `${sentence}: about ${approximately(known)}.` });
   };
-  for (const [name, what] of TIME_LEVERS[recipe]) {
+  for (const [name, { time: what }] of Object.entries(RECIPES[recipe].settings)) {
+    if (what === undefined) continue;
     const before = Number(config[name]);
     const after = Math.max(1, Math.floor(before / 2));
     if (before > after) consider({ [name]: after }, `${name} ${after} instead of ${before} (${what})`);
@@ -199,7 +172,7 @@ export async function checkFits(
   given: Config,
   otherwise = '',
 ): Promise<void> {
-  const config = readConfig(RECIPES[recipe].settings, given) as Config;
+  const config = readConfig(RECIPES[recipe].settings, given);
   // a run before it in the queue may still make its model
   const fit = await fitOf(project, machine, recipe, config, countedIn(project)).catch(() => null);
   if (fit?.verdict !== 'wont-fit') return;
@@ -221,7 +194,7 @@ function paceOf(project: Project, recipe: RecipeName, workOf: (config: Config) =
       if (line === undefined || !isPrepared(folder)) continue;
       const { step, seconds } = JSON.parse(line) as { step: number; seconds: number };
       const { config } = readManifest(folder);
-      const complete = readConfig(RECIPES[recipe].settings, config) as Config;
+      const complete = readConfig(RECIPES[recipe].settings, config);
       const total = totalSteps(folder);
       if (step > 0 && seconds > 0.2 && total > 0) paces.push((workOf(complete) * Math.min(1, step / total)) / seconds);
     } catch {
@@ -241,35 +214,6 @@ function totalSteps(folder: string): number {
     return 0;
   }
 }
-
-/**
- * The settings that memory hangs on, and what to do with them: halve, or double where more of them means smaller parts.
- */
-const LEVERS: Record<RecipeName, readonly (readonly [name: string, factor: number, what: string])[]> = {
-  pretrain: [
-    ['batch', 0.5, 'texts a step'],
-    ['context', 0.5, 'tokens of context'],
-    ['channels', 0.5, 'channels'],
-    ['layers', 0.5, 'layers'],
-  ],
-  sft: [
-    ['batch', 0.5, 'texts a step'],
-    ['show_prompts', 0.5, 'prompts shown'],
-    ['show_max_new', 0.5, 'new tokens shown'],
-  ],
-  reward: [['batch', 0.5, 'prompts a step']],
-  ppo: [
-    ['minibatches', 2, 'optimiser steps an epoch'],
-    ['max_new', 0.5, 'new tokens'],
-    ['episodes', 0.5, 'completions a batch'],
-    ['samples_per_prompt', 0.5, 'completions a prompt'],
-  ],
-  sample: [
-    ['k', 0.5, 'completions a prompt'],
-    ['max_new', 0.5, 'new tokens'],
-  ],
-  score: [],
-};
 
 /** What leaves the run what it is comes first: fewer numbers that learn, fewer rows at once, and both. */
 const GENTLE: readonly (readonly [Config, what: string])[] = [
@@ -297,7 +241,7 @@ async function fixesOf(
     `about ${gigabytes(tighter(shares).bytes)}${tighter(shares) === shares.card ? ' on the card' : ''}`;
   const consider = async (changes: Config, what: string): Promise<number> => {
     const shares = await Promise.resolve()
-      .then(() => sharesFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes }) as Config))
+      .then(() => sharesFor(readConfig(RECIPES[recipe].settings, { ...config, ...changes })))
       .catch(() => null); // out of its range
     if (!shares) return Infinity;
     const load = part(tighter(shares));
@@ -318,10 +262,12 @@ async function fixesOf(
   const small = smallerModel(project, config);
   const shorter: typeof ways = [];
   const gentle = ways.splice(0);
-  for (const [name, factor, what] of LEVERS[recipe]) {
+  for (const [name, { memory }] of Object.entries(RECIPES[recipe].settings)) {
+    if (!memory) continue;
+    const { times, what } = memory;
     let after = Number(config[name]);
     for (let i = 0; i < HALVINGS; i++) {
-      const next = Math.max(1, Math.floor(after * factor));
+      const next = Math.max(1, Math.floor(after * times));
       if (next === after) break;
       after = next;
       if (!((await consider({ [name]: after }, what)) > goal)) break;
@@ -339,7 +285,7 @@ async function fixesOf(
       : `Use the smaller model "${small.name}": ${words(await sharesFor({ ...config, policy: small.name }))}.`;
   return [
     ...[...fitting, ...rest].map(({ sentence }) => sentence).slice(0, 2),
-    ...(recipe === 'pretrain' ? [] : [model]),
+    ...(modelsIn(RECIPES[recipe].settings).length ? [model] : []),
     'Close other programs, so that more memory is free.',
     'Run it on a machine with more memory: copy the project folder there.',
   ].slice(0, 3);

@@ -5,7 +5,7 @@ import type { Config } from '#core/contract/recipes.ts';
 import type { Run, RunFacts } from '#core/contract/runs.ts';
 import { manifestOf } from '#core/recipes/manifest.ts';
 import { runPlaceOf } from '#core/store/run-folder.ts';
-import { isRecipe, RECIPES } from '#core/recipes/table.ts';
+import { recipeOf } from '#core/recipes/table.ts';
 import { followResults, gatherResults, inOrder } from '#core/runs/results.ts';
 import type { ResultsSoFar } from '#core/runs/results.ts';
 import { bytesOf } from '#core/runs/disk.ts';
@@ -71,12 +71,8 @@ function bytesNow(project: Project, { id, status, endedAt }: Run): number {
 
 /** The settings that are other than the recipe's own defaults. */
 function changedSettings(kind: Run['kind'], config: Config): Config {
-  const settings = isRecipe(kind) ? RECIPES[kind].settings : {};
-  return Object.fromEntries(
-    Object.entries(config).filter(
-      ([name, value]) => (settings as Record<string, { default: unknown }>)[name]?.default !== value,
-    ),
-  );
+  const settings = recipeOf(kind)?.settings ?? {};
+  return Object.fromEntries(Object.entries(config).filter(([name, value]) => settings[name]?.default !== value));
 }
 
 export async function factsOfRun(

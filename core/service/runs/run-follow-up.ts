@@ -8,7 +8,8 @@ import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { anyUnmeasured } from '#core/store/run-completions.ts';
 import { getRequest, listRuns } from '#core/store/runs.ts';
-import { referenceOf } from '#core/recipes/parts/reference-model.ts';
+import { recipeOf } from '#core/recipes/table.ts';
+import { referenceOf } from '#core/runs/reference-model.ts';
 import { currentPolicy, currentReward } from '#core/service/current-models.ts';
 
 /** What KL is measured from now, and what reward models begin as: the reference of the current policy. */
@@ -25,8 +26,10 @@ export async function followUp(
   { id, kind, status }: Run,
   start: (recipe: RunKind, config: Config, name: string | null) => Promise<unknown>,
 ): Promise<void> {
-  if (status !== 'done' || (kind !== 'reward' && kind !== 'sample')) return;
-  const reward = kind === 'reward' ? modelMadeBy(project, id) : currentReward(project);
+  const recipe = recipeOf(kind);
+  const scores = recipe?.model?.kind === 'reward';
+  if (status !== 'done' || (!scores && recipe?.shows !== 'drawn')) return;
+  const reward = scores ? modelMadeBy(project, id) : currentReward(project);
   const reference = currentReference(project);
   if (!reward || !anyUnmeasured(project, reward.id, reference?.id ?? null)) return;
   const config: Config = { reward: reward.name, reference: reference?.name ?? '' };

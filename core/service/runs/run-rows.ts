@@ -4,13 +4,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Config } from '#core/contract/recipes.ts';
 import type { Policy } from '#core/contract/models.ts';
-import type { Run, RunDetail, RunRow } from '#core/contract/runs.ts';
+import type { Run, RunDetail, RunRow, RunWords } from '#core/contract/runs.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { checkpointSteps } from '#core/runs/checkpoints.ts';
 import { readHeartbeat } from '#core/runs/control.ts';
 import type { Heartbeat } from '#core/runs/control.ts';
 import { isPrepared } from '#core/runs/execute.ts';
+import { recipeOf } from '#core/recipes/table.ts';
 import { readManifest } from '#core/recipes/manifest.ts';
 import { readStatus } from '#core/runs/ending.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
@@ -57,10 +58,24 @@ function readRest(project: Project, id: string): Rest {
   }
 }
 
+/** What a run's recipe says of its runs; of one that nobody knows, its name. */
+export function wordsOf(kind: string): RunWords {
+  const recipe = recipeOf(kind);
+  return recipe
+    ? {
+        run: recipe.words.run,
+        step: recipe.words.step,
+        shows: recipe.shows,
+        charts: recipe.charts,
+        startsFromNothing: recipe.model?.parent === null,
+      }
+    : { run: kind, step: 'step', shows: null, charts: ['loss'], startsFromNothing: false };
+}
+
 export function rowOf(project: Project, run: Run, live: Live | null, modelId?: number | null): RunRow {
   const made = modelId === undefined ? (modelMadeBy(project, run.id)?.id ?? null) : modelId;
   const resumable = run.status === 'stopped' || run.status === 'failed';
-  const base = { ...run, modelId: made, resumable, atRest: runsAtRest(project).has(run.id) };
+  const base = { ...run, words: wordsOf(run.kind), modelId: made, resumable, atRest: runsAtRest(project).has(run.id) };
   if (base.atRest) return { ...base, step: 0, total: 0, summary: null, secondsLeft: null, phase: 'at rest' };
   if (run.endedAt !== null) return { ...base, ...restOf(project, run), secondsLeft: null, phase: '' };
   if (run.status === 'queued')

@@ -8,7 +8,7 @@ import type { Result } from '#core/contract/calls.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readConfig } from '#core/recipes/settings.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
-import { isRecipe, RECIPES } from '#core/recipes/table.ts';
+import { recipeOf } from '#core/recipes/table.ts';
 import { followRows, isMetricRow, lastLines } from '#core/runs/new-lines.ts';
 import { isRule, writeRules } from '#core/runs/stop-rules.ts';
 import type { Project } from '#core/store/project.ts';
@@ -128,7 +128,7 @@ function changeRules(project: Project, { id, kind, status }: Run, rules: Readonl
       `Run ${id} is ${status}, so no rule ends it any more.`,
       'Set its stop rules before it ends.',
     );
-  const settings = isRecipe(kind) ? RECIPES[kind].settings : {};
+  const settings = recipeOf(kind)?.settings ?? {};
   const known = Object.keys(settings).filter(isRule);
   const strange = Object.keys(rules).find((name) => !known.includes(name));
   if (strange !== undefined)

@@ -1,11 +1,12 @@
 // Trying a model: samples for a typed prompt, at once, also while a run is at work; and how the model is used to being
 // asked.
 
+import { recipeOf } from '#core/recipes/table.ts';
 import path from 'node:path';
 import type { Policy } from '#core/contract/models.ts';
 import type { PromptManner } from '#core/contract/try.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
-import { chainOf } from '#core/recipes/parts/model-chain.ts';
+import { chainOf } from '#core/runs/model-chain.ts';
 import { followLines } from '#core/runs/new-lines.ts';
 import { listPolicies, policyById, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -58,7 +59,7 @@ function mannerOf(project: Project, policy: Policy): Omit<PromptManner, 'templat
   const kinds = new Map(listRuns(project).map(({ id, kind }) => [id, kind]));
   for (const { runId } of chainOf(listPolicies(project), policy).toReversed()) {
     const kind = runId === null ? undefined : kinds.get(runId);
-    if (runId === null || (kind !== 'ppo' && kind !== 'sft')) continue;
+    if (runId === null || recipeOf(kind ?? '')?.shows !== 'samples') continue;
     const rows = followLines(path.join(runFolderOf(project.folder, runId), 'data.jsonl'))
       .read(BEGINNING)
       .lines.map((line) => JSON.parse(line) as { messages?: unknown });

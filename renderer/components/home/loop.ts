@@ -42,10 +42,10 @@ export function simulatedNote({
  */
 export function isFilling(
   { isDemo, simulated }: Pick<ProjectSummary, 'isDemo' | 'simulated'>,
-  runs: readonly Pick<RunRow, 'kind' | 'status' | 'createdAt'>[],
+  runs: readonly Pick<RunRow, 'words' | 'status' | 'createdAt'>[],
 ): boolean {
   if (!isDemo || simulated > 0) return false;
-  const sampling = runs.filter(({ kind }) => kind === 'sample').toSorted((a, b) => b.createdAt - a.createdAt);
+  const sampling = runs.filter(({ words }) => words.shows === 'drawn').toSorted((a, b) => b.createdAt - a.createdAt);
   return sampling.length > 0 && sampling.length <= 2 && !ENDED_EARLY.includes(sampling[0]!.status);
 }
 const ENDED_EARLY: readonly RunRow['status'][] = ['stopped', 'cancelled', 'failed'];

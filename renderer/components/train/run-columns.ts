@@ -4,7 +4,7 @@ import type { RunKind, RunRow, RunStatus, RunFacts, RunResult } from '#core/cont
 import type { MetricMeaning } from '#core/contract/recipes.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
 import { withError } from '#renderer/components/charts/metric-words.ts';
-import { badgeOf, KIND_WORDS, moment } from './run-words.ts';
+import { badgeOf, moment } from './run-words.ts';
 import { duration } from '#core/contract/time-words.ts';
 
 /** A run with what is known of it; facts may be still on their way. */
@@ -59,8 +59,8 @@ const FIXED: readonly Column[] = [
     title: 'Recipe',
     least: 104,
     grow: 0,
-    text: ({ run }) => KIND_WORDS[run.kind],
-    key: ({ run }) => KIND_WORDS[run.kind],
+    text: ({ run }) => run.words.run,
+    key: ({ run }) => run.words.run,
     descending: false,
   },
   {
@@ -265,14 +265,7 @@ export const NO_FILTER: Readonly<RunFilter> = { text: '', kind: '', status: '', 
 export function passes({ run, facts }: TableRun, { text, kind, status, tag }: RunFilter): boolean {
   if ((kind && run.kind !== kind) || (status && run.status !== status) || (tag && !facts?.tags.includes(tag)))
     return false;
-  const all = [
-    run.name,
-    run.id,
-    KIND_WORDS[run.kind],
-    facts?.note ?? '',
-    facts?.tags.join(' ') ?? '',
-    settingsText(facts),
-  ]
+  const all = [run.name, run.id, run.words.run, facts?.note ?? '', facts?.tags.join(' ') ?? '', settingsText(facts)]
     .join('\n')
     .toLowerCase();
   return text

@@ -1,7 +1,7 @@
 // The words and numbers in which runs are spoken of: states, times, sizes, values.
 
 import type { Estimate } from '#core/contract/recipes.ts';
-import type { RunKind, RunRow, RunStatus } from '#core/contract/runs.ts';
+import type { RunRow, RunStatus } from '#core/contract/runs.ts';
 
 export const STATUS_WORDS: Record<RunStatus, string> = {
   queued: 'queued',
@@ -28,34 +28,17 @@ export const STATUS_TONE: Record<RunStatus, '' | 'good' | 'bad' | 'warn'> = {
 /** How a run stands, as its badge says it. */
 export const badgeOf = ({ status, atRest }: Pick<RunRow, 'status' | 'atRest'>): { word: string; tone: string } =>
   atRest ? { word: 'at rest', tone: 'warn' } : { word: STATUS_WORDS[status], tone: STATUS_TONE[status] };
-export const KIND_WORDS: Record<RunKind, string> = {
-  pretrain: 'pre-training',
-  sft: 'SFT',
-  reward: 'reward model',
-  ppo: 'PPO',
-  sample: 'sampling',
-  score: 'scoring',
-};
-/** What one step of a run is. */
-export const STEP_WORDS: Record<RunKind, string> = {
-  pretrain: 'step',
-  sft: 'step',
-  reward: 'step',
-  ppo: 'step',
-  sample: 'prompt',
-  score: 'row',
-};
 export type RunTab = 'charts' | 'samples' | 'drawn' | 'rankings' | 'log' | 'manifest';
-/** What a recipe made, as a part of its page. */
-const MADE: Partial<Record<RunKind, { name: RunTab; title: string }>> = {
-  sft: { name: 'samples', title: 'Samples' },
-  ppo: { name: 'samples', title: 'Samples' },
-  sample: { name: 'drawn', title: 'Samples' },
-  reward: { name: 'rankings', title: 'Held-out rankings' },
+/** What a run made, as a part of its page; scores stand in Inspect. */
+const MADE: Record<NonNullable<RunRow['words']['shows']>, { name: RunTab; title: string } | null> = {
+  samples: { name: 'samples', title: 'Samples' },
+  drawn: { name: 'drawn', title: 'Samples' },
+  rankings: { name: 'rankings', title: 'Held-out rankings' },
+  scores: null,
 };
 /** The parts of a run's page; one that wrote samples on its way shows them whatever it is. */
-export function tabsOf(kind: RunKind, wroteSamples: boolean): { name: RunTab; title: string }[] {
-  const made = MADE[kind] ?? (wroteSamples ? { name: 'samples' as const, title: 'Samples' } : null);
+export function tabsOf(shows: RunRow['words']['shows'], wroteSamples: boolean): { name: RunTab; title: string }[] {
+  const made = (shows && MADE[shows]) ?? (wroteSamples ? MADE.samples : null);
   return [
     { name: 'charts', title: 'Charts' },
     ...(made ? [made] : []),

@@ -1,6 +1,7 @@
 // What the window is told of recipes and runs: what is missing, defaults that work, estimates, and what follows by
 // itself.
 
+import type { RecipeName } from '#core/recipes/table.ts';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -138,7 +139,7 @@ test('one click trains a part of a large model, and all of a small one', () => {
 describe('estimates', () => {
   let project: Project;
   /** On this machine, with as much memory as it has, or as is said. */
-  const estimate = async (recipe: RunKind, config: Config, availableBytes?: number) => {
+  const estimate = async (recipe: RecipeName, config: Config, availableBytes?: number) => {
     const machine = await machineNow({
       memoryInUse: () => 0,
       computing: () => Promise.resolve({ device: PROCESSOR, cardFreeBytes: null }),

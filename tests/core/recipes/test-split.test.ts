@@ -4,7 +4,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RunKind } from '#core/contract/runs.ts';
 import { prepareRun } from '#core/runs/execute.ts';
 import { RECIPES } from '#core/recipes/table.ts';
 import { startRun } from '#core/runs/start.ts';
@@ -109,11 +108,10 @@ describe('no file of a run holds a test prompt', () => {
 
 test('a recipe that would hand over a row of a test prompt is stopped before it has a run', async () => {
   const prompt = listPrompts(project, { split: 'test' })[0]!;
-  const kind: RunKind = 'sample';
   const { prepare } = RECIPES.sample;
   RECIPES.sample.prepare = () => ({ models: {}, data: [{ promptId: prompt.id, text: prompt.text }] });
   try {
-    const error = await errorFrom(() => prepareRun(project, '9999-sample', kind, {}, 'x'));
+    const error = await errorFrom(() => prepareRun(project, '9999-sample', 'sample', {}, 'x'));
     expect(error.message).toContain(`would read prompt ${prompt.id}, which is kept for tests`);
     expect(fs.existsSync(runFile(project, '9999-sample', 'manifest.json'))).toBe(false);
   } finally {

@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { livingProcess, provenProcess, takeAsked } from '#core/runs/control.ts';
-import { chainOf } from '#core/recipes/parts/model-chain.ts';
+import { chainOf } from '#core/runs/model-chain.ts';
 import { writeLog } from '#core/runs/run-log.ts';
 import { birthOf } from '#core/store/process-birth.ts';
 import { checkProject, createProject, openProject } from '#core/store/database.ts';

@@ -1,6 +1,7 @@
 // Memory that runs out in the middle of a run: explained in a sentence, tried once more with half the rows at once,
 // from the last checkpoint.
 
+import { RECIPES } from '#core/recipes/table.ts';
 import fs from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROCESSOR, readDevice } from '#core/autodiff/device.ts';
@@ -52,15 +53,16 @@ describe('half the rows', () => {
     ['sample', { k: 4 }, null, null],
     ['pretrain', { batch: 8 }, null, null],
   ] as const)('%s %o', (kind, config, rows, after) => {
-    expect(rowsAtOnce(kind, config)).toBe(rows);
-    expect((halved(kind, config as never) as { micro_batch: number } | null)?.micro_batch ?? null).toBe(after);
-    if (after) expect(halved(kind, config as never)).toEqual({ ...config, micro_batch: after });
+    const recipe = RECIPES[kind];
+    expect(rowsAtOnce(recipe, config)).toBe(rows);
+    expect(halved(recipe, config)?.['micro_batch'] ?? null).toBe(after);
+    if (after) expect(halved(recipe, config)).toEqual({ ...config, micro_batch: after });
   });
 
   test('the sentence says what ran out, what it took, and three ways out that apply', () => {
     const error = explainOutOfMemory(
       saying(SAID[0]!),
-      'sft',
+      RECIPES.sft,
       { batch: 8, micro_batch: 0, tune: 'full' },
       readDevice('cuda:bf16'),
       3.2e9,
@@ -71,7 +73,7 @@ describe('half the rows', () => {
     expect(error.hint).toBe(SAID[0]);
     const small = explainOutOfMemory(
       saying('std::bad_alloc'),
-      'reward',
+      RECIPES.reward,
       { batch: 8, micro_batch: 1, tune: 'lora' },
       PROCESSOR,
       5e8,

@@ -65,11 +65,11 @@ async function lineage() {
 test('lineage: every step with its numbers, the reward model before the policy it judged', async () => {
   const { open, call, ids } = await lineage();
   const { steps } = await call('models.lineage', { modelId: ids.ppo });
-  expect(steps.map(({ name, kind, modelId, runId }) => [name, kind, modelId, runId])).toEqual([
-    ['base', 'base', ids.base, null],
-    ['sft', 'sft', ids.sft, '0001-sft'],
-    ['reward', 'reward', ids.reward, '0002-reward'],
-    ['ppo', 'ppo', ids.ppo, '0003-ppo'],
+  expect(steps.map(({ name, what, modelId, runId }) => [name, what, modelId, runId])).toEqual([
+    ['base', 'base model', ids.base, null],
+    ['sft', 'fine-tuned', ids.sft, '0001-sft'],
+    ['reward', 'reward model', ids.reward, '0002-reward'],
+    ['ppo', 'PPO', ids.ppo, '0003-ppo'],
   ]);
   expect(steps.slice(1).map(({ sentence }) => sentence)).toEqual([
     'Fine-tuned on 3 examples for 12 steps; validation loss 1.250.',

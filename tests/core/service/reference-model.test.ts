@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { RunKind } from '#core/contract/runs.ts';
-import { measuredFrom, referenceOf } from '#core/recipes/parts/reference-model.ts';
+import { measuredFrom, referenceOf } from '#core/runs/reference-model.ts';
 import { createProject } from '#core/store/database.ts';
 import { addPolicy, policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';

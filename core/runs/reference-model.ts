@@ -2,14 +2,14 @@
 // began.
 
 import type { Policy } from '#core/contract/models.ts';
-import type { RunKind } from '#core/contract/runs.ts';
+import { recipeOf } from '#core/recipes/table.ts';
 import { chainOf, modelOfRun } from './model-chain.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
 
-/** These learn to write as texts do; every other recipe that makes a policy tunes one, and is held to a reference. */
-const IMITATES: readonly RunKind[] = ['pretrain', 'sft'];
+/** Who learns to write as texts do has no reference but itself; whatever else makes a policy is held to one. */
+const imitates = (kind: string): boolean => recipeOf(kind)?.model?.from === 'texts';
 
 /**
  * The model that the KL in a run's own numbers is measured from; null where that model is gone. Without the setting
@@ -26,8 +26,7 @@ export const measuredFrom = (project: Project, runId: string): Policy | null =>
 export function referenceOf(project: Project, policy: Policy): Policy {
   const kinds = new Map(listRuns(project).map(({ id, kind }) => [id, kind]));
   const chain = chainOf(listPolicies(project), policy);
-  const isTuned = ({ runId }: Policy): boolean =>
-    runId !== null && kinds.has(runId) && !IMITATES.includes(kinds.get(runId)!);
+  const isTuned = ({ runId }: Policy): boolean => runId !== null && kinds.has(runId) && !imitates(kinds.get(runId)!);
   for (const one of chain.toReversed()) {
     const named = isTuned(one) ? modelOfRun(project, one.runId!, 'reference') : null;
     if (named) return named;
