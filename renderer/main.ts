@@ -8,6 +8,7 @@ import { router } from './router.ts';
 import { useToasts } from './stores/toasts.ts';
 import './styles/tokens.css';
 import './styles/base.css';
+import './styles/parts.css';
 import { setTheme } from './theme.ts';
 
 setTheme('system');

@@ -36,14 +36,15 @@ export const useApp = defineStore('app', () => {
   function take(changes: Partial<AppState>): void {
     if (state.value) show({ ...state.value, ...changes });
   }
-  on('project.changed', (data) => take(data));
-  on('preferences.changed', (data) => take(data));
-  on('hardware.changed', (data) => take(data));
+  for (const event of ['project.changed', 'preferences.changed', 'hardware.changed'] as const) on(event, take);
 
-  async function whole(answer: Promise<AppState>): Promise<void> {
+  /** Takes over the whole state; what fails and is no refusal is passed over. */
+  async function whole(answer: Promise<AppState>, isRefusal = (_: unknown) => true): Promise<void> {
     loading.value = true;
     try {
       show(await answer);
+    } catch (error) {
+      if (isRefusal(error)) throw error;
     } finally {
       loading.value = false;
     }
@@ -57,16 +58,7 @@ export const useApp = defineStore('app', () => {
    * A call that closes the project and opens it anew, in another state or place: its answer may come when that is shown
    * already.
    */
-  async function exchanged(answer: Promise<AppState>): Promise<void> {
-    loading.value = true;
-    try {
-      show(await answer);
-    } catch (error) {
-      if (!isOfAnother(error)) throw error;
-    } finally {
-      loading.value = false;
-    }
-  }
+  const exchanged = (answer: Promise<AppState>): Promise<void> => whole(answer, (error) => !isOfAnother(error));
 
   let asked = 0;
   /** Shown at once; put right by the answer, but never by one to an earlier change than the newest. */

@@ -6,8 +6,8 @@ import type { ProjectSummary } from '#core/contract/project.ts';
 import type { RunKind } from '#core/contract/runs.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
 import { searchCommands } from '#renderer/components/frame/command-search.ts';
-import { ACTION_NAMES, ACTIONS } from '#renderer/keys.ts';
-import type { ActionName } from '#renderer/keys.ts';
+import { ACTION_NAMES, ACTIONS } from '#renderer/actions.ts';
+import type { ActionName } from '#renderer/actions.ts';
 import { shortCount } from '#renderer/components/frame/screens.ts';
 import { isFilling, loopOf, nextStep } from '#renderer/components/home/loop.ts';
 

@@ -5,9 +5,8 @@ import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defineComponent, h } from 'vue';
 import type { AppState, Preferences } from '#core/contract/app.ts';
+import { ACTION_NAMES, ACTIONS } from '#renderer/actions.ts';
 import {
-  ACTION_NAMES,
-  ACTIONS,
   findCollision,
   keyFromEvent,
   keyOf,
@@ -18,7 +17,8 @@ import {
   setKey,
   useActions,
 } from '#renderer/keys.ts';
-import type { ActionHandlers, Scope } from '#renderer/keys.ts';
+import type { Scope } from '#renderer/actions.ts';
+import type { ActionHandlers } from '#renderer/keys.ts';
 import { useApp } from '#renderer/stores/app.ts';
 
 const stored: { keys: Record<string, string> } = { keys: {} };

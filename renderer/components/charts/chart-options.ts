@@ -7,7 +7,7 @@ import type { Curve } from './curves.ts';
 import { decimate, evenOnLogAxis, logFloor, MAX_POINTS, padded, pick, quantiles, smooth, visible } from './series.ts';
 import type { Smoothed } from './series.ts';
 import { number } from '#renderer/components/train/run-words.ts';
-import type { OpenRun } from '#renderer/stores/runs.ts';
+import type { OpenRun } from '#renderer/stores/open-runs.ts';
 import { duration } from '#core/contract/time-words.ts';
 
 /** A run that the page shows; each keeps its colour in all charts. */
@@ -208,66 +208,58 @@ export function chartOptions({ lines, view, logY, colours, drawn, size, scale = 
         values: (_u, splits) => splits.map((v) => (v === null ? '' : number(v))),
       },
     ],
-    series: [
-      {},
-      ...lines.flatMap((line): uPlot.Series[] => {
-        const smoothed = smoothing > 0 && !line.measured;
-        const width = 1.75 * scale;
-        return [
-          {
-            stroke: () => stroke(line),
-            alpha: smoothed ? 0.3 : 1,
-            width: smoothed ? scale : width,
-            points: pointsOf(line, stroke, (smoothed ? 4 : line.measured ? 7 : 6) * scale),
-          },
-          {
-            stroke: () => stroke(line),
-            width,
-            show: smoothed,
-            points: {
-              show: () => line.curve.length === 1,
-              size: 6 * scale,
-              stroke: () => stroke(line),
-              fill: () => stroke(line),
-            },
-          },
-        ];
-      }),
-    ],
-    cursor: live
-      ? {
-          sync: {
-            key: live.sync,
-            setSeries: false,
-            scales: ['x', null],
-            filters: { pub: (type) => type === 'mousemove' || type === 'mouseleave' },
-          },
-          drag: { x: true, y: false, setScale: false, dist: 4 },
-          focus: { prox: -1 },
-          points: { size: 6, show: true },
-          y: false,
-          bind: { dblclick: () => () => (live.onZoom(null), null) },
-        }
-      : { show: false },
+    series: [{}, ...lines.flatMap((line) => seriesOf(line, stroke, smoothing > 0 && !line.measured, scale))],
+    cursor: live ? cursorOf(live) : { show: false },
     hooks: {
       draw: [(u) => drawWhiskers(u, lines, drawn(), stroke, scale)],
-      ...(live
-        ? {
-            setSelect: [
-              (u: uPlot) => {
-                const { left, width } = u.select;
-                if (width < 4) return;
-                const low = u.posToVal(left, 'x');
-                const high = u.posToVal(left + width, 'x');
-                u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-                if (high > low) live.onZoom([low, high]);
-              },
-            ],
-            setCursor: [live.onCursor],
-          }
-        : {}),
+      ...(live && { setSelect: [(u: uPlot) => zoomTo(u, live)], setCursor: [live.onCursor] }),
     },
   };
+}
+
+/** A line twice: as it was reported, and smoothed over it where it is. */
+function seriesOf(line: Line, colourOf: (line: Line) => string, smoothed: boolean, scale: number): uPlot.Series[] {
+  const width = 1.75 * scale;
+  const stroke = () => colourOf(line);
+  return [
+    {
+      stroke,
+      alpha: smoothed ? 0.3 : 1,
+      width: smoothed ? scale : width,
+      points: pointsOf(line, colourOf, (smoothed ? 4 : line.measured ? 7 : 6) * scale),
+    },
+    {
+      stroke,
+      width,
+      show: smoothed,
+      points: { show: () => line.curve.length === 1, size: 6 * scale, stroke, fill: stroke },
+    },
+  ];
+}
+
+type Live = NonNullable<ChartSetup['live']>;
+/** One cursor over all charts; a stretch that is dragged over is zoomed into, a double click shows all again. */
+const cursorOf = (live: Live): uPlot.Cursor => ({
+  sync: {
+    key: live.sync,
+    setSeries: false,
+    scales: ['x', null],
+    filters: { pub: (type) => type === 'mousemove' || type === 'mouseleave' },
+  },
+  drag: { x: true, y: false, setScale: false, dist: 4 },
+  focus: { prox: -1 },
+  points: { size: 6, show: true },
+  y: false,
+  bind: { dblclick: () => () => (live.onZoom(null), null) },
+});
+
+function zoomTo(u: uPlot, live: Live): void {
+  const { left, width } = u.select;
+  if (width < 4) return;
+  const low = u.posToVal(left, 'x');
+  const high = u.posToVal(left + width, 'x');
+  u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  if (high > low) live.onZoom([low, high]);
 }
 
 /** What the y axis shows: the points with their intervals, or what is left without outliers. */

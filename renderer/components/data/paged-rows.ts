@@ -31,6 +31,44 @@ const BEHIND = 1;
 const AHEAD = 4; // pages fetched around the shown ones
 const KEPT = 60; // pages
 
+interface Stretch {
+  first: number;
+  last: number;
+}
+/** The pages that a stretch of rows lies on. */
+function pagesOf({ first, last }: Stretch, size: number): number[] {
+  const from = Math.floor(first / size);
+  return Array.from({ length: Math.max(1, Math.floor(last / size) - from + 1) }, (_, i) => from + i);
+}
+/** Pages are held in the order of their use. */
+function useLast<Row>(pages: Map<number, Row[]>, page: number): void {
+  const rows = pages.get(page);
+  if (rows && pages.delete(page)) pages.set(page, rows);
+}
+/** The rows of a stretch, of pages that are held or fetched. */
+async function rowsBetween<Row>(
+  { first, last }: Stretch,
+  size: number,
+  pageAt: (page: number) => Promise<Row[]>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const page of pagesOf({ first, last }, size))
+    rows.push(...(await pageAt(page)).slice(Math.max(0, first - page * size), last + 1 - page * size));
+  return rows;
+}
+/** The pages that should be held, most urgent first: those shown, then their neighbours, more of them ahead. */
+function pagesAround(shown: Stretch, direction: number, total: number, size: number): number[] {
+  const list = pagesOf(shown, size);
+  const [first, last] = [list[0]!, list.at(-1)!];
+  const [up, down] = direction > 0 ? [BEHIND, AHEAD] : [AHEAD, BEHIND];
+  for (let step = 1; step <= AHEAD; step++) {
+    if (step <= down) list.push(last + step);
+    if (step <= up) list.push(first - step);
+  }
+  const end = Math.max(1, Math.ceil(total / size)); // page 0 tells how many there are
+  return list.filter((page) => page >= 0 && page < end);
+}
+
 /**
  * `fetchPage(offset, limit)` gives the rows of a page and how many there are in all. Answers to an older filter are
  * thrown away.
@@ -50,23 +88,9 @@ export function usePagedRows<Row>(
   let shown = { first: 0, last: 0 };
   let direction = 1;
 
-  /** What should be here, most urgent first. */
-  function wanted(): number[] {
-    const first = Math.floor(shown.first / size);
-    const last = Math.floor(shown.last / size);
-    const list: number[] = [];
-    for (let page = first; page <= last; page++) list.push(page);
-    const [up, down] = direction > 0 ? [BEHIND, AHEAD] : [AHEAD, BEHIND];
-    for (let step = 1; step <= AHEAD; step++) {
-      if (step <= down) list.push(last + step);
-      if (step <= up) list.push(first - step);
-    }
-    const end = Math.max(1, Math.ceil(total.value / size)); // page 0 tells how many there are
-    return list.filter((page) => page >= 0 && page < end && !pages.has(page) && !flying.has(page) && !failed.has(page));
-  }
-
+  const isWanted = (page: number): boolean => !pages.has(page) && !flying.has(page) && !failed.has(page);
   function fetchMore(): void {
-    for (const page of wanted()) {
+    for (const page of pagesAround(shown, direction, total.value, size).filter(isWanted)) {
       if (flying.size >= AT_ONCE) return;
       void fetchOne(page, generation);
     }
@@ -107,34 +131,23 @@ export function usePagedRows<Row>(
     },
     between: async (first, last) => {
       const born = generation;
-      const rows: Row[] = [];
-      for (let page = Math.floor(first / size); page <= Math.floor(last / size); page++) {
-        const held = pages.get(page) ?? (await fetchPage(page * size, size)).rows;
-        if (born !== generation) return []; // another list by now
-        rows.push(...held.slice(Math.max(0, first - page * size), last + 1 - page * size));
-      }
-      return rows;
+      const pageAt = async (page: number) =>
+        born !== generation ? [] : (pages.get(page) ?? (await fetchPage(page * size, size)).rows);
+      const rows = await rowsBetween({ first, last }, size, pageAt);
+      return born === generation ? rows : []; // else it is another list by now
     },
     show: (first, last) => {
       if (first !== shown.first) direction = first > shown.first ? 1 : -1;
       shown = { first, last };
       failed = new Set();
-      for (let page = Math.floor(first / size); page <= Math.floor(last / size); page++) {
-        const rows = pages.get(page);
-        if (rows && pages.delete(page)) pages.set(page, rows); // used last
-      }
+      for (const page of pagesOf(shown, size)) useLast(pages, page);
       fetchMore();
     },
     reset: (keepShown = false) => {
       generation++;
       stale = keepShown ? new Map([...stale, ...pages]) : new Map();
-      pages = new Map();
-      flying = new Set();
-      failed = new Set();
-      if (!keepShown) {
-        total.value = 0;
-        shown = { first: 0, last: 0 };
-      }
+      [pages, flying, failed] = [new Map(), new Set(), new Set()];
+      if (!keepShown) [total.value, shown] = [0, { first: 0, last: 0 }];
       version.value++;
       fetchMore();
     },

@@ -1,7 +1,7 @@
 // The screens of the sidebar: name, address, action, icon and what is counted beside them.
 
 import type { ProjectSummary } from '#core/contract/project.ts';
-import type { ActionName } from '#renderer/keys.ts';
+import type { ActionName } from '#renderer/actions.ts';
 
 export interface Screen {
   name: string;
