@@ -4,7 +4,8 @@ import { TastemakerError } from '#core/errors.ts';
 import { encodeAnswers, encodePrompts, isConversation } from '#core/recipes/parts/prompt-tokens.ts';
 import type { AskedPrompt, SampledIds } from '#core/recipes/parts/prompt-tokens.ts';
 import { isScoreHead } from '#core/models/heads.ts';
-import { readsEnd, scoresOf } from '#core/models/score-reading.ts';
+import { readsEnd } from '#core/models/score-reading.ts';
+import { rewardScorer } from '#core/recipes/parts/scorers.ts';
 import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
 
 /** `sampled`: the ids it was written as, which are used where they are the reward model's too. */
@@ -73,5 +74,6 @@ export const scoreAnswers = (
     const { prompt, completions } = await answersAsRead(model, asked, answers);
     requireScorer(model, prompt.length + Math.max(0, ...completions.map(({ length }) => length)));
     const rows = completions.map((completion) => ({ prompt, completion }));
-    return { scores: await scoresOf(model.evaluator, model.checkpoint.weights, rows, model.reading()) };
+    const scores = await rewardScorer(model.evaluator, model.checkpoint, model.reading()).score(rows);
+    return { scores: scores.map((one) => one!.value) };
   });

@@ -17,9 +17,8 @@ import { isScoreHead } from '#core/models/heads.ts';
 import { madeNote } from '#core/models/model-notes.ts';
 import { createSampler, endOf } from '#core/models/sampler.ts';
 import type { Group } from '#core/models/rows.ts';
-import { readingOf, readsEnd, scoresOf } from '#core/models/score-reading.ts';
+import { readingOf, readsEnd } from '#core/models/score-reading.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { gold } from '#core/demo/gold.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
@@ -41,6 +40,8 @@ import type { Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
 import type { MetricRow } from './metrics.ts';
 import { describeSamples, stopReason } from '#core/recipes/parts/sample-statistics.ts';
 import { encodePrompts, isConversation, withStops } from '#core/recipes/parts/prompt-tokens.ts';
+import { goldScorer, rewardScorer } from '#core/recipes/parts/scorers.ts';
+import type { Score } from '#core/recipes/parts/scorers.ts';
 import { packState, unpackState } from '#core/recipes/parts/training-state.ts';
 import { planPpo, rowsSampled, updatesOf } from '#core/recipes/parts/ppo-plan.ts';
 import { microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
@@ -371,7 +372,8 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   );
   const progress = context.count;
   const words = createEvaluator(reference, { constants: reference.weights, progress });
-  const scorer = createEvaluator(reward, { constants: reward.weights, progress });
+  const judging = createEvaluator(reward, { constants: reward.weights, progress });
+  const scorer = rewardScorer(judging, reward, reading);
   const valuer = createEvaluator(judge.start, { constants: judge.options.frozen?.weights, progress });
   // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
   const finished = releaseAfter(begun.architecture);
@@ -396,8 +398,8 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
           : withoutStop(tokenizer, kept(ids)),
       })),
     );
-    const found = (await scoresOf(scorer, reward.weights, flat, reading)).values();
-    return groups.map(({ completions }) => completions.map(() => found.next().value!));
+    const found = (await scorer.score(flat)).values();
+    return groups.map(({ completions }) => completions.map(() => found.next().value!.value));
   };
   const penalised = (score: number, ids: readonly number[]): number => {
     if (hasEnded(ids) || config.missing_end === 'keep') return score;
@@ -426,12 +428,13 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const under = await words.logprobs(reference.weights, groups, T);
     const plain = T === 1 ? under : await words.logprobs(reference.weights, firsts);
     const values = await valuer.values(critic.weights(), firsts);
-    await finished(words, scorer, valuer);
+    await finished(words, judging, valuer);
     const texts = await answerTexts(
       tokenizer,
       groups.flatMap(({ prompt, completions }) => completions.map((ids) => ({ prompt, ids }))),
     );
-    const measured = held.flatMap(({ promptId, facts }, i) =>
+    const golds = await goldScorer.score(texts.map((text, n) => ({ text, facts: held[Math.floor(n / each)]!.facts })));
+    const measured = held.flatMap(({ promptId }, i) =>
       groups[i]!.completions.map((tokenIds, j) => ({
         promptId,
         tokenIds,
@@ -440,7 +443,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
         score: penalised(scores[i]![j]!, tokenIds),
         finish: hasEnded(tokenIds) ? ('stop' as const) : ('length' as const),
         kl: under[i]![j]!.reduce((sum, lp, t) => sum + sampled[i]![j]!.samplingLogprobs[t]! - lp, 0),
-        ...(facts ? { gold: gold(texts[i * each + j]!.trim(), facts).overall } : {}),
+        ...goldGiven(golds[i * each + j]!),
       })),
     );
     const shown = held.map((_, i) => measured[i * each]!); // one a prompt is kept to be read
@@ -545,7 +548,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const under = await words.logprobs(reference.weights, groups, T);
     const values = await valuer.values(critic.weights(), groups);
     const raw = await scoresFor(batch, groups);
-    await finished(words, scorer, valuer);
+    await finished(words, judging, valuer);
     // 3 penalties, 4 advantages
     const scores = raw.map((row, i) => row.map((score, j) => penalised(score, groups[i]!.completions[j]!)));
     const rollout: RolloutGroup[] = groups.map((group, i) => ({
@@ -658,13 +661,15 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     { ...learner.start, weights: policy.weights() },
     { tokenizerFrom: context.model('policy'), beside: made(update, last) },
   );
-  for (const part of [policy, critic, sampler, words, scorer, valuer]) await part.release();
+  for (const part of [policy, critic, sampler, words, judging, valuer]) await part.release();
   return {
     status,
     model: 'model',
     summary: `PPO: ${update} updates of ${config.episodes} completions${cameTo(first, last)}${why ? `; stopped because ${why}` : ''}.`,
   };
 }
+
+const goldGiven = (score: Score | null): { gold?: number } => (score ? { gold: score.value } : {});
 
 /** What validation prompts say of it, from the start to the last look; empty where nobody looked. */
 function cameTo(first: MetricRow | undefined, last: MetricRow): string {

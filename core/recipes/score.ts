@@ -2,11 +2,12 @@
 
 import type { Message, Prompt } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { rewardScorer } from '#core/recipes/parts/scorers.ts';
 import { isScoreHead } from '#core/models/heads.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { sharingPrompts } from '#core/models/rows.ts';
-import { readingOf, readsEnd, scoresOf } from '#core/models/score-reading.ts';
+import { readingOf, readsEnd } from '#core/models/score-reading.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
@@ -164,7 +165,7 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
     context: reference.architecture.context,
   };
   const progress = context.count;
-  const scorer = reward && createEvaluator(reward, { constants: reward.weights, progress });
+  const judging = reward && createEvaluator(reward, { constants: reward.weights, progress });
   const reader = reference && createEvaluator(reference, { constants: reference.weights, progress });
   const rows = context.data<Row>();
   const total = rows.length;
@@ -195,13 +196,10 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
           asking.filter((one) => one.score).map((one) => ({ ...one, ended: one.ended && ends(one.row) })),
         )
       ).filter(({ fitting, prompt, ids, id }) => (fitting && prompt.length + ids.length > 0) || !without.add(id));
-      const scores = await scoresOf(
-        scorer!,
-        reward.weights,
+      const scores = await rewardScorer(judging!, reward, scoring.reading).score(
         fits.map(({ prompt, ids }) => ({ prompt, completion: ids })),
-        scoring.reading,
       );
-      fits.forEach(({ id }, i) => found.push({ completionId: id, role: 'reward', score: scores[i]! }));
+      fits.forEach(({ id }, i) => found.push({ completionId: id, role: 'reward', score: scores[i]!.value }));
       tokens += tokensOf(fits);
     }
     if (measuring) {
@@ -244,7 +242,7 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
     if (batch % SAVE_EVERY === 0 || at === total) save();
   }
   if (status === 'stopped') save();
-  await scorer?.release();
+  await judging?.release();
   await reader?.release();
   const joined = sharedTokens(
     shared.map(({ token }, i) => ({ answer: i, token })),

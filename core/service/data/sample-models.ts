@@ -3,7 +3,7 @@
 
 import type { Policy } from '#core/contract/models.ts';
 import type { SampleFilter, SampleRow } from '#core/contract/samples.ts';
-import { gold } from '#core/demo/gold.ts';
+import { goldOf } from '#core/recipes/parts/scorers.ts';
 import { hasKl, mostUsedReference } from '#core/store/measures.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -41,10 +41,6 @@ function referenceFor(project: Project, { runId, comingOf, policyId }: SampleFil
     currentPolicy(project);
   return writer && referenceOf(project, writer);
 }
-
-/** The true score of an answer in the demo world. */
-export const goldOf = (text: string, facts: NonNullable<MeasuredSample['facts']>): number =>
-  gold(text.trim(), facts).overall;
 
 /** Rows as the window shows them, with the demo world's gold score where the prompt has facts. */
 export const withGold = (rows: readonly MeasuredSample[]): SampleRow[] =>

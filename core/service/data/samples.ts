@@ -15,7 +15,8 @@ import { pageSamples } from '#core/store/samples.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { requestItems } from './request-items.ts';
 import { measuresOf } from './measured-by.ts';
-import { goldOf, sampleModels, withGold } from './sample-models.ts';
+import { goldOf } from '#core/recipes/parts/scorers.ts';
+import { sampleModels, withGold } from './sample-models.ts';
 import { tokenizerOf, tokenSpans } from '#core/service/desk/token-spans.ts';
 
 export const sampleHandlers = {
