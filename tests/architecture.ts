@@ -49,7 +49,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/wire': { may: [], node: false },
   'core/regular-file': { may: ['core/errors'] },
   'core/unlinked': { may: ['core/errors', 'core/regular-file'] },
-  'core/store': { may: ['core/contract', 'core/errors', 'core/regular-file', 'core/spelling', 'core/unlinked'] },
+  'core/store': {
+    may: ['core/contract', 'core/errors', 'core/random', 'core/regular-file', 'core/spelling', 'core/unlinked'],
+  },
   'core/formats': { may: ['core/errors', 'core/regular-file', 'core/spelling', 'core/unlinked'] },
   'core/tokenizer': { may: ['core/errors', 'core/regular-file', 'core/formats'] },
   'core/demo': { may: ['core/errors', 'core/random'] },

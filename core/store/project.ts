@@ -261,3 +261,11 @@ export function requireRow(project: Project, table: keyof typeof NOUNS, id: numb
 export function requireThat(holds: boolean, message: string, hint: string): asserts holds {
   if (!holds) throw new TastemakerError('bad-data', message, hint);
 }
+
+/**
+ * What is read from now on is as of one moment, until the project is closed; where there is no write-ahead log it is
+ * not, for a long reader would keep the writer waiting.
+ */
+export function holdStill(project: Project): void {
+  if (project.db.pragma('journal_mode', { simple: true }) === 'wal') project.db.exec('BEGIN');
+}

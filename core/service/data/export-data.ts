@@ -18,6 +18,7 @@ import type { RowShape } from '#core/formats/row-shape.ts';
 import { openProject } from '#core/store/database.ts';
 import { completionsAfter, countJudgements, lastCompletion } from '#core/store/judgements.ts';
 import type { JudgementFilter } from '#core/store/judgements.ts';
+import { holdStill } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { selectRankings } from '#core/store/selection.ts';
 import { listPrompts, promptIds } from '#core/store/prompts.ts';
@@ -258,8 +259,7 @@ export async function* exportData(projectFolder: string, options: DataExport): A
   const project = openProject(projectFolder, { write: false });
   const { container, columns: named, shape } = 'writer' in format ? format.writer : format.rows;
   try {
-    // elsewhere a long reader would keep the writer waiting
-    if (project.db.pragma('journal_mode', { simple: true }) === 'wal') project.db.exec('BEGIN');
+    holdStill(project);
     const out = createRowFile(file, container, named, shape);
     try {
       const leftOut: Partial<Record<Reason, number>> = {};

@@ -21,7 +21,7 @@ import { shownPrompt } from '#core/store/excerpts.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { listRatings } from '#core/store/ratings.ts';
-import { reasonOf, reasonOfRepeat } from './desk-queues.ts';
+import { reasonOf, reasonOfRepeat } from '#core/store/desk-queues.ts';
 import { repeatOf, withoutTraces } from './desk-repeats.ts';
 import { labelerState, queueOf } from './desk-state.ts';
 import { tokenSpans } from './token-spans.ts';

@@ -1,9 +1,10 @@
 // How far a labeler is: of the queue, of the present session, and how well he agrees with himself.
 
 import type { DeskProgress, QueueName } from '#core/contract/desk.ts';
-import { query } from '#core/store/project.ts';
+import { countRepeats, countSkipped, doneBefore, doneSince, pairsRepeated } from '#core/store/desk-reading.ts';
+import type { Happened } from '#core/store/desk-reading.ts';
 import type { Project } from '#core/store/project.ts';
-import { reasonOfRepeat } from './desk-queues.ts';
+import { reasonOfRepeat } from '#core/store/desk-queues.ts';
 import { countsOf, labelerState, queueOf, settle } from './desk-state.ts';
 import type { Session } from './desk-state.ts';
 import { projectSettings } from '#core/service/project.ts';
@@ -14,22 +15,6 @@ const BREAK_MS = 30 * 60_000;
 const RATE_AFTER_MS = 60_000;
 const CHUNK = 500;
 const MOST = 10_000;
-/** What is done at the desk; rankings that were imported or made by a program are no work of a session. */
-const AT_DESK =
-  "kind IN ('ranking.submit', 'draft.change', 'flag.set', 'rating.set', 'rating.delete', 'mark.add', 'mark.replace', 'mark.delete', 'undo', 'redo')";
-
-interface Happened {
-  id: number;
-  at: number;
-  kind: string;
-  of: string | null;
-  event: number | null;
-  rankingId: number | null;
-}
-const TAKEN = "kind IN ('undo', 'redo')";
-const COLUMNS = `id, at, kind, CASE WHEN ${TAKEN} THEN detail ->> 'of' END AS "of", CASE WHEN ${TAKEN} THEN detail ->> 'event' END AS event,
-  CASE WHEN kind = 'ranking.submit' OR ${TAKEN} THEN detail ->> 'rankingId' END AS rankingId`;
-
 /**
  * Adds how often rankings were submitted less how often that was taken back, as far as they were submitted in the
  * session.
@@ -48,14 +33,11 @@ const itemsOf = ({ submitted }: Session): number => [...submitted.values()].filt
 /** Goes back in the log until half an hour without an event (or, without any such break, for a good day's work). */
 function findSession(project: Project, labelerId: number): Session | null {
   const events: Happened[] = [];
-  const before = query<Happened>(
-    project,
-    `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id < ? AND ${AT_DESK} ORDER BY id DESC LIMIT ${CHUNK}`,
-  );
+  const before = (id: number) => doneBefore(project, labelerId, id, CHUNK);
   for (
-    let chunk = before.all(labelerId, Number.MAX_SAFE_INTEGER);
+    let chunk = before(Number.MAX_SAFE_INTEGER);
     chunk.length > 0 && events.length < MOST;
-    chunk = before.all(labelerId, chunk.at(-1)!.id)
+    chunk = before(chunk.at(-1)!.id)
   ) {
     const end = chunk.findIndex(
       (event, i) => (i > 0 ? chunk[i - 1]! : (events.at(-1) ?? event)).at - event.at > BREAK_MS,
@@ -80,10 +62,7 @@ function sessionOf(project: Project, labelerId: number): Session | null {
   const state = labelerState(project, labelerId);
   if (!state.session) return (state.session = findSession(project, labelerId));
   const { session } = state;
-  const since = query<Happened>(
-    project,
-    `SELECT ${COLUMNS} FROM events WHERE labeler_id = ? AND id > ? AND ${AT_DESK} ORDER BY id`,
-  ).all(labelerId, session.lastId);
+  const since = doneSince(project, labelerId, session.lastId);
   let from = since.findLastIndex((event, i) => event.at - (since[i - 1]?.at ?? session.lastAt) > BREAK_MS);
   if (from >= 0) Object.assign(session, { firstId: since[from]!.id, startedAt: since[from]!.at, submitted: new Map() });
   else from = 0;
@@ -103,14 +82,7 @@ function sessionOf(project: Project, labelerId: number): Session | null {
  * pairs that are tied either time are left out. Null where there are none.
  */
 export function selfAgreement(project: Project, labelerId: number, before = Infinity): number | null {
-  const { pairs, same } = query<{ pairs: number; same: number | null }>(
-    project,
-    `SELECT count(*) AS pairs, sum(a2.rank < b2.rank) AS same
-    FROM rankings r INDEXED BY rankings_repeats JOIN rankings o ON o.id = r.repeat_of AND o.status = 'ranked'
-    JOIN ranking_items a ON a.ranking_id = o.id JOIN ranking_items b ON b.ranking_id = o.id AND a.rank < b.rank
-    JOIN ranking_items a2 ON a2.ranking_id = r.id AND a2.completion_id = a.completion_id JOIN ranking_items b2 ON b2.ranking_id = r.id AND b2.completion_id = b.completion_id
-    WHERE r.labeler_id = ? AND r.repeat_of IS NOT NULL AND r.status = 'ranked' AND r.created_at < ? AND a2.rank <> b2.rank`,
-  ).get(labelerId, before)!;
+  const { pairs, same } = pairsRepeated(project, labelerId, before);
   return pairs === 0 ? null : (same ?? 0) / pairs;
 }
 
@@ -138,7 +110,6 @@ export async function deskProgress(
   now = Date.now(),
 ): Promise<DeskProgress> {
   settle(project);
-  const count = (sql: string, ...values: number[]) => query<{ n: number }>(project, sql).get(labelerId, ...values)!.n;
   const queue = queueOf(project, name, labelerId);
   const { all, open } = await countsOf(project, queue);
   const found = sessionOf(project, labelerId);
@@ -146,23 +117,17 @@ export async function deskProgress(
   const elapsed = session ? session.lastAt - session.startedAt : 0;
   const items = session ? itemsOf(session) : 0;
   const before = session && open > 0 ? session.startedAt - MARGIN_MS : Infinity;
-  const repeats = 'FROM rankings INDEXED BY rankings_repeats WHERE labeler_id = ? AND repeat_of IS NOT NULL';
   const recent =
-    reasonOfRepeat(name) === null || before === Infinity
-      ? 0
-      : count(`SELECT count(*) AS n ${repeats} AND created_at >= ?`, before);
+    reasonOfRepeat(name) === null || before === Infinity ? 0 : countRepeats(project, labelerId, 'since', before);
   return {
     done: Math.max(all - open, Math.min(all - open + recent, all - (open > 0 ? 1 : 0))),
     total: all,
-    skipped:
-      count(
-        "SELECT count(*) AS n FROM rankings INDEXED BY rankings_skipped WHERE labeler_id = ? AND status = 'skipped' AND repeat_of IS NULL AND item_id IS NOT NULL",
-      ) + count(`SELECT count(*) AS n ${repeats} AND status = 'skipped'`),
+    skipped: countSkipped(project, labelerId),
     session: items,
     sessionGoal: projectSettings(project).sessionGoal,
     sessionStartedAt: session?.startedAt ?? null,
     ratePerHour: session && elapsed >= RATE_AFTER_MS ? (items * 3_600_000) / elapsed : null,
-    repeats: count(`SELECT count(*) AS n ${repeats} AND created_at < ?`, before),
+    repeats: countRepeats(project, labelerId, 'before', before),
     selfAgreement: agreementOf(project, labelerId, before),
   };
 }

@@ -1,12 +1,14 @@
 // What the service remembers of each labeler at the desk while a project is open; all of it can be worked out anew.
 
 import type { QueueName } from '#core/contract/desk.ts';
+import { currentReward } from '#core/service/current-models.ts';
 import type { Repeat } from '#core/store/drafts.ts';
 import { settleItems, settleOne } from '#core/store/item-scores.ts';
-import { query, transaction } from '#core/store/project.ts';
+import { itemIsThere, itemsVisited, tokenOfItems, wasRepeated } from '#core/store/desk-reading.ts';
+import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
-import { countAll, countOpen, isOpen, openQueue, reopen } from './desk-queues.ts';
-import type { Queue, QueueMemory } from './desk-queues.ts';
+import { countAll, countOpen, isOpen, openQueue, reopen } from '#core/store/desk-queues.ts';
+import type { Queue, QueueMemory } from '#core/store/desk-queues.ts';
 
 /** Queues that may be long; the others are counted every time. */
 const COUNTED: ReadonlySet<QueueName> = new Set<QueueName>([
@@ -65,12 +67,7 @@ export function labelerState(project: Project, labelerId: number): LabelerState 
   const { labelers } = deskState(project);
   let state = labelers.get(labelerId);
   if (!state) {
-    const rows = query<{ itemId: number }>(
-      project,
-      `SELECT detail ->> 'itemId' AS itemId FROM events WHERE labeler_id = ? AND kind IN ('ranking.submit', 'draft.change') ORDER BY id DESC LIMIT ?`,
-    ).all(labelerId, 2 * HISTORY);
-    const visited = rows
-      .map(({ itemId }) => itemId)
+    const visited = itemsVisited(project, labelerId, 2 * HISTORY)
       .reverse()
       .filter((id, i, all) => id !== all[i - 1])
       .slice(-HISTORY);
@@ -102,7 +99,11 @@ export function forgetQueues(project: Project): void {
 
 /** A queue as a labeler has it now. */
 export function queueOf(project: Project, name: QueueName, labelerId: number): Queue {
-  return openQueue(project, name, labelerId, labelerState(project, labelerId).memories, deskState(project).scores);
+  return openQueue(project, name, labelerId, {
+    memories: labelerState(project, labelerId).memories,
+    scores: deskState(project).scores,
+    reward: () => currentReward(project),
+  });
 }
 
 /**
@@ -136,13 +137,13 @@ export function neighbour(
   for (let i = at + step; i >= 0 && i < visited.length; i += step) {
     const itemId = visited[i]!;
     if (itemId === visited[at] || (visited.lastIndexOf(itemId) !== i && isRepeat(itemId))) continue;
-    if (query(project, 'SELECT 1 FROM items WHERE id = ?').get(itemId)) return i;
+    if (itemIsThere(project, itemId)) return i;
   }
   return null;
 }
 
 const tokenOf = (project: Project, queue: Queue) =>
-  `${queue.model?.id} ${queue.model && deskState(project).scores} ${query<{ token: string }>(project, "SELECT group_concat(seq ORDER BY name) AS token FROM sqlite_sequence WHERE name IN ('items', 'rankings')").get()!.token}`;
+  `${queue.model?.id} ${queue.model && deskState(project).scores} ${tokenOfItems(project)}`;
 
 /** The queue's counts, remembered until something else than the desk changes items, rankings or scores. */
 export async function countsOf(project: Project, queue: Queue): Promise<Omit<Counts, 'token'>> {
@@ -176,13 +177,11 @@ export function changing<T>(project: Project, itemId: number | null, work: () =>
             return counts.token === tokenOf(project, queue) ? [{ queue, counts, open: isOpen(queue, itemId) }] : [];
           }),
         );
-  const repeated = () =>
-    itemId !== null &&
-    query(project, 'SELECT 1 FROM rankings WHERE item_id = ? AND repeat_of IS NOT NULL').get(itemId) !== undefined;
+  const repeated = () => itemId !== null && wasRepeated(project, itemId);
   const before = repeated();
   const done = transaction(project, () => {
     const result = work();
-    if (itemId !== null && query(project, 'SELECT 1 FROM items WHERE id = ?').get(itemId)) settleOne(project, itemId);
+    if (itemId !== null && itemIsThere(project, itemId)) settleOne(project, itemId);
     return result;
   });
   state.changes++;

@@ -6,11 +6,12 @@ import { nextChange, redoLast, undoEvent, undoLast } from '#core/store/events.ts
 import type { Event } from '#core/store/events.ts';
 import { setFlag } from '#core/store/flags.ts';
 import { getItem, itemOf } from '#core/store/items.ts';
-import { query, requireRow } from '#core/store/project.ts';
+import { itemIsThere, itemShows } from '#core/store/desk-reading.ts';
+import { requireRow } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
 import { deskItem, shownAnswers } from './desk-item.ts';
 import { deskProgress } from './desk-progress.ts';
-import { nextOpen } from './desk-queues.ts';
+import { nextOpen } from '#core/store/desk-queues.ts';
 import { anchorOf, repeatInstead, repeatOf } from './desk-repeats.ts';
 import { changing, forgetQueues, labelerState, neighbour, queueOf, settle, visit } from './desk-state.ts';
 import type { Context, Handlers } from '#core/service/handlers.ts';
@@ -36,9 +37,7 @@ async function nextItem(
 export function atItem(project: Project, labelerId: number, completionId: number): { itemId?: number } {
   const { visited, at } = labelerState(project, labelerId);
   const here = visited[at];
-  const shows =
-    here !== undefined &&
-    query(project, 'SELECT 1 FROM item_completions WHERE item_id = ? AND completion_id = ?').get(here, completionId);
+  const shows = here !== undefined && itemShows(project, here, completionId);
   const itemId = shows ? here : itemOf(project, [completionId]);
   return itemId === null ? {} : { itemId };
 }
@@ -66,7 +65,7 @@ function toUndone(project: Project, event: Event, which: 'undo' | 'redo'): Undon
       : labelerId !== null && typeof completionId === 'number'
         ? (atItem(project, labelerId, completionId).itemId ?? null)
         : null;
-  const item = at !== null && query(project, 'SELECT 1 FROM items WHERE id = ?').get(at) ? getItem(project, at) : null;
+  const item = at !== null && itemIsThere(project, at) ? getItem(project, at) : null;
   const shown =
     item && labelerId !== null
       ? shownAnswers(project, item, labelerId, repeatOf(project, labelerState(project, labelerId), item.id, labelerId))
@@ -106,7 +105,7 @@ export const deskHandlers = {
       visit(state, itemId, true);
       return deskItem(project, labelerId, queue, itemId);
     }
-    const here = from !== undefined && query(project, 'SELECT 1 FROM items WHERE id = ?').get(from) ? from : null;
+    const here = from !== undefined && itemIsThere(project, from) ? from : null;
     if (here !== null) visit(state, here);
     const isRepeat = (id: number) => repeatOf(project, state, id, labelerId) !== null;
     const place =

@@ -8,9 +8,8 @@
 import type { Policy } from '#core/contract/models.ts';
 import type { QueueName } from '#core/contract/desk.ts';
 import { createRandom } from '#core/random.ts';
-import { query } from '#core/store/project.ts';
-import type { Project, Value } from '#core/store/project.ts';
-import { currentReward } from '#core/service/current-models.ts';
+import { query } from './project.ts';
+import type { Project, Value } from './project.ts';
 
 /**
  * One part of a queue: items `i` of `from`, in the order of `key` and `id` as an index has them, that are open while
@@ -181,17 +180,24 @@ const REMEMBERED: ReadonlySet<QueueName> = new Set<QueueName>([
   'requested',
 ]);
 
-/**
- * A labeler's view of a queue. `scores` counts how often the order by gap has changed; `memories` are the labeler's.
- */
+/** What is known of a queue from before. */
+export interface QueueState {
+  /** the labeler's */
+  memories: Map<QueueName, QueueMemory>;
+  /** how often the order by gap has changed */
+  scores: number;
+  /** the reward model that scores now */
+  reward(): Policy | null;
+}
+
+/** A labeler's view of a queue. */
 export function openQueue(
   project: Project,
   name: QueueName,
   labelerId: number,
-  memories: Map<QueueName, QueueMemory>,
-  scores: number,
+  { memories, scores, reward }: QueueState,
 ): Queue {
-  const model = name === 'uncertain' || name === 'disagrees' ? currentReward(project) : null;
+  const model = name === 'uncertain' || name === 'disagrees' ? reward() : null;
   const segments = PARTS[name](project, labelerId, model).map((given) => part(labelerId, given));
   let memory: QueueMemory | null = null;
   const items = query<{ seq: number }>(project, "SELECT seq FROM sqlite_sequence WHERE name = 'items'").get()?.seq ?? 0;
