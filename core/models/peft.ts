@@ -136,72 +136,28 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
   const other = fs.existsSync(weights) ? null : otherCheckpoint(folder);
   if (other) throw other;
   const stored = withHeadFile(folder, openWeights(weights));
-  const known = new Map<string, string>();
-  for (const name of stored.names()) {
-    const own = ownName(name);
-    const before = known.get(own);
-    if (before !== undefined)
-      throw new TastemakerError(
-        'bad-model',
-        `${weights} holds "${own}" twice, as ${JSON.stringify(before)} and ${JSON.stringify(name.slice(0, 200))}.`,
-        'Save the adapter again with save_pretrained.',
-      );
-    known.set(own, name);
-  }
-  const matrices = [...known.keys()]
-    .filter((name) => name.endsWith('.lora_A.weight'))
-    .map((name) => name.slice(0, -'.lora_A.weight'.length));
-  if (matrices.length === 0)
-    throw new TastemakerError(
-      'bad-model',
-      `${weights} holds no adapter: no tensor is called ….lora_A.weight.`,
-      'Save the adapter again with save_pretrained.',
-    );
+  const known = ownNames(weights, stored);
+  const matrices = adaptedMatrices(weights, known);
   const rankOf = patternOf(config, 'rank_pattern');
   const alphaOf = patternOf(config, 'alpha_pattern');
   const ranks = Object.fromEntries(matrices.map((name) => [name, rankOf(name) ?? r]));
   const expected: Parameter[] = adapterParameters(architecture, { rank: r, matrices, ranks });
   const head = ownHead(config) ?? (known.has(LINEAR.weight) ? 'linear' : null);
   const ofHead = headParameters({ architecture, head: head ?? 'linear' }, (name) => known.has(name));
-  const rest = [...known.keys()].filter(
-    (name) => ![...expected, ...ofHead].some((parameter) => parameter.name === name),
-  );
-  if (rest.length)
-    throw new TastemakerError(
-      'bad-model',
-      `${weights}: the tensor ${JSON.stringify(rest[0]!.slice(0, 200))} belongs to no matrix of the base model that can be adapted.`,
-      'Adapters of the matrices in the blocks work, and a "score" head; check that it was made for this base model.',
-    );
+  refuseSurplus(weights, known, [...expected, ...ofHead]);
   const whole = (config.texts('modules_to_save', { orNull: true }) ?? []).find(
     (name) => ![...HEADS[head ?? 'linear'].modules, 'classifier'].includes(name),
   ); // PEFT names it and "score" for every classifier
   if (whole !== undefined)
     config.refuse('modules_to_save', `names ${brief(whole)}, of which the weights hold nothing`, MERGE);
   const brought = ofHead.filter(({ name }) => head !== null || known.has(name));
-  const parameters = [...expected, ...brought].map(({ name, shape }) => {
-    const inFile = known.get(name);
-    if (!inFile)
-      throw new TastemakerError(
-        'bad-model',
-        `${weights} lacks the tensor "${name}".`,
-        'Each adapted matrix needs lora_A and lora_B: save the adapter again.',
-      );
-    const there = stored.shape(inFile);
-    if (there.join() !== shape.join())
-      throw new TastemakerError(
-        'bad-model',
-        `${weights}: the tensor "${name}" has shape [${there.join(', ')}], ${ADAPTER_CONFIG} and the base model ask for [${shape.join(', ')}].`,
-        'Check that the adapter was made for this base model, and that its configuration belongs to it.',
-      );
-    return { name, inFile, shape };
-  });
+  const parameters = [...expected, ...brought].map((parameter) => inFileOf(weights, stored, known, parameter));
   const alphas = Object.fromEntries(
     matrices
       .map((name) => [name, alphaOf(name)] as const)
       .filter((entry): entry is [string, number] => entry[1] !== undefined),
   );
   const called = known.get(LINEAR.weight);
-  const missing = missingMatrix(config, architecture, matrices);
   const isTrl = called !== undefined && /v_head/.test(called);
   return {
     settings: {
@@ -218,20 +174,86 @@ export function openAdapter(folder: string, architecture: Architecture): StoredA
     task,
     head,
     headFrom: `"${called}"${isTrl && fs.existsSync(path.join(folder, HEAD_FILE)) ? ` in ${HEAD_FILE}` : ''}`,
-    notes: [
-      ...(called !== undefined && task !== 'SEQ_CLS'
-        ? [
-            `${ADAPTER_CONFIG} says ${task ?? 'no task'}, but the weights hold the head "${called}": it is read as a reward model.`,
-          ]
-        : []),
-      ...(missing === null
-        ? []
-        : [
-            `"target_modules" names "${missing}", of which the adapter holds nothing: that matrix stays as it is in the base.`,
-          ]),
-    ],
+    notes: notesOf(called, task, missingMatrix(config, architecture, matrices)),
   };
 }
+
+/** What the weights hold, by our names, with the name that each has in the file. */
+function ownNames(weights: string, stored: Weights): Map<string, string> {
+  const known = new Map<string, string>();
+  for (const name of stored.names()) {
+    const own = ownName(name);
+    const before = known.get(own);
+    if (before !== undefined)
+      throw new TastemakerError(
+        'bad-model',
+        `${weights} holds "${own}" twice, as ${JSON.stringify(before)} and ${JSON.stringify(name.slice(0, 200))}.`,
+        'Save the adapter again with save_pretrained.',
+      );
+    known.set(own, name);
+  }
+  return known;
+}
+
+function adaptedMatrices(weights: string, known: ReadonlyMap<string, string>): string[] {
+  const matrices = [...known.keys()]
+    .filter((name) => name.endsWith('.lora_A.weight'))
+    .map((name) => name.slice(0, -'.lora_A.weight'.length));
+  if (matrices.length === 0)
+    throw new TastemakerError(
+      'bad-model',
+      `${weights} holds no adapter: no tensor is called ….lora_A.weight.`,
+      'Save the adapter again with save_pretrained.',
+    );
+  return matrices;
+}
+
+function refuseSurplus(weights: string, known: ReadonlyMap<string, string>, expected: readonly Parameter[]): void {
+  const rest = [...known.keys()].filter((name) => !expected.some((parameter) => parameter.name === name));
+  if (rest.length)
+    throw new TastemakerError(
+      'bad-model',
+      `${weights}: the tensor ${JSON.stringify(rest[0]!.slice(0, 200))} belongs to no matrix of the base model that can be adapted.`,
+      'Adapters of the matrices in the blocks work, and a "score" head; check that it was made for this base model.',
+    );
+}
+
+/** A parameter with its name in the file, where it is there in its shape. */
+function inFileOf(
+  weights: string,
+  stored: Weights,
+  known: ReadonlyMap<string, string>,
+  { name, shape }: Parameter,
+): StoredAdapter['parameters'][number] {
+  const inFile = known.get(name);
+  if (!inFile)
+    throw new TastemakerError(
+      'bad-model',
+      `${weights} lacks the tensor "${name}".`,
+      'Each adapted matrix needs lora_A and lora_B: save the adapter again.',
+    );
+  const there = stored.shape(inFile);
+  if (there.join() !== shape.join())
+    throw new TastemakerError(
+      'bad-model',
+      `${weights}: the tensor "${name}" has shape [${there.join(', ')}], ${ADAPTER_CONFIG} and the base model ask for [${shape.join(', ')}].`,
+      'Check that the adapter was made for this base model, and that its configuration belongs to it.',
+    );
+  return { name, inFile, shape };
+}
+
+const notesOf = (called: string | undefined, task: StoredAdapter['task'], missing: string | null): string[] => [
+  ...(called !== undefined && task !== 'SEQ_CLS'
+    ? [
+        `${ADAPTER_CONFIG} says ${task ?? 'no task'}, but the weights hold the head "${called}": it is read as a reward model.`,
+      ]
+    : []),
+  ...(missing === null
+    ? []
+    : [
+        `"target_modules" names "${missing}", of which the adapter holds nothing: that matrix stays as it is in the base.`,
+      ]),
+];
 
 /**
  * Writes the two files into `folder`; `base` is where the base lies, `home` where the folder will be in the end. With

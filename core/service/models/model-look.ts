@@ -20,7 +20,6 @@ import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { FAMILY_NAMES } from '#core/models/config-json.ts';
 import { GGUF_FAMILIES } from '#core/models/gguf-model.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
-import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 
 type FileVerdict = ModelVerdict['files'][number];
 
@@ -183,14 +182,45 @@ async function lookAtGguf(file: string, bytes: number): Promise<ModelVerdict> {
   }
 }
 
+/** A look at one folder: what is found out file by file, and the judgement so far. */
+interface Look {
+  folder: string;
+  names: readonly string[];
+  sizes: ReadonlyMap<string, number>;
+  isAdapter: boolean;
+  verdict: ModelVerdict;
+}
+
 async function lookAtFolder(folder: string): Promise<ModelVerdict> {
+  const look = await beginLook(folder);
+  const { names, sizes, isAdapter, verdict } = look;
+  const linked = names.filter((name) => leadsOutside(path.join(folder, name)));
+  for (const name of linked.filter((one) => COMPANIONS.includes(one)))
+    await judge(look, name, () => String(refuseOutside(path.join(folder, name)))); // what is trained from it takes them along
+  for (const name of names.filter((one) => isWeights(one) && sizes.has(one)))
+    await judge(look, name, () => {
+      const { size } = readSafetensors(path.join(folder, name)).tensors;
+      return `Whole: ${size} ${size === 1 ? 'tensor' : 'tensors'}.`;
+    });
+  const outside = linked
+    .filter((name) => !COMPANIONS.includes(name))
+    .map((name) => `${name} is a link to a file outside the model’s folder: it is neither copied nor exported.`);
+  const opened = await judgeParts(look, outside);
+  if (!isAdapter || verdict.ok || sizes.has('tokenizer.json')) await judgeTokenizer(look, opened);
+  if (verdict.ok)
+    verdict.sentence = `${isAdapter ? 'An adapter that makes a' : 'A'} ${verdict.kind === 'reward' ? 'reward model' : 'language model'} of the family ${verdict.family} with ${verdict.parameters!.toLocaleString('en')} parameters.`;
+  if (verdict.base !== null) verdict.licence ??= await licenceOf(verdict.base);
+  verdict.files.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return verdict;
+}
+
+async function beginLook(folder: string): Promise<Look> {
   const names = (await fs.readdir(folder)).sort();
   const sizes = new Map<string, number>();
   for (const name of names) {
     const stat = await fs.stat(path.join(folder, name)).catch(() => null);
     if (stat?.isFile()) sizes.set(name, stat.size);
   }
-  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   const isAdapter = isAdapterFolder(folder);
   const verdict: ModelVerdict = {
     path: folder,
@@ -200,7 +230,7 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     kind: null,
     family: null,
     parameters: null,
-    bytes,
+    bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
     memoryBytes: null,
     packing: null,
     base: isAdapter ? baseNamed(folder) : null,
@@ -210,52 +240,48 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
     notes: [],
     files: [],
   };
-  const linked = names.filter((name) => leadsOutside(path.join(folder, name)));
-  const outside = linked
-    .filter((name) => !COMPANIONS.includes(name))
-    .map((name) => `${name} is a link to a file outside the model’s folder: it is neither copied nor exported.`);
-  const fileOf = (name: string): FileVerdict => {
-    const known = verdict.files.find((file) => file.name === name) ?? {
-      name,
-      bytes: sizes.get(name) ?? 0,
+  return { folder, names, sizes, isAdapter, verdict };
+}
+
+/** What `work` says of a file, or what it refuses: then the file that is `guilty` of it is bad, and so is the model. */
+async function judge(
+  { sizes, verdict }: Look,
+  name: string,
+  work: () => string | Promise<string>,
+  guilty = (_: string) => name,
+): Promise<void> {
+  const fileOf = (called: string): FileVerdict => {
+    const known = verdict.files.find((file) => file.name === called) ?? {
+      name: called,
+      bytes: sizes.get(called) ?? 0,
       ok: true,
       sentence: '',
     };
     if (!verdict.files.includes(known)) verdict.files.push(known);
     return known;
   };
-  const judge = async (
-    name: string,
-    look: () => string | Promise<string>,
-    guilty = (_: string) => name,
-  ): Promise<void> => {
-    try {
-      const sentence = await look();
-      fileOf(name).sentence = sentence;
-    } catch (error) {
-      Object.assign(fileOf(guilty(oneLine(error))), { ok: false, sentence: oneLine(error) });
-      if (verdict.ok) Object.assign(verdict, { ok: false, sentence: oneLine(error), hint: hintOf(error) });
-    }
-  };
-  for (const name of linked.filter((one) => COMPANIONS.includes(one)))
-    await judge(name, () => String(refuseOutside(path.join(folder, name)))); // what is trained from it takes them along
-  for (const name of names.filter((one) => isWeights(one) && sizes.has(one)))
-    await judge(name, () => {
-      const { size } = readSafetensors(path.join(folder, name)).tensors;
-      return `Whole: ${size} ${size === 1 ? 'tensor' : 'tensors'}.`;
-    });
-  // the parts together: family, shapes, missing shards
-  let vocabulary: number | null = null;
-  let conventions = (_: Tokenizer): string[] => [];
+  try {
+    const sentence = await work();
+    fileOf(name).sentence = sentence;
+  } catch (error) {
+    Object.assign(fileOf(guilty(oneLine(error))), { ok: false, sentence: oneLine(error) });
+    if (verdict.ok) Object.assign(verdict, { ok: false, sentence: oneLine(error), hint: hintOf(error) });
+  }
+}
+
+/** The parts together: family, shapes, missing shards. Null where they do not make a model. */
+async function judgeParts(look: Look, outside: readonly string[]): Promise<StoredCheckpoint | null> {
+  const { folder, names, isAdapter, verdict } = look;
   const config = isAdapter ? ADAPTER_CONFIG : 'config.json';
+  let found: StoredCheckpoint | null = null;
   await judge(
+    look,
     config,
     () => {
       const opened = openCheckpoint(folder);
       const parameters = parameterCount(opened);
       const { family, layers, context } = opened.architecture;
-      vocabulary = opened.architecture.vocabulary;
-      conventions = (tokenizer) => describeConventions(conventionsOf(tokenizer, folder, opened));
+      found = opened;
       Object.assign(verdict, {
         family,
         parameters,
@@ -271,25 +297,25 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
       names.find((name) => sentence.startsWith(path.join(folder, name))) ??
       (isAdapter ? config : names.includes(INDEX) ? INDEX : (names.find(isWeights) ?? 'model.safetensors')),
   );
-  if (!isAdapter || verdict.ok || sizes.has('tokenizer.json'))
-    await judge('tokenizer.json', async () => {
-      // the base of an adapter may have it, where there is one
-      const tokenizer = await loadTokenizer(folder);
-      if (vocabulary !== null && tokenizer.vocabularySize > vocabulary) {
-        throw new TastemakerError(
-          'bad-model',
-          `The tokenizer in ${folder} does not match the model: it has ${tokenizer.vocabularySize} tokens, the embedding has ${vocabulary} rows.`,
-          'Copy tokenizer.json from the model these weights belong to.',
-        );
-      }
-      verdict.conventions = conventions(tokenizer);
-      return `${tokenizer.vocabularySize.toLocaleString('en')} tokens${isAdapter && !sizes.has('tokenizer.json') ? ', as its base has them' : ''}.`;
-    });
-  if (verdict.ok)
-    verdict.sentence = `${isAdapter ? 'An adapter that makes a' : 'A'} ${verdict.kind === 'reward' ? 'reward model' : 'language model'} of the family ${verdict.family} with ${verdict.parameters!.toLocaleString('en')} parameters.`;
-  if (verdict.base !== null) verdict.licence ??= await licenceOf(verdict.base);
-  verdict.files.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return verdict;
+  return found;
+}
+
+/** The base of an adapter may have it, where there is one. */
+async function judgeTokenizer(look: Look, opened: StoredCheckpoint | null): Promise<void> {
+  const { folder, sizes, isAdapter, verdict } = look;
+  await judge(look, 'tokenizer.json', async () => {
+    const tokenizer = await loadTokenizer(folder);
+    const { vocabulary } = opened?.architecture ?? { vocabulary: Infinity };
+    if (tokenizer.vocabularySize > vocabulary) {
+      throw new TastemakerError(
+        'bad-model',
+        `The tokenizer in ${folder} does not match the model: it has ${tokenizer.vocabularySize} tokens, the embedding has ${vocabulary} rows.`,
+        'Copy tokenizer.json from the model these weights belong to.',
+      );
+    }
+    verdict.conventions = opened ? describeConventions(conventionsOf(tokenizer, folder, opened)) : [];
+    return `${tokenizer.vocabularySize.toLocaleString('en')} tokens${isAdapter && !sizes.has('tokenizer.json') ? ', as its base has them' : ''}.`;
+  });
 }
 
 /**
