@@ -4,18 +4,15 @@
 // channel. Faults are answers; a mistake of ours ends the process, and its last words are the reason.
 
 import os from 'node:os';
-import type { ErrorCode } from '#core/errors.ts';
-import { TastemakerError } from '#core/errors.ts';
+import { sentError, TastemakerError } from '#core/errors.ts';
+import type { SentError } from '#core/errors.ts';
 import { createHeldModels } from './held-models.ts';
 import { answer } from './tasks.ts';
 import type { Question } from './tasks.ts';
 
 /** `number` is the asker's, and comes back with the answer. */
 export type QuestionMessage = { number: number } & Question;
-export type AnswerMessage = { number: number } & (
-  | { result: unknown }
-  | { fault: { code: ErrorCode; message: string; hint: string } }
-);
+export type AnswerMessage = { number: number } & ({ result: unknown } | { fault: SentError });
 
 const GIB = 2 ** 30;
 const allowed = process.constrainedMemory();
@@ -32,7 +29,7 @@ async function answerTo({ number, ...question }: QuestionMessage): Promise<Answe
     return { number, result: await answer(question, models) };
   } catch (error) {
     if (!(error instanceof TastemakerError)) throw error;
-    return { number, fault: { code: error.code, message: error.message, hint: error.hint } };
+    return { number, fault: sentError(error) };
   } finally {
     await models.answered();
   }

@@ -5,7 +5,7 @@
 // on; it ends with the project, or when nobody has asked for a while, and gives its memory back.
 
 import path from 'node:path';
-import { TastemakerError } from '#core/errors.ts';
+import { receivedError, TastemakerError } from '#core/errors.ts';
 import type { AnswerMessage } from '#core/inspection/process.ts';
 import type { Question, TaskArguments, TaskName, TaskResult } from '#core/inspection/tasks.ts';
 import type { QueueOptions } from './runs/queue.ts';
@@ -134,7 +134,7 @@ function answered(desk: Desk, message: AnswerMessage): void {
   if (asked?.number !== message.number) return;
   desk.atWork = null;
   if ('result' in message) asked.resolve(message.result);
-  else asked.reject(new TastemakerError(message.fault.code, message.fault.message, message.fault.hint));
+  else asked.reject(receivedError(message.fault));
   next(desk);
 }
 

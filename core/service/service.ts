@@ -14,14 +14,14 @@ import { asFileError } from '#core/formats/file-access.ts';
 import { logFolder } from './app.ts';
 import { createCallTable } from './call-table.ts';
 import { followDemo } from './demo.ts';
-import type { Context, Emit, Reach } from './handlers.ts';
+import type { Context, Emit, Handlers, Reach } from './handlers.ts';
 import { createHardware } from '#core/service/hardware/hardware.ts';
 import { openLog } from './log.ts';
 import { openPreferences } from './preferences.ts';
 import { requireInPlace } from '#core/store/whereabouts.ts';
 import { projectChanged, strayedNote } from './project-summary.ts';
 import { createSession, noProject } from './session.ts';
-import type { OpenProject } from './session.ts';
+import type { OpenProject, Session } from './session.ts';
 
 export interface Service {
   /** Never rejects. Calls may overlap; those that open and close projects wait for each other. */
@@ -63,6 +63,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
   const preferences = openPreferences(home);
   for (const notice of preferences.notices) log(notice);
   const emit: Emit = (event, data) => reach(event, data, null);
+  const soon = soonOrLogged(log);
   let windows = 0;
   const hardware = createHardware({ home, preferences, emit });
   const session = createSession({
@@ -70,19 +71,66 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     environment: hardware.environment,
     windows: () => windows,
     hear: (opened, event, data) => {
-      if (COUNTED.has(event)) countSoon();
+      if (COUNTED.has(event)) news.countSoon();
       if (event === 'run.changed')
         soon(() => followDemo(opened, (data as { run: Parameters<typeof followDemo>[1] }).run, emitOf(opened)));
     },
   });
+  const news = tellOfProject(session, emit, soon);
+  /** What a call tells: with its project's id, and nothing of a project that has been closed while it was at work. */
+  const emitOf =
+    (opened: OpenProject | null): Emit =>
+    (event, data) => {
+      const ofProject = EVENT_OF[event] === 'project';
+      if ((ofProject || event === 'project.changed') && session.current() !== opened) return;
+      if (COUNTED.has(event)) news.countSoon();
+      reach(event, data, ofProject ? opened!.id : null);
+    };
+  const changePreferences = (changes: Partial<Preferences>): Preferences => {
+    const changed = preferences.change(changes);
+    emit('preferences.changed', { preferences: changed });
+    return changed;
+  };
+  const answering: Answering = {
+    session,
+    table: createCallTable({ session, preferences, home, hardware, emitOf }),
+    contextOf: (opened) => contextOf(opened, { home, emit: emitOf(opened), read: preferences.read, changePreferences }),
+    faultOf: (call, error, projectClosed) => {
+      const known = asKnown(error);
+      if (known?.code === 'moved') soon(news.lookForPlace);
+      if (!known && !projectClosed) log(`${call}: ${stackOf(error)}`);
+      return known ? shownError(known) : projectClosed ? closedMeanwhile(call) : mistakeIn(call, home);
+    },
+  };
+  return {
+    handle: (request) => handle(answering, request),
+    watched: (count) => {
+      windows = count;
+      hardware.watched(count);
+    },
+    close: async () => {
+      news.end();
+      await Promise.all([session.close({ atOnce: true }), hardware.close()]);
+    },
+  };
+}
+
+type Soon = (work: () => void) => void;
+/** After the event that caused it has been told; a failure is logged, for nobody waits for it. */
+const soonOrLogged =
+  (log: (line: string) => void): Soon =>
+  (work) =>
+    void setImmediate(() => {
+      try {
+        work();
+      } catch (error) {
+        log(stackOf(error));
+      }
+    });
+
+/** Tells of the open project what no call tells: its counts after they have changed, and that its folder has gone. */
+function tellOfProject(session: Session, emit: Emit, soon: Soon) {
   let counting: NodeJS.Timeout | null = null;
-  function countSoon(): void {
-    counting ??= setTimeout(() => {
-      counting = null;
-      const opened = session.current();
-      if (opened) emit('project.changed', projectChanged(opened.project));
-    }, COUNT_MS);
-  }
   /** What was told last of where the project is; told anew when it has gone, and when it is back. */
   let told = { of: null as OpenProject | null, text: 'null' };
   function lookForPlace(): void {
@@ -93,111 +141,95 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     told.text = text;
   }
   const looking = setInterval(() => soon(lookForPlace), PLACE_MS).unref();
-  /** What a call tells: with its project's id, and nothing of a project that has been closed while it was at work. */
-  const emitOf =
-    (opened: OpenProject | null): Emit =>
-    (event, data) => {
-      const ofProject = EVENT_OF[event] === 'project';
-      if ((ofProject || event === 'project.changed') && session.current() !== opened) return;
-      if (COUNTED.has(event)) countSoon();
-      reach(event, data, ofProject ? opened!.id : null);
-    };
-  const table = createCallTable({ session, preferences, home, hardware, emitOf });
-
-  /** After the event that caused it has been told; a failure is logged, for nobody waits for it. */
-  function soon(work: () => void): void {
-    setImmediate(() => {
-      try {
-        work();
-      } catch (error) {
-        log(stackOf(error));
-      }
-    });
-  }
-
-  const contextOf = (opened: OpenProject | null): Context => ({
-    emit: emitOf(opened),
-    home,
-    get project() {
-      return need(opened).project;
-    },
-    get runs() {
-      return need(opened).runs;
-    },
-    get inspector() {
-      return need(opened).inspector;
-    },
-    get preferences() {
-      return preferences.read();
-    },
-    get closing() {
-      return need(opened).closing.signal;
-    },
-    changePreferences: (changes: Partial<Preferences>) => {
-      const changed = preferences.change(changes);
-      emit('preferences.changed', { preferences: changed });
-      return changed;
-    },
-  });
-
-  async function handle({ id, call, args, project = null }: Request): Promise<Reply> {
-    const checked = checkArguments(call, args);
-    if (!checked.ok)
-      return {
-        id,
-        fault: { code: 'bad-argument', message: checked.problem, hint: 'This is a mistake of the program that asked.' },
-      };
-    const isOfProject = CALLS[checked.name].of === 'project';
-    // whoever is refused has been told before what is open now
-    if (isOfProject && (session.current()?.id ?? null) !== project) await session.settled();
-    const opened = session.current();
-    const refusal = isOfProject ? refusalOf(opened, project) : null;
-    if (refusal) return { id, fault: { code: refusal.code, message: refusal.message, hint: refusal.hint } };
-    try {
-      if (isOfProject && opened && !NEED_NO_PLACE.has(checked.name)) requireInPlace(opened.project);
-      const handler = table[checked.name] as (context: Context, given: unknown) => unknown;
-      const result = handler(contextOf(opened), checked.args);
-      if (result instanceof Promise && opened && isOfProject && !CLOSING.has(checked.name)) {
-        opened.working.add(result);
-        void result.finally(() => opened.working.delete(result)).catch(() => {}); // whoever awaits it below hears of it
-      }
-      return replyWith(id, checked.name, await result);
-    } catch (error) {
-      return { id, fault: faultOf(call, error, opened !== null && session.current() !== opened) };
-    }
-  }
-
-  function faultOf(call: string, error: unknown, projectClosed: boolean): Fault {
-    const known = asKnown(error);
-    if (known?.code === 'moved') soon(lookForPlace);
-    if (known) return shownError(known);
-    if (projectClosed)
-      return {
-        code: 'bad-argument',
-        message: `The project was closed while "${call}" was at work in it.`,
-        hint: 'Open it and try again.',
-      };
-    log(`${call}: ${stackOf(error)}`);
-    return {
-      code: 'crash',
-      message: `Tastemaker made a mistake in "${call}" and could not answer.`,
-      hint: `What was saved before is saved. The details are in ${path.join(logFolder(home), 'service.log')}.`,
-    };
-  }
-
   return {
-    handle,
-    watched: (count) => {
-      windows = count;
-      hardware.watched(count);
+    lookForPlace,
+    countSoon: (): void => {
+      counting ??= setTimeout(() => {
+        counting = null;
+        const opened = session.current();
+        if (opened) emit('project.changed', projectChanged(opened.project));
+      }, COUNT_MS);
     },
-    close: async () => {
+    end: (): void => {
       clearTimeout(counting ?? undefined);
       clearInterval(looking);
-      await Promise.all([session.close({ atOnce: true }), hardware.close()]);
     },
   };
 }
+
+/** What a call finds: the program's own, and what is open; a part of what is open is asked for when it is used. */
+const contextOf = (
+  opened: OpenProject | null,
+  program: Pick<Context, 'home' | 'emit' | 'changePreferences'> & { read(): Preferences },
+): Context => ({
+  emit: program.emit,
+  home: program.home,
+  changePreferences: program.changePreferences,
+  get project() {
+    return need(opened).project;
+  },
+  get runs() {
+    return need(opened).runs;
+  },
+  get inspector() {
+    return need(opened).inspector;
+  },
+  get preferences() {
+    return program.read();
+  },
+  get closing() {
+    return need(opened).closing.signal;
+  },
+});
+
+/** What answering a call needs. */
+interface Answering {
+  session: Session;
+  table: Handlers;
+  contextOf(opened: OpenProject | null): Context;
+  faultOf(call: string, error: unknown, projectClosed: boolean): Fault;
+}
+
+async function handle(
+  { session, table, contextOf: contextFor, faultOf }: Answering,
+  { id, call, args, project = null }: Request,
+): Promise<Reply> {
+  const checked = checkArguments(call, args);
+  if (!checked.ok)
+    return {
+      id,
+      fault: { code: 'bad-argument', message: checked.problem, hint: 'This is a mistake of the program that asked.' },
+    };
+  const isOfProject = CALLS[checked.name].of === 'project';
+  // whoever is refused has been told before what is open now
+  if (isOfProject && (session.current()?.id ?? null) !== project) await session.settled();
+  const opened = session.current();
+  const refusal = isOfProject ? refusalOf(opened, project) : null;
+  if (refusal) return { id, fault: shownError(refusal) };
+  try {
+    if (isOfProject && opened && !NEED_NO_PLACE.has(checked.name)) requireInPlace(opened.project);
+    const handler = table[checked.name] as (context: Context, given: unknown) => unknown;
+    const result = handler(contextFor(opened), checked.args);
+    if (result instanceof Promise && opened && isOfProject && !CLOSING.has(checked.name)) {
+      opened.working.add(result);
+      void result.finally(() => opened.working.delete(result)).catch(() => {}); // whoever awaits it below hears of it
+    }
+    return replyWith(id, checked.name, await result);
+  } catch (error) {
+    return { id, fault: faultOf(call, error, opened !== null && session.current() !== opened) };
+  }
+}
+
+const closedMeanwhile = (call: string): Fault => ({
+  code: 'bad-argument',
+  message: `The project was closed while "${call}" was at work in it.`,
+  hint: 'Open it and try again.',
+});
+const mistakeIn = (call: string, home: string): Fault => ({
+  code: 'crash',
+  message: `Tastemaker made a mistake in "${call}" and could not answer.`,
+  hint: `What was saved before is saved. The details are in ${path.join(logFolder(home), 'service.log')}.`,
+});
 
 /** The answer, or a fault where it is more than a window can be sent: it would be cut off, and ask again for ever. */
 function replyWith(id: number, call: string, result: unknown): Reply {

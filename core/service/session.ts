@@ -73,118 +73,127 @@ export interface SessionOptions {
   hear(opened: OpenProject, ...event: Parameters<Emit>): void;
 }
 
-export function createSession({ emit, windows, environment, hear }: SessionOptions): Session {
-  let current: OpenProject | null = null;
+/** What is open, and who waits for whom. */
+interface State extends SessionOptions {
+  current: OpenProject | null;
+  leaving: { windows: number; done(): void } | null;
+}
+type Prepare = (opened: OpenProject) => void | Promise<void>;
+
+export function createSession(options: SessionOptions): Session {
+  const state: State = { ...options, current: null, leaving: null };
   let turn: Promise<unknown> = Promise.resolve();
-  let leaving: { windows: number; done(): void } | null = null;
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const done = turn.then(work);
     turn = done.catch(() => {});
     return done;
   };
-
-  const tellChanged = (project: Project | null) =>
-    emit('project.changed', project ? projectChanged(project) : { project: null, settings: null, labelers: [] }, null);
-
-  /** What was typed last in any window belongs to this project, not to the next: they write it now. */
-  async function letWindowsLeave(): Promise<void> {
-    if (!current || windows() === 0) return;
-    await new Promise<void>((done) => {
-      leaving = { windows: windows(), done };
-      setTimeout(done, LEAVING_MS);
-      emit('project.leaving', {}, current!.id);
-    });
-    leaving = null;
-  }
-
-  async function closeCurrent(): Promise<void> {
-    const old = current;
-    if (!old) return;
-    current = null; // no call begins in it any more
-    old.closing.abort();
-    try {
-      await Promise.all([old.runs.close(), old.inspector.close()]);
-      await Promise.race([
-        Promise.allSettled(old.working),
-        new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref()),
-      ]);
-    } finally {
-      old.project.close();
-    }
-  }
-
-  /** Makes a project the open one; where that fails none is. */
-  async function enter(project: Project, prepare?: (opened: OpenProject) => void | Promise<void>): Promise<void> {
-    let runs: RunQueue | null = null;
-    try {
-      const id = projectId(project);
-      const opened: OpenProject = {
-        id,
-        project,
-        working: new Set(),
-        closing: new AbortController(),
-        inspector: createInspector({ environment }),
-        runs: (runs = createRunQueue(
-          project,
-          (event, data) => {
-            if (current?.project !== project) return; // closed meanwhile
-            hear(current, event, data);
-            emit(event, data, EVENT_OF[event] === 'project' ? id : null);
-          },
-          { environment },
-        )),
-      };
-      await prepare?.(opened);
-      current = opened;
-    } catch (error) {
-      await runs?.close();
-      project.close();
-      tellChanged(null);
-      throw error;
-    }
-    tellChanged(project);
-  }
-
   return {
-    current: () => current,
+    current: () => state.current,
     settled: async () => void (await turn),
     left: () => {
+      const { leaving } = state;
       if (leaving && --leaving.windows <= 0) leaving.done();
     },
     open: (find, prepare) =>
       inTurn(async () => {
         const project = await find();
-        if (project === current?.project) return;
-        await letWindowsLeave();
-        await closeCurrent();
-        await enter(project, prepare);
+        if (project === state.current?.project) return;
+        await letWindowsLeave(state);
+        await closeCurrent(state);
+        await enter(state, project, prepare);
       }),
-    exchange: (work, prepare) =>
-      inTurn(async () => {
-        if (!current) throw noProject();
-        const { folder } = current.project;
-        await letWindowsLeave();
-        await closeCurrent();
-        const refused = await work(folder).then(
-          () => null,
-          (error: unknown) => ({ error }),
-        );
-        let project: Project;
-        try {
-          project = openForWriting(folder);
-        } catch (error) {
-          tellChanged(null);
-          throw refused ? refused.error : error;
-        }
-        await enter(project, prepare);
-        if (refused) throw refused.error;
-      }),
+    exchange: (work, prepare) => inTurn(() => exchange(state, work, prepare)),
     close: ({ atOnce = false } = {}) =>
       inTurn(async () => {
-        if (!current) return;
-        if (!atOnce) await letWindowsLeave();
-        await closeCurrent();
-        tellChanged(null);
+        if (!state.current) return;
+        if (!atOnce) await letWindowsLeave(state);
+        await closeCurrent(state);
+        tellChanged(state, null);
       }),
   };
+}
+
+const tellChanged = ({ emit }: State, project: Project | null): void =>
+  emit('project.changed', project ? projectChanged(project) : { project: null, settings: null, labelers: [] }, null);
+
+/** What was typed last in any window belongs to this project, not to the next: they write it now. */
+async function letWindowsLeave(state: State): Promise<void> {
+  const { current } = state;
+  if (!current || state.windows() === 0) return;
+  await new Promise<void>((done) => {
+    state.leaving = { windows: state.windows(), done };
+    setTimeout(done, LEAVING_MS);
+    state.emit('project.leaving', {}, current.id);
+  });
+  state.leaving = null;
+}
+
+async function closeCurrent(state: State): Promise<void> {
+  const old = state.current;
+  if (!old) return;
+  state.current = null; // no call begins in it any more
+  old.closing.abort();
+  try {
+    await Promise.all([old.runs.close(), old.inspector.close()]);
+    await Promise.race([
+      Promise.allSettled(old.working),
+      new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref()),
+    ]);
+  } finally {
+    old.project.close();
+  }
+}
+
+/** Makes a project the open one; where that fails none is. */
+async function enter(state: State, project: Project, prepare?: Prepare): Promise<void> {
+  const { environment } = state;
+  let runs: RunQueue | null = null;
+  try {
+    const id = projectId(project);
+    const opened: OpenProject = {
+      id,
+      project,
+      working: new Set(),
+      closing: new AbortController(),
+      inspector: createInspector({ environment }),
+      runs: (runs = createRunQueue(
+        project,
+        (event, data) => {
+          if (state.current?.project !== project) return; // closed meanwhile
+          state.hear(state.current, event, data);
+          state.emit(event, data, EVENT_OF[event] === 'project' ? id : null);
+        },
+        { environment },
+      )),
+    };
+    await prepare?.(opened);
+    state.current = opened;
+  } catch (error) {
+    await runs?.close();
+    project.close();
+    tellChanged(state, null);
+    throw error;
+  }
+  tellChanged(state, project);
+}
+
+async function exchange(state: State, work: (folder: string) => Promise<void>, prepare?: Prepare): Promise<void> {
+  if (!state.current) throw noProject();
+  const { folder } = state.current.project;
+  await letWindowsLeave(state);
+  await closeCurrent(state);
+  const refused = await work(folder).then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
+  let project: Project;
+  try {
+    project = openForWriting(folder);
+  } catch (error) {
+    tellChanged(state, null);
+    throw refused ? refused.error : error;
+  }
+  await enter(state, project, prepare);
+  if (refused) throw refused.error;
 }

@@ -51,187 +51,219 @@ interface Options {
   selfTest?: SelfTestOptions;
 }
 
-export function createHardware({ home, preferences, emit, env = process.env, selfTest = {} }: Options): HardwareDesk {
-  const ending = new AbortController();
-  let settled: Settled | null = null;
-  let environment: Environment = {};
-  let now: Choice = UNSETTLED;
-  let settling: Promise<Settled> | null = null;
-  let setting = false;
-  let windows = 0;
-  let told = '';
-  let stopMeter: (() => void) | null = null;
+/** What was found and chosen, and what is being done about it. */
+interface Desk extends Required<Options> {
+  ending: AbortController;
+  settled: Settled | null;
+  environment: Environment;
+  now: Choice;
+  settling: Promise<Settled> | null;
+  isInstalling: boolean;
+  windows: number;
+  told: string;
+  stopMeter: (() => void) | null;
+}
 
-  /** What the environment says goes before what was chosen in the window: whoever started this service meant it. */
-  const forced = (): string | null => env[DEVICE_VARIABLE] || null;
-  const wanted = (): WantedDevice => {
-    const words = forced();
-    if (words === null) return preferences.read().device;
-    const { provider, precision } = readDevice(words);
-    return provider === 'cuda' && precision === 'bf16' ? 'cuda:bf16' : provider;
+export function createHardware({ env = process.env, selfTest = {}, ...options }: Options): HardwareDesk {
+  const desk: Desk = {
+    ...options,
+    env,
+    selfTest,
+    ending: new AbortController(),
+    settled: null,
+    environment: {},
+    now: UNSETTLED,
+    settling: null,
+    isInstalling: false,
+    windows: 0,
+    told: '',
+    stopMeter: null,
   };
-
-  function deviceNow(): Device {
-    const { device, reason } = now;
-    const card = device.provider === 'cuda' ? settled?.look.cards.cards[0] : undefined;
-    const limit = process.constrainedMemory();
-    const memoryBytes = limit > 0 ? Math.min(os.totalmem(), limit) : os.totalmem();
-    const base = { provider: device.provider, precision: device.precision, cores: processorThreads(), reason };
-    if (card?.memory)
-      return { ...base, name: card.name, memoryBytes: card.memory, freeBytes: card.memory - (card.used ?? 0) };
-    return {
-      ...base,
-      name:
-        device.provider === 'webgpu'
-          ? 'Graphics card (WebGPU)'
-          : device.provider === 'cuda'
-            ? 'NVIDIA graphics card'
-            : PROCESSOR_NAME,
-      memoryBytes,
-      freeBytes: Math.min(memoryBytes, process.availableMemory()),
-    };
-  }
-  function tell(): void {
-    const { device, reason } = now;
-    const text = JSON.stringify([device, reason]);
-    if (text !== told && !ending.signal.aborted) emit('hardware.changed', { device: deviceNow() });
-    told = text;
-  }
-
-  /** Looks and chooses anew; who asks meanwhile gets the same answer. */
-  function settle({ hash = false } = {}): Promise<Settled> {
-    settling ??= (async () => {
-      try {
-        const found = await settleDevice(home, wanted(), {
-          ...selfTest,
-          hash,
-          env,
-          signal: ending.signal,
-          testing: (so) => {
-            now = so;
-            tell();
-          },
-        });
-        environment = {
-          ...(await environmentFor(found.device, found.look.libraryFolders, env)),
-          ...(forced() ? deviceEnvironment(readDevice(forced()!)) : {}),
-        };
-        settled = now = found;
-        tell();
-        meter();
-        return found;
-      } finally {
-        settling = null;
-      }
-    })();
-    return settling;
-  }
-  async function resettle(options: { hash?: boolean } = {}): Promise<Settled> {
-    await settling?.catch(() => {}); // what it looked at may be what has just changed
-    return settle(options);
-  }
-
-  function meter(): void {
-    const wants = windows > 0 && settled?.look.cards.state === 'ready' && !ending.signal.aborted;
-    if (wants && !stopMeter)
-      stopMeter = watchCards(
-        METER_MS,
-        (cards) => {
-          if (cards) emit('hardware.meter', { cards: cards.map(cardNow) });
-          else stopMeter = null;
-        },
-        env,
-      );
-    if (!wants) {
-      stopMeter?.();
-      stopMeter = null;
-    }
-  }
-
-  const hardwareOf = ({ look }: Settled): Hardware => ({
-    device: deviceNow(),
-    wanted: wanted(),
-    providers: look.sections.map(({ provider }) => look.found[provider].report),
-    cards: look.cards.cards.map(cardNow),
-    libraryFolders: look.libraryFolders,
-  });
-
   return {
-    device: deviceNow,
-    environment: () => {
-      if (settled && !settling) {
-        if (settled.refusal) throw settled.refusal;
-        return environment;
-      }
-      return (settling ?? settle()).then(({ refusal }) => {
-        if (refusal) throw refusal;
-        return environment;
-      });
-    },
-    look: async () => hardwareOf(await resettle({ hash: true })),
-    test: async (provider) => {
-      await settling?.catch(() => {});
-      const look = await lookAtHardware({ home, wanted: wanted(), hash: true, env });
-      const { report, why } = look.found[provider];
-      if (report.state === 'missing' || report.state === 'broken')
-        throw new TastemakerError(
-          'runtime',
-          `${report.title} cannot be tested. ${why ?? ''}`.trim(),
-          report.lines.at(-1) ?? 'Mend what is missing first.',
-        );
-      const tested = await testDevice(look, home, deviceFor(provider, wanted()), {
-        ...selfTest,
-        signal: ending.signal,
-      });
-      const after = (await resettle()).look.found[provider].report;
-      return after.selfTest ? after : { ...report, state: tested.ok ? 'ready' : 'refused', selfTest: tested };
-    },
-    choose: async (given) => {
-      const words = forced();
-      if (words !== null)
-        throw new TastemakerError(
-          'bad-argument',
-          `This start computes on "${words}", for ${DEVICE_VARIABLE} says so.`,
-          `Start Tastemaker without ${DEVICE_VARIABLE} to choose here.`,
-        );
-      emit('preferences.changed', { preferences: preferences.change({ device: given }) });
-      settled = null; // nothing begins on what is not wanted any more
-      return hardwareOf(await resettle());
-    },
-    setup: async (source, given) => {
-      if (setting)
-        throw new TastemakerError(
-          'bad-argument',
-          'The CUDA files are being installed already.',
-          'Wait until that is done.',
-        );
-      if (source === 'folder' && given === null)
-        throw new TastemakerError('bad-argument', 'No folder was named.', 'Name the folder that holds the CUDA files.');
-      setting = true;
-      try {
-        await installCudaFiles(sourceOf(source, given), (line) => emit('hardware.setup', { line }), { env });
-      } finally {
-        setting = false;
-      }
-      return hardwareOf(await resettle());
-    },
+    device: () => deviceNow(desk),
+    environment: () => environmentNow(desk),
+    look: async () => hardwareOf(desk, await resettle(desk, { hash: true })),
+    test: (provider) => testProvider(desk, provider),
+    choose: (given) => choose(desk, given),
+    setup: (source, given) => install(desk, source, given),
     libraries: async (folders) => {
-      rememberLibraryFolders(home, folders.map(typedPath));
-      return hardwareOf(await resettle());
+      rememberLibraryFolders(desk.home, folders.map(typedPath));
+      return hardwareOf(desk, await resettle(desk));
     },
     watched: (count) => {
-      windows = count;
-      meter();
+      desk.windows = count;
+      meter(desk);
     },
     begin: () => {
-      if (!settled && !settling) settle().catch(() => {}); // whoever needs it asks again
+      if (!desk.settled && !desk.settling) settle(desk).catch(() => {}); // whoever needs it asks again
     },
     close: async () => {
-      ending.abort();
-      meter();
-      await settling?.catch(() => {});
+      desk.ending.abort();
+      meter(desk);
+      await desk.settling?.catch(() => {});
     },
   };
+}
+
+// ---- What is wanted, and what is known now
+
+/** What the environment says goes before what was chosen in the window: whoever started this service meant it. */
+const forced = ({ env }: Desk): string | null => env[DEVICE_VARIABLE] || null;
+function wanted(desk: Desk): WantedDevice {
+  const words = forced(desk);
+  if (words === null) return desk.preferences.read().device;
+  const { provider, precision } = readDevice(words);
+  return provider === 'cuda' && precision === 'bf16' ? 'cuda:bf16' : provider;
+}
+
+function deviceNow({ now: { device, reason }, settled }: Desk): Device {
+  const card = device.provider === 'cuda' ? settled?.look.cards.cards[0] : undefined;
+  const limit = process.constrainedMemory();
+  const memoryBytes = limit > 0 ? Math.min(os.totalmem(), limit) : os.totalmem();
+  const base = { provider: device.provider, precision: device.precision, cores: processorThreads(), reason };
+  if (card?.memory)
+    return { ...base, name: card.name, memoryBytes: card.memory, freeBytes: card.memory - (card.used ?? 0) };
+  return {
+    ...base,
+    name:
+      device.provider === 'webgpu'
+        ? 'Graphics card (WebGPU)'
+        : device.provider === 'cuda'
+          ? 'NVIDIA graphics card'
+          : PROCESSOR_NAME,
+    memoryBytes,
+    freeBytes: Math.min(memoryBytes, process.availableMemory()),
+  };
+}
+
+const hardwareOf = (desk: Desk, { look }: Settled): Hardware => ({
+  device: deviceNow(desk),
+  wanted: wanted(desk),
+  providers: look.sections.map(({ provider }) => look.found[provider].report),
+  cards: look.cards.cards.map(cardNow),
+  libraryFolders: look.libraryFolders,
+});
+
+function tell(desk: Desk): void {
+  const { device, reason } = desk.now;
+  const text = JSON.stringify([device, reason]);
+  if (text !== desk.told && !desk.ending.signal.aborted) desk.emit('hardware.changed', { device: deviceNow(desk) });
+  desk.told = text;
+}
+
+function environmentNow(desk: Desk): Environment | Promise<Environment> {
+  if (desk.settled && !desk.settling) {
+    if (desk.settled.refusal) throw desk.settled.refusal;
+    return desk.environment;
+  }
+  return (desk.settling ?? settle(desk)).then(({ refusal }) => {
+    if (refusal) throw refusal;
+    return desk.environment;
+  });
+}
+
+// ---- Looking and choosing
+
+/** Looks and chooses anew; who asks meanwhile gets the same answer. */
+function settle(desk: Desk, { hash = false } = {}): Promise<Settled> {
+  desk.settling ??= (async () => {
+    try {
+      const found = await settleDevice(desk.home, wanted(desk), {
+        ...desk.selfTest,
+        hash,
+        env: desk.env,
+        signal: desk.ending.signal,
+        testing: (so) => {
+          desk.now = so;
+          tell(desk);
+        },
+      });
+      const words = forced(desk);
+      desk.environment = {
+        ...(await environmentFor(found.device, found.look.libraryFolders, desk.env)),
+        ...(words ? deviceEnvironment(readDevice(words)) : {}),
+      };
+      desk.settled = desk.now = found;
+      tell(desk);
+      meter(desk);
+      return found;
+    } finally {
+      desk.settling = null;
+    }
+  })();
+  return desk.settling;
+}
+async function resettle(desk: Desk, options: { hash?: boolean } = {}): Promise<Settled> {
+  await desk.settling?.catch(() => {}); // what it looked at may be what has just changed
+  return settle(desk, options);
+}
+
+function meter(desk: Desk): void {
+  const wants = desk.windows > 0 && desk.settled?.look.cards.state === 'ready' && !desk.ending.signal.aborted;
+  if (wants && !desk.stopMeter)
+    desk.stopMeter = watchCards(
+      METER_MS,
+      (cards) => {
+        if (cards) desk.emit('hardware.meter', { cards: cards.map(cardNow) });
+        else desk.stopMeter = null;
+      },
+      desk.env,
+    );
+  if (!wants) {
+    desk.stopMeter?.();
+    desk.stopMeter = null;
+  }
+}
+
+// ---- What a person may do
+
+async function testProvider(desk: Desk, provider: ProviderReport['provider']): Promise<ProviderReport> {
+  const { home, env, selfTest, ending } = desk;
+  await desk.settling?.catch(() => {});
+  const look = await lookAtHardware({ home, wanted: wanted(desk), hash: true, env });
+  const { report, why } = look.found[provider];
+  if (report.state === 'missing' || report.state === 'broken')
+    throw new TastemakerError(
+      'runtime',
+      `${report.title} cannot be tested. ${why ?? ''}`.trim(),
+      report.lines.at(-1) ?? 'Mend what is missing first.',
+    );
+  const device = deviceFor(provider, wanted(desk));
+  const tested = await testDevice(look, home, device, { ...selfTest, signal: ending.signal });
+  const after = (await resettle(desk)).look.found[provider].report;
+  return after.selfTest ? after : { ...report, state: tested.ok ? 'ready' : 'refused', selfTest: tested };
+}
+
+async function choose(desk: Desk, given: WantedDevice): Promise<Hardware> {
+  const words = forced(desk);
+  if (words !== null)
+    throw new TastemakerError(
+      'bad-argument',
+      `This start computes on "${words}", for ${DEVICE_VARIABLE} says so.`,
+      `Start Tastemaker without ${DEVICE_VARIABLE} to choose here.`,
+    );
+  desk.emit('preferences.changed', { preferences: desk.preferences.change({ device: given }) });
+  desk.settled = null; // nothing begins on what is not wanted any more
+  return hardwareOf(desk, await resettle(desk));
+}
+
+async function install(desk: Desk, source: 'installer' | 'wheel' | 'folder', given: string | null): Promise<Hardware> {
+  if (desk.isInstalling)
+    throw new TastemakerError(
+      'bad-argument',
+      'The CUDA files are being installed already.',
+      'Wait until that is done.',
+    );
+  if (source === 'folder' && given === null)
+    throw new TastemakerError('bad-argument', 'No folder was named.', 'Name the folder that holds the CUDA files.');
+  desk.isInstalling = true;
+  try {
+    const say = (line: string) => desk.emit('hardware.setup', { line });
+    await installCudaFiles(sourceOf(source, given), say, { env: desk.env });
+  } finally {
+    desk.isInstalling = false;
+  }
+  return hardwareOf(desk, await resettle(desk));
 }
 
 const sourceOf = (source: 'installer' | 'wheel' | 'folder', given: string | null): CudaSource =>
