@@ -195,8 +195,9 @@ async function lookAtFolder(folder: string): Promise<ModelVerdict> {
   const look = await beginLook(folder);
   const { names, sizes, isAdapter, verdict } = look;
   const linked = names.filter((name) => leadsOutside(path.join(folder, name)));
+  // what is trained from it takes these along
   for (const name of linked.filter((one) => COMPANIONS.includes(one)))
-    await judge(look, name, () => String(refuseOutside(path.join(folder, name)))); // what is trained from it takes them along
+    await judge(look, name, () => String(refuseOutside(path.join(folder, name))));
   for (const name of names.filter((one) => isWeights(one) && sizes.has(one)))
     await judge(look, name, () => {
       const { size } = readSafetensors(path.join(folder, name)).tensors;
