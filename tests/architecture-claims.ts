@@ -103,9 +103,22 @@ export const LIMITS =
   `A file has at most ${MAX_LINES} lines, a function ${MAX_FUNCTION}, a line ${MAX_WIDTH} columns; ` +
   `statements nest ${MAX_NESTING} deep, templates ${MAX_TEMPLATE}`;
 
+const MOST_LINES = 8;
+/** Entries of "How do I add" that take more lines than one reads at a glance. */
+function longEntries(page: string): string[] {
+  const [, entries = ''] = page.split('## How do I add …\n');
+  return entries
+    .split('\n\n')
+    .filter(
+      (entry) =>
+        entry.trim().split('\n').length > MOST_LINES || entry.split('\n').some((line) => line.length > MAX_WIDTH),
+    )
+    .map((entry) => `ARCHITECTURE.md: the entry "${entry.trim().slice(0, 30)}" is longer than ${MOST_LINES} lines`);
+}
+
 /** Every claim of the page that a machine can check and that is not so. */
 export function falseClaims(page: string, root: string): string[] {
   const rows = rowsOf(page);
   const limits = page.includes(LIMITS) ? [] : [`ARCHITECTURE.md does not say: ${LIMITS}`];
-  return [...missingPaths(page, root), ...wrongRows(rows), ...wrongHomes(rows), ...limits];
+  return [...missingPaths(page, root), ...wrongRows(rows), ...wrongHomes(rows), ...limits, ...longEntries(page)];
 }

@@ -314,6 +314,10 @@ const TRUE_PAGE = [
   }),
   '',
   `${LIMITS}.`,
+  '',
+  '## How do I add …',
+  '',
+  '**an op.** One line.',
 ].join('\n');
 
 /** What is written into it instead of something else -> the complaint it must cause. */
@@ -334,6 +338,7 @@ const FALSE_CLAIMS: Readonly<Record<string, [of: string | RegExp, instead: strin
   'a layer without a row': [/\| core\/demo .*\n/, '', 'has no row for core/demo'],
   'a home that is not': ['only home of ws', 'only home of vue, ws', 'core/host is home of ws, the page says vue, ws'],
   'a home untold': [' (only home of ws)', '', 'core/host is home of ws, the page says '],
+  'an entry of nine lines': ['One line.', 'One line.\n'.repeat(9), 'the entry "**an op.** One line.'],
   'a limit': ['at most 500 lines', 'at most 600 lines', 'does not say: A file has at most 500 lines'],
 };
 
