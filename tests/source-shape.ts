@@ -39,16 +39,11 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'electron/shell.ts startShell': SPLITTING,
   'renderer/components/desk/marking.ts useMarking': SPLITTING,
   'renderer/stores/desk.ts useDesk': SPLITTING,
-  'tests/app/runs-project.ts makeRunsProject': SPLITTING,
-  'tests/app/two-projects.spec.ts test': SPLITTING,
-  'tests/core/formats/fuzz-subjects.ts makeSubjects': SPLITTING,
-  'tests/core/formats/odd-tokenizers.ts otherTokenizers': SPLITTING,
-  'tests/core/hardware/elf-writer.ts elf': SPLITTING,
-  'tests/core/models/reference.test.ts againstNumbers': SPLITTING,
-  "tests/core/service/desk-blind.test.ts test.each 'in the queue %s: the same fields and kinds, the same reason, figures that move alike, the same sentences of undo'":
-    SPLITTING,
-  "tests/core/service/imports-formats.test.ts test.each '$name: imported once, known the second time, and undone'":
-    SPLITTING,
+  'tests/app/runs-project.ts makeRunsProject': 'one run of a project after another, as a list',
+  'tests/app/two-projects.spec.ts test': 'one story in two windows',
+  'tests/core/formats/fuzz-subjects.ts makeSubjects': 'one subject after another, as a list',
+  'tests/core/formats/odd-tokenizers.ts otherTokenizers': 'one tokenizer after another, as a list',
+  'tests/core/hardware/elf-writer.ts elf': 'the fields of a file in their order',
 };
 /** Templates that are deeper, and why. */
 export const DEEPER_TEMPLATES: Readonly<Record<string, string>> = {

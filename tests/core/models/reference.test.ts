@@ -44,11 +44,21 @@ interface Settings {
   prompt_ids: number[][];
 }
 
+const modelsIn = (folder: string) => (fs.existsSync(folder) ? fs.readdirSync(folder).toSorted() : []);
 /**
  * `paddedGreedy`: the file's second greedy row came from a left-padded batch in which PyTorch's fully masked pads gave
  * NaN, so only its log-probabilities count.
  */
-function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolean }): void {
+const MODELS = NUMBERS.flatMap(({ title, folder: numbers }) =>
+  modelsIn(path.join(numbers, 'models')).map((name) => ({
+    title,
+    name,
+    folder: path.join(numbers, 'models', name),
+    paddedGreedy: numbers === REFERENCE && name !== 'gpt2',
+  })),
+);
+
+describe.each(MODELS)('$title: $name', ({ folder, paddedGreedy }) => {
   const numbers = () => readNumbers(path.join(folder, 'expected.safetensors'));
   const settings = () => readJson<Settings>(path.join(folder, 'expected.json'));
 
@@ -220,20 +230,10 @@ function againstNumbers(folder: string, { paddedGreedy }: { paddedGreedy: boolea
     await evaluator.release();
     await sampler.release();
   });
-}
-
-const modelsIn = (folder: string) => (fs.existsSync(folder) ? fs.readdirSync(folder).toSorted() : []);
+});
 
 test.skipIf(noReference)(`numbers beside the project are compared, too${SKIPPED}`, () => {
   expect(modelsIn(path.join(REFERENCE, 'models')).length).toBeGreaterThan(0);
-});
-
-describe.each(NUMBERS.filter(({ absent }) => !absent))('$title', ({ folder }) => {
-  const models = path.join(folder, 'models');
-  for (const name of modelsIn(models))
-    describe(name, () =>
-      againstNumbers(path.join(models, name), { paddedGreedy: folder === REFERENCE && name !== 'gpt2' }),
-    );
 });
 
 test('every family has a model among the project’s own numbers', () => {

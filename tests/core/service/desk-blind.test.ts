@@ -4,6 +4,7 @@
 import { expect, test } from 'vitest';
 import { changeProjectSettings } from '#core/service/project.ts';
 import { query } from '#core/store/project.ts';
+import type { Project } from '#core/store/project.ts';
 import type { DeskItem, QueueName } from '#core/contract/desk.ts';
 import { addReward, deskFolders, deskOf, deskWorld, label, ranksOf } from './desk-world.ts';
 import type { Desk } from './desk-world.ts';
@@ -39,6 +40,9 @@ const moved = (before: object, after: object) =>
       ? []
       : [[name, typeof value === 'number' ? value - Number(was) : value]];
   });
+
+const repeatsIn = (project: Project): number =>
+  query<{ n: number }>(project, 'SELECT count(*) AS n FROM rankings WHERE repeat_of IS NOT NULL').get()!.n;
 
 test.each(REPEATING)(
   'in the queue %s: the same fields and kinds, the same reason, figures that move alike, the same sentences of undo',
@@ -114,11 +118,7 @@ test.each(REPEATING)(
         moved(before, await figures(desk, labelerId, queue)),
       );
     }
-    const repeats = query<{ n: number }>(
-      project,
-      'SELECT count(*) AS n FROM rankings WHERE repeat_of IS NOT NULL',
-    ).get()!.n;
-    expect(repeats).toBeGreaterThan(5);
+    expect(repeatsIn(project)).toBeGreaterThan(5);
     expect([...said.repeat].filter((words) => !said.fresh.has(words))).toEqual([]);
     // few repeats are skipped
     expect([...said.fresh].filter((words) => !said.repeat.has(words) && !words.startsWith('[true'))).toEqual([]);

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import type { Arguments } from '#core/contract/calls.ts';
 import type { ImportKind } from '#core/contract/data.ts';
 import { FORMATS } from '#core/formats/preferences/formats.ts';
+import type { Preference } from '#core/formats/preferences/preference.ts';
 import { createImporter, WINDOW_IMPORT } from '#core/service/data/import-into.ts';
 import { readAsMapped } from '#core/service/data/import-rows.ts';
 import { importHandlers } from '#core/service/data/imports.ts';
@@ -72,6 +73,17 @@ function opened(project = createProject(fresh())) {
   return { project, fileOf, run, runInWindow, preview };
 }
 
+/** What an import of these judgements of one prompt makes; the same text by the same writer is one completion. */
+const countsOf = (records: readonly Preference[]) => ({
+  prompts: 1,
+  completions: new Set(
+    records.flatMap(({ answers }) => answers.map(({ text, writer }) => JSON.stringify([text, writer]))),
+  ).size,
+  rankings: records.filter(({ ranks }) => ranks).length,
+  ratings: records.flatMap(({ ratings }) => ratings).length,
+  marks: records.flatMap(({ marks }) => marks).length,
+});
+
 test.each(INVENTED.map(({ name, row, is }) => ({ name, row, is })))(
   '$name: imported once, known the second time, and undone',
   async ({ row, is }) => {
@@ -81,16 +93,7 @@ test.each(INVENTED.map(({ name, row, is }) => ({ name, row, is })))(
     const empty = tablesOf(project);
     const { eventId, made, ...result } = await run(path);
     expect(result).toEqual({ added: records.length, duplicates: 0, errors: [] });
-    const texts = new Set(
-      records.flatMap(({ answers }) => answers.map(({ text, writer }) => JSON.stringify([text, writer]))),
-    );
-    expect(made).toEqual({
-      prompts: 1,
-      completions: texts.size,
-      rankings: records.filter(({ ranks }) => ranks).length,
-      ratings: records.flatMap(({ ratings }) => ratings).length,
-      marks: records.flatMap(({ marks }) => marks).length,
-    });
+    expect(made).toEqual(countsOf(records));
     const [first] = records;
     const [prompt] = listPrompts(project);
     expect(prompt).toMatchObject({
