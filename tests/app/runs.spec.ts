@@ -151,6 +151,7 @@ test('every recipe shows what it made', async () => {
   await expect(page.getByText('−0.40')).toBeVisible();
   await open('#/train/0006-score');
   await expect(page.getByRole('link', { name: /24 scored samples/ })).toBeVisible();
+  await expect(page.getByRole('link', { name: /^Next: / })).toBeVisible(); // as Home has it
   await open('#/train/0004-ppo?tab=manifest');
   await expect(page.getByRole('heading', { name: /not the defaults/ })).toBeVisible();
 });
