@@ -48,8 +48,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
 /** Templates that are deeper, and why. */
 export const DEEPER_TEMPLATES: Readonly<Record<string, string>> = {
   'renderer/components/data/ExportDialog.vue': SPLITTING,
-  'renderer/components/train/DrawnSamples.vue': SPLITTING,
-  'renderer/components/train/HeldOutRankings.vue': SPLITTING,
   'renderer/components/train/RunTable.vue': SPLITTING,
   'renderer/views/DataView.vue': SPLITTING,
   'renderer/views/ModelsView.vue': SPLITTING,
