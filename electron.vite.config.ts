@@ -1,12 +1,22 @@
 // How electron-vite builds the application's three bundles into out/app, and serves the window while it is worked on.
 //
 // core is in none of them: service and jobs run from its files, in a checkout as in an installed application.
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'electron-vite';
 
 const root = import.meta.dirname;
+/** The text of the third-party notices, for the window to import. */
+const notices = {
+  name: 'notices',
+  enforce: 'pre' as const,
+  resolveId: (id: string) => (id === '#renderer/third-party-notices.txt' ? '\0notices' : null),
+  load(id: string) {
+    if (id !== '\0notices') return null;
+    return `export const notices = ${JSON.stringify(readFileSync(join(root, 'THIRD-PARTY-NOTICES.txt'), 'utf8'))};`;
+  },
+};
 /** Main and preload are one CommonJS file each, which is what a sandboxed preload may be. */
 const oneFile = (entry: 'main' | 'preload') => ({
   publicDir: false as const,
@@ -33,7 +43,7 @@ export default defineConfig({
     base: './',
     publicDir: false,
     cacheDir: join(root, 'out/dev-cache'),
-    plugins: [vue()],
+    plugins: [vue(), notices],
     define: { __VUE_OPTIONS_API__: 'false', __VUE_PROD_DEVTOOLS__: 'false' },
     logLevel: 'warn',
     server: {

@@ -18,6 +18,7 @@ const SOURCES = [
   'package.json',
   'package-lock.json',
   'electron.vite.config.ts',
+  'THIRD-PARTY-NOTICES.txt',
   'build/bundles.mjs',
 ];
 

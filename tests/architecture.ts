@@ -229,7 +229,7 @@ function judgeImport(file: string, specifier: string): string | null {
     const target = specifier.startsWith('./')
       ? join(dirname(file), specifier).replaceAll('\\', '/')
       : specifier.slice(1);
-    if (!/\.(ts|vue|css|json|wasm|sql)$/.test(target)) return `imports "${specifier}" without its file ending`;
+    if (!/\.(ts|vue|css|json|wasm|sql|txt)$/.test(target)) return `imports "${specifier}" without its file ending`;
     const other = layerOf(target);
     if (other !== layer) return rules.may.includes(other) ? null : `imports ${target}: ${layer} may not know ${other}`;
     const betweenRecipes = layer === 'core/recipes' && IS_RECIPE.test(target) && file !== TABLE_OF_RECIPES;
