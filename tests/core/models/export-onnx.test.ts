@@ -14,7 +14,7 @@ import { mergedTensors } from '#core/models/merged-tensors.ts';
 import type { MergedModel } from '#core/models/merged-tensors.ts';
 import { createRandom } from '#core/random.ts';
 import { decode } from '#tests/core/autodiff/decode-onnx.ts';
-import { expectClose, readNumbers } from './reference-numbers.ts';
+import { expectClose, OWN, readNumbers } from './reference-numbers.ts';
 import { FAMILIES, randomTokens, tinyModel, VOCABULARY, withAdapter } from './tiny-models.ts';
 
 const scratch = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'onnx-')));
@@ -173,7 +173,7 @@ describe.each(FAMILIES)('%s', (family) => {
 });
 
 test.each(['gpt2', 'llama'])('%s: the logits that PyTorch computes', async (name) => {
-  const model = path.resolve('tests', 'fixtures', 'models', name);
+  const model = path.join(OWN, 'models', name);
   const numbers = readNumbers(path.join(model, 'expected.safetensors'));
   const folder = fresh();
   const [rows, length] = numbers.shape('input_ids') as [number, number];
