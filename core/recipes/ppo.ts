@@ -22,7 +22,6 @@ import { TastemakerError } from '#core/errors.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
-import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { adaptBeta } from '#core/training/kl-controller.ts';
 import { ESTIMATORS } from '#core/training/estimators.ts';
 import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
@@ -35,6 +34,7 @@ import type { Config } from './settings.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { describeHeldOut, heldOutStreams, samplesAPrompt } from '#core/recipes/parts/held-out.ts';
 import { need } from '#core/recipes/parts/need.ts';
+import { sameTokenizer } from '#core/recipes/parts/same-tokenizer.ts';
 import { releaseAfter } from '#core/plans/large-models.ts';
 import type { Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
 import type { MetricRow } from './metrics.ts';
@@ -685,16 +685,6 @@ function cameTo(first: MetricRow | undefined, last: MetricRow): string {
     return from === undefined || to === undefined ? [] : [`${word} ${from.toFixed(2)} → ${to.toFixed(2)}`];
   });
   return ways.length ? `; on validation prompts ${ways.join(', ')}` : '';
-}
-
-/** 'bad-model' naming both where a model of the run cuts texts into other tokens than the policy does. */
-function sameTokenizer(policy: Tokenizer, other: Tokenizer, role: string): void {
-  if (other.hash === policy.hash) return;
-  throw new TastemakerError(
-    'bad-model',
-    `The ${role} model's tokenizer (${other.file}) is another than the policy's (${policy.file}): its token ids mean other texts.`,
-    'Use models with one tokenizer: train the reward model on a copy of this policy.',
-  );
 }
 
 /** The prompts of one update: the training prompts in a fresh order each time they are used up. */
