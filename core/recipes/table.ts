@@ -3,13 +3,14 @@
 import { TastemakerError } from '#core/errors.ts';
 import { pretrain } from './pretrain.ts';
 import { ppo } from './ppo.ts';
+import { preference } from './preference.ts';
 import type { Recipe } from './recipe.ts';
 import { reward } from './reward.ts';
 import { sample } from './sample.ts';
 import { score } from './score.ts';
 import { sft } from './sft.ts';
 
-const TABLE = { sample, sft, reward, ppo, score, pretrain } satisfies Record<string, Recipe>;
+const TABLE = { sample, sft, reward, preference, ppo, score, pretrain } satisfies Record<string, Recipe>;
 
 export type RecipeName = keyof typeof TABLE;
 export const RECIPES: Readonly<Record<RecipeName, Recipe>> = TABLE;

@@ -2,9 +2,10 @@
 
 import type { Tensors, Types } from '#core/autodiff/compile.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';
-import { scale } from '#core/autodiff/ops/elementwise.ts';
+import { mul, scale, sub } from '#core/autodiff/ops/elementwise.ts';
 import { gather } from '#core/autodiff/ops/indexing.ts';
 import { reshape } from '#core/autodiff/ops/movement.ts';
+import { reduceSum } from '#core/autodiff/ops/reduction.ts';
 import type { Architecture } from '#core/models/architecture.ts';
 import { tapsAbove, typesAbove } from '#core/models/evaluator.ts';
 import { readHead } from '#core/models/heads.ts';
@@ -119,6 +120,40 @@ export const rankingObjective = (layer: number): Objective<Spread | null> => ({
   loss: (headed) => rewardLoss(headed, layer),
   feeds: (headed, shape, spread) => rewardFeeds(headed, shape, spread, layer),
 });
+
+/**
+ * Preferences of the policy itself (Rafailov et al. 2023): rows with slots 'tokens' and K completions at most, scored
+ * by β (ln π − ln π_ref). Each slot's target [B·Q], which slots are whose `member` [B, K, Q], ln π_ref `reference`
+ * [B, K], and pairs [B, K, K].
+ */
+export const preferenceObjective = (beta: number): Objective<number> => ({
+  key: ['preferences', beta],
+  loss: ({ architecture }) => preferenceLoss(architecture, beta),
+  feeds: (_, shape, K = 2) => ({
+    ...rowTypes(shape),
+    targets: perSlot(shape, 'int32'),
+    member: { dtype: 'float32', shape: [shape.B, K, shape.Q] },
+    reference: { dtype: 'float32', shape: [shape.B, K] },
+    pairs: { dtype: 'float32', shape: [shape.B, K, K] },
+  }),
+});
+
+/** β (ln π − ln π_ref) of whole completions: what a policy says of them as a reward model would. */
+export const policyScores = (now: Tensor, reference: Tensor, beta: number): Tensor => scale(sub(now, reference), beta);
+
+const preferenceLoss =
+  (architecture: Architecture, beta: number) =>
+  ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
+    const model = { architecture, weights, adapters, graph };
+    const { hidden } = trunk(model, rowTensors(feeds));
+    const [logprobs] = overLogits(model, hidden, [feeds.targets!], (logits, [targets]) => [
+      tokenLogprobs(logits, targets!),
+    ]) as [Tensor];
+    const [B, , Q] = feeds.member!.shape as [number, number, number];
+    const sums = reduceSum(mul(feeds.member!, reshape(logprobs, [B, 1, Q])), [2]); // [B, K]
+    const { loss, weight, accuracy } = rankingLoss(policyScores(sums, feeds.reference!, beta), feeds.pairs!);
+    return { loss, weight, report: { accuracy } };
+  };
 
 /** The policy's update at a temperature, with the range of its ratio. */
 export const policyObjective = (temperature: number, range: number): Objective => ({
