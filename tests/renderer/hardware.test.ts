@@ -427,6 +427,7 @@ test("a run's head says what it computes on where its manifest does", () => {
   const run = {
     id: '0001-ppo',
     kind: 'ppo',
+    words: { run: 'PPO', step: 'update', shows: 'samples', charts: [], startsFromNothing: false },
     name: 'p',
     status: 'done',
     createdAt: Date.now(),
