@@ -66,6 +66,6 @@ test('an unknown bench is named with those there are', async () => {
   const { code, stderr } = await cli(work, 'bench', 'speed');
   expect([code, stderr]).toEqual([
     2,
-    expect.stringMatching(/no bench "speed".*\nHint: Benches: train, sample, ppo, project, finetune\./),
+    expect.stringMatching(/no bench "speed".*\nHint: Benches: train, sample, ppo, project, inspector, finetune\./),
   ]);
 });

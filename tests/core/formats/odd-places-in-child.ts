@@ -22,7 +22,8 @@ import { openWheel } from '#core/hardware/wheel.ts';
 import { followLines, lastLines } from '#core/runs/new-lines.ts';
 import { openCheckpoint } from '#core/models/checkpoint.ts';
 import { licenceOf, lookAtModels } from '#core/service/models/model-look.ts';
-import { lastMetrics, rankingsOf } from '#core/service/models/run-folder.ts';
+import { readResults } from '#core/runs/results.ts';
+import { rankingsOf } from '#core/service/models/run-folder.ts';
 import { createProject, openProject } from '#core/store/database.ts';
 import type { Project } from '#core/store/project.ts';
 import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
@@ -112,7 +113,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   'project.db-wal': project('project.db-wal', true),
   'project.db-journal': project('project.db-journal', true),
   'project.db-checked': project('project.db-checked', true),
-  'metrics.jsonl': ofRun('metrics.jsonl', (one) => lastMetrics(one, '1-x')),
+  'metrics.jsonl': ofRun('metrics.jsonl', ({ folder }) => readResults(path.join(folder, 'runs', '1-x'), null)),
   'data.jsonl': ofRun('data.jsonl', (one) => rankingsOf(one, '1-x')),
   'log.txt': file('log.txt', (at) => lastLines(at, 5)),
   'samples.jsonl': file('samples.jsonl', (at) => followLines(at).read(1000)),
