@@ -6,6 +6,7 @@ import { expect, test } from '@playwright/test';
 import type { Page } from '@playwright/test';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 import { openProject } from '#core/store/database.ts';
+import { listPrompts } from '#core/store/prompts.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { forget, goTo, listenForComplaints, startWorkstation } from './workstation.ts';
 import type { Workstation } from './workstation.ts';
@@ -99,13 +100,19 @@ test('conversations come in through the dialog, by the format they are recognise
 
 test('the desk shows a conversation turn by turn, and its keys work as ever', async () => {
   const project = openProject(join(station.home, 'tiny-tldr.tastemaker'), { write: false });
-  // the newest came in by the dialog
-  const itemId = listRankings(project).findLast(({ itemId }) => itemId !== null)!.itemId!;
+  // the newest of a conversation came in by the dialog; the demo's own may come later
+  const talks = new Set(listPrompts(project).flatMap(({ id, messages }) => (messages ? [id] : [])));
+  const itemId = listRankings(project).findLast(
+    ({ itemId, promptId }) => itemId !== null && talks.has(promptId),
+  )!.itemId!;
   project.close();
   await goTo(page, 'Label');
-  await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
+  const labeler = page.getByRole('combobox', { name: 'Labeler', exact: true });
+  await labeler.selectOption('New labeler…');
   await page.getByLabel('Name of the labeler').fill('Ada');
   await page.keyboard.press('Enter');
+  // until then it is the desk of whoever was there before
+  await expect(labeler.locator('option:checked')).toHaveText('Ada');
   await expect(page.locator('.answer.focused')).toBeVisible({ timeout: 60_000 });
   await page.evaluate((item) => {
     location.hash = `#/label?item=${item}`;

@@ -103,9 +103,9 @@ test('measurements are quoted as measured, reward and score are one chart where 
   await expect(page.getByRole('figure', { name: 'reward = score' })).toHaveCount(1);
   await expect(page.getByRole('figure', { name: 'gold', exact: true }).getByText('± 0.24')).toBeVisible();
   await expect(page.getByRole('figure', { name: 'gold', exact: true }).getByText('smoothed')).toHaveCount(0);
-  await page.getByRole('link', { name: 'Read the samples after step 15' }).click();
+  await page.getByRole('link', { name: 'Read the samples after update 15' }).click();
   await expect(page.getByRole('tab', { name: 'Samples', selected: true })).toBeVisible();
-  await expect(page.getByRole('slider')).toHaveAttribute('aria-valuetext', /step 20/);
+  await expect(page.getByRole('slider')).toHaveAttribute('aria-valuetext', /update 20/);
 });
 
 test('the picture of a chart is wide and has its title, legend and axes', async ({ browser }) => {
