@@ -77,6 +77,8 @@ const MEASURED: readonly (readonly [RecipeName, Config])[] = [
   ['reward', { policy: 'llama', batch: 4, epochs: 2, tune: 'blocks', tuned_blocks: 1 }],
   ['reward', { policy: 'gpt2', batch: 8, epochs: 2, head: 'scalar-mix' }],
   ['reward', { policy: 'llama', batch: 4, epochs: 2, tune: 'blocks', tuned_blocks: 1, head: 'scalar-mix' }],
+  ['preference', { policy: 'gpt2', batch: 8, epochs: 2 }],
+  ['preference', { policy: 'llama', batch: 4, epochs: 2, ...LORA }],
   ['sample', { policy: 'llama', k: 4, max_new: 40, prompts: 16 }],
   ['ppo', { ...PPO, policy: 'gpt2', reward: 'gpt2-judge', episodes: 8 }],
   [
