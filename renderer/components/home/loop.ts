@@ -175,5 +175,6 @@ export function loopOf(
 /** The first step that is not done; with all of them done, looking closely. */
 export const nextStep = (steps: readonly LoopStep[]): LoopStep => steps.find(({ done }) => !done) ?? steps.at(-1)!;
 
-/** Its title in the middle of a sentence. */
-export const inSentence = ({ title }: LoopStep): string => (title === 'PPO' ? title : title.toLowerCase());
+/** A title in the middle of a sentence: abbreviations stay as they are. */
+export const inSentence = (title: string): string =>
+  /^\p{Lu}{2}/u.test(title) ? title : title.charAt(0).toLowerCase() + title.slice(1);
