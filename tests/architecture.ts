@@ -31,6 +31,7 @@ const BELOW_RECIPES = [
   'core/models',
   'core/training',
   'core/evaluation',
+  'core/findings',
   'core/hardware',
   'core/plans',
 ];
@@ -60,6 +61,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   'core/models': { may: ['core/errors', 'core/random', 'core/regular-file', 'core/autodiff', 'core/formats'] },
   'core/training': { may: ['core/errors', 'core/random', 'core/autodiff', 'core/models'] },
   'core/evaluation': { may: ['core/errors', 'core/random', 'core/tokenizer', 'core/models'] },
+  'core/findings': { may: ['core/random', 'core/evaluation'] }, // numbers and texts in, numbers out
   'core/plans': {
     may: ['core/errors', 'core/autodiff', 'core/models', 'core/training'],
   },
