@@ -34,6 +34,9 @@ export class TastemakerError extends Error {
   }
 }
 
+/** What went wrong, in a sentence, whatever was thrown. */
+export const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** What a window is told of an error. */
 export const shownError = ({ code, message, hint }: TastemakerError) => ({ code, message, hint });
 

@@ -31,8 +31,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/service/data/gather-preferences.ts gatherPreferences': SPLITTING,
   'core/service/data/import-preferences.ts writeRows': SPLITTING,
   'core/service/project-calls.ts createProjectHandlers': SPLITTING,
-  'core/service/runs/queue.ts createRunQueue': SPLITTING,
-  'core/service/runs/run-watch.ts watchRun': SPLITTING,
   'core/supervisor.ts superviseService': SPLITTING,
   'core/tokenizer/bpe-trainer.ts trainBpe': SPLITTING,
   'core/tokenizer/tokenizer.ts createTokenizer': SPLITTING,

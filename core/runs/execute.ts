@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { chosenDevice } from '#core/autodiff/device.ts';
-import { TastemakerError } from '#core/errors.ts';
+import { sentenceOf, TastemakerError } from '#core/errors.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { readConfig } from '#core/recipes/settings.ts';
@@ -106,7 +106,7 @@ export async function executeRun(
       return { status: 'cancelled', outcome: null };
     }
     if (!isSamePlace(folder)) throw error; // there is no place to say it in
-    writeStatus(folder, 'failed', { error: error instanceof Error ? error.message : String(error) });
+    writeStatus(folder, 'failed', { error: sentenceOf(error) });
     throw error;
   }
 }

@@ -3,7 +3,7 @@
 //   node process.ts PROJECT RUN
 
 import os from 'node:os';
-import { TastemakerError } from '#core/errors.ts';
+import { sentenceOf, TastemakerError } from '#core/errors.ts';
 import { chosenDevice, deviceWords } from '#core/autodiff/device.ts';
 import { openProject } from '#core/store/database.ts';
 import { getRequest, getRun } from '#core/store/runs.ts';
@@ -48,7 +48,7 @@ async function work(): Promise<void> {
     await executeRun(projectFolder, id, { stopping: () => asked });
   } catch (error) {
     if (isCancelled(error)) return writeStatus(folder, 'cancelled');
-    const sentence = error instanceof Error ? error.message : String(error);
+    const sentence = sentenceOf(error);
     process.exitCode = 1;
     // into process.log, wherever that is by now
     if (!isSamePlace(folder)) return void process.stderr.write(`${sentence}\n`);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { receivedError, TastemakerError } from '#core/errors.ts';
 import type { AnswerMessage } from '#core/inspection/process.ts';
 import type { Question, TaskArguments, TaskName, TaskResult } from '#core/inspection/tasks.ts';
-import type { QueueOptions } from './runs/queue.ts';
+import type { ProcessEnvironment } from './runs/next-run.ts';
 import { environmentWords, startWarmProcess } from './warm-process.ts';
 import type { WarmProcess } from './warm-process.ts';
 
@@ -25,8 +25,8 @@ export interface Inspector {
 }
 
 export interface InspectorOptions {
-  /** see QueueOptions: what computes runs computes this too */
-  environment?: NonNullable<QueueOptions['environment']>;
+  /** what computes runs computes this too */
+  environment?: ProcessEnvironment;
   /** without a question for this long the process ends */
   idleMs?: number;
   /** a question that was overtaken at work may take this much longer; then its process is ended */

@@ -10,8 +10,9 @@ import type { Emit, Reach } from './handlers.ts';
 import { createInspector } from './inspector.ts';
 import type { Inspector } from './inspector.ts';
 import { projectChanged } from './project-summary.ts';
+import type { ProcessEnvironment } from '#core/service/runs/next-run.ts';
 import { createRunQueue } from '#core/service/runs/queue.ts';
-import type { QueueOptions, RunQueue } from '#core/service/runs/queue.ts';
+import type { RunQueue } from '#core/service/runs/queue.ts';
 
 /** How long closing waits for calls that are still at work in the project. */
 const PATIENCE_MS = 5000;
@@ -68,7 +69,7 @@ export interface SessionOptions {
   /** how many windows look on */
   windows(): number;
   /** that of processes that compute */
-  environment: NonNullable<QueueOptions['environment']>;
+  environment: ProcessEnvironment;
   /** is told every event of the open project before the windows are */
   hear(opened: OpenProject, ...event: Parameters<Emit>): void;
 }

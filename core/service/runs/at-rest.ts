@@ -44,6 +44,13 @@ export function layToRest(project: Project): Set<string> {
   return ids;
 }
 
+/** A person has spoken about this run alone: true where it was at rest. With the last one the project is known. */
+export function wakeFromRest(project: Project, atRest: Set<string>, id: string): boolean {
+  if (!atRest.delete(id)) return false;
+  if (atRest.size === 0) makeKnown(project);
+  return true;
+}
+
 /** The other answer: it stays as it is, until somebody resumes it. */
 export const leaveAtRest = (project: Project, id: string): Run =>
   updateRun(project, id, {
