@@ -11,11 +11,6 @@ const SPLITTING = 'still to be split';
 /** Functions that are longer, as "path name", and why. */
 export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'build/pictures.mjs take': SPLITTING,
-  'core/formats/gguf-tokenizer.ts ggufTokenizerFields': SPLITTING,
-  'core/formats/gguf-tokenizer.ts readGgufTokenizer': SPLITTING,
-  'core/formats/gguf.ts readGguf': SPLITTING,
-  'core/formats/row-file.ts createRowFile': SPLITTING,
-  'core/formats/settings.ts settingsOf': SPLITTING,
   'core/host/server.ts startHost': SPLITTING,
   'core/host/sockets.ts createSockets': SPLITTING,
   'core/runs/open.ts openRun': SPLITTING,

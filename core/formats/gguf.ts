@@ -43,6 +43,7 @@ export interface GgufFile {
 /** Whether a path names a GGUF file: such a path stands wherever a model folder may. */
 export const isGguf = (place: string): boolean => place.toLowerCase().endsWith('.gguf');
 
+const MAGIC = 0x46554747; // "GGUF"
 const WINDOW = 1 << 22; // bytes read at a time
 const LONGEST_TEXT = 1 << 26;
 const LONGEST_NAME = 65_535; // of keys and tensors; the format's own limit for keys
@@ -220,8 +221,7 @@ function readEntry(file: string, cursor: Cursor, alignment: number): Entry {
 
 /**
  * Reads metadata and the list of tensors, and checks every claim before anything is allocated; a tensor's numbers are
- * read
- * when its `load` is called. Versions 2 and 3. Throws 'bad-file' naming the file and the key or tensor.
+ * read when its `load` is called. Versions 2 and 3. Throws 'bad-file' naming the file and the key or tensor.
  */
 export function readGguf(file: string): GgufFile {
   const { metadata, entries, start } = withFile(file, (fd, size) => {
@@ -229,70 +229,98 @@ export function readGguf(file: string): GgufFile {
     readFully(fd, first, 0, file);
     refusePointer(first, file);
     const cursor = createCursor(file, fd, size);
-    if (size < 24 || cursor.u32('the first bytes') !== 0x46554747)
-      throw bad(`${file} does not begin like a GGUF file.`);
-    const version = cursor.u32('the version');
-    if (version === 0x02000000 || version === 0x03000000)
-      throw bad(
-        `${file} is big-endian GGUF, which is not read.`,
-        'Convert it to little-endian, the usual order of bytes.',
-      );
-    if (version !== 2 && version !== 3)
-      throw bad(
-        `${file} is GGUF of version ${version}; versions 2 and 3 are read.`,
-        'Convert the model again with a current llama.cpp.',
-      );
-    const tensorCount = cursor.count('the number of tensors');
-    const pairCount = cursor.count('the number of metadata entries');
-    if (pairCount * 13 > cursor.left())
-      throw bad(`${file} gives ${pairCount} metadata entries, more than its ${cursor.left()} bytes left can hold.`);
-    if (tensorCount * 32 > cursor.left())
-      throw bad(`${file} gives ${tensorCount} tensors, more than its ${cursor.left()} bytes left can hold.`);
-
-    const metadata = Object.create(null) as Record<string, GgufValue>;
-    for (let i = 0; i < pairCount; i++) {
-      const key = cursor.text('a metadata key', LONGEST_NAME);
-      if (key in metadata) throw bad(`${file} has the metadata key ${quoted(key)} twice.`);
-      metadata[key] = readValue(file, cursor, `the metadata ${quoted(key)}`);
-    }
-    const alignment = metadata['general.alignment'] ?? 32;
-    if (
-      typeof alignment !== 'number' ||
-      alignment < 1 ||
-      alignment > 2 ** 30 ||
-      !Number.isInteger(Math.log2(alignment))
-    )
-      throw bad(
-        `"general.alignment" in ${file} is ${typeof alignment === 'number' ? alignment : 'not a number'}; it must be a power of two.`,
-      );
-
-    const entries = new Map<string, Entry>();
-    for (let i = 0; i < tensorCount; i++) {
-      const entry = readEntry(file, cursor, alignment);
-      if (entries.has(entry.name)) throw bad(`${file} has the tensor ${quoted(entry.name)} twice.`);
-      entries.set(entry.name, entry);
-    }
+    const counts = readCounts(file, cursor, size);
+    const metadata = readMetadata(file, cursor, counts.pairs);
+    const alignment = alignmentOf(file, metadata);
+    const entries = readEntries(file, cursor, counts.tensors, alignment);
     const start = Math.ceil(cursor.at() / alignment) * alignment;
-    let reached = 0;
-    let before = '';
-    for (const { name, begin, end } of [...entries.values()].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
-      if (begin < reached) throw bad(`Tensor ${quoted(name)} in ${file} overlaps ${quoted(before)}.`);
-      if (start + end > size)
-        throw bad(
-          `Tensor ${quoted(name)} in ${file} lies at bytes ${begin} to ${end}, outside the ${Math.max(0, size - start)} bytes of data.`,
-          'The file was cut short or damaged: copy or download it again.',
-        );
-      [reached, before] = [end, name];
-    }
+    refuseMisplaced(file, [...entries.values()], start, size);
     return { metadata, entries, start };
   });
+  return {
+    metadata,
+    tensors: new Map([...entries].map(([name, entry]) => [name, tensorOf(file, start, entry)])),
+  };
+}
 
-  /** The blocks from `from` to `to`, unpacked into `out`. */
-  const unpackInto = (out: Float32Array, { name, type, begin, end }: Entry, from: number, to: number) =>
+/** How many tensors and pairs of metadata the file says it has, no more than it has room for. */
+function readCounts(file: string, cursor: Cursor, size: number): { tensors: number; pairs: number } {
+  if (size < 24 || cursor.u32('the first bytes') !== MAGIC) throw bad(`${file} does not begin like a GGUF file.`);
+  const version = cursor.u32('the version');
+  if (version === 0x02000000 || version === 0x03000000)
+    throw bad(
+      `${file} is big-endian GGUF, which is not read.`,
+      'Convert it to little-endian, the usual order of bytes.',
+    );
+  if (version !== 2 && version !== 3)
+    throw bad(
+      `${file} is GGUF of version ${version}; versions 2 and 3 are read.`,
+      'Convert the model again with a current llama.cpp.',
+    );
+  const tensors = cursor.count('the number of tensors');
+  const pairs = cursor.count('the number of metadata entries');
+  if (pairs * 13 > cursor.left())
+    throw bad(`${file} gives ${pairs} metadata entries, more than its ${cursor.left()} bytes left can hold.`);
+  if (tensors * 32 > cursor.left())
+    throw bad(`${file} gives ${tensors} tensors, more than its ${cursor.left()} bytes left can hold.`);
+  return { tensors, pairs };
+}
+
+function readMetadata(file: string, cursor: Cursor, pairs: number): GgufMetadata {
+  const metadata = Object.create(null) as Record<string, GgufValue>;
+  for (let i = 0; i < pairs; i++) {
+    const key = cursor.text('a metadata key', LONGEST_NAME);
+    if (key in metadata) throw bad(`${file} has the metadata key ${quoted(key)} twice.`);
+    metadata[key] = readValue(file, cursor, `the metadata ${quoted(key)}`);
+  }
+  return metadata;
+}
+
+/** Bytes of which every tensor's place is a multiple. */
+function alignmentOf(file: string, metadata: GgufMetadata): number {
+  const alignment = metadata['general.alignment'] ?? 32;
+  if (typeof alignment !== 'number' || alignment < 1 || alignment > 2 ** 30 || !Number.isInteger(Math.log2(alignment)))
+    throw bad(
+      `"general.alignment" in ${file} is ${typeof alignment === 'number' ? alignment : 'not a number'}; it must be a power of two.`,
+    );
+  return alignment;
+}
+
+function readEntries(file: string, cursor: Cursor, tensors: number, alignment: number): Map<string, Entry> {
+  const entries = new Map<string, Entry>();
+  for (let i = 0; i < tensors; i++) {
+    const entry = readEntry(file, cursor, alignment);
+    if (entries.has(entry.name)) throw bad(`${file} has the tensor ${quoted(entry.name)} twice.`);
+    entries.set(entry.name, entry);
+  }
+  return entries;
+}
+
+/** Tensors overlap nowhere, and lie within the `size` bytes of a file whose data begin at `start`. */
+function refuseMisplaced(file: string, entries: readonly Entry[], start: number, size: number): void {
+  let reached = 0;
+  let before = '';
+  for (const { name, begin, end } of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (begin < reached) throw bad(`Tensor ${quoted(name)} in ${file} overlaps ${quoted(before)}.`);
+    if (start + end > size)
+      throw bad(
+        `Tensor ${quoted(name)} in ${file} lies at bytes ${begin} to ${end}, outside the ${Math.max(0, size - start)} bytes of data.`,
+        'The file was cut short or damaged: copy or download it again.',
+      );
+    [reached, before] = [end, name];
+  }
+}
+
+/** The tensor of an entry, whose numbers stay in the file until they are asked for. */
+function tensorOf(file: string, start: number, { name, type, shape, numbers, begin, end }: Entry): GgufTensor {
+  const { numbers: perBlock, bytes, unpack } = blockFormats[type];
+  const blocks = numbers / perBlock;
+  /** Blocks `from` to `to`, unpacked. */
+  const unpacked = (from: number, to: number): Float32Array =>
     withFile(file, (fd, size) => {
       if (start + end > size)
         throw bad(`${file} became shorter since it was opened: tensor ${quoted(name)} is cut off.`);
-      const { numbers: perBlock, bytes, unpack } = blockFormats[type];
+      const out = new Float32Array((to - from) * perBlock);
       const most = Math.floor(WINDOW / bytes);
       const piece = new Uint8Array(Math.min(to - from, most) * bytes);
       for (let done = from; done < to;) {
@@ -304,24 +332,13 @@ export function readGguf(file: string): GgufFile {
       }
       return out;
     });
-  const blocksOf = ({ type, numbers }: Entry) => numbers / blockFormats[type].numbers;
-  const load = (entry: Entry) => unpackInto(new Float32Array(entry.numbers), entry, 0, blocksOf(entry));
-  const pieces = function* (entry: Entry): Iterable<Float32Array> {
-    const { numbers: perBlock } = blockFormats[entry.type];
-    const blocks = blocksOf(entry);
-    const most = Math.ceil(WINDOW / perBlock);
-    for (let from = 0; from < blocks; from += most) {
-      const to = Math.min(blocks, from + most);
-      yield unpackInto(new Float32Array((to - from) * perBlock), entry, from, to);
-    }
-  };
   return {
-    metadata,
-    tensors: new Map(
-      [...entries].map(([name, entry]) => [
-        name,
-        { type: entry.type, shape: entry.shape, load: () => load(entry), pieces: () => pieces(entry) },
-      ]),
-    ),
+    type,
+    shape,
+    load: () => unpacked(0, blocks),
+    *pieces() {
+      const most = Math.ceil(WINDOW / perBlock);
+      for (let from = 0; from < blocks; from += most) yield unpacked(from, Math.min(blocks, from + most));
+    },
   };
 }

@@ -50,8 +50,14 @@ export interface Settings {
 
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+const isFlag = (value: unknown): value is boolean => typeof value === 'boolean';
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+const isWhole = (value: unknown): value is number => Number.isInteger(value);
+const areTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
 const isId = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 2 ** 31;
+const isIdOrIds = (value: unknown): value is number | number[] => [value].flat().every(isId);
 
 /**
  * `hint` is what every refusal says unless it has a hint of its own; `within` names the object that holds these
@@ -96,45 +102,19 @@ export function settingsOf(
     refuse,
     has: (key) => (raw(key) ?? null) !== null,
     keys: () => Object.keys(json),
-    flag: (key, may) => read(key, 'true or false', (value): value is boolean => typeof value === 'boolean', may),
+    flag: (key, may) => read(key, 'true or false', isFlag, may),
     number: (key, bounds = {}) => {
-      const value = read(
-        key,
-        'a number',
-        (found): found is number => typeof found === 'number' && Number.isFinite(found),
-        bounds,
-      );
-      return bounded(
-        key,
-        value,
-        `a number ${bounds.above === undefined ? `from ${bounds.least ?? 0}` : `above ${bounds.above}`}`,
-        bounds,
-      );
+      const kind = `a number ${bounds.above === undefined ? `from ${bounds.least ?? 0}` : `above ${bounds.above}`}`;
+      return bounded(key, read(key, 'a number', isNumber, bounds), kind, bounds);
     },
     whole: (key, { least = 0, most = 2 ** 31, orNull = false } = {}) => {
       const kind = least === 1 ? 'a whole number above 0' : `a whole number from ${least}`;
-      return bounded(
-        key,
-        read(key, kind, (found): found is number => Number.isInteger(found), { orNull }),
-        kind,
-        { least, most },
-      );
+      return bounded(key, read(key, kind, isWhole, { orNull }), kind, { least, most });
     },
-    text: (key, may) => read(key, 'a text', (value): value is string => typeof value === 'string', may),
-    texts: (key, may) =>
-      read(
-        key,
-        'a list of texts',
-        (value): value is string[] => Array.isArray(value) && value.every((part) => typeof part === 'string'),
-        may,
-      ),
+    text: (key, may) => read(key, 'a text', isText, may),
+    texts: (key, may) => read(key, 'a list of texts', areTexts, may),
     ids: (key, may) => {
-      const value = read(
-        key,
-        'a token id or a list of them',
-        (found): found is number | number[] => [found].flat().every(isId),
-        may,
-      );
+      const value = read(key, 'a token id or a list of them', isIdOrIds, may);
       return value === undefined ? undefined : [value].flat();
     },
     object: (key, may) => {

@@ -9,7 +9,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { readGguf } from '#core/formats/gguf.ts';
 import type { GgufFile } from '#core/formats/gguf.ts';
 import { metadataReader } from '#core/formats/gguf-metadata.ts';
-import { ggufStops } from '#core/formats/gguf-tokenizer.ts';
+import { ggufStops } from '#core/formats/gguf-vocabulary.ts';
 import { writeGguf } from '#core/formats/gguf-writer.ts';
 import type { GgufFields } from '#core/formats/gguf-writer.ts';
 import type { Weights } from '#core/formats/sharded-safetensors.ts';

@@ -2,7 +2,7 @@
 // conversation.
 
 import type { Message, Preference } from './preference.ts';
-import type { RowColumns, RowFileContainer } from '#core/formats/row-file.ts';
+import type { RowColumns, RowFileContainer } from '#core/formats/row-encoders.ts';
 import type { RowShape } from '#core/formats/row-shape.ts';
 
 /** Which pairs of a ranking become rows: every one, the best against the worst, or each rank against the next. */

@@ -13,7 +13,7 @@ import { LEFT_OUT, withoutFlagged, WRITE_DEFAULTS, writePreferences } from '#cor
 import type { Pairs, Reason, WriteOptions, Writer } from '#core/formats/preferences/writer.ts';
 import { WRITERS } from '#core/formats/preferences/writers.ts';
 import { createRowFile } from '#core/formats/row-file.ts';
-import type { RowColumns, RowFileContainer } from '#core/formats/row-file.ts';
+import type { RowColumns, RowFileContainer } from '#core/formats/row-encoders.ts';
 import type { RowShape } from '#core/formats/row-shape.ts';
 import { openProject } from '#core/store/database.ts';
 import { completionsAfter, countJudgements, lastCompletion } from '#core/store/judgements.ts';

@@ -7,7 +7,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { hubName } from '#core/formats/adapter-base.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { blockFormats } from '#core/formats/gguf-blocks.ts';
-import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
+import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer-fields.ts';
 import type { TokenizerFiles } from '#core/formats/gguf-tokenizer.ts';
 import { writtenFormat } from '#core/formats/gguf-writer.ts';
 import { elementBytes, numbersIn } from '#core/formats/safetensors.ts';

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
+import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer-fields.ts';
 import { loadCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { saveGguf } from '#core/models/gguf-model.ts';
 import { trainBpe } from '#core/tokenizer/bpe-trainer.ts';

@@ -2,7 +2,7 @@
 // tokenizer.json files.
 import fs from 'node:fs';
 import path from 'node:path';
-import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
+import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer-fields.ts';
 import { readGguf } from '#core/formats/gguf.ts';
 import { readSafetensors } from '#core/formats/safetensors.ts';
 import { loadArchitecture, openCheckpoint, saveCheckpoint } from '#core/models/checkpoint.ts';

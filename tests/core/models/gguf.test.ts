@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { compile } from '#core/autodiff/compile.ts';
 import { readGguf } from '#core/formats/gguf.ts';
 import type { GgufFile, GgufValue } from '#core/formats/gguf.ts';
-import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
+import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer-fields.ts';
 import { writeGguf } from '#core/formats/gguf-writer.ts';
 import { parameters } from '#core/models/architecture.ts';
 import type { Architecture } from '#core/models/architecture.ts';

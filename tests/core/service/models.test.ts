@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
+import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer-fields.ts';
 import { conventionsOf, describeConventions } from '#core/recipes/parts/conventions.ts';
 import { loadCheckpoint, openCheckpoint, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
 import { saveGguf } from '#core/models/gguf-model.ts';

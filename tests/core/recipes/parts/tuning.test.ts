@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer.ts';
+import { ggufTokenizerFields } from '#core/formats/gguf-tokenizer-fields.ts';
 import { adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { resumeRun, startRun } from '#core/runs/start.ts';
 import { isAdapterTensor } from '#core/models/adapter.ts';
