@@ -21,7 +21,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/recipes/ppo.ts evaluate': SPLITTING,
   'core/recipes/ppo.ts run': SPLITTING,
   'core/recipes/sft.ts shower': SPLITTING,
-  'core/models/gguf-model.ts ggufArchitecture': SPLITTING,
   'core/service/data/export-data.ts exportData': SPLITTING,
   'core/service/data/gather-preferences.ts gatherPreferences': SPLITTING,
   'core/service/data/import-preferences.ts writeRows': SPLITTING,

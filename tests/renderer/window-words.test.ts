@@ -27,7 +27,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     'asks other programs, and its ways out are commands of a terminal, printed as such under Settings › Hardware',
   'core/formats/other-checkpoints.ts': 'names the converters of other programs',
   'core/formats/preferences/write-pairs.ts': "names a setting of another program, OpenRLHF's",
-  'core/models/gguf-model.ts': "names llama.cpp's own tool",
+  'core/models/gguf-architecture.ts': "names llama.cpp's own tool",
   'core/runs/start.ts': 'tells the command line what was chosen by size',
 };
 /** given to the processes that are started */

@@ -18,7 +18,7 @@ import { isScoreHead } from '#core/models/heads.ts';
 import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { FAMILY_NAMES } from '#core/models/config-json.ts';
-import { GGUF_FAMILIES } from '#core/models/gguf-model.ts';
+import { GGUF_FAMILIES } from '#core/models/gguf-architecture.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
 type FileVerdict = ModelVerdict['files'][number];

@@ -20,7 +20,9 @@ import {
 } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
-import { ggufArchitecture, ropeFactors, saveGguf } from '#core/models/gguf-model.ts';
+import { ggufArchitecture } from '#core/models/gguf-architecture.ts';
+import { saveGguf } from '#core/models/gguf-model.ts';
+import { ropeFactors } from '#core/models/gguf-rope.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import type { Sampled } from '#core/models/sampler.ts';
 import { languageModelHead, trunk } from '#core/models/transformer.ts';
