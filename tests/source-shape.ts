@@ -26,8 +26,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/service/data/import-preferences.ts writeRows': SPLITTING,
   'core/service/project-calls.ts createProjectHandlers': SPLITTING,
   'core/supervisor.ts superviseService': SPLITTING,
-  'core/tokenizer/bpe-trainer.ts trainBpe': SPLITTING,
-  'core/tokenizer/tokenizer.ts createTokenizer': SPLITTING,
   'electron/shell.ts startShell': SPLITTING,
   'renderer/components/desk/marking.ts useMarking': SPLITTING,
   'renderer/stores/desk.ts useDesk': SPLITTING,

@@ -84,9 +84,8 @@ const pairOf = (left: number, right: number) => left * SIDE + right;
 
 /**
  * Learn a byte-level BPE of `vocabularySize` entries (fewer where no pair occurs twice): special tokens, 256 bytes,
- * merges.
- * The most frequent pair is merged first; ties go to the lower left id, then the lower right id. Throws 'bad-argument'
- * below 258.
+ * merges. The most frequent pair is merged first; ties go to the lower left id, then the lower right id. Throws
+ * 'bad-argument' below 258.
  */
 export function trainBpe(texts: Iterable<string>, vocabularySize: number): TokenizerFile {
   if (!Number.isInteger(vocabularySize) || vocabularySize < SMALLEST_VOCABULARY || vocabularySize > SIDE) {
@@ -98,13 +97,36 @@ export function trainBpe(texts: Iterable<string>, vocabularySize: number): Token
   }
   const tokens = [...SPECIAL, ...BYTE_CHARACTERS.toSorted((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)];
   const ids = new Map(tokens.map((token, id) => [token, id]));
-  const words = countWords(
-    texts,
-    BYTE_CHARACTERS.map((character) => ids.get(character)!),
-  );
+  const byteIds = BYTE_CHARACTERS.map((character) => ids.get(character)!);
+  const pairs = countPairs(countWords(texts, byteIds));
   const merges = new Set<string>(); // a pair whose left or right token is built anew another way can come back
+  while (tokens.length < vocabularySize) {
+    const pair = pairs.mostFrequent();
+    if (pair === null) break;
+    const left = Math.floor(pair / SIDE);
+    const right = pair % SIDE;
+    const token = tokens[left]! + tokens[right]!;
+    let id = ids.get(token); // two ways of building one token share its id
+    if (id === undefined) {
+      id = tokens.push(token) - 1;
+      ids.set(token, id);
+    }
+    merges.add(`${tokens[left]} ${tokens[right]}`);
+    pairs.merge(pair, id);
+  }
+  return describe(tokens, [...merges]);
+}
 
-  const counts = new Map<number, number>(); // pair -> occurrences, kept up to date
+/** The pairs of neighbours in all words, their counts kept up to date while pairs are merged. */
+interface Pairs {
+  /** the pair that is merged next; null where none occurs often enough */
+  mostFrequent(): number | null;
+  /** `id` takes the place of the pair in every word */
+  merge(pair: number, id: number): void;
+}
+
+function countPairs(words: readonly WordType[]): Pairs {
+  const counts = new Map<number, number>(); // pair -> occurrences
   const places = new Map<number, Set<number>>(); // pair -> the words it may occur in
   const queue = createQueue();
   const changed = new Set<number>(); // pairs whose count moved since they were last queued
@@ -157,28 +179,23 @@ export function trainBpe(texts: Iterable<string>, vocabularySize: number): Token
     for (let i = 0; i + 1 < symbols.length; i++) add(symbols[i]!, symbols[i + 1]!, count, word);
   }
   requeue();
-  while (tokens.length < vocabularySize) {
-    const best = queue.pop();
-    if (!best) break;
-    const count = counts.get(best.pair) ?? 0;
-    if (count !== best.count) continue; // stale: every change queued the pair again
-    if (count < MIN_FREQUENCY) break;
-    const left = Math.floor(best.pair / SIDE);
-    const right = best.pair % SIDE;
-    const token = tokens[left]! + tokens[right]!;
-    let id = ids.get(token); // two ways of building one token share its id
-    if (id === undefined) {
-      id = tokens.push(token) - 1;
-      ids.set(token, id);
-    }
-    merges.add(`${tokens[left]} ${tokens[right]}`);
-    for (const word of places.get(best.pair)!) mergeIn(word, left, right, id);
-    counts.delete(best.pair);
-    places.delete(best.pair);
-    changed.delete(best.pair);
-    requeue();
-  }
-  return describe(tokens, [...merges]);
+  return {
+    mostFrequent: () => {
+      for (let best = queue.pop(); best; best = queue.pop()) {
+        const count = counts.get(best.pair) ?? 0;
+        if (count === best.count) return count < MIN_FREQUENCY ? null : best.pair; // else stale: queued again since
+      }
+      return null;
+    },
+    merge: (pair, id) => {
+      const left = Math.floor(pair / SIDE);
+      for (const word of places.get(pair)!) mergeIn(word, left, pair % SIDE, id);
+      counts.delete(pair);
+      places.delete(pair);
+      changed.delete(pair);
+      requeue();
+    },
+  };
 }
 
 function countWords(texts: Iterable<string>, byteIds: readonly number[]): WordType[] {

@@ -128,27 +128,12 @@ function ggufTokenizer(file: string): Tokenizer {
 /** A tokenizer from the parsed tokenizer.json; `file` only names it in errors. */
 export function createTokenizer(json: Json, settings: TokenizerSettings, file: string): Tokenizer {
   const native = parse(json, file);
-  const options = { addSpecialTokens: false };
-  const { tokenizerConfig, generationConfig, modelConfig } = settings;
+  const { tokenizerConfig } = settings;
   refuseOtherTokens(native, settings, file);
-  const sources = [generationConfig, modelConfig];
-  const endOfText = findToken(
-    native,
-    [tokenizerConfig, settings.specialTokensMap ?? null],
-    'eos_token',
-    sources,
-    modelConfig === null ? '<|endoftext|>' : undefined,
-  ); // of a model the files say it
-  if (endOfText < 0)
-    throw new TastemakerError(
-      'bad-file',
-      `${file} names no end-of-text token.`,
-      'Add "eos_token" to tokenizer_config.json beside it.',
-    );
-  let vocabularySize = 0;
-  for (const id of Object.values(native.getVocab(true))) vocabularySize = Math.max(vocabularySize, id + 1);
+  const endOfText = endOfTextIn(native, settings, file);
   const chatTemplate = settings.chatTemplate ?? templateOf(tokenizerConfig?.['chat_template']);
   const specialTokens = { eos_token: native.idToToken(endOfText)!, ...namesOf(tokenizerConfig) };
+  const begin = beginIn(native, json, file);
   // once, when it is first asked for: it takes the template a conversation
   const shape = once((): Tokenizer['answerShape'] => {
     const added = addedTokens(json);
@@ -156,31 +141,16 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
       chatTemplate === null ? null : answerShape(chatTemplate, { specialTokens, name: file }, [...added.keys()]);
     return found && { ...found, endId: added.get(found.end)! };
   });
-  const begins = beginOf(json['post_processor'], file);
-  const lost = begins.find(({ id }) => !isToken(native, id));
-  if (lost)
-    throw new TastemakerError(
-      'bad-file',
-      `${file}: "post_processor" puts ${JSON.stringify(lost.token.slice(0, 50))} before every text, as id ${lost.id}, which is no token of it.`,
-      HINT,
-    );
-  const begin = begins.map(({ id }) => id);
   const added = once(() => new Set(addedTokens(json).values()));
   const hash = once(() => tokenizerHash(json, begin));
-  const cannot =
-    (what: string) =>
-    (error: unknown): never => {
-      throw new TastemakerError('bad-file', `${file} could not ${what} a text: ${messageOf(error)}.`, HINT);
-    };
   const stops = once(() => {
-    const named: unknown[] = sources.flatMap((source) => source?.['eos_token_id'] ?? []);
+    const named = configsOf(settings).flatMap((config): unknown => config?.['eos_token_id'] ?? []);
     return [...new Set([endOfText, ...named, ...(shape() ? [shape()!.endId] : [])])].filter((id) =>
       isToken(native, id),
     );
   });
-
   return {
-    vocabularySize,
+    vocabularySize: vocabularySizeOf(native),
     get hash() {
       return hash();
     },
@@ -196,33 +166,77 @@ export function createTokenizer(json: Json, settings: TokenizerSettings, file: s
     },
     specialTokens,
     file,
+    ...codecOf(native, file),
+    isToken: (id) => isToken(native, id),
+    isWritten: (id) => added().has(id),
+    token: (id) => (Number.isInteger(id) && id >= 0 ? native.idToToken(id) : null) ?? `[${id}]`,
+  };
+}
+
+/** Texts to ids and back. */
+function codecOf(
+  native: Native,
+  file: string,
+): Pick<Tokenizer, 'encode' | 'encodeBatch' | 'encodeWithOffsets' | 'decode' | 'decodeBatch'> {
+  const options = { addSpecialTokens: false };
+  const cannot =
+    (what: string) =>
+    (error: unknown): never => {
+      throw new TastemakerError('bad-file', `${file} could not ${what} a text: ${messageOf(error)}.`, HINT);
+    };
+  return {
     encode: async (text) => (await native.encode(text.toWellFormed(), null, options).catch(cannot('cut'))).getIds(),
-    encodeBatch: async (texts) =>
-      (
-        await native
-          .encodeBatch(
-            texts.map((t) => t.toWellFormed()),
-            options,
-          )
-          .catch(cannot('cut'))
-      ).map((e) => e.getIds()),
+    encodeBatch: async (texts) => {
+      const wellFormed = texts.map((text) => text.toWellFormed());
+      const encodings = await native.encodeBatch(wellFormed, options).catch(cannot('cut'));
+      return encodings.map((encoding) => encoding.getIds());
+    },
     encodeWithOffsets: async (text) => {
       const encoding = await native.encode(text.toWellFormed(), null, options).catch(cannot('cut'));
       return { ids: encoding.getIds(), spans: spansOf(text, encoding.getOffsets()) };
     },
     decode: (ids, special = 'left-out') =>
       native.decode([...ids], special === 'left-out').catch(cannot('put together')),
-    decodeBatch: (idLists, special = 'left-out') =>
-      native
-        .decodeBatch(
-          idLists.map((ids) => [...ids]),
-          special === 'left-out',
-        )
-        .catch(cannot('put together')),
-    isToken: (id) => isToken(native, id),
-    isWritten: (id) => added().has(id),
-    token: (id) => (Number.isInteger(id) && id >= 0 ? native.idToToken(id) : null) ?? `[${id}]`,
+    decodeBatch: (idLists, special = 'left-out') => {
+      const lists = idLists.map((ids) => [...ids]);
+      return native.decodeBatch(lists, special === 'left-out').catch(cannot('put together'));
+    },
   };
+}
+
+/** The configurations of a model that name tokens by their ids. */
+const configsOf = ({ generationConfig, modelConfig }: TokenizerSettings) => [generationConfig, modelConfig];
+
+function endOfTextIn(native: Native, settings: TokenizerSettings, file: string): number {
+  const { tokenizerConfig, specialTokensMap = null, modelConfig } = settings;
+  const usual = modelConfig === null ? '<|endoftext|>' : undefined; // of a model the files say it
+  const endOfText = findToken(native, [tokenizerConfig, specialTokensMap], 'eos_token', configsOf(settings), usual);
+  if (endOfText < 0)
+    throw new TastemakerError(
+      'bad-file',
+      `${file} names no end-of-text token.`,
+      'Add "eos_token" to tokenizer_config.json beside it.',
+    );
+  return endOfText;
+}
+
+/** What stands before every plain text. */
+function beginIn(native: Native, json: Json, file: string): number[] {
+  const begins = beginOf(json['post_processor'], file);
+  const lost = begins.find(({ id }) => !isToken(native, id));
+  if (lost)
+    throw new TastemakerError(
+      'bad-file',
+      `${file}: "post_processor" puts ${JSON.stringify(lost.token.slice(0, 50))} before every text, as id ${lost.id}, which is no token of it.`,
+      HINT,
+    );
+  return begins.map(({ id }) => id);
+}
+
+function vocabularySizeOf(native: Native): number {
+  let size = 0;
+  for (const id of Object.values(native.getVocab(true))) size = Math.max(size, id + 1);
+  return size;
 }
 
 function parse(json: Json, file: string): Native {
