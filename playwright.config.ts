@@ -12,6 +12,7 @@ const MEASURED = ['latency', 'big-project', 'start'].map((name) => `**/${name}.s
 
 // the key with which tests that make projects sign them is not that of who runs them; workers inherit it
 process.env.TASTEMAKER_HOME ??= resolve('out/test-home');
+process.env.NODE_COMPILE_CACHE ??= resolve('out/test-compiled'); // the services and runs that they start, start sooner
 
 export default defineConfig({
   testDir: 'tests/app',

@@ -91,9 +91,6 @@ function turns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
 }
 export const inTurn = turns(os.availableParallelism());
 
-/** Where Node keeps our files compiled from one process to the next: a command then starts in a third of the time. */
-const COMPILED = path.join(os.tmpdir(), 'tastemaker-tests-compiled');
-
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /**
@@ -129,10 +126,7 @@ export async function runCase(one: Case): Promise<string | null> {
         .split(' ')
         .slice(1)
         .map((word) => word.replaceAll('{CASE}', folder).replaceAll('{WORK}', work));
-      const ended = await startCli(work, args, {
-        TASTEMAKER_HOME: path.join(root, 'home'),
-        NODE_COMPILE_CACHE: COMPILED,
-      }).ended;
+      const ended = await startCli(work, args, { TASTEMAKER_HOME: path.join(root, 'home') }).ended;
       done[name] = { ...ended, args, output: withoutNames(`${ended.stdout}\n${ended.stderr}`, [folder, work], args) };
     }
     const outcome = { work, commands: done };
