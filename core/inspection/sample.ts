@@ -23,7 +23,7 @@ export interface SampleQuestion {
   sampling: SamplingParameters;
 }
 /** `tokens` and `logprob` are of what is shown; `stoppedAt`: the text that ended it, which is not shown. */
-export interface Written {
+export interface TriedCompletion {
   text: string;
   finish: Finish;
   logprob: number;
@@ -36,7 +36,7 @@ export interface Written {
  * reward model.
  */
 export interface Tried {
-  completions: Written[];
+  completions: TriedCompletion[];
   read: string;
   unscored: string | null;
 }
@@ -89,7 +89,12 @@ export async function sample(models: HeldModels, question: SampleQuestion): Prom
   return { completions, read: promptText(tokenizer, asked), unscored: why };
 }
 
-function shown({ finish, logprobs, tokenIds }: Sampled, text: string, cut: Cut | null, score: number | null): Written {
+function shown(
+  { finish, logprobs, tokenIds }: Sampled,
+  text: string,
+  cut: Cut | null,
+  score: number | null,
+): TriedCompletion {
   const tokens = cut?.tokens ?? tokenIds.length;
   return {
     text: cut?.text ?? text,

@@ -29,12 +29,13 @@ export interface Memory {
   of: 'host' | 'device';
 }
 
-interface Taken {
+/** What a compiled graph holds, in bytes: activations, what no run changes, and what comes back to us. */
+interface GraphBytes {
   pool: number;
   still: number;
   outputs: number;
 }
-const walked = new Map<string, Promise<Record<Memory['of'], Taken>>>();
+const walked = new Map<string, Promise<Record<Memory['of'], GraphBytes>>>();
 const MOST_WALKED = 500;
 const WALKED_TOKENS = 1024; // graphs; tokens of a row: its mask has their square
 /**
@@ -47,11 +48,11 @@ async function graphOf(
   tokens: number,
   make: (shorter: (count: number) => number) => Program,
   steps = 1,
-): Promise<Taken> {
+): Promise<GraphBytes> {
   const name = JSON.stringify([device, key, tokens, steps]);
   let known = walked.get(name);
   if (!known) {
-    const walk = async (by: number): Promise<Record<Memory['of'], Taken>> => {
+    const walk = async (by: number): Promise<Record<Memory['of'], GraphBytes>> => {
       await new Promise((resolve) => setImmediate(resolve));
       const { poolBytes, stillBytes, outputBytes, nodes } = footprint(
         make((count) => (by === 1 ? count : Math.max(1, Math.round(count / by)))),
@@ -74,11 +75,11 @@ async function graphOf(
 const QUADRATIC = 4; // what twice the length can come to at most; a device's pool grows by leaps
 /** The graph of rows that are `by` times longer than what is walked: it grows on as it does from half of that. */
 async function beyond(
-  walk: (by: number) => Promise<Record<Memory['of'], Taken>>,
+  walk: (by: number) => Promise<Record<Memory['of'], GraphBytes>>,
   by: number,
-): Promise<Record<Memory['of'], Taken>> {
+): Promise<Record<Memory['of'], GraphBytes>> {
   const [half, whole] = [await walk(2 * by), await walk(by)];
-  const grown = (of: Memory['of'], most: number): Taken => {
+  const grown = (of: Memory['of'], most: number): GraphBytes => {
     const { pool, still } = whole[of];
     return {
       ...whole[of],

@@ -51,7 +51,7 @@ import { fixed, listed, trained } from '#core/recipes/parts/lineage-words.ts';
 import { enough, has, powerOfTwo, warns } from '#core/recipes/parts/needs.ts';
 import type { Need } from '#core/contract/recipes.ts';
 import type { Facts } from './facts.ts';
-import type { Here, Known, Made } from './recipe.ts';
+import type { Here, References, Made } from './recipe.ts';
 
 export const PPO_SETTINGS = {
   policy: words('base', 'The model to tune.', { group: 'data', main: true, model: STARTS_FROM }),
@@ -226,7 +226,7 @@ export interface EvaluatedSample {
   gold?: number;
 }
 
-async function prepare(project: Project, config: PpoConfig, known: Known): Promise<Inputs> {
+async function prepare(project: Project, config: PpoConfig, references: References): Promise<Inputs> {
   const policy = getPolicy(project, config.policy);
   const reward = getPolicy(project, config.reward);
   const prompts = learningPrompts(project);
@@ -252,7 +252,7 @@ async function prepare(project: Project, config: PpoConfig, known: Known): Promi
     split,
     facts,
   });
-  const reference = config.reference ? getPolicy(project, config.reference) : known.referenceOf(policy);
+  const reference = config.reference ? getPolicy(project, config.reference) : references.referenceOf(policy);
   if (reference.kind === 'reward')
     throw new TastemakerError(
       'bad-argument',

@@ -43,7 +43,7 @@ import { stepsARun } from '#core/training/pace.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
 import type { Facts } from './facts.ts';
-import type { Inputs, Known, Made, Outcome, Planning, Recipe, RunContext } from './recipe.ts';
+import type { Inputs, References, Made, Outcome, Planning, Recipe, RunContext } from './recipe.ts';
 import { choice, count, KL_FROM, real, STARTS_FROM, words } from './settings.ts';
 import type { Config } from './settings.ts';
 
@@ -93,9 +93,9 @@ export const PREFERENCE_SETTINGS = {
 } as const;
 type PreferenceConfig = Config<typeof PREFERENCE_SETTINGS>;
 
-async function prepare(project: Project, config: PreferenceConfig, known: Known): Promise<Inputs> {
+async function prepare(project: Project, config: PreferenceConfig, references: References): Promise<Inputs> {
   const policy = getPolicy(project, config.policy);
-  const reference = config.reference ? getPolicy(project, config.reference) : known.referenceOf(policy);
+  const reference = config.reference ? getPolicy(project, config.reference) : references.referenceOf(policy);
   const [policyFolder, referenceFolder] = [policyPath(project, policy), policyPath(project, reference)];
   sameTokenizer(await loadTokenizer(policyFolder), await loadTokenizer(referenceFolder), 'reference');
   config.reference = reference.name; // the manifest says which it was

@@ -32,7 +32,7 @@ export interface Inputs {
 }
 
 /** What a model says of a completion; `role` names the model as the manifest does. */
-export interface Said {
+export interface Measurement {
   role: string;
   score?: number;
   /** the sum over the model's own tokens of the text, where these are not the completion's */
@@ -52,9 +52,9 @@ export interface Drawn extends Pick<
   group: number;
   /** a model of the manifest by its role, or what the run itself makes */
   writer: string | 'run';
-  said?: Said[];
+  said?: Measurement[];
 }
-export type Measured = Said & { completionId: number };
+export type Measured = Measurement & { completionId: number };
 
 export interface Outcome {
   status: Extract<RunStatus, 'done' | 'stopped'>;
@@ -156,7 +156,7 @@ export interface Recipe<S extends Settings = Settings> {
   /** One sentence of the very weights of a model that it made; null where it makes none. */
   lineage(made: Made): string | null | Promise<string>;
   /** Reads what it needs from the project; throws with what is missing. */
-  prepare(project: Project, config: Config<S>, known: Known): Inputs | Promise<Inputs>;
+  prepare(project: Project, config: Config<S>, references: References): Inputs | Promise<Inputs>;
   run(run: RunContext, config: Config<S>): Promise<Outcome>;
   /** What `run` does with these settings here, for memory and time. Throws where it names a model that is not there. */
   plan(config: Config<S>, here: Planning): Plan;
@@ -171,7 +171,7 @@ export interface Planning {
 }
 
 /** What `prepare` is told of the project's other runs. */
-export interface Known {
+export interface References {
   /** the model that the KL of a policy is measured from */
   referenceOf(policy: Policy): Policy;
 }

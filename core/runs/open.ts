@@ -7,7 +7,7 @@ import { replaceFile, withFile, writeFully } from '#core/formats/file-access.ts'
 import { appendJsonl, eachLine, readJsonl } from '#core/formats/jsonl.ts';
 import { readManifest } from '#core/recipes/manifest.ts';
 import type { MetricRow } from '#core/recipes/metrics.ts';
-import type { RunContext, Said } from '#core/recipes/recipe.ts';
+import type { RunContext, Measurement } from '#core/recipes/recipe.ts';
 import { isTaken } from '#core/store/process-birth.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { refuseLinksIn } from '#core/unlinked.ts';
@@ -140,7 +140,7 @@ const named = <R extends { promptId?: number; id?: number }>(row: R): R =>
 
 /** Nine digits hold a float32 exactly, in half the characters that JSON would take. */
 const brief = (values: readonly number[]): number[] => values.map((value) => Number(value.toPrecision(9)));
-function briefly<T extends Said>(said: T): T {
+function briefly<T extends Measurement>(said: T): T {
   return {
     ...said,
     ...(said.tokenLogprobs ? { tokenLogprobs: brief(said.tokenLogprobs) } : {}),

@@ -22,7 +22,7 @@ import { isPrepared } from './execute.ts';
 import { readManifest } from '#core/recipes/manifest.ts';
 import { readStatus } from './ending.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
-import type { Drawn, Measured, Said } from '#core/recipes/recipe.ts';
+import type { Drawn, Measured, Measurement } from '#core/recipes/recipe.ts';
 import type { Manifest } from '#core/recipes/manifest.ts';
 import { recipeOf } from '#core/recipes/table.ts';
 import { followRows } from './new-lines.ts';
@@ -166,7 +166,7 @@ export function openIntake(project: Project, id: string): Intake {
 }
 
 const asMeasure = (
-  { score, logprob, tokenLogprobs, tokenValues }: Said,
+  { score, logprob, tokenLogprobs, tokenValues }: Measurement,
   own: readonly number[] | undefined,
 ): Partial<NewMeasure> => ({
   ...(score === undefined ? {} : { score: Math.fround(score) }),

@@ -355,7 +355,7 @@ interface Stepping {
   progress: TrainerOptions['progress'];
 }
 /** What `steps` of a trainer is asked, `micro` said. */
-interface Asked {
+interface StepsRequest {
   key: string;
   feedTypes: Types;
   feeds: Readonly<Arrays>;
@@ -378,7 +378,7 @@ const partedState = (units: readonly Unit[], arrays: Readonly<Arrays>, step: num
 /** All steps in one run of a program that ends with AdamW. */
 async function together(
   at: Stepping,
-  { key, feedTypes, feeds, rates, micro }: Asked,
+  { key, feedTypes, feeds, rates, micro }: StepsRequest,
 ): Promise<Record<string, number[]>> {
   const { parameters, units, build, settings, given, options } = at;
   const executable = await at.compiled.get(`${key}x${rates.length}/${micro}`, () =>
@@ -411,7 +411,7 @@ function updaterOf({ units, settings, options, state }: Stepping): Updater {
 /** A run of the gradients a step, then the update in place. */
 async function oneByOne(
   at: Stepping,
-  { key, feedTypes, feeds, rates, micro }: Asked,
+  { key, feedTypes, feeds, rates, micro }: StepsRequest,
 ): Promise<Record<string, number[]>> {
   const { parameters, units, build, settings, given, options } = at;
   const executable = await at.compiled.get(`${key}/${micro}`, () =>

@@ -15,7 +15,7 @@ import type { Counted } from './recipe-facts.ts';
 import { checkStart } from './recipes.ts';
 
 /** `version` changes with everything that is written into the project (`versionOf`). */
-interface Asked {
+interface EstimateQuestion {
   folder: string;
   version: string;
   machine: Machine;
@@ -31,7 +31,7 @@ let last = {
   lengths: new Map<string | null, Promise<Lengths>>(),
 };
 
-function remembered(project: Project, { folder, version }: Asked): Counted {
+function remembered(project: Project, { folder, version }: EstimateQuestion): Counted {
   if (last.folder !== folder || last.version !== version) last = { folder, version, facts: null, lengths: new Map() };
   const counted = countedIn(project);
   const { lengths } = last;
@@ -58,12 +58,12 @@ async function reading<T>(folder: string, work: (project: Project) => T | Promis
 }
 
 const TASKS = {
-  estimate: (asked: Asked): Promise<Estimate> =>
+  estimate: (asked: EstimateQuestion): Promise<Estimate> =>
     reading(asked.folder, (project) =>
       estimateRun(project, asked.machine, recipeName(asked.recipe), asked.config, remembered(project, asked)),
     ),
   /** Refuses what could only fail and what is sure not to fit. */
-  check: ({ folder, machine, recipe, config }: Asked): Promise<void> =>
+  check: ({ folder, machine, recipe, config }: EstimateQuestion): Promise<void> =>
     reading(folder, (project) => {
       checkStart(project, recipe, config);
       return checkFits(project, machine, recipeName(recipe), config);
