@@ -18,8 +18,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/runs/record.ts openIntake': SPLITTING,
   'core/recipes/sample.ts run': SPLITTING,
   'core/recipes/score.ts run': SPLITTING,
-  'core/recipes/ppo.ts evaluate': SPLITTING,
-  'core/recipes/ppo.ts run': SPLITTING,
   'core/recipes/sft.ts shower': SPLITTING,
   'core/service/data/export-data.ts exportData': SPLITTING,
   'core/service/data/gather-preferences.ts gatherPreferences': SPLITTING,

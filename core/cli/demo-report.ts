@@ -8,7 +8,7 @@ import { agreement, utility } from '#core/demo/labelers.ts';
 import type { LabelerName } from '#core/demo/labelers.ts';
 import { readJsonl } from '#core/formats/jsonl.ts';
 import { readMade } from '#core/models/model-notes.ts';
-import type { EvaluatedSample } from '#core/recipes/ppo.ts';
+import type { EvaluatedSample } from '#core/recipes/parts/held-out-evaluation.ts';
 import type { ValidationRow } from '#core/recipes/parts/reward-validation.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import type { Project } from '#core/store/project.ts';

@@ -3,55 +3,48 @@
 //   repeat: 1 sample at T  2 reference log-probabilities, values, scores  3 penalties  4 advantages
 //           5 four epochs on policy and, separately, critic  6 report; evaluate on fixed held-out prompts
 // KL is measured from the reference, which is the policy's start unless another is named; the critic starts as the
-// reward
-// model (D19) and shares nothing with the policy (D20). best/ holds the weights whose held-out score − price·KL was
-// highest.
+// reward model (D19) and shares nothing with the policy (D20). best/ holds the weights whose held-out score − price·KL
+// was highest.
 
-import path from 'node:path';
-import { createRandom } from '#core/random.ts';
-import type { Finish, SamplingParameters } from '#core/contract/samples.ts';
-import type { Message, Prompt } from '#core/contract/prompts.ts';
-import { loadShared, saveCheckpoint } from '#core/models/checkpoint.ts';
-import { createEvaluator } from '#core/models/evaluator.ts';
-import { isScoreHead } from '#core/models/heads.ts';
-import { madeNote } from '#core/models/model-notes.ts';
-import { createSampler, endOf } from '#core/models/sampler.ts';
-import type { Group } from '#core/models/rows.ts';
-import { readingOf, readsEnd } from '#core/models/score-reading.ts';
+import type { Need } from '#core/contract/recipes.ts';
 import { TastemakerError } from '#core/errors.ts';
+import { endOf } from '#core/models/sampler.ts';
+import { createRandom } from '#core/random.ts';
+import { SENSIBLE } from '#core/recipes/demo/demo-settings.ts';
+import { MISSING_END_SETTINGS, withMissingEnd } from '#core/recipes/parts/answer-scores.ts';
+import { learningPrompts } from '#core/recipes/parts/dataset.ts';
+import { evaluateHeldOut, EVALUATION_SETTINGS } from '#core/recipes/parts/held-out-evaluation.ts';
+import { fixed, listed, trained } from '#core/recipes/parts/lineage-words.ts';
+import { writeModel } from '#core/recipes/parts/model-folder.ts';
+import { need } from '#core/recipes/parts/need.ts';
+import { enough, has, powerOfTwo, warns } from '#core/recipes/parts/needs.ts';
+import { loadPolicyModels } from '#core/recipes/parts/policy-models.ts';
+import type { PolicyModels } from '#core/recipes/parts/policy-models.ts';
+import { cameTo, keptOf, progressOf, takeLook } from '#core/recipes/parts/policy-progress.ts';
+import { fittingPrompts, promptOrder, promptRow } from '#core/recipes/parts/policy-prompts.ts';
+import type { EncodedPrompt } from '#core/recipes/parts/policy-prompts.ts';
+import { createRollouts } from '#core/recipes/parts/policy-rollouts.ts';
+import type { Rollouts } from '#core/recipes/parts/policy-rollouts.ts';
+import { createLearners } from '#core/recipes/parts/ppo-learners.ts';
+import type { PpoLearners } from '#core/recipes/parts/ppo-learners.ts';
+import { planPpo, rowsSampled } from '#core/recipes/parts/ppo-plan.ts';
+import { describeUpdate } from '#core/recipes/parts/ppo-report.ts';
+import { sameTokenizer } from '#core/recipes/parts/same-tokenizer.ts';
+import { stopReason, STOP_SETTINGS } from '#core/recipes/parts/sample-statistics.ts';
+import { TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
-import { adaptBeta } from '#core/training/kl-controller.ts';
 import { ESTIMATORS } from '#core/training/estimators.ts';
-import { criticArrays, policyArrays, prepareRollout } from '#core/training/rollout.ts';
-import type { RolloutGroup } from '#core/training/rollout.ts';
+import { adaptBeta } from '#core/training/kl-controller.ts';
+import { prepareRollout } from '#core/training/rollout.ts';
+import type { Prepared, RolloutGroup, RolloutSettings } from '#core/training/rollout.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
-import { createTrainer, freshState } from '#core/training/trainer.ts';
-import { answerTexts, withoutStop } from '#core/recipes/parts/answer-text.ts';
-import { KL_FROM, SCORED_BY, STARTS_FROM, choice, count, flag, real, words } from './settings.ts';
-import type { Config } from './settings.ts';
-import { learningPrompts } from '#core/recipes/parts/dataset.ts';
-import { describeHeldOut, heldOutStreams, samplesAPrompt } from '#core/recipes/parts/held-out.ts';
-import { need } from '#core/recipes/parts/need.ts';
-import { sameTokenizer } from '#core/recipes/parts/same-tokenizer.ts';
-import { releaseAfter } from '#core/plans/large-models.ts';
-import type { Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
-import type { MetricRow } from './metrics.ts';
-import { describeSamples, stopReason } from '#core/recipes/parts/sample-statistics.ts';
-import { encodePrompts, isConversation, withStops } from '#core/recipes/parts/prompt-tokens.ts';
-import { goldScorer, rewardScorer } from '#core/recipes/parts/scorers.ts';
-import type { Score } from '#core/recipes/parts/scorers.ts';
-import { packState, unpackState } from '#core/recipes/parts/training-state.ts';
-import { planPpo, rowsSampled, updatesOf } from '#core/recipes/parts/ppo-plan.ts';
-import { microBatches, tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
-import { mean } from '#core/evaluation/mean.ts';
-import { SENSIBLE } from '#core/recipes/demo/demo-settings.ts';
-import { fixed, listed, trained } from '#core/recipes/parts/lineage-words.ts';
-import { enough, has, powerOfTwo, warns } from '#core/recipes/parts/needs.ts';
-import type { Need } from '#core/contract/recipes.ts';
 import type { Facts } from './facts.ts';
-import type { Here, References, Made } from './recipe.ts';
+import type { MetricRow } from './metrics.ts';
+import type { Here, Inputs, Made, Outcome, Recipe, References, RunContext } from './recipe.ts';
+import { choice, count, flag, KL_FROM, real, SCORED_BY, STARTS_FROM, words } from './settings.ts';
+import type { Config } from './settings.ts';
 
 export const PPO_SETTINGS = {
   policy: words('base', 'The model to tune.', { group: 'data', main: true, model: STARTS_FROM }),
@@ -115,15 +108,7 @@ export const PPO_SETTINGS = {
     memory: { times: 0.5, what: 'new tokens' },
     time: 'new tokens',
   }),
-  missing_end: choice(
-    'replace',
-    ['replace', 'subtract', 'keep'],
-    'A completion without end-of-text: its score becomes the penalty (Ziegler et al. 2019, Huang et al. 2024), loses it (TRL), or stays.',
-    { group: 'sampling' },
-  ),
-  missing_end_penalty: real(-1, [-1e6, 1e6], 'The score that replaces; its size is what is subtracted.', {
-    group: 'sampling',
-  }),
+  ...MISSING_END_SETTINGS,
   score_placement: choice(
     'after-end',
     ['after-end', 'at-end'],
@@ -168,32 +153,8 @@ export const PPO_SETTINGS = {
   gradient_clip: real(1, [0, 1e9], 'Largest gradient norm; 0 = none (Ziegler et al. 2019, Huang et al. 2024).', {
     group: 'optimisation',
   }),
-  evaluate_every: count(5, [0, 1e6], 'Updates between samples on the fixed prompts; 0 = never.', {
-    group: 'evaluation',
-  }),
-  evaluate_prompts: count(
-    64,
-    [1, 4096],
-    'How many fixed prompts of the validation split; with fewer than 64 each is answered several times, so that there are 64 samples.',
-    { group: 'evaluation', time: 'held-out prompts' },
-  ),
-  best_kl_price: real(
-    0.05,
-    [0, 1000],
-    'best/ holds the weights with the highest held-out score − max(β, this)·KL. Choosing has its price of KL even where training pays none, or the most over-optimised weights would win (Stiennon et al. 2020: 0.05).',
-    { group: 'evaluation' },
-  ),
-  stop_kl: real(0, [0, 1e9], 'Stop when KL exceeds this; 0 = off.', { group: 'stop' }),
-  stop_ended: real(0, [0, 1], 'Stop when fewer than this share of completions end; 0 = off.', { group: 'stop' }),
-  stop_distinct: real(0, [0, 1], 'Stop when the share of distinct three-token sequences falls below; 0 = off.', {
-    group: 'stop',
-  }),
-  stop_drop: real(
-    0,
-    [0, 1e6],
-    'Stop when the held-out gold score (where there is none, what best/ is chosen by) falls this far below its best; 0 = off.',
-    { group: 'stop' },
-  ),
+  ...EVALUATION_SETTINGS,
+  ...STOP_SETTINGS,
   checkpoint_every: count(5, [1, 1e6], 'Updates between checkpoints.', { group: 'seeds' }),
   seed: count(1, [0, 2 ** 48], 'Seed of fresh adapters, and of all that has no seed of its own below.', {
     group: 'seeds',
@@ -208,23 +169,6 @@ export type PpoConfig = Config<typeof PPO_SETTINGS>;
 
 /** Whitening over fewer is refused by the 2019 code (D22); here it is said. */
 const FEWEST_WHITENED = 8;
-
-interface PromptRow {
-  promptId: number;
-  text: string;
-  messages: Message[] | null;
-  split: string;
-  facts: Record<string, string> | null;
-}
-export interface EvaluatedSample {
-  promptId: number;
-  text: string;
-  score: number;
-  kl: number;
-  finish: Finish;
-  tokens: number;
-  gold?: number;
-}
 
 async function prepare(project: Project, config: PpoConfig, references: References): Promise<Inputs> {
   const policy = getPolicy(project, config.policy);
@@ -245,13 +189,6 @@ async function prepare(project: Project, config: PpoConfig, references: Referenc
       `${config.episodes} episodes of ${config.samples_per_prompt} a prompt are ${perBatch} prompts, which do not make ${config.minibatches} minibatches.`,
       'Raise episodes, or lower minibatches or samples_per_prompt.',
     );
-  const row = ({ id, text, messages, split, facts }: Prompt): PromptRow => ({
-    promptId: id,
-    text,
-    messages,
-    split,
-    facts,
-  });
   const reference = config.reference ? getPolicy(project, config.reference) : references.referenceOf(policy);
   if (reference.kind === 'reward')
     throw new TastemakerError(
@@ -272,443 +209,185 @@ async function prepare(project: Project, config: PpoConfig, references: Referenc
       reference: policyPath(project, reference),
       reward: policyPath(project, reward),
     },
-    data: [...training, ...held].map(row),
+    data: [...training, ...held].map(promptRow),
   };
 }
 
+/** What a run works with. */
+interface AtWork {
+  context: RunContext;
+  config: PpoConfig;
+  learners: PpoLearners;
+  rollouts: Rollouts;
+}
+
 async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
-  const { temperature: T, max_new: N, samples_per_prompt: k } = config;
   context.phase('loading the models');
-  // models that are adapters over one base hold one copy of it, and so do the adapters that learn
-  const shared = new Map<string, Float32Array[]>();
-  const begun = loadShared(context.model('policy'), shared);
-  const { models } = context.manifest;
-  // a run of 0.1.0 names no reference
-  const measuring = models.reference && models.reference.path !== models.policy!.path ? 'reference' : 'policy';
-  const reference = measuring === 'policy' ? begun : loadShared(context.model('reference'), shared);
-  const reward = loadShared(context.model('reward'), shared);
-  if (!isScoreHead(reward.head))
-    throw new TastemakerError(
-      'bad-model',
-      `${context.model('reward')} has no score head.`,
-      'Name a reward model, or train one first.',
-      '`tastemaker train reward` does.',
+  const models = await loadPolicyModels(context);
+  const { training, held } = await promptsFor(context, models, config);
+  const orderSeed = config.order_seed || config.seed;
+  const take = promptOrder(training, promptsAnUpdate(config), orderSeed);
+  const saved = context.saved();
+  const progress = progressOf(saved, config);
+  const learners = createLearners(context, models, config, saved);
+  const { part, trainer } = learners.policy;
+  const rollouts = createRollouts(context, models, part, config);
+  const atWork = { context, config, learners, rollouts };
+
+  const keep = (place: 'model' | 'best', metrics: MetricRow) =>
+    writeModel(
+      context,
+      place,
+      { ...part.start, weights: trainer.weights() },
+      {
+        tokenizerFrom: context.model('policy'),
+        step: progress.update,
+        steps: config.updates,
+        metrics,
+        reference: config.reference,
+      },
     );
-  const tokenizer = await loadTokenizer(context.model('policy'));
-  const reading = readingOf(context.model('reward'));
-  for (const role of new Set([measuring, 'reward']))
-    sameTokenizer(tokenizer, await loadTokenizer(context.model(role)), role);
-  const rows = context.data<PromptRow>();
-  const encoded = await encodePrompts(tokenizer, rows);
-  const room = Math.min(...[begun, reference, reward].map(({ architecture }) => architecture.context));
-  const all = rows.map((row, i) => ({ ...row, ids: encoded[i]! }));
-  const prompts = all.filter(({ ids }) => ids.length + N <= room);
-  if (prompts.length < all.length)
-    context.log(
-      `${all.length - prompts.length} of ${all.length} prompts do not fit the context of ${room} tokens with ${N} new ones and are left out.`,
-    );
+  const save = () => {
+    const { tensors, rest } = learners.packed();
+    context.save({ step: progress.update, tensors, rest: { ...rest, ...keptOf(progress) } });
+  };
+  const evaluate = async () => {
+    if (held.length === 0) return;
+    const look = { context, models, rollouts, prompts: held, config, values: learners.values };
+    const row = await evaluateHeldOut(look, { ...progress, weights: trainer.weights() });
+    if (takeLook(progress, row, context.ruled(config).stop_drop)) keep('best', row);
+  };
+
+  let status: Outcome['status'] = 'done';
+  if (!saved && config.evaluate_every) await evaluate();
+  while (progress.update < config.updates && !progress.why) {
+    if (context.stopping()) {
+      status = 'stopped';
+      save();
+      break;
+    }
+    const started = performance.now();
+    // 1 sample  2 what reference, critic and reward model say  3 penalties
+    const rollout = await rollOut(atWork, take(progress.update), progress.update);
+    // 4 advantages
+    const prepared = prepareRollout(rollout, advantagesBy(config, progress.beta));
+    // 5 epochs on policy and critic; the learning rate is constant within the update
+    const rate = config.learning_rate * scheduleFactor(config.schedule, progress.update, config.updates);
+    const reports = await learners.update(minibatchesOf(prepared, config, progress.update, orderSeed), rate);
+    progress.update++;
+    // 6 report, evaluate, save
+    const now = describeUpdate(prepared, reports, { beta: progress.beta, rate, stops: rollouts.stops, started });
+    progress.last = now;
+    context.report(progress.update, config.updates, now);
+    if (now.ended === 0 && progress.update === 1 && config.missing_end !== 'keep') context.log(NONE_ENDED);
+    const { adaptive_kl_target: target, adaptive_kl_horizon: horizon } = config;
+    if (target > 0) progress.beta = adaptBeta(progress.beta, now.kl, target, config.episodes, horizon);
+    const isLast = progress.update === config.updates;
+    if (config.evaluate_every && (progress.update % config.evaluate_every === 0 || isLast)) await evaluate();
+    progress.why ||= stopReason(now, context.ruled(config)) ?? '';
+    if (progress.update % config.checkpoint_every === 0 || isLast || progress.why) save();
+  }
+  keep('model', progress.last);
+  await learners.release();
+  await rollouts.release();
+  const { update, why } = progress;
+  return {
+    status,
+    model: 'model',
+    summary: `PPO: ${update} updates of ${config.episodes} completions${cameTo(progress)}${why ? `; stopped because ${why}` : ''}.`,
+  };
+}
+
+const NONE_ENDED =
+  'No completion ended: every one gets the missing-end penalty. Raise max_new, or tune the base to end its answers.';
+
+const promptsAnUpdate = ({ episodes, samples_per_prompt: k }: PpoConfig): number => Math.floor(episodes / k);
+
+/** The prompts that fit, to train on and to look at; says what there is too little of. */
+async function promptsFor(
+  context: RunContext,
+  models: PolicyModels,
+  config: PpoConfig,
+): Promise<{ training: EncodedPrompt[]; held: EncodedPrompt[] }> {
+  const prompts = await fittingPrompts(context, models, config.max_new);
   const training = prompts.filter(({ split }) => split === 'train');
   const held = prompts.filter(({ split }) => split !== 'train').slice(0, config.evaluate_prompts);
   if (config.evaluate_every && held.length === 0)
     context.log(
       'There are no validation prompts: nothing is measured on prompts it does not train on, and no best weights are kept.',
     );
-  const each = samplesAPrompt(held.length);
-  const price = Math.max(config.beta, config.best_kl_price);
-  const orderSeed = config.order_seed || config.seed;
-  const samplingSeed = config.sampling_seed || config.seed;
-  const perBatch = Math.floor(config.episodes / k);
   need(
     training.length,
     1,
     'training prompts that fit the context',
     'Shorten the prompts, lower max_new, or use a model with a longer context.',
   );
-  if (config.whiten_advantages && perBatch * k < FEWEST_WHITENED)
+  const whitened = promptsAnUpdate(config) * config.samples_per_prompt;
+  if (config.whiten_advantages && whitened < FEWEST_WHITENED)
     context.log(
-      `Advantages are whitened over ${perBatch * k} completions; fewer than ${FEWEST_WHITENED} say little of their mean and variance.`,
+      `Advantages are whitened over ${whitened} completions; fewer than ${FEWEST_WHITENED} say little of their mean and variance.`,
     );
-  const written = withStops(begun.architecture, tokenizer);
-  const { stops } = written;
-
-  const saved = context.saved();
-  const rest = (saved?.rest ?? {}) as {
-    policySteps?: number;
-    criticSteps?: number;
-    beta?: number;
-    best?: { value: number; update: number } | null;
-    peak?: number;
-    first?: MetricRow;
-    last?: MetricRow;
-    why?: string;
-  };
-  const adam = {
-    betas: [0.9, 0.999],
-    epsilon: config.epsilon,
-    epsilonStyle: config.epsilon_style,
-    weightDecay: config.weight_decay,
-    clipNorm: config.gradient_clip || null,
-  } as const;
-  const learner = tuned(begun, context.model('policy'), config, config.seed);
-  const judge = tuned(reward, context.model('reward'), config, config.seed);
-  const objectives = updatesOf(config);
-  const policy = createTrainer(
-    learner.parameters,
-    saved ? unpackState('policy', saved, rest.policySteps!) : freshState(learner.weights),
-    objectives.policy.loss(begun),
-    adam,
-    { ...learner.options, progress: context.count },
-  );
-  const critic = createTrainer(
-    judge.parameters,
-    saved ? unpackState('critic', saved, rest.criticSteps!) : freshState(judge.weights),
-    objectives.critic.loss(reward),
-    adam,
-    { ...judge.options, progress: context.count },
-  );
-  const sampler = createSampler(
-    { ...written, stops: config.fixed_length ? [] : stops },
-    { adapter: learner.start.adapter?.settings, constants: learner.options.frozen?.weights },
-  );
-  const progress = context.count;
-  const words = createEvaluator(reference, { constants: reference.weights, progress });
-  const judging = createEvaluator(reward, { constants: reward.weights, progress });
-  const scorer = rewardScorer(judging, reward, reading);
-  const valuer = createEvaluator(judge.start, { constants: judge.options.frozen?.weights, progress });
-  // each compiled graph keeps the memory of its activations; of a large model only the one at work is kept
-  const finished = releaseAfter(begun.architecture);
-  let beta = rest.beta ?? config.beta;
-  let best = rest.best ?? null;
-  let peak = rest.peak ?? -Infinity;
-  let first = rest.first;
-  let last: MetricRow = rest.last ?? {};
-  let status: Outcome['status'] = 'done';
-  let why = rest.why ?? '';
-
-  const hasEnded = (ids: readonly number[]) => endOf(ids, stops) >= 0;
-  /** What the reward model may see: up to and including the first end-of-text. */
-  const kept = (ids: readonly number[]) => (hasEnded(ids) ? ids.slice(0, endOf(ids, stops) + 1) : ids);
-  /** Scores as the reward model's convention has them read: [group][completion] */
-  const scoresFor = async (asked: readonly PromptRow[], groups: readonly Group[]): Promise<number[][]> => {
-    const flat = groups.flatMap(({ prompt, completions }, i) =>
-      completions.map((ids) => ({
-        prompt,
-        completion: readsEnd(reading, isConversation(tokenizer, asked[i]!))
-          ? kept(ids)
-          : withoutStop(tokenizer, kept(ids)),
-      })),
-    );
-    const found = (await scorer.score(flat)).values();
-    return groups.map(({ completions }) => completions.map(() => found.next().value!.value));
-  };
-  const penalised = (score: number, ids: readonly number[]): number => {
-    if (hasEnded(ids) || config.missing_end === 'keep') return score;
-    return config.missing_end === 'replace' ? config.missing_end_penalty : score - Math.abs(config.missing_end_penalty);
-  };
-
-  const sampling: SamplingParameters = { temperature: T, topK: 0, topP: 1, maxNew: N, seed: samplingSeed };
-  const made = (step: number, metrics: MetricRow) =>
-    madeNote({ run: context.manifest.id, step, steps: config.updates, metrics, reference: config.reference });
-  async function evaluate(update: number): Promise<void> {
-    if (held.length === 0) return;
-    context.phase('sampling held-out prompts');
-    const sampled = await sampler.sample(
-      policy.weights(),
-      held.map(({ promptId, ids }) => ({ prompt: ids, streams: heldOutStreams('evaluate', promptId, each) })),
-      { ...sampling, progress },
-    );
-    await finished(sampler);
-    context.phase('scoring held-out prompts');
-    const groups = held.map(({ ids }, i) => ({
-      prompt: ids,
-      completions: sampled[i]!.map(({ tokenIds }) => kept(tokenIds)),
-    }));
-    const firsts = groups.map(({ prompt, completions }) => ({ prompt, completions: completions.slice(0, 1) }));
-    const scores = await scoresFor(held, groups);
-    const under = await words.logprobs(reference.weights, groups, T);
-    const plain = T === 1 ? under : await words.logprobs(reference.weights, firsts);
-    const values = await valuer.values(critic.weights(), firsts);
-    await finished(words, judging, valuer);
-    const texts = await answerTexts(
-      tokenizer,
-      groups.flatMap(({ prompt, completions }) => completions.map((ids) => ({ prompt, ids }))),
-    );
-    const golds = await goldScorer.score(texts.map((text, n) => ({ text, facts: held[Math.floor(n / each)]!.facts })));
-    const measured = held.flatMap(({ promptId }, i) =>
-      groups[i]!.completions.map((tokenIds, j) => ({
-        promptId,
-        tokenIds,
-        text: texts[i * each + j]!,
-        raw: scores[i]![j]!,
-        score: penalised(scores[i]![j]!, tokenIds),
-        finish: hasEnded(tokenIds) ? ('stop' as const) : ('length' as const),
-        kl: under[i]![j]!.reduce((sum, lp, t) => sum + sampled[i]![j]!.samplingLogprobs[t]! - lp, 0),
-        ...goldGiven(golds[i * each + j]!),
-      })),
-    );
-    const shown = held.map((_, i) => measured[i * each]!); // one a prompt is kept to be read
-    context.samples(
-      update,
-      shown.map(({ tokenIds, raw, score: _, ...sample }): EvaluatedSample => ({
-        ...sample,
-        score: raw,
-        tokens: tokenIds.length,
-      })),
-    );
-    context.completions(
-      update,
-      shown.map(({ promptId, text, finish, tokenIds, raw }, i) => {
-        const n = tokenIds.length;
-        const { logprobs, samplingLogprobs } = sampled[i]![0]!;
-        return {
-          group: 1,
-          writer: update === 0 ? 'policy' : 'run',
-          promptId,
-          text,
-          finish,
-          tokenIds: [...tokenIds],
-          tokenizer: tokenizer.hash,
-          logprobs: logprobs.slice(0, n),
-          samplingLogprobs: samplingLogprobs.slice(0, n),
-          sampling,
-          said: [
-            { role: 'reward', score: raw },
-            { role: measuring, tokenLogprobs: plain[i]![0]! },
-            { role: 'policy', tokenValues: values[i]![0]!.slice(0, n) },
-          ],
-        };
-      }),
-    );
-    const row = describeHeldOut(measured, { beta, price });
-    const value = row.held_out_value!;
-    const watched = row.gold ?? value;
-    context.report(update, config.updates, row);
-    if (update === 0) first = row;
-    last = { ...last, ...row };
-    if (!best || value > best.value) {
-      best = { value, update };
-      saveCheckpoint(
-        path.join(context.folder, 'best'),
-        { ...learner.start, weights: policy.weights() },
-        { tokenizerFrom: context.model('policy'), beside: made(update, row) },
-      );
-    }
-    peak = Math.max(peak, watched);
-    const { stop_drop: most } = context.ruled(config);
-    if (most > 0 && peak - watched > most)
-      why = `the held-out ${row.gold === undefined ? 'score less the price of KL' : 'gold score'} fell from ${peak.toFixed(2)} to ${watched.toFixed(2)}`;
-  }
-
-  const save = () =>
-    context.save({
-      step: update,
-      tensors: { ...packState('policy', policy.state()), ...packState('critic', critic.state()) },
-      rest: {
-        policySteps: policy.state().step,
-        criticSteps: critic.state().step,
-        beta,
-        best,
-        peak,
-        ...(first && { first }),
-        last,
-        why,
-      },
-    });
-  let update = saved?.step ?? 0;
-  if (!saved && config.evaluate_every) await evaluate(0);
-  for (; update < config.updates && !why;) {
-    if (context.stopping()) {
-      status = 'stopped';
-      break;
-    }
-    const started = performance.now();
-    context.phase('sampling');
-    // 1 sample: this update's prompts, in an order that depends only on the seed
-    const batch = promptsOf(training, update, perBatch, orderSeed);
-    const requests = batch.map(({ promptId, ids }, slot) => ({
-      prompt: ids,
-      streams: Array.from({ length: k }, (_, j) => `rollout/${update}/${slot}/${promptId}/${j}`),
-    }));
-    const sampled = await sampler.sample(policy.weights(), requests, {
-      temperature: T,
-      topK: 0,
-      topP: 1,
-      maxNew: N,
-      seed: samplingSeed,
-      rows: rowsSampled(config),
-      progress,
-    });
-    await finished(sampler);
-    const groups = batch.map(({ ids }, i) => ({
-      prompt: ids,
-      completions: sampled[i]!.map(({ tokenIds }) => tokenIds),
-    }));
-    context.phase('scoring');
-    // 2 what the reference, the critic and the reward model say
-    const under = await words.logprobs(reference.weights, groups, T);
-    const values = await valuer.values(critic.weights(), groups);
-    const raw = await scoresFor(batch, groups);
-    await finished(words, judging, valuer);
-    // 3 penalties, 4 advantages
-    const scores = raw.map((row, i) => row.map((score, j) => penalised(score, groups[i]!.completions[j]!)));
-    const rollout: RolloutGroup[] = groups.map((group, i) => ({
-      ...group,
-      episodes: group.completions.map((_, j) => ({
-        logprobs: sampled[i]![j]!.samplingLogprobs,
-        referenceLogprobs: under[i]![j]!,
-        values: values[i]![j]!,
-        score: scores[i]![j]!,
-      })),
-    }));
-    const prepared = prepareRollout(rollout, {
-      beta,
-      gamma: config.gamma,
-      lambda: config.lambda,
-      limit: N,
-      placement: config.fixed_length ? 'at-end' : config.score_placement,
-      estimator: ESTIMATORS.gae,
-      whitenRewards: config.whiten_rewards,
-      whitenAdvantages: config.whiten_advantages,
-      unbiased: config.unbiased_variance,
-    });
-    // 5 epochs: a fresh permutation each, all steps in one run; the learning rate is constant within the update
-    const minibatches = Array.from({ length: config.epochs }, (_, epoch) => {
-      const order = createRandom(orderSeed, `minibatches/${update}/${epoch}`).shuffled(prepared);
-      const size = Math.floor(order.length / config.minibatches);
-      return Array.from({ length: config.minibatches }, (_, i) => order.slice(i * size, (i + 1) * size));
-    }).flat();
-    const rate = config.learning_rate * scheduleFactor(config.schedule, update, config.updates);
-    const rates = minibatches.map(() => rate);
-    context.phase('training');
-    const forPolicy = policyArrays(minibatches);
-    const forCritic = criticArrays(minibatches);
-    const { B: rowsAStep } = forPolicy.shape;
-    const micro = microBatches(rowsAStep, config);
-    const cut = { B: rowsAStep / micro };
-    const policyReport = await policy.steps(
-      JSON.stringify(forPolicy.shape),
-      objectives.policy.feeds(begun, { ...forPolicy.shape, ...cut }),
-      forPolicy.arrays,
-      rates,
-      micro,
-    );
-    await finished(policy);
-    context.phase('training the critic');
-    const criticReport = await critic.steps(
-      JSON.stringify(forCritic.shape),
-      objectives.critic.feeds(reward, { ...forCritic.shape, ...cut }),
-      forCritic.arrays,
-      rates,
-      micro,
-    );
-    await finished(critic);
-    update++;
-    // 6 report
-    const statistics = describeSamples(
-      rollout.flatMap(({ completions }) => completions),
-      stops,
-    );
-    const kl = mean(
-      rollout.flatMap(({ episodes }) =>
-        episodes.map(({ logprobs, referenceLogprobs }) =>
-          logprobs.reduce((sum, lp, t) => sum + lp - referenceLogprobs[t]!, 0),
-        ),
-      ),
-    );
-    const score = mean(scores.flat());
-    const returns = prepared.flatMap((group) => group.returns.flat());
-    const foreseen = prepared.flatMap((group) =>
-      group.episodes.flatMap(({ values: v }, j) => v.slice(0, group.returns[j]!.length)),
-    );
-    context.report(
-      update,
-      config.updates,
-      (last = {
-        kl,
-        kl_per_token: kl / statistics.length,
-        beta,
-        score,
-        reward: score - beta * kl,
-        ...statistics,
-        learning_rate: rate,
-        policy_loss: policyReport.loss!.at(-1)!,
-        approx_kl: policyReport.approx_kl!.at(-1)!,
-        clip_fraction: mean(policyReport.clip_fraction!),
-        ratio_max: Math.max(...policyReport.ratio_max!),
-        first_ratio_max: policyReport.ratio_max![0]!,
-        entropy: policyReport.entropy![0]!,
-        value_loss: mean(criticReport.value_loss!),
-        value_clip_fraction: mean(criticReport.value_clip_fraction!),
-        explained_variance: explainedVariance(returns, foreseen),
-        grad_norm: mean(policyReport.grad_norm!),
-        tokens_per_second: (statistics.length * rollout.length * k) / ((performance.now() - started) / 1000),
-      }),
-    );
-    if (statistics.ended === 0 && update === 1 && config.missing_end !== 'keep')
-      context.log(
-        'No completion ended: every one gets the missing-end penalty. Raise max_new, or tune the base to end its answers.',
-      );
-    if (config.adaptive_kl_target > 0)
-      beta = adaptBeta(beta, kl, config.adaptive_kl_target, config.episodes, config.adaptive_kl_horizon);
-    if (config.evaluate_every && (update % config.evaluate_every === 0 || update === config.updates))
-      await evaluate(update);
-    why ||= stopReason({ kl, ...statistics }, context.ruled(config)) ?? '';
-    if (update % config.checkpoint_every === 0 || update === config.updates || why) save();
-  }
-  if (status === 'stopped') save();
-  saveCheckpoint(
-    path.join(context.folder, 'model'),
-    { ...learner.start, weights: policy.weights() },
-    { tokenizerFrom: context.model('policy'), beside: made(update, last) },
-  );
-  for (const part of [policy, critic, sampler, words, judging, valuer]) await part.release();
-  return {
-    status,
-    model: 'model',
-    summary: `PPO: ${update} updates of ${config.episodes} completions${cameTo(first, last)}${why ? `; stopped because ${why}` : ''}.`,
-  };
+  return { training, held };
 }
 
-const goldGiven = (score: Score | null): { gold?: number } => (score ? { gold: score.value } : {});
-
-/** What validation prompts say of it, from the start to the last look; empty where nobody looked. */
-function cameTo(first: MetricRow | undefined, last: MetricRow): string {
-  const ways = (
-    [
-      ['score', 'held_out_score'],
-      ['KL', 'held_out_kl'],
-      ['gold', 'gold'],
-    ] as const
-  ).flatMap(([word, name]) => {
-    const from = first?.[name];
-    const to = last[name];
-    return from === undefined || to === undefined ? [] : [`${word} ${from.toFixed(2)} → ${to.toFixed(2)}`];
-  });
-  return ways.length ? `; on validation prompts ${ways.join(', ')}` : '';
+/** Samples the prompts of an update, and asks all models of the answers; a missing end has its price. */
+async function rollOut(
+  { context, config, learners, rollouts }: AtWork,
+  batch: readonly EncodedPrompt[],
+  update: number,
+): Promise<RolloutGroup[]> {
+  const { samples_per_prompt: k } = config;
+  context.phase('sampling');
+  const sampled = await rollouts.write(
+    learners.policy.trainer.weights(),
+    batch,
+    ({ promptId }, slot) => Array.from({ length: k }, (_, j) => `rollout/${update}/${slot}/${promptId}/${j}`),
+    rowsSampled(config),
+  );
+  const groups = batch.map(({ ids }, i) => ({
+    prompt: ids,
+    completions: sampled[i]!.map(({ tokenIds }) => tokenIds),
+  }));
+  context.phase('scoring');
+  const referenceLogprobs = await rollouts.referenceLogprobs(groups);
+  const scores = await rollouts.scores(batch, groups);
+  await rollouts.hasRead();
+  const values = await learners.values(groups);
+  return groups.map((group, i) => ({
+    ...group,
+    episodes: group.completions.map((ids, j) => ({
+      logprobs: sampled[i]![j]!.samplingLogprobs,
+      referenceLogprobs: referenceLogprobs[i]![j]!,
+      values: values[i]![j]!,
+      score: withMissingEnd(scores[i]![j]!, endOf(ids, rollouts.stops) >= 0, config),
+    })),
+  }));
 }
 
-/** The prompts of one update: the training prompts in a fresh order each time they are used up. */
-function promptsOf<T>(training: readonly T[], update: number, perBatch: number, seed: number): T[] {
-  return Array.from({ length: perBatch }, (_, i) => {
-    const at = update * perBatch + i;
-    const round = Math.floor(at / training.length);
-    return orderOf(training, round, seed)[at % training.length]!;
-  });
-}
-const orders = new WeakMap<object, Map<number, readonly unknown[]>>();
-function orderOf<T>(training: readonly T[], round: number, seed: number): readonly T[] {
-  const known = orders.get(training) ?? new Map<number, readonly unknown[]>();
-  orders.set(training, known);
-  if (!known.has(round)) known.set(round, createRandom(seed, `prompts/${round}`).shuffled(training));
-  return known.get(round) as readonly T[];
-}
+const advantagesBy = (config: PpoConfig, beta: number): RolloutSettings => ({
+  beta,
+  gamma: config.gamma,
+  lambda: config.lambda,
+  limit: config.max_new,
+  placement: config.fixed_length ? 'at-end' : config.score_placement,
+  estimator: ESTIMATORS.gae,
+  whitenRewards: config.whiten_rewards,
+  whitenAdvantages: config.whiten_advantages,
+  unbiased: config.unbiased_variance,
+});
 
-function explainedVariance(returns: readonly number[], values: readonly number[]): number {
-  const variance = (list: readonly number[]) => {
-    const center = mean(list);
-    return mean(list.map((x) => (x - center) ** 2));
-  };
-  return 1 - variance(returns.map((r, i) => r - values[i]!)) / (variance(returns) + 1e-12);
+/** The minibatches of all epochs, one after the other: each epoch's a fresh permutation of the rollout. */
+function minibatchesOf(
+  prepared: readonly Prepared[],
+  { epochs, minibatches }: PpoConfig,
+  update: number,
+  seed: number,
+): Prepared[][] {
+  return Array.from({ length: epochs }, (_, epoch) => {
+    const order = createRandom(seed, `minibatches/${update}/${epoch}`).shuffled(prepared);
+    const size = Math.floor(order.length / minibatches);
+    return Array.from({ length: minibatches }, (_, i) => order.slice(i * size, (i + 1) * size));
+  }).flat();
 }
 
 const FEWEST_PROMPTS = 2;

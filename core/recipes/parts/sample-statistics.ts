@@ -1,6 +1,21 @@
 // What a batch of samples looks like as numbers, and the rules that stop a run when it goes wrong (D35).
 
 import { endOf } from '#core/models/sampler.ts';
+import { real } from '#core/recipes/settings.ts';
+
+export const STOP_SETTINGS = {
+  stop_kl: real(0, [0, 1e9], 'Stop when KL exceeds this; 0 = off.', { group: 'stop' }),
+  stop_ended: real(0, [0, 1], 'Stop when fewer than this share of completions end; 0 = off.', { group: 'stop' }),
+  stop_distinct: real(0, [0, 1], 'Stop when the share of distinct three-token sequences falls below; 0 = off.', {
+    group: 'stop',
+  }),
+  stop_drop: real(
+    0,
+    [0, 1e6],
+    'Stop when the held-out gold score (where there is none, what best/ is chosen by) falls this far below its best; 0 = off.',
+    { group: 'stop' },
+  ),
+} as const;
 
 /** Mean length, share that ended, and the share of distinct three-token sequences. */
 export function describeSamples(

@@ -4,8 +4,10 @@
 // bring is the scorer's to say: token ids for a model, the text and the facts of its prompt for the gold score.
 
 import { gold } from '#core/demo/gold.ts';
+import { TastemakerError } from '#core/errors.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import type { Evaluator } from '#core/models/evaluator.ts';
+import { isScoreHead } from '#core/models/heads.ts';
 import { scoresOf } from '#core/models/score-reading.ts';
 import type { Reading } from '#core/models/score-reading.ts';
 
@@ -18,6 +20,17 @@ export interface Score {
 export interface Scorer<Answer> {
   /** one an answer, in order; null where it has nothing to say of it */
   score(answers: readonly Answer[]): Promise<(Score | null)[]>;
+}
+
+/** 'bad-model' where the model in this folder gives no scores. */
+export function requireScoreHead({ head }: Pick<Checkpoint, 'head'>, folder: string): void {
+  if (isScoreHead(head)) return;
+  throw new TastemakerError(
+    'bad-model',
+    `${folder} has no score head.`,
+    'Name a reward model, or train one first.',
+    '`tastemaker train reward` does.',
+  );
 }
 
 /** An answer as token ids, as the model that scores reads it. */
