@@ -4,9 +4,10 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom } from '#core/random.ts';
 import { createProject } from '#core/store/database.ts';
-import { judge, KINDS, WORK } from './work.ts';
+import { judge, KINDS, leftHalfMade, WORK } from './work.ts';
 import type { Kind } from './work.ts';
 
 export interface KindResult {
@@ -24,6 +25,20 @@ interface Killed {
   said: string[][];
   early: boolean;
   errors: string;
+  /** of its process group */ pid: number;
+}
+
+const LONGEST_ORPHAN_MS = 10_000;
+
+/** Waits for the processes that a killed one had started: each ends by itself. False: one lives on. */
+async function groupHasEnded(pid: number): Promise<boolean> {
+  for (const end = Date.now() + LONGEST_ORPHAN_MS; Date.now() < end; await sleep(20))
+    try {
+      process.kill(-pid, 0);
+    } catch {
+      return true;
+    }
+  return false;
 }
 
 /** Starts the work and kills it `after` milliseconds from when it was ready. */
@@ -34,6 +49,7 @@ function killOne(kind: Kind, folder: string, seed: number, after: number): Promi
       ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'worker.ts'), kind, folder, String(seed)],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true, // a group of its own, by which whatever it starts is found
         env: { ...process.env, TASTEMAKER_HOME: join(folder, '..', 'home'), TASTEMAKER_THREADS: '1' },
       },
     );
@@ -54,7 +70,7 @@ function killOne(kind: Kind, folder: string, seed: number, after: number): Promi
         .trim()
         .split('\n')
         .map((line) => line.split(' '));
-      done({ said: whole, early: !killed || signal !== 'SIGKILL', errors });
+      done({ said: whole, early: !killed || signal !== 'SIGKILL', errors, pid: child.pid! });
     });
   });
 }
@@ -94,18 +110,17 @@ export async function tryKills({
           said: now,
           early,
           errors,
+          pid,
         } = await killOne(kind, folder, seed * 1000 + i, random.uniform() * WORK[kind].within);
         if (early && errors.trim())
           result.problems.push(`kill ${i + 1}: it ended by itself: ${errors.trim().slice(-500)}`);
         result.early += Number(early);
         said.push(...now);
-        result.problems.push(
-          ...judge(kind, folder, kind === 'migration' || kind === 'demo' ? now : said).map(
-            (problem) => `kill ${i + 1}: ${problem}`,
-          ),
-        );
-        if (kind === 'demo')
-          result.problems.push(...leftBeside(parent).map((name) => `kill ${i + 1}: ${name} was left beside it`));
+        const problems = judge(kind, folder, kind === 'migration' || kind === 'demo' ? now : said);
+        if (!(await groupHasEnded(pid))) problems.push('a process that it had started lives on');
+        problems.push(...leftHalfMade(folder));
+        if (kind === 'demo') problems.push(...leftBeside(parent).map((name) => `${name} was left beside it`));
+        result.problems.push(...problems.map((problem) => `kill ${i + 1}: ${problem}`));
       }
       result.confirmed = said.filter(([word]) => CONFIRMS.has(word!)).length;
       tell(

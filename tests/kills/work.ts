@@ -285,22 +285,24 @@ export const WORK: Readonly<Record<Kind, Work>> = {
 
 const HALF = /\.(?:part|tmp|partial)$|\.(?:writing|replaced|new)-\d|^project\.(?:lock|db-wal|db-shm)$/;
 
-/** Opens what a kill left, judges it, closes it, and looks for what nobody waits for. */
+/** Opens what a kill left at once, judges it, and closes it. */
 export function judge(kind: Kind, folder: string, said: readonly string[][]): string[] {
   const work = WORK[kind];
-  const problems: string[] = [];
-  if (existsSync(folder) || !work.mayLack) {
-    const project = openProject(folder, { write: true });
-    try {
-      problems.push(...checkProject(project), ...work.judge(project, said));
-    } finally {
-      project.close();
-    }
-    problems.push(
-      ...readdirSync(folder, { recursive: true, encoding: 'utf8' })
-        .filter((name) => HALF.test(name.split(/[/\\]/).at(-1)!))
-        .map((name) => `${name} was left half made`),
-    );
-  } else if (said.some(([word]) => word === 'made')) problems.push('it was confirmed and is not there');
-  return problems;
+  if (!existsSync(folder) && work.mayLack)
+    return said.some(([word]) => word === 'made') ? ['it was confirmed and is not there'] : [];
+  const project = openProject(folder, { write: true });
+  try {
+    return [...checkProject(project), ...work.judge(project, said)];
+  } finally {
+    project.close();
+  }
+}
+
+/** What nobody waits for, once all that was at work has ended and the project was opened and closed. */
+export function leftHalfMade(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  openProject(folder, { write: true }).close();
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => HALF.test(name.split(/[/\\]/).at(-1)!))
+    .map((name) => `${name} was left half made`);
 }
