@@ -25,8 +25,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/service/project-calls.ts createProjectHandlers': SPLITTING,
   'core/supervisor.ts superviseService': SPLITTING,
   'electron/shell.ts startShell': SPLITTING,
-  'renderer/components/desk/marking.ts useMarking': SPLITTING,
-  'renderer/stores/desk.ts useDesk': SPLITTING,
   'tests/app/runs-project.ts makeRunsProject': 'one run of a project after another, as a list',
   'tests/app/two-projects.spec.ts test': 'one story in two windows',
   'tests/core/formats/fuzz-subjects.ts makeSubjects': 'one subject after another, as a list',

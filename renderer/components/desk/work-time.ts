@@ -9,6 +9,8 @@ const BREAK_MS = 5 * 60_000;
 const LOOK_EVERY_MS = 10_000;
 const SIGNS = ['keydown', 'pointermove', 'pointerdown', 'wheel'] as const;
 
+export type WorkTime = ReturnType<typeof createWorkTime>;
+
 /** `breakMinutes` is asked each time, since the project may change it; 0 = no reminders. */
 export function createWorkTime(breakMinutes: () => number) {
   const item = createActiveClock(() => performance.now());
