@@ -110,11 +110,9 @@ function extraOf(
 }
 
 /**
- * Every ranking that fits, in id order, then the completions that have ratings or marks and no ranking. A rating or
- * mark
+ * Every ranking that fits, in id order, then the completions that have ratings or marks and no ranking. A rating or mark
  * stands once: with its own labeler's first ranking of that completion, else with the first of anybody's. With `only`
- * nothing
- * but the rankings that a selection left.
+ * nothing but the rankings that a selection left.
  */
 export function* gatherPreferences(
   project: Project,
@@ -125,94 +123,97 @@ export function* gatherPreferences(
   let after = 0;
   let done = 0;
   let line = 0;
+  const numbered = (gathered: readonly Unnumbered[]): Preference[] => gathered.map((one) => ({ line: ++line, ...one }));
   for (;;) {
     const read = judgementsAfter(project, filter, after, PORTION);
     if (read.length === 0) break;
     after = read.at(-1)!.id;
     done += read.length;
     const rankings = only ? read.flatMap((ranking) => narrowed(ranking, only)) : read;
-    const items = completionsOfItems(
-      project,
-      rankings.flatMap(({ itemId, ranks, shownOrder }) =>
-        itemId !== null && ranks.length === 0 && shownOrder.length === 0 ? [itemId] : [],
-      ),
-    );
-    const judged = rankings.map((ranking) => ({ ranking, ids: judgedIds(ranking, items) }));
-    const all = [...new Set(judged.flatMap(({ ids }) => ids))];
-    const answers = answersOf(project, all);
-    const flagged = flaggedAmong(project, all);
-    const prompts = promptsOf(
-      project,
-      rankings.map(({ promptId }) => promptId),
-    );
-    const said = ratingsAndMarks(project, all, filter.labelerIds);
-    const firsts = firstRankings(project, filter, [
-      ...new Set([...said.ratings, ...said.marks].map(({ completionId }) => completionId)),
-    ]);
-    const home = ({ completionId, labelerId }: { completionId: number; labelerId: number }): number | undefined => {
-      const own = firsts.get(completionId);
-      return own?.get(labelerId) ?? own?.values().next().value;
-    };
-    const ratings = Map.groupBy(said.ratings, home);
-    const marks = Map.groupBy(said.marks, home);
-    yield {
-      done,
-      total,
-      preferences: judged.map(({ ranking, ids }): Preference => {
-        const { id, promptId, status, ranks, labeler, confidence, durationMs, note } = ranking;
-        const rankOf = new Map(ranks.map(({ completionId, rank }) => [completionId, rank]));
-        const prompt = prompts.get(promptId)!;
-        return {
-          line: ++line,
-          ...judgedPart(prompt, ids, answers, { ratings: ratings.get(id) ?? [], marks: marks.get(id) ?? [], flagged }),
-          ranks: status === 'ranked' && ids.length > 1 ? ids.map((completionId) => rankOf.get(completionId)!) : null,
-          labeler,
-          confidence,
-          durationMs,
-          note,
-          extra: extraOf(prompt, ranking),
-        };
-      }),
-    };
+    yield { done, total, preferences: numbered(ranked(project, filter, rankings)) };
   }
   if (only) return;
   const loose = judgedOutsideRankings(project, filter);
   for (let at = 0; at < loose.length; at += PORTION) {
     const part = loose.slice(at, at + PORTION);
-    const all = part.flatMap(({ ids }) => ids);
-    const answers = answersOf(project, all);
-    const flagged = flaggedAmong(project, all);
-    const prompts = promptsOf(
-      project,
-      part.map(({ promptId }) => promptId),
-    );
-    const { ratings, marks } = ratingsAndMarks(project, all, filter.labelerIds);
-    const promptOf = ({ completionId }: { completionId: number }) => answers.get(completionId)!.promptId;
-    const ratingsOf = Map.groupBy(ratings, promptOf);
-    const marksOf = Map.groupBy(marks, promptOf);
-    yield {
-      done,
-      total,
-      preferences: part.map(({ promptId, ids }): Preference => {
-        const prompt = prompts.get(promptId)!;
-        return {
-          line: ++line,
-          ...judgedPart(prompt, ids, answers, {
-            ratings: ratingsOf.get(promptId) ?? [],
-            marks: marksOf.get(promptId) ?? [],
-            flagged,
-          }),
-          ranks: null,
-          labeler: null,
-          confidence: null,
-          durationMs: null,
-          note: null,
-          extra: { ...prompt.extra, source: prompt.source },
-        };
-      }),
-    };
+    yield { done, total, preferences: numbered(unranked(project, filter, part)) };
   }
 }
 
-const promptsOf = (project: Project, ids: readonly number[]): Map<number, Prompt> =>
-  new Map(listPrompts(project, { ids: [...new Set(ids)] }).map((prompt) => [prompt.id, prompt]));
+type Unnumbered = Omit<Preference, 'line'>;
+
+/** Rankings as the record, each with the ratings and marks that stand with it. */
+function ranked(project: Project, filter: JudgementFilter, rankings: readonly Judgement[]): Unnumbered[] {
+  const items = completionsOfItems(
+    project,
+    rankings.flatMap(({ itemId, ranks, shownOrder }) =>
+      itemId !== null && ranks.length === 0 && shownOrder.length === 0 ? [itemId] : [],
+    ),
+  );
+  const judged = rankings.map((ranking) => ({ ranking, ids: judgedIds(ranking, items) }));
+  const all = [...new Set(judged.flatMap(({ ids }) => ids))];
+  const answers = answersOf(project, all);
+  const flagged = flaggedAmong(project, all);
+  const prompts = promptsOf(project, rankings);
+  const said = ratingsAndMarks(project, all, filter.labelerIds);
+  const firsts = firstRankings(project, filter, [
+    ...new Set([...said.ratings, ...said.marks].map(({ completionId }) => completionId)),
+  ]);
+  const home = ({ completionId, labelerId }: { completionId: number; labelerId: number }): number | undefined => {
+    const own = firsts.get(completionId);
+    return own?.get(labelerId) ?? own?.values().next().value;
+  };
+  const ratings = Map.groupBy(said.ratings, home);
+  const marks = Map.groupBy(said.marks, home);
+  return judged.map(({ ranking, ids }) => {
+    const { id, promptId, status, ranks, labeler, confidence, durationMs, note } = ranking;
+    const rankOf = new Map(ranks.map(({ completionId, rank }) => [completionId, rank]));
+    const prompt = prompts.get(promptId)!;
+    return {
+      ...judgedPart(prompt, ids, answers, { ratings: ratings.get(id) ?? [], marks: marks.get(id) ?? [], flagged }),
+      ranks: status === 'ranked' && ids.length > 1 ? ids.map((completionId) => rankOf.get(completionId)!) : null,
+      labeler,
+      confidence,
+      durationMs,
+      note,
+      extra: extraOf(prompt, ranking),
+    };
+  });
+}
+
+/** What was said of completions that nobody has ranked, by prompt. */
+function unranked(
+  project: Project,
+  filter: JudgementFilter,
+  loose: readonly { promptId: number; ids: number[] }[],
+): Unnumbered[] {
+  const all = loose.flatMap(({ ids }) => ids);
+  const answers = answersOf(project, all);
+  const flagged = flaggedAmong(project, all);
+  const prompts = promptsOf(project, loose);
+  const said = ratingsAndMarks(project, all, filter.labelerIds);
+  const promptOf = ({ completionId }: { completionId: number }) => answers.get(completionId)!.promptId;
+  const ratings = Map.groupBy(said.ratings, promptOf);
+  const marks = Map.groupBy(said.marks, promptOf);
+  return loose.map(({ promptId, ids }) => {
+    const prompt = prompts.get(promptId)!;
+    const judged = { ratings: ratings.get(promptId) ?? [], marks: marks.get(promptId) ?? [], flagged };
+    return {
+      ...judgedPart(prompt, ids, answers, judged),
+      ranks: null,
+      labeler: null,
+      confidence: null,
+      durationMs: null,
+      note: null,
+      extra: { ...prompt.extra, source: prompt.source },
+    };
+  });
+}
+
+const promptsOf = (project: Project, of: readonly { promptId: number }[]): Map<number, Prompt> =>
+  new Map(
+    listPrompts(project, { ids: [...new Set(of.map(({ promptId }) => promptId))] }).map((prompt) => [
+      prompt.id,
+      prompt,
+    ]),
+  );

@@ -282,49 +282,24 @@ export function writeRows(
   options: ImportOptions,
 ): number {
   const rows = all.filter((row): row is Preference => !isNumbered(row));
-  const { ids: promptIds, settled } = importPrompts(
-    project,
-    rows.map((row) => {
-      const { source, rest } = placed(row);
-      // a ranking keeps what its row says besides; where there is none, the prompt does
-      return {
-        text: row.prompt,
-        messages: row.messages,
-        split: options.split(row.prompt, row.messages, row.split),
-        source: source ?? options.source,
-        reference: row.reference,
-        extra: statusOf(row) ? null : rest,
-      };
-    }),
-  );
-  const answers = completionsOf(project, rows, promptIds, know);
-  const labelers = new Map<string, number>();
-  const labelerId = (name: string) => {
-    // one the project knows keeps its kind; a new one is a person
-    if (!labelers.has(name)) labelers.set(name, ensureLabeler(project, name, know.labeler(name)?.kind ?? 'person').id);
-    return labelers.get(name)!;
-  };
   const numbered = all.filter(isNumbered);
+  const { ids: promptIds, settled } = promptsOf(project, rows, options);
+  const answers = completionsOf(project, rows, promptIds, know);
   const itemFor = itemsFor(project, [
     ...rows.map((_, i) => ({ promptId: promptIds[i]!, completionIds: answers[i]! })),
     ...numbered,
   ]);
-  const rankings = new Map<string, NewRanking>();
-  const ratings = new Map<string, NewRating>();
-  const marks: NewMark[] = [];
-  const rank = (ranking: NewRanking) => {
-    const key = rankingKey(ranking.labelerId, ranking.status, ranking.ranks);
-    if (!know.rankings(ranking.promptId).has(key) && !rankings.has(`${ranking.promptId}/${key}`))
-      rankings.set(`${ranking.promptId}/${key}`, ranking);
-  };
+  const labelerId = labelersOf(project, know);
+  const fresh = gatherUnknown(know);
   for (const [i, row] of rows.entries()) {
     const promptId = promptIds[i]!;
     const completionIds = answers[i]!;
     const name = nameOr(row.labeler, options.labeler);
     const status = statusOf(row);
+    const by = (own: string | null) => labelerId(nameOr(own, name));
     if (status) {
       const { naive, createdAt, rest } = placed(row);
-      rank({
+      fresh.rank({
         promptId,
         labelerId: labelerId(name),
         itemId: itemFor(completionIds),
@@ -339,31 +314,74 @@ export function writeRows(
         ...(createdAt === null ? {} : { createdAt }),
       });
     }
-    for (const { answer, labeler, ...rating } of row.ratings) {
-      const completionId = completionIds[answer]!;
-      const by = labelerId(nameOr(labeler, name));
-      const key = ratingKey(completionId, by, rating.axis);
-      if (!know.ratings(promptId).has(key)) ratings.set(key, { ...rating, completionId, labelerId: by });
-    }
-    for (const { answer, labeler, ...mark } of row.marks) {
-      const one = { ...mark, completionId: completionIds[answer]!, labelerId: labelerId(nameOr(labeler, name)) };
-      if (!know.marks(promptId).has(markKey(one))) marks.push(one);
-    }
+    for (const { answer, labeler, ...rating } of row.ratings)
+      fresh.rate(promptId, { ...rating, completionId: completionIds[answer]!, labelerId: by(labeler) });
+    for (const { answer, labeler, ...mark } of row.marks)
+      fresh.mark(promptId, { ...mark, completionId: completionIds[answer]!, labelerId: by(labeler) });
   }
-  for (const { promptId, completionIds, ranks, labeler, confidence, note } of numbered) {
-    const ranked = completionIds.map((completionId, i) => ({ completionId, rank: ranks[i]! }));
-    rank({
+  for (const { promptId, completionIds, ranks, labeler, confidence, note } of numbered)
+    fresh.rank({
       promptId,
       labelerId: labelerId(nameOr(labeler, options.labeler)),
       itemId: itemFor(completionIds),
       status: 'ranked',
-      ranks: ranked,
+      ranks: completionIds.map((completionId, i) => ({ completionId, rank: ranks[i]! })),
       confidence,
       note,
     });
-  }
-  addRankings(project, [...rankings.values()], { events: false });
-  addRatings(project, [...ratings.values()]);
-  addMarks(project, marks);
+  fresh.addTo(project);
   return settled;
+}
+
+/** The prompt of each row, added where the project has none of it. */
+const promptsOf = (project: Project, rows: readonly Preference[], options: ImportOptions) =>
+  importPrompts(
+    project,
+    rows.map((row) => {
+      const { source, rest } = placed(row);
+      // a ranking keeps what its row says besides; where there is none, the prompt does
+      return {
+        text: row.prompt,
+        messages: row.messages,
+        split: options.split(row.prompt, row.messages, row.split),
+        source: source ?? options.source,
+        reference: row.reference,
+        extra: statusOf(row) ? null : rest,
+      };
+    }),
+  );
+
+/** The labeler of each name: one the project knows keeps its kind; a new one is a person. */
+function labelersOf(project: Project, know: LookUp): (name: string) => number {
+  const known = new Map<string, number>();
+  return (name) => {
+    if (!known.has(name)) known.set(name, ensureLabeler(project, name, know.labeler(name)?.kind ?? 'person').id);
+    return known.get(name)!;
+  };
+}
+
+/** Gathers the rankings, ratings and marks of an import that the project has not yet, to be added at once. */
+function gatherUnknown(know: LookUp) {
+  const rankings = new Map<string, NewRanking>();
+  const ratings = new Map<string, NewRating>();
+  const marks: NewMark[] = [];
+  return {
+    rank: (ranking: NewRanking) => {
+      const key = rankingKey(ranking.labelerId, ranking.status, ranking.ranks);
+      const place = `${ranking.promptId}/${key}`;
+      if (!know.rankings(ranking.promptId).has(key) && !rankings.has(place)) rankings.set(place, ranking);
+    },
+    rate: (promptId: number, rating: NewRating) => {
+      const key = ratingKey(rating.completionId, rating.labelerId, rating.axis);
+      if (!know.ratings(promptId).has(key)) ratings.set(key, rating);
+    },
+    mark: (promptId: number, mark: Required<NewMark>) => {
+      if (!know.marks(promptId).has(markKey(mark))) marks.push(mark);
+    },
+    addTo: (project: Project) => {
+      addRankings(project, [...rankings.values()], { events: false });
+      addRatings(project, [...ratings.values()]);
+      addMarks(project, marks);
+    },
+  };
 }
