@@ -12,7 +12,7 @@ import { ensureBuiltOrSay, forgetBuilt } from './bundles.mjs';
 import { findDesktop } from './electron.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** What the page asks of the host (core/host/server.ts), as the development server's patterns. */
+/** What the page asks of the host (core/host/), as the development server's patterns. */
 const OF_THE_HOST = ['^/session$', '^/socket\\?', '^/upload\\?'];
 
 /** Starts `tastemaker serve`; resolves to its process and address. */

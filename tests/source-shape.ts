@@ -11,8 +11,6 @@ const SPLITTING = 'still to be split';
 /** Functions that are longer, as "path name", and why. */
 export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'build/pictures.mjs take': SPLITTING,
-  'core/host/server.ts startHost': SPLITTING,
-  'core/host/sockets.ts createSockets': SPLITTING,
   'core/runs/open.ts openRun': SPLITTING,
   'core/recipes/parts/language-model-steps.ts trainOnTexts': SPLITTING,
   'core/runs/record.ts openIntake': SPLITTING,

@@ -1,31 +1,17 @@
-// The WebSocket of each window: first its key, then calls in, answers and notices out. A socket that misbehaves is
-// closed, never the host.
+// The WebSockets of the windows: how many there may be, which of them still answer, and notices to all of them.
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import type { RawData, WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import type { Notice, Reply, Request } from '#core/contract/messages.ts';
 import { LONGEST_REQUEST } from '#core/wire.ts';
 import { createRecentReplies } from './recent-replies.ts';
+import { CLOSE, sendText, serveWindow } from './window-socket.ts';
 
 const MOST_SOCKETS = 32;
-/** Characters of the first message, which holds nothing but the key. */
-const LONGEST_KEY = 1000;
-const MOST_AT_WORK = 500;
-/** A window that does not read what it is sent is cut off before this much is waiting: it comes back and asks anew. */
-const MOST_WAITING = 64 * 2 ** 20;
 const PING_MS = 20_000;
 const CLIENT = /^[A-Za-z0-9_-]{8,64}$/;
-/** close codes of RFC 6455 §7.4.1, and one of our own for whoever does not show the key */
-export const CLOSE = {
-  goingAway: 1001,
-  notText: 1003,
-  notJson: 1007,
-  notACall: 1008,
-  tooBusy: 1013,
-  unknown: 4401,
-} as const;
 
 export interface Sockets {
   /**
@@ -60,59 +46,15 @@ export function createSockets({ call, log, isKey, patienceMs, onWindows = () => 
   const replies = createRecentReplies(call);
   const silent = new WeakSet<WebSocket>(); // asked and not heard of since
 
-  const send = (socket: WebSocket, text: string) => {
-    if (socket.readyState !== socket.OPEN) return;
-    if (socket.bufferedAmount + text.length > MOST_WAITING) {
-      log('A window was cut off: it does not read what it is sent.');
-      return socket.terminate();
-    }
-    socket.send(text);
-  };
-  const cutOff = (socket: WebSocket, code: number, why: string) => {
-    log(`A message was refused: ${why}.`);
-    socket.close(code, why);
-  };
-
   server.on('connection', (socket: WebSocket, _: IncomingMessage, client: string) => {
-    let atWork = 0;
-    const late = setTimeout(() => cutOff(socket, CLOSE.unknown, 'the key does not come'), patienceMs);
-    const admit = (text: string) => {
-      clearTimeout(late);
-      if (text.length > LONGEST_KEY || !isKey((parsed(text) as { key?: unknown } | null)?.key))
-        return cutOff(socket, CLOSE.unknown, 'it does not show the key of this start');
+    const admitted = () => {
       windows.add(socket);
       onWindows(windows.size);
     };
-    socket.on('close', () => {
-      clearTimeout(late);
-      if (windows.delete(socket)) onWindows(windows.size);
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) =>
-      log(`A message was refused: ${error.message}${error.code ? ` (${error.code})` : ''}.`),
-    ); // ws closes with the fitting code, 1009 for too large
+    serveWindow(socket, { client, replies, log, isKey, patienceMs, admitted });
+    socket.on('close', () => windows.delete(socket) && onWindows(windows.size));
     socket.on('pong', () => silent.delete(socket));
-    socket.on('message', (data: RawData, isBinary: boolean) => {
-      if (isBinary) return cutOff(socket, CLOSE.notText, 'it is not text');
-      const said = (data as Buffer).toString('utf8');
-      if (!windows.has(socket)) return socket.readyState === socket.OPEN && admit(said);
-      const request = readRequest(said);
-      if (request === 'not-json') return cutOff(socket, CLOSE.notJson, 'it is not JSON');
-      if (request === 'not-a-call') return cutOff(socket, CLOSE.notACall, 'it is not a call with id, call and args');
-      if (atWork >= MOST_AT_WORK) return cutOff(socket, CLOSE.tooBusy, `${MOST_AT_WORK} calls are at work`);
-      atWork++;
-      void replies.answer(client, request).then((text) => {
-        atWork--;
-        if (text.includes('"code":"bad-argument"')) logMalformed(request, text);
-        send(socket, text);
-      });
-    });
   });
-
-  function logMalformed({ call: name }: Request, text: string): void {
-    const { fault } = JSON.parse(text) as { fault?: { message: string } };
-    if (fault)
-      log(`A call was refused: ${JSON.stringify(name.slice(0, 60))}: ${fault.message.replaceAll(/\s+/g, ' ')}`);
-  }
 
   const heartbeat = setInterval(() => {
     for (const socket of server.clients) {
@@ -137,7 +79,7 @@ export function createSockets({ call, log, isKey, patienceMs, onWindows = () => 
     },
     broadcast: (notice) => {
       const text = JSON.stringify(notice);
-      for (const socket of windows) send(socket, text);
+      for (const socket of windows) sendText(socket, text, log);
     },
     close: () => {
       clearInterval(heartbeat);
@@ -148,23 +90,4 @@ export function createSockets({ call, log, isKey, patienceMs, onWindows = () => 
       server.close();
     },
   };
-}
-
-/** The value of a JSON text; undefined where it is none. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function readRequest(text: string): Request | 'not-json' | 'not-a-call' {
-  const found = parsed(text);
-  if (found === undefined) return 'not-json';
-  if (typeof found !== 'object' || found === null) return 'not-a-call';
-  const { id, call, args, project } = found as Record<string, unknown>;
-  return Number.isSafeInteger(id) && (id as number) >= 0 && typeof call === 'string'
-    ? { id: id as number, call, args, project: typeof project === 'string' ? project : null }
-    : 'not-a-call';
 }
