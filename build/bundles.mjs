@@ -13,7 +13,7 @@ const SOURCES = [
   'core/contract',
   'core/errors.ts',
   'core/redact.ts',
-  'core/supervisor.ts',
+  'core/supervisor',
   'core/wire.ts',
   'package.json',
   'package-lock.json',

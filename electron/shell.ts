@@ -16,7 +16,7 @@ import {
 import type { OpenDialogOptions, WebContents } from 'electron';
 import type { AppState } from '#core/contract/app.ts';
 import type { Notice, Reply, Request } from '#core/contract/messages.ts';
-import { superviseService } from '#core/supervisor.ts';
+import { superviseService } from '#core/supervisor/supervisor.ts';
 import { registerAppScheme, serveApp } from './app-protocol.ts';
 import { crashPage } from './crash-page.ts';
 import { shellDiagnostics } from './diagnostics.ts';

@@ -18,7 +18,6 @@ export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'core/recipes/score.ts run': SPLITTING,
   'core/recipes/sft.ts shower': SPLITTING,
   'core/service/project-calls.ts createProjectHandlers': SPLITTING,
-  'core/supervisor.ts superviseService': SPLITTING,
   'electron/shell.ts startShell': SPLITTING,
   'tests/app/runs-project.ts makeRunsProject': 'one run of a project after another, as a list',
   'tests/app/two-projects.spec.ts test': 'one story in two windows',

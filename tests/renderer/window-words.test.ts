@@ -21,7 +21,7 @@ const FOREIGN =
 const ALLOWED: Readonly<Record<string, string>> = {
   'core/cli/': 'is the command line',
   'core/host/': 'is started from a terminal',
-  'core/supervisor.ts': 'starts processes',
+  'core/supervisor/': 'starts processes',
   'core/service/main.ts': 'tells a terminal that it is started otherwise',
   'core/hardware/':
     'asks other programs, and its ways out are commands of a terminal, printed as such under Settings › Hardware',

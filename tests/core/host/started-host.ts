@@ -9,8 +9,8 @@ import type { Notice, Reply } from '#core/contract/messages.ts';
 import { startHost } from '#core/host/server.ts';
 import type { Host } from '#core/host/server.ts';
 import { openLog } from '#core/service/log.ts';
-import { superviseService } from '#core/supervisor.ts';
-import type { Supervisor } from '#core/supervisor.ts';
+import { superviseService } from '#core/supervisor/supervisor.ts';
+import type { Supervisor } from '#core/supervisor/supervisor.ts';
 
 export const SERVICE = join(process.cwd(), 'core/service/main.ts');
 export const SCRIPT = `console.log('${'the window '.repeat(200)}');`;

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CALLS } from '#core/contract/calls.ts';
 import type { Notice, Reply, Request } from '#core/contract/messages.ts';
-import { plainEnvironment, superviseService } from '#core/supervisor.ts';
-import type { Supervisor } from '#core/supervisor.ts';
+import { plainEnvironment } from '#core/supervisor/service-process.ts';
+import { superviseService } from '#core/supervisor/supervisor.ts';
+import type { Supervisor } from '#core/supervisor/supervisor.ts';
 
 /** Stands in for the service: dies as its calls say, notes its starts, and tells what it was asked. */
 const SCRIPT = `// Dies on demand.
