@@ -29,6 +29,7 @@ import { createLearners } from '#core/recipes/parts/ppo-learners.ts';
 import type { PpoLearners } from '#core/recipes/parts/ppo-learners.ts';
 import { planPpo, rowsSampled } from '#core/recipes/parts/ppo-plan.ts';
 import { describeUpdate } from '#core/recipes/parts/ppo-report.ts';
+import { KEPT_SETTINGS, logRollout } from '#core/recipes/parts/rollout-log.ts';
 import { sameTokenizer } from '#core/recipes/parts/same-tokenizer.ts';
 import { stopReason, STOP_SETTINGS } from '#core/recipes/parts/sample-statistics.ts';
 import { TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
@@ -154,6 +155,7 @@ export const PPO_SETTINGS = {
     group: 'optimisation',
   }),
   ...EVALUATION_SETTINGS,
+  ...KEPT_SETTINGS,
   ...STOP_SETTINGS,
   checkpoint_every: count(5, [1, 1e6], 'Updates between checkpoints.', { group: 'seeds' }),
   seed: count(1, [0, 2 ** 48], 'Seed of fresh adapters, and of all that has no seed of its own below.', {
@@ -353,7 +355,7 @@ async function rollOut(
   const scores = await rollouts.scores(batch, groups);
   await rollouts.hasRead();
   const values = await learners.values(groups);
-  return groups.map((group, i) => ({
+  const rollout = groups.map((group, i) => ({
     ...group,
     episodes: group.completions.map((ids, j) => ({
       logprobs: sampled[i]![j]!.samplingLogprobs,
@@ -362,6 +364,8 @@ async function rollOut(
       score: withMissingEnd(scores[i]![j]!, endOf(ids, rollouts.stops) >= 0, config),
     })),
   }));
+  await logRollout(context, rollouts, config, update + 1, { prompts: batch, rollout, scores });
+  return rollout;
 }
 
 const advantagesBy = (config: PpoConfig, beta: number): RolloutSettings => ({

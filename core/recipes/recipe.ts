@@ -10,6 +10,7 @@ import type { Project } from '#core/store/project.ts';
 import type { Facts, Lengths } from './facts.ts';
 import type { Manifest } from './manifest.ts';
 import type { MetricName, MetricRow } from './metrics.ts';
+import type { KeptRollout } from './parts/rollout-log.ts';
 import type { Frozen } from './parts/dataset.ts';
 import type { Config, Settings } from './settings.ts';
 
@@ -185,6 +186,8 @@ export interface RunContext {
   /** a row of numbers for metrics.jsonl and the progress line; `total` steps give the time left */
   report(step: number, total: number, metrics: MetricRow): void;
   samples(step: number, rows: readonly unknown[]): void;
+  /** what a policy wrote and learnt from, to be searched afterwards */
+  rollouts(step: number, rows: readonly KeptRollout[]): void;
   completions(step: number, rows: readonly Drawn[]): void;
   measures(step: number, rows: readonly Measured[]): void;
   /** Says in a word what comes now; a place to wait at while the run is paused. */

@@ -66,7 +66,7 @@ export function openRun(
     onLog?.(line);
   };
   const saved = newestCheckpoint(id, file('checkpoints'), log);
-  for (const name of ['metrics.jsonl', 'samples.jsonl', 'completions.jsonl', 'measures.jsonl'])
+  for (const name of ['metrics.jsonl', 'samples.jsonl', 'rollouts.jsonl', 'completions.jsonl', 'measures.jsonl'])
     forgetAfter(file(name), saved?.step ?? -1);
   const started = Date.now();
   const append = (name: string, step: number, rows: readonly unknown[]) =>
@@ -87,6 +87,7 @@ export function openRun(
       onReport?.(step, total, metrics);
     },
     samples: (step, rows) => append('samples.jsonl', step, rows),
+    rollouts: (step, rows) => append('rollouts.jsonl', step, rows),
     completions: (step, rows) =>
       append(
         'completions.jsonl',

@@ -8,6 +8,7 @@ import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { releaseAfter } from '#core/plans/large-models.ts';
 import type { SamplingParameters } from '#core/contract/samples.ts';
 import type { RunContext } from '#core/recipes/recipe.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { scoresOfAnswers } from './answer-scores.ts';
 import type { PolicyModels } from './policy-models.ts';
 import type { EncodedPrompt } from './policy-prompts.ts';
@@ -26,6 +27,8 @@ export interface RolloutSettings {
 
 /** Lists are [prompt][completion]. */
 export interface Rollouts {
+  /** of all its models */
+  tokenizer: Tokenizer;
   sampling: SamplingParameters;
   /** tokens that end an answer */
   stops: readonly number[];
@@ -67,6 +70,7 @@ export function createRollouts(
   const finished = releaseAfter(policy.architecture);
   const sampling = { temperature, topK: 0, topP: 1, maxNew, seed: config.sampling_seed || config.seed };
   return {
+    tokenizer,
     sampling,
     stops,
     write: async (weights, prompts, streams, rows) => {
