@@ -6,8 +6,8 @@ import { mayAskAgain } from '#core/contract/calls.ts';
 import type { Notice, Reply, Request, Watched } from '#core/contract/messages.ts';
 import { createCallsOnTheirWay, fail, refusalOf } from './calls-on-their-way.ts';
 import type { Pending } from './calls-on-their-way.ts';
+import { keepService } from './kept-service.ts';
 import { createReopening } from './reopening.ts';
-import { endService, isRunning, startService } from './service-process.ts';
 import type { ServiceProgram } from './service-process.ts';
 
 export interface SupervisorOptions extends ServiceProgram {
@@ -29,51 +29,40 @@ export interface Supervisor {
   pid(): number | null;
 }
 
-const MOST_DEATHS = 5;
-const WITHIN_MS = 30_000;
-const FIRST_DELAY_MS = 100;
 const CLOSING = 'Tastemaker is closing.';
-const REOPENING = { call: 'project.open', project: null, deaths: 0, reopens: true } as const;
 
 /** Starts the service at once; calls made while it is down wait for it. */
 export function superviseService({ onNotice, onExit, log = () => {}, ...program }: SupervisorOptions): Supervisor {
   const calls = createCallsOnTheirWay();
   const reopening = createReopening();
-  const deaths: number[] = [];
-  let child: ChildProcess | null = null;
-  let isUp = false; // false until the project is open again
+  let up: ChildProcess | null = null; // the process that answers, once the project is open again
   let gaveUp: string | null = null;
-  let closing: Promise<void> | null = null;
   let windows = 0;
-  let timer: NodeJS.Timeout | undefined;
 
-  const tellWindows = () => void (child?.connected && child.send({ windows } satisfies Watched, () => {}));
+  const tellWindows = () => void (up?.connected && up.send({ windows } satisfies Watched, () => {}));
 
-  function goOn(): void {
-    isUp = true;
+  function goOn(child: ChildProcess): void {
+    up = child;
     if (windows > 0) tellWindows();
-    calls.sendWaiting(child!);
+    calls.sendWaiting(child);
   }
 
-  function start(): void {
-    isUp = false;
-    child = startService(program, { hear, died, isClosing: () => closing !== null });
-  }
-
-  function startAgain(): void {
-    start();
+  function started(child: ChildProcess, isAgain: boolean): void {
     const folder = reopening.folder();
-    if (folder === null) again(null);
-    else calls.send(child!, { ...REOPENING, args: { folder }, answer: again });
+    if (!isAgain) goOn(child);
+    else if (folder === null) again(child, null);
+    else {
+      const answer = (opened: Reply) => again(child, opened);
+      calls.send(child, { call: 'project.open', args: { folder }, project: null, deaths: 0, reopens: true, answer });
+    }
   }
 
   /** After a death: another one is up, and has (or has not) opened the project. */
-  function again(opened: Reply | null): void {
+  function again(child: ChildProcess, opened: Reply | null): void {
     const problem = reopening.problem(opened);
-    if (!child?.connected) return; // it could not even be started
-    goOn();
-    const sentence = `The service stopped and was started again; what was saved is saved.${problem ? ` The project could not be opened again: ${problem}` : ''}`;
-    onNotice({ event: 'service.restarted', project: null, data: { sentence } });
+    if (!child.connected) return; // it could not even be started
+    goOn(child);
+    onNotice(restarted(problem));
   }
 
   function hear(message: Reply | Notice): void {
@@ -84,40 +73,26 @@ export function superviseService({ onNotice, onExit, log = () => {}, ...program 
     pending.answer(message);
   }
 
-  function died(how: string, said: string): void {
-    child = null;
-    isUp = false;
+  function died(why: string | null): void {
+    up = null;
     const open = calls.takeSent();
-    if (closing) return open.forEach((pending) => fail(pending, CLOSING));
-    log(`The service ${how}.${said.trim() ? ` It said: ${linesOf(said).join(' | ')}` : ''}`);
-    const recent = countDeath(deaths);
-    if (recent >= MOST_DEATHS) {
-      gaveUp = `The service stopped ${recent} times within ${WITHIN_MS / 1000} seconds and is not started again: the last time it ${how}.`;
-      for (const pending of [...open, ...calls.takeWaiting()]) fail(pending, gaveUp);
+    if (service.isClosing()) return failAll(open, CLOSING);
+    gaveUp = why;
+    if (gaveUp !== null) {
+      failAll([...open, ...calls.takeWaiting()], gaveUp);
       return onExit(gaveUp);
     }
     if (open.some(({ reopens }) => reopens)) reopening.died();
     calls.waitFirst(open.filter(isAskedAgain));
-    timer = setTimeout(startAgain, FIRST_DELAY_MS * 2 ** (recent - 1));
   }
 
-  function close(): Promise<void> {
-    clearTimeout(timer);
-    for (const pending of calls.takeWaiting()) fail(pending, CLOSING);
-    if (!child || !isRunning(child)) return Promise.resolve();
-    const ended = endService(child);
-    for (const pending of calls.takeSent()) fail(pending, CLOSING);
-    return ended;
-  }
-
-  start();
-  goOn();
+  const service = keepService(program, { started, hear, died, log });
   return {
-    pid: () => child?.pid ?? null,
+    pid: service.pid,
     watched: (count) => {
       if (count === windows) return;
       windows = count;
-      if (isUp) tellWindows();
+      tellWindows();
     },
     call: (request) =>
       new Promise<Reply>((resolve) => {
@@ -126,20 +101,28 @@ export function superviseService({ onNotice, onExit, log = () => {}, ...program 
         const { id, call, args, project } = request;
         const answer = (reply: Reply) => resolve({ ...reply, id });
         const pending: Pending = { call, args, project, deaths: 0, reopens: false, answer };
-        if (gaveUp !== null || closing) fail(pending, gaveUp ?? CLOSING);
-        else if (isUp) calls.send(child!, pending);
+        if (gaveUp !== null || service.isClosing()) fail(pending, gaveUp ?? CLOSING);
+        else if (up) calls.send(up, pending);
         else calls.wait(pending);
       }),
-    close: () => (closing ??= close()),
+    close: () => {
+      const ended = service.close();
+      failAll([...calls.takeWaiting(), ...calls.takeSent()], CLOSING);
+      return ended;
+    },
   };
 }
 
-/** Notes a death; returns how many there were lately. */
-function countDeath(deaths: number[]): number {
-  const now = Date.now();
-  deaths.push(now);
-  return deaths.filter((at) => at > now - WITHIN_MS).length;
-}
+/** What windows are told after a death; `problem`: why the project is not open any more, where it is not. */
+const restarted = (problem: string | null): Notice => ({
+  event: 'service.restarted',
+  project: null,
+  data: {
+    sentence: `The service stopped and was started again; what was saved is saved.${problem ? ` The project could not be opened again: ${problem}` : ''}`,
+  },
+});
+
+const failAll = (calls: readonly Pending[], message: string) => calls.forEach((pending) => fail(pending, message));
 
 /** Whether a call that was at work in a death is asked again; any other is failed, but for the supervisor's own. */
 function isAskedAgain(pending: Pending): boolean {
@@ -149,9 +132,3 @@ function isAskedAgain(pending: Pending): boolean {
   fail(pending, `The service stopped while it answered "${pending.call}"; what was saved is saved.`);
   return false;
 }
-
-const linesOf = (text: string): string[] =>
-  text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter(Boolean);
