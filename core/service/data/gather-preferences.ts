@@ -111,8 +111,8 @@ function extraOf(
 
 /**
  * Every ranking that fits, in id order, then the completions that have ratings or marks and no ranking. A rating or
- * mark stands once: with its own labeler's first ranking of that completion, else with the first of anybody's. With `only`
- * nothing but the rankings that a selection left.
+ * mark stands once: with its own labeler's first ranking of that completion, else with the first of anybody's. With
+ * `only` nothing but the rankings that a selection left.
  */
 export function* gatherPreferences(
   project: Project,
