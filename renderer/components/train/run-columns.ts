@@ -175,6 +175,17 @@ export const DEFAULT_COLUMNS: readonly string[] = [
   'tags',
   'note',
 ];
+const KEPT = 'run-columns';
+/** The columns that were chosen last on this machine. */
+export function rememberedColumns(): readonly string[] {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(KEPT) ?? 'null');
+    return Array.isArray(kept) && kept.every((name) => typeof name === 'string') ? kept : DEFAULT_COLUMNS;
+  } catch {
+    return DEFAULT_COLUMNS;
+  }
+}
+export const rememberColumns = (names: readonly string[]): void => localStorage.setItem(KEPT, JSON.stringify(names));
 
 const secondsText = (seconds: number | null): string => (seconds === null ? '' : duration(seconds));
 /** Shares that are read as so many of a hundred: the word that says of what. */
@@ -260,6 +271,7 @@ export interface RunFilter {
   tag: string;
 }
 export const NO_FILTER: Readonly<RunFilter> = { text: '', kind: '', status: '', tag: '' };
+export const isFiltering = (filter: RunFilter): boolean => Object.values(filter).some(Boolean);
 
 /** Every word must stand in its name, id, note, tags or changed settings. */
 export function passes({ run, facts }: TableRun, { text, kind, status, tag }: RunFilter): boolean {
