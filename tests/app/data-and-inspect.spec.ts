@@ -15,8 +15,8 @@ import { addPrompts } from '#core/store/prompts.ts';
 import { addRankings } from '#core/store/rankings.ts';
 import { addRatings } from '#core/store/ratings.ts';
 import { FORMATS, writeChatModel } from '#tests/core/recipes/chat-model.ts';
-import { forget, goTo, listenForComplaints, startWorkstation } from './workstation.ts';
-import type { Workstation } from './workstation.ts';
+import { oneWindow } from './one-window.ts';
+import { goTo, startWorkstation } from './workstation.ts';
 
 test.describe.configure({ mode: 'serial' });
 test.use({ actionTimeout: 15_000 });
@@ -25,7 +25,7 @@ test.use({ actionTimeout: 15_000 });
 const seen = expect.configure({ timeout: 20_000 });
 const home = mkdtempSync(join(tmpdir(), 'workstation-'));
 const SAMPLES = 30;
-let station: Workstation, page: Page, complaints: string[];
+let page: Page;
 
 /**
  * A demo project whose first validation prompt has many samples, judged by Bob; two models that score; a chat model.
@@ -92,25 +92,18 @@ async function seed(folder: string): Promise<void> {
   project.close();
 }
 
-test.beforeAll(async ({ browser }) => {
-  const folder = join(home, 'seeded.tastemaker');
-  await seed(folder);
-  writeFileSync(join(home, 'posts.csv'), 'headline,body,summary\nMy cat,It sleeps.,Cat sleeps.\nMy dog,It barks.,\n');
-  writeFileSync(join(home, 'answers.jsonl'), '{"prompt": "Why?", "completion": "So."}\n');
-  writeFileSync(join(home, 'picture.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0]));
-  station = await startWorkstation(['--project', folder], home);
-  page = await (
-    await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' })
-  ).newPage();
-  complaints = listenForComplaints(page);
-  await page.goto(station.url);
-  await seen(page.getByRole('heading', { level: 1 })).toBeVisible();
-});
-test.afterAll(async () => {
-  await page?.context().close();
-  await station?.stop();
-  forget(home);
-});
+oneWindow(
+  { viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' },
+  async () => {
+    const folder = join(home, 'seeded.tastemaker');
+    await seed(folder);
+    writeFileSync(join(home, 'posts.csv'), 'headline,body,summary\nMy cat,It sleeps.,Cat sleeps.\nMy dog,It barks.,\n');
+    writeFileSync(join(home, 'answers.jsonl'), '{"prompt": "Why?", "completion": "So."}\n');
+    writeFileSync(join(home, 'picture.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0]));
+    return startWorkstation(['--project', folder], home);
+  },
+  (_, first) => (page = first),
+);
 
 const prompts = () => page.getByRole('listbox', { name: 'Prompts' }).getByRole('option');
 const details = () => page.getByRole('region', { name: 'The chosen prompt' });
@@ -307,5 +300,4 @@ test('a model is tried as it is used to being asked, in several turns, and the a
   await seen(answers.getByRole('listitem')).toHaveCount(2, { timeout: 60_000 });
   await panel.getByText('What the model read').click();
   await seen(panel.locator('.read')).toContainText(/Where is the ship\?[^]*Since when\?/);
-  expect(complaints).toEqual([]);
 });

@@ -8,31 +8,23 @@ import type { Page } from '@playwright/test';
 import { openProject } from '#core/store/database.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { HARD_ITEMS, makeDeskProject } from './desk-project.ts';
-import { forget, goTo, listenForComplaints, startWorkstation } from './workstation.ts';
-import type { Workstation } from './workstation.ts';
+import { oneWindow } from './one-window.ts';
+import { goTo, startWorkstation } from './workstation.ts';
 
 test.describe.configure({ mode: 'serial' });
 test.use({ actionTimeout: 10_000 });
 
 const home = mkdtempSync(join(tmpdir(), 'desk-'));
 const folder = join(home, 'hard.tastemaker');
-let station: Workstation, page: Page, complaints: string[];
-test.beforeAll(async ({ browser }) => {
-  makeDeskProject(folder);
-  station = await startWorkstation(['--project', folder], home);
-  page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  complaints = listenForComplaints(page);
-  await page.goto(station.url);
-  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
-});
-test.afterAll(async () => {
-  await page?.close();
-  await station?.stop();
-  forget(home);
-});
-test.afterEach(() => {
-  expect(complaints).toEqual([]);
-});
+let page: Page;
+oneWindow(
+  { viewport: { width: 1280, height: 800 } },
+  () => {
+    makeDeskProject(folder);
+    return startWorkstation(['--project', folder], home);
+  },
+  (_, first) => (page = first),
+);
 
 const answers = () => page.locator('section.answer');
 async function open(name: keyof typeof HARD_ITEMS): Promise<void> {

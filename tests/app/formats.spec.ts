@@ -8,14 +8,15 @@ import { readSafetensors } from '#core/formats/safetensors.ts';
 import { openProject } from '#core/store/database.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { listRankings } from '#core/store/rankings.ts';
-import { forget, goTo, listenForComplaints, startWorkstation } from './workstation.ts';
+import { oneWindow } from './one-window.ts';
+import { goTo, startWorkstation } from './workstation.ts';
 import type { Workstation } from './workstation.ts';
 
 test.describe.configure({ mode: 'serial' });
 test.setTimeout(180_000);
 test.use({ actionTimeout: 20_000 });
 
-let station: Workstation, page: Page, complaints: string[];
+let station: Workstation, page: Page;
 const exportsFolder = () => join(station.home, 'tiny-tldr.tastemaker', 'exports');
 
 interface Turn {
@@ -39,21 +40,11 @@ const CONVERSATIONS: Pair[] = Array.from({ length: 6 }, (_, i) => ({
   rejected: [said('assistant', 'Nothing, it is a stone.')],
 }));
 
-test.beforeAll(async ({ browser }) => {
-  station = await startWorkstation();
-  page = await browser.newPage({ viewport: { width: 1100, height: 700 } });
-  complaints = listenForComplaints(page);
-  await page.goto(station.url);
-  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
-});
-test.afterAll(async () => {
-  await page?.close();
-  await station?.stop();
-  if (station) forget(station.home);
-});
-test.afterEach(() => {
-  expect(complaints).toEqual([]);
-});
+oneWindow(
+  { viewport: { width: 1100, height: 700 } },
+  () => startWorkstation(),
+  (started, first) => ([station, page] = [started, first]),
+);
 
 test('conversations come in through the dialog, by the format they are recognised as, and are shown turn by turn', async () => {
   const file = join(station.home, 'talks.jsonl');

@@ -8,14 +8,15 @@ import { openProject } from '#core/store/database.ts';
 import { listLabelers } from '#core/store/labelers.ts';
 import { listMarks } from '#core/store/marks.ts';
 import { listRankings } from '#core/store/rankings.ts';
-import { forget, goTo, listenForComplaints, startWorkstation } from './workstation.ts';
+import { oneWindow } from './one-window.ts';
+import { goTo, startWorkstation } from './workstation.ts';
 import type { Workstation } from './workstation.ts';
 
 test.describe.configure({ mode: 'serial' });
 test.setTimeout(300_000);
 test.use({ actionTimeout: 20_000 });
 
-let station: Workstation, page: Page, complaints: string[];
+let station: Workstation, page: Page;
 const project = () => join(station.home, 'tiny-tldr.tastemaker');
 /** Reads the project's file beside the service that writes it. */
 function read<T>(look: (opened: ReturnType<typeof openProject>, me: number) => T): T {
@@ -60,23 +61,13 @@ async function four(): Promise<void> {
   while ((await answers().count()) !== 4) await leave('ArrowRight');
 }
 
-test.beforeAll(async ({ browser }) => {
-  station = await startWorkstation();
-  page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  complaints = listenForComplaints(page);
-  await page.goto(station.url);
-});
-test.afterAll(async () => {
-  await page?.close();
-  await station?.stop();
-  if (station) forget(station.home);
-});
-test.afterEach(() => {
-  expect(complaints).toEqual([]);
-});
+oneWindow(
+  { viewport: { width: 1280, height: 800 } },
+  () => startWorkstation(),
+  (started, first) => ([station, page] = [started, first]),
+);
 
 test('twenty items by keyboard alone, with everything a labeler does', async () => {
-  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
   await goTo(page, 'Label');
   await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
   await page.getByLabel('Name of the labeler').fill('Ada');

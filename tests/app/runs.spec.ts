@@ -10,26 +10,21 @@ import { openProject } from '#core/store/database.ts';
 import { notedOf } from '#core/store/run-facts.ts';
 import { listRuns } from '#core/store/runs.ts';
 import { makeRunsProject } from './runs-project.ts';
-import { forget, listenForComplaints, startWorkstation } from './workstation.ts';
-import type { Workstation } from './workstation.ts';
+import { oneWindow } from './one-window.ts';
+import { startWorkstation } from './workstation.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'workstation-'));
 const folder = join(home, 'runs.tastemaker');
-let station: Workstation, page: Page, complaints: string[];
+let page: Page;
 
-test.beforeAll(async ({ browser }) => {
-  makeRunsProject(folder, 60);
-  station = await startWorkstation(['--project', folder], home);
-  page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-  complaints = listenForComplaints(page);
-  await page.goto(station.url);
-  await expect(page.getByRole('navigation').first()).toBeVisible();
-});
-test.afterAll(async () => {
-  await station?.stop();
-  forget(home);
-});
-test.afterEach(() => expect(complaints.splice(0)).toEqual([]));
+oneWindow(
+  { viewport: { width: 1280, height: 900 } },
+  () => {
+    makeRunsProject(folder, 60);
+    return startWorkstation(['--project', folder], home);
+  },
+  (_, first) => (page = first),
+);
 
 const open = async (hash: string) => void (await page.evaluate((to) => (location.hash = to), hash));
 const table = () => page.getByRole('table', { name: 'Runs' });

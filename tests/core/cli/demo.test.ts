@@ -9,7 +9,7 @@ import type { DemoReport } from '#core/cli/demo-report.ts';
 import { openProject } from '#core/store/database.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 
-const OUT = path.resolve('out', 'test', 'demo'); // tests/app/demo-report.spec.ts opens the page that is left here
+const OUT = path.resolve('out', 'test', 'demo'); // left there to be looked at
 
 describe('tastemaker demo, one seed', () => {
   test('learns, and cheats where it may', { timeout: 900_000 }, () => {
@@ -23,6 +23,9 @@ describe('tastemaker demo, one seed', () => {
     const report = JSON.parse(fs.readFileSync(path.join(OUT, 'report.json'), 'utf8')) as DemoReport;
     expect(JSON.parse(stdout)).toEqual(report);
     const [{ reward_model, base, ppo, beta0, beta0_best }] = report.seeds as [DemoReport['seeds'][number]];
+    const page = fs.readFileSync(path.join(OUT, 'report.html'), 'utf8');
+    for (const { gold } of [base, ppo, beta0, beta0_best]) expect(page).toContain(`<td>${gold.toFixed(2)} ± `);
+    expect(page.match(/class="sample"/g)).toHaveLength(12);
     expect(ppo.beta).toBe(0.2);
     expect(ppo.gold - base.gold).toBeGreaterThanOrEqual(0.8);
     expect(ppo.gold - base.gold).toBeGreaterThanOrEqual(3 * Math.hypot(ppo.gold_se, base.gold_se));
