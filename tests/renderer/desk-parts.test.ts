@@ -2,8 +2,10 @@
 // writes.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { DeskItem } from '#core/contract/desk.ts';
 import type { Mark } from '#core/contract/rankings.ts';
 import { createActiveClock } from '#renderer/components/desk/active-time.ts';
+import { createLookahead } from '#renderer/components/desk/lookahead.ts';
 import {
   markAt,
   pieces,
@@ -244,5 +246,28 @@ describe('the line of writes', () => {
     line.add(write('e'));
     await line.settled();
     expect(written).toEqual(['c', 'e']);
+  });
+});
+
+describe('what comes next', () => {
+  it('is there for the item it was fetched for, and for no other', async () => {
+    const next = { itemId: 2 } as DeskItem;
+    const ahead = createLookahead(async (after) => (after === 1 ? next : null));
+    ahead.fetch(1);
+    expect(ahead.after(1)?.value).toBeUndefined(); // on its way
+    expect(await ahead.after(1)!.item).toBe(next);
+    expect(ahead.after(1)!.value).toBe(next);
+    expect(ahead.after(2)).toBeNull();
+    ahead.fetch(2);
+    expect(ahead.after(1)).toBeNull();
+    expect(await ahead.after(2)!.item).toBeNull();
+    ahead.forget();
+    expect(ahead.after(2)).toBeNull();
+  });
+  it('is as if it had not been asked for where that failed', async () => {
+    const ahead = createLookahead(() => Promise.reject(new Error('gone')));
+    ahead.fetch(1);
+    await expect(ahead.after(1)!.item).rejects.toThrow('gone');
+    expect(ahead.after(1)).toBeNull();
   });
 });

@@ -1,8 +1,9 @@
 // Who measured the samples that are shown, and a run that scores those that lack a score: what it costs, and starting
 // it.
-import { ref, shallowRef } from 'vue';
+import { ref, watch } from 'vue';
 import type { Ref, ShallowRef } from 'vue';
 import { useProjectService } from '#renderer/api.ts';
+import { useAsked } from '#renderer/asked.ts';
 import { useAttempt } from '#renderer/attempt.ts';
 import type { SampleFilter, SampleMeasures } from '#core/contract/samples.ts';
 import { useRuns } from '#renderer/stores/runs.ts';
@@ -13,9 +14,7 @@ export interface Scoring {
   /** about how long scoring would take; null where that is not known, or nothing is to be scored */
   seconds: Ref<number | null>;
   busy: Ref<boolean>;
-  /**
-   * Asked for anew where the samples shown are others, and where something was measured or the reward model is another.
-   */
+  /** Asks anew, where something was measured or the reward model is another. */
   load(): Promise<void>;
   score(): Promise<void>;
 }
@@ -23,24 +22,24 @@ export interface Scoring {
 export function useScoring(filter: Readonly<Ref<SampleFilter>>): Scoring {
   const { call } = useProjectService();
   const runs = useRuns();
-  const measures = shallowRef<SampleMeasures | null>(null);
+  const { answer: measures, load } = useAsked('samples.measures', () => ({ filter: filter.value }), {
+    again: { 'data.changed': true, 'models.changed': true },
+    afterMs: 80,
+  });
   const seconds = ref<number | null>(null);
   const { busy, attempt } = useAttempt({ failed: useToasts().fault });
   const configOf = ({ reward, reference }: SampleMeasures) => ({
     reward: reward!.name,
     reference: reference?.name ?? '',
   });
-  async function load(): Promise<void> {
-    const found = await call('samples.measures', { filter: filter.value }).catch(() => null);
-    const before = measures.value;
-    measures.value = found;
+  watch(measures, async (found, before) => {
     const isSame = before?.reward?.modelId === found?.reward?.modelId && before?.missing === found?.missing;
     if (!isSame || !found?.canScore) seconds.value = null;
     if (!found?.canScore || (isSame && seconds.value !== null)) return;
     // a price is no need
     const estimate = await call('recipes.estimate', { recipe: 'score', config: configOf(found) }).catch(() => null);
     if (measures.value === found) seconds.value = estimate?.seconds ?? null;
-  }
+  });
   async function score(): Promise<void> {
     const found = measures.value;
     if (!found?.reward || !found.canScore) return;
