@@ -12,11 +12,7 @@ const SPLITTING = 'still to be split';
 export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'build/pictures.mjs take': SPLITTING,
   'core/runs/open.ts openRun': SPLITTING,
-  'core/recipes/parts/language-model-steps.ts trainOnTexts': SPLITTING,
   'core/runs/record.ts openIntake': SPLITTING,
-  'core/recipes/sample.ts run': SPLITTING,
-  'core/recipes/score.ts run': SPLITTING,
-  'core/recipes/sft.ts shower': SPLITTING,
   'core/service/project-calls.ts createProjectHandlers': SPLITTING,
   'electron/shell.ts startShell': SPLITTING,
   'tests/app/runs-project.ts makeRunsProject': 'one run of a project after another, as a list',

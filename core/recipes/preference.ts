@@ -6,16 +6,13 @@
 // ln π_ref is read once, before the first step. Rankings of validation prompts validate; a ranking that does not lie in
 // one row (models/rows.ts) is learnt pair by pair.
 
-import path from 'node:path';
 import type { Arrays } from '#core/autodiff/compile.ts';
 import type { Need } from '#core/contract/recipes.ts';
 import { mean } from '#core/evaluation/mean.ts';
-import { writeJsonl } from '#core/formats/jsonl.ts';
 import { numbersIn } from '#core/models/architecture.ts';
-import { checkpointParameters, loadShared, saveCheckpoint } from '#core/models/checkpoint.ts';
+import { checkpointParameters } from '#core/models/checkpoint.ts';
 import { createEvaluator, targetsOf } from '#core/models/evaluator.ts';
 import type { Evaluator } from '#core/models/evaluator.ts';
-import { madeNote } from '#core/models/model-notes.ts';
 import { packRows, roundedLength, rowShape, rowTokens } from '#core/models/rows.ts';
 import type { Group, RowShape } from '#core/models/rows.ts';
 import { asWriter, whole } from '#core/plans/model-shape.ts';
@@ -26,8 +23,10 @@ import { likelyTokenizers } from '#core/recipes/parts/likely-tokenizers.ts';
 import { counted, trained } from '#core/recipes/parts/lineage-words.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import { powerOfTwo, rankingNeeds } from '#core/recipes/parts/needs.ts';
+import { loadHeldPolicy } from '#core/recipes/parts/policy-models.ts';
 import { rankingRows, rankingWeights, readRows } from '#core/recipes/parts/reward-data.ts';
 import type { Element, RewardRow } from '#core/recipes/parts/reward-data.ts';
+import { endRanked } from '#core/recipes/parts/ranked-ending.ts';
 import { validate } from '#core/recipes/parts/reward-validation.ts';
 import { sameTokenizer } from '#core/recipes/parts/same-tokenizer.ts';
 import { STEPS_A_RUN } from '#core/recipes/parts/steps-a-run.ts';
@@ -187,11 +186,7 @@ async function dataOf(context: RunContext, config: PreferenceConfig, room: numbe
 
 async function run(context: RunContext, config: PreferenceConfig): Promise<Outcome> {
   context.phase('loading the models');
-  const { models } = context.manifest;
-  const shared = new Map<string, Float32Array[]>();
-  const begun = loadShared(context.model('policy'), shared);
-  const own = models.reference!.path === models.policy!.path;
-  const reference = own ? begun : loadShared(context.model('reference'), shared);
+  const { policy: begun, reference } = loadHeldPolicy(context);
   const room = Math.min(begun.architecture.context, reference.architecture.context);
   const { training, validation } = await dataOf(context, config, room);
 
@@ -214,24 +209,16 @@ async function run(context: RunContext, config: PreferenceConfig): Promise<Outco
   const now = await sums(judge, learnt.weights, validation);
   await judge.release();
   const scores = now.map((row, i) => row.map((sum, k) => config.beta * (sum - underHeld[i]![k]!)));
-  const { checked, rows, words: measured } = validate(validation, scores);
-  if (learnt.status === 'done' && !learnt.wasDone) {
-    if (Object.keys(checked).length) context.report(learnt.steps, learnt.steps, checked);
-    learnt.save();
-  }
-  writeJsonl(path.join(context.folder, 'validation.jsonl'), rows);
-  const { id } = context.manifest;
-  const note = { run: id, step: learnt.step, steps: learnt.steps, metrics: checked, reference: config.reference };
-  saveCheckpoint(
-    path.join(context.folder, 'model'),
-    { ...part.start, weights: learnt.weights },
-    { tokenizerFrom: context.model('policy'), beside: madeNote(note) },
-  );
-  const validated = measured ? `, validation accuracy ${measured}` : '';
+  const found = validate(validation, scores);
+  const { status, step, steps, save } = learnt;
+  const ending = { step, steps, reports: status === 'done' && !learnt.wasDone, save };
+  const about = { tokenizerFrom: context.model('policy'), reference: config.reference };
+  endRanked(context, ending, found, { ...part.start, weights: learnt.weights }, about);
+  const validated = found.words ? `, validation accuracy ${found.words}` : '';
   return {
-    status: learnt.status,
+    status,
     model: 'model',
-    summary: `Preference tuning on ${counted(training.length, 'ranking')} in ${learnt.step} steps${validated}.`,
+    summary: `Preference tuning on ${counted(training.length, 'ranking')} in ${step} steps${validated}.`,
   };
 }
 

@@ -5,17 +5,15 @@
 // train
 // prompts and is validated on others (D12); after training the bias is set so that references score 0 on average (D10).
 
-import path from 'node:path';
 import { createRandom } from '#core/random.ts';
-import { writeJsonl } from '#core/formats/jsonl.ts';
 import { numbersIn } from '#core/models/architecture.ts';
-import { checkpointParameters, loadShared, saveCheckpoint, withScoreHead } from '#core/models/checkpoint.ts';
+import { checkpointParameters, loadShared, withScoreHead } from '#core/models/checkpoint.ts';
 import type { WeightArrays } from '#core/models/checkpoint.ts';
 import { adjustedHead, parametersAbove, SCORE_HEAD_NAMES, SCORE_HEADS } from '#core/models/heads.ts';
 import type { HeadName } from '#core/models/heads.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import type { Evaluator } from '#core/models/evaluator.ts';
-import { madeNote, REWARD_NOTE } from '#core/models/model-notes.ts';
+import { REWARD_NOTE } from '#core/models/model-notes.ts';
 import { rowTokens } from '#core/models/rows.ts';
 import type { Group } from '#core/models/rows.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
@@ -44,6 +42,7 @@ import {
   ZERO_TEXTS,
 } from '#core/recipes/parts/reward-data.ts';
 import type { Element, RewardRow } from '#core/recipes/parts/reward-data.ts';
+import { endRanked } from '#core/recipes/parts/ranked-ending.ts';
 import { validate } from '#core/recipes/parts/reward-validation.ts';
 import type { Validated } from '#core/recipes/parts/reward-validation.ts';
 import { packState, unpackState } from '#core/recipes/parts/training-state.ts';
@@ -268,26 +267,20 @@ async function run(context: RunContext, config: RewardConfig): Promise<Outcome> 
     // 4 zero point and validation, then the model folder
     context.phase('validating');
     const found = unread ? validate([], []) : await settled(evaluator, start.head, weights, data, config);
-    if (status === 'done' && saved?.step !== steps) {
-      // else they were reported before the run was killed
-      if (Object.keys(found.checked).length) context.report(steps, steps, found.checked);
-      save();
-    }
-    // which rankings were held out, and how they were scored
-    writeJsonl(path.join(context.folder, 'validation.jsonl'), found.rows);
-    for (const line of found.byLabeler) context.log(`Validation accuracy by ${line}.`);
-    saveCheckpoint(
-      path.join(context.folder, 'model'),
+    // what was at its end had been reported before the run was killed
+    const ending = { step, steps, reports: status === 'done' && saved?.step !== steps, save };
+    endRanked(
+      context,
+      ending,
+      found,
       { ...start, weights },
       {
         tokenizerFrom: baseFolder,
         // it was trained on completions with their end-of-text
-        beside: {
-          [REWARD_NOTE]: { appends_end_of_text: true },
-          ...madeNote({ run: context.manifest.id, step, steps, metrics: found.checked }),
-        },
+        notes: { [REWARD_NOTE]: { appends_end_of_text: true } },
       },
     );
+    for (const line of found.byLabeler) context.log(`Validation accuracy by ${line}.`);
     return { status, model: 'model', summary: summaryOf(data, new Set(order.slice(0, step * B)).size, step, found) };
   } finally {
     features?.remove(); // cancelled, too

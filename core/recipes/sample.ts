@@ -5,10 +5,13 @@ import type { SamplingParameters } from '#core/contract/samples.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { loadArchitecture, loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createSampler } from '#core/models/sampler.ts';
+import type { Sampled, SampleRequest } from '#core/models/sampler.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { countDrawn } from '#core/store/run-completions.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
+import { mean } from '#core/evaluation/mean.ts';
 import { answerTexts } from '#core/recipes/parts/answer-text.ts';
 import { STARTS_FROM, choice, count, real, words } from './settings.ts';
 import type { Config } from './settings.ts';
@@ -132,26 +135,12 @@ async function checkRoom(folder: string, rows: readonly Row[], maxNew: number): 
 
 async function run(context: RunContext, config: SampleConfig): Promise<Outcome> {
   const folder = context.model('policy');
-  const sampling = parametersOf(config);
   context.phase('loading the model');
   const { architecture, weights, head } = loadCheckpoint(folder);
   if (head !== 'language-model') throw noWriter(config.policy);
   const tokenizer = await loadTokenizer(folder);
-  const wanted = context.data<Row>();
-  const ids = await encodePrompts(tokenizer, wanted, called(wanted));
-  const fitting = wanted
-    .map((row, i) => ({ ...row, ids: ids[i]! }))
-    .filter((row) => row.ids.length + config.max_new <= architecture.context);
-  const tooLong = wanted.length - fitting.length;
-  if (tooLong)
-    context.log(
-      `${tooLong} of ${wanted.length} prompts do not fit the model's context with ${config.max_new} new tokens and are left out.`,
-    );
-
+  const { prompts, wanted, tooLong } = await promptsInOrder(context, config, tokenizer, architecture.context);
   const sampler = createSampler(withStops(architecture, tokenizer), { constants: weights });
-  // like lengths together, so that a batch wastes little on padding; the same batches each time, so that a resumed run
-  // draws the same
-  const order = fitting.toSorted((a, b) => a.ids.length - b.ids.length);
   const saved = context.saved();
   let { added, tokens } = (saved?.rest ?? { added: 0, tokens: 0 }) as { added: number; tokens: number };
   let at = saved?.step ?? 0;
@@ -160,58 +149,95 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
   const before = tokens;
   const rate = () => ((tokens - before) / (performance.now() - started)) * 1000;
   context.phase('sampling');
-  while (at < order.length) {
+  while (at < prompts.length) {
     if (context.stopping()) {
       status = 'stopped';
       break;
     }
-    const batch = order.slice(at, at + PROMPTS_A_BATCH);
-    const requests = batch.map(({ ids: prompt, first, stream }) => ({
-      prompt,
-      streams: Array.from({ length: config.k - first }, (_, j) => `${stream}/${first + j}`),
-    }));
-    const results = await sampler.sample(weights, requests, {
-      ...sampling,
-      progress: (done) => context.count(at + done, order.length),
+    const batch = prompts.slice(at, at + PROMPTS_A_BATCH);
+    const sampled = await sampler.sample(weights, batch.map(requestOf(config)), {
+      ...parametersOf(config),
+      progress: (done) => context.count(at + done, prompts.length),
     });
-    const texts = await answerTexts(
-      tokenizer,
-      results.flatMap((completions, i) =>
-        completions.map(({ tokenIds }) => ({ prompt: batch[i]!.ids, ids: tokenIds })),
-      ),
-    );
-    let text = 0;
-    const rows = results.flatMap((completions, i) =>
-      completions.map((sampled): Drawn => ({
-        group: completions.length,
-        writer: 'policy',
-        promptId: batch[i]!.promptId,
-        text: texts[text++]!,
-        ...sampled,
-        tokenizer: tokenizer.hash,
-        sampling,
-      })),
-    );
+    const rows = await drawnRows(config, tokenizer, batch, sampled);
+    const lengths = rows.map(({ tokenIds }) => tokenIds.length);
     at += batch.length;
     added += rows.length;
-    tokens += rows.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+    tokens += lengths.reduce((sum, length) => sum + length, 0);
     context.completions(at, rows);
-    const drawn = rows.map(({ tokenIds }) => tokenIds.length);
-    context.report(at, order.length, {
-      length: drawn.reduce((a, b) => a + b, 0) / rows.length,
+    context.report(at, prompts.length, {
+      length: mean(lengths),
       ended: rows.filter(({ finish }) => finish === 'stop').length / rows.length,
       tokens_per_second: rate(),
     });
     context.save({ step: at, tensors: {}, rest: { added, tokens } });
   }
   await sampler.release();
-  const rest = tooLong ? `; ${tooLong} did not fit` : wanted.length === 0 ? '; every prompt has them already' : '';
+  const rest = tooLong ? `; ${tooLong} did not fit` : wanted === 0 ? '; every prompt has them already' : '';
   return {
     status,
     model: null,
     summary: `${added} completions of ${at} prompts by "${config.policy}"${rest}.`,
     counts: { added, tooLong, tokensPerSecond: tokens === before ? 0 : rate() },
   };
+}
+
+interface EncodedRow extends Row {
+  ids: number[];
+}
+
+/**
+ * The prompts that fit with their completion, of all that are wanted. Like lengths together, so that a batch wastes
+ * little on padding; the same batches each time, so that a resumed run draws the same.
+ */
+async function promptsInOrder(
+  context: RunContext,
+  { max_new: N }: SampleConfig,
+  tokenizer: Tokenizer,
+  room: number,
+): Promise<{ prompts: EncodedRow[]; wanted: number; tooLong: number }> {
+  const wanted = context.data<Row>();
+  const ids = await encodePrompts(tokenizer, wanted, called(wanted));
+  const fitting = wanted.map((row, i) => ({ ...row, ids: ids[i]! })).filter((row) => row.ids.length + N <= room);
+  const tooLong = wanted.length - fitting.length;
+  if (tooLong)
+    context.log(
+      `${tooLong} of ${wanted.length} prompts do not fit the model's context with ${N} new tokens and are left out.`,
+    );
+  return { prompts: fitting.toSorted((a, b) => a.ids.length - b.ids.length), wanted: wanted.length, tooLong };
+}
+
+const requestOf =
+  ({ k }: SampleConfig) =>
+  ({ ids: prompt, first, stream }: EncodedRow): SampleRequest => ({
+    prompt,
+    streams: Array.from({ length: k - first }, (_, j) => `${stream}/${first + j}`),
+  });
+
+/** What was sampled for the prompts of a batch, [prompt][completion], as the run hands it over. */
+async function drawnRows(
+  config: SampleConfig,
+  tokenizer: Tokenizer,
+  batch: readonly EncodedRow[],
+  sampled: readonly (readonly Sampled[])[],
+): Promise<Drawn[]> {
+  const answers = sampled.flatMap((completions, i) =>
+    completions.map((one) => ({ row: batch[i]!, group: completions.length, one })),
+  );
+  const texts = await answerTexts(
+    tokenizer,
+    answers.map(({ row, one }) => ({ prompt: row.ids, ids: one.tokenIds })),
+  );
+  const sampling = parametersOf(config);
+  return answers.map(({ row, group, one }, i) => ({
+    group,
+    writer: 'policy',
+    promptId: row.promptId,
+    text: texts[i]!,
+    ...one,
+    tokenizer: tokenizer.hash,
+    sampling,
+  }));
 }
 
 const PROMPTS_A_CLICK = 100;

@@ -2,8 +2,8 @@
 
 import type { Message, Prompt } from '#core/contract/prompts.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { rewardScorer } from '#core/recipes/parts/scorers.ts';
-import { isScoreHead } from '#core/models/heads.ts';
+import { requireScoreHead, rewardScorer } from '#core/recipes/parts/scorers.ts';
+import { mean } from '#core/evaluation/mean.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
 import { sharingPrompts } from '#core/models/rows.ts';
@@ -144,33 +144,10 @@ function* rowsOf(
 
 async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
   context.phase('loading the models');
-  const load = (role: string) => (context.manifest.models[role] ? loadCheckpoint(context.model(role)) : null);
-  const reward = load('reward');
-  const reference = load('reference');
-  if (reward && !isScoreHead(reward.head))
-    throw new TastemakerError(
-      'bad-model',
-      `${context.model('reward')} has no score head.`,
-      'Name a reward model, or train one first.',
-      '`tastemaker train reward` does.',
-    );
-  // each model reads the texts under its own tokenizer
-  const scoring = reward && {
-    tokenizer: await loadTokenizer(context.model('reward')),
-    reading: readingOf(context.model('reward')),
-    context: reward.architecture.context,
-  };
-  const measuring = reference && {
-    tokenizer: await loadTokenizer(context.model('reference')),
-    context: reference.architecture.context,
-  };
-  const progress = context.count;
-  const judging = reward && createEvaluator(reward, { constants: reward.weights, progress });
-  const reader = reference && createEvaluator(reference, { constants: reference.weights, progress });
+  const shared: Shared[] = [];
+  const measurers = [await scoring(context, shared), await measuring(context, shared)].filter((one) => one !== null);
   const rows = context.data<Row>();
   const total = rows.length;
-  const shared: { id: number; token: string }[] = [];
-  const room = Math.min(...[scoring, measuring].flatMap((model) => model?.context ?? []));
   const saved = context.saved();
   let { measured, tooLong } = (saved?.rest ?? { measured: 0, tooLong: 0 }) as { measured: number; tooLong: number };
   let at = saved?.step ?? 0;
@@ -184,119 +161,183 @@ async function run(context: RunContext, config: ScoreConfig): Promise<Outcome> {
     }
     const started = performance.now();
     const part = rows.slice(at, at + PROMPTS_A_BATCH);
-    const found: Measured[] = [];
-    const asking = part.flatMap((row) => row.completions.map((one) => ({ ...one, row })));
-    const without = new Set<number>();
-    let tokens = 0;
-    if (scoring) {
-      const ends = (row: Row) => readsEnd(scoring.reading, isConversation(scoring.tokenizer, asked(row)));
-      const fits = (
-        await encoded(
-          scoring,
-          asking.filter((one) => one.score).map((one) => ({ ...one, ended: one.ended && ends(one.row) })),
-        )
-      ).filter(({ fitting, prompt, ids, id }) => (fitting && prompt.length + ids.length > 0) || !without.add(id));
-      const scores = await rewardScorer(judging!, reward, scoring.reading).score(
-        fits.map(({ prompt, ids }) => ({ prompt, completion: ids })),
-      );
-      fits.forEach(({ id }, i) => found.push({ completionId: id, role: 'reward', score: scores[i]!.value }));
-      tokens += tokensOf(fits);
-    }
-    if (measuring) {
-      const fits = (
-        await encoded(
-          measuring,
-          asking.filter((one) => one.logprobs),
-        )
-      ).filter(({ fitting, ids, id }) => (fitting && ids.length > 0) || !without.add(id));
-      const others = fits.filter((one) => !one.own);
-      for (const { id } of fits.filter((one) => one.own))
-        found.push({ completionId: id, role: 'reference', own: true });
-      const under = others.length
-        ? (
-            await reader!.logprobs(
-              reference.weights,
-              sharingPrompts(others.map(({ prompt, ids }) => ({ prompt, completions: [ids] }))),
-            )
-          ).flat()
-        : [];
-      // ids made from the text are not the writer's, token by token: only their sum says something of the completion
-      others.forEach(({ id, sampled }, i) =>
-        found.push({
-          completionId: id,
-          role: 'reference',
-          ...(sampled ? { tokenLogprobs: under[i]! } : { logprob: under[i]!.reduce((sum, value) => sum + value, 0) }),
-        }),
-      );
-      tokens += tokensOf(others);
-    }
-    tooLong += without.size;
-    measured += asking.length - without.size;
+    const wanted = part.flatMap((row) => row.completions.map((one) => ({ ...one, row })));
+    const said: BatchMeasures[] = [];
+    for (const { measure } of measurers) said.push(await measure(wanted));
+    const found = said.flatMap((one) => one.found);
+    const unfit = new Set(said.flatMap((one) => one.unfit)).size;
+    tooLong += unfit;
+    measured += wanted.length - unfit;
     at += part.length;
     context.measures(at, found);
     const scores = found.flatMap(({ score }) => score ?? []);
+    const tokens = said.reduce((sum, one) => sum + one.tokens, 0);
     context.report(at, total, {
-      ...(scores.length ? { score: scores.reduce((a, b) => a + b, 0) / scores.length } : {}),
+      ...(scores.length ? { score: mean(scores) } : {}),
       tokens_per_second: (tokens / (performance.now() - started)) * 1000,
     });
     if (batch % SAVE_EVERY === 0 || at === total) save();
   }
   if (status === 'stopped') save();
-  await judging?.release();
-  await reader?.release();
+  for (const { release } of measurers) await release();
   const joined = sharedTokens(
     shared.map(({ token }, i) => ({ answer: i, token })),
     measured + tooLong,
     (i) => `completion ${shared[i]!.id}`,
   );
   if (joined) context.log(joined);
+  const room = Math.min(...measurers.map((one) => one.room));
   if (tooLong)
     context.log(
       `${tooLong} completions are empty or do not fit the context of ${room} tokens with their prompt and were left out.`,
     );
+  const names = [config.reward, config.reference].filter(Boolean).map((name) => `"${name}"`);
   return {
     status,
     model: null,
-    summary: `Measured ${measured} completions of ${at} prompts with ${[config.reward, config.reference]
-      .filter(Boolean)
-      .map((name) => `"${name}"`)
-      .join(' and ')}.`,
+    summary: `Measured ${measured} completions of ${at} prompts with ${names.join(' and ')}.`,
     counts: { measured, tooLong },
   };
-
-  /**
-   * Under a model's tokenizer: as sampled where the ids are of it; else the text as an answer, with the token that ends
-   * one where it had ended.
-   */
-  async function encoded<T extends Row['completions'][number] & { row: Row }>(
-    { tokenizer, context: places }: { tokenizer: Tokenizer; context: number },
-    list: readonly T[],
-  ) {
-    const of = [...new Set(list.map(({ row }) => row))];
-    const met: SharedToken[] = [];
-    const before = await encodePrompts(tokenizer, of.map(asked), (i) => `Prompt ${of[i]!.promptId}`);
-    const prompts = new Map(of.map((row, i) => [row, before[i]!]));
-    const answers = list.map(({ row, text, ended, ids, tokenizer: whose, likely }): Answer => ({
-      prompt: asked(row),
-      text,
-      ended,
-      sampled: { ids, tokenizer: whose ?? null, likely: likely ?? null },
-    }));
-    const lists = await encodeAnswers(tokenizer, answers, (i) => `Completion ${list[i]!.id}`, met);
-    shared.push(...met.map(({ answer, token }) => ({ id: list[answer]!.id, token })));
-    return list.map((one, i) => {
-      const prompt = prompts.get(one.row)!;
-      const ids = lists[i]!;
-      return {
-        ...one,
-        prompt,
-        ids,
-        fitting: prompt.length + ids.length <= places,
-        sampled: ids.length === one.ids.length && ids.every((id, n) => id === one.ids[n]),
-      };
-    });
-  }
 }
+
+/** A completion that something is to be said of, with the row of its prompt. */
+type WantedCompletion = Row['completions'][number] & { row: Row };
+/** A token that an answer shares with its prompt, by the completion's id. */
+interface Shared {
+  id: number;
+  token: string;
+}
+
+/** What a model says of some completions. */
+interface BatchMeasures {
+  found: Measured[];
+  /** ids of completions that are empty or do not fit */
+  unfit: number[];
+  /** that were read */
+  tokens: number;
+}
+
+/** A model of the run, which reads texts under its own tokenizer. */
+interface Measurer {
+  /** tokens that it can read */
+  room: number;
+  /** Says of those completions that lack it what it has to say. */
+  measure(wanted: readonly WantedCompletion[]): Promise<BatchMeasures>;
+  release(): Promise<void>;
+}
+
+/** The scores of the run's reward model; null where it has none. */
+async function scoring(context: RunContext, shared: Shared[]): Promise<Measurer | null> {
+  if (!context.manifest.models.reward) return null;
+  const folder = context.model('reward');
+  const reward = loadCheckpoint(folder);
+  requireScoreHead(reward, folder);
+  const tokenizer = await loadTokenizer(folder);
+  const reading = readingOf(folder);
+  const evaluator = createEvaluator(reward, { constants: reward.weights, progress: context.count });
+  const scorer = rewardScorer(evaluator, reward, reading);
+  const room = reward.architecture.context;
+  const readsItsEnd = (row: Row) => readsEnd(reading, isConversation(tokenizer, asked(row)));
+  return {
+    room,
+    measure: async (wanted) => {
+      const lacking = wanted.filter((one) => one.score);
+      const read = await encoded(
+        tokenizer,
+        lacking.map((one) => ({ ...one, ended: one.ended && readsItsEnd(one.row) })),
+        shared,
+      );
+      const [fitting, unfit] = parted(read, ({ prompt, ids }) => {
+        const tokens = prompt.length + ids.length;
+        return tokens > 0 && tokens <= room;
+      });
+      const scores = await scorer.score(fitting.map(({ prompt, ids }) => ({ prompt, completion: ids })));
+      const found = fitting.map(({ id }, i) => ({ completionId: id, role: 'reward', score: scores[i]!.value }));
+      return { found, unfit, tokens: tokensOf(fitting) };
+    },
+    release: evaluator.release,
+  };
+}
+
+/** The log-probabilities of the run's reference; null where it has none. */
+async function measuring(context: RunContext, shared: Shared[]): Promise<Measurer | null> {
+  if (!context.manifest.models.reference) return null;
+  const folder = context.model('reference');
+  const reference = loadCheckpoint(folder);
+  const tokenizer = await loadTokenizer(folder);
+  const evaluator = createEvaluator(reference, { constants: reference.weights, progress: context.count });
+  const room = reference.architecture.context;
+  const logprobsOf = async (list: readonly Encoded[]): Promise<number[][]> => {
+    if (list.length === 0) return [];
+    const rows = sharingPrompts(list.map(({ prompt, ids }) => ({ prompt, completions: [ids] })));
+    return (await evaluator.logprobs(reference.weights, rows)).flat();
+  };
+  return {
+    room,
+    measure: async (wanted) => {
+      const read = await encoded(
+        tokenizer,
+        wanted.filter((one) => one.logprobs),
+        shared,
+      );
+      const [fitting, unfit] = parted(read, ({ prompt, ids }) => ids.length > 0 && prompt.length + ids.length <= room);
+      const own = fitting.filter((one) => one.own);
+      const others = fitting.filter((one) => !one.own);
+      const under = await logprobsOf(others);
+      const found = [
+        ...own.map(({ id }) => ({ completionId: id, role: 'reference', own: true as const })),
+        // ids made from the text are not the writer's, token by token: only their sum says something of the completion
+        ...others.map(({ id, sampled }, i) => ({
+          completionId: id,
+          role: 'reference',
+          ...(sampled ? { tokenLogprobs: under[i]! } : { logprob: under[i]!.reduce((sum, value) => sum + value, 0) }),
+        })),
+      ];
+      return { found, unfit, tokens: tokensOf(others) };
+    },
+    release: evaluator.release,
+  };
+}
+
+/** A completion as token ids of the model that reads it. */
+interface Encoded {
+  id: number;
+  own: boolean;
+  prompt: number[];
+  ids: number[];
+  /** they are the very ids that its writer sampled */
+  sampled: boolean;
+}
+
+/**
+ * Completions under a model's tokenizer: as sampled where the ids are of it; else the text as an answer, with the token
+ * that ends one where it had ended. Tokens that an answer shares with its prompt are added to `shared`.
+ */
+async function encoded(tokenizer: Tokenizer, list: readonly WantedCompletion[], shared: Shared[]): Promise<Encoded[]> {
+  const of = [...new Set(list.map(({ row }) => row))];
+  const met: SharedToken[] = [];
+  const before = await encodePrompts(tokenizer, of.map(asked), (i) => `Prompt ${of[i]!.promptId}`);
+  const prompts = new Map(of.map((row, i) => [row, before[i]!]));
+  const answers = list.map(({ row, text, ended, ids, tokenizer: whose, likely }): Answer => ({
+    prompt: asked(row),
+    text,
+    ended,
+    sampled: { ids, tokenizer: whose ?? null, likely: likely ?? null },
+  }));
+  const lists = await encodeAnswers(tokenizer, answers, (i) => `Completion ${list[i]!.id}`, met);
+  shared.push(...met.map(({ answer, token }) => ({ id: list[answer]!.id, token })));
+  return list.map(({ id, own, row, ids: written }, i) => {
+    const ids = lists[i]!;
+    const sampled = ids.length === written.length && ids.every((one, n) => one === written[n]);
+    return { id, own, prompt: prompts.get(row)!, ids, sampled };
+  });
+}
+
+/** Those that fit, and the ids of those that do not. */
+const parted = (list: readonly Encoded[], fits: (one: Encoded) => boolean): [Encoded[], number[]] => [
+  list.filter(fits),
+  list.filter((one) => !fits(one)).map(({ id }) => id),
+];
 
 const asked = ({ prompt, messages = null }: Row): AskedPrompt => ({ text: prompt, messages });
 const tokensOf = (list: readonly { prompt: readonly number[]; ids: readonly number[] }[]): number =>

@@ -3,27 +3,20 @@
 
 import { createRandom } from '#core/random.ts';
 import type { Message, Prompt } from '#core/contract/prompts.ts';
-import type { SamplingParameters } from '#core/contract/samples.ts';
 import { loadShared } from '#core/models/checkpoint.ts';
-import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
-import { createEvaluator } from '#core/models/evaluator.ts';
-import { createSampler } from '#core/models/sampler.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
-import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { WeightedText } from '#core/training/objectives/language-model.ts';
-import { answerTexts } from '#core/recipes/parts/answer-text.ts';
-import { STARTS_FROM, choice, count, real, words } from './settings.ts';
+import { STARTS_FROM, choice, count, words } from './settings.ts';
 import type { Config } from './settings.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
-import { describeHeldOut } from '#core/recipes/parts/held-out.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import type { Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
-import { releaseAfter } from '#core/plans/large-models.ts';
 import { LANGUAGE_MODEL_SETTINGS, trainOnTexts } from '#core/recipes/parts/language-model-steps.ts';
-import { encodeAnswers, encodePrompts, sharedTokens, withStops } from '#core/recipes/parts/prompt-tokens.ts';
+import { encodeAnswers, encodePrompts, sharedTokens } from '#core/recipes/parts/prompt-tokens.ts';
 import type { SharedToken } from '#core/recipes/parts/prompt-tokens.ts';
+import { createShownPrompts, SHOWN_SETTINGS } from '#core/recipes/parts/shown-prompts.ts';
 import { planSft, VALIDATED } from '#core/recipes/parts/sft-plan.ts';
 import { tuned, TUNING_SETTINGS } from '#core/recipes/parts/tuning.ts';
 import { counted, trainedFor } from '#core/recipes/parts/lineage-words.ts';
@@ -42,17 +35,7 @@ export const SFT_SETTINGS = {
     main: true,
     time: 'passes',
   }),
-  show_prompts: count(
-    8,
-    [0, 4096],
-    'Fixed prompts of the validation split that the model writes for at every validation, to be read and measured (KL, length, ends); 0 = none.',
-    { group: 'evaluation', memory: { times: 0.5, what: 'prompts shown' }, time: 'prompts shown on the way' },
-  ),
-  show_temperature: real(0.7, [0, 100], 'The temperature of those.', { group: 'evaluation' }),
-  show_max_new: count(48, [1, 100000], 'Their longest length in tokens.', {
-    group: 'evaluation',
-    memory: { times: 0.5, what: 'new tokens shown' },
-  }),
+  ...SHOWN_SETTINGS,
   ...LANGUAGE_MODEL_SETTINGS,
   ...TUNING_SETTINGS,
 } as const;
@@ -99,13 +82,8 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
   const all = context.data<Row>();
   const rows = all.filter((row): row is Row & { reference: string } => row.reference !== null);
   context.phase('reading the references');
-  const show = await shower(
-    context,
-    config,
-    start,
-    tokenizer,
-    all.filter(({ reference }) => reference === null),
-  );
+  const toShow = all.filter(({ reference }) => reference === null);
+  const shown = await createShownPrompts(context, config, start, tokenizer, toShow);
   const asked = rows.map(({ prompt, messages }) => ({ text: prompt, messages }));
   const shared: SharedToken[] = [];
   const prompts = await encodePrompts(tokenizer, asked);
@@ -135,16 +113,21 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
     'Shorten the prompts, or use a model with a longer context.',
   );
   const perEpoch = Math.ceil(training.length / config.batch);
+  const steps = perEpoch * config.epochs;
   const blank: WeightedText = { ids: [start.architecture.endOfText], weights: [0] }; // fills up an epoch's last step
   const orders = Array.from({ length: config.epochs }, (_, epoch) =>
     createRandom(config.seed, `sft/order/${epoch}`).shuffled(training),
   );
-  const { status, steps, validationLoss } = await trainOnTexts(
+  const {
+    status,
+    steps: taken,
+    validationLoss,
+  } = await trainOnTexts(
     context,
     config,
     part,
     {
-      steps: perEpoch * config.epochs,
+      steps,
       batch: (step) => {
         const texts = orders[Math.floor(step / perEpoch)]!.slice(
           (step % perEpoch) * config.batch,
@@ -157,103 +140,15 @@ async function run(context: RunContext, config: SftConfig): Promise<Outcome> {
           fits[i] && split === 'validation' ? [{ prompt: prompts[i]!, completions: [answers[i]!] }] : [],
         )
         .slice(0, VALIDATED),
-      ...(show
-        ? { show: (step: number, weights: WeightArrays) => show.at(step, perEpoch * config.epochs, weights) }
-        : {}),
+      ...(shown && { show: (step, weights) => shown.show(step, steps, weights) }),
     },
     folder,
   );
-  await show?.release();
+  await shown?.release();
   return {
     status,
     model: 'model',
-    summary: `SFT on ${training.length} references, ${steps} steps${validationLoss === null ? '' : `, validation loss ${validationLoss.toFixed(3)}`}.`,
-  };
-}
-
-/** Writes for the fixed prompts, and asks the model that it started from how likely it finds what was written. */
-async function shower(
-  context: RunContext,
-  config: SftConfig,
-  start: Checkpoint,
-  tokenizer: Tokenizer,
-  rows: readonly Row[],
-) {
-  const ids = await encodePrompts(
-    tokenizer,
-    rows.map(({ prompt, messages }) => ({ text: prompt, messages })),
-  );
-  const fitting = rows
-    .map((row, i) => ({ promptId: row.promptId, ids: ids[i]! }))
-    .filter((row) => row.ids.length + config.show_max_new <= start.architecture.context)
-    .slice(0, config.show_prompts);
-  if (fitting.length === 0) return null;
-  const sampler = createSampler(withStops(start.architecture, tokenizer), { adapter: start.adapter?.settings });
-  const reader = createEvaluator(start, { constants: start.weights, progress: context.count });
-  const finished = releaseAfter(start.architecture);
-  const sampling: SamplingParameters = {
-    temperature: config.show_temperature,
-    topK: 0,
-    topP: 1,
-    maxNew: config.show_max_new,
-    seed: config.seed,
-  };
-  return {
-    at: async (step: number, steps: number, weights: WeightArrays): Promise<void> => {
-      context.phase('sampling held-out prompts');
-      const written = (
-        await sampler.sample(
-          weights,
-          fitting.map((row) => ({ prompt: row.ids, streams: [`show/${row.promptId}`] })),
-          { ...sampling, progress: context.count },
-        )
-      ).map((row) => row[0]!);
-      const under = await reader.logprobs(
-        start.weights,
-        written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, completions: [tokenIds] })),
-      );
-      await finished(sampler, reader);
-      const texts = await answerTexts(
-        tokenizer,
-        written.map(({ tokenIds }, i) => ({ prompt: fitting[i]!.ids, ids: tokenIds })),
-      );
-      const kls = written.map(({ logprobs }, i) => logprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0));
-      context.report(
-        step,
-        steps,
-        describeHeldOut(
-          written.map(({ tokenIds, finish }, i) => ({ promptId: fitting[i]!.promptId, tokenIds, finish, kl: kls[i]! })),
-          { beta: 0, price: 0 },
-        ),
-      );
-      context.samples(
-        step,
-        written.map(({ tokenIds, finish }, i) => ({
-          promptId: fitting[i]!.promptId,
-          text: texts[i]!,
-          kl: kls[i]!,
-          finish,
-          tokens: tokenIds.length,
-        })),
-      );
-      context.completions(
-        step,
-        written.map((row, i) => ({
-          group: 1,
-          writer: step === 0 ? 'policy' : 'run',
-          promptId: fitting[i]!.promptId,
-          text: texts[i]!,
-          ...row,
-          tokenizer: tokenizer.hash,
-          sampling,
-          said: [{ role: 'policy', tokenLogprobs: under[i]![0]! }],
-        })),
-      );
-    },
-    release: async () => {
-      await sampler.release();
-      await reader.release();
-    },
+    summary: `SFT on ${training.length} references, ${taken} steps${validationLoss === null ? '' : `, validation loss ${validationLoss.toFixed(3)}`}.`,
   };
 }
 

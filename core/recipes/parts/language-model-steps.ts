@@ -1,12 +1,11 @@
 // The training loop that pretraining and SFT share: next-token cross-entropy, a few steps a call, validation, best
 // kept.
 
-import path from 'node:path';
 import { numbersIn } from '#core/models/architecture.ts';
-import { checkpointParameters, saveCheckpoint } from '#core/models/checkpoint.ts';
-import type { WeightArrays } from '#core/models/checkpoint.ts';
+import { checkpointParameters } from '#core/models/checkpoint.ts';
+import type { Checkpoint, WeightArrays } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
-import { madeNote } from '#core/models/model-notes.ts';
+import { writeModel } from './model-folder.ts';
 import {
   LANGUAGE_OBJECTIVE,
   languageModelRows,
@@ -16,9 +15,10 @@ import {
 import type { WeightedText } from '#core/training/objectives/language-model.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
+import type { Trainer } from '#core/training/trainer.ts';
 import { choice, count, real } from '#core/recipes/settings.ts';
 import type { Config } from '#core/recipes/settings.ts';
-import type { Outcome, RunContext } from '#core/recipes/recipe.ts';
+import type { Outcome, RunContext, SavedState } from '#core/recipes/recipe.ts';
 import { releaseAfter } from '#core/plans/large-models.ts';
 import type { MetricRow } from '#core/recipes/metrics.ts';
 import { STEPS_A_RUN } from './steps-a-run.ts';
@@ -69,6 +69,14 @@ export interface TextPlan {
   show?(step: number, weights: WeightArrays): Promise<void>;
 }
 
+/** What a run knows of its validations; kept in checkpoints. */
+interface Validations {
+  /** the lowest loss, the newest, and the step of that one */
+  best: number | null;
+  lastLoss: number | null;
+  validatedAt: number | null;
+}
+
 /**
  * Trains what `part` says on the plan, resuming where the run was: model/ holds the last weights, best/ those of the
  * lowest validation loss.
@@ -82,10 +90,70 @@ export async function trainOnTexts(
 ): Promise<{ status: Outcome['status']; steps: number; validationLoss: number | null }> {
   const saved = context.saved();
   const { start } = part;
-  const trainer = createTrainer(
+  const trainer = textTrainer(context, config, part, saved);
+  const validator = createValidator(context, part, plan);
+  const finished = releaseAfter(start.architecture);
+  const { best = null, lastLoss = null, validatedAt = null } = (saved?.rest ?? {}) as Partial<Validations>;
+  const known: Validations = { best, lastLoss, validatedAt };
+  const pace = paceOf(config, part, plan);
+  let status: Outcome['status'] = 'done';
+  let step = trainer.state().step;
+
+  const keep = (place: 'model' | 'best', metrics: MetricRow) =>
+    writeModel(
+      context,
+      place,
+      { ...start, weights: trainer.weights() },
+      { tokenizerFrom, step, steps: plan.steps, metrics },
+    );
+  const save = () => context.save({ step, tensors: packState('model', trainer.state()), rest: { ...known } });
+  const validate = async () => {
+    const loss = await validator.loss(trainer.weights());
+    known.lastLoss = loss;
+    known.validatedAt = step;
+    if (loss === null) return;
+    context.report(step, plan.steps, lossMetrics(loss));
+    if (known.best === null || loss < known.best) {
+      known.best = loss;
+      keep('best', lossMetrics(loss));
+    }
+  };
+
+  if (!saved) await plan.show?.(0, trainer.weights());
+  context.phase('training');
+  while (step < plan.steps) {
+    if (context.stopping()) {
+      status = 'stopped';
+      save();
+      break;
+    }
+    const n = Math.min(pace, plan.steps - step);
+    const row = await takeSteps(trainer, config, start, plan, { step, n });
+    step += n;
+    context.report(step, plan.steps, row);
+    const crossed = (every: number) => every > 0 && Math.floor(step / every) > Math.floor((step - n) / every);
+    // before the checkpoint, so that a run killed after it does not report this validation twice
+    if (crossed(config.validate_every) || step === plan.steps) {
+      await finished(trainer);
+      await plan.show?.(step, trainer.weights());
+      await validate();
+      context.phase('training');
+    }
+    if (crossed(config.checkpoint_every) || step === plan.steps) save();
+  }
+  keep('model', known.lastLoss === null || known.validatedAt !== step ? {} : lossMetrics(known.lastLoss));
+  await trainer.release();
+  await validator.release();
+  return { status, steps: step, validationLoss: known.lastLoss };
+}
+
+const lossMetrics = (loss: number): MetricRow => ({ validation_loss: loss, perplexity: Math.exp(loss) });
+
+const textTrainer = (context: RunContext, config: StepsConfig, part: Tuned, saved: SavedState | null): Trainer =>
+  createTrainer(
     part.parameters,
     saved ? unpackState('model', saved, saved.step) : freshState(part.weights),
-    LANGUAGE_OBJECTIVE.loss(start),
+    LANGUAGE_OBJECTIVE.loss(part.start),
     {
       betas: [0.9, config.beta2],
       epsilon: config.epsilon,
@@ -95,99 +163,62 @@ export async function trainOnTexts(
     },
     { ...part.options, progress: context.count },
   );
-  const evaluator = createEvaluator(start, { constants: part.options.frozen?.weights, progress: context.count });
+
+/** Measures the loss on the plan's validation texts, per token; null where there are none. */
+function createValidator(context: RunContext, { start, options }: Tuned, { validation }: TextPlan) {
+  const evaluator = createEvaluator(start, { constants: options.frozen?.weights, progress: context.count });
   const finished = releaseAfter(start.architecture);
-  let best = (saved?.rest.best ?? null) as number | null;
-  let lastLoss = (saved?.rest.lastLoss ?? null) as number | null;
-  let validatedAt = (saved?.rest.validatedAt ?? null) as number | null;
-  let status: Outcome['status'] = 'done';
-
-  const made = (step: number, metrics: MetricRow) =>
-    madeNote({ run: context.manifest.id, step, steps: plan.steps, metrics });
-  async function validate(step: number, weights: WeightArrays): Promise<number | null> {
-    if (plan.validation.length === 0) return null;
-    context.phase('validating');
-    const logprobs = (await evaluator.logprobs(weights, plan.validation)).flat(2);
-    await finished(evaluator);
-    const loss = -logprobs.reduce((a, b) => a + b, 0) / logprobs.length;
-    const metrics = { validation_loss: loss, perplexity: Math.exp(loss) };
-    context.report(step, plan.steps, metrics);
-    if (best === null || loss < best) {
-      best = loss;
-      saveCheckpoint(
-        path.join(context.folder, 'best'),
-        { ...start, weights },
-        { tokenizerFrom, beside: made(step, metrics) },
-      );
-    }
-    return loss;
-  }
-
-  const save = () =>
-    context.save({ step, tensors: packState('model', trainer.state()), rest: { best, lastLoss, validatedAt } });
-  const tokens = (plan.steps ? plan.batch(0) : []).reduce((sum, { ids }) => sum + ids.length, 0);
-  const pace = stepsARun(config.steps_a_run, {
-    numbers: numbersIn(checkpointParameters(start)),
-    trained: numbersIn(part.parameters),
-    tokens,
-  });
-  let step = trainer.state().step;
-  if (!saved) await plan.show?.(0, trainer.weights());
-  context.phase('training');
-  while (step < plan.steps) {
-    if (context.stopping()) {
-      status = 'stopped';
-      break;
-    }
-    const n = Math.min(pace, plan.steps - step);
-    const batches = Array.from({ length: n }, (_, i) => plan.batch(step + i));
-    const T = rowLength(Math.max(...batches.flat().map(({ ids }) => ids.length)), 16);
-    const rates = batches.map(
-      (_, i) => config.learning_rate * scheduleFactor(config.schedule, step + i, plan.steps, config.warmup),
-    );
-    const started = performance.now();
-    const rows = batches[0]!.length;
-    const Q = predictionsPerRow(batches.flat(), T);
-    const micro = microBatches(rows, config);
-    const report = await trainer.steps(
-      `T${T}Q${Q}`,
-      LANGUAGE_OBJECTIVE.feeds(start, { B: rows / micro, T, Q, shared: false }),
-      languageModelRows(batches, T, Q),
-      rates,
-      micro,
-    );
-    const tokens = batches.flat().reduce((sum, { ids }) => sum + ids.length, 0);
-    step += n;
-    context.report(step, plan.steps, {
-      loss: mean(report.loss!),
-      grad_norm: mean(report.grad_norm!),
-      learning_rate: rates.at(-1)!,
-      tokens_per_second: (tokens / (performance.now() - started)) * 1000,
-    });
-    const crossed = (every: number) => every > 0 && Math.floor(step / every) > Math.floor((step - n) / every);
-    // before the checkpoint, so that a run killed after it does not report this validation twice
-    if (crossed(config.validate_every) || step === plan.steps) {
-      await finished(trainer);
-      await plan.show?.(step, trainer.weights());
-      lastLoss = await validate(step, trainer.weights());
-      validatedAt = step;
-      context.phase('training');
-    }
-    if (crossed(config.checkpoint_every) || step === plan.steps) save();
-  }
-  if (status === 'stopped') save();
-  saveCheckpoint(
-    path.join(context.folder, 'model'),
-    { ...start, weights: trainer.weights() },
-    {
-      tokenizerFrom,
-      beside: made(
-        step,
-        lastLoss === null || validatedAt !== step ? {} : { validation_loss: lastLoss, perplexity: Math.exp(lastLoss) },
-      ),
+  return {
+    loss: async (weights: WeightArrays): Promise<number | null> => {
+      if (validation.length === 0) return null;
+      context.phase('validating');
+      const logprobs = (await evaluator.logprobs(weights, validation)).flat(2);
+      await finished(evaluator);
+      return -logprobs.reduce((a, b) => a + b, 0) / logprobs.length;
     },
+    release: evaluator.release,
+  };
+}
+
+const tokensIn = (texts: readonly WeightedText[]): number => texts.reduce((sum, { ids }) => sum + ids.length, 0);
+
+/** How many steps are taken in a call. */
+const paceOf = (config: StepsConfig, { start, parameters }: Tuned, plan: TextPlan): number =>
+  stepsARun(config.steps_a_run, {
+    numbers: numbersIn(checkpointParameters(start)),
+    trained: numbersIn(parameters),
+    tokens: plan.steps ? tokensIn(plan.batch(0)) : 0,
+  });
+
+/** Takes the `n` steps after `step` in one call, and gives their numbers. */
+async function takeSteps(
+  trainer: Trainer,
+  config: StepsConfig,
+  start: Checkpoint,
+  plan: TextPlan,
+  { step, n }: { step: number; n: number },
+): Promise<MetricRow> {
+  const batches = Array.from({ length: n }, (_, i) => plan.batch(step + i));
+  const texts = batches.flat();
+  const T = rowLength(Math.max(...texts.map(({ ids }) => ids.length)), 16);
+  const Q = predictionsPerRow(texts, T);
+  const rates = batches.map(
+    (_, i) => config.learning_rate * scheduleFactor(config.schedule, step + i, plan.steps, config.warmup),
   );
-  await trainer.release();
-  await evaluator.release();
-  return { status, steps: step, validationLoss: lastLoss };
+  const started = performance.now();
+  const B = batches[0]!.length;
+  const micro = microBatches(B, config);
+  const report = await trainer.steps(
+    `T${T}Q${Q}`,
+    LANGUAGE_OBJECTIVE.feeds(start, { B: B / micro, T, Q, shared: false }),
+    languageModelRows(batches, T, Q),
+    rates,
+    micro,
+  );
+  return {
+    loss: mean(report.loss!),
+    grad_norm: mean(report.grad_norm!),
+    learning_rate: rates.at(-1)!,
+    tokens_per_second: (tokensIn(texts) / (performance.now() - started)) * 1000,
+  };
 }
