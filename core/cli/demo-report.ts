@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { gold } from '#core/demo/gold.ts';
+import { goldAxesOf } from '#core/recipes/parts/scorers.ts';
 import { agreement, utility } from '#core/demo/labelers.ts';
 import type { LabelerName } from '#core/demo/labelers.ts';
 import { readJsonl } from '#core/formats/jsonl.ts';
@@ -98,7 +98,7 @@ function rewardModel(project: Project, run: string, taste: LabelerName): SeedRep
   const facts = new Map(listPrompts(project).map((prompt) => [prompt.id, prompt.facts!]));
   const texts = rows.map(({ completionIds }) => completionIds.map((id) => textOf.get(id)!));
   const noiseless = rows.map(({ promptId }, i) =>
-    texts[i]!.map((text) => utility(gold(text.trim(), facts.get(promptId)!), taste)),
+    texts[i]!.map((text) => utility(goldAxesOf(text, facts.get(promptId)!), taste)),
   );
   const better = rows.map(({ ranks }) => ranks.map((rank) => -rank));
   return {

@@ -2,7 +2,7 @@
 // reward model.
 
 import path from 'node:path';
-import { gold } from '#core/demo/gold.ts';
+import { goldOf } from '#core/recipes/parts/scorers.ts';
 import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
 import { DEMO } from '#core/recipes/demo/demo-settings.ts';
 import { encodePrompts, withStops } from '#core/recipes/parts/prompt-tokens.ts';
@@ -65,7 +65,7 @@ export async function measureOnTest(
       promptId: id,
       text: texts[i]!,
       score: scores[i]!,
-      gold: gold(texts[i]!.trim(), facts!).overall,
+      gold: goldOf(texts[i]!, facts!),
       kl: drawn[i]!.samplingLogprobs.reduce((sum, lp, t) => sum + lp - under[i]![0]![t]!, 0),
     }));
     const of = (key: 'kl' | 'score' | 'gold') =>

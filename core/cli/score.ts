@@ -3,8 +3,9 @@
 import path from 'node:path';
 import { writeJsonl } from '#core/formats/jsonl.ts';
 import { isConversation } from '#core/recipes/parts/prompt-tokens.ts';
+import { rewardScorer } from '#core/recipes/parts/scorers.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
-import { readingOf, readsEnd, scoresOf } from '#core/models/score-reading.ts';
+import { readingOf, readsEnd } from '#core/models/score-reading.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
 import { loadModelWith } from './model-reference.ts';
 import { checkFinite, checkOut, fileOptions, inPortions, readTextRows, tokenise } from './text-rows.ts';
@@ -27,8 +28,8 @@ export const scoreCommand = defineCommand({
     checkOut(options.out);
     const { folder, checkpoint, tokenizer } = await loadModelWith('scores', options.reward, options.project, tell);
     const rows = readTextRows(options.in, ['prompt', 'completion']);
-    const found = readingOf(folder);
-    const reading = { ...found, appendsEnd: found.appendsEnd || options.eos };
+    const own = readingOf(folder);
+    const reading = { ...own, appendsEnd: own.appendsEnd || options.eos };
     const { prompts, completions, notes } = await tokenise(
       options.in,
       rows,
@@ -38,9 +39,9 @@ export const scoreCommand = defineCommand({
     );
     const asked = rows.map((_, i) => ({ prompt: prompts[i]!, completion: completions[i]! }));
     const evaluator = createEvaluator(checkpoint, { unchecked: true });
-    const scores = await inPortions('score', asked, PORTION, (some) =>
-      scoresOf(evaluator, checkpoint.weights, some, reading),
-    );
+    const { score } = rewardScorer(evaluator, checkpoint, reading);
+    const found = await inPortions('score', asked, PORTION, score);
+    const scores = found.map((one) => one!.value);
     await evaluator.release();
     rows.forEach((row, i) => checkFinite(options.in, row, [scores[i]!]));
     writeJsonl(

@@ -10,7 +10,7 @@ import { currentPolicy, currentReward } from '#core/service/current-models.ts';
 import { computingOn } from '#core/service/hardware/computing.ts';
 import { checkFits } from '#core/service/runs/estimate.ts';
 import { machineNow } from '#core/service/runs/machine.ts';
-import { currentReference } from '#core/service/runs/run-follow-up.ts';
+import { referenceOf } from '#core/runs/reference-model.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { defineCommand, flag, list, readPairs, text } from './command.ts';
@@ -82,7 +82,7 @@ function currentWhereUnnamed(
 ): Record<string, string> {
   const names = new Set(listPolicies(project).map(({ name }) => name));
   const policy = currentPolicy(project);
-  const standing = { policy, reward: currentReward(project), reference: currentReference(project) ?? policy };
+  const standing = { policy, reward: currentReward(project), reference: referenceOf(project, policy) };
   return Object.fromEntries(
     modelsIn(RECIPES[recipe].settings).flatMap(([setting, { stands }]) => {
       const model = standing[stands];

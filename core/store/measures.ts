@@ -100,16 +100,16 @@ export function listMeasures(
     }));
 }
 
-/** The model that most completions have log-probabilities from; null where there are none. */
-export function mostUsedReference(project: Project): number | null {
-  return (
-    query<{ id: number }>(
-      project,
-      'SELECT model_id AS id FROM measures WHERE kl IS NOT NULL GROUP BY model_id ORDER BY count(*) DESC, model_id LIMIT 1',
-    ).get()?.id ?? null
-  );
+/**
+ * The model that completions have log-probabilities from: this one where some have, else the one that most have, the
+ * older of equals; this one again where none has any.
+ */
+export function measuredReference(project: Project, modelId: number | null): number | null {
+  const has = 'SELECT 1 FROM measures WHERE model_id = ? AND kl IS NOT NULL LIMIT 1';
+  if (modelId !== null && query(project, has).get(modelId) !== undefined) return modelId;
+  const most = query<{ id: number }>(
+    project,
+    'SELECT model_id AS id FROM measures WHERE kl IS NOT NULL GROUP BY model_id ORDER BY count(*) DESC, model_id LIMIT 1',
+  ).get();
+  return most?.id ?? modelId;
 }
-
-/** Whether some completion has log-probabilities from this model. */
-export const hasKl = (project: Project, modelId: number): boolean =>
-  query(project, 'SELECT 1 FROM measures WHERE model_id = ? AND kl IS NOT NULL LIMIT 1').get(modelId) !== undefined;

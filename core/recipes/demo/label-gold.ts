@@ -1,7 +1,6 @@
 // The demo world's labelers rank what was sampled: a programmatic taste plus noise, so that every claim can be checked.
 
 import { createRandom } from '#core/random.ts';
-import { gold } from '#core/demo/gold.ts';
 import { calibrateTemperature, rankByLabeler } from '#core/demo/labelers.ts';
 import type { LabelerName } from '#core/demo/labelers.ts';
 import type { Completion } from '#core/contract/samples.ts';
@@ -12,6 +11,7 @@ import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { addRankings, listRankings } from '#core/store/rankings.ts';
 import type { NewRanking } from '#core/store/rankings.ts';
+import { goldAxesOf } from '#core/recipes/parts/scorers.ts';
 import { need } from '#core/recipes/parts/need.ts';
 
 export interface LabelGoldSettings {
@@ -69,7 +69,7 @@ export function labelGold(
   );
   const graded = items.map(({ prompt, completions }) => ({
     texts: completions.map(({ text }) => text),
-    golds: completions.map(({ text }) => gold(text.trim(), prompt.facts!)),
+    golds: completions.map(({ text }) => goldAxesOf(text, prompt.facts!)),
   }));
   const temperature = noise === 0 ? 0 : calibrateTemperature(graded.slice(0, 400), taste, 1 - noise);
   const ids = Array.from({ length: labelers }, (_, i) => ensureLabeler(project, `${taste}-${i + 1}`, 'program').id);

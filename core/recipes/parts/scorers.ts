@@ -4,6 +4,7 @@
 // bring is the scorer's to say: token ids for a model, the text and the facts of its prompt for the gold score.
 
 import { gold } from '#core/demo/gold.ts';
+import type { Gold } from '#core/demo/gold.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import type { Evaluator } from '#core/models/evaluator.ts';
@@ -55,9 +56,12 @@ export interface TextAnswer {
   facts: Readonly<Record<string, string>> | null;
 }
 
+/** All that the gold score says of one answer, axis by axis: what the labelers of the demo world go by. */
+export const goldAxesOf = (text: string, facts: NonNullable<TextAnswer['facts']>): Gold => gold(text.trim(), facts);
+
 /** The gold score of one answer, by itself. */
 export const goldOf = (text: string, facts: NonNullable<TextAnswer['facts']>): number =>
-  gold(text.trim(), facts).overall;
+  goldAxesOf(text, facts).overall;
 
 /** The gold score of the demo world, which knows what an answer had to say: exact, and only of the world's prompts. */
 export const goldScorer: Scorer<TextAnswer> = {

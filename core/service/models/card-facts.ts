@@ -12,7 +12,7 @@ import type { CardFacts } from './model-card.ts';
 import { madeWeights } from './made-weights.ts';
 import { chainOf, modelOfRun } from '#core/runs/model-chain.ts';
 import { licenceOf } from './model-look.ts';
-import { measuredFrom } from '#core/runs/reference-model.ts';
+import { referenceOf } from '#core/runs/reference-model.ts';
 import { manifestOf } from '#core/recipes/manifest.ts';
 import { rankingsOf } from './run-folder.ts';
 import { VERSION } from '#core/version.ts';
@@ -63,7 +63,7 @@ export async function cardFacts(project: Project, policy: Policy): Promise<CardF
       beta = manifestOf(project, policy.runId)?.config['beta'],
     } = weights.metrics as Record<string, number | undefined>;
     const where = weights.heldOut ? ' on held-out prompts' : '';
-    const reference = weights.reference ?? measuredFrom(project, policy.runId)?.name;
+    const reference = weights.reference ?? referenceOf(project, null, { runId: policy.runId })?.name;
     const { step, steps, best } = weights;
     if (step !== null || best)
       numbers.push([

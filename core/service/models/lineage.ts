@@ -7,7 +7,7 @@ import type { Project } from '#core/store/project.ts';
 import { madeWeights } from './made-weights.ts';
 import type { MadeWeights } from './made-weights.ts';
 import { chainOf, modelOfRun } from '#core/runs/model-chain.ts';
-import { measuredFrom } from '#core/runs/reference-model.ts';
+import { referenceOf } from '#core/runs/reference-model.ts';
 import { manifestOf } from '#core/recipes/manifest.ts';
 import type { Made } from '#core/recipes/recipe.ts';
 import { recipeOf } from '#core/recipes/table.ts';
@@ -31,7 +31,7 @@ function madeBy(project: Project, runId: string, weights: MadeWeights): Made {
   return {
     ...weights,
     manifest: manifestOf(project, runId),
-    reference: weights.reference ?? measuredFrom(project, runId)?.name ?? null,
+    reference: weights.reference ?? referenceOf(project, null, { runId })?.name ?? null,
     modelIn: (role) => modelOfRun(project, runId, role)?.name ?? null,
     rankings: () => rankingsOf(project, runId),
   };

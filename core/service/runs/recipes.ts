@@ -19,7 +19,7 @@ import { listRuns } from '#core/store/runs.ts';
 import { estimateAside } from './estimator.ts';
 import { factsOf } from './recipe-facts.ts';
 import { modelsOf } from './recipe-models.ts';
-import { currentReference } from './run-follow-up.ts';
+import { referenceOf } from '#core/runs/reference-model.ts';
 import { LIVING } from '#core/contract/runs.ts';
 
 function fieldOf(name: string, setting: Settings[string], policies: readonly Policy[]): Field {
@@ -84,7 +84,7 @@ function defaultsOf(project: Project, name: RecipeName, facts: Facts): Config {
     facts,
     policy: currentPolicy(project)?.name ?? null,
     reward: currentReward(project)?.name ?? null,
-    reference: currentReference(project)?.name ?? null,
+    reference: referenceOf(project, currentPolicy(project))?.name ?? null,
     sized: (model) => defaultsForModel(project, sizes, model),
   });
 }

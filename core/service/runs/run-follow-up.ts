@@ -2,7 +2,6 @@
 // use it.
 
 import type { Config } from '#core/contract/recipes.ts';
-import type { Policy } from '#core/contract/models.ts';
 import type { Run, RunKind } from '#core/contract/runs.ts';
 import { modelMadeBy } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
@@ -11,12 +10,6 @@ import { getRequest, listRuns } from '#core/store/runs.ts';
 import { recipeOf } from '#core/recipes/table.ts';
 import { referenceOf } from '#core/runs/reference-model.ts';
 import { currentPolicy, currentReward } from '#core/service/current-models.ts';
-
-/** What KL is measured from now, and what reward models begin as: the reference of the current policy. */
-export function currentReference(project: Project): Policy | null {
-  const policy = currentPolicy(project);
-  return policy && referenceOf(project, policy);
-}
 
 const isAskedFor = (asked: Config | undefined, wanted: Config): boolean =>
   asked !== undefined && Object.entries(wanted).every(([name, value]) => asked[name] === value);
@@ -30,7 +23,7 @@ export async function followUp(
   const scores = recipe?.model?.kind === 'reward';
   if (status !== 'done' || (!scores && recipe?.shows !== 'drawn')) return;
   const reward = scores ? modelMadeBy(project, id) : currentReward(project);
-  const reference = currentReference(project);
+  const reference = referenceOf(project, currentPolicy(project));
   if (!reward || !anyUnmeasured(project, reward.id, reference?.id ?? null)) return;
   const config: Config = { reward: reward.name, reference: reference?.name ?? '' };
   const waits = listRuns(project, { kind: 'score', status: 'queued' }).some((run) =>

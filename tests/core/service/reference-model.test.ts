@@ -4,11 +4,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { RunKind } from '#core/contract/runs.ts';
-import { measuredFrom, referenceOf } from '#core/runs/reference-model.ts';
+import { referenceOf } from '#core/runs/reference-model.ts';
+import { addCompletions } from '#core/store/completions.ts';
 import { createProject } from '#core/store/database.ts';
+import { setMeasures } from '#core/store/measures.ts';
 import { addPolicy, policyById } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
+import { addPrompts } from '#core/store/prompts.ts';
 import { addRun } from '#core/store/runs.ts';
+import { completionOf } from '#tests/core/store/temporary-folder.ts';
 import { freshProjects } from './projects-at-hand.ts';
 
 const fresh = freshProjects();
@@ -77,7 +81,7 @@ test('what a run names is kept in the rounds after it; its own numbers are again
   );
   expect(['ppo2', 'ppo3', 'ppo4'].map(referenceAt)).toEqual(['base', 'sft1', 'sft1']);
   expect(
-    ['0002-ppo', '0003-ppo', '0004-ppo'].map((id) => measuredFrom(project, id)?.name),
+    ['0002-ppo', '0003-ppo', '0004-ppo'].map((id) => referenceOf(project, null, { runId: id })?.name),
     'without a name: what the run began with',
   ).toEqual(['base', 'sft1', 'ppo3']);
   project.close();
@@ -86,5 +90,34 @@ test('what a run names is kept in the rounds after it; its own numbers are again
 test('a recipe that tunes and is not PPO does not become its own reference', () => {
   const { project, referenceAt } = line({ kind: 'dpo' as RunKind }, { kind: 'dpo' as RunKind });
   expect(['dpo1', 'dpo2'].map(referenceAt)).toEqual(['base', 'base']);
+  project.close();
+});
+
+test('numbers of a run that names nothing, or is gone, have the reference of the policy', () => {
+  const { project, ids } = line({ kind: 'sft' }, { kind: 'ppo' });
+  const policy = policyById(project, ids['ppo2']!);
+  expect(referenceOf(project, policy, { runId: '0009-gone' })?.name).toBe('sft1');
+  expect(referenceOf(project, null, { runId: '0009-gone' })).toBeNull();
+  expect(referenceOf(project, null)).toBeNull();
+  project.close();
+});
+
+test('numbers that are shown are from the reference where there are some, else from where most are', () => {
+  const { project, ids } = line({ kind: 'sft' }, { kind: 'ppo' });
+  const policy = policyById(project, ids['ppo2']!);
+  const shown = () => referenceOf(project, policy, { shown: true })?.name;
+  expect(shown(), 'nothing is measured yet').toBe('sft1');
+  const [promptId] = addPrompts(project, [{ text: 'p', split: 'train', source: 'test' }]);
+  const answers = ['x', 'y'].map((text) => completionOf(promptId!, text));
+  const [first, second] = addCompletions(project, answers);
+  const measure = (modelId: number, completionId: number) =>
+    setMeasures(project, [{ completionId, modelId, tokenLogprobs: [-0.5, -0.5] }]);
+  measure(ids['base']!, first!);
+  expect(shown(), 'only the base has measured').toBe('base');
+  expect(referenceOf(project, null, { shown: true })?.name).toBe('base');
+  expect(referenceOf(project, policy)?.name, 'the rule itself does not hang on it').toBe('sft1');
+  measure(ids['base']!, second!);
+  measure(ids['sft1']!, first!);
+  expect(shown(), 'one number of the reference’s own is enough').toBe('sft1');
   project.close();
 });

@@ -12,7 +12,7 @@ import { setFlag } from '#core/store/flags.ts';
 import { fillGolds } from '#core/store/golds.ts';
 import { settleItems } from '#core/store/item-scores.ts';
 import { ensureLabeler } from '#core/store/labelers.ts';
-import { hasKl, listMeasures, mostUsedReference, setMeasures } from '#core/store/measures.ts';
+import { listMeasures, measuredReference, setMeasures } from '#core/store/measures.ts';
 import { addPolicy } from '#core/store/policies.ts';
 import { query } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
@@ -397,7 +397,7 @@ test('measures add to each other and come back as they were; what does not fit i
       flagged: false,
     },
   ]);
-  expect([mostUsedReference(project), hasKl(project, 1)]).toEqual([null, false]);
+  expect([null, 1].map((id) => measuredReference(project, id))).toEqual([null, 1]);
   setMeasures(project, [{ completionId: 1, modelId: 1, tokenLogprobs: [-0.25, -0.125] }]);
   setMeasures(project, [
     { completionId: 1, modelId: 1, score: 7 },
@@ -416,7 +416,7 @@ test('measures add to each other and come back as they were; what does not fit i
     { completionId: 1, modelId: 3, score: 1, logprob: null, kl: null, tokenLogprobs: null, tokenValues: [0.1, -0] },
     { completionId: 1, modelId: 4, score: 9, logprob: null, kl: null, tokenLogprobs: null, tokenValues: null },
   ]);
-  expect([mostUsedReference(project), hasKl(project, 1), hasKl(project, 3)]).toEqual([1, true, false]);
+  expect([null, 1, 3].map((id) => measuredReference(project, id))).toEqual([1, 1, 1]);
   for (const [row, says] of [
     [{ completionId: 5, modelId: 1 }, 'has no completion'],
     [{ completionId: 1, modelId: 9 }, 'no policy 9'],
