@@ -1,27 +1,17 @@
 // Numbers along a text: what the model thought of each token as it was read, or how the score went.
 
-import { TastemakerError } from '#core/errors.ts';
-import { encodeAnswers, encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
-import type { AskedPrompt } from '#core/recipes/parts/prompt-tokens.ts';
 import type { Group } from '#core/models/rows.ts';
 import { requireWriter } from './held-models.ts';
-import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
+import type { HeldModels, ModelPlace } from './held-models.ts';
+import { asRead, readWriting, refuseEmpty } from './read-text.ts';
+import type { ReadText, WrittenText } from './read-text.ts';
 import { answersAsRead, requireScorer, scoring } from './score-answers.ts';
 
-export interface AlongQuestion {
+export interface AlongQuestion extends WrittenText {
   model: ModelPlace;
-  prompt: AskedPrompt;
-  answer: string;
-  /** whether the token that ends an answer follows */
-  ended: boolean;
 }
 
-/** Of T tokens, the first `prompt` of them the prompt's. */
-export interface AlongText {
-  ids: number[];
-  /** as the vocabulary spells them */
-  tokens: string[];
-  prompt: number;
+export interface AlongText extends ReadText {
   /** one a token; null where there is none, as for the log-probability of the first */
   numbers: (number | null)[];
 }
@@ -32,46 +22,34 @@ export interface AlongText {
  */
 const rowOf = ([first, ...rest]: readonly number[]): Group => ({ prompt: [first!], completions: [rest] });
 
-const along = ({ tokenizer }: HeldModel, prompt: number, ids: number[], numbers: (number | null)[]): AlongText => ({
-  ids,
-  tokens: ids.map((id) => tokenizer.token(id)),
-  prompt,
-  numbers,
-});
-
 /** ln p of each token after those before it. 'bad-argument' of a model that cannot write or a text without tokens. */
 export async function logprobsAlong(
   models: HeldModels,
-  { model: place, prompt, answer, ended }: AlongQuestion,
+  { model: place, ...written }: AlongQuestion,
 ): Promise<AlongText> {
   const model = await models.of(place);
   requireWriter(model);
-  const { tokenizer, evaluator, checkpoint } = model;
-  const [ids] = (await encodePrompts(tokenizer, [prompt], () => 'The prompt')) as [number[]];
-  const [written] = (await encodeAnswers(tokenizer, [{ prompt, text: answer, ended }])) as [number[]];
-  const text = [...ids, ...written];
-  refuseEmpty(text);
-  const [numbers] = text.length > 1 ? (await evaluator.logprobs(checkpoint.weights, [rowOf(text)]))[0]! : [[]];
-  return along(model, ids.length, text, [null, ...numbers!]);
+  const { evaluator, checkpoint } = model;
+  const text = await readWriting(model, written);
+  const { ids } = text;
+  const [numbers] = ids.length > 1 ? (await evaluator.logprobs(checkpoint.weights, [rowOf(ids)]))[0]! : [[]];
+  return { ...text, numbers: [null, ...numbers!] };
 }
 
 /** The score that a text would have if it ended with this token, at each. 'bad-argument' of what is no reward model. */
 export const scoresAlong = (
   models: HeldModels,
-  { model: place, prompt: asked, answer, ended }: AlongQuestion,
+  { model: place, prompt: asked, answer, ended, sampled }: AlongQuestion,
 ): Promise<AlongText> =>
   scoring(place, async () => {
     const model = await models.of(place);
     requireScorer(model);
-    const { prompt, completions } = await answersAsRead(model, asked, [{ text: answer, ended, sampled: null }]);
-    const text = [...prompt, ...completions[0]!];
-    refuseEmpty(text);
-    requireScorer(model, text.length);
-    const [[numbers]] = (await model.evaluator.values(model.checkpoint.weights, [rowOf(text)])) as [[number[]]];
-    return along(model, prompt.length, text, numbers);
+    const { prompt, completions } = await answersAsRead(model, asked, [
+      { text: answer, ended, sampled: sampled ?? null },
+    ]);
+    const text = asRead(model, prompt, completions[0]!);
+    refuseEmpty(text.ids);
+    requireScorer(model, text.ids.length);
+    const [[numbers]] = (await model.evaluator.values(model.checkpoint.weights, [rowOf(text.ids)])) as [[number[]]];
+    return { ...text, numbers };
   });
-
-function refuseEmpty(text: readonly number[]): void {
-  if (text.length === 0)
-    throw new TastemakerError('bad-argument', 'The text is empty.', 'Type something for the model to read.');
-}

@@ -1,20 +1,21 @@
 // What a model would write next: the likeliest tokens after a text, with their log-probabilities.
 
 import { TastemakerError } from '#core/errors.ts';
-import type { Program, Types } from '#core/autodiff/compile.ts';
+import type { Program } from '#core/autodiff/compile.ts';
 import { sub } from '#core/autodiff/ops/elementwise.ts';
 import { topK } from '#core/autodiff/ops/indexing.ts';
 import { cast } from '#core/autodiff/ops/movement.ts';
 import { logSumExp } from '#core/autodiff/ops/nn.ts';
-import { encodeAnswers, encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
 import type { AskedPrompt } from '#core/recipes/parts/prompt-tokens.ts';
 import { checkpointParameters, scalesOf } from '#core/models/checkpoint.ts';
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { packRows, rowShape, rowTensors, rowTypes } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
 import { languageModelHead, trunk } from '#core/models/transformer.ts';
+import { weightTypes } from '#core/models/weight-types.ts';
 import { coarseLength, requireWriter } from './held-models.ts';
 import type { HeldModels, ModelPlace } from './held-models.ts';
+import { readWriting } from './read-text.ts';
 
 export interface NextQuestion {
   model: ModelPlace;
@@ -30,12 +31,9 @@ export interface NextTokens {
 /** The `count` likeliest tokens after one row of `shape`, and ln p of each: outputs ids and logprobs, [1, count]. */
 function nextProgram(checkpoint: Checkpoint, shape: RowShape, count: number): Program {
   const { architecture } = checkpoint;
-  const frozen: Types = Object.fromEntries(
-    checkpointParameters(checkpoint).map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]),
-  );
   return {
     state: {},
-    frozen,
+    frozen: weightTypes(checkpointParameters(checkpoint)),
     feeds: rowTypes(shape),
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture, weights, adapters: scalesOf(checkpoint), graph, forward: true };
@@ -57,11 +55,7 @@ export async function nextTokens(
   requireWriter(model);
   const { tokenizer, checkpoint, name } = model;
   const { context, vocabulary } = checkpoint.architecture;
-  const [ids] = (await encodePrompts(tokenizer, [prompt], () => 'The prompt')) as [number[]];
-  const [written] = (await encodeAnswers(tokenizer, [{ prompt, text: answer, ended: false }])) as [number[]];
-  const text = [...ids, ...written];
-  if (text.length === 0)
-    throw new TastemakerError('bad-argument', 'The text is empty.', 'Type something for the model to go on from.');
+  const { ids: text } = await readWriting(model, { prompt, answer, ended: false });
   if (text.length >= context)
     throw new TastemakerError(
       'too-long',

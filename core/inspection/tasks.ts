@@ -1,11 +1,14 @@
 // Every question that can be put to a model, by name: what it takes, what it gives, and what answers it.
 
 import { logprobsAlong, scoresAlong } from './along.ts';
+import { attribution } from './attribution.ts';
 import type { HeldModels } from './held-models.ts';
+import { lens } from './lens.ts';
 import { nextTokens } from './next-token.ts';
 import { sample } from './sample.ts';
 import { scoreAnswers } from './score-answers.ts';
 import { measureSpeed } from './speed.ts';
+import { strips } from './strips.ts';
 
 /** Arguments and results are plain data, for they cross to another process. */
 type Task = (models: HeldModels, args: never) => Promise<unknown>;
@@ -16,6 +19,9 @@ export const TASKS = {
   logprobs: logprobsAlong,
   scores: scoreAnswers,
   scoresAlong,
+  lens,
+  attribution,
+  strips,
   /** how fast this machine trains, which takes no model */ speed: (_: HeldModels, __: null) => measureSpeed(),
 } satisfies Record<string, Task>;
 

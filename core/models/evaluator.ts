@@ -15,6 +15,7 @@ import type { Group, RowShape, Slots } from './rows.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
 import { overLogits, trunk } from './transformer.ts';
 import type { Model, Taps } from './transformer.ts';
+import { weightTypes } from './weight-types.ts';
 
 export interface Evaluator {
   /** reward of each completion, read at its last token (D6): [group][completion] */
@@ -91,12 +92,9 @@ export function tapsAbove(model: Model, head: HeadName, layer: number, feeds: Te
 export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature: number | null, layer = 0): Program {
   const all = checkpointParameters(like);
   const read = layer ? parametersAbove(all, like, layer) : all;
-  const frozen: Types = Object.fromEntries(
-    read.map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]),
-  );
   return {
     state: {},
-    frozen,
+    frozen: weightTypes(read),
     feeds: {
       ...typesAbove(like, layer, shape),
       ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }),

@@ -114,12 +114,17 @@ export function lowest(model: Model, rows: Rows, layers: number): { x: Tensor; a
   return { x: stream[layers]!, at: (layer) => slots(stream[layer]!) };
 }
 
+/** The rows of the embedding that token ids [B, T] stand for: [B, T, C]. */
+export const tokenEmbeddings = ({ architecture, weights }: Model, ids: Tensor): Tensor =>
+  gather(weights[`${families[architecture.family].names.embedding}.weight`]!, ids);
+
 /** Token embeddings, with the learned positions where the family has them: [B·T, C]. `positions` null: 0, 1, 2, ... */
-export function embed({ architecture, weights }: Model, ids: Tensor, positions: Tensor | null, T: number): Tensor {
+export function embed(model: Model, ids: Tensor, positions: Tensor | null, T: number): Tensor {
+  const { architecture, weights } = model;
   const { names } = families[architecture.family];
   const B = ids.shape[0]!;
   const C = architecture.channels;
-  const x = gather(weights[`${names.embedding}.weight`]!, ids); // [B, T, C]
+  const x = tokenEmbeddings(model, ids); // [B, T, C]
   if (!names.positions) return reshape(x, [B * T, C]);
   const table = weights[`${names.positions}.weight`]!;
   return reshape(add(x, positions ? gather(table, positions) : slice(table, 0, 0, T)), [B * T, C]);

@@ -15,6 +15,7 @@ import { createEvaluator } from '#core/models/evaluator.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { tokenLogprobs } from '#core/models/token-logprobs.ts';
 import { languageModelHead, trunk } from '#core/models/transformer.ts';
+import { weightTypes } from '#core/models/weight-types.ts';
 import { SEQUENCE_LOSSES } from '#core/training/objectives/sequence-losses.ts';
 import { languageModelFeeds, languageModelLoss } from '#core/training/objectives/language-model.ts';
 import { createTrainer, freshState } from '#core/training/trainer.ts';
@@ -124,9 +125,7 @@ async function gradientsOf(
   const executable = await compile(
     {
       state: {},
-      frozen: Object.fromEntries(
-        checkpointParameters(checkpoint).map(({ name, shape }) => [name, { dtype: 'float32' as const, shape }]),
-      ),
+      frozen: weightTypes(checkpointParameters(checkpoint)),
       feeds: languageModelFeeds(B, T),
       step: ({ graph, frozen, feeds: fed }) => {
         const model = { architecture, weights: frozen, graph };

@@ -18,6 +18,7 @@ import type { Below } from '#core/models/evaluator.ts';
 import { inRows, packRows, roundedLength, rowShape, rowTensors, rowTokens, rowTypes } from '#core/models/rows.ts';
 import type { Group, RowShape } from '#core/models/rows.ts';
 import { lowest, trunk } from '#core/models/transformer.ts';
+import { weightTypes } from '#core/models/weight-types.ts';
 import type { ModelShape } from '#core/plans/model-shape.ts';
 import { carriedAbove, numbersAbove } from '#core/plans/plan.ts';
 import type { Reading } from '#core/plans/plan.ts';
@@ -40,9 +41,7 @@ export function featuresProgram(like: Checkpoint, layer: number, shape: RowShape
   const all = layer === like.architecture.layers;
   return {
     state: {},
-    frozen: Object.fromEntries(
-      checkpointParameters(like).map(({ name, shape: size }) => [name, { dtype: 'float32' as const, shape: size }]),
-    ),
+    frozen: weightTypes(checkpointParameters(like)),
     feeds: rowTypes(shape),
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture: like.architecture, weights, adapters: scalesOf(like), graph, forward: true };

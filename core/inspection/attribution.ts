@@ -1,0 +1,105 @@
+// Which tokens of a text make a number: a reward model's score, or ln p of the answer by a model that writes.
+//
+// Three ways to ask (docs/algorithms/attribution.md): the number along the text, what it loses where one token of the
+// answer is left out, and gradient × input.
+
+import { TastemakerError } from '#core/errors.ts';
+import { isScoreHead } from '#core/models/heads.ts';
+import type { Group } from '#core/models/rows.ts';
+import { rowsToScore } from '#core/models/score-reading.ts';
+import { rewardScorer } from '#core/recipes/parts/scorers.ts';
+import { logprobsAlong, scoresAlong } from './along.ts';
+import { gradientTimesInput } from './gradient-times-input.ts';
+import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
+import { readWriting, requireFits } from './read-text.ts';
+import type { ReadText, WrittenText } from './read-text.ts';
+
+export interface AttributionQuestion extends WrittenText {
+  model: ModelPlace;
+}
+
+/** Numbers a token of the text; null where there is none. */
+export interface Attribution extends ReadText {
+  of: 'score' | 'logprob';
+  /** the score, or Σ ln p of the answer's tokens */
+  value: number;
+  /** the score if the text ended with this token, or ln p of this token */
+  along: (number | null)[];
+  /** what the value of the other tokens is more with this token than without it; of the answer's tokens */
+  leftOut: (number | null)[];
+  /** this token's embedding · d value / d embedding */
+  gradientTimesInput: number[];
+}
+
+const MOST_LEFT_OUT = 256; // tokens of an answer: as many texts are read, each a token shorter
+
+/**
+ * 'bad-argument' where prompt or answer have no tokens, 'too-long' where the text does not fit, or its answer is longer
+ * than can be read so often; 'not-finite' as the evaluator does.
+ */
+export async function attribution(models: HeldModels, question: AttributionQuestion): Promise<Attribution> {
+  const model = await models.of(question.model);
+  return isScoreHead(model.checkpoint.head) ? ofScore(models, model, question) : ofLogprob(models, model, question);
+}
+
+async function ofScore(models: HeldModels, model: HeldModel, question: AttributionQuestion): Promise<Attribution> {
+  const { numbers: along, ...text } = await scoresAlong(models, question);
+  const { prompt, answer } = partsOf(text);
+  const rows = [answer, ...withoutEach(answer)].map((completion) => ({ prompt, completion }));
+  const scores = await rewardScorer(model.evaluator, model.checkpoint, model.reading()).score(rows);
+  const [whole, ...without] = scores.map((one) => one!.value) as [number, ...number[]];
+  const [read] = rowsToScore(rows.slice(0, 1), model.reading()) as [Group];
+  const { shares } = await gradientTimesInput(model, read.prompt, read.completions[0]!);
+  return {
+    ...text,
+    of: 'score',
+    value: whole,
+    along,
+    leftOut: [...prompt.map(() => null), ...without.map((value) => whole - value)],
+    gradientTimesInput: text.ids.map((_, t) => shares[t] ?? 0), // what is passed over at the end has no part in it
+  };
+}
+
+async function ofLogprob(models: HeldModels, model: HeldModel, question: AttributionQuestion): Promise<Attribution> {
+  const text = await readWriting(model, question);
+  requireFits(model, text.ids.length);
+  const { prompt, answer } = partsOf(text);
+  const { numbers: along } = await logprobsAlong(models, question);
+  const { value, shares } = await gradientTimesInput(model, prompt, answer);
+  const completions = [answer, ...withoutEach(answer)];
+  const [[whole, ...without]] = (await model.evaluator.logprobs(model.checkpoint.weights, [
+    { prompt, completions },
+  ])) as [[number[], ...number[][]]];
+  const after = (list: readonly number[], i: number) => list.slice(i).reduce((sum, x) => sum + x, 0);
+  return {
+    ...text,
+    of: 'logprob',
+    value,
+    along,
+    leftOut: [...prompt.map(() => null), ...without.map((rest, i) => after(whole, i + 1) - after(rest, i))],
+    gradientTimesInput: shares,
+  };
+}
+
+/** The tokens without the first, without the second, ... */
+const withoutEach = (tokens: readonly number[]): number[][] => tokens.map((_, i) => tokens.toSpliced(i, 1));
+
+/** Prompt and answer of a text that has both. */
+function partsOf({ ids, prompt }: ReadText): { prompt: number[]; answer: number[] } {
+  const answer = ids.slice(prompt);
+  if (prompt === 0)
+    throw new TastemakerError('bad-argument', 'The prompt is empty.', 'Type something that the answer follows.');
+  if (answer.length === 0)
+    throw new TastemakerError(
+      'bad-argument',
+      'The answer is empty, so that none of its tokens can be left out.',
+      'Choose an answer with some text.',
+    );
+  if (answer.length > MOST_LEFT_OUT)
+    throw new TastemakerError(
+      'too-long',
+      `The answer has ${answer.length} tokens; at most ${MOST_LEFT_OUT} are left out one by one.`,
+      'Shorten the answer.',
+    );
+  return { prompt: ids.slice(0, prompt), answer };
+}
