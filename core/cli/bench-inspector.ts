@@ -32,6 +32,7 @@ export interface InspectorFigures {
 const TEXTS = 40; // of each question, each a word longer than the one before or from another prompt
 const WORDS = 10;
 const WAIT_MS = 120_000;
+const PPO = { beta: 0.05, gamma: 1, lambda: 0.95, limit: 48, placement: 'after-end' } as const;
 const SAMPLING = { temperature: 0.7, topK: 0, topP: 1, maxNew: 48, seed: 1 };
 
 interface Place {
@@ -55,6 +56,15 @@ function questions(policy: Place, reward: Place): Record<string, Ask> {
         prompt: { text },
         answers: [1, 2, 3, 4].map((k) => ({ text: answer.slice(k), ended: true, sampled: null })),
       }),
+    'lens: all layers, 5 tokens at each position': (inspector, text, answer) =>
+      inspector.ask('lens', { ...along(policy, text, answer), beside: null, layers: null, positions: null, count: 5 }),
+    'attribution of a score': (inspector, text, answer) => inspector.ask('attribution', along(reward, text, answer)),
+    'attribution of a log-probability': (inspector, text, answer) =>
+      inspector.ask('attribution', along(policy, text, answer)),
+    'strips: policy, reference, reward model': (inspector, text, answer) => {
+      const { model, ...written } = along(policy, text, answer);
+      return inspector.ask('strips', { ...written, policy: model, reference: model, reward, ppo: PPO });
+    },
     'Try: 2 × 48 tokens, scored': (inspector, prompt) =>
       inspector.ask('sample', { model: policy, reward, prompt, k: 2, sampling: SAMPLING }),
   };
