@@ -7,10 +7,10 @@ import { TastemakerError } from '#core/errors.ts';
 import { isScoreHead } from '#core/models/heads.ts';
 import type { Group } from '#core/models/rows.ts';
 import { rowsToScore } from '#core/models/score-reading.ts';
-import { rewardScorer } from '#core/recipes/parts/scorers.ts';
 import { logprobsAlong, scoresAlong } from './along.ts';
 import { gradientTimesInput } from './gradient-times-input.ts';
 import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
+import { logprobsWithout, scoresWithout } from './leave-one-out.ts';
 import { readWriting, requireFits } from './read-text.ts';
 import type { ReadText, WrittenText } from './read-text.ts';
 
@@ -45,17 +45,16 @@ export async function attribution(models: HeldModels, question: AttributionQuest
 async function ofScore(models: HeldModels, model: HeldModel, question: AttributionQuestion): Promise<Attribution> {
   const { numbers: along, ...text } = await scoresAlong(models, question);
   const { prompt, answer } = partsOf(text);
-  const rows = [answer, ...withoutEach(answer)].map((completion) => ({ prompt, completion }));
-  const scores = await rewardScorer(model.evaluator, model.checkpoint, model.reading()).score(rows);
-  const [whole, ...without] = scores.map((one) => one!.value) as [number, ...number[]];
-  const [read] = rowsToScore(rows.slice(0, 1), model.reading()) as [Group];
-  const { shares } = await gradientTimesInput(model, read.prompt, read.completions[0]!);
+  const reading = model.reading();
+  const [read] = rowsToScore([{ prompt, completion: answer }], reading) as [Group];
+  const { value, shares } = await gradientTimesInput(model, read.prompt, read.completions[0]!);
+  const without = await scoresWithout(model, text.ids, text.prompt, reading.passedOver);
   return {
     ...text,
     of: 'score',
-    value: whole,
+    value,
     along,
-    leftOut: [...prompt.map(() => null), ...without.map((value) => whole - value)],
+    leftOut: [...prompt.map(() => null), ...without.map((score) => value - score)],
     gradientTimesInput: text.ids.map((_, t) => shares[t] ?? 0), // what is passed over at the end has no part in it
   };
 }
@@ -66,23 +65,17 @@ async function ofLogprob(models: HeldModels, model: HeldModel, question: Attribu
   const { prompt, answer } = partsOf(text);
   const { numbers: along } = await logprobsAlong(models, question);
   const { value, shares } = await gradientTimesInput(model, prompt, answer);
-  const completions = [answer, ...withoutEach(answer)];
-  const [[whole, ...without]] = (await model.evaluator.logprobs(model.checkpoint.weights, [
-    { prompt, completions },
-  ])) as [[number[], ...number[][]]];
-  const after = (list: readonly number[], i: number) => list.slice(i).reduce((sum, x) => sum + x, 0);
+  const without = await logprobsWithout(model, text.ids, text.prompt);
+  const after = (t: number) => along.slice(t + 1).reduce((sum: number, x) => sum + x!, 0);
   return {
     ...text,
     of: 'logprob',
     value,
     along,
-    leftOut: [...prompt.map(() => null), ...without.map((rest, i) => after(whole, i + 1) - after(rest, i))],
+    leftOut: [...prompt.map(() => null), ...without.map((sum, i) => after(prompt.length + i) - sum)],
     gradientTimesInput: shares,
   };
 }
-
-/** The tokens without the first, without the second, ... */
-const withoutEach = (tokens: readonly number[]): number[][] => tokens.map((_, i) => tokens.toSpliced(i, 1));
 
 /** Prompt and answer of a text that has both. */
 function partsOf({ ids, prompt }: ReadText): { prompt: number[]; answer: number[] } {

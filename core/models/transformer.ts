@@ -13,6 +13,7 @@ import {
   gelu,
   geluErf,
   geluForward,
+  less,
   mul,
   or,
   scale,
@@ -54,6 +55,8 @@ export interface Rows {
   positions?: Tensor;
   /** int32 [B, T]; absent: each row is one text */
   segments?: Tensor;
+  /** int32 [B, T], beside segments: how many of the row's first tokens a token sees of segment 0; absent: all */
+  sees?: Tensor;
   /** int32 [B, Q]: the positions within a row whose hidden state is wanted; absent: all */
   at?: Tensor | undefined;
 }
@@ -236,7 +239,7 @@ export function attend(
  * 0 where token j may be seen from token i, HIDDEN elsewhere: [1, T, T], or [B, T, T] when rows hold several
  * completions.
  */
-function causalMask({ segments, ids }: Rows, T: number): Tensor {
+function causalMask({ segments, sees, ids }: Rows, T: number): Tensor {
   const graph = ids.graph;
   const causal = Array.from({ length: T * T }, (_, n) => (n % T <= Math.floor(n / T) ? 0 : HIDDEN));
   const base = constant(graph, 'float32', [1, T, T], causal);
@@ -250,7 +253,12 @@ function causalMask({ segments, ids }: Rows, T: number): Tensor {
     [1, T, T],
     causal.map((value) => (value === 0 ? 1 : 0)),
   );
-  const related = or(equal(to, from), equal(to, constant(graph, 'int32', [1], [0])));
+  const isShared = equal(to, constant(graph, 'int32', [1], [0])); // [B, 1, T]
+  const places = Array.from({ length: T }, (_, t) => t);
+  const shared = sees
+    ? and(isShared, less(constant(graph, 'int32', [1, 1, T], places), reshape(sees, [B, T, 1])))
+    : isShared;
+  const related = or(equal(to, from), shared);
   return where(and(related, before), constant(graph, 'float32', [1], [0]), constant(graph, 'float32', [1], [HIDDEN]));
 }
 /** The rows `at` [B, Q] of a mask [1 or B, T, T]: [B, Q, T]. */
