@@ -1,7 +1,8 @@
 // Gradient × input: how much each token of a text has to do with one number that a model gives it, to first order.
 //
 // The number is a reward model's score, or ln p of the answer: a_t = e_t · d number / d e_t, with e_t the row of the
-// embedding that token t stands for. It is the slope of the number as e_t is made longer (docs/algorithms/attribution.md).
+// embedding that token t stands for. It is the slope of the number as e_t is made longer
+// (docs/algorithms/attribution.md).
 
 import type { Program } from '#core/autodiff/compile.ts';
 import { gradients } from '#core/autodiff/gradient.ts';

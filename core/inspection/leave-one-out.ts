@@ -61,7 +61,11 @@ function restProgram(checkpoint: Checkpoint, T: number, Q: number): Program {
     state: {},
     frozen: weightTypes(checkpointParameters(checkpoint)),
     feeds: {
-      ...{ ids: row, positions: row, segments: row, sees: row, at },
+      ids: row,
+      positions: row,
+      segments: row,
+      sees: row,
+      at,
       ...(isWriter ? { targets: { dtype: 'int32', shape: [Q] } } : {}),
     },
     step: ({ graph, frozen, feeds }) => {
@@ -113,7 +117,7 @@ async function readRow(
   return Array.from((outputs.y!.data as Float32Array).subarray(0, asked.length));
 }
 
-/** Scores of a text without each token of the answer, read at the last token that is not passed over (score-reading). */
+/** Scores of a text without each token of the answer, read at the last token that is not passed over. */
 export async function scoresWithout(
   model: Graphs,
   text: readonly number[],

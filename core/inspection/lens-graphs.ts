@@ -4,7 +4,7 @@
 // Two, so that what is as wide as the vocabulary is made of a few positions at a time and reduced where it is made: the
 // stream of all positions is small, their logits of all layers are not.
 //
-// T tokens, Q positions of them, P positions at a time, M layers that are read, C channels, V vocabulary, k best tokens.
+// T tokens, Q positions of them, P positions at a time, M layers that are read, C channels, V vocabulary, k best.
 
 import type { Executable, Program } from '#core/autodiff/compile.ts';
 import type { Tensor } from '#core/autodiff/graph.ts';

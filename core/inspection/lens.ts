@@ -33,7 +33,7 @@ export type LensDifference = Pick<
   'layer' | 'entropies' | 'divergences' | 'nextLogprobs' | 'nextRanks' | 'norms'
 >;
 
-/** `layers`, `beside` and `difference` in the order that was asked for; the latter two null where one model was asked. */
+/** Layers in the order that was asked for; `beside` and `difference` null where one model was asked. */
 export interface Lens extends ReadText {
   positions: [number, number];
   layers: LensLayer[];
