@@ -85,8 +85,8 @@ function streamProgram(checkpoint: Checkpoint, T: number, Q: number, layers: rea
 }
 
 /**
- * What M layers say at P positions: x [M·P, C], the last layer's last, each through the final norm once. Outputs of
- * M·P rows.
+ * What M layers say at P positions: x [M·P, C], the last layer's last, each through the final norm once. Outputs of P
+ * rows, `name/m`.
  */
 function readingProgram(checkpoint: Checkpoint, P: number, M: number, k: number): Program {
   const { channels: C } = checkpoint.architecture;
@@ -113,20 +113,11 @@ function readingProgram(checkpoint: Checkpoint, P: number, M: number, k: number)
           nextRanks: shift(reduceSum(cast(likelier, 'float32'), [1]), 1),
         };
       };
-      const layers = Array.from({ length: M }, (_, m) => read(m === M - 1 ? last : logitsOf(m)));
-      const names = Object.keys(layers[0]!);
-      return {
-        state: {},
-        outputs: Object.fromEntries(
-          names.map((name) => [
-            name,
-            concat(
-              layers.map((one) => one[name]!),
-              0,
-            ),
-          ]),
-        ),
-      };
+      // outputs of their own, a layer after the other: then its logits are let go before those of the next are made
+      const layers = Array.from({ length: M }, (_, m) =>
+        Object.entries(read(m === M - 1 ? last : logitsOf(m))).map(([name, y]) => [`${name}/${m}`, y] as const),
+      );
+      return { state: {}, outputs: Object.fromEntries(layers.flat()) };
     },
   };
 }
@@ -190,7 +181,7 @@ async function readPieces(
     const isFollowed = (p: number) => from + first + p + 1 < ids.length;
     found.forEach((layer, m) => {
       const own = (name: string, width = 1): number[] =>
-        Array.from((outputs[name]!.data as Float32Array).subarray(m * P * width, (m * P + positions) * width));
+        Array.from((outputs[`${name}/${m}`]!.data as Float32Array).subarray(0, positions * width));
       layer.ids.push(...cut(own('ids', k), k));
       layer.logprobs.push(...cut(own('logprobs', k), k));
       layer.entropies.push(...own('entropies').map(notBelowZero));
