@@ -33,8 +33,12 @@ const FOLDERS: Record<string, { parent: string | null; entries: FileEntry[] }> =
     ],
   },
   '/h/texts': { parent: '/h', entries: [] },
+  '/data': { parent: '/', entries: [file('more.jsonl', 'data')] },
 };
-const { asked } = vi.hoisted(() => ({ asked: [] as [string, unknown][] }));
+const { asked, slow } = vi.hoisted(() => ({
+  asked: [] as [string, unknown][],
+  /** folders whose answers wait until they are let go */ slow: new Map<string, Promise<void>>(),
+}));
 vi.mock('#renderer/api.ts', () => {
   const api = {
     on: () => () => {},
@@ -46,8 +50,9 @@ vi.mock('#renderer/api.ts', () => {
       if (name === 'app.setPreferences') return Promise.resolve({});
       const path = args.folder ?? '/h';
       const found = FOLDERS[path];
+      const when = slow.get(path) ?? Promise.resolve();
       return found
-        ? Promise.resolve({ folder: path, ...found })
+        ? when.then(() => ({ folder: path, ...found }))
         : Promise.reject({ code: 'bad-file', message: `${path} does not exist.`, hint: 'Check the path.' });
     },
   };
@@ -175,4 +180,22 @@ test('a dropped file is handed over first where the browser tells no path', asyn
   Object.assign(drop, { dataTransfer: { files: [new File(['x'], 'mine.csv')] } });
   await act(drop, document.querySelector('[role=listbox]')!);
   expect(picked()).toEqual(['/uploads/mine.csv']);
+});
+
+test('a folder whose answer comes late is not shown in place of the one that was asked for after it', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  slow.set('/h/texts', promise);
+  await show(['data']);
+  await act(
+    new MouseEvent('dblclick', { bubbles: true }),
+    options().find((one) => one.textContent!.includes('texts'))!,
+  );
+  pathField().value = '/data';
+  await act(new Event('input', { bubbles: true }), pathField());
+  await act(new Event('submit', { bubbles: true, cancelable: true }), pathField().form!);
+  expect(names()).toEqual(['more.jsonl']);
+  resolve();
+  await flushPromises();
+  expect(names()).toEqual(['more.jsonl']);
+  slow.clear();
 });
