@@ -6,6 +6,7 @@ import { TastemakerError } from '#core/errors.ts';
 import { replaceFile, withFile, writeFully } from '#core/formats/file-access.ts';
 import { appendJsonl, eachLine, readJsonl } from '#core/formats/jsonl.ts';
 import { readManifest } from '#core/recipes/manifest.ts';
+import type { Manifest } from '#core/recipes/manifest.ts';
 import type { MetricRow } from '#core/recipes/metrics.ts';
 import type { RunContext, Measurement } from '#core/recipes/recipe.ts';
 import { isTaken } from '#core/store/process-birth.ts';
@@ -35,32 +36,8 @@ export function openRun(
   refuseLinksIn(folder);
   const manifest = readManifest(folder);
   const file = (name: string) => path.join(folder, name);
-  for (const [role, model] of Object.entries(manifest.models)) {
-    const at = path.resolve(projectFolder, model.path);
-    if (!fs.existsSync(at))
-      throw new TastemakerError(
-        'bad-file',
-        `The ${role} model of run ${id} is gone: ${at}.`,
-        'Put it back where it was.',
-      );
-    if (hashModel(at) !== model.sha256)
-      throw new TastemakerError(
-        'bad-model',
-        `The ${role} model of run ${id} has changed since the run began: ${at}.`,
-        'Put the first weights back, or start a new run.',
-      );
-  }
-  for (const place of [folder, file('checkpoints')]) {
-    // what a killed process was writing
-    for (const name of fs.readdirSync(place))
-      if (isLeftOver(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
-  }
-  if (hashRows(file('data.jsonl')) !== manifest.data.sha256)
-    throw new TastemakerError(
-      'bad-file',
-      `The rows of run ${id} have changed since the run began: ${file('data.jsonl')}.`,
-      'Put the first file back, or start a new run.',
-    );
+  refuseChanged(projectFolder, id, manifest);
+  sweepLeftOvers(folder);
   const log = (line: string) => {
     writeLog(folder, line);
     onLog?.(line);
@@ -127,6 +104,40 @@ export function openRun(
     },
     stopping: () => asked() || (stopping?.() ?? false),
   };
+}
+
+/** Throws where a model that the run began with, or its rows, are gone or are not the same any more. */
+function refuseChanged(projectFolder: string, id: string, manifest: Manifest): void {
+  for (const [role, model] of Object.entries(manifest.models)) {
+    const at = path.resolve(projectFolder, model.path);
+    if (!fs.existsSync(at))
+      throw new TastemakerError(
+        'bad-file',
+        `The ${role} model of run ${id} is gone: ${at}.`,
+        'Put it back where it was.',
+      );
+    if (hashModel(at) !== model.sha256)
+      throw new TastemakerError(
+        'bad-model',
+        `The ${role} model of run ${id} has changed since the run began: ${at}.`,
+        'Put the first weights back, or start a new run.',
+      );
+  }
+  const data = path.join(runFolderOf(projectFolder, id), 'data.jsonl');
+  if (hashRows(data) !== manifest.data.sha256)
+    throw new TastemakerError(
+      'bad-file',
+      `The rows of run ${id} have changed since the run began: ${data}.`,
+      'Put the first file back, or start a new run.',
+    );
+}
+
+function sweepLeftOvers(folder: string): void {
+  for (const place of [folder, path.join(folder, 'checkpoints')]) {
+    // what a killed process was writing
+    for (const name of fs.readdirSync(place))
+      if (isLeftOver(name)) fs.rmSync(path.join(place, name), { recursive: true, force: true });
+  }
 }
 
 /** What a killed process was writing; of what is still at work (a service that writes `control`), nothing. */

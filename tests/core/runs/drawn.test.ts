@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openIntake, recordRun } from '#core/runs/record.ts';
+import { openIntake } from '#core/runs/intake.ts';
+import { recordRun } from '#core/runs/record.ts';
 import { resumeRun, startRun } from '#core/runs/start.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
