@@ -11,7 +11,6 @@ const SPLITTING = 'still to be split';
 /** Functions that are longer, as "path name", and why. */
 export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
   'build/pictures.mjs take': SPLITTING,
-  'core/service/project-calls.ts createProjectHandlers': SPLITTING,
   'electron/shell.ts startShell': SPLITTING,
   'tests/app/runs-project.ts makeRunsProject': 'one run of a project after another, as a list',
   'tests/app/two-projects.spec.ts test': 'one story in two windows',

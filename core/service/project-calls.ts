@@ -21,16 +21,7 @@ import { openForWriting, projectFolderOf } from './session.ts';
 import type { OpenProject } from './session.ts';
 
 export function createProjectHandlers(services: Services) {
-  const { session, preferences } = services;
-  const opened = () => {
-    const project = session.current()?.project; // null where another window has closed it already
-    try {
-      if (project) preferences.remember({ folder: project.folder, name: project.name, openedAt: Date.now() });
-    } catch {
-      // that the list of recent projects cannot be written is no reason not to open one
-    }
-    return appState(services);
-  };
+  const { session } = services;
   /** What has to be done before anybody sees an opened project. */
   const prepare = async (found: OpenProject): Promise<void> => {
     someoneLabels(found.project);
@@ -38,16 +29,12 @@ export function createProjectHandlers(services: Services) {
   };
   /** Tells the windows, and answers with what they start from. */
   const entered = (context: Context, settles = true) => {
-    const state = opened();
-    const now = session.current();
+    const now = session.current(); // null where another window has closed it already
+    if (now) remember(services, now.project);
+    const state = appState(services);
     context.emit('preferences.changed', { preferences: state.preferences });
     if (settles && now) void settleAndTell(now.project, services.emitOf(now)).catch(() => {}); // closed meanwhile
     return state;
-  };
-  /** A new project is called name.tastemaker. */
-  const newFolder = (given: string): string => {
-    const folder = typedPath(given);
-    return folder.endsWith('.tastemaker') ? folder : `${folder}.tastemaker`;
   };
   return {
     'project.open': async (context, { folder }) => {
@@ -101,6 +88,21 @@ export function createProjectHandlers(services: Services) {
       return settings;
     },
   } satisfies Partial<Handlers>;
+}
+
+/** Puts a project first among the recent ones. */
+function remember({ preferences }: Services, { folder, name }: Project): void {
+  try {
+    preferences.remember({ folder, name, openedAt: Date.now() });
+  } catch {
+    // that the list of recent projects cannot be written is no reason not to open one
+  }
+}
+
+/** A new project is called name.tastemaker. */
+function newFolder(given: string): string {
+  const folder = typedPath(given);
+  return folder.endsWith('.tastemaker') ? folder : `${folder}.tastemaker`;
 }
 
 /** Where nobody was chosen to label, it is the person at this machine: a new project can be labelled at once. */
