@@ -33,8 +33,9 @@ export function restoreBackup(folder: string, name: string): string | null {
   const from = unlinkedPath(root, 'backups', name);
   const release = acquireLock(root);
   const coming = `${file}.restoring.${process.pid}`;
+  const clear = () => ['', ...LOGS].forEach((end) => rmSync(`${coming}${end}`, { force: true }));
   try {
-    rmSync(coming, { force: true });
+    clear();
     copyFileSync(from, coming, constants.COPYFILE_EXCL);
     syncFile(coming);
     readBackup(coming, `The backup ${name}`, () => {}); // before it is checked through: a view in it may have no end
@@ -47,7 +48,7 @@ export function restoreBackup(folder: string, name: string): string | null {
   } catch (error) {
     throw explain(root, error);
   } finally {
-    rmSync(coming, { force: true });
+    clear();
     release();
   }
 }
