@@ -21,7 +21,6 @@ test.each([
   ['could not open C:\\Mrs Smith\\best one.tastemaker: bad', 'could not open <project>: bad'],
   ['~/My Projects/ a b .tastemaker was moved', '<project> was moved'],
   ["'/srv/a b/c d.tastemaker', '/srv/e f/g.tastemaker'", "'<project>', '<project>'"],
-  ['/x/a b.tastemaker is not /y/c d.tastemaker', '<project><project>'],
   ['[/x/a b.tastemaker] (/y/c d.tastemaker/runs/3)', '[<project>] (<project>/runs/3)'],
   ['best one.tastemaker is open', '<project> is open'],
   ['two\nlines of /x/a b.tastemaker', 'two\nlines of <project>'],
@@ -29,8 +28,11 @@ test.each([
   ['nothing here', 'nothing here'],
 ])('%s', (text, expected) => {
   const found = redact(text, HOW);
-  if (!text.includes(' is not /y')) return expect(found).toBe(expected);
-  // two in a row: too much may go, never too little
+  expect(found).toBe(expected);
+});
+
+test('of two in a row too much may go, never too little', () => {
+  const found = redact('/x/a b.tastemaker is not /y/c d.tastemaker', HOW);
   for (const name of ['a b', 'c d', '/x', '/y']) expect(found).not.toContain(name);
 });
 

@@ -82,7 +82,7 @@ test('the loop leads from prompts to inspecting, one useful step at a time', () 
     );
     const next = nextStep(steps);
     expect([next.name, next.path, next.recipe]).toEqual([name, path, recipe]);
-    for (const step of steps) if (step.doubt) expect(step.done).toBe(false); // no tick on what is doubted
+    for (const step of steps) expect(step.done && Boolean(step.doubt)).toBe(false); // no tick on what is doubted
   }
   expect(
     nextStep(loopOf(project({ prompts, completions: 4, rankings: 90, wanted: 3 }), [{ kind: 'base' }])).sentence,

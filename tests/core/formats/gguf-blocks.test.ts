@@ -110,7 +110,8 @@ describe('unpacking', () => {
     );
     expect(out.subarray(2, -1)).toEqual(wanted);
     expect([out[0], out[1], out.at(-1)]).toEqual([99, 99, 99]); // and nothing beside them
-    if (name !== 'F32' && name !== 'BF16') expect(new Set(wanted).size).toBeGreaterThan(20);
+    const most = name === 'F32' || name === 'BF16' ? 0 : 20;
+    expect(new Set(wanted).size).toBeGreaterThan(most);
   });
 
   test.each(names)("%s: gguf-py's own file gives gguf-py's own numbers, to the bit", (name) => {

@@ -70,8 +70,8 @@ describe('reading', () => {
         });
         const { rows, errors } = readJsonl(file, (row, at) => [at, row]);
         expect(rows.length).toBe(wanted.length);
-        for (const [i, row] of rows.entries())
-          if (JSON.stringify(row) !== JSON.stringify(wanted[i])) expect.fail(`row ${i} differs`);
+        const differs = rows.findIndex((row, i) => JSON.stringify(row) !== JSON.stringify(wanted[i]));
+        expect(differs).toBe(-1);
         expect(errors.map((error) => error.line)).toEqual(bad);
         const visited: number[][] = [];
         eachLine(file, ({ line: at, offset: start }) => {

@@ -127,10 +127,12 @@ describe.skipIf(noReference)(`folders of other programs${SKIPPED}`, () => {
     expect(tensorBytes(folder)).toEqual(tensorBytes(at(name)));
     const before = readJson<Record<string, unknown>>(path.join(at(name), 'config.json'));
     const after = readJson<Record<string, unknown>>(path.join(folder, 'config.json'));
-    for (const key of SAID)
-      if (before[key] !== undefined && before[key] !== null) expect(after[key], key).toEqual(before[key]);
-    for (const file of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json'])
-      if (fs.existsSync(path.join(at(name), file)))
-        expect(fs.readFileSync(path.join(folder, file))).toEqual(fs.readFileSync(path.join(at(name), file)));
+    for (const key of SAID.filter((one) => (before[one] ?? null) !== null))
+      expect(after[key], key).toEqual(before[key]);
+    const beside = ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json'].filter((file) =>
+      fs.existsSync(path.join(at(name), file)),
+    );
+    for (const file of beside)
+      expect(fs.readFileSync(path.join(folder, file))).toEqual(fs.readFileSync(path.join(at(name), file)));
   });
 });

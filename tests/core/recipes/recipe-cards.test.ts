@@ -81,12 +81,12 @@ describe('what is missing', () => {
       expect([title, sentence].every((text) => text.length > 2)).toBe(true);
       for (const field of fields) {
         expect(field.sentence.length, field.name).toBeGreaterThan(5);
-        if (field.range)
-          expect(
-            (defaults[field.name] as number) >= field.range[0] && (defaults[field.name] as number) <= field.range[1],
-            `${name} ${field.name}`,
-          ).toBe(true);
-        if (field.kind === 'choice') expect(field.choices).toContain(defaults[field.name]);
+        const given = defaults[field.name];
+        const [least, most] = field.range ?? [-Infinity, Infinity];
+        expect(field.range === null || (Number(given) >= least && Number(given) <= most), `${name} ${field.name}`).toBe(
+          true,
+        );
+        expect(field.kind === 'choice' ? field.choices : [given]).toContain(given);
       }
       expect(checkArguments('runs.start', { recipe: name, config: defaults, name: null }).ok).toBe(true);
     }
@@ -181,7 +181,7 @@ describe('estimates', () => {
     ] as const) {
       const larger = await of(config);
       expect(larger.bytes).toBeGreaterThan(small.bytes);
-      if (both) expect(larger.seconds).toBeGreaterThan(small.seconds!);
+      expect(both ? larger.seconds : Infinity).toBeGreaterThan(small.seconds!);
     }
     // each pass the same, beside what is validated once
     const [two, three] = [(await of({ epochs: 2 })).seconds!, (await of({ epochs: 3 })).seconds!];

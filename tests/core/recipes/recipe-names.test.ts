@@ -73,8 +73,8 @@ test('every recipe has a title, charts that the glossary knows, and settings tha
     expect(title, name).not.toBe('');
     for (const metric of [...charts, ...judgedBy]) expect(Object.keys(METRICS), name).toContain(metric);
     expect(charts.length, name).toBeGreaterThan(0);
-    if (asksFor) expect(Object.keys(settings)).toContain(asksFor.setting);
-    for (const { when } of Object.values(settings))
-      if (when) expect(settings[when.setting]!.choices).toContain(when.is);
+    expect(asksFor === null || asksFor.setting in settings, name).toBe(true);
+    for (const { setting, is } of Object.values(settings).flatMap(({ when }) => when ?? []))
+      expect(settings[setting]!.choices).toContain(is);
   }
 });

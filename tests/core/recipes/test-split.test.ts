@@ -89,9 +89,8 @@ describe('no file of a run holds a test prompt', () => {
       const text = fs.readFileSync(file, 'utf8');
       expect(text, name).not.toContain(SECRET);
       for (const prompt of tests) expect(text, name).not.toContain(JSON.stringify(prompt.text).slice(1, -1));
-      if (name.endsWith('.jsonl'))
-        for (const row of text.trim().split('\n').filter(Boolean))
-          expect(ids.has((JSON.parse(row) as { promptId: number }).promptId), name).toBe(false);
+      const rows = name.endsWith('.jsonl') ? text.trim().split('\n').filter(Boolean) : [];
+      for (const row of rows) expect(ids.has((JSON.parse(row) as { promptId: number }).promptId), name).toBe(false);
     }
     const ofTest = new Set(
       listCompletions(project)

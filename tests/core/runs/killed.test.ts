@@ -122,7 +122,7 @@ test.each(Object.entries(RUNS))('%s', async (kind, config) => {
       );
     const step = checkpoints.length ? Number(checkpoints.at(-1)!.split('.')[0]) : -1;
     expect(step).toBeGreaterThanOrEqual(reached); // nothing saved is lost
-    if (moment && 'reports' in moment) expect(step).toBeLessThan(total);
+    expect(step).toBeLessThan(moment && 'reports' in moment ? total : Infinity);
     reached = step;
     project.close();
   }

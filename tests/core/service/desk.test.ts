@@ -244,14 +244,13 @@ describe('hidden repeats', () => {
       item = await desk.call('desk.item', { labelerId, queue: 'sequential' })
     ) {
       const isRepeat = shown.includes(item.itemId);
-      if (isRepeat) {
-        expect(shown.length - shown.indexOf(item.itemId)).toBeGreaterThan(10);
-        expect(shown.filter((id) => id === item!.itemId)).toHaveLength(1);
-        expect(item.answers.map(({ completionId }) => completionId)).not.toEqual(
-          listRankings(project, { itemId: item.itemId })[0]!.shownOrder,
-        );
-        traces++;
-      }
+      const earlier = shown.filter((id) => id === item!.itemId);
+      expect(earlier.length).toBe(isRepeat ? 1 : 0);
+      expect(isRepeat ? shown.length - shown.indexOf(item.itemId) : Infinity).toBeGreaterThan(10);
+      expect(item.answers.map(({ completionId }) => completionId)).not.toEqual(
+        listRankings(project, { itemId: item.itemId })[0]?.shownOrder,
+      );
+      if (isRepeat) traces++;
       expect(item).toMatchObject({
         ranking: null,
         flagged: false,
@@ -282,13 +281,12 @@ describe('hidden repeats', () => {
     expect(rankings.filter(({ repeatOf }) => repeatOf !== null)).toHaveLength(traces);
     expect(rankings).toHaveLength(150 + traces);
     expect(listComparisons(project)).toHaveLength(150 * 5); // repeats make none
-    for (const { repeatOf, itemId } of rankings)
-      if (repeatOf !== null)
-        expect(rankings.find(({ id }) => id === repeatOf)).toMatchObject({
-          itemId,
-          repeatOf: null,
-          ranks: [{ rank: 1 }, { rank: 2 }, { rank: 3 }, { rank: 3 }],
-        });
+    for (const { repeatOf, itemId } of rankings.filter((ranking) => ranking.repeatOf !== null))
+      expect(rankings.find(({ id }) => id === repeatOf)).toMatchObject({
+        itemId,
+        repeatOf: null,
+        ranks: [{ rank: 1 }, { rank: 2 }, { rank: 3 }, { rank: 3 }],
+      });
     expect(await desk.call('desk.progress', { labelerId, queue: 'sequential' })).toMatchObject({
       done: 150,
       total: 150,

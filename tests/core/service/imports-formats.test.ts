@@ -149,7 +149,7 @@ test.each(INVENTED.map(({ name, row, is }) => ({ name, row, is })))(
         marks.map(({ answer, start, end, label, note }) => [answers[answer]!.text, start, end, label, note]),
       ),
     );
-    if (!first!.ranks) expect(prompt!.extra ?? {}).toEqual(first!.extra);
+    expect(first!.ranks ? first!.extra : (prompt!.extra ?? {})).toEqual(first!.extra);
     const full = tablesOf(project);
     expect(await run(path)).toMatchObject({ added: 0, duplicates: records.length, eventId: null });
     expect(tablesOf(project)).toEqual(full);

@@ -121,15 +121,14 @@ test('a folder in the place of the file is told of and changes nothing', () => {
 
 describe('the home folder', () => {
   test.each([
-    [{ TASTEMAKER_HOME: '/a/b' }, 'linux', '/a/b'],
-    [{ XDG_CONFIG_HOME: '/x' }, 'linux', '/x/tastemaker'],
+    [{ TASTEMAKER_HOME: '/a/b' }, 'linux', /^\/a\/b$/],
+    [{ XDG_CONFIG_HOME: '/x' }, 'linux', /^\/x\/tastemaker$/],
     [{}, 'linux', /\/\.config\/tastemaker$/],
     [{}, 'darwin', /\/Library\/Application Support\/Tastemaker$/],
-    [{ APPDATA: '/roaming' }, 'win32', '/roaming/Tastemaker'],
+    [{ APPDATA: '/roaming' }, 'win32', /^\/roaming\/Tastemaker$/],
   ] as const)('%j on %s', (env, platform, expected) => {
     const found = homeFolder(env, platform);
-    if (typeof expected === 'string') expect(found).toBe(expected);
-    else expect(found).toMatch(expected);
+    expect(found).toMatch(expected);
   });
 });
 

@@ -22,7 +22,7 @@ test('the key is made once, for its owner alone, and signs values for one purpos
   const file = join(home, 'machine-key');
   const signature = signed('process', ['run', 7]);
   expect([readFileSync(file).length, readdirSync(home)]).toEqual([32, ['machine-key']]);
-  if (process.platform !== 'win32') expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(process.platform === 'win32' ? 0o600 : statSync(file).mode & 0o777).toBe(0o600);
   expect(isSigned(signature, 'process', ['run', 7])).toBe(true);
   for (const [other, purpose, values] of [
     [signature, 'project', ['run', 7]],
@@ -69,20 +69,21 @@ test('a folder keeps its identity where it is renamed; another in its place has 
   expect(identityOf(folder)).not.toBe(identity);
 });
 
+test.runIf(existsSync('/bin/ps'))('ps tells the birth of a process, and nothing of one that is gone', async () => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  const born = fromPs(child.pid!);
+  expect(born).toMatch(/^\w{3} \w{3} [ \d]?\d \d\d:\d\d:\d\d \d{4}$/);
+  expect(Math.abs(Date.parse(`${born} UTC`) - Date.now())).toBeLessThan(60_000);
+  child.kill('SIGKILL');
+  await new Promise((done) => child.once('exit', done));
+  expect(fromPs(child.pid!)).toBe(null);
+});
+
 test('a process has a birth that no later one has, whichever way the system tells it', async () => {
   expect(birthOf(process.pid)).toBe(birthOf(process.pid));
   expect(birthOf(process.pid)).not.toBe(null);
   for (const pid of [0, -1, -process.pid, 1.5, Number.NaN, 2 ** 53, '7'])
     expect([isPid(pid), isTaken(pid as number), birthOf(pid as number)]).toEqual([false, false, null]);
-  if (existsSync('/bin/ps')) {
-    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
-    const born = fromPs(child.pid!);
-    expect(born).toMatch(/^\w{3} \w{3} [ \d]?\d \d\d:\d\d:\d\d \d{4}$/);
-    expect(Math.abs(Date.parse(`${born} UTC`) - Date.now())).toBeLessThan(60_000);
-    child.kill('SIGKILL');
-    await new Promise((done) => child.once('exit', done));
-    expect(fromPs(child.pid!)).toBe(null);
-  }
   expect(fromPs(7, () => 'Z+   Sun Nov 29 18:40:11 2026\n')).toBe('ended');
   expect(fromPs(7, () => '')).toBe(null);
   const asked: string[] = [];

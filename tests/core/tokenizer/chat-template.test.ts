@@ -286,12 +286,14 @@ describe('what is refused, in one sentence', () => {
             const at = place % text.length;
             return text.slice(0, at) + piece + text.slice(at + (place % 3));
           }, template);
+          let outcome = 'rendered';
           try {
             render(changed, ask(), { specialTokens: { bos_token: '<s>' } });
           } catch (error) {
-            expect(error).toBeInstanceOf(TastemakerError);
-            expect((error as TastemakerError).message).toMatch(/^The chat template of the model [^\n]*\.$/);
+            if (!(error instanceof TastemakerError)) throw error;
+            outcome = error.message;
           }
+          expect(outcome).toMatch(/^rendered$|^The chat template of the model [^\n]*\.$/);
         },
       ),
       { numRuns: 300 },

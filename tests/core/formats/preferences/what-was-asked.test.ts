@@ -208,13 +208,12 @@ test.each([
   for (const space of ['', ' ']) {
     const { rows } = await readRows([{ chosen: `${prompt}${space}The fog`, rejected: `${prompt}${space}The snow` }]);
     const [read] = preferencesOf(rows);
-    // HH-RLHF's, which are conversations
-    if (read!.messages) expect(read!.answers.map(({ text }) => text.trim())).toEqual(['The fog', 'The snow']);
-    else
-      expect([read!.prompt, read!.answers.map(({ text }) => text)]).toEqual([
-        prompt,
-        [`${space}The fog`, `${space}The snow`],
-      ]);
+    const said = read!.answers.map(({ text }) => text);
+    // HH-RLHF's are conversations, of which the prompt is what is left
+    const isConversation = read!.messages !== null;
+    expect(isConversation ? said.map((text) => text.trim()) : [read!.prompt, ...said]).toEqual(
+      isConversation ? ['The fog', 'The snow'] : [prompt, `${space}The fog`, `${space}The snow`],
+    );
   }
 });
 

@@ -98,17 +98,13 @@ test.each(WRITERS.map(({ name }) => [name]))('%s says truly what it keeps and lo
   for (const [feature, { word, given, holds }] of Object.entries(FEATURES)) {
     const rows = [...writePreferences(writer, [given], OPTIONS)].length;
     const kept = rows > 0 && holds((await thereAndBack(writer, [given])).read);
-    if (kept)
-      expect(keeps!.startsWith('Everything') || word.test(keeps!), `${name} keeps ${feature} and does not say so`).toBe(
-        true,
-      );
-    else
-      expect(
-        /everything else/.test(loses) ||
-          word.test(loses) ||
-          (feature === 'conversations' && /conversation becomes plain text/.test(writer.holds)),
-        `${name} loses ${feature} and does not say so`,
-      ).toBe(true);
+    const saysKept = keeps!.startsWith('Everything') || word.test(keeps!);
+    const saysLost =
+      /everything else/.test(loses) ||
+      word.test(loses) ||
+      (feature === 'conversations' && /conversation becomes plain text/.test(writer.holds));
+    const does = kept ? 'keeps' : 'loses';
+    expect(kept ? saysKept : saysLost, `${name} ${does} ${feature} and does not say so`).toBe(true);
   }
 });
 
