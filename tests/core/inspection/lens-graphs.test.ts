@@ -121,3 +121,14 @@ describe('a part of a text', () => {
     });
   });
 });
+
+test('logits are let go layer by layer: twelve layers of a large vocabulary take no more memory than a few', async () => {
+  const MIB = 2 ** 20;
+  const V = 2 ** 17; // 16 MiB a tensor of 32 positions; with those of all layers at once it took 710
+  const deep = withGraphs(tinyModel('gpt2', 3, { vocabulary: V, channels: 8, layers: 12, heads: 2, keyValueHeads: 2 }));
+  const ids = Array.from({ length: 32 }, (_, t) => (t * 40_009) % V);
+  const layers = Array.from({ length: 13 }, (_, layer) => layer);
+  const before = process.memoryUsage.rss();
+  expect(await readLayers(deep, { ids, from: 0, to: 32, layers, count: 1 })).toHaveLength(13);
+  expect((process.memoryUsage.rss() - before) / MIB).toBeLessThan(400); // the runtime keeps its peak, about 150
+});
