@@ -1,6 +1,7 @@
 // Runs everything that checks the project, and closes with one line that counts.
 //
 // Sections that do not disturb each other run side by side. `--quick` leaves out what trains, waits or opens a window.
+// Before that line stand the seconds that each section took, and the slowest files of all.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -59,7 +60,14 @@ const quickFiles = () =>
     return inside.filter((name) => name.endsWith('.test.ts')).map((name) => `${path}/${name.split(sep).join('/')}`);
   }).filter((path) => !NOT_QUICK.includes(path.replace(/^tests\//, '')));
 
-/** What one section found; `skips` are { name, reason }. */
+/** Vitest's projects (vitest.config.ts) that are a section together. */
+const UNITS = ['architecture', 'unit'];
+const PROCESSES = ['process'];
+const DEMO = ['demo'];
+/** How many of the slowest files are named at the end. */
+const SLOWEST = 10;
+
+/** What one section found; `skips` are { name, reason }, `files` { name, seconds }. */
 const tally = (passed, failed, skips = []) => ({ passed, failed, skips });
 
 /**
@@ -143,16 +151,38 @@ export function countPlaywright(report, code, skipAll = null) {
   return counts;
 }
 
-async function runVitest(filters) {
-  const file = join(reports, 'vitest.json');
+/** What each file of Vitest's report took, in seconds; of one that did not load nothing is known. */
+export const filesOfVitest = (report) =>
+  (report?.testResults ?? []).map(({ name, startTime, endTime }) => ({
+    name: relative(root, name).split(sep).join('/'),
+    seconds: Math.max(0, endTime - startTime) / 1000,
+  }));
+
+/** What the tests of each file of Playwright's report took together, in seconds. */
+export const filesOfPlaywright = (report) => {
+  const seconds = ({ specs = [], suites = [] }) =>
+    specs
+      .flatMap(({ tests }) => tests)
+      .flatMap(({ results = [] }) => results)
+      .reduce((sum, { duration }) => sum + duration / 1000, 0) + suites.reduce((sum, inner) => sum + seconds(inner), 0);
+  return (report?.suites ?? []).map((suite) => ({ name: `${BROWSER_TESTS}/${suite.title}`, seconds: seconds(suite) }));
+};
+
+/** Vitest on files whose paths contain one of `filters`, or on all; `projects`: only those of its projects. */
+async function runVitest(filters, { projects = [], output } = {}) {
+  const file = join(reports, `${['vitest', ...projects].join('-')}.json`);
   const reporters = [
     '--reporter=default',
     '--reporter=./build/skip-reporter.mjs',
     '--reporter=json',
     `--outputFile.json=${file}`,
   ];
-  const code = await run('vitest/vitest.mjs', ['run', ...reporters, '--passWithNoTests', ...filters]);
-  return countVitest(readReport(file), code);
+  const only = projects.map((name) => `--project=${name}`);
+  const code = await run('vitest/vitest.mjs', ['run', ...reporters, '--passWithNoTests', ...only, ...filters], {
+    output,
+  });
+  const report = readReport(file);
+  return { ...countVitest(report, code), files: filesOfVitest(report) };
 }
 
 async function runOnWebGpu() {
@@ -180,64 +210,85 @@ async function runOnWebGpu() {
   for (const one of report?.testResults ?? [])
     // what was not asked for is no skip
     one.assertionResults = one.assertionResults.filter(({ status }) => status !== 'skipped' && status !== 'pending');
-  return countVitest(report, code);
+  const files = filesOfVitest(report).map(({ name, seconds }) => ({ name: `${name} on WebGPU`, seconds }));
+  return { ...countVitest(report, code), files };
 }
 
-async function runPlaywright(filters) {
+/** Playwright on what `filters` say; `name` tells its report from that of another section. */
+async function runPlaywright(name, filters, output = 'ours') {
   const folder = join(root, BROWSER_TESTS);
   if (!existsSync(folder) || !readdirSync(folder, { recursive: true }).some((name) => name.endsWith('.spec.ts'))) {
     console.log('There are no browser tests yet.');
     return tally(0, 0);
   }
-  const file = join(reports, 'playwright.json');
-  rmSync(file, { force: true }); // of the section before
+  const file = join(reports, `playwright-${name}.json`);
   const environment = { PLAYWRIGHT_JSON_OUTPUT_FILE: file };
   const skipAll = findChromium() ? null : 'no Chromium on the PATH';
   const how = skipAll ? ['--list', '--reporter=json'] : ['--reporter=list,json'];
   const code = await run('@playwright/test/cli.js', ['test', '--pass-with-no-tests', ...how, ...filters], {
     environment,
-    output: skipAll ? 'nobodys' : 'ours',
+    output: skipAll ? 'nobodys' : output,
   });
-  return countPlaywright(readReport(file), code, skipAll);
+  const report = readReport(file);
+  return { ...countPlaywright(report, code, skipAll), files: filesOfPlaywright(report) };
 }
 
 const checkWith =
   (script, ...args) =>
   async () =>
     asOneTest(await run(script, args, { output: 'kept' }));
+const section = (name, check) => ({ name, check });
+/** What is to be run is a tree of sections: parts one after another, or side by side. */
+const inTurn = (...parts) => ({ inTurn: parts });
+const sideBySide = (...parts) => ({ sideBySide: parts });
+
 const CHECKS = [
-  ['types', checkWith('vue-tsc/bin/vue-tsc.js', '-b')],
-  ['lint', checkWith('oxlint/bin/oxlint', '--deny-warnings', ...SOURCES)],
-  ['format', checkWith('oxfmt/bin/oxfmt', '--check', ...SOURCES)],
+  section('types', checkWith('vue-tsc/bin/vue-tsc.js', '-b')),
+  section('lint', checkWith('oxlint/bin/oxlint', '--deny-warnings', ...SOURCES)),
+  section('format', checkWith('oxfmt/bin/oxfmt', '--check', ...SOURCES)),
 ];
 
-/**
- * The stages, one after another; each is lanes that run side by side, of sections one after another. With filters only
- * the runners that the filters speak to.
- */
-function stages(filters, quick) {
-  if (quick) return [[CHECKS, [['quick tests', () => runVitest(quickFiles())]]]];
+/** With filters only the runners that the filters speak to. */
+function planOf(filters, quick) {
+  if (quick)
+    return sideBySide(
+      inTurn(...CHECKS),
+      section('quick tests', () => runVitest(quickFiles())),
+    );
   if (filters.length > 0) {
     const forBrowser = filters.filter((filter) => filter.startsWith(BROWSER_TESTS));
     const forVitest = filters.filter((filter) => !filter.startsWith(BROWSER_TESTS));
-    return [
-      forVitest.length > 0 && [[['tests', () => runVitest(forVitest)]]],
-      forBrowser.length > 0 && [[['browser tests', () => runPlaywright(forBrowser)]]],
-    ].filter(Boolean);
+    return inTurn(
+      ...(forVitest.length > 0 ? [section('tests', () => runVitest(forVitest))] : []),
+      ...(forBrowser.length > 0 ? [section('browser tests', () => runPlaywright('asked', forBrowser))] : []),
+    );
   }
-  return [
-    // tests wait for processes and clocks: what only computes has the time between
-    [[...CHECKS, ['tests on WebGPU', runOnWebGpu]], [['tests', () => runVitest([])]]],
-    [[['browser tests', () => runPlaywright(['--project=screens', '--workers=2'])]]],
-    [[['browser tests that measure', () => runPlaywright(['--project=measured'])]]],
-  ];
+  const screens = ['--project=screens', '--workers=1'];
+  return inTurn(
+    // tests wait for processes, browsers and clocks: what only computes has the time between
+    sideBySide(
+      inTurn(
+        ...CHECKS,
+        section('tests on WebGPU', runOnWebGpu),
+        section('the demo', () => runVitest([], { projects: DEMO, output: 'kept' })),
+      ),
+      inTurn(
+        section('units', () => runVitest([], { projects: UNITS })),
+        sideBySide(
+          section('processes', () => runVitest([], { projects: PROCESSES })),
+          section('browser tests', () => runPlaywright('screens', screens, 'kept')),
+        ),
+      ),
+    ),
+    section('browser tests that measure', () => runPlaywright('measured', ['--project=measured'])),
+  );
 }
 
 const words = ({ passed, failed, skips }) =>
   `${passed} passed, ${failed} failed${skips.length ? `, ${skips.length} skipped` : ''}`;
 
 /** Runs one section, says how it ended, and adds what it found. */
-async function runSection([name, check], { total, summary }) {
+async function runSection({ name, check }, { total, summary }) {
   console.log(`\n== ${name}`);
   const started = performance.now();
   const counts = await check().catch((error) => (console.error(error), tally(0, 1)));
@@ -247,28 +298,36 @@ async function runSection([name, check], { total, summary }) {
   total.passed += counts.passed;
   total.failed += counts.failed;
   total.skips.push(...counts.skips);
+  total.files.push(...(counts.files ?? []));
 }
+
+async function runPlan(plan, found) {
+  if (plan.sideBySide) await Promise.all(plan.sideBySide.map((part) => runPlan(part, found)));
+  else if (plan.inTurn) for (const part of plan.inTurn) await runPlan(part, found);
+  else await runSection(plan, found);
+}
+
+/** The files that took longest, the slowest first. */
+export const slowest = (files, most = SLOWEST) => files.toSorted((a, b) => b.seconds - a.seconds).slice(0, most);
 
 async function main(args) {
   const filters = args.filter((arg) => arg !== '--quick');
   rmSync(reports, { recursive: true, force: true }); // an old report must not be counted
   mkdirSync(reports, { recursive: true });
-  const total = tally(0, 0);
+  const total = { ...tally(0, 0), files: [] };
   const summary = [];
   if (filters.length) console.log('Only what was asked for: types and lint are left out.');
-  for (const lanes of stages(filters, args.includes('--quick'))) {
-    const runLane = async (sections) => {
-      for (const section of sections) await runSection(section, { total, summary });
-    };
-    await Promise.all(lanes.map(runLane));
-  }
+  const started = performance.now();
+  await runPlan(planOf(filters, args.includes('--quick')), { total, summary });
   if (total.passed + total.failed + total.skips.length === 0) {
     console.error(
       `\nNo test matches ${filters.join(' ')}.\nHint: give a part of a test file's path, such as tests/core/store.`,
     );
     total.failed = 1;
   }
-  console.log(`\n${summary.join('\n')}`);
+  console.log(`\n${summary.join('\n')}\nAll of it: ${((performance.now() - started) / 1000).toFixed(1)} s.`);
+  const slow = slowest(total.files).map(({ name, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${name}`);
+  if (slow.length) console.log(`\nThe slowest files:\n${slow.join('\n')}`);
   if (total.skips.length)
     console.log(`\nSkipped:\n${total.skips.map((skip) => `  ${skip.name}: ${skip.reason}`).join('\n')}`);
   process.exitCode = total.failed ? 1 : 0;

@@ -1,6 +1,7 @@
 // Other people's files by the dialogs, in a real browser: conversations come in as turns and go out again, a model is
 // written for others.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import type { Page } from '@playwright/test';
@@ -9,6 +10,7 @@ import { openProject } from '#core/store/database.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { listRankings } from '#core/store/rankings.ts';
 import { oneWindow } from './one-window.ts';
+import { makeRankedDemo } from './ranked-demo.ts';
 import { goTo, startWorkstation } from './workstation.ts';
 import type { Workstation } from './workstation.ts';
 
@@ -17,7 +19,9 @@ test.setTimeout(180_000);
 test.use({ actionTimeout: 20_000 });
 
 let station: Workstation, page: Page;
-const exportsFolder = () => join(station.home, 'tiny-tldr.tastemaker', 'exports');
+const home = mkdtempSync(join(tmpdir(), 'workstation-'));
+const folder = join(home, 'tiny-tldr.tastemaker');
+const exportsFolder = () => join(folder, 'exports');
 
 interface Turn {
   role: string;
@@ -42,7 +46,10 @@ const CONVERSATIONS: Pair[] = Array.from({ length: 6 }, (_, i) => ({
 
 oneWindow(
   { viewport: { width: 1100, height: 700 } },
-  () => startWorkstation(),
+  async () => {
+    await makeRankedDemo(folder);
+    return startWorkstation(['--project', folder], home);
+  },
   (started, first) => ([station, page] = [started, first]),
 );
 
@@ -90,8 +97,8 @@ test('conversations come in through the dialog, by the format they are recognise
 });
 
 test('the desk shows a conversation turn by turn, and its keys work as ever', async () => {
-  const project = openProject(join(station.home, 'tiny-tldr.tastemaker'), { write: false });
-  // the newest of a conversation came in by the dialog; the demo's own may come later
+  const project = openProject(folder, { write: false });
+  // the newest of a conversation came in by the dialog
   const talks = new Set(listPrompts(project).flatMap(({ id, messages }) => (messages ? [id] : [])));
   const itemId = listRankings(project).findLast(
     ({ itemId, promptId }) => itemId !== null && talks.has(promptId),

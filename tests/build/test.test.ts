@@ -10,8 +10,17 @@ interface Tally {
 interface Counting {
   countVitest(report: object | null, code: number | null): Tally;
   countPlaywright(report: object | null, code: number | null, skipAll?: string | null): Tally;
+  filesOfVitest(report: object | null): Took[];
+  filesOfPlaywright(report: object | null): Took[];
+  slowest(files: readonly Took[], most?: number): Took[];
 }
-const { countVitest, countPlaywright } = (await import(join(process.cwd(), 'build/test.mjs'))) as Counting;
+interface Took {
+  name: string;
+  seconds: number;
+}
+const { countVitest, countPlaywright, filesOfVitest, filesOfPlaywright, slowest } = (await import(
+  join(process.cwd(), 'build/test.mjs')
+)) as Counting;
 
 const unit = (status: string, fullName = 'adds', meta = {}) => ({ status, fullName, meta });
 const file = (status: string, ...assertionResults: object[]) => ({
@@ -94,4 +103,22 @@ test('browser tests: without a browser every one is skipped by name, and a crash
   expect(counts.skips.map((skip) => skip.reason)).toEqual(Array(4).fill('no browser'));
   expect(countPlaywright(null, 1)).toMatchObject({ failed: 1 });
   expect(countPlaywright({ suites: [] }, 1)).toMatchObject({ failed: 1 });
+});
+
+test('of each file it is known what it took, nested tests and tries included, and the slowest come first', () => {
+  const took = { testResults: [{ ...file('passed'), startTime: 1000, endTime: 3500 }] };
+  expect(filesOfVitest(took)).toEqual([{ name: 'tests/a.test.ts', seconds: 2.5 }]);
+  const lasting = (...durations: number[]) => ({
+    title: 'x',
+    tests: [{ results: durations.map((duration) => ({ duration })) }],
+  });
+  const screens = {
+    title: 'window.spec.ts',
+    specs: [lasting(500)],
+    suites: [{ title: 'a', specs: [lasting(250, 1000)] }],
+  };
+  expect(filesOfPlaywright({ suites: [screens] })).toEqual([{ name: 'tests/app/window.spec.ts', seconds: 1.75 }]);
+  expect([filesOfVitest(null), filesOfPlaywright(null)]).toEqual([[], []]);
+  const files = [1, 5, 3].map((seconds) => ({ name: String(seconds), seconds }));
+  expect(slowest(files, 2).map(({ seconds }) => seconds)).toEqual([5, 3]);
 });
