@@ -6,12 +6,15 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensureBuilt } from './bundles.mjs';
 import { findChromium } from './chromium.mjs';
 import { SOURCES } from './sources.mjs';
 import { softwareDevice } from './swiftshader.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const reports = join(root, 'out/test');
+/** What tests/home.ts has Node keep. */
+const COMPILED = join(root, 'out/test-compiled');
 const BROWSER_TESTS = 'tests/app';
 /** The same tests on WebGPU: every operator, the models and one whole PPO update against PyTorch's numbers. */
 const WEBGPU_TESTS = [
@@ -263,7 +266,6 @@ function planOf(filters, quick) {
       ...(forBrowser.length > 0 ? [section('browser tests', () => runPlaywright('asked', forBrowser))] : []),
     );
   }
-  const screens = ['--project=screens', '--workers=1'];
   return inTurn(
     // tests wait for processes, browsers and clocks: what only computes has the time between
     sideBySide(
@@ -274,11 +276,9 @@ function planOf(filters, quick) {
       ),
       inTurn(
         section('units', () => runVitest([], { projects: UNITS })),
-        sideBySide(
-          section('processes', () => runVitest([], { projects: PROCESSES })),
-          section('browser tests', () => runPlaywright('screens', screens, 'kept')),
-        ),
+        section('processes', () => runVitest([], { projects: PROCESSES })),
       ),
+      section('browser tests', () => runPlaywright('screens', ['--project=screens'], 'kept')),
     ),
     section('browser tests that measure', () => runPlaywright('measured', ['--project=measured'])),
   );
@@ -318,6 +318,10 @@ async function main(args) {
   const summary = [];
   if (filters.length) console.log('Only what was asked for: types and lint are left out.');
   const started = performance.now();
+  if (filters.length === 0 && !args.includes('--quick')) {
+    rmSync(COMPILED, { recursive: true, force: true }); // or what was compiled of files long gone would stay
+    await ensureBuilt(root); // once, before sections that need the window run side by side; they say why it failed
+  }
   await runPlan(planOf(filters, args.includes('--quick')), { total, summary });
   if (total.passed + total.failed + total.skips.length === 0) {
     console.error(
