@@ -38,8 +38,15 @@ function newLines(file: string): () => string[] {
 
 const stepOf = (line: string): number => Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? 0);
 
-/** Emits what has come into the files of run `id` since the last call, a piece of each. */
-export function tellNews(id: string, folder: string, emit: Emit): () => void {
+export interface News {
+  /** Emits what has come into the files since the last call, a piece of each. */
+  tell(): void;
+  /** Emits the newest samples again, when the database has taken in what they are known by. */
+  samplesTakenIn(): void;
+}
+
+/** What is new in the files of run `id`. */
+export function newsIn(id: string, folder: string, emit: Emit): News {
   const metrics = followRows<MetricPoint>(path.join(folder, 'metrics.jsonl'), isMetricRow);
   const newMetrics = newsOf((maxBytes) => {
     const { rows, restarted, more } = metrics.read(maxBytes);
@@ -47,11 +54,18 @@ export function tellNews(id: string, folder: string, emit: Emit): () => void {
   });
   const newSamples = newLines(path.join(folder, 'samples.jsonl'));
   const newLog = newLines(path.join(folder, 'log.txt'));
-  return () => {
-    const rows = newMetrics();
-    if (rows.length) emit('run.metrics', { runId: id, from: metrics.count() - rows.length, rows });
-    for (const step of new Set(newSamples().map(stepOf))) emit('run.samples', { runId: id, step });
-    const lines = newLog();
-    if (lines.length) emit('run.log', { runId: id, lines });
+  let newest: number | null = null;
+  const tellSamples = (step: number): void => emit('run.samples', { runId: id, step });
+  return {
+    tell: () => {
+      const rows = newMetrics();
+      if (rows.length) emit('run.metrics', { runId: id, from: metrics.count() - rows.length, rows });
+      for (const step of new Set(newSamples().map(stepOf))) tellSamples((newest = step));
+      const lines = newLog();
+      if (lines.length) emit('run.log', { runId: id, lines });
+    },
+    samplesTakenIn: () => {
+      if (newest !== null) tellSamples(newest);
+    },
   };
 }

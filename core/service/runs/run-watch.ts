@@ -10,7 +10,7 @@ import type { Intake } from '#core/runs/intake.ts';
 import type { Project } from '#core/store/project.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import type { Emit } from '#core/service/handlers.ts';
-import { tellNews } from './run-news.ts';
+import { newsIn } from './run-news.ts';
 import { createPace } from './run-pace.ts';
 import { watchProcess } from './run-process.ts';
 import type { RunProcess } from './run-process.ts';
@@ -48,7 +48,8 @@ function whereIn(beat: Heartbeat | null): string {
 export function watchRun(project: Project, id: string, child: ChildProcess | null, emit: Emit): Watch {
   const folder = runFolderOf(project.folder, id);
   const running = watchProcess(folder, child);
-  const tell = tellNews(id, folder, emit);
+  const news = newsIn(id, folder, emit);
+  let isTakingIn = false;
   const pace = createPace();
   const watch: Watch = {
     id,
@@ -60,10 +61,15 @@ export function watchRun(project: Project, id: string, child: ChildProcess | nul
     look: () => {
       watch.beat = readHeartbeat(folder) ?? watch.beat;
       if (watch.beat) pace.note(watch.beat);
-      tell();
+      news.tell();
       return watch.takeIn();
     },
-    takeIn: () => watch.intake.some(ROWS),
+    takeIn: () => {
+      const taken = watch.intake.some(ROWS);
+      if (isTakingIn && taken === 0) news.samplesTakenIn();
+      isTakingIn = taken > 0;
+      return taken;
+    },
     secondsLeft: () => watch.beat && pace.secondsLeft(watch.beat),
     newPace: pace.forget,
     lastWords: () => {

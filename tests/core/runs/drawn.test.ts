@@ -8,6 +8,8 @@ import { recordRun } from '#core/runs/record.ts';
 import { resumeRun, startRun } from '#core/runs/start.ts';
 import { loadCheckpoint } from '#core/models/checkpoint.ts';
 import { createEvaluator } from '#core/models/evaluator.ts';
+import { runHandlers } from '#core/service/runs/runs.ts';
+import { watchRun } from '#core/service/runs/run-watch.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import { listItems } from '#core/store/items.ts';
 import { listMeasures } from '#core/store/measures.ts';
@@ -16,6 +18,7 @@ import type { Project } from '#core/store/project.ts';
 import { addPrompts, listPrompts } from '#core/store/prompts.ts';
 import { getRun } from '#core/store/runs.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { handled } from '#tests/core/service/handler-context.ts';
 import {
   addTrainedReward,
   errorFrom,
@@ -73,6 +76,25 @@ const close = (a: readonly number[], b: readonly number[]) => {
   expect(a.length).toBe(b.length);
   a.forEach((value, i) => expect(value).toBeCloseTo(b[i]!, 4));
 };
+
+test('windows hear of samples once more when the last of them is in the database: until then not all can be shown', async () => {
+  const { id } = await startRun(project, 'ppo', { ...QUICK_PPO, updates: 3, evaluate_every: 1 }, null);
+  const shownNow = () => handled(project, runHandlers).call('runs.samples', { runId: id });
+  const { samples } = await shownNow();
+  expect(samples.length).toBeGreaterThan(16);
+  project.db.prepare('DELETE FROM completions WHERE run_id = ?').run(id);
+  const files = ['samples.jsonl', 'completions.jsonl', 'measures.jsonl'].map((name) => runFile(project, id, name));
+  const written = files.map((file) => (fs.existsSync(file) ? fs.readFileSync(file) : Buffer.alloc(0)));
+  for (const file of files) fs.writeFileSync(file, '');
+  const counts: Promise<number>[] = [];
+  const watch = watchRun(project, id, null, (event) => {
+    if (event === 'run.samples') counts.push(shownNow().then((shown) => shown.samples.length));
+  });
+  watch.look(); // what was there before is not news
+  files.forEach((file, i) => fs.writeFileSync(file, written[i]!));
+  while (watch.look() > 0) await Promise.all(counts);
+  expect((await Promise.all(counts)).at(-1)).toBe(samples.length);
+});
 
 test('sampling: stopped after a batch and resumed, the same completions as in one go, each once', async () => {
   addPrompts(project, SHORT_POSTS);
