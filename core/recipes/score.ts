@@ -368,7 +368,7 @@ export const score: Recipe<typeof SCORE_SETTINGS> = {
     reward: reward ?? own.reward,
     reference: reference ?? own.reference,
   }),
-  called: ({ reward, reference }) => `measures by ${[reward, reference].filter(Boolean).join(' and ')}`,
+  called: ({ reward, reference }) => (reward ? `scores by ${reward}` : `KL from ${String(reference)}`),
   lineage: () => null,
   prepare,
   run,

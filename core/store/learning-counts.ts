@@ -20,13 +20,13 @@ export const countPreferring = (project: Project, splits: keyof typeof SPLITS, m
     ? countOnce(project, `SELECT count(*) AS n FROM ${preferringOn(splits)}`, [])
     : countOnce(project, `SELECT count(*) AS n FROM (SELECT 1 FROM ${preferringOn(splits)} LIMIT ${most})`, []);
 
+const BY_PROGRAMS = "labeler_id IN (SELECT id FROM labelers WHERE kind = 'program')";
 /** How many rankings were made by programs: nobody's taste, which is said wherever they are counted. */
 export const countSimulated = (project: Project): number =>
-  countOnce(
-    project,
-    "SELECT count(*) AS n FROM rankings WHERE labeler_id IN (SELECT id FROM labelers WHERE kind = 'program')",
-    [],
-  );
+  countOnce(project, `SELECT count(*) AS n FROM rankings WHERE ${BY_PROGRAMS}`, []);
+/** Of the rankings that prefer something on these splits, those that were made by programs. */
+export const countSimulatedPreferring = (project: Project, splits: keyof typeof SPLITS): number =>
+  countOnce(project, `SELECT count(*) AS n FROM ${preferringOn(splits)} AND r.${BY_PROGRAMS}`, []);
 
 /** Train prompts with a reference completion. */
 export const countReferences = (project: Project): number =>

@@ -315,7 +315,7 @@ export function makeRunsProject(folder: string, more = 0): Made {
     config: { policy: 'base', epochs: 2 },
     summary: 'SFT on 400 references, 240 steps, validation loss 2.940.',
   });
-  run('score', 'measures by reward and base', [{ step: 8, seconds: 3, score: 0.4, tokens_per_second: 5000 }], {
+  run('score', 'scores by reward', [{ step: 8, seconds: 3, score: 0.4, tokens_per_second: 5000 }], {
     config: { reward: 'reward', reference: 'base' },
     summary: 'Measured 24 completions of 8 prompts with "reward" and "base".',
     counts: { measured: 24 },

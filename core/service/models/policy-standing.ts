@@ -79,7 +79,8 @@ function measuredStanding(folder: string, { step }: MadeWeights, beta: number): 
       clause: `its run held out ${both.length} prompts, and a comparison takes ${FEWEST_CLUSTERS}`,
     };
   const two = (value: number) => value.toFixed(2).replace('-', '−');
-  const measured = `on ${interval.clusters} held-out prompts its score less β·KL differs from its start's by ${two(interval.mean)} (95 %: ${two(interval.low)} to ${two(interval.high)})`;
+  const moved = `${interval.mean < 0 ? 'fell' : 'rose'} by ${two(Math.abs(interval.mean))}`;
+  const measured = `its score less β·KL ${moved} on ${interval.clusters} held-out prompts (95 %: ${two(interval.low)} to ${two(interval.high)})`;
   return { better: interval.low > 0, sound: interval.high > 0, clause: measured };
 }
 

@@ -12,6 +12,7 @@ import {
   countReferences,
   countRows,
   countSimulated,
+  countSimulatedPreferring,
   firstSource,
   meanTokens,
   rankedLengths,
@@ -39,7 +40,7 @@ export function factsOf(project: Project): Facts {
     references: countReferences(project),
     rankings: about > FEW ? about : countPreferring(project, 'not test'),
     validationRankings: about > FEW ? Math.round(about * share) : countPreferring(project, 'validation'),
-    simulated: countSimulated(project),
+    simulated: about > FEW ? countSimulated(project) : countSimulatedPreferring(project, 'not test'),
     completions: countRows(project, 'completions'),
     isDemo: firstSource(project) === 'demo',
   };

@@ -39,9 +39,9 @@ function newLines(file: string): () => string[] {
 const stepOf = (line: string): number => Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? 0);
 
 export interface News {
-  /** Emits what has come into the files since the last call, a piece of each. */
+  /** Emits what has come into the files since the last call, a piece of each; samples only after `samplesTakenIn`. */
   tell(): void;
-  /** Emits the newest samples again, when the database has taken in what they are known by. */
+  /** Emits the samples that have come: the database now has what they are known by. */
   samplesTakenIn(): void;
 }
 
@@ -54,18 +54,18 @@ export function newsIn(id: string, folder: string, emit: Emit): News {
   });
   const newSamples = newLines(path.join(folder, 'samples.jsonl'));
   const newLog = newLines(path.join(folder, 'log.txt'));
-  let newest: number | null = null;
-  const tellSamples = (step: number): void => emit('run.samples', { runId: id, step });
+  const waiting = new Set<number>(); // steps
   return {
     tell: () => {
       const rows = newMetrics();
       if (rows.length) emit('run.metrics', { runId: id, from: metrics.count() - rows.length, rows });
-      for (const step of new Set(newSamples().map(stepOf))) tellSamples((newest = step));
+      for (const line of newSamples()) waiting.add(stepOf(line));
       const lines = newLog();
       if (lines.length) emit('run.log', { runId: id, lines });
     },
     samplesTakenIn: () => {
-      if (newest !== null) tellSamples(newest);
+      for (const step of waiting) emit('run.samples', { runId: id, step });
+      waiting.clear();
     },
   };
 }

@@ -49,7 +49,6 @@ export function watchRun(project: Project, id: string, child: ChildProcess | nul
   const folder = runFolderOf(project.folder, id);
   const running = watchProcess(folder, child);
   const news = newsIn(id, folder, emit);
-  let isTakingIn = false;
   const pace = createPace();
   const watch: Watch = {
     id,
@@ -66,8 +65,7 @@ export function watchRun(project: Project, id: string, child: ChildProcess | nul
     },
     takeIn: () => {
       const taken = watch.intake.some(ROWS);
-      if (isTakingIn && taken === 0) news.samplesTakenIn();
-      isTakingIn = taken > 0;
+      if (taken === 0) news.samplesTakenIn();
       return taken;
     },
     secondsLeft: () => watch.beat && pace.secondsLeft(watch.beat),

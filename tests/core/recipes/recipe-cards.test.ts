@@ -254,7 +254,7 @@ describe('one click after another, as the window does it', () => {
     await idle();
     expect(runs.queue.get(id).run).toMatchObject({ status: 'done', name: 'reward' });
     const [score] = runs.queue.list();
-    expect(score).toMatchObject({ kind: 'score', status: 'done', name: 'measures by reward and base' });
+    expect(score).toMatchObject({ kind: 'score', status: 'done', name: 'scores by reward' });
     const ids = listCompletions(project).map((one) => one.id);
     expect(listMeasures(project, { completionIds: ids, modelId: getPolicy(project, 'reward').id })).toHaveLength(
       ids.length,

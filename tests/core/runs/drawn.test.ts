@@ -77,25 +77,6 @@ const close = (a: readonly number[], b: readonly number[]) => {
   a.forEach((value, i) => expect(value).toBeCloseTo(b[i]!, 4));
 };
 
-test('windows hear of samples once more when the last of them is in the database: until then not all can be shown', async () => {
-  const { id } = await startRun(project, 'ppo', { ...QUICK_PPO, updates: 3, evaluate_every: 1 }, null);
-  const shownNow = () => handled(project, runHandlers).call('runs.samples', { runId: id });
-  const { samples } = await shownNow();
-  expect(samples.length).toBeGreaterThan(16);
-  project.db.prepare('DELETE FROM completions WHERE run_id = ?').run(id);
-  const files = ['samples.jsonl', 'completions.jsonl', 'measures.jsonl'].map((name) => runFile(project, id, name));
-  const written = files.map((file) => (fs.existsSync(file) ? fs.readFileSync(file) : Buffer.alloc(0)));
-  for (const file of files) fs.writeFileSync(file, '');
-  const counts: Promise<number>[] = [];
-  const watch = watchRun(project, id, null, (event) => {
-    if (event === 'run.samples') counts.push(shownNow().then((shown) => shown.samples.length));
-  });
-  watch.look(); // what was there before is not news
-  files.forEach((file, i) => fs.writeFileSync(file, written[i]!));
-  while (watch.look() > 0) await Promise.all(counts);
-  expect((await Promise.all(counts)).at(-1)).toBe(samples.length);
-});
-
 test('sampling: stopped after a batch and resumed, the same completions as in one go, each once', async () => {
   addPrompts(project, SHORT_POSTS);
   const items = listItems(project).length;
@@ -233,5 +214,24 @@ test('scoring: every completion without a measure gets it, and only those', asyn
   ] as const) {
     expect((await errorFrom(() => startRun(project, 'score', settings, null))).message).toBe(sentence);
   }
-  expect(getRun(project, run.id).name).toBe('measures by second and base');
+  expect(getRun(project, run.id).name).toBe('scores by second');
+});
+
+test('windows hear of samples when the last of them is in the database: until then not all can be shown', async () => {
+  const { id } = await startRun(project, 'ppo', { ...QUICK_PPO, updates: 3, evaluate_every: 1 }, null);
+  const shownNow = () => handled(project, runHandlers).call('runs.samples', { runId: id });
+  const { samples } = await shownNow();
+  expect(samples.length).toBeGreaterThan(16);
+  project.db.prepare('DELETE FROM completions WHERE run_id = ?').run(id);
+  const files = ['samples.jsonl', 'completions.jsonl', 'measures.jsonl'].map((name) => runFile(project, id, name));
+  const written = files.map((file) => (fs.existsSync(file) ? fs.readFileSync(file) : Buffer.alloc(0)));
+  for (const file of files) fs.writeFileSync(file, '');
+  const counts: Promise<number>[] = [];
+  const watch = watchRun(project, id, null, (event) => {
+    if (event === 'run.samples') counts.push(shownNow().then((shown) => shown.samples.length));
+  });
+  watch.look(); // what was there before is not news
+  files.forEach((file, i) => fs.writeFileSync(file, written[i]!));
+  while (watch.look() > 0) await Promise.all(counts);
+  expect((await Promise.all(counts)).at(-1)).toBe(samples.length);
 });

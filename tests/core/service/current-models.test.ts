@@ -109,7 +109,7 @@ test('where no person chose, it is the base, and what a stopped, ruled-off, coll
     [
       'an interval that holds 0',
       { gains: blurred },
-      /differs from its start's by 0\.15 \(95 %: −\d\.\d\d to \d\.\d\d\)/,
+      /its score less β·KL rose by 0\.15 on \d+ held-out prompts \(95 %: −\d\.\d\d to \d\.\d\d\)/,
     ],
     [
       'a note in another form',
@@ -147,7 +147,7 @@ test('a policy that did better than its start by a margin takes its place, and s
     by: 'rule',
     proposal: null,
     reason: expect.stringMatching(
-      /^on 12 held-out prompts its score less β·KL differs from its start's by 0\.75 \(95 %: 0\.\d\d to 0\.\d\d\)$/,
+      /^its score less β·KL rose by 0\.75 on 12 held-out prompts \(95 %: 0\.\d\d to 0\.\d\d\)$/,
     ),
   });
   // one that went on from the old base was not compared with what is current now

@@ -33,7 +33,7 @@ const waits = (project: Project, id: string, config: Config) =>
   addRun(project, {
     id,
     kind: 'score',
-    name: `measures by ${String(config.reward)}`,
+    name: `scores by ${String(config.reward)}`,
     status: 'queued',
     request: { recipe: 'score', config, name: null, queuedAt: 1 },
   });
