@@ -153,14 +153,6 @@ function show(
   update: number,
 ): void {
   const shown = measured.map(([first]) => first!);
-  context.samples(
-    update,
-    shown.map(({ tokenIds, raw, score: _, ...sample }): EvaluatedSample => ({
-      ...sample,
-      score: raw,
-      tokens: tokenIds.length,
-    })),
-  );
   context.completions(
     update,
     shown.map(({ promptId, text, finish, tokenIds, raw }, i) => {
@@ -184,5 +176,14 @@ function show(
         ],
       };
     }),
+  );
+  // after what the database knows them by: who hears of them can show them
+  context.samples(
+    update,
+    shown.map(({ tokenIds, raw, score: _, ...sample }): EvaluatedSample => ({
+      ...sample,
+      score: raw,
+      tokens: tokenIds.length,
+    })),
   );
 }

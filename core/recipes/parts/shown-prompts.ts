@@ -119,10 +119,6 @@ function handOver(
   }: { step: number; steps: number; sampling: SamplingParameters; tokenizer: Tokenizer },
 ): void {
   context.report(step, steps, describeHeldOut(shown, { beta: 0, price: 0 }));
-  context.samples(
-    step,
-    shown.map(({ promptId, text, kl, finish, tokenIds }) => ({ promptId, text, kl, finish, tokens: tokenIds.length })),
-  );
   context.completions(
     step,
     shown.map(({ promptId, text, before, kl: _, ...sampled }) => ({
@@ -135,5 +131,10 @@ function handOver(
       sampling,
       said: [{ role: 'policy', tokenLogprobs: before }],
     })),
+  );
+  // after what the database knows them by: who hears of them can show them
+  context.samples(
+    step,
+    shown.map(({ promptId, text, kl, finish, tokenIds }) => ({ promptId, text, kl, finish, tokens: tokenIds.length })),
   );
 }
