@@ -140,7 +140,7 @@ export function wholeRange(curves: Iterable<Curve>, x: XAxis): [number, number] 
     high = Math.max(high, curve[x][curve.length - 1]!);
   }
   if (low > high) return [0, 1];
-  return low === high ? [low - 1, high + 1] : [low, high];
+  return [low, low === high ? high + 1 : high];
 }
 
 const STEPS = [1, 2, 5].flatMap((m) => Array.from({ length: 10 }, (_, i) => m * 10 ** i)).sort((a, b) => a - b);
