@@ -61,7 +61,8 @@ export const useDesk = defineProjectStore('desk', () => {
     if (!open.item.value) void moves.load();
   });
 
-  const { sheet: _sheet, lay: _lay, coverAgain: _coverAgain, ...entered } = open; // laying is the desk's own business
+  // laying is the desk's own business
+  const { sheet: _sheet, lay: _lay, leaving: _leaving, coverAgain: _coverAgain, ...entered } = open;
   return {
     ...entered,
     queue: shown.queue,

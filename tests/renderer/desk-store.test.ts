@@ -5,10 +5,11 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DeskItem, Draft } from '#core/contract/desk.ts';
 import { useDesk } from '#renderer/stores/desk.ts';
 
-/** A service in memory: three items, and what it was asked. `broken` makes a call fail. */
+/** A service in memory: three items, and what it was asked. `broken` makes a call fail, `slow` one take its time. */
 const service = vi.hoisted(() => ({
   asked: [] as [string, Record<string, unknown>][],
   broken: '' as string,
+  slow: '' as string,
   naive: false,
   listeners: new Map<string, (data: unknown) => void>(),
   items: [] as DeskItem[],
@@ -22,7 +23,7 @@ vi.mock('#renderer/api.ts', () => {
       args: { itemId?: number; from?: number; step?: number; changes?: Partial<Draft>; durationMs?: number },
     ) => {
       service.asked.push([name, structuredClone(args)]);
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setTimeout(resolve, name === service.slow ? 30 : 1));
       if (name === service.broken) throw new Error('The disk is full.');
       const at = service.items.find(({ itemId }) => itemId === args.itemId);
       if (name === 'desk.item')
@@ -104,6 +105,7 @@ beforeEach(() => {
   localStorage.clear();
   service.asked = [];
   service.broken = '';
+  service.slow = '';
   service.naive = false;
   service.items = [itemOf(1), itemOf(2), itemOf(3)];
 });
@@ -126,6 +128,28 @@ describe('the desk', () => {
       [2, 2],
     ]);
     expect(desk.saved).toEqual({ kind: 'saved', at: expect.any(Number) });
+  });
+
+  it('takes nothing more for an item that is submitted while the next one is on its way: no draft is left behind', async () => {
+    service.slow = 'desk.item';
+    setActivePinia(createPinia());
+    const desk = useDesk();
+    await desk.load();
+    for (const [i, id] of [11, 12, 13].entries()) desk.giveRank(id, i + 1);
+    void desk.submit('ranked');
+    desk.giveRank(11, 3); // meant for the item that is not there yet
+    void desk.submit('ranked');
+    expect([desk.item!.itemId, desk.ranks.get(11)]).toEqual([1, 1]);
+    await vi.waitFor(() => expect(desk.item!.itemId).toBe(2));
+    desk.giveRank(21, 2);
+    await quiet();
+    expect(service.asked.flatMap(([name, { itemId }]) => (/draft|submit/.test(name) ? [[name, itemId]] : []))).toEqual([
+      ['desk.draft', 1],
+      ['desk.draft', 1],
+      ['desk.draft', 1],
+      ['desk.submit', 1],
+      ['desk.draft', 2],
+    ]);
   });
 
   it('has the next item ready: it shows in the same instant as Enter, and the ranks go out dense', async () => {

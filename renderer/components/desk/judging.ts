@@ -10,11 +10,11 @@ export function useJudging(
   { change }: DeskWrites,
   { tell, hush }: { tell: (sentence: string) => void; hush: () => void },
 ) {
-  const { item, ids, pair, ranks, confidence, said, askingConfidence, refuseCovered } = open;
+  const { item, ids, pair, ranks, confidence, said, askingConfidence, refuses } = open;
 
   /** Shows and writes a new ranking; the same map means that nothing changed. */
   function setRanks(next: Ranks): void {
-    if (next === ranks.value || !item.value || refuseCovered()) return;
+    if (next === ranks.value || !item.value || refuses()) return;
     hush();
     ranks.value = next;
     change({ ranks: rowsOf(next) });
@@ -22,7 +22,7 @@ export function useJudging(
   }
   function setConfidence(value: number | null): void {
     askingConfidence.value = false;
-    if (value === confidence.value || !item.value || refuseCovered()) return;
+    if (value === confidence.value || !item.value || refuses()) return;
     confidence.value = value;
     change({ confidence: value });
     said.value = value === null ? 'No confidence given' : `Confidence ${value} of 9`;
@@ -30,7 +30,7 @@ export function useJudging(
   /** Ranks and confidence in one transaction. */
   function setBoth(next: Ranks, sure: number | null): void {
     askingConfidence.value = false;
-    if (!item.value || refuseCovered()) return;
+    if (!item.value || refuses()) return;
     [ranks.value, confidence.value] = [next, sure];
     change({ ranks: rowsOf(next), confidence: sure });
     said.value = inWords(next, ids.value);

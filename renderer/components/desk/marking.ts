@@ -27,7 +27,7 @@ export const useMarking = defineProjectStore('marking', () => {
   /** The label goes on the selection, or on the chosen mark instead of its old one. */
   function label(index: number): void {
     const name = labels.value[index];
-    if (name === undefined || desk.refuseCovered()) return;
+    if (name === undefined || desk.refuses()) return;
     if (chosen.value && !picked.value) return change(chosen.value, { label: name });
     const stretch = caretMode.target();
     const labelerId = desk.labelerId;

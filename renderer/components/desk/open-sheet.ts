@@ -27,6 +27,8 @@ export function useOpenSheet(tell: (sentence: string) => void) {
   const said = ref('');
   /** waiting for the digit that says how sure */
   const askingConfidence = ref(false);
+  /** submitted, while the next one is on its way: a digit that comes now is not of this item any more */
+  const leaving = ref(false);
   /** items whose prompt has been uncovered */
   const opened = shallowRef<ReadonlySet<number>>(new Set());
 
@@ -52,15 +54,17 @@ export function useOpenSheet(tell: (sentence: string) => void) {
   }
   const coverAgain = (itemId: number): void =>
     void (opened.value = new Set([...opened.value].filter((id) => id !== itemId)));
-  function refuseCovered(): boolean {
-    if (covered.value)
+  /** Says why nothing is taken now; false where something is. */
+  function refuses(): boolean {
+    if (leaving.value) tell('This item is submitted, and the next one is on its way.');
+    else if (covered.value)
       tell('The prompt is still covered: write what you think happened, or press Skip there, then rank.');
-    return covered.value;
+    return leaving.value || covered.value;
   }
   function lay(next: Sheet | null): void {
     const same = next === null || item.value?.itemId === next.item.itemId;
     sheet.value = next;
-    askingConfidence.value = false;
+    leaving.value = askingConfidence.value = false;
     if (!same) [focus.value, said.value] = [0, '']; // what was said was of another item
     if (next?.naive) uncover();
   }
@@ -76,5 +80,5 @@ export function useOpenSheet(tell: (sentence: string) => void) {
     ratings: part('ratings'),
   };
   const eye = { focus, focusedId, said, askingConfidence, covered };
-  return { sheet, lay, coverAgain, labelerId, item, ids, pair, ...parts, ...eye, uncover, refuseCovered };
+  return { sheet, lay, leaving, coverAgain, labelerId, item, ids, pair, ...parts, ...eye, uncover, refuses };
 }

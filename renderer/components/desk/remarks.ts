@@ -36,7 +36,7 @@ export function useRemarks(open: OpenSheet, { write, change }: DeskWrites) {
     said.value = `Answer ${letter(ids.value.indexOf(completionId))} ${value ? 'flagged' : 'no longer flagged'}`;
   }
   function setRating(completionId: number, axis: string, value: number | null): void {
-    if (labelerId.value === null || open.refuseCovered()) return;
+    if (labelerId.value === null || open.refuses()) return;
     const { [axis]: _, ...others } = ratings.value.get(completionId) ?? {};
     ratings.value = new Map(ratings.value).set(completionId, value === null ? others : { ...others, [axis]: value });
     const args = { completionId, labelerId: labelerId.value, axis, value };

@@ -45,8 +45,8 @@ export function useSubmitting(
 
   async function submit(status: Status): Promise<void> {
     const labelerId = open.labelerId.value;
-    if (!item.value || labelerId === null) return;
-    if (status !== 'skipped' && open.refuseCovered()) return;
+    if (!item.value || labelerId === null || open.leaving.value) return;
+    if (status !== 'skipped' && open.refuses()) return;
     if (status === 'ranked') {
       if (refuseHalf()) return;
       closeGaps();
@@ -63,9 +63,11 @@ export function useSubmitting(
       return shown.show(ready.value);
     }
     // nothing after it: what is left may lie before it
+    open.leaving.value = true;
     const next = await shown.obtain(
       async () => (await ready?.item) ?? (await shown.ask({ from: itemId, step: 1 })) ?? shown.ask({}),
     );
+    open.leaving.value = false;
     if (next !== undefined) shown.show(next);
   }
 
