@@ -7,16 +7,21 @@
 /** Words as the usual implementation takes them: runs of letters a-z and digits, lower case. */
 export const wordsOf = (text: string): string[] => text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
 
-/** The F measure, from 0 to 1; 0 where either text has no words. */
-export function rougeL(text: string, reference: string): number {
-  const a = wordsOf(text);
-  const b = wordsOf(reference);
+/** The length of the longest common subsequence: what both have in the same order, not necessarily side by side. */
+export function commonSubsequence<T extends string | number>(a: readonly T[], b: readonly T[]): number {
   let before = new Uint32Array(b.length + 1);
   for (const word of a) {
     const now = new Uint32Array(b.length + 1);
     for (let j = 0; j < b.length; j++) now[j + 1] = word === b[j] ? before[j]! + 1 : Math.max(before[j + 1]!, now[j]!);
     before = now;
   }
-  const common = before[b.length]!;
+  return before[b.length]!;
+}
+
+/** The F measure, from 0 to 1; 0 where either text has no words. */
+export function rougeL(text: string, reference: string): number {
+  const a = wordsOf(text);
+  const b = wordsOf(reference);
+  const common = commonSubsequence(a, b);
   return common === 0 ? 0 : (2 * common) / (a.length + b.length); // F = 2L / (words of both)
 }

@@ -3,6 +3,7 @@
 
 import type { Finish } from '#core/contract/samples.ts';
 import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
+import { distinctN } from '#core/findings/texts.ts';
 import type { MetricRow } from '#core/recipes/metrics.ts';
 
 /** Fewer samples than this say too little to choose by: then each held-out prompt is answered several times. */
@@ -41,7 +42,10 @@ export function describeHeldOut(
     held_out_kl: kl.mean,
     held_out_length: of(samples.map(({ tokenIds }) => tokenIds.length)).mean,
     held_out_ended: of(samples.map(({ finish }) => Number(finish === 'stop'))).mean,
-    held_out_distinct: distinct(samples.map(({ tokenIds }) => tokenIds)),
+    held_out_distinct: distinctN(
+      samples.map(({ tokenIds }) => tokenIds),
+      3,
+    ),
   };
   if (samples.every(({ score }) => score !== undefined)) {
     const score = of(samples.map((sample) => sample.score!));
@@ -66,11 +70,3 @@ const withError = <const N extends 'held_out_score' | 'held_out_value' | 'gold'>
   name: N,
   { mean, standardError }: { mean: number; standardError: number | null },
 ): MetricRow => ({ [name]: mean, ...(standardError === null ? {} : { [`${name}_se`]: standardError }) });
-
-/** The share of distinct three-token sequences among all of them. */
-function distinct(completions: readonly (readonly number[])[]): number {
-  const triples = completions.flatMap((ids) =>
-    Array.from({ length: Math.max(0, ids.length - 2) }, (_, i) => ids.slice(i, i + 3).join()),
-  );
-  return triples.length ? new Set(triples).size / triples.length : 1;
-}

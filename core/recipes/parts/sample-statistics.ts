@@ -1,5 +1,6 @@
 // What a batch of samples looks like as numbers, and the rules that stop a run when it goes wrong (D35).
 
+import { distinctN } from '#core/findings/texts.ts';
 import { endOf } from '#core/models/sampler.ts';
 import { real } from '#core/recipes/settings.ts';
 
@@ -22,15 +23,10 @@ export function describeSamples(
   completions: readonly (readonly number[])[],
   stops: readonly number[],
 ): { length: number; ended: number; distinct: number } {
-  const triples = new Set<string>();
-  let all = 0;
-  for (const ids of completions) {
-    for (let i = 0; i + 3 <= ids.length; i++, all++) triples.add(ids.slice(i, i + 3).join());
-  }
   return {
     length: completions.reduce((sum, ids) => sum + ids.length, 0) / completions.length,
     ended: completions.filter((ids) => endOf(ids, stops) >= 0).length / completions.length,
-    distinct: all ? triples.size / all : 1,
+    distinct: distinctN(completions, 3),
   };
 }
 

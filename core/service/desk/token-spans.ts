@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Completion } from '#core/contract/samples.ts';
 import type { Policy } from '#core/contract/models.ts';
 import type { TokenSpan } from '#core/contract/desk.ts';
+import { BY_DICTIONARY, UNSPACED } from '#core/findings/words.ts';
 import { isGguf } from '#core/formats/gguf.ts';
 import { answerTexts, withoutStop } from '#core/recipes/parts/answer-text.ts';
 import { listPolicies, policyPath } from '#core/store/policies.ts';
@@ -35,11 +36,6 @@ export function tokenizerOf(project: Project, policy: Policy): Promise<Tokenizer
   return known.loaded;
 }
 
-/** Scripts that put no space between words. */
-const UNSPACED =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
-const words = new Intl.Segmenter(undefined, { granularity: 'word' });
-
 /**
  * Space and word together, for a text whose tokens are not known; where a script puts no space between words, by
  * dictionary.
@@ -51,7 +47,7 @@ export const wordSpans = (text: string): TokenSpan[] =>
     const bare = chunk.trimStart();
     if (!UNSPACED.test(chunk)) return [{ start: index, end: index + chunk.length }];
     const from = index + chunk.length - bare.length;
-    return Array.from(words.segment(bare), ({ index: at, segment }, i) => ({
+    return Array.from(BY_DICTIONARY.segment(bare), ({ index: at, segment }, i) => ({
       start: i === 0 ? index : from + at,
       end: from + at + segment.length,
     }));
