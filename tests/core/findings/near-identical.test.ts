@@ -52,7 +52,7 @@ test('whatever is nearly the same as an earlier text is found, as by comparing a
   });
   const many = [...expected.values()].filter((members) => new Set(members.map((i) => i % 7)).size > 1);
   expect(found.map(({ members }) => members.join()).toSorted()).toEqual(many.map((m) => m.join()).toSorted());
-  expect(clustered.size).toBeGreaterThan(100);
+  expect(clustered.size).toBeGreaterThan(80);
 });
 
 test('the same answer to one prompt is no finding; empty answers are none either', () => {
