@@ -7,7 +7,7 @@ import { commonSubsequence } from '#core/evaluation/rouge.ts';
 
 type Sequence = ArrayLike<number>;
 
-/** Numbers for pairs of whole numbers below 2^26, so that an n-gram is one number: that of its beginning and its end. */
+/** Numbers for pairs of whole numbers below 2^26: an n-gram is one, of its beginning and its last word. */
 function createPairs(): { of(a: number, b: number): number; size(): number } {
   const ids = new Map<number, number>();
   return {
@@ -22,7 +22,7 @@ function createPairs(): { of(a: number, b: number): number; size(): number } {
   };
 }
 
-/** The share of distinct ones among all n-grams of some texts (Li et al. 2016, "distinct-n"); 1 where there are none. */
+/** The share of distinct ones among all n-grams of some texts (Li et al. 2016, "distinct-n"); 1 of none. */
 export function distinctN(texts: readonly Sequence[], n: number): number {
   const levels = Array.from({ length: n }, createPairs); // of words, of pairs, …
   let all = 0;

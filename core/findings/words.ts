@@ -9,7 +9,7 @@ export const UNSPACED =
 /** Cuts a run of such a script into words, by dictionary. */
 export const BY_DICTIONARY = new Intl.Segmenter(undefined, { granularity: 'word' });
 
-/** Letters, digits and what belongs to them, with apostrophes and hyphens inside; or one mark, as often as it repeats. */
+/** Letters and digits with the apostrophes and hyphens between them; or one mark, as often as it repeats. */
 const WORD = /[\p{L}\p{M}\p{N}_]+(?:['’-][\p{L}\p{M}\p{N}_]+)*|([^\s\p{L}\p{M}\p{N}_])\1*/gu;
 /** One of these alone says nothing: a rise of full stops is a matter of lengths and ends. */
 const PLAIN_MARK = /^\p{P}$/u;
