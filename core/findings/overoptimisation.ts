@@ -151,6 +151,6 @@ export function recommendStop(checkpoints: readonly Checkpoint[]): Stop | null {
     const error = Math.hypot(nearest.standardError, best.standardError);
     if (nearest.gain >= best.gain - SURE * error) return stopAt(nearest, 'peak');
   }
-  if (best === inOrder.at(-1)) return stopAt(best, 'rising');
-  return stopAt(inOrder.find(({ gain }) => gain >= best.gain - best.standardError) ?? best, 'best');
+  const chosen = inOrder.find(({ gain }) => gain >= best.gain - best.standardError) ?? best;
+  return stopAt(chosen, chosen === inOrder.at(-1) ? 'rising' : 'best');
 }

@@ -111,6 +111,11 @@ describe('where to stop', () => {
     expect(recommendStop(run((kl) => -kl))).toMatchObject({ update: 0 });
   });
 
+  test('before the end of what has levelled off: more training gains nothing that one could see', () => {
+    const level = [0, 1, 1.5, 1.52, 1.49, 1.53].map((gain, update) => ({ update, kl: 0, gain, standardError: 0.1 }));
+    expect(recommendStop(level)).toMatchObject({ reason: 'best', update: 2 });
+  });
+
   test('one checkpoint is the one, and none is none', () => {
     expect(recommendStop([{ update: 3, kl: 0.1, gain: 0.2, standardError: 0.1 }])).toMatchObject({ update: 3 });
     expect(recommendStop([])).toBeNull();
