@@ -8,12 +8,15 @@
 export const wordsOf = (text: string): string[] => text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
 
 /** The length of the longest common subsequence: what both have in the same order, not necessarily side by side. */
-export function commonSubsequence<T extends string | number>(a: readonly T[], b: readonly T[]): number {
+export function commonSubsequence<T extends string | number>(first: readonly T[], second: readonly T[]): number {
+  const [inFirst, inSecond] = [new Set(first), new Set(second)];
+  const a = first.filter((word) => inSecond.has(word)); // what only one has is in no common one
+  const b = second.filter((word) => inFirst.has(word));
   let before = new Uint32Array(b.length + 1);
+  let now = new Uint32Array(b.length + 1);
   for (const word of a) {
-    const now = new Uint32Array(b.length + 1);
     for (let j = 0; j < b.length; j++) now[j + 1] = word === b[j] ? before[j]! + 1 : Math.max(before[j + 1]!, now[j]!);
-    before = now;
+    [before, now] = [now, before];
   }
   return before[b.length]!;
 }

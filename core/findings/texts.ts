@@ -7,31 +7,40 @@ import { commonSubsequence } from '#core/evaluation/rouge.ts';
 
 type Sequence = ArrayLike<number>;
 
-/** Numbers for pairs of whole numbers below 2^26: an n-gram is one, of its beginning and its last word. */
-function createPairs(): { of(a: number, b: number): number; size(): number } {
-  const ids = new Map<number, number>();
-  return {
-    of: (a, b) => {
-      const key = a * 0x4000000 + b;
-      const known = ids.get(key);
-      if (known !== undefined) return known;
-      ids.set(key, ids.size);
-      return ids.size - 1;
-    },
-    size: () => ids.size,
+/** Numbers for numbers, in the order they are met: small ones for large ones. */
+function createNumbering(): (key: number) => number {
+  const numbers = new Map<number, number>();
+  return (key) => {
+    const known = numbers.get(key);
+    if (known !== undefined) return known;
+    numbers.set(key, numbers.size);
+    return numbers.size - 1;
   };
 }
 
+/** Whole numbers up to the one are exact; a Map or Set holds as many entries as the other. */
+const EXACT = 2 ** 53;
+const MOST_ENTRIES = 2 ** 24;
+
 /** The share of distinct ones among all n-grams of some texts (Li et al. 2016, "distinct-n"); 1 of none. */
 export function distinctN(texts: readonly Sequence[], n: number): number {
-  const levels = Array.from({ length: n }, createPairs); // of words, of pairs, …
+  let radix = 1; // an n-gram is a number with a digit a word
+  for (const text of texts) for (let i = 0; i < text.length; i++) radix = Math.max(radix, text[i]! + 1);
+  let room = 1;
+  const shortened = Array.from({ length: n }, () => {
+    const fits = room * radix <= EXACT;
+    room = (fits ? room : MOST_ENTRIES) * radix;
+    return fits ? null : createNumbering(); // of what came before this word
+  });
+  const distinct = new Set<number>();
   let all = 0;
   for (const text of texts)
     for (let i = 0; i + n <= text.length; i++, all++) {
       let gram = 0;
-      for (let k = 0; k < n; k++) gram = levels[k]!.of(gram, text[i + k]!);
+      for (let k = 0; k < n; k++) gram = (shortened[k]?.(gram) ?? gram) * radix + text[i + k]!;
+      distinct.add(gram);
     }
-  return all === 0 ? 1 : levels.at(-1)!.size() / all;
+  return all === 0 ? 1 : distinct.size / all;
 }
 
 /** Said three times in a row it is a loop; twice is emphasis. */
@@ -77,38 +86,47 @@ export interface Copying {
 }
 
 /**
- * Coverage Σ|f| / n and density Σ|f|² / n of the extractive fragments f of Grusky, Naaman and Artzi 2018 ("Newsroom",
- * figure 3): from the left, each time the longest piece that stands in the source. All 0 for a text without words, and
- * the copy rate for one of a single word.
+ * Measures texts against one source. Coverage Σ|f| / n and density Σ|f|² / n of the extractive fragments f of Grusky,
+ * Naaman and Artzi 2018 ("Newsroom", figure 3): from the left, each time the longest piece that stands in the source.
+ * All 0 for a text without words, and the copy rate for one of a single word.
  */
-export function copying(text: Sequence, source: Sequence): Copying {
+export function copyingFrom(source: Sequence): (text: Sequence) => Copying {
   const places = new Map<number, number[]>();
   for (let j = 0; j < source.length; j++) {
     const known = places.get(source[j]!);
     if (known) known.push(j);
     else places.set(source[j]!, [j]);
   }
-  let sum = 0;
-  let squares = 0;
-  for (let i = 0; i < text.length;) {
+  const longestAt = (text: Sequence, i: number): number => {
     let longest = 0;
     for (const j of places.get(text[i]!) ?? []) {
       let k = 1;
       while (i + k < text.length && j + k < source.length && text[i + k] === source[j + k]) k++;
       if (k > longest) longest = k;
     }
-    sum += longest;
-    squares += longest * longest;
-    i += Math.max(1, longest);
-  }
-  const pairs = createPairs();
-  const pairsOf = (words: Sequence) =>
-    Array.from({ length: Math.max(0, words.length - 1) }, (_, i) => pairs.of(words[i]!, words[i + 1]!));
-  const own = pairsOf(text);
-  return {
-    coverage: text.length === 0 ? 0 : sum / text.length,
-    density: text.length === 0 ? 0 : squares / text.length,
-    copyRate: own.length === 0 ? 0 : commonSubsequence(own, pairsOf(source)) / own.length,
+    return longest;
+  };
+  const numberOf = createNumbering();
+  const pairsOf = (words: Sequence) => {
+    const numbers = Array.from({ length: words.length }, (_, i) => numberOf(words[i]!));
+    return numbers.slice(1).map((number, i) => numbers[i]! * MOST_ENTRIES + number);
+  };
+  const sourcePairs = pairsOf(source);
+  return (text) => {
+    let sum = 0;
+    let squares = 0;
+    for (let i = 0; i < text.length;) {
+      const length = longestAt(text, i);
+      sum += length;
+      squares += length * length;
+      i += Math.max(1, length);
+    }
+    const pairs = pairsOf(text);
+    return {
+      coverage: text.length === 0 ? 0 : sum / text.length,
+      density: text.length === 0 ? 0 : squares / text.length,
+      copyRate: pairs.length === 0 ? 0 : commonSubsequence(pairs, sourcePairs) / pairs.length,
+    };
   };
 }
 
