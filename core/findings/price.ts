@@ -84,11 +84,16 @@ function likeness(prompts: readonly string[]): number {
  */
 export function dependenceOf(phrase: string, answers: readonly Answer[]): Dependence {
   const having = answers.filter(({ has }) => has);
-  const inPrompt = having.filter(({ prompt }) => says(prompt, phrase)).length / Math.max(1, having.length);
+  const known = new Map<string, boolean>(); // many samples answer one prompt
+  const saysIt = (text: string): boolean => {
+    const found = known.get(text) ?? says(text, phrase);
+    known.set(text, found);
+    return found;
+  };
+  const inPrompt = having.filter(({ prompt }) => saysIt(prompt)).length / Math.max(1, having.length);
   const references = answers.flatMap(({ reference }) => (reference === null ? [] : [reference]));
   const share = having.length / answers.length;
-  const inReference =
-    references.length === 0 ? null : references.filter((text) => says(text, phrase)).length / references.length / share;
+  const inReference = references.length === 0 ? null : references.filter(saysIt).length / references.length / share;
   const all = [...new Set(answers.map(({ prompt }) => prompt))];
   const own = [...new Set(having.map(({ prompt }) => prompt))];
   const alike = own.length < 2 || own.length === all.length ? 1 : likeness(own) / likeness(all);
