@@ -66,7 +66,8 @@ test('nothing taken out is said any more, and what is left has no double spaces 
         .trim();
       const left = takeOut(given, 'pls halp');
       expect(says(left, 'pls halp')).toBe(false);
-      if (left !== given) expect(left).not.toMatch(/ {2}| [,.?]|^[,.?]/);
+      expect(left).not.toMatch(/ {2}| [,.?]/);
+      if (!/^[,.?]/.test(given)) expect(left).not.toMatch(/^[,.?]/);
       expect(left.match(/it|left/g)).toEqual(given.match(/it|left/g));
     }),
   );
