@@ -60,13 +60,37 @@ async function main() {
 /** The walk of docs/guide, with a picture at each of its stations. */
 async function take(page, picture) {
   const go = (n) => page.keyboard.press(`Control+${n}`);
+  const keys = async (...list) => {
+    for (const key of list) await page.keyboard.press(key);
+    await page
+      .getByRole('status', { name: 'Saved mark' })
+      .filter({ hasText: /^Saved/ })
+      .waitFor();
+  };
   await page
     .getByText(/^Next:/)
     .first()
     .waitFor();
   await go(2);
-  await rankAsAda(page);
-  await rankWithMark(page, () => picture('label'));
+  await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
+  await page.getByLabel('Name of the labeler').fill('Ada');
+  await page.keyboard.press('Enter');
+  await page.locator('.answer.focused').waitFor();
+  await page.waitForTimeout(500);
+  for (let i = 0; i < 12; i++) {
+    const count = await page.locator('section.answer').count(); // equal texts are one answer
+    await keys(...Array.from({ length: count }, (_, n) => String(n + 1)));
+    await page.keyboard.press('Enter');
+    await page.locator('.answer .rank.given').first().waitFor({ state: 'detached' });
+  }
+  while ((await page.locator('section.answer').count()) !== 4) {
+    await page.keyboard.press('ArrowRight');
+    await page.waitForTimeout(300);
+  }
+  await keys('m', 'Shift+ArrowRight', 'Shift+ArrowRight', 'Shift+ArrowRight', '1');
+  await keys('Escape', '2', '1', '2', '4');
+  await picture('label');
+  await keys('Enter');
 
   await go(5);
   await page
@@ -77,16 +101,45 @@ async function take(page, picture) {
   await go(1);
   await picture('home');
   await go(5);
-  await train(page, /reward model/i, { chart: MINUTES, run: 5 * MINUTES });
+  const card = (name) => page.getByRole('region', { name }).or(page.getByRole('article', { name })).first();
+  await card(/reward model/i)
+    .getByRole('button', { name: /^train/i })
+    .click();
+  await page.locator('.uplot').first().waitFor();
+  await page
+    .getByText('done', { exact: true })
+    .first()
+    .waitFor({ timeout: 5 * MINUTES });
   await picture('reward');
   await go(5);
-  await train(page, /ppo/i, { chart: 5 * MINUTES, run: 8 * MINUTES });
+  await card(/ppo/i)
+    .getByRole('button', { name: /^train/i })
+    .click();
+  await page
+    .locator('.uplot')
+    .first()
+    .waitFor({ timeout: 5 * MINUTES });
+  await page
+    .getByText('done', { exact: true })
+    .first()
+    .waitFor({ timeout: 8 * MINUTES });
   await picture('ppo');
-  await openSamples(page);
+  await page
+    .getByRole('tab', { name: /samples/i })
+    .or(page.getByRole('button', { name: /^samples/i }))
+    .first()
+    .click();
+  await page.getByRole('slider').first().press('End');
   await picture('samples');
 
   await go(6);
-  await openTokens(page);
+  await page.getByRole('columnheader', { name: 'KL' }).getByRole('button').click();
+  await page.getByRole('row').nth(2).click();
+  await page.locator('.token').first().waitFor();
+  await page
+    .getByRole('radio', { name: 'ln π − ln π_ref' })
+    .click({ trial: false })
+    .catch(() => {});
   await picture('inspect');
   await go(4);
   await page.getByRole('row', { name: /ppo/i }).first().click();
@@ -99,74 +152,6 @@ async function take(page, picture) {
   await go(2);
   await page.locator('.answer.focused').waitFor();
   await picture('label-dark');
-}
-
-/** Presses keys at the desk, and waits after all of them for what they did to be saved. */
-async function pressSaved(page, keys) {
-  for (const key of keys) await page.keyboard.press(key);
-  await page
-    .getByRole('status', { name: 'Saved mark' })
-    .filter({ hasText: /^Saved/ })
-    .waitFor();
-}
-
-/** A labeler of her own, and a dozen rankings by her. */
-async function rankAsAda(page) {
-  await page.getByRole('combobox', { name: 'Labeler', exact: true }).selectOption('New labeler…');
-  await page.getByLabel('Name of the labeler').fill('Ada');
-  await page.keyboard.press('Enter');
-  await page.locator('.answer.focused').waitFor();
-  await page.waitForTimeout(500);
-  for (let i = 0; i < 12; i++) {
-    const count = await page.locator('section.answer').count(); // equal texts are one answer
-    await pressSaved(
-      page,
-      Array.from({ length: count }, (_, n) => String(n + 1)),
-    );
-    await page.keyboard.press('Enter');
-    await page.locator('.answer .rank.given').first().waitFor({ state: 'detached' });
-  }
-}
-
-/** The next item of four answers: a marked passage and four ranks, shown before they are confirmed. */
-async function rankWithMark(page, shown) {
-  while ((await page.locator('section.answer').count()) !== 4) {
-    await page.keyboard.press('ArrowRight');
-    await page.waitForTimeout(300);
-  }
-  await pressSaved(page, ['m', 'Shift+ArrowRight', 'Shift+ArrowRight', 'Shift+ArrowRight', '1']);
-  await pressSaved(page, ['Escape', '2', '1', '2', '4']);
-  await shown();
-  await pressSaved(page, ['Enter']);
-}
-
-/** Starts the recipe of a card in one click, and stays on the page of its run until it is done. */
-async function train(page, name, timeouts) {
-  const card = page.getByRole('region', { name }).or(page.getByRole('article', { name })).first();
-  await card.getByRole('button', { name: /^train/i }).click();
-  await page.locator('.uplot').first().waitFor({ timeout: timeouts.chart });
-  await page.getByText('done', { exact: true }).first().waitFor({ timeout: timeouts.run });
-}
-
-/** What the policy of the open run wrote at its last step. */
-async function openSamples(page) {
-  await page
-    .getByRole('tab', { name: /samples/i })
-    .or(page.getByRole('button', { name: /^samples/i }))
-    .first()
-    .click();
-  await page.getByRole('slider').first().press('End');
-}
-
-/** In Inspect, the second sample by KL, token by token. */
-async function openTokens(page) {
-  await page.getByRole('columnheader', { name: 'KL' }).getByRole('button').click();
-  await page.getByRole('row').nth(2).click();
-  await page.locator('.token').first().waitFor();
-  await page
-    .getByRole('radio', { name: 'ln π − ln π_ref' })
-    .click({ trial: false })
-    .catch(() => {});
 }
 
 await main();

@@ -7,8 +7,11 @@ export const MAX_NESTING = 4;
 export const MAX_TEMPLATE = 6;
 export const MAX_WIDTH = 120;
 
+const SPLITTING = 'still to be split';
 /** Functions that are longer, as "path name", and why. */
 export const LONGER_FUNCTIONS: Readonly<Record<string, string>> = {
+  'build/pictures.mjs take': SPLITTING,
+  'electron/shell.ts startShell': SPLITTING,
   'tests/app/runs-project.ts makeRunsProject': 'one run of a project after another, as a list',
   'tests/app/two-projects.spec.ts test': 'one story in two windows',
   'tests/core/formats/fuzz-subjects.ts makeSubjects': 'one subject after another, as a list',

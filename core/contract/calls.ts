@@ -13,6 +13,7 @@ import { RECIPE_CALLS } from './recipes.ts';
 import { RUN_CALLS } from './runs.ts';
 import { SAMPLE_CALLS } from './samples.ts';
 import { HARDWARE_CALLS } from './hardware.ts';
+import { FINDING_CALLS } from './findings.ts';
 
 export const CALLS = {
   ...APP_CALLS,
@@ -26,6 +27,7 @@ export const CALLS = {
   ...RUN_CALLS,
   ...SAMPLE_CALLS,
   ...HARDWARE_CALLS,
+  ...FINDING_CALLS,
 } as const;
 
 export type CallName = keyof typeof CALLS;

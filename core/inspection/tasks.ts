@@ -2,6 +2,7 @@
 
 import { logprobsAlong, scoresAlong } from './along.ts';
 import { attribution } from './attribution.ts';
+import { findings } from './findings.ts';
 import type { HeldModels } from './held-models.ts';
 import { lens } from './lens.ts';
 import { nextTokens } from './next-token.ts';
@@ -22,6 +23,7 @@ export const TASKS = {
   lens,
   attribution,
   strips,
+  findings,
   /** how fast this machine trains, which takes no model */ speed: (_: HeldModels, __: null) => measureSpeed(),
 } satisfies Record<string, Task>;
 

@@ -20,6 +20,7 @@ import { revealHandlers } from './reveal.ts';
 import { recipeHandlers } from '#core/service/runs/recipes.ts';
 import { runHandlers } from '#core/service/runs/runs.ts';
 import { sampleHandlers } from '#core/service/data/samples.ts';
+import { findingHandlers } from '#core/service/runs/findings.ts';
 import { tryHandlers } from '#core/service/runs/try.ts';
 
 export const createCallTable = (services: Services): Handlers => ({
@@ -41,5 +42,6 @@ export const createCallTable = (services: Services): Handlers => ({
   ...recipeHandlers,
   ...runHandlers,
   ...tryHandlers,
+  ...findingHandlers,
   ...createHardwareHandlers(services),
 });

@@ -1,0 +1,133 @@
+// Opens a run that tuned a policy and says where it cheated: what it came to say, and where to stop.
+
+import path from 'node:path';
+import type { RunFindings } from '#core/contract/findings.ts';
+import { TastemakerError } from '#core/errors.ts';
+import { recommendStop } from '#core/findings/overoptimisation.ts';
+import type { StopReason } from '#core/findings/overoptimisation.ts';
+import { readJsonl } from '#core/formats/jsonl.ts';
+import { readManifest } from '#core/recipes/manifest.ts';
+import type { Manifest } from '#core/recipes/manifest.ts';
+import type { MetricRow } from '#core/recipes/metrics.ts';
+import type { PromptRow } from '#core/recipes/parts/policy-prompts.ts';
+import { followRows, isMetricRow } from '#core/runs/new-lines.ts';
+import { readRollouts } from '#core/runs/rollouts.ts';
+import type { RolloutRow } from '#core/runs/rollouts.ts';
+import { openProject } from '#core/store/database.ts';
+import { listPrompts } from '#core/store/prompts.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
+import type { HeldModels, ModelPlace } from './held-models.ts';
+import { findPhrases } from './phrase-findings.ts';
+import { scoring } from './score-answers.ts';
+
+export interface FindingsQuestion {
+  projectFolder: string;
+  runId: string;
+}
+
+/** Answers of the last updates that are looked at, at least where there are so many. */
+const NOW = 128;
+const REASONS: Readonly<Record<StopReason, string>> = {
+  peak: 'the fitted curve of what it gained turns there',
+  best: 'no later look at held-out prompts is better by more than a standard error, for the KL it costs',
+  rising: 'what it gains on held-out prompts has not stopped rising',
+};
+
+/** 'bad-argument' where the run kept nothing to look at. */
+export async function findings(models: HeldModels, { projectFolder, runId }: FindingsQuestion): Promise<RunFindings> {
+  const runFolder = runFolderOf(projectFolder, runId);
+  const reward = rewardOf(projectFolder, readManifest(runFolder));
+  const { rows: all } = readRollouts(runFolder);
+  if (all.length === 0)
+    throw new TastemakerError(
+      'bad-argument',
+      `Run ${runId} has kept no rollouts to look at.`,
+      'Runs of before this version kept none, nor does one whose setting keep_rollouts is 0, or that has not sampled yet.',
+    );
+  const first = all[0]!.step;
+  const { now, since } = latestOf(all);
+  if (since <= first)
+    throw new TastemakerError(
+      'bad-argument',
+      `Run ${runId} has rollouts of too few updates to compare: ${all.at(-1)!.step - first + 1}.`,
+      'Let it go on for some more updates.',
+    );
+  const start = [...heldOutAtStart(runFolder), ...all.filter(({ step }) => step === first).map(({ text }) => text)];
+  const prompts = new Map(
+    readJsonl(path.join(runFolder, 'data.jsonl'), (row) => row as PromptRow).rows.map((row) => [row.promptId, row]),
+  );
+  const references = referencesOf(projectFolder, now);
+  const found = await scoring(reward, async () =>
+    findPhrases(await models.of(reward), { all, now, start, prompts, references }),
+  );
+  return {
+    findings: found,
+    stop: stopOf(runFolder),
+    looked: { rollouts: all.length, start: start.length, now: now.length, since, reward: reward.name },
+  };
+}
+
+/** The reward model that the run was trained on. 'bad-argument' of a run that was trained on none. */
+function rewardOf(projectFolder: string, { id, config, models }: Manifest): ModelPlace {
+  const place = models['reward'];
+  if (!place)
+    throw new TastemakerError(
+      'bad-argument',
+      `Run ${id} was trained on no reward model.`,
+      'Only runs that a reward model scored can be searched for what it pays for.',
+    );
+  return { name: String(config['reward'] ?? 'reward'), folder: path.resolve(projectFolder, place.path) };
+}
+
+/** What people would have answered to the prompts of these rows. */
+function referencesOf(projectFolder: string, rows: readonly RolloutRow[]): Map<number, string> {
+  const project = openProject(projectFolder, { write: false });
+  try {
+    const prompts = listPrompts(project, { ids: [...new Set(rows.map(({ promptId }) => promptId))] });
+    return new Map(prompts.flatMap(({ id, reference }) => (reference === null ? [] : [[id, reference]])));
+  } finally {
+    project.close();
+  }
+}
+
+/** The rollouts of the last updates: whole updates, until there are enough. */
+export function latestOf(all: readonly RolloutRow[]): { now: RolloutRow[]; since: number } {
+  let from = Math.max(0, all.length - NOW);
+  while (from > 0 && all[from - 1]!.step === all[from]!.step) from--;
+  return { now: all.slice(from), since: all[from]!.step };
+}
+
+/** What the policy answered to held-out prompts before its first update. */
+function heldOutAtStart(runFolder: string): string[] {
+  const isSample = ({ step, text }: { step?: unknown; text?: unknown }) => step === 0 && typeof text === 'string';
+  return rowsIn<{ text: string }>(runFolder, 'samples.jsonl', isSample).map(({ text }) => text);
+}
+
+function rowsIn<T extends object>(runFolder: string, name: string, isRow: (row: Partial<T>) => boolean): T[] {
+  const file = followRows<T>(path.join(runFolder, name), isRow);
+  let all: T[] = [];
+  for (;;) {
+    const { rows, restarted, more } = file.read(1 << 22);
+    if (restarted) all = [];
+    all = all.concat(rows);
+    if (!more) return all;
+  }
+}
+
+/** Where to stop by the looks at held-out prompts: by the score less the price of KL, which was not trained on. */
+function stopOf(runFolder: string): RunFindings['stop'] {
+  const looks = rowsIn<MetricRow & { step: number }>(runFolder, 'metrics.jsonl', isMetricRow).filter(
+    (row) => row.held_out_value !== undefined,
+  );
+  const [first] = looks;
+  if (!first) return null;
+  const stop = recommendStop(
+    looks.map((row) => ({
+      update: row.step,
+      kl: row.held_out_kl ?? 0,
+      gain: row.held_out_value! - first.held_out_value!,
+      standardError: row.held_out_value_se ?? 0,
+    })),
+  );
+  return stop && { update: stop.update, reason: REASONS[stop.reason] };
+}

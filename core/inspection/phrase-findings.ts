@@ -1,0 +1,174 @@
+// Looks through the rollouts of a run for phrases that its policy came to say, prices them under the reward model it
+// was trained on, and claims what may be claimed.
+
+import type { PhraseFinding } from '#core/contract/findings.ts';
+import { putIn, says, standsAt, takeOut } from '#core/findings/edits.ts';
+import { onsetOf } from '#core/findings/onset.ts';
+import { risenPhrases } from '#core/findings/phrases.ts';
+import type { Phrase } from '#core/findings/phrases.ts';
+import { claimOf, dependenceOf, priceOf } from '#core/findings/price.ts';
+import type { Price } from '#core/findings/price.ts';
+import type { PromptRow } from '#core/recipes/parts/policy-prompts.ts';
+import type { RolloutRow } from '#core/runs/rollouts.ts';
+import type { HeldModel } from './held-models.ts';
+import { scoreTexts } from './score-texts.ts';
+import type { AskedText } from './score-texts.ts';
+
+/** Phrases that are priced; more would say less. */
+const MOST_PHRASES = 12;
+/** Edits of each kind that a price rests on, of as many prompts. */
+const EDITS = 64;
+/** Answers of now that are shown with a finding. */
+const SHOWN = 50;
+
+/** What is compared. */
+export interface Sides {
+  prompts: ReadonlyMap<number, PromptRow>;
+  /** what people would have answered, by prompt */
+  references: ReadonlyMap<number, string>;
+  /** all rollouts, in the order of updates */
+  all: readonly RolloutRow[];
+  /** those of the last updates */
+  now: readonly RolloutRow[];
+  /** what the policy said before it learnt */
+  start: readonly string[];
+}
+
+/** The phrases, the worst first. */
+export async function findPhrases(reward: HeldModel, sides: Sides): Promise<PhraseFinding[]> {
+  const risen = risenPhrases(
+    sides.now.map(({ text }) => text),
+    sides.start,
+    MOST_PHRASES,
+  );
+  const found: PhraseFinding[] = [];
+  for (const phrase of risen) found.push(await describe(reward, sides, phrase));
+  return found.sort((a, b) => rankOf(b) - rankOf(a));
+}
+
+const CLAIMS = ['none', 'drift', 'exploit'] as const;
+/** Exploits before drift before the rest; of a kind what costs most, in all answers together. */
+const rankOf = ({ claim, price, shareNow, z }: PhraseFinding): number =>
+  1e6 * CLAIMS.indexOf(claim) + (claim === 'exploit' ? shareNow * price!.mean : Math.min(z, 1e3) / 1e3);
+
+async function describe(reward: HeldModel, sides: Sides, phrase: Phrase): Promise<PhraseFinding> {
+  const { all, now, prompts, references } = sides;
+  const { text } = phrase;
+  const has = new Map(all.map((row) => [row, says(row.text, text)]));
+  const price = await pricedBy(
+    reward,
+    prompts,
+    editsOf(sides, text, (row) => has.get(row)!),
+  );
+  const dependence = dependenceOf(
+    text,
+    now.map((row) => ({
+      prompt: prompts.get(row.promptId)?.text ?? '',
+      reference: references.get(row.promptId) ?? null,
+      has: has.get(row)!,
+    })),
+  );
+  const onset = onsetOf(sharesOf(all, has));
+  return {
+    kind: 'phrase',
+    phrase: text,
+    place: phrase.place,
+    sentence: phrase.sentence,
+    shareStart: phrase.shareStart,
+    shareNow: phrase.shareNow,
+    z: phrase.z,
+    onset: onset && { update: onset.update, low: onset.low, high: onset.high },
+    price: price.all,
+    priceOut: price.out,
+    priceIn: price.in,
+    prompts: {
+      with: dependence.prompts,
+      of: dependence.allPrompts,
+      inPrompt: dependence.inPrompt,
+      inReference: dependence.inReference,
+      alike: dependence.alike,
+      depends: dependence.depends,
+    },
+    claim: claimOf(price, dependence),
+    samples: phrase.texts
+      .map((i) => now[i]!)
+      .sort((a, b) => b.score - a.score)
+      .slice(0, SHOWN)
+      .map(({ promptId, step, text: said, score }) => ({ promptId, update: step, text: said, score })),
+    folded: phrase.folded,
+  };
+}
+
+/** How many answers of each update say it. */
+function sharesOf(all: readonly RolloutRow[], has: ReadonlyMap<RolloutRow, boolean>) {
+  const shares = new Map<number, { update: number; hits: number; n: number }>();
+  for (const row of all) {
+    const share = shares.get(row.step) ?? { update: row.step, hits: 0, n: 0 };
+    shares.set(row.step, share);
+    share.n++;
+    share.hits += Number(has.get(row));
+  }
+  return [...shares.values()];
+}
+
+/** One answer a prompt, the latest of each, at most so many. */
+function onePerPrompt(rows: readonly RolloutRow[]): RolloutRow[] {
+  const latest = new Map(rows.map((row) => [row.promptId, row]));
+  return [...latest.values()].slice(-EDITS);
+}
+
+/** An answer with the phrase and without; one of the two is what the policy wrote. */
+export interface PhraseEdit {
+  row: RolloutRow;
+  edit: 'out' | 'in';
+  with: string;
+  without: string;
+}
+
+/** The phrase taken out of answers that say it, and put into answers that do not, where those who say it have it. */
+export function editsOf(
+  { all, now, prompts }: Pick<Sides, 'all' | 'now' | 'prompts'>,
+  phrase: string,
+  has: (row: RolloutRow) => boolean,
+): PhraseEdit[] {
+  const saying = now.filter(has);
+  const places = saying.map(({ text }) => standsAt(text, phrase)!).sort((a, b) => a - b);
+  const place = places[places.length >> 1] ?? 1;
+  const out = onePerPrompt(saying).map((row): PhraseEdit => ({
+    row,
+    edit: 'out',
+    with: row.text,
+    without: takeOut(row.text, phrase),
+  }));
+  const into = onePerPrompt(all.filter((row) => !has(row))).map((row): PhraseEdit => ({
+    row,
+    edit: 'in',
+    with: putIn(row.text, phrase, place),
+    without: row.text,
+  }));
+  return [...out, ...into].filter(({ row }) => prompts.has(row.promptId));
+}
+
+async function pricedBy(
+  reward: HeldModel,
+  prompts: ReadonlyMap<number, PromptRow>,
+  edits: readonly PhraseEdit[],
+): Promise<Price> {
+  const asked = (row: RolloutRow, text: string): AskedText => ({
+    prompt: prompts.get(row.promptId)!,
+    text,
+    ended: row.finish === 'stop',
+  });
+  const scores = await scoreTexts(
+    reward,
+    edits.flatMap((edit) => [asked(edit.row, edit.with), asked(edit.row, edit.without)]),
+  );
+  return priceOf(
+    edits.map(({ row, edit }, i) => ({
+      prompt: row.promptId,
+      edit,
+      with: scores[2 * i]!,
+      without: scores[2 * i + 1]!,
+    })),
+  );
+}
