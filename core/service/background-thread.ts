@@ -33,6 +33,7 @@ import type { ModelExport } from '#core/service/models/export-model.ts';
 import { formatsFor } from '#core/service/models/model-formats.ts';
 import type { FormatChoice } from '#core/service/models/model-formats.ts';
 import { lookAtModels } from '#core/service/models/model-look.ts';
+import { numbersAt } from '#core/recipes/parts/size-defaults.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
 interface FileToRead {
@@ -48,6 +49,8 @@ export interface BackgroundTasks {
   /** the rows in parts, with how many there are, then the errors */
   rows: { args: FileToRead; part: { rows: ImportRow[]; total: number } | { errors: RowError[]; notes: string[] } };
   look: { args: { place: string }; part: ModelVerdict[] };
+  /** how many numbers each of these models has; null where it cannot be read */
+  sizes: { args: { places: string[] }; part: (number | null)[] };
   /** reads every number of a model, and throws where one is not finite */
   numbers: { args: { place: string }; part: true };
   formats: { args: { place: string }; part: FormatChoice[] };
@@ -152,6 +155,9 @@ const TASKS: {
   async *numbers({ place }) {
     refuseNotFiniteIn(place, openCheckpoint(place));
     yield true as const;
+  },
+  *sizes({ places }) {
+    yield places.map(numbersAt);
   },
   async *look({ place }) {
     yield await lookAtModels(place);

@@ -16,6 +16,7 @@ const LONG = createTurns(2);
 const TURNS: Readonly<Record<keyof BackgroundTasks, Turns>> = {
   preview: SHORT,
   look: SHORT,
+  sizes: SHORT,
   numbers: SHORT,
   formats: SHORT,
   promptOrder: SHORT,

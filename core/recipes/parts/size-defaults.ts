@@ -42,7 +42,16 @@ export function defaultsForSize(
   return { ...part, ...(rate === sizes.rate.small ? {} : { learning_rate: rate }) };
 }
 
-/** The same for a model of the project by its name; nothing where it cannot be read, which the run itself will say. */
+/** How many numbers the model at this place has; null where it cannot be read. */
+export function numbersAt(place: string): number | null {
+  try {
+    return numbersIn(parameters(loadArchitecture(place)));
+  } catch {
+    return null;
+  }
+}
+
+/** The defaults for a model of the project by its name; nothing where it cannot be read, which the run will say. */
 export function defaultsForModel(
   project: Project,
   sizes: Sizes | null,
@@ -50,10 +59,6 @@ export function defaultsForModel(
   given: Readonly<Record<string, unknown>> = {},
 ): Config {
   const policy = listPolicies(project).find((one) => one.name === name);
-  if (!policy) return {};
-  try {
-    return defaultsForSize(sizes, numbersIn(parameters(loadArchitecture(policyPath(project, policy)))), given);
-  } catch {
-    return {};
-  }
+  const numbers = policy ? numbersAt(policyPath(project, policy)) : null;
+  return numbers === null ? {} : defaultsForSize(sizes, numbers, given);
 }

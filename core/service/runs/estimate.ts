@@ -16,8 +16,7 @@ import type { RunBytes } from '#core/plans/memory.ts';
 import { modelShape } from '#core/plans/model-shape.ts';
 import type { Plan } from '#core/plans/plan.ts';
 import { workOf } from '#core/plans/time.ts';
-import { numbersIn, parameters } from '#core/models/architecture.ts';
-import { loadArchitecture } from '#core/models/checkpoint.ts';
+import { numbersAt } from '#core/recipes/parts/size-defaults.ts';
 import { getPolicy, listPolicies, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
@@ -296,11 +295,8 @@ function smallerModel(project: Project, config: Config): { name: string } | null
   const sized = listPolicies(project)
     .filter(({ kind }) => kind !== 'reward')
     .flatMap((policy) => {
-      try {
-        return [{ name: policy.name, size: numbersIn(parameters(loadArchitecture(policyPath(project, policy)))) }];
-      } catch {
-        return [];
-      }
+      const size = numbersAt(policyPath(project, policy));
+      return size === null ? [] : [{ name: policy.name, size }];
     });
   const own = sized.find(({ name }) => name === config.policy)?.size ?? 0;
   return sized.filter(({ size }) => size < own).sort((a, b) => b.size - a.size)[0] ?? null;

@@ -6,13 +6,15 @@ import { TastemakerError } from '#core/errors.ts';
 import type { Facts } from '#core/recipes/facts.ts';
 import { METRICS } from '#core/recipes/metrics.ts';
 import { lacks, warns } from '#core/recipes/parts/needs.ts';
-import { defaultsForModel } from '#core/recipes/parts/size-defaults.ts';
+import { defaultsForSize } from '#core/recipes/parts/size-defaults.ts';
 import { GROUPS, modelsIn, readConfig } from '#core/recipes/settings.ts';
 import type { ModelRole, Setting, Settings } from '#core/recipes/settings.ts';
 import { RECIPE_NAMES, recipeName, RECIPES } from '#core/recipes/table.ts';
 import type { RecipeName } from '#core/recipes/table.ts';
 import { currentModels, currentPolicy, currentReward } from '#core/service/current-models.ts';
 import type { Handlers } from '#core/service/handlers.ts';
+import { modelSizes } from '#core/service/models/model-sizes.ts';
+import type { ModelSizes } from '#core/service/models/model-sizes.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { listRuns } from '#core/store/runs.ts';
@@ -77,7 +79,7 @@ function needsOf(name: RecipeName, facts: Facts, policies: readonly Policy[], co
 }
 
 /** What one click starts a recipe with: the demo's known settings in the demo, scaled to what there is. */
-function defaultsOf(project: Project, name: RecipeName, facts: Facts): Config {
+function defaultsOf(project: Project, name: RecipeName, facts: Facts, numbersOf: ModelSizes): Config {
   const { settings, sizes, oneClick } = RECIPES[name];
   return oneClick(readConfig(settings, {}), {
     project,
@@ -85,17 +87,21 @@ function defaultsOf(project: Project, name: RecipeName, facts: Facts): Config {
     policy: currentPolicy(project)?.name ?? null,
     reward: currentReward(project)?.name ?? null,
     reference: referenceOf(project, currentPolicy(project))?.name ?? null,
-    sized: (model) => defaultsForModel(project, sizes, model),
+    sized: (model) => {
+      const numbers = numbersOf(model);
+      return numbers === null ? {} : defaultsForSize(sizes, numbers);
+    },
   });
 }
 
-export function recipeCards(project: Project): RecipeCard[] {
+export async function recipeCards(project: Project): Promise<RecipeCard[]> {
+  const sizes = await modelSizes(project);
   const facts = factsOf(project);
   const policies = listPolicies(project);
   const { doubt, reward } = currentModels(project);
   return RECIPE_NAMES.map((name) => {
     const { title, sentence, makes, words, place, asksFor, settings } = RECIPES[name];
-    const defaults = defaultsOf(project, name, facts);
+    const defaults = defaultsOf(project, name, facts, sizes);
     const doubted = modelsIn(settings).some(([field, role]) => role.doubted && defaults[field] === reward.name);
     return {
       name,
@@ -155,6 +161,6 @@ function checkModel(field: string, role: ModelRole, wanted: unknown, policies: r
 }
 
 export const recipeHandlers = {
-  'recipes.list': ({ project }) => ({ recipes: recipeCards(project), metrics: METRICS }),
+  'recipes.list': async ({ project }) => ({ recipes: await recipeCards(project), metrics: METRICS }),
   'recipes.estimate': (context, { recipe, config }) => estimateAside(context, recipe, config),
 } satisfies Partial<Handlers>;

@@ -32,26 +32,26 @@ import type { TestQueue } from '#tests/core/runs/run-queue.ts';
 import { makeTinyProject, metricsOf, runFile, temporaryProjects } from './tiny-project.ts';
 
 const fresh = temporaryProjects();
-const card = (project: Project, name: RunKind): RecipeCard => recipeCards(project).find((one) => one.name === name)!;
-const missing = (project: Project, name: RunKind): string[] =>
-  card(project, name)
-    .needs.filter(({ state }) => state === 'missing')
-    .map(({ sentence }) => sentence);
+const card = async (project: Project, name: RunKind): Promise<RecipeCard> =>
+  (await recipeCards(project)).find((one) => one.name === name)!;
+const missing = async (project: Project, name: RunKind): Promise<string[]> =>
+  (await card(project, name)).needs.filter(({ state }) => state === 'missing').map(({ sentence }) => sentence);
 
 describe('what is missing', () => {
   test('in an empty project, and with too few rankings', async () => {
     const empty = createProject(fresh());
-    expect(missing(empty, 'sample')).toEqual([
+    expect(await missing(empty, 'sample')).toEqual([
       'needs a base model: add one on the Models screen',
       'needs 1 prompt: import some on the Data screen',
     ]);
-    expect(missing(empty, 'sft')).toContain(
+    expect(await missing(empty, 'sft')).toContain(
       'needs 4 train prompts with a reference: import references with the prompts',
     );
-    expect(missing(empty, 'reward')).toContain('needs 10 rankings');
-    expect(missing(empty, 'ppo')).toContain('needs a reward model: train one first');
-    expect(missing(empty, 'pretrain')).toEqual([]);
-    expect(recipeCards(empty).flatMap(({ models }) => models)).toEqual([]); // no card names a model that is not there
+    expect(await missing(empty, 'reward')).toContain('needs 10 rankings');
+    expect(await missing(empty, 'ppo')).toContain('needs a reward model: train one first');
+    expect(await missing(empty, 'pretrain')).toEqual([]);
+    // no card names a model that is not there
+    expect((await recipeCards(empty)).flatMap(({ models }) => models)).toEqual([]);
     expect(() => checkStart(empty, 'ppo', {})).toThrow('PPO needs a base model: add one on the Models screen.');
     expect(() => checkStart(empty, 'pretrain', {})).toThrow('No texts to train on were named.');
     empty.close();
@@ -62,11 +62,11 @@ describe('what is missing', () => {
     const prefer = listRankings(few).filter(
       ({ promptId, ranks }) => !tests.has(promptId) && new Set(ranks.map(({ rank }) => rank)).size > 1,
     ).length; // the others teach nothing
-    expect(missing(few, 'reward')).toEqual([`needs ${10 - prefer} more rankings`]);
+    expect(await missing(few, 'reward')).toEqual([`needs ${10 - prefer} more rankings`]);
     expect(() => checkStart(few, 'reward', {})).toThrow(`Reward model needs ${10 - prefer} more rankings.`);
     labelGold(few, { taste: 'crowd_b', labelers: 1, noise: 0, seed: 1 });
-    expect(missing(few, 'reward')).toEqual([]);
-    expect(card(few, 'reward').needs.at(-1)).toMatchObject({
+    expect(await missing(few, 'reward')).toEqual([]);
+    expect((await card(few, 'reward')).needs.at(-1)).toMatchObject({
       state: 'warn',
       sentence: expect.stringContaining('enough to try'),
     });
@@ -76,7 +76,7 @@ describe('what is missing', () => {
 
   test('every card: its fields are the settings with sentences and ranges, and its defaults fit them', async () => {
     const project = await makeTinyProject(fresh());
-    for (const { name, fields, defaults, title, sentence } of recipeCards(project)) {
+    for (const { name, fields, defaults, title, sentence } of await recipeCards(project)) {
       expect(fields.map((field) => field.name).sort(), name).toEqual(Object.keys(defaults).sort());
       expect([title, sentence].every((text) => text.length > 2)).toBe(true);
       for (const field of fields) {
@@ -90,11 +90,11 @@ describe('what is missing', () => {
       }
       expect(checkArguments('runs.start', { recipe: name, config: defaults, name: null }).ok).toBe(true);
     }
-    expect(card(project, 'ppo').fields.find(({ name }) => name === 'policy')).toMatchObject({
+    expect((await card(project, 'ppo')).fields.find(({ name }) => name === 'policy')).toMatchObject({
       kind: 'model',
       choices: ['base'],
     });
-    expect(card(project, 'ppo').fields.find(({ name }) => name === 'updates')).toMatchObject({
+    expect((await card(project, 'ppo')).fields.find(({ name }) => name === 'updates')).toMatchObject({
       kind: 'whole',
       range: [1, 1e6],
     });
@@ -102,7 +102,7 @@ describe('what is missing', () => {
   });
 });
 
-test('one click trains a part of a large model, and all of a small one', () => {
+test('one click trains a part of a large model, and all of a small one', async () => {
   const project = createProject(fresh());
   const shapes = { small: { layers: 2, channels: 64 }, large: { layers: 30, channels: 576 } };
   for (const [name, shape] of Object.entries(shapes)) {
@@ -121,13 +121,13 @@ test('one click trains a part of a large model, and all of a small one', () => {
     fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(writeArchitecture(architecture)));
     changeProjectSettings(project, { currentPolicyId: addPolicy(project, { name, kind: 'base', path: folder }) });
     const isLarge = name === 'large';
-    expect(card(project, 'sft').defaults).toMatchObject({
+    expect((await card(project, 'sft')).defaults).toMatchObject({
       policy: name,
       tune: isLarge ? 'lora' : 'full',
       micro_batch: isLarge ? 1 : 0,
     });
-    expect(card(project, 'reward').defaults).toMatchObject({ policy: name, tune: isLarge ? 'blocks' : 'full' });
-    expect(card(project, 'ppo').defaults).toMatchObject({
+    expect((await card(project, 'reward')).defaults).toMatchObject({ policy: name, tune: isLarge ? 'blocks' : 'full' });
+    expect((await card(project, 'ppo')).defaults).toMatchObject({
       policy: name,
       tune: isLarge ? 'lora' : 'full',
       micro_batch: isLarge ? 1 : 0,
@@ -242,10 +242,10 @@ describe('one click after another, as the window does it', () => {
     project.close();
   });
   const idle = () => runs.until(() => runs.queue.list().every(({ endedAt }) => endedAt !== null), 'all runs to end');
-  const start = (recipe: RunKind, changes: Config = {}) =>
+  const start = async (recipe: RunKind, changes: Config = {}) =>
     runHandlers['runs.start'](context, {
       recipe: recipe as 'ppo',
-      config: { ...card(project, recipe).defaults, ...changes },
+      config: { ...(await card(project, recipe)).defaults, ...changes },
       name: null,
     });
 
@@ -274,7 +274,7 @@ describe('one click after another, as the window does it', () => {
     await idle();
     expect(listCompletions(project).length - before).toBe(154 * 4);
     expect(runs.queue.list().filter(({ kind }) => kind === 'score')).toHaveLength(2);
-    const sampling = card(project, 'sample');
+    const sampling = await card(project, 'sample');
     expect(sampling.defaults).toMatchObject({ policy: 'base', split: '', prompts: 100 });
     expect(sampling.needs.map(({ sentence }) => sentence).join(', ')).toMatch(
       /^has [\d,]+ prompts, answers (100 of them|each) (once|twice|\d+ times)$/,
