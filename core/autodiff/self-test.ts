@@ -5,6 +5,7 @@
 // The
 // reference is the same graph built plainly, run on the processor without the runtime's optimisations.
 
+import { sentenceOf } from '#core/errors.ts';
 import { createRandom } from '#core/random.ts';
 import { loweringOf } from './compile.ts';
 import type { Device } from './device.ts';
@@ -264,7 +265,7 @@ async function checkOne(check: OperatorCheck, device: Device, lowering: Lowering
     ok: false,
     worst: OFF,
     tolerance,
-    problem: `${what}${name} was refused: ${error instanceof Error ? error.message : String(error)}`,
+    problem: `${what}${name} was refused: ${sentenceOf(error)}`,
   });
   try {
     const built = build(check, lowering, true);

@@ -9,7 +9,7 @@
 
 import os from 'node:os';
 import * as ort from 'onnxruntime-node';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, sentenceOf } from '#core/errors.ts';
 import { chosenDevice } from './device.ts';
 import type { Device, Provider } from './device.ts';
 import type { DType, Shape, TensorData } from './graph.ts';
@@ -219,7 +219,7 @@ export function processorThreads(): number {
 export const runtimeVersion = (): string => ort.env.versions.node ?? ort.env.versions.common;
 
 function refuse(doing: string, error: unknown): never {
-  const said = error instanceof Error ? error.message : String(error);
+  const said = sentenceOf(error);
   throw new TastemakerError(
     'runtime',
     `The runtime stopped while ${doing}: ${said.split('\n')[0]}`,

@@ -4,6 +4,7 @@
 // Run: node bench-finetune-process.ts PART. Every answer is one JSON line on stdout: first what was set up, then
 // {ms, gemm_gflops} a turn, and at the end of stdin the peak of this process's memory.
 
+import { sentenceOf } from '#core/errors.ts';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -204,6 +205,6 @@ async function main(part: string): Promise<void> {
 }
 
 await main(process.argv[2] ?? '').catch((error: unknown) => {
-  process.stdout.write(`${JSON.stringify({ error: error instanceof Error ? error.message : String(error) })}\n`);
+  process.stdout.write(`${JSON.stringify({ error: sentenceOf(error) })}\n`);
 });
 process.exit(0); // at once: sessions hold threads, and exit removes the folder

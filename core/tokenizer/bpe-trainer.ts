@@ -4,7 +4,7 @@
 
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, sentenceOf } from '#core/errors.ts';
 
 export const END_OF_TEXT = '<|endoftext|>';
 export const PAD = '<|pad|>';
@@ -289,7 +289,7 @@ export async function writeTokenizer(folder: string, file: TokenizerFile): Promi
     await writeWhole(join(folder, 'tokenizer.json'), file);
     await writeWhole(join(folder, 'tokenizer_config.json'), config);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = sentenceOf(error);
     throw new TastemakerError(
       'disk',
       `The tokenizer could not be written to ${folder}: ${reason}.`,

@@ -8,7 +8,7 @@
 // date give the same text everywhere: nothing is read from the clock or the locale.
 
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, sentenceOf } from '#core/errors.ts';
 import type { Message } from '#core/formats/preferences/preference.ts';
 
 /** Characters of what a template says of a conversation that it refuses. */
@@ -110,7 +110,7 @@ function said(error: unknown): string {
   if (error instanceof RangeError)
     return /call stack/.test(error.message) ? 'its parts stand too deep in one another' : 'it makes too long a text';
   if (error instanceof TypeError) return 'something that it uses is not there';
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 300).replace(/\.$/, '');
+  return sentenceOf(error).split('\n')[0]!.slice(0, 300).replace(/\.$/, '');
 }
 
 const programs = new Map<string, Program>(); // a run renders thousands of conversations with one template

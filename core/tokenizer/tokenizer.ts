@@ -3,7 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Tokenizer as Native } from 'tokenizers';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, sentenceOf } from '#core/errors.ts';
 import { readRegularText } from '#core/regular-file.ts';
 import { tokenizerHome } from '#core/formats/adapter-base.ts';
 import { isGguf, readGguf } from '#core/formats/gguf.ts';
@@ -82,8 +82,7 @@ export interface TokenizerSettings {
 }
 
 const HINT = 'Copy tokenizer.json and tokenizer_config.json from the model they belong to.';
-const messageOf = (error: unknown) =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 300);
+const messageOf = (error: unknown) => sentenceOf(error).split('\n')[0]!.slice(0, 300);
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 

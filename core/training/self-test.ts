@@ -1,6 +1,7 @@
 // Whether a device trains and samples as the processor does: three steps of AdamW of two tiny models in one run, then
 // greedy tokens.
 
+import { sentenceOf } from '#core/errors.ts';
 import { differenceOf, OFF, toleranceOf } from '#core/autodiff/self-test.ts';
 import type { Check } from '#core/autodiff/self-test.ts';
 import { PROCESSOR } from '#core/autodiff/device.ts';
@@ -159,7 +160,7 @@ export async function testTraining(
         ok: false,
         worst: OFF,
         tolerance,
-        problem: `${name} failed: ${error instanceof Error ? error.message : String(error)}`,
+        problem: `${name} failed: ${sentenceOf(error)}`,
       });
     }
   };

@@ -1,6 +1,7 @@
 // Opens every graph of graphs.ts on a device, with a line on standard error before each; what the runtime logs stands
 // between.
 
+import { sentenceOf } from '#core/errors.ts';
 import fs from 'node:fs';
 import { compile } from '#core/autodiff/compile.ts';
 import { readDevice } from '#core/autodiff/device.ts';
@@ -13,7 +14,7 @@ for (const { name, program, steps, constants } of allPrograms()) {
   try {
     await (await compile(program, { steps, device, constants })).release();
   } catch (error) {
-    fs.writeSync(2, `\n${FAILED}${error instanceof Error ? error.message : String(error)}\n`);
+    fs.writeSync(2, `\n${FAILED}${sentenceOf(error)}\n`);
   }
 }
 process.exit(0);

@@ -1,5 +1,6 @@
 // The process of one section: does its work and sends each figure to the check as it is found.
 
+import { sentenceOf } from '#core/errors.ts';
 import { SECTIONS } from './sections.ts';
 import type { Context } from './context.ts';
 import type { Row } from './results.ts';
@@ -47,7 +48,7 @@ try {
     note: (text) => void notes.push(text),
   });
 } catch (error) {
-  problem = error instanceof Error ? error.message : String(error);
+  problem = sentenceOf(error);
 }
 await say(true, problem);
 process.exit(0); // sessions that were left open must not hold it up

@@ -4,7 +4,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ModelVerdict } from '#core/contract/models.ts';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, sentenceOf } from '#core/errors.ts';
 import { ADAPTER_CONFIG, adapterBase, isAdapterFolder } from '#core/formats/adapter-base.ts';
 import { isGguf, readGguf } from '#core/formats/gguf.ts';
 import { readJsonObject } from '#core/formats/json-file.ts';
@@ -32,7 +32,7 @@ const INDEX = 'model.safetensors.index.json';
 
 /** A sentence on one line, for the list of a person who wants to know which file is bad. */
 const oneLine = (error: unknown) =>
-  (error instanceof Error ? error.message : String(error))
+  sentenceOf(error)
     .split('\n')
     .map((line) => line.trim())
     .filter(Boolean)

@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { TastemakerError } from '#core/errors.ts';
+import { TastemakerError, sentenceOf } from '#core/errors.ts';
 import { copyTokenizer, readTokenizerFiles } from '#core/formats/tokenizer-files.ts';
 import { readCompletions } from '#core/formats/completions.ts';
 import { readCsv } from '#core/formats/csv.ts';
@@ -129,7 +129,7 @@ for (const [reader, read] of Object.entries(READERS)) {
     try {
       await read(path.join(root, `p${count++}`), put);
     } catch (error) {
-      said = error instanceof Error ? error.message : String(error);
+      said = sentenceOf(error);
       isSentence = error instanceof TastemakerError && error.hint !== '';
     }
     console.log(JSON.stringify({ reader, kind, ms: performance.now() - started, said, isSentence }));
