@@ -32,7 +32,7 @@ export interface InspectorFigures {
 const TEXTS = 40; // of each question, each a word longer than the one before or from another prompt
 const WORDS = 10;
 const WAIT_MS = 120_000;
-const PPO = { beta: 0.05, gamma: 1, lambda: 0.95, limit: 48, placement: 'after-end' } as const;
+const CREDIT = { beta: 0.05, gamma: 1, lambda: 0.95, limit: 48, placement: 'after-end' } as const;
 const SAMPLING = { temperature: 0.7, topK: 0, topP: 1, maxNew: 48, seed: 1 };
 
 interface Place {
@@ -63,7 +63,7 @@ function questions(policy: Place, reward: Place): Record<string, Ask> {
       inspector.ask('attribution', along(policy, text, answer)),
     'strips: policy, reference, reward model': (inspector, text, answer) => {
       const { model, ...written } = along(policy, text, answer);
-      return inspector.ask('strips', { ...written, policy: model, reference: model, reward, ppo: PPO });
+      return inspector.ask('strips', { ...written, policy: model, reference: model, reward, credit: CREDIT });
     },
     'Try: 2 × 48 tokens, scored': (inspector, prompt) =>
       inspector.ask('sample', { model: policy, reward, prompt, k: 2, sampling: SAMPLING }),

@@ -22,9 +22,9 @@ export interface StripsQuestion extends WrittenText {
   reference: ModelPlace | null;
   /** whose scores and values; the critic of PPO starts as it */
   reward: ModelPlace | null;
-  ppo: PpoSettings;
+  credit: CreditSettings;
 }
-export interface PpoSettings extends Discounts {
+export interface CreditSettings extends Discounts {
   beta: number;
   /** tokens that an answer may have */
   limit: number;
@@ -70,18 +70,18 @@ export async function strips(models: HeldModels, question: StripsQuestion): Prom
   const logprob = await logprobsBy(policy);
   const reference = question.reference && (await logprobsBy(await models.of(question.reference)));
   const judged = question.reward && (await judge(models, policy, question.reward, question, { prompt, answer }));
-  const { ppo } = question;
+  const { credit } = question;
   const advantage =
     reference && judged
       ? generalisedAdvantages(
           episodeRewards(
             { logprobs: logprob, referenceLogprobs: reference, ...judged },
-            ppo.beta,
-            ppo.limit,
-            ppo.placement,
+            credit.beta,
+            credit.limit,
+            credit.placement,
           ),
           judged.values,
-          ppo,
+          credit,
         ).advantages.slice(0, answer.length)
       : null;
   return {

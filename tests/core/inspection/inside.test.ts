@@ -278,7 +278,7 @@ describe('strips', () => {
     policy: at('later'),
     reference: at('base'),
     reward: at('judge'),
-    ppo,
+    credit: ppo,
     ...changes,
   });
 
@@ -337,7 +337,7 @@ test('all three cross from the real process as they are', async () => {
       policy: at('later'),
       reference: at('base'),
       reward: at('judge'),
-      ppo: { beta: 0.1, gamma: 1, lambda: 0.95, limit: 48, placement: 'at-end' },
+      credit: { beta: 0.1, gamma: 1, lambda: 0.95, limit: 48, placement: 'at-end' },
     };
     expect(await inspector.ask('lens', asked({ beside: at('later') }))).toEqual(
       await lens(models, asked({ beside: at('later') })),
