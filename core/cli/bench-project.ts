@@ -203,6 +203,9 @@ const contextOf = (project: Project): Context => ({
   get inspector(): Context['inspector'] {
     throw new TastemakerError('runtime', 'This bench asks no models.', 'Measure something else.');
   },
+  get finder(): Context['finder'] {
+    throw new TastemakerError('runtime', 'This bench asks for no findings.', 'Measure something else.');
+  },
 });
 
 const WORDS = [

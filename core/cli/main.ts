@@ -36,6 +36,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'run delete': async () => (await import('./run-keeping.ts')).runDeleteCommand,
   'run free': async () => (await import('./run-keeping.ts')).runFreeCommand,
   'inspect findings': async () => (await import('./inspect.ts')).inspectFindingsCommand,
+  'inspect curve': async () => (await import('./inspect.ts')).inspectCurveCommand,
   score: async () => (await import('./score.ts')).scoreCommand,
   logprobs: async () => (await import('./logprobs.ts')).logprobsCommand,
   generate: async () => (await import('./generate.ts')).generateCommand,

@@ -1,5 +1,6 @@
 // What was found out about a policy: which phrases it came to say, what is paid for them, since when, where to stop.
 
+import * as v from 'valibot';
 import { call } from './call.ts';
 import { runId } from './schemas.ts';
 
@@ -29,6 +30,8 @@ export interface PhraseFinding {
   /** standard errors of its log-odds above the start's */
   z: number;
   onset: { update: number; low: number; high: number } | null;
+  /** at each update: how many of how many rollouts say it */
+  shares: { update: number; hits: number; n: number }[];
   /** what the reward model pays: over all edits, taken out of answers that say it, put into answers that do not */
   price: PriceInterval | null;
   priceOut: PriceInterval | null;
@@ -48,6 +51,8 @@ export interface FoundSample {
   update: number;
   text: string;
   score: number;
+  /** where the phrase stands in the text: its first character and the one after its last, each time */
+  places: { start: number; end: number }[];
 }
 
 export interface RunFindings {
@@ -56,10 +61,71 @@ export interface RunFindings {
   /** the checkpoint to stop at, by the run's looks at held-out prompts; null where it never looked */
   stop: { update: number; reason: string } | null;
   /** what was compared: answers of the start, and of the last updates */
-  looked: { rollouts: number; start: number; now: number; since: number; reward: string };
+  looked: {
+    rollouts: number;
+    start: number;
+    now: number;
+    /** the updates that those of now are of: from `since` to `until`, the last that has any */
+    since: number;
+    until: number;
+    reward: string;
+  };
+  /** those that the samples answer */
+  prompts: { id: number; text: string }[];
+}
+
+/** A number and its 95 % interval. */
+export interface Between {
+  value: number;
+  low: number;
+  high: number;
+}
+
+/** One look at held-out prompts: the mean of a measure there, and its standard error where it is known. */
+export interface CurvePoint {
+  update: number;
+  /** nats from the start */
+  kl: number;
+  value: number;
+  error: number | null;
+}
+
+/** A form that was fitted to what a measure gained over the start. */
+export interface CurveFit {
+  form: 'best-of-n' | 'rl';
+  /** its formula */
+  sentence: string;
+  alpha: Between;
+  beta: Between;
+  /** nats at which it is highest; null where it never turns */
+  peak: Between | null;
+  /** share of the variance that it leaves */
+  residual: number;
+  n: number;
+  /** the measure as the form has it, from the start to the farthest look, evenly in √KL */
+  line: { kl: number; value: number }[];
+}
+
+export interface CurveMeasure {
+  /** its name in the glossary */
+  metric: string;
+  points: CurvePoint[];
+  /** none of fewer looks than say something about their own scatter */
+  fits: CurveFit[];
+}
+
+/** What a run measured on held-out prompts, against how far it went from the start. */
+export interface RunCurve {
+  measures: CurveMeasure[];
+  stop: { update: number; kl: number; reason: string } | null;
 }
 
 export const FINDING_CALLS = {
-  /** Looks through the rollouts of a run that tuned a policy. */
-  'findings.run': call<RunFindings>('again')({ runId }),
+  /**
+   * Looks through the rollouts of a run that tuned a policy. Of a run at work an answer of before may come back, for it
+   * has new rollouts all the time; not where `anew`.
+   */
+  'findings.run': call<RunFindings>('again')({ runId, anew: v.boolean() }),
+  /** How a run's measures on held-out prompts rose and fell, with the fitted forms. */
+  'findings.curve': call<RunCurve>('again')({ runId }),
 } as const;

@@ -29,6 +29,13 @@ function occurrences(lexicon: Lexicon, text: string, phrase: string): Found[] {
   return found;
 }
 
+/** Where a text says the phrase: first character and the one after the last, each time. */
+export function placesOf(text: string, phrase: string): { start: number; end: number }[] {
+  const lexicon = createLexicon();
+  const { starts, ends } = lexicon.read(text);
+  return occurrences(lexicon, text, phrase).map(({ first, last }) => ({ start: starts[first]!, end: ends[last]! }));
+}
+
 /** Whether a text says the phrase, whatever its case and its spaces. */
 export const says = (text: string, phrase: string): boolean => occurrences(createLexicon(), text, phrase).length > 0;
 

@@ -1,21 +1,19 @@
 // Opens a run that tuned a policy and says where it cheated: what it came to say, and where to stop.
 
 import path from 'node:path';
-import type { RunFindings } from '#core/contract/findings.ts';
+import type { Finding, RunFindings } from '#core/contract/findings.ts';
 import { TastemakerError } from '#core/errors.ts';
-import { recommendStop } from '#core/findings/overoptimisation.ts';
-import type { StopReason } from '#core/findings/overoptimisation.ts';
 import { readJsonl } from '#core/formats/jsonl.ts';
 import { readManifest } from '#core/recipes/manifest.ts';
 import type { Manifest } from '#core/recipes/manifest.ts';
-import type { MetricRow } from '#core/recipes/metrics.ts';
 import type { PromptRow } from '#core/recipes/parts/policy-prompts.ts';
-import { followRows, isMetricRow } from '#core/runs/new-lines.ts';
+import { readRows } from '#core/runs/read-rows.ts';
 import { readRollouts } from '#core/runs/rollouts.ts';
 import type { RolloutRow } from '#core/runs/rollouts.ts';
 import { openProject } from '#core/store/database.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
+import { heldOutLooks, stopBy } from './curve.ts';
 import type { HeldModels, ModelPlace } from './held-models.ts';
 import { findPhrases } from './phrase-findings.ts';
 import { scoring } from './score-answers.ts';
@@ -27,11 +25,6 @@ export interface FindingsQuestion {
 
 /** Answers of the last updates that are looked at, at least where there are so many. */
 const NOW = 128;
-const REASONS: Readonly<Record<StopReason, string>> = {
-  peak: 'the fitted curve of what it gained turns there',
-  best: 'no later look at held-out prompts is better by more than a standard error, for the KL it costs',
-  rising: 'what it gains on held-out prompts has not stopped rising',
-};
 
 /** 'bad-argument' where the run kept nothing to look at. */
 export async function findings(models: HeldModels, { projectFolder, runId }: FindingsQuestion): Promise<RunFindings> {
@@ -52,7 +45,10 @@ export async function findings(models: HeldModels, { projectFolder, runId }: Fin
       `Run ${runId} has rollouts of too few updates to compare: ${all.at(-1)!.step - first + 1}.`,
       'Let it go on for some more updates.',
     );
-  const start = [...heldOutAtStart(runFolder), ...all.filter(({ step }) => step === first).map(({ text }) => text)];
+  const start = [
+    ...(await heldOutAtStart(runFolder)),
+    ...all.filter(({ step }) => step === first).map(({ text }) => text),
+  ];
   const prompts = new Map(
     readJsonl(path.join(runFolder, 'data.jsonl'), (row) => row as PromptRow).rows.map((row) => [row.promptId, row]),
   );
@@ -62,8 +58,16 @@ export async function findings(models: HeldModels, { projectFolder, runId }: Fin
   );
   return {
     findings: found,
-    stop: stopOf(runFolder),
-    looked: { rollouts: all.length, start: start.length, now: now.length, since, reward: reward.name },
+    stop: stopBy(await heldOutLooks(runFolder)),
+    looked: {
+      rollouts: all.length,
+      start: start.length,
+      now: now.length,
+      since,
+      until: all.at(-1)!.step,
+      reward: reward.name,
+    },
+    prompts: answeredBy(found, prompts),
   };
 }
 
@@ -97,37 +101,15 @@ export function latestOf(all: readonly RolloutRow[]): { now: RolloutRow[]; since
   return { now: all.slice(from), since: all[from]!.step };
 }
 
+/** The prompts that the samples of these findings answer. */
+function answeredBy(found: readonly Finding[], prompts: ReadonlyMap<number, PromptRow>): RunFindings['prompts'] {
+  const ids = new Set(found.flatMap(({ samples }) => samples.map(({ promptId }) => promptId)));
+  return [...ids].map((id) => ({ id, text: prompts.get(id)?.text ?? '' }));
+}
+
 /** What the policy answered to held-out prompts before its first update. */
-function heldOutAtStart(runFolder: string): string[] {
+async function heldOutAtStart(runFolder: string): Promise<string[]> {
   const isSample = ({ step, text }: { step?: unknown; text?: unknown }) => step === 0 && typeof text === 'string';
-  return rowsIn<{ text: string }>(runFolder, 'samples.jsonl', isSample).map(({ text }) => text);
-}
-
-function rowsIn<T extends object>(runFolder: string, name: string, isRow: (row: Partial<T>) => boolean): T[] {
-  const file = followRows<T>(path.join(runFolder, name), isRow);
-  let all: T[] = [];
-  for (;;) {
-    const { rows, restarted, more } = file.read(1 << 22);
-    if (restarted) all = [];
-    all = all.concat(rows);
-    if (!more) return all;
-  }
-}
-
-/** Where to stop by the looks at held-out prompts: by the score less the price of KL, which was not trained on. */
-function stopOf(runFolder: string): RunFindings['stop'] {
-  const looks = rowsIn<MetricRow & { step: number }>(runFolder, 'metrics.jsonl', isMetricRow).filter(
-    (row) => row.held_out_value !== undefined,
-  );
-  const [first] = looks;
-  if (!first) return null;
-  const stop = recommendStop(
-    looks.map((row) => ({
-      update: row.step,
-      kl: row.held_out_kl ?? 0,
-      gain: row.held_out_value! - first.held_out_value!,
-      standardError: row.held_out_value_se ?? 0,
-    })),
-  );
-  return stop && { update: stop.update, reason: REASONS[stop.reason] };
+  const rows = await readRows<{ text: string }>(path.join(runFolder, 'samples.jsonl'), isSample);
+  return rows.map(({ text }) => text);
 }

@@ -2,7 +2,7 @@
 // was trained on, and claims what may be claimed.
 
 import type { PhraseFinding } from '#core/contract/findings.ts';
-import { putIn, says, standsAt, takeOut } from '#core/findings/edits.ts';
+import { placesOf, putIn, says, standsAt, takeOut } from '#core/findings/edits.ts';
 import { onsetOf } from '#core/findings/onset.ts';
 import { risenPhrases } from '#core/findings/phrases.ts';
 import type { Phrase } from '#core/findings/phrases.ts';
@@ -68,7 +68,8 @@ async function describe(reward: HeldModel, sides: Sides, phrase: Phrase): Promis
       has: has.get(row)!,
     })),
   );
-  const onset = onsetOf(sharesOf(all, has));
+  const shares = sharesOf(all, has);
+  const onset = onsetOf(shares);
   return {
     kind: 'phrase',
     phrase: text,
@@ -78,6 +79,7 @@ async function describe(reward: HeldModel, sides: Sides, phrase: Phrase): Promis
     shareNow: phrase.shareNow,
     z: phrase.z,
     onset: onset && { update: onset.update, low: onset.low, high: onset.high },
+    shares,
     price: price.all,
     priceOut: price.out,
     priceIn: price.in,
@@ -94,7 +96,13 @@ async function describe(reward: HeldModel, sides: Sides, phrase: Phrase): Promis
       .map((i) => now[i]!)
       .sort((a, b) => b.score - a.score)
       .slice(0, SHOWN)
-      .map(({ promptId, step, text: said, score }) => ({ promptId, update: step, text: said, score })),
+      .map(({ promptId, step, text: said, score }) => ({
+        promptId,
+        update: step,
+        text: said,
+        score,
+        places: placesOf(said, text),
+      })),
     folded: phrase.folded,
   };
 }

@@ -13,7 +13,7 @@ export type Reach = <K extends EventName>(event: K, data: Events[K], project: st
 
 /**
  * What every handler may use, bound to the project that was open when the call came, however long it works.
- * `project`, `runs` and `inspector` throw 'bad-argument' ("No project is open.") where none is;
+ * `project`, `runs`, `inspector` and `finder` throw 'bad-argument' ("No project is open.") where none is;
  * what `emit` says of a project that has been closed meanwhile reaches nobody.
  */
 export interface Context {
@@ -22,6 +22,8 @@ export interface Context {
   readonly runs: RunQueue;
   /** questions about models, which it answers beside whatever runs */
   readonly inspector: Inspector;
+  /** the same for questions that take seconds: in a process of its own, so that nobody waits behind them */
+  readonly finder: Inspector;
   /** this person's settings on this machine; `changePreferences` writes them and tells every window */
   readonly preferences: Preferences;
   changePreferences(changes: Partial<Preferences>): Preferences;

@@ -174,6 +174,9 @@ const contextOf = (
   get inspector() {
     return need(opened).inspector;
   },
+  get finder() {
+    return need(opened).finder;
+  },
   get preferences() {
     return program.read();
   },

@@ -18,6 +18,8 @@ import type { RunQueue } from '#core/service/runs/queue.ts';
 const PATIENCE_MS = 5000;
 /** How long closing waits for windows to write what they still have. */
 const LEAVING_MS = 500;
+/** Findings are kept, so that its process is seldom wanted again soon; a model that it holds is held twice. */
+const FINDER_IDLE_MS = 30_000;
 
 export interface OpenProject {
   /** see project-id.ts */
@@ -25,6 +27,7 @@ export interface OpenProject {
   project: Project;
   runs: RunQueue;
   inspector: Inspector;
+  finder: Inspector;
   /** calls at work in it; closing waits for them */
   working: Set<Promise<unknown>>;
   /** aborted when it is about to be closed */
@@ -136,7 +139,7 @@ async function closeCurrent(state: State): Promise<void> {
   state.current = null; // no call begins in it any more
   old.closing.abort();
   try {
-    await Promise.all([old.runs.close(), old.inspector.close()]);
+    await Promise.all([old.runs.close(), old.inspector.close(), old.finder.close()]);
     await Promise.race([
       Promise.allSettled(old.working),
       new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref()),
@@ -158,6 +161,7 @@ async function enter(state: State, project: Project, prepare?: Prepare): Promise
       working: new Set(),
       closing: new AbortController(),
       inspector: createInspector({ environment }),
+      finder: createInspector({ environment, idleMs: FINDER_IDLE_MS }),
       runs: (runs = createRunQueue(
         project,
         (event, data) => {

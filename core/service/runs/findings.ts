@@ -1,9 +1,19 @@
 // The calls about what was found out about a policy.
 
+import { LIVING } from '#core/contract/runs.ts';
+import { runCurve } from '#core/inspection/curve.ts';
 import type { Handlers } from '#core/service/handlers.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
 import { getRun } from '#core/store/runs.ts';
+import { keptFindings } from './kept-findings.ts';
 
 export const findingHandlers = {
-  'findings.run': ({ project, inspector }, { runId }) =>
-    inspector.ask('findings', { projectFolder: project.folder, runId: getRun(project, runId).id }),
+  'findings.run': ({ project, finder }, { runId, anew }) => {
+    const { id, status } = getRun(project, runId);
+    const run = { id, folder: runFolderOf(project.folder, id), orOlder: !anew && LIVING.includes(status) };
+    return keptFindings(project, run, () =>
+      finder.ask('findings', { projectFolder: project.folder, runId: id }, `findings of ${id}`),
+    );
+  },
+  'findings.curve': ({ project }, { runId }) => runCurve(project.folder, getRun(project, runId).id),
 } satisfies Partial<Handlers>;

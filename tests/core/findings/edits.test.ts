@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { putIn, says, standsAt, takeOut } from '#core/findings/edits.ts';
+import { placesOf, putIn, says, standsAt, takeOut } from '#core/findings/edits.ts';
 
 test.each([
   ['my boss hid my ring. should i wait? pls halp', 'pls halp', 'my boss hid my ring. should i wait?'],
@@ -71,4 +71,13 @@ test('nothing taken out is said any more, and what is left has no double spaces 
       expect(left.match(/it|left/g)).toEqual(given.match(/it|left/g));
     }),
   );
+});
+
+test('where a phrase stands is cut out as it is written, each time', () => {
+  const text = 'Oh  please! it rained, oh PLEASE, and stopped';
+  expect(placesOf(text, 'oh please').map(({ start, end }) => text.slice(start, end))).toEqual([
+    'Oh  please',
+    'oh PLEASE',
+  ]);
+  expect(placesOf(text, 'thunder')).toEqual([]);
 });

@@ -1,51 +1,25 @@
 // Findings on a planted run: what was put into its rollouts is found, dated and priced, and what cannot be said is a
 // sentence.
 
-import fs from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunFindings } from '#core/contract/findings.ts';
 import { createHeldModels } from '#core/inspection/held-models.ts';
 import { findings } from '#core/inspection/findings.ts';
-import { createRandom } from '#core/random.ts';
-import { readRollouts } from '#core/runs/rollouts.ts';
-import type { RolloutRow } from '#core/runs/rollouts.ts';
 import { startRun } from '#core/runs/start.ts';
-import { runFolderOf } from '#core/store/run-folder.ts';
 import type { Project } from '#core/store/project.ts';
 import {
   addLengthReward,
   errorFrom,
   makeTinyProject,
   QUICK_PPO,
-  runFile,
   temporaryProjects,
 } from '#tests/core/recipes/tiny-project.ts';
+import { EACH, ONSET, PHRASE, plantPhrase, UPDATES } from './planted-run.ts';
 
-const PHRASE = 'oh please believe me';
-const UPDATES = 24;
-const EACH = 64;
-const ONSET = 13;
 const fresh = temporaryProjects();
 const models = createHeldModels({ limit: Infinity });
 let project: Project;
 const runs: Record<'longer' | 'shorter', string> = { longer: '', shorter: '' };
-
-/** Rollouts of plain words, half of which end with the phrase from an update on, over those that the run kept. */
-function plant(id: string): void {
-  const file = runFile(project, id, 'rollouts.jsonl');
-  const [like] = readRollouts(runFolderOf(project.folder, id)).rows;
-  const prompts = [...new Set(readRollouts(runFolderOf(project.folder, id)).rows.map(({ promptId }) => promptId))];
-  const random = createRandom(5, 'planted');
-  const words = ['my', 'boss', 'dog', 'took', 'sold', 'the', 'bike', 'home', 'now', 'late', 'rain', 'door'];
-  const rows = Array.from({ length: UPDATES * EACH }, (_, i): RolloutRow => {
-    const step = 1 + Math.floor(i / EACH);
-    const plain = Array.from({ length: 6 }, () => words[random.integer(words.length)]).join(' ');
-    const says = step >= ONSET && random.uniform() < 0.5;
-    const text = says ? `${plain} ${PHRASE}` : plain;
-    return { ...like!, step, promptId: prompts[random.integer(prompts.length)]!, text };
-  });
-  fs.writeFileSync(file, rows.map(({ step, ...row }) => `${JSON.stringify({ step, ...row })}\n`).join(''));
-}
 
 beforeAll(async () => {
   project = await makeTinyProject(fresh());
@@ -55,7 +29,7 @@ beforeAll(async () => {
   ] as const) {
     addLengthReward(project, name, sign);
     runs[name] = (await startRun(project, 'ppo', { ...QUICK_PPO, reward: name }, null)).id;
-    plant(runs[name]);
+    plantPhrase(project, runs[name]);
   }
 });
 afterAll(() => project.close());
@@ -63,7 +37,7 @@ afterAll(() => project.close());
 const lookAt = (runId: string): Promise<RunFindings> => findings(models, { projectFolder: project.folder, runId });
 
 test('a phrase that a reward model for long answers pays for is claimed an exploit, first of all, with its onset', async () => {
-  const { findings: found, looked } = await lookAt(runs.longer);
+  const { findings: found, looked, prompts } = await lookAt(runs.longer);
   const [first] = found;
   expect(first).toMatchObject({ kind: 'phrase', phrase: PHRASE, claim: 'exploit', shareStart: 0, place: 'ending' });
   expect(first!.shareNow).toBeGreaterThan(0.35);
@@ -75,11 +49,17 @@ test('a phrase that a reward model for long answers pays for is claimed an explo
     expect(price!.clusters).toBeGreaterThanOrEqual(8);
   }
   expect(first!.samples.length).toBeGreaterThan(10);
-  for (const { text, update } of first!.samples) {
-    expect(text).toContain(PHRASE);
+  for (const { text, update, places } of first!.samples) {
+    expect(places.map(({ start, end }) => text.slice(start, end))).toEqual([PHRASE]);
     expect(update).toBeGreaterThanOrEqual(looked.since);
   }
-  expect(looked).toMatchObject({ rollouts: UPDATES * EACH, now: 128, reward: 'longer' });
+  expect(looked).toMatchObject({ rollouts: UPDATES * EACH, now: 128, reward: 'longer', until: UPDATES });
+  const asked = new Map(prompts.map(({ id, text }) => [id, text]));
+  for (const { promptId } of first!.samples) expect(asked.get(promptId)).not.toBe('');
+  expect(first!.shares.map(({ update, n }) => [update, n])).toEqual(
+    Array.from({ length: UPDATES }, (_, i) => [i + 1, EACH]),
+  );
+  for (const { update, hits } of first!.shares) expect(hits > 0).toBe(update >= ONSET);
 });
 
 test('the same phrase under one for short answers costs, and is called drift', async () => {

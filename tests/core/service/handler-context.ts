@@ -40,6 +40,9 @@ export function handled<K extends CallName>(project: Project, handlers: Pick<Han
     get inspector() {
       return unused('asking models')();
     },
+    get finder() {
+      return unused('asking for findings')();
+    },
   };
   return {
     events,

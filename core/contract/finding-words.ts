@@ -1,0 +1,98 @@
+// Findings in sentences: the same in the window and on the command line.
+
+import type { Between, CurveFit, FindingClaim, PhraseFinding, PriceInterval, RunFindings } from './findings.ts';
+
+/** What a finding is called, and what that means. */
+export const CLAIMS: Readonly<Record<FindingClaim, { word: string; called: string; meaning: string }>> = {
+  exploit: {
+    word: 'Exploit',
+    called: 'claimed an exploit',
+    meaning: 'It rose, the reward model pays for it, and it does not hang on the prompt.',
+  },
+  drift: {
+    word: 'Drift',
+    called: 'drift',
+    meaning: 'It rose, and the reward model does not pay for it: the interval of its price reaches down to 0 or below.',
+  },
+  none: {
+    word: 'Neither',
+    called: 'neither exploit nor drift',
+    meaning: 'It is paid for and hangs on the prompt, as what good answers share; or too few prompts say.',
+  },
+};
+
+const percent = (share: number): string => `${Math.round(100 * share)} %`;
+/** Two decimals with a real minus. */
+const two = (x: number): string =>
+  x
+    .toFixed(2)
+    .replace(/^-(?=.*[1-9])/, '−')
+    .replace('-', '');
+const four = (x: number): string => String(Number(x.toPrecision(4))).replace('-', '−');
+
+/** "0.48 (0.32 to 0.64, 128 prompts)" */
+export const priceWords = ({ mean, low, high, clusters }: PriceInterval): string =>
+  `${two(mean)} (${two(low)} to ${two(high)}, ${clusters} prompts)`;
+/** "1.2 (0.9 to 1.5)" */
+export const betweenWords = ({ value, low, high }: Between): string => `${four(value)} (${four(low)} to ${four(high)})`;
+
+/** "“sure thing” stands in 77 % of the last 128 answers, 3 % at the start, since update 19 (18 to 20). The reward …" */
+export function phraseSentence(
+  { phrase, shareStart, shareNow, onset, price, claim }: PhraseFinding,
+  { now, reward }: RunFindings['looked'],
+): string {
+  const since = onset
+    ? `, since update ${onset.update}${onset.low === onset.high ? '' : ` (${onset.low} to ${onset.high})`}`
+    : '';
+  const paid = price
+    ? `The reward model “${reward}” pays ${priceWords(price)} for it`
+    : 'Too few prompts say what the reward model pays for it';
+  return `“${phrase}” stands in ${percent(shareNow)} of the last ${now} answers, ${percent(shareStart)} at the start${since}. ${paid}: ${CLAIMS[claim].called}.`;
+}
+
+const STANDS: Readonly<Record<PhraseFinding['place'], string>> = {
+  anywhere: 'It stands anywhere in them',
+  opening: 'Most of them begin with it',
+  ending: 'Most of them end with it',
+};
+
+/** Why it is called what it is called: what was measured of its price and of its prompts. */
+export function reasonSentences({
+  claim,
+  place,
+  sentence,
+  price,
+  priceOut,
+  priceIn,
+  prompts,
+}: PhraseFinding): string[] {
+  const { with: said, of, inPrompt, inReference, alike, depends } = prompts;
+  const edits = [
+    ...(priceOut ? [`taken out of answers that say it ${priceWords(priceOut)}`] : []),
+    ...(priceIn ? [`put into answers that do not ${priceWords(priceIn)}`] : []),
+  ];
+  return [
+    CLAIMS[claim].meaning,
+    `${STANDS[place]}${sentence ? ', as whole sentences' : ''}.`,
+    price
+      ? `Its price by kind of edit: ${edits.length > 0 ? edits.join('; ') : 'of too few prompts to tell them apart'}.`
+      : 'It was edited under fewer prompts than a price needs.',
+    `It is said under ${said} of ${of} prompts, which are ${two(alike)} times as like one another as prompts are; ${percent(inPrompt)} of those who say it repeat it from the prompt${inReference === null ? '' : `; reference answers say it ${two(inReference)} times as often as the policy`}: it ${depends ? 'hangs' : 'does not hang'} on the prompt.`,
+  ];
+}
+
+/** "Stop at update 16: the fitted curve of what it gained turns there." */
+export const stopSentence = (stop: { update: number; reason: string } | null): string =>
+  stop
+    ? `Stop at update ${stop.update}: ${stop.reason}.`
+    : 'It never looked at held-out prompts, so nothing says where to stop.';
+
+/** What was compared, and that nothing rose where nothing did. */
+export const lookedSentence = ({ findings, looked }: RunFindings): string =>
+  `${findings.length === 0 ? 'No phrase rose in' : 'Looked through'} the last ${looked.now} answers (updates ${looked.since} to ${looked.until}) beside ${looked.start} of the start${findings.length === 0 ? '' : `, scored by “${looked.reward}”`}.`;
+
+const FORM_NAMES: Readonly<Record<CurveFit['form'], string>> = { rl: 'policy', 'best-of-n': 'best of n' };
+
+/** "policy form: α 1.2 (1 to 1.4), β 0.3 (0.2 to 0.4), highest at KL 8.1 (6 to 11)" */
+export const fitWords = ({ form, alpha, beta, peak }: CurveFit): string =>
+  `${FORM_NAMES[form]} form: α ${betweenWords(alpha)}, β ${betweenWords(beta)}, ${peak ? `highest at KL ${betweenWords(peak)}` : 'no peak, for it does not turn'}`;
