@@ -75,8 +75,12 @@ export function useAsked<K extends CallName>(
     } while (question.again);
     [newest, busy.value] = [null, false];
   }
-  function load(): Promise<void> {
+  function noTimer(): void {
     clearTimeout(timer);
+    timer = undefined;
+  }
+  function load(): Promise<void> {
+    noTimer();
     const wanted = args();
     if (wanted === null) return Promise.resolve();
     if (newest?.key === key.value) {
@@ -87,13 +91,13 @@ export function useAsked<K extends CallName>(
     [newest, busy.value] = [question, true];
     return (question.done = ask(question));
   }
+  /** Of events that never pause the first sets the time: a question put off by each of them would never be asked. */
   function loadSoon(): void {
     if (afterMs === 0) return void load();
-    clearTimeout(timer);
-    timer = setTimeout(() => void load(), afterMs);
+    timer ??= setTimeout(() => void load(), afterMs);
   }
   function forget(): void {
-    clearTimeout(timer);
+    noTimer();
     [newest, answered, answer.value, fault.value, busy.value] = [null, null, null, null, false];
   }
 
@@ -101,6 +105,7 @@ export function useAsked<K extends CallName>(
     newest = null; // whatever is under way is of other arguments
     if (now === 'null') return forget();
     if (anew) forget();
+    noTimer(); // who is still typing is not asked for
     if (before === 'null') void load();
     else loadSoon();
   });

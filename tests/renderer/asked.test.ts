@@ -137,6 +137,19 @@ test('many changes within `afterMs` are one question; the first is asked at once
   expect(args().slice(1)).toEqual([{ text: 'abc', limit: 8 }]);
 });
 
+test('events that never pause for `afterMs` do not put the question off for ever', async () => {
+  scope.run(() =>
+    useAsked('search.find', () => ({ text: 'a', limit: 8 }), { afterMs: 30, again: { 'labels.changed': true } }),
+  );
+  asked[0]!.answer({ hits: [] });
+  await settle();
+  for (let i = 0; i < 20 && asked.length < 2; i++) {
+    tell(labelled(1));
+    await new Promise((done) => setTimeout(done, 5));
+  }
+  expect(asked.length).toBeGreaterThan(1);
+});
+
 test('a failure is kept as a fault; the answer stays beside the arguments it is of, and beside no others', async () => {
   const runId = ref('1');
   const heard: unknown[] = [];

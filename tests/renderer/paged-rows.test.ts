@@ -99,3 +99,23 @@ test('a failed page is said, and tried again when it is shown again', async () =
   await server.answer();
   expect([list.fault.value, list.at(3)]).toEqual([null, 3]);
 });
+
+test('a list that changes more often than it is answered is shown all the same, and ends up fresh', async () => {
+  let from = 0;
+  const server = slow(() => numbers(50, from));
+  const list = usePagedRows(server.fetchPage, 10);
+  list.reset();
+  for (let change = 1; change <= 5; change++) {
+    from = change;
+    list.reset(true); // before the answer to the question of before
+    expect(server.open.length).toBeLessThanOrEqual(2);
+    await server.answer();
+    expect(list.total.value).toBe(50);
+    expect(list.at(0)).toBeGreaterThan(0); // not of before, though perhaps of the change before this one
+    expect(list.at(0)).toBeLessThanOrEqual(change);
+  }
+  from = 6;
+  list.reset(true);
+  while (server.open.length) await server.answer();
+  expect(numbers(10).map((i) => list.at(i))).toEqual(numbers(10, 6));
+});

@@ -69,87 +69,120 @@ function pagesAround(shown: Stretch, direction: number, total: number, size: num
   return list.filter((page) => page >= 0 && page < end);
 }
 
+/** A list as it is held now. */
+interface Held<Row> extends Pick<PagedRows<Row>, 'total' | 'version' | 'fault'> {
+  fetchPage(offset: number, limit: number): Promise<Page<Row>>;
+  size: number;
+  /** which list it is: another filter makes another */
+  listed: number;
+  /** how often the same list was asked for anew */
+  freshness: number;
+  /** in order of use */
+  pages: Map<number, Row[]>;
+  /** not fresh any more, and shown until the fresh ones are here */
+  stale: Map<number, Row[]>;
+  flying: Set<number>;
+  failed: Set<number>;
+  shown: Stretch;
+  direction: number;
+}
+
+function fetchMore<Row>(held: Held<Row>): void {
+  const isWanted = (page: number) => ![held.pages, held.flying, held.failed].some((some) => some.has(page));
+  for (const page of pagesAround(held.shown, held.direction, held.total.value, held.size).filter(isWanted)) {
+    if (held.flying.size >= AT_ONCE) return;
+    void fetchOne(held, page);
+  }
+}
+
 /**
- * `fetchPage(offset, limit)` gives the rows of a page and how many there are in all. Answers to an older filter are
- * thrown away.
+ * An answer to another list is thrown away. One that is not fresh any more is shown, and asked for again: where a list
+ * changes more often than it is answered, it would else stay empty.
  */
+async function fetchOne<Row>(held: Held<Row>, page: number): Promise<void> {
+  const { listed, freshness, size } = held;
+  const isFresh = () => freshness === held.freshness;
+  held.flying.add(page);
+  try {
+    const got = await held.fetchPage(page * size, size);
+    if (listed !== held.listed) return;
+    held.total.value = got.total;
+    held.fault.value = null;
+    if (!isFresh()) return void held.stale.set(page, got.rows);
+    held.pages.set(page, got.rows);
+    held.stale.delete(page);
+    for (const old of held.pages.keys()) if (held.pages.size > KEPT && old !== page) held.pages.delete(old);
+  } catch (error) {
+    if (listed !== held.listed) return;
+    if (isFresh()) held.failed.add(page); // tried again when it is shown anew
+    held.fault.value = error;
+  } finally {
+    if (listed === held.listed) {
+      held.flying.delete(page);
+      held.version.value++;
+      fetchMore(held);
+    }
+  }
+}
+
+/** `fetchPage(offset, limit)` gives the rows of a page and how many there are in all. */
 export function usePagedRows<Row>(
   fetchPage: (offset: number, limit: number) => Promise<Page<Row>>,
   size = 100,
 ): PagedRows<Row> {
-  const total = ref(0);
-  const version = ref(0);
-  const fault = shallowRef<unknown>(null);
-  let pages = new Map<number, Row[]>(); // in order of use
-  let stale = new Map<number, Row[]>();
-  let generation = 0;
-  let flying = new Set<number>();
-  let failed = new Set<number>();
-  let shown = { first: 0, last: 0 };
-  let direction = 1;
-
-  const isWanted = (page: number): boolean => !pages.has(page) && !flying.has(page) && !failed.has(page);
-  function fetchMore(): void {
-    for (const page of pagesAround(shown, direction, total.value, size).filter(isWanted)) {
-      if (flying.size >= AT_ONCE) return;
-      void fetchOne(page, generation);
-    }
-  }
-
-  async function fetchOne(page: number, born: number): Promise<void> {
-    flying.add(page);
-    try {
-      const got = await fetchPage(page * size, size);
-      if (born !== generation) return;
-      total.value = got.total;
-      pages.set(page, got.rows);
-      stale.delete(page);
-      fault.value = null;
-      for (const old of pages.keys()) if (pages.size > KEPT && old !== page) pages.delete(old);
-    } catch (error) {
-      if (born !== generation) return;
-      failed.add(page); // tried again when it is shown anew
-      fault.value = error;
-    } finally {
-      if (born === generation) {
-        flying.delete(page);
-        version.value++;
-        fetchMore();
-      }
-    }
-  }
-
+  const held: Held<Row> = {
+    fetchPage,
+    size,
+    total: ref(0),
+    version: ref(0),
+    fault: shallowRef<unknown>(null),
+    listed: 0,
+    freshness: 0,
+    pages: new Map(),
+    stale: new Map(),
+    flying: new Set(),
+    failed: new Set(),
+    shown: { first: 0, last: 0 },
+    direction: 1,
+  };
+  const { total, version, fault } = held;
   return {
     total,
     version,
     fault,
-    busy: () => flying.size > 0,
+    busy: () => held.flying.size > 0,
     at: (index) => {
       const page = Math.floor(index / size);
-      const rows = pages.get(page) ?? stale.get(page);
+      const rows = held.pages.get(page) ?? held.stale.get(page);
       return rows?.[index - page * size];
     },
     between: async (first, last) => {
-      const born = generation;
+      const { listed, freshness } = held;
+      const isSame = () => listed === held.listed && freshness === held.freshness;
       const pageAt = async (page: number) =>
-        born !== generation ? [] : (pages.get(page) ?? (await fetchPage(page * size, size)).rows);
+        isSame() ? (held.pages.get(page) ?? (await fetchPage(page * size, size)).rows) : [];
       const rows = await rowsBetween({ first, last }, size, pageAt);
-      return born === generation ? rows : []; // else it is another list by now
+      return isSame() ? rows : []; // else it is another list by now
     },
     show: (first, last) => {
-      if (first !== shown.first) direction = first > shown.first ? 1 : -1;
-      shown = { first, last };
-      failed = new Set();
-      for (const page of pagesOf(shown, size)) useLast(pages, page);
-      fetchMore();
+      if (first !== held.shown.first) held.direction = first > held.shown.first ? 1 : -1;
+      held.shown = { first, last };
+      held.failed = new Set();
+      for (const page of pagesOf(held.shown, size)) useLast(held.pages, page);
+      fetchMore(held);
     },
     reset: (keepShown = false) => {
-      generation++;
-      stale = keepShown ? new Map([...stale, ...pages]) : new Map();
-      [pages, flying, failed] = [new Map(), new Set(), new Set()];
-      if (!keepShown) [total.value, shown] = [0, { first: 0, last: 0 }];
+      if (keepShown) {
+        held.freshness++;
+        held.stale = new Map([...held.stale, ...held.pages]);
+      } else {
+        held.listed++;
+        Object.assign(held, { stale: new Map(), flying: new Set(), shown: { first: 0, last: 0 } });
+        total.value = 0;
+      }
+      Object.assign(held, { pages: new Map(), failed: new Set() });
       version.value++;
-      fetchMore();
+      fetchMore(held);
     },
   };
 }

@@ -1,4 +1,4 @@
-// The figures of the queue, and the item at hand where somebody else has changed it: looked at after a quiet moment.
+// The figures of the queue, and the item at hand where somebody else has changed it: looked at soon after.
 
 import { onScopeDispose, shallowRef } from 'vue';
 import type { DeskProgress } from '#core/contract/desk.ts';
@@ -33,8 +33,10 @@ export function useDeskNews(open: OpenSheet, writes: DeskWrites, shown: ShownIte
     }
   }
   function lookAgain(): void {
-    clearTimeout(timer);
-    timer = setTimeout(() => void look(), LOOK_AGAIN_MS);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      void look();
+    }, LOOK_AGAIN_MS);
   }
   return {
     progress,
