@@ -3,6 +3,7 @@
 import path from 'node:path';
 import { writeJsonl } from '#core/formats/jsonl.ts';
 import { answerTexts } from '#core/recipes/parts/answer-text.ts';
+import { forbiddenTexts } from '#core/recipes/parts/forbidden-texts.ts';
 import { withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import { createSampler } from '#core/models/sampler.ts';
 import { defineCommand, flag, requiredText } from './command.ts';
@@ -44,6 +45,7 @@ export const generateCommand = defineCommand({
       topP: options['top-p'],
       maxNew: options['max-new'],
       seed: options.seed,
+      forbidden: await forbiddenTexts(tokenizer, architecture.vocabulary, options.forbid),
     };
     rows.forEach(({ line }, i) =>
       checkLength(options.in, line, prompts[i]!.length, settings.maxNew, architecture.context),

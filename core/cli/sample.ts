@@ -1,5 +1,6 @@
 // `tastemaker sample`: a run that draws completions of a project's prompts.
 
+import { asLines } from '#core/recipes/parts/forbidden-texts.ts';
 import { startRun } from '#core/runs/start.ts';
 import { defineCommand, oneOf, requiredText, wholeNumber } from './command.ts';
 import { sayAtRest } from './new-here.ts';
@@ -29,7 +30,7 @@ export const sampleCommand = defineCommand({
     withProject(options.project, { write: true }, (project) =>
       withProgress('sample', async (listeners) => {
         sayAtRest(project);
-        const { policy, k, split, prompts, temperature, seed } = options;
+        const { policy, k, split, prompts, temperature, forbid, seed } = options;
         const settings = {
           policy,
           k,
@@ -39,6 +40,7 @@ export const sampleCommand = defineCommand({
           top_k: options['top-k'],
           top_p: options['top-p'],
           max_new: options['max-new'],
+          forbid: asLines(forbid),
           seed,
         };
         const { id, status, counts = {} } = await startRun(project, 'sample', settings, null, listeners);

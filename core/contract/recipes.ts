@@ -6,7 +6,7 @@ import { config, recipe } from './schemas.ts';
 
 export interface Field {
   name: string;
-  kind: 'number' | 'whole' | 'flag' | 'choice' | 'text' | 'model';
+  kind: 'number' | 'whole' | 'flag' | 'choice' | 'text' | 'lines' | 'model';
   default: number | string | boolean;
   range: [number, number] | null;
   choices: string[] | null;

@@ -15,6 +15,8 @@ export interface SamplingParameters {
   topP: number;
   maxNew: number;
   seed: number;
+  /** texts that could not come out; absent where there were none */
+  forbid?: string[] | undefined;
 }
 
 /** One sampled answer. `tokenIds` include the end-of-text where `finish` is 'stop'. */

@@ -56,4 +56,6 @@ export const sampling = v.strictObject({
   topP: share,
   maxNew: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4096)),
   seed: offset,
+  /** texts that may not come out */
+  forbid: v.optional(v.pipe(v.array(short), v.maxLength(50))),
 });

@@ -4,6 +4,7 @@ import type { Message } from '#core/contract/prompts.ts';
 import type { Finish, SamplingParameters } from '#core/contract/samples.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { answerTexts } from '#core/recipes/parts/answer-text.ts';
+import { forbiddenTexts } from '#core/recipes/parts/forbidden-texts.ts';
 import { encodePrompts, promptText } from '#core/recipes/parts/prompt-tokens.ts';
 import type { AskedPrompt } from '#core/recipes/parts/prompt-tokens.ts';
 import type { Sampled } from '#core/models/sampler.ts';
@@ -64,10 +65,11 @@ export async function sample(models: HeldModels, question: SampleQuestion): Prom
     throw new TastemakerError('bad-argument', 'The prompt is empty.', 'Type something for the model to go on from.');
   refuseTooLong(model, ids.length, sampling.maxNew);
 
+  const forbidden = await forbiddenTexts(tokenizer, model.checkpoint.architecture.vocabulary, sampling.forbid ?? []);
   const [written] = (await model.sampler.sample(
     model.checkpoint.weights,
     [{ prompt: ids, streams: Array.from({ length: k }, (_, j) => `try/${j}`) }],
-    sampling,
+    { ...sampling, forbidden },
   )) as [Sampled[]];
   const texts = await answerTexts(
     tokenizer,

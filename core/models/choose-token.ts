@@ -21,7 +21,7 @@ export interface Choice {
   token: Tensor; // int32 [B]
   /**
    * under the distribution that was sampled from (greedy: the plain one; rows that stand for no token count in it,
-   * though none is drawn)
+   * though none is drawn; what is not allowed does not)
    */
   samplingLogprob: Tensor; // [B]
   /** under softmax(logits) */
@@ -30,22 +30,26 @@ export interface Choice {
 
 const REMOVED = -1e9;
 
-/** logits [B, V], uniforms [B] in [0, 1); none of the `silent` rows of the vocabulary is chosen. */
+/**
+ * logits [B, V], uniforms [B] in [0, 1); none of the `silent` rows of the vocabulary is chosen. `allowed` are the
+ * logits with what may not come now out of reach.
+ */
 export function chooseToken(
   logits: Tensor,
   uniforms: Tensor,
   { temperature, topK: k, topP }: ChoiceSettings,
   silent: readonly number[] = [],
+  allowed: Tensor = logits,
 ): Choice {
   const [B, V] = logits.shape as [number, number];
   const at = (values: Tensor, token: Tensor) =>
     reshape(sub(gatherElements(values, reshape(token, [B, 1]), 1), logSumExp(values)), [B]);
   if (temperature === 0) {
-    const token = cast(argMax(without(logits, silent), 1), 'int32');
+    const token = cast(argMax(without(allowed, silent), 1), 'int32');
     const logprob = at(logits, token);
     return { token, samplingLogprob: logprob, logprob };
   }
-  const plain = temperature === 1 ? logits : scale(logits, 1 / temperature);
+  const plain = temperature === 1 ? allowed : scale(allowed, 1 / temperature);
   const spoken = without(plain, silent);
   let z = spoken;
   if (k > 0 && k < V) z = keepAbove(z, slice(topK(z, k)[0], 1, k - 1, k));
@@ -55,7 +59,8 @@ export function chooseToken(
   const target = mul(reshape(uniforms, [B, 1]), slice(cumulative, 1, V - 1, V));
   const token = cast(reduceSum(cast(lessOrEqual(cumulative, target), 'float32'), [1]), 'int32');
   const samplingLogprob = at(z === spoken ? plain : z, token);
-  return { token, samplingLogprob, logprob: temperature === 1 && z === spoken ? samplingLogprob : at(logits, token) };
+  const same = temperature === 1 && z === spoken && allowed === logits;
+  return { token, samplingLogprob, logprob: same ? samplingLogprob : at(logits, token) };
 }
 
 /** z [B, V] with these rows of the vocabulary out of reach. */

@@ -34,6 +34,8 @@ import type { Architecture } from './architecture.ts';
 import { parameters } from './architecture.ts';
 import { chooseToken } from './choose-token.ts';
 import type { Choice, ChoiceSettings } from './choose-token.ts';
+import { allowed, stateAfter } from './forbidden.ts';
+import type { Forbidden } from './forbidden.ts';
 import { attend, block, embed, finalNorm, languageModelHead } from './transformer.ts';
 import type { Model } from './transformer.ts';
 
@@ -50,6 +52,8 @@ export interface Sampling {
   adapter: AdapterSettings | undefined;
   shape: SampleShape;
   choice: ChoiceSettings;
+  /** texts that may not come out */
+  forbidden?: Forbidden | null;
 }
 
 const float = (...shape: number[]) => ({ dtype: 'float32' as const, shape });
@@ -93,20 +97,27 @@ export function samplingProgram(sampling: Sampling): Program {
       const { stacked } = loop(
         graph,
         N - 1,
-        [first.token, first.done, ...emptyCaches(sampling).map(({ shape }) => zeros(first.logprob, shape))],
-        (iteration, [token, done, ...caches], inner) => {
+        [
+          first.token,
+          first.done,
+          ...standOf(first),
+          ...emptyCaches(sampling).map(({ shape }) => zeros(first.logprob, shape)),
+        ],
+        (iteration, [token, done, ...rest], inner) => {
+          const [stands, caches] = standsAndCaches(sampling, rest);
           const uniforms = gather(feeds.uniforms!, add(iteration, whole(iteration, 1)));
           const { chosen, caches: next } = decoded(sampling, modelOf(sampling, weights, inner), {
             step: cast(iteration, 'int32'),
             token: token!,
             done: done!,
+            stands,
             caches,
             prompts,
             start: feeds.start!,
             uniforms,
           });
           return {
-            carried: [chosen.token, chosen.done, ...next],
+            carried: [chosen.token, chosen.done, ...standOf(chosen), ...next],
             stacked: [chosen.token, chosen.samplingLogprob, chosen.logprob],
             goOn: greaterOrEqual(unfinished(chosen.done), constant(graph, 'float32', [], [1])),
           };
@@ -160,7 +171,12 @@ export function tokenProgram(sampling: Sampling): Program {
   const B = Bp * each;
   const caches = emptyCaches(sampling);
   return {
-    state: { token: int(B), done: int(B), ...Object.fromEntries(caches.map((type, i) => [`cache/${i}`, type])) },
+    state: {
+      token: int(B),
+      done: int(B),
+      ...(sampling.forbidden ? { stands: int(B) } : {}),
+      ...Object.fromEntries(caches.map((type, i) => [`cache/${i}`, type])),
+    },
     frozen: {
       ...weightTypes(sampling),
       start: int(Bp),
@@ -178,20 +194,26 @@ export function tokenProgram(sampling: Sampling): Program {
         frozen[`keys/${layer}`]!,
         frozen[`values/${layer}`]!,
       ]);
-      const { token, done, ...rest } = state;
+      const { token, done, stands = null, ...rest } = state;
       const now = {
         step: feeds.step!,
         token: token!,
         done: equal(done!, whole(done!, 1)),
+        stands,
         caches: caches.map((_, i) => rest[`cache/${i}`]!),
         prompts,
         start: frozen.start!,
         uniforms: feeds.uniforms!,
       };
       const { chosen, caches: next } = decoded(sampling, modelOf(sampling, frozen, graph), now);
-      const { done: over, ...row } = said(chosen);
+      const { done: over, stands: after, ...row } = said(chosen);
       return {
-        state: { token: chosen.token, done: over!, ...Object.fromEntries(next.map((x, i) => [`cache/${i}`, x])) },
+        state: {
+          token: chosen.token,
+          done: over!,
+          ...(after ? { stands: after } : {}),
+          ...Object.fromEntries(next.map((x, i) => [`cache/${i}`, x])),
+        },
         outputs: { ...row, unfinished: unfinished(chosen.done) },
       };
     },
@@ -210,25 +232,53 @@ const named = ([tokens, samplingLogprobs, logprobs]: Tensor[]): Tensors => ({
   samplingLogprobs: samplingLogprobs!,
   logprobs: logprobs!,
 });
-const said = (choice: Choice & { done: Tensor }): Tensors => ({
+const said = (choice: Chosen): Tensors => ({
   ...named([choice.token, choice.samplingLogprob, choice.logprob]),
   done: cast(choice.done, 'int32'),
+  ...(choice.stands ? { stands: choice.stands } : {}),
 });
 const unfinished = (done: Tensor): Tensor => reduceSum(cast(not(done), 'float32'), [0]);
 
-type Chosen = Choice & { done: Tensor };
+/** `stands`: how much of a forbidden text stands there, where some are forbidden; int32 [B] */
+interface Chosen extends Choice {
+  done: Tensor;
+  stands: Tensor | null;
+}
+const standOf = ({ stands }: Chosen): Tensor[] => (stands ? [stands] : []);
+const standsAndCaches = ({ forbidden }: Sampling, rest: readonly Tensor[]): [Tensor | null, readonly Tensor[]] =>
+  forbidden ? [rest[0]!, rest.slice(1)] : [null, rest];
+
 /** The first token of each row, and the prompts' keys and values. uniforms [B] */
 function prefilled(
-  { architecture, shape: { prompts: Bp, each }, choice }: Sampling,
+  sampling: Sampling,
   model: Model,
   ids: Tensor,
   start: Tensor,
   uniforms: Tensor,
 ): { first: Chosen; prompts: [Tensor, Tensor][] } {
+  const { prompts: Bp, each } = sampling.shape;
   const { hidden, prompts } = prefill(model, ids, start);
   const B = Bp * each;
-  const first = chooseToken(repeat(languageModelHead(model, hidden), each), uniforms, choice, architecture.silent);
-  return { first: finish(first, constant(model.graph, 'bool', [B], new Uint8Array(B)), architecture), prompts };
+  const logits = repeat(languageModelHead(model, hidden), each);
+  const none = constant(model.graph, 'bool', [B], new Uint8Array(B));
+  const stands = sampling.forbidden ? constant(model.graph, 'int32', [B], new Int32Array(B)) : null;
+  return { first: chosenOf(sampling, logits, uniforms, { done: none, stands }), prompts };
+}
+/** The next token of each row, of logits [B, V], where nothing forbidden would be complete with it. */
+function chosenOf(
+  { architecture, choice, forbidden }: Sampling,
+  logits: Tensor,
+  uniforms: Tensor,
+  { done, stands }: Pick<Chosen, 'done' | 'stands'>,
+): Chosen {
+  if (!forbidden || !stands)
+    return {
+      ...finish(chooseToken(logits, uniforms, choice, architecture.silent), done, architecture),
+      stands: null,
+    };
+  const chosen = chooseToken(logits, uniforms, choice, architecture.silent, allowed(forbidden, logits, stands));
+  const row = finish(chosen, done, architecture);
+  return { ...row, stands: stateAfter(logits.graph, forbidden, stands, row.token) };
 }
 /** Every row of the first axis `each` times over. */
 function repeat(x: Tensor, each: number): Tensor {
@@ -240,6 +290,7 @@ interface Now {
   /** int32 */ step: Tensor;
   token: Tensor;
   done: Tensor;
+  stands: Tensor | null;
   caches: readonly Tensor[];
   prompts: readonly [Tensor, Tensor][];
   start: Tensor;
@@ -247,10 +298,12 @@ interface Now {
 }
 /** One trip: the token said last goes through the model, the next one is chosen. */
 function decoded(
-  { architecture, shape: { prompts: Bp, each, P, N }, choice }: Sampling,
+  sampling: Sampling,
   model: Model,
-  { step, token, done, caches, prompts, start: pads, uniforms }: Now,
+  { step, token, done, stands, caches, prompts, start: pads, uniforms }: Now,
 ): { chosen: Chosen; caches: Tensor[] } {
+  const { architecture } = sampling;
+  const { prompts: Bp, each, P, N } = sampling.shape;
   const { layers, keyValueHeads: KH, headWidth: d } = architecture;
   const { graph } = model;
   const B = Bp * each;
@@ -294,11 +347,7 @@ function decoded(
     });
   }
   return {
-    chosen: finish(
-      chooseToken(languageModelHead(here, finalNorm(here, x)), uniforms, choice, architecture.silent),
-      done,
-      architecture,
-    ),
+    chosen: chosenOf(sampling, languageModelHead(here, finalNorm(here, x)), uniforms, { done, stands }),
     caches: next,
   };
 }

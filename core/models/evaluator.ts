@@ -2,12 +2,15 @@
 
 import { compile } from '#core/autodiff/compile.ts';
 import type { Arrays, Program, Tensors, Types } from '#core/autodiff/compile.ts';
+import type { Tensor } from '#core/autodiff/graph.ts';
 import { createExecutableCache } from '#core/autodiff/executable-cache.ts';
 import type { SessionOptions } from '#core/autodiff/session.ts';
 import { TastemakerError } from '#core/errors.ts';
 import type { Architecture } from './architecture.ts';
 import { checkpointParameters, scalesOf } from './checkpoint.ts';
 import type { Checkpoint, WeightArrays } from './checkpoint.ts';
+import { allowed, statesBefore } from './forbidden.ts';
+import type { Forbidden } from './forbidden.ts';
 import { HEADS, parametersAbove, readHead } from './heads.ts';
 import type { Headed, HeadName } from './heads.ts';
 import { inRows, packRows, roundedLength, rowShape, rowTensors, rowTokens, rowTypes } from './rows.ts';
@@ -22,8 +25,16 @@ export interface Evaluator {
   scores(weights: WeightArrays, groups: readonly Group[]): Promise<number[][]>;
   /** value before each token and after the last: [group][completion][tokens + 1] */
   values(weights: WeightArrays, groups: readonly Group[]): Promise<number[][][]>;
-  /** ln p of each token at a temperature: [group][completion][tokens] */
-  logprobs(weights: WeightArrays, groups: readonly Group[], temperature?: number): Promise<number[][][]>;
+  /**
+   * ln p of each token at a temperature: [group][completion][tokens]; where texts are forbidden, of the tokens that
+   * were left to choose from
+   */
+  logprobs(
+    weights: WeightArrays,
+    groups: readonly Group[],
+    temperature?: number,
+    forbidden?: Forbidden | null,
+  ): Promise<number[][][]>;
   release(): Promise<void>;
 }
 
@@ -87,17 +98,24 @@ export function tapsAbove(model: Model, head: HeadName, layer: number, feeds: Te
 
 /**
  * Scores or values of the slots (`temperature` null), or log-probabilities of their targets; above the lowest `layer`
- * blocks, whose outputs are fed.
+ * blocks, whose outputs are fed. Where texts are forbidden, the state before each target is fed as `stands`.
  */
-export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature: number | null, layer = 0): Program {
+export function evaluationProgram(
+  like: Checkpoint,
+  shape: RowShape,
+  temperature: number | null,
+  layer = 0,
+  forbidden: Forbidden | null = null,
+): Program {
   const all = checkpointParameters(like);
   const read = layer ? parametersAbove(all, like, layer) : all;
+  const slots = { dtype: 'int32' as const, shape: [shape.B * shape.Q] };
   return {
     state: {},
     frozen: weightTypes(read),
     feeds: {
       ...typesAbove(like, layer, shape),
-      ...(temperature === null ? {} : { targets: { dtype: 'int32' as const, shape: [shape.B * shape.Q] } }),
+      ...(temperature === null ? {} : { targets: slots, ...(forbidden ? { stands: slots } : {}) }),
     },
     step: ({ graph, frozen: weights, feeds }) => {
       const model = { architecture: like.architecture, weights, adapters: scalesOf(like), graph, forward: true };
@@ -108,14 +126,17 @@ export function evaluationProgram(like: Checkpoint, shape: RowShape, temperature
           y:
             temperature === null
               ? readHead(like.head, model, taps)
-              : overLogits(model, taps.hidden, [feeds.targets!], (logits, [targets]) => [
-                  tokenLogprobs(logits, targets!, temperature),
+              : overLogits(model, taps.hidden, slotsOf(feeds), (logits, [targets, stands]) => [
+                  tokenLogprobs(stands ? allowed(forbidden!, logits, stands) : logits, targets!, temperature),
                 ])[0]!,
         },
       };
     },
   };
 }
+
+/** What is read of logits: each slot's target, and where texts are forbidden how much of one stands before it. */
+export const slotsOf = ({ targets, stands }: Tensors): Tensor[] => (stands ? [targets!, stands] : [targets!]);
 
 export interface EvaluatorOptions extends SessionOptions {
   /** those weights that are the same in every call */
@@ -151,6 +172,7 @@ export function createEvaluator(
     slots: Slots,
     temperature: number | null,
     read: (y: Float32Array) => T,
+    forbidden: Forbidden | null = null,
   ): Promise<T[][]> {
     checkLengths(architecture, groups);
     const rows = groups.flatMap((group, g) => inRows(group).map((row) => ({ row, g })));
@@ -166,13 +188,14 @@ export function createEvaluator(
       const indices = order.splice(-B, B);
       const batch = indices.map((i) => rows[i]!.row);
       const shape = rowShape(batch, B, slots, rounded);
-      const key = JSON.stringify([shape, slots, temperature]);
+      const key = JSON.stringify([shape, slots, temperature, ...(forbidden ? [forbidden.key] : [])]);
       const executable = await compiled.get(key, () =>
-        compile(evaluationProgram(like, shape, temperature, below?.layer), options),
+        compile(evaluationProgram(like, shape, temperature, below?.layer, forbidden), options),
       );
       const { arrays: packed, first } = packRows(batch, shape, B, slots);
       const arrays: Arrays = { ...(alone ? {} : packed), ...below?.of(batch, shape, B) };
       if (temperature !== null) arrays.targets = targetsOf(batch, first, B * shape.Q);
+      if (forbidden) arrays.stands = standsOf(forbidden, batch, first, B * shape.Q);
       const y = (await executable.run({}, weights, arrays)).outputs.y!.data as Float32Array;
       indices.forEach((index, row) => {
         results[index] = batch[row]!.completions.map((completion, k) => {
@@ -191,8 +214,8 @@ export function createEvaluator(
   return {
     scores: (weights, groups) => evaluate(weights, groups, 'last', null, (y) => y[0]!),
     values: (weights, groups) => evaluate(weights, groups, 'tokens-and-end', null, (y) => Array.from(y)),
-    logprobs: (weights, groups, temperature = 1) =>
-      evaluate(weights, groups, 'tokens', temperature, (y) => Array.from(y)),
+    logprobs: (weights, groups, temperature = 1, forbidden = null) =>
+      evaluate(weights, groups, 'tokens', temperature, (y) => Array.from(y), forbidden),
     release: compiled.release,
   };
 }
@@ -204,6 +227,20 @@ export function targetsOf(groups: readonly Group[], first: readonly (readonly nu
     completions.forEach((completion, k) => targets.set(completion, first[g]![k]!)),
   );
   return targets;
+}
+
+/** How much of a forbidden text stands before the token of every slot, in the same order. */
+export function standsOf(
+  forbidden: Forbidden,
+  groups: readonly Group[],
+  first: readonly (readonly number[])[],
+  size: number,
+): Int32Array {
+  const stands = new Int32Array(size);
+  groups.forEach(({ completions }, g) =>
+    completions.forEach((completion, k) => stands.set(statesBefore(forbidden, completion), first[g]![k]!)),
+  );
+  return stands;
 }
 
 function finite(numbers: Float32Array, index: number): Float32Array {

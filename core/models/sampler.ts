@@ -17,10 +17,13 @@ import type { WeightArrays } from './checkpoint.ts';
 import type { ChoiceSettings } from './choose-token.ts';
 import { promptProgram, samplingProgram, tokenProgram } from './decoding.ts';
 import type { SampleShape, Sampling } from './decoding.ts';
+import type { Forbidden } from './forbidden.ts';
 
 export interface SampleSettings extends ChoiceSettings {
   maxNew: number;
   seed: number;
+  /** texts that may not come out */
+  forbidden?: Forbidden | null | undefined;
   /** rows a batch; more is faster until memory or caches run out */
   rows?: number;
   /** told after every batch how many requests are done */
@@ -82,14 +85,14 @@ export function createSampler(
   const write = device.provider === 'webgpu' ? writeApart : writeTogether;
   return {
     sample: async (weights, requests, settings) => {
-      const { temperature, topK, topP, maxNew: N, seed, rows = DEFAULT_ROWS } = settings;
+      const { temperature, topK, topP, maxNew: N, seed, forbidden = null, rows = DEFAULT_ROWS } = settings;
       refuseUnfit(requests, N, architecture.context);
       const results = new Map<number, Sampled[]>();
       for (const { indices, each, P, Bp } of batches(requests, rows, architecture.context - N, rounded)) {
         // the last batch is filled up
         const asked = Array.from({ length: Bp }, (_, i) => requests[indices[i] ?? indices[0]!]!);
         const shape = { prompts: Bp, each, P, N };
-        const sampling = { architecture, adapter, shape, choice: { temperature, topK, topP } };
+        const sampling = { architecture, adapter, shape, choice: { temperature, topK, topP }, forbidden };
         const outputs = await write(compiled, how, sampling, weights, feedsOf(asked, shape, seed));
         indices.forEach((index, b) => {
           const written = Array.from({ length: each }, (_, j) =>
@@ -141,7 +144,8 @@ function feedsOf(asked: readonly SampleRequest[], { prompts, each, P, N }: Sampl
 }
 
 type Compiled = ReturnType<typeof createExecutableCache>;
-const keyOf = ({ shape, choice }: Sampling): string => JSON.stringify([shape, choice]);
+const keyOf = ({ shape, choice, forbidden }: Sampling): string =>
+  JSON.stringify([shape, choice, ...(forbidden ? [forbidden.key] : [])]);
 
 /** Prefill and decoding as one graph. */
 async function writeTogether(
@@ -180,7 +184,12 @@ async function writeApart(
       .map(([name, { data }]) => [name, data]),
   );
   const { outputs } = await tokens.run(
-    { token: first.tokens!.data, done: first.done!.data, ...Object.fromEntries(caches) },
+    {
+      token: first.tokens!.data,
+      done: first.done!.data,
+      ...(first.stands ? { stands: first.stands.data } : {}),
+      ...Object.fromEntries(caches),
+    },
     { ...weights, ...read, start },
     { step: Int32Array.from({ length: N - 1 }, (_, i) => i), uniforms: uniforms.subarray(B) },
   );

@@ -182,18 +182,20 @@ async function readingBytes(
 /** A sampler at work. */
 async function writingBytes(
   memory: Memory,
-  { model, prompts, each, prompt, written: N, choice, kept }: Writing,
+  { model, prompts, each, prompt, written: N, choice, forbidden = null, kept }: Writing,
 ): Promise<Bytes> {
   const adapter = model.adapter?.settings;
   const { architecture } = upTo(model, prompt + PROMPT_STEP + N);
   const P = Math.min(architecture.context - N, Math.ceil(prompt / PROMPT_STEP) * PROMPT_STEP);
   const shape = { prompts, each, P, N };
-  const walk = async (program: (sampling: Sampling) => Program) =>
-    (
-      await graphOf(memory, ['write', program.name, architecture, adapter, shape, choice], shape.P + N, (shorter) =>
-        program({ architecture, adapter, shape: { ...shape, P: shorter(shape.P), N: shorter(N) }, choice }),
-      )
-    ).pool;
+  const rule = forbidden ? [forbidden.key] : [];
+  const walk = async (program: (sampling: Sampling) => Program) => {
+    const key = ['write', program.name, architecture, adapter, shape, choice, ...rule];
+    const { pool } = await graphOf(memory, key, shape.P + N, (shorter) =>
+      program({ architecture, adapter, shape: { ...shape, P: shorter(shape.P), N: shorter(N) }, choice, forbidden }),
+    );
+    return pool;
+  };
   // without Loop they are two
   const apart = N === 1 ? [promptProgram] : [promptProgram, tokenProgram];
   const programs = memory.device.provider === 'webgpu' ? apart : [samplingProgram];

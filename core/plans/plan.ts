@@ -9,6 +9,7 @@ import { numbersIn, parameters } from '#core/models/architecture.ts';
 import type { Architecture, Parameter } from '#core/models/architecture.ts';
 import type { ChoiceSettings } from '#core/models/choose-token.ts';
 import { evaluationProgram, layersBelow, rowsAtOnce } from '#core/models/evaluator.ts';
+import type { Forbidden } from '#core/models/forbidden.ts';
 import { parametersAbove } from '#core/models/heads.ts';
 import { roundedLength, rowSpans } from '#core/models/rows.ts';
 import type { RowShape } from '#core/models/rows.ts';
@@ -72,6 +73,7 @@ export interface Writing extends Work {
   prompt: number;
   written: number;
   choice: ChoiceSettings;
+  forbidden?: Forbidden | null;
   kept: number;
   /** tokens of prompts that are read in the whole run; `tokens` are those that are written */
   prefill: number;
@@ -137,6 +139,8 @@ interface Read {
   shared: boolean;
   /** of log-probabilities; null: scores or values */
   temperature: number | null;
+  /** texts that the tokens were not to be of */
+  forbidden?: Forbidden | null;
   /** so many blocks were read before */
   layer?: number;
   kept?: number;
@@ -145,7 +149,7 @@ interface Read {
 }
 /** What an evaluator does; no phase where there are no rows. */
 export function reading(model: ModelShape, read: Read): Reading[] {
-  const { rows, longest, slots, shared, temperature, layer = 0, kept = 1, tokens } = read;
+  const { rows, longest, slots, shared, temperature, forbidden = null, layer = 0, kept = 1, tokens } = read;
   if (rows === 0) return [];
   const B = rowsAtOnce(longest, temperature === null ? 0 : slots, model.architecture, rows);
   const whole = { B, T: roundedLength(longest), Q: slots, shared };
@@ -156,8 +160,8 @@ export function reading(model: ModelShape, read: Read): Reading[] {
       shape: whole,
       rows,
       growing: slots !== 1 && temperature !== null,
-      key: ['evaluate', layer, temperature],
-      program: (like, shape) => evaluationProgram(like, shape, temperature, layer),
+      key: ['evaluate', layer, temperature, ...(forbidden ? [forbidden.key] : [])],
+      program: (like, shape) => evaluationProgram(like, shape, temperature, layer, forbidden),
       carried: carriedAbove(model, layer, whole),
       kept,
       tokens,

@@ -14,6 +14,7 @@ import { SENSIBLE } from '#core/recipes/demo/demo-settings.ts';
 import { MISSING_END_SETTINGS, withMissingEnd } from '#core/recipes/parts/answer-scores.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { evaluateHeldOut, EVALUATION_SETTINGS } from '#core/recipes/parts/held-out-evaluation.ts';
+import { FORBID_SETTINGS, forbiddenTexts, textsIn } from '#core/recipes/parts/forbidden-texts.ts';
 import { fixed, listed, trained } from '#core/recipes/parts/lineage-words.ts';
 import { writeModel } from '#core/recipes/parts/model-folder.ts';
 import { need } from '#core/recipes/parts/need.ts';
@@ -121,6 +122,7 @@ export const PPO_SETTINGS = {
     'Ziegler et al. 2019: sample on after end-of-text; KL and policy gradient act on those tokens too, the reward model does not see them.',
     { group: 'sampling' },
   ),
+  ...FORBID_SETTINGS,
   whiten_rewards: flag(false, 'Ziegler et al. 2019: rewards scaled to variance 1, mean kept.', { group: 'kl' }),
   whiten_advantages: flag(true, 'Advantages to mean 0, variance 1.', { group: 'kl' }),
   unbiased_variance: flag(false, 'TRL divides by n − 1; Ziegler et al. 2019 and Huang et al. 2024 by n.', {
@@ -204,6 +206,7 @@ async function prepare(project: Project, config: PpoConfig, references: Referenc
     ['reward', reward],
   ] as const)
     if (model.id !== policy.id) sameTokenizer(tokenizer, await loadTokenizer(policyPath(project, model)), role);
+  await forbiddenTexts(tokenizer, 0, textsIn(config.forbid)); // refused before the run begins
   config.reference = reference.name; // the manifest says which it was
   return {
     models: {
@@ -225,7 +228,7 @@ interface AtWork {
 
 async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   context.phase('loading the models');
-  const models = await loadPolicyModels(context);
+  const models = await loadPolicyModels(context, config.forbid);
   const { training, held } = await promptsFor(context, models, config);
   const orderSeed = config.order_seed || config.seed;
   const take = promptOrder(training, promptsAnUpdate(config), orderSeed);

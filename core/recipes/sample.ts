@@ -18,6 +18,7 @@ import type { Config } from './settings.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import type { Drawn, Inputs, Recipe, Outcome, RunContext } from './recipe.ts';
+import { FORBID_SETTINGS, forbiddenTexts, forbids, textsIn } from '#core/recipes/parts/forbidden-texts.ts';
 import { planSample } from '#core/recipes/parts/sample-plan.ts';
 import { encodePrompts, withStops } from '#core/recipes/parts/prompt-tokens.ts';
 import { SAMPLE } from '#core/recipes/demo/demo-settings.ts';
@@ -59,6 +60,7 @@ export const SAMPLE_SETTINGS = {
     memory: { times: 0.5, what: 'new tokens' },
     time: 'new tokens',
   }),
+  ...FORBID_SETTINGS,
   seed: count(1, [0, 2 ** 48], 'Seed of the draws.', { group: 'seeds' }),
 } as const;
 type SampleConfig = Config<typeof SAMPLE_SETTINGS>;
@@ -79,7 +81,8 @@ const parametersOf = ({
   top_p: topP,
   max_new: maxNew,
   seed,
-}: SampleConfig): SamplingParameters => ({ temperature, topK, topP, maxNew, seed });
+  forbid,
+}: SampleConfig): SamplingParameters => ({ temperature, topK, topP, maxNew, seed, ...forbids(forbid) });
 const called = (rows: readonly Row[]) => (i: number) => `Prompt ${rows[i]!.promptId}`;
 const noWriter = (name: string) =>
   new TastemakerError(
@@ -112,6 +115,8 @@ async function prepare(project: Project, config: SampleConfig): Promise<Inputs> 
     }))
     .filter(({ first }) => first < config.k);
   await checkRoom(policyPath(project, policy), rows, config.max_new);
+  // refused before the run begins
+  await forbiddenTexts(await loadTokenizer(policyPath(project, policy)), 0, textsIn(config.forbid));
   return { models: { policy: policyPath(project, policy) }, data: rows };
 }
 
@@ -141,6 +146,7 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
   const tokenizer = await loadTokenizer(folder);
   const { prompts, wanted, tooLong } = await promptsInOrder(context, config, tokenizer, architecture.context);
   const sampler = createSampler(withStops(architecture, tokenizer), { constants: weights });
+  const forbidden = await forbiddenTexts(tokenizer, architecture.vocabulary, textsIn(config.forbid));
   const saved = context.saved();
   let { added, tokens } = (saved?.rest ?? { added: 0, tokens: 0 }) as { added: number; tokens: number };
   let at = saved?.step ?? 0;
@@ -157,6 +163,7 @@ async function run(context: RunContext, config: SampleConfig): Promise<Outcome> 
     const batch = prompts.slice(at, at + PROMPTS_A_BATCH);
     const sampled = await sampler.sample(weights, batch.map(requestOf(config)), {
       ...parametersOf(config),
+      forbidden,
       progress: (done) => context.count(at + done, prompts.length),
     });
     const rows = await drawnRows(config, tokenizer, batch, sampled);

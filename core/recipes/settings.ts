@@ -54,6 +54,8 @@ export interface Setting<T> extends About {
   range?: readonly [number, number];
   whole?: boolean;
   choices?: readonly T[];
+  /** a text of several lines */
+  lines?: true;
 }
 export type Settings = Readonly<Record<string, Setting<number> | Setting<string> | Setting<boolean>>>;
 /** The plain record a recipe receives. */
@@ -78,6 +80,13 @@ export const flag = (value: boolean, sentence: string, about: About): Setting<bo
 export const words = (value: string, sentence: string, about: About): Setting<string> => ({
   default: value,
   sentence,
+  ...about,
+});
+/** Texts, one a line; none by itself. */
+export const lines = (sentence: string, about: About): Setting<string> => ({
+  default: '',
+  sentence,
+  lines: true,
   ...about,
 });
 export const choice = <const T extends string>(

@@ -12,14 +12,14 @@ import type { Project } from './project.ts';
 export function countDrawn(
   project: Project,
   policyId: number,
-  { temperature, topK, topP, maxNew, seed }: SamplingParameters,
+  { temperature, topK, topP, maxNew, seed, forbid = [] }: SamplingParameters,
 ): Map<number, number> {
   const rows = query<{ promptId: number; n: number }>(
     project,
     `SELECT prompt_id AS promptId, count(*) AS n FROM completions WHERE policy_id = ? AND step IS NULL
     AND json_extract(sampling, '$.temperature') = ? AND json_extract(sampling, '$.topK') = ? AND json_extract(sampling, '$.topP') = ? AND json_extract(sampling, '$.maxNew') = ?
-    AND json_extract(sampling, '$.seed') = ? GROUP BY prompt_id`,
-  ).all(policyId, temperature, topK, topP, maxNew, seed);
+    AND json_extract(sampling, '$.seed') = ? AND json_extract(sampling, '$.forbid') IS ? GROUP BY prompt_id`,
+  ).all(policyId, temperature, topK, topP, maxNew, seed, forbid.length > 0 ? JSON.stringify(forbid) : null);
   return new Map(rows.map(({ promptId, n }) => [promptId, n]));
 }
 

@@ -4,7 +4,8 @@
 import type { Arrays } from '#core/autodiff/compile.ts';
 import { packRows, rowShape, rowSpans } from '#core/models/rows.ts';
 import type { Group, RowShape, Span } from '#core/models/rows.ts';
-import { targetsOf } from '#core/models/evaluator.ts';
+import { standsOf, targetsOf } from '#core/models/evaluator.ts';
+import type { Forbidden } from '#core/models/forbidden.ts';
 import { episodeRewards, whiten } from './episode-rewards.ts';
 import type { Episode, ScorePlacement } from './episode-rewards.ts';
 import type { Discounts, Estimator } from './estimators.ts';
@@ -73,7 +74,10 @@ function spread(like: readonly (readonly (readonly number[])[])[], flat: readonl
  * Stacked minibatches for the policy: lists of groups, which take as many rows as they need; a list with fewer rows
  * than another is filled up with empty ones.
  */
-export function policyArrays(minibatches: readonly (readonly Prepared[])[]): { shape: RowShape; arrays: Arrays } {
+export function policyArrays(
+  minibatches: readonly (readonly Prepared[])[],
+  forbidden: Forbidden | null = null,
+): { shape: RowShape; arrays: Arrays } {
   const { all, shape, arrays, first, size } = pack(minibatches, 'tokens');
   const old = new Float32Array(size);
   const A = new Float32Array(size);
@@ -87,7 +91,11 @@ export function policyArrays(minibatches: readonly (readonly Prepared[])[]): { s
       mask.fill(1, at, at + logprobs.length);
     }),
   );
-  return { shape, arrays: { ...arrays, targets: targetsOf(all, first, size), old, advantages: A, mask, weights } };
+  const slots = {
+    targets: targetsOf(all, first, size),
+    ...(forbidden ? { stands: standsOf(forbidden, all, first, size) } : {}),
+  };
+  return { shape, arrays: { ...arrays, ...slots, old, advantages: A, mask, weights } };
 }
 
 /** Stacked minibatches for the critic: every slot that has a return. */

@@ -287,6 +287,15 @@ test('a model is tried as it is used to being asked, in several turns, and the a
   await seen(panel.locator('.read')).toContainText(
     /^SUBREDDIT: \nTITLE: my dog\nPOST: my dog broke my guitar\.\nTL;DR:$/,
   );
+  await panel.locator('summary').first().click();
+  await panel.getByLabel('May not say').fill('e\na');
+  await seen(panel.locator('summary').first()).toContainText('never "e", "a"');
+  await panel.getByLabel('Seed').fill('77');
+  await panel.getByRole('button', { name: 'Sample', exact: true }).click();
+  await seen(panel.getByLabel('Seed')).toHaveValue('78', { timeout: 60_000 }); // it has answered
+  const said = answers.getByRole('listitem').locator('p:first-child');
+  for (const text of await said.allTextContents()) expect(text.replace('(empty)', '')).not.toMatch(/[ea]/);
+  await panel.getByLabel('May not say').fill('');
 
   await page.getByRole('row', { name: /^chat/ }).click();
   await seen(panel.getByRole('radio', { name: 'Conversation' })).toHaveAttribute('aria-checked', 'true');

@@ -6,7 +6,7 @@ import {
   emptyPrompt,
   formsFor,
   goOnFrom,
-  stopsIn,
+  linesIn,
   takePrompt,
 } from '#renderer/components/models/typed-prompt.ts';
 
@@ -71,5 +71,5 @@ test('going on from an answer gives the user the next turn, or makes the text lo
 });
 
 test('stop texts are lines, each once; a line end is spelled out', () => {
-  expect(stopsIn('\\n\nUser:\n\nUser:\n')).toEqual(['\n', 'User:']);
+  expect(linesIn('\\n\nUser:\n\nUser:\n')).toEqual(['\n', 'User:']);
 });

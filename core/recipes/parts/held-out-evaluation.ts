@@ -108,8 +108,8 @@ async function lookAt({ context, rollouts, prompts, values }: HeldOut, weights: 
   const firsts = groups.map(({ prompt, completions }) => ({ prompt, completions: completions.slice(0, 1) }));
   const scores = await rollouts.scores(prompts, groups);
   const referenceLogprobs = await rollouts.referenceLogprobs(groups);
-  const isPlain = rollouts.sampling.temperature === 1;
-  const plain = isPlain ? referenceLogprobs : await rollouts.referenceLogprobs(firsts, 1);
+  const isPlain = rollouts.sampling.temperature === 1 && !rollouts.sampling.forbid;
+  const plain = isPlain ? referenceLogprobs : await rollouts.plainReferenceLogprobs(firsts);
   await rollouts.hasRead();
   return { sampled, groups, scores, referenceLogprobs, plain, values: await values(firsts) };
 }

@@ -3,11 +3,13 @@
 
 import type { Checkpoint } from '#core/models/checkpoint.ts';
 import { loadShared } from '#core/models/checkpoint.ts';
+import type { Forbidden } from '#core/models/forbidden.ts';
 import { readingOf } from '#core/models/score-reading.ts';
 import type { Reading } from '#core/models/score-reading.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { RunContext } from '#core/recipes/recipe.ts';
+import { forbiddenTexts, textsIn } from './forbidden-texts.ts';
 import { sameTokenizer } from './same-tokenizer.ts';
 import { requireScoreHead } from './scorers.ts';
 
@@ -39,10 +41,15 @@ export interface PolicyModels extends HeldPolicy {
   tokenizer: Tokenizer;
   /** tokens that each of them can read */
   room: number;
+  /** the texts that the policy may not write, under its vocabulary */
+  forbidden: Forbidden | null;
 }
 
-/** All three. 'bad-model' where the reward model gives no scores, or one of them reads other tokens than the policy. */
-export async function loadPolicyModels(context: RunContext): Promise<PolicyModels> {
+/**
+ * All three. 'bad-model' where the reward model gives no scores, or one of them reads other tokens than the policy.
+ * `forbid` are the texts that it may not write, as the setting has them.
+ */
+export async function loadPolicyModels(context: RunContext, forbid: string): Promise<PolicyModels> {
   const held: Held = new Map();
   const two = loadHeldPolicy(context, held);
   const reward = loadShared(context.model('reward'), held);
@@ -52,5 +59,6 @@ export async function loadPolicyModels(context: RunContext): Promise<PolicyModel
   for (const role of new Set([two.referenceRole, 'reward']))
     sameTokenizer(tokenizer, await loadTokenizer(context.model(role)), role);
   const room = Math.min(...[two.policy, two.reference, reward].map(({ architecture }) => architecture.context));
-  return { ...two, reward, reading, tokenizer, room };
+  const forbidden = await forbiddenTexts(tokenizer, two.policy.architecture.vocabulary, textsIn(forbid));
+  return { ...two, reward, reading, tokenizer, room, forbidden };
 }

@@ -10,6 +10,7 @@ import type { SamplingParameters } from '#core/contract/samples.ts';
 import type { RunContext } from '#core/recipes/recipe.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import { scoresOfAnswers } from './answer-scores.ts';
+import { forbids } from './forbidden-texts.ts';
 import type { PolicyModels } from './policy-models.ts';
 import type { EncodedPrompt } from './policy-prompts.ts';
 import { withStops } from './prompt-tokens.ts';
@@ -21,6 +22,7 @@ export interface RolloutSettings {
   temperature: number;
   max_new: number;
   fixed_length: boolean;
+  forbid: string;
   seed: number;
   sampling_seed: number;
 }
@@ -39,8 +41,13 @@ export interface Rollouts {
     streams: (prompt: EncodedPrompt, place: number) => string[],
     rows?: number,
   ): Promise<Sampled[][]>;
-  /** ln π_ref of each token, at the temperature that was sampled with unless told */
-  referenceLogprobs(groups: readonly Group[], temperature?: number): Promise<number[][][]>;
+  /**
+   * ln π_ref of each token at the temperature that was sampled with, and where texts are forbidden under the same rule:
+   * the measure that KL is taken from
+   */
+  referenceLogprobs(groups: readonly Group[]): Promise<number[][][]>;
+  /** the same at temperature 1, of everything that the reference could say */
+  plainReferenceLogprobs(groups: readonly Group[]): Promise<number[][][]>;
   /** as the reward model has them; whether an answer ended is no concern here */
   scores(prompts: readonly EncodedPrompt[], groups: readonly Group[]): Promise<number[][]>;
   /** All has been read: of large models only the graphs of the part at work are kept. */
@@ -55,7 +62,7 @@ export function createRollouts(
   learner: Tuned,
   config: RolloutSettings,
 ): Rollouts {
-  const { policy, reference, reward, reading, tokenizer } = models;
+  const { policy, reference, reward, reading, tokenizer, forbidden } = models;
   const { temperature, max_new: maxNew } = config;
   const progress = context.count;
   const written = withStops(policy.architecture, tokenizer);
@@ -68,7 +75,14 @@ export function createRollouts(
   const judge = createEvaluator(reward, { constants: reward.weights, progress });
   const scorer = rewardScorer(judge, reward, reading);
   const finished = releaseAfter(policy.architecture);
-  const sampling = { temperature, topK: 0, topP: 1, maxNew, seed: config.sampling_seed || config.seed };
+  const sampling = {
+    temperature,
+    topK: 0,
+    topP: 1,
+    maxNew,
+    seed: config.sampling_seed || config.seed,
+    ...forbids(config.forbid),
+  };
   return {
     tokenizer,
     sampling,
@@ -77,13 +91,15 @@ export function createRollouts(
       const requests = prompts.map((prompt, place) => ({ prompt: prompt.ids, streams: streams(prompt, place) }));
       const sampled = await sampler.sample(weights, requests, {
         ...sampling,
+        forbidden,
         ...(rows === undefined ? {} : { rows }),
         progress,
       });
       await finished(sampler);
       return sampled;
     },
-    referenceLogprobs: (groups, at = temperature) => reader.logprobs(reference.weights, groups, at),
+    referenceLogprobs: (groups) => reader.logprobs(reference.weights, groups, temperature, forbidden),
+    plainReferenceLogprobs: (groups) => reader.logprobs(reference.weights, groups),
     scores: (prompts, groups) => scoresOfAnswers(scorer, { tokenizer, reading }, stops, prompts, groups),
     hasRead: () => finished(reader, judge),
     release: async () => {

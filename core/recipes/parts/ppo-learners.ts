@@ -55,7 +55,7 @@ export interface PpoLearners {
 
 export function createLearners(
   context: RunContext,
-  models: Pick<PolicyModels, 'policy' | 'reward'>,
+  models: Pick<PolicyModels, 'policy' | 'reward' | 'forbidden'>,
   config: LearnerSettings,
   saved: SavedState | null,
 ): PpoLearners {
@@ -67,7 +67,7 @@ export function createLearners(
     weightDecay: config.weight_decay,
     clipNorm: config.gradient_clip || null,
   } as const;
-  const objectives = updatesOf(config);
+  const objectives = updatesOf(config, models.forbidden);
   const learner = (name: 'policy' | 'critic', role: 'policy' | 'reward'): Learner => {
     const part = tuned(models[role], context.model(role), config, config.seed);
     const state = saved ? unpackState(name, saved, saved.rest[STEPS[name]] as number) : freshState(part.weights);
@@ -103,7 +103,7 @@ export function createLearners(
     update: async (minibatches, rate) => {
       context.phase('training');
       const rates = minibatches.map(() => rate);
-      const forPolicy = policyArrays(minibatches);
+      const forPolicy = policyArrays(minibatches, models.forbidden);
       const forCritic = criticArrays(minibatches);
       const policyReport = await steps(policy, models.policy, forPolicy, rates);
       context.phase('training the critic');

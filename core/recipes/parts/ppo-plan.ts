@@ -5,10 +5,12 @@ import { asJudge, asWriter } from '#core/plans/model-shape.ts';
 import type { ModelShape } from '#core/plans/model-shape.ts';
 import { numbersAbove, packedRows, reading, variety } from '#core/plans/plan.ts';
 import type { Phase, Plan, Reading } from '#core/plans/plan.ts';
+import type { Forbidden } from '#core/models/forbidden.ts';
 import { roundedLength } from '#core/models/rows.ts';
 import type { Objective } from '#core/training/objectives/objective.ts';
 import { criticObjective, policyObjective } from '#core/training/objectives/row-losses.ts';
 import type { Planning } from '#core/recipes/recipe.ts';
+import { forbidsLike } from './forbidden-texts.ts';
 import { samplesAPrompt } from './held-out.ts';
 import { addedUp, learnerShape, microBatches } from './tuning.ts';
 import type { TuningConfig } from './tuning.ts';
@@ -31,11 +33,15 @@ interface Planned extends Losses, TuningConfig {
   max_new: number;
   evaluate_every: number;
   evaluate_prompts: number;
+  forbid: string;
 }
 
-/** The losses of an update. */
-export const updatesOf = ({ temperature, clip, value_clip, value_coefficient }: Losses) => ({
-  policy: policyObjective(temperature, clip),
+/** The losses of an update, where texts are forbidden under the rule that they were sampled by. */
+export const updatesOf = (
+  { temperature, clip, value_clip, value_coefficient }: Losses,
+  forbidden: Forbidden | null = null,
+) => ({
+  policy: policyObjective(temperature, clip, forbidden),
   critic: criticObjective(value_clip, value_coefficient),
 });
 /** Rows that are sampled at once. */
@@ -81,10 +87,12 @@ function phasesOf(config: Planned, { facts, lengths }: Planning, policy: ModelSh
       slots,
       shared,
       temperature: temp,
+      forbidden: temp === null ? null : forbidden,
       kept,
       tokens: read,
     });
-  const objectives = updatesOf(config);
+  const forbidden = forbidsLike(policy.architecture, config.forbid);
+  const objectives = updatesOf(config, forbidden);
   const batches = config.epochs * config.minibatches;
   const rows = row.rows * Math.max(1, Math.floor(prompts / config.minibatches));
   const update = (part: typeof learner, objective: Objective, slots: number): Phase => ({
@@ -111,6 +119,7 @@ function phasesOf(config: Planned, { facts, lengths }: Planning, policy: ModelSh
       prompt: longest,
       written: N,
       choice: { temperature, topK: 0, topP: 1 },
+      forbidden,
       kept,
       prefill: updates * prompts * lengths.prompt + looks * held * lengths.prompt,
       tokens: written,

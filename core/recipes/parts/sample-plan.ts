@@ -5,6 +5,7 @@ import { numbersAbove, variety } from '#core/plans/plan.ts';
 import type { Plan } from '#core/plans/plan.ts';
 import { DEFAULT_ROWS, PROMPT_STEP } from '#core/models/sampler.ts';
 import type { Planning } from '#core/recipes/recipe.ts';
+import { forbidsLike } from './forbidden-texts.ts';
 
 const EARLY = 1.5; // times the length of the completions there are: beyond it most have ended, and with them their row
 
@@ -17,6 +18,7 @@ interface Planned {
   top_k: number;
   top_p: number;
   max_new: number;
+  forbid: string;
 }
 
 export function planSample(config: Planned, { facts, lengths, model }: Planning): Plan {
@@ -39,6 +41,7 @@ export function planSample(config: Planned, { facts, lengths, model }: Planning)
         prompt: lengths.longestPrompt,
         written: N,
         choice: { temperature: config.temperature, topK: config.top_k, topP: config.top_p },
+        forbidden: forbidsLike(writer.architecture, config.forbid),
         kept: 1 + (asked > prompts ? variety(lengths.prompt, lengths.longestPrompt, PROMPT_STEP) : 0),
         prefill: asked * lengths.prompt,
         tokens: asked * k * Math.min(N, EARLY * lengths.completion),

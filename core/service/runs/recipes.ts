@@ -26,7 +26,7 @@ import { LIVING } from '#core/contract/runs.ts';
 
 function fieldOf(name: string, setting: Settings[string], policies: readonly Policy[]): Field {
   const { default: fallback, sentence, group, main = false, when = null, model } = setting;
-  const { range, whole, choices } = setting as Setting<number> & Setting<string>;
+  const { range, whole, choices, lines } = setting as Setting<number> & Setting<string>;
   const kind = model
     ? 'model'
     : typeof fallback === 'number'
@@ -37,7 +37,9 @@ function fieldOf(name: string, setting: Settings[string], policies: readonly Pol
         ? 'flag'
         : choices
           ? 'choice'
-          : 'text';
+          : lines
+            ? 'lines'
+            : 'text';
   return {
     name,
     kind,

@@ -7,7 +7,9 @@ import { gather } from '#core/autodiff/ops/indexing.ts';
 import { reshape } from '#core/autodiff/ops/movement.ts';
 import { reduceSum } from '#core/autodiff/ops/reduction.ts';
 import type { Architecture } from '#core/models/architecture.ts';
-import { tapsAbove, typesAbove } from '#core/models/evaluator.ts';
+import { slotsOf, tapsAbove, typesAbove } from '#core/models/evaluator.ts';
+import { allowed } from '#core/models/forbidden.ts';
+import type { Forbidden } from '#core/models/forbidden.ts';
 import { readHead } from '#core/models/heads.ts';
 import type { Headed } from '#core/models/heads.ts';
 import { rowTensors, rowTypes } from '#core/models/rows.ts';
@@ -57,24 +59,31 @@ function onScores(scores: Tensor, feeds: Tensors): Loss {
 
 const perSlot = ({ B, Q }: RowShape, dtype: 'float32' | 'int32' = 'float32') => ({ dtype, shape: [B * Q] }) as const;
 
-/** Policy: rows with slots 'tokens'; each slot's target, its old log-probability, advantage, mask and weight [B·Q]. */
-export const policyFeeds = (shape: RowShape): Types => ({
+/**
+ * Policy: rows with slots 'tokens'; each slot's target, its old log-probability, advantage, mask and weight [B·Q], and
+ * where texts are forbidden how much of one stands before it.
+ */
+export const policyFeeds = (shape: RowShape, forbidden: Forbidden | null = null): Types => ({
   ...rowTypes(shape),
   targets: perSlot(shape, 'int32'),
+  ...(forbidden ? { stands: perSlot(shape, 'int32') } : {}),
   old: perSlot(shape),
   advantages: perSlot(shape),
   mask: perSlot(shape),
   weights: perSlot(shape),
 });
 export const policyUpdateLoss =
-  (architecture: Architecture, temperature: number, range: number) =>
+  (architecture: Architecture, temperature: number, range: number, forbidden: Forbidden | null = null) =>
   ({ graph, weights, adapters, feeds }: LossBuild): Loss => {
     const model = { architecture, weights, adapters, graph };
     const [logprobs, entropies] = overLogits(
       model,
       trunk(model, rowTensors(feeds)).hidden,
-      [feeds.targets!],
-      (logits, [targets]) => [tokenLogprobs(logits, targets!, temperature), entropy(logits, temperature)],
+      slotsOf(feeds),
+      (said, [targets, stands]) => {
+        const logits = stands ? allowed(forbidden!, said, stands) : said;
+        return [tokenLogprobs(logits, targets!, temperature), entropy(logits, temperature)];
+      },
     ) as [Tensor, Tensor];
     const terms = {
       now: logprobs,
@@ -155,11 +164,14 @@ const preferenceLoss =
     return { loss, weight, report: { accuracy } };
   };
 
-/** The policy's update at a temperature, with the range of its ratio. */
-export const policyObjective = (temperature: number, range: number): Objective => ({
-  key: ['policy', temperature, range],
-  loss: ({ architecture }) => policyUpdateLoss(architecture, temperature, range),
-  feeds: (_, shape) => policyFeeds(shape),
+/**
+ * The policy's update at a temperature, with the range of its ratio. Where texts are forbidden, π is what was sampled
+ * from: renormalised over the tokens that were left to choose from (docs/algorithms/ppo.md).
+ */
+export const policyObjective = (temperature: number, range: number, forbidden: Forbidden | null = null): Objective => ({
+  key: ['policy', temperature, range, ...(forbidden ? [forbidden.key] : [])],
+  loss: ({ architecture }) => policyUpdateLoss(architecture, temperature, range, forbidden),
+  feeds: (_, shape) => policyFeeds(shape, forbidden),
 });
 
 /** The critic's update, with the range of its values and the weight of its loss. */

@@ -80,7 +80,7 @@ export function goOnFrom(typed: TypedPrompt, manner: PromptManner, answer: strin
 }
 
 /** Stop texts, one a line; \n stands for a line end. */
-export const stopsIn = (typed: string): string[] => [
+export const linesIn = (typed: string): string[] => [
   ...new Set(
     typed
       .split('\n')

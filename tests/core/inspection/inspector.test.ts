@@ -67,6 +67,10 @@ describe('while a run is at work', () => {
     for (const { tokens, score, logprob } of first)
       expect([tokens > 0 && tokens <= 6, Number.isFinite(score), logprob < 0]).toEqual([true, true, true]);
 
+    const held = await inspector.ask('sample', { ...base, k: 8, sampling: { ...SAMPLING, forbid: ['e', ' a'] } });
+    expect(held.completions.filter(({ text }) => /[ea]/.test(text))).toEqual([]);
+    expect(held.completions.some(({ text }) => text !== '')).toBe(true);
+
     await expect(inspector.ask('sample', { ...base, prompt: 'word '.repeat(300) })).rejects.toThrow(
       /^The prompt has \d+ tokens; with 6 new ones it exceeds the 192 that "base" can see\.$/,
     );
