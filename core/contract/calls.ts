@@ -14,6 +14,7 @@ import { RUN_CALLS } from './runs.ts';
 import { SAMPLE_CALLS } from './samples.ts';
 import { HARDWARE_CALLS } from './hardware.ts';
 import { FINDING_CALLS } from './findings.ts';
+import { INSPECT_CALLS } from './inspect.ts';
 
 export const CALLS = {
   ...APP_CALLS,
@@ -28,6 +29,7 @@ export const CALLS = {
   ...SAMPLE_CALLS,
   ...HARDWARE_CALLS,
   ...FINDING_CALLS,
+  ...INSPECT_CALLS,
 } as const;
 
 export type CallName = keyof typeof CALLS;

@@ -1,10 +1,11 @@
 // Numbers along a text: what the model thought of each token as it was read, or how the score went.
 
+import type { ReadText } from '#core/contract/inspect.ts';
 import type { Group } from '#core/models/rows.ts';
 import { requireWriter } from './held-models.ts';
 import type { HeldModels, ModelPlace } from './held-models.ts';
 import { asRead, readWriting, refuseEmpty } from './read-text.ts';
-import type { ReadText, WrittenText } from './read-text.ts';
+import type { WrittenText } from './read-text.ts';
 import { answersAsRead, requireScorer, scoring } from './score-answers.ts';
 
 export interface AlongQuestion extends WrittenText {

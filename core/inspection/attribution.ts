@@ -3,6 +3,7 @@
 // Three ways to ask (docs/algorithms/attribution.md): the number along the text, what it loses where one token of the
 // answer is left out, and gradient × input.
 
+import type { Attribution, ReadText } from '#core/contract/inspect.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isScoreHead } from '#core/models/heads.ts';
 import type { Group } from '#core/models/rows.ts';
@@ -12,23 +13,10 @@ import { gradientTimesInput } from './gradient-times-input.ts';
 import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
 import { logprobsWithout, scoresWithout } from './leave-one-out.ts';
 import { readWriting, requireFits } from './read-text.ts';
-import type { ReadText, WrittenText } from './read-text.ts';
+import type { WrittenText } from './read-text.ts';
 
 export interface AttributionQuestion extends WrittenText {
   model: ModelPlace;
-}
-
-/** Numbers a token of the text; null where there is none. */
-export interface Attribution extends ReadText {
-  of: 'score' | 'logprob';
-  /** the score, or Σ ln p of the answer's tokens */
-  value: number;
-  /** the score if the text ended with this token, or ln p of this token */
-  along: (number | null)[];
-  /** what the value of the other tokens is more with this token than without it; of the answer's tokens */
-  leftOut: (number | null)[];
-  /** this token's embedding · d value / d embedding */
-  gradientTimesInput: number[];
 }
 
 const MOST_LEFT_OUT = 256; // tokens of an answer: as many texts are read, each a token shorter

@@ -1,13 +1,22 @@
 // The logit lens: what a model would write at each position if it stopped after each layer, alone or beside another
 // checkpoint (docs/algorithms/lens.md).
 
+import type { Lens, LensDifference, LensLayer, ReadText } from '#core/contract/inspect.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { readWriting, requireFits, requireSameTokens } from './read-text.ts';
-import type { ReadText, WrittenText } from './read-text.ts';
+import type { WrittenText } from './read-text.ts';
 import { requireWriter } from './held-models.ts';
 import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
 import { readLayers } from './lens-graphs.ts';
-import type { LayerNumbers } from './lens-graphs.ts';
+
+/**
+ * At most `size` positions of a text whose length the asker does not know; `from` null: the page of that size in which
+ * the answer begins.
+ */
+export interface LensPage {
+  from: number | null;
+  size: number;
+}
 
 export interface LensQuestion extends WrittenText {
   model: ModelPlace;
@@ -15,30 +24,10 @@ export interface LensQuestion extends WrittenText {
   beside: ModelPlace | null;
   /** 0 is the embedding, L what the last block made; null for all */
   layers: readonly number[] | null;
-  /** positions from and to before; null for all */
-  positions: readonly [number, number] | null;
+  /** positions from and to before, or a page of them; null for all */
+  positions: readonly [number, number] | LensPage | null;
   /** how many of the likeliest tokens, at least 1 */
   count: number;
-}
-
-/** One layer at each position, by a model. Natural logarithms; see LayerNumbers. */
-export interface LensLayer extends Omit<LayerNumbers, 'ids' | 'logprobs'> {
-  /** [position]: the likeliest first */
-  best: { id: number; token: string; logprob: number }[][];
-}
-
-/** At each position what the other checkpoint has more of; null where a number is. */
-export type LensDifference = Pick<
-  LensLayer,
-  'layer' | 'entropies' | 'divergences' | 'nextLogprobs' | 'nextRanks' | 'norms'
->;
-
-/** Layers in the order that was asked for; `beside` and `difference` null where one model was asked. */
-export interface Lens extends ReadText {
-  positions: [number, number];
-  layers: LensLayer[];
-  beside: LensLayer[] | null;
-  difference: LensDifference[] | null;
 }
 
 const MOST_TOKENS = 2 ** 17; // best tokens in one answer: layers × positions × count
@@ -53,7 +42,7 @@ export async function lens(models: HeldModels, question: LensQuestion): Promise<
   const text = await readWriting(model, question);
   requireFits(model, text.ids.length);
   const layers = question.layers ?? Array.from({ length: model.checkpoint.architecture.layers + 1 }, (_, l) => l);
-  const positions: [number, number] = [...(question.positions ?? ([0, text.ids.length] as const))];
+  const positions = positionsOf(question.positions, text);
   const asked = { ids: text.ids, from: positions[0], to: positions[1], layers, count: question.count };
   requirePositions(text.ids.length, positions);
   requireRoom(layers.length, positions, question.count);
@@ -68,6 +57,15 @@ export async function lens(models: HeldModels, question: LensQuestion): Promise<
   requireSameDepth(model, other);
   const beside = await readBy(other, asked);
   return { ...text, positions, layers: own, beside, difference: own.map((layer, i) => difference(beside[i]!, layer)) };
+}
+
+/** An answer begins at the position before it: there its first token is what follows. */
+function positionsOf(wanted: LensQuestion['positions'], { ids, prompt }: ReadText): [number, number] {
+  if (wanted === null) return [0, ids.length];
+  if (!('size' in wanted)) return [...wanted];
+  const { size, from } = wanted;
+  const begin = from ?? Math.floor(Math.max(0, prompt - 1) / size) * size;
+  return [begin, Math.min(begin + size, ids.length)];
 }
 
 async function readBy(model: HeldModel, asked: Parameters<typeof readLayers>[1]): Promise<LensLayer[]> {

@@ -1,5 +1,6 @@
 // A prompt and its answer as the tokens that a model reads, and what has to hold of them.
 
+import type { ReadText } from '#core/contract/inspect.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { encodeAnswers, encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
 import type { AskedPrompt, SampledIds } from '#core/recipes/parts/prompt-tokens.ts';
@@ -12,14 +13,6 @@ export interface WrittenText {
   ended: boolean;
   /** the ids it was written as, which are used where they are the model's too */
   sampled?: SampledIds;
-}
-
-/** T tokens, the first `prompt` of them the prompt's. */
-export interface ReadText {
-  ids: number[];
-  /** as the vocabulary spells them */
-  tokens: string[];
-  prompt: number;
 }
 
 /** Prompt and answer as one text of token ids. */

@@ -3,6 +3,7 @@
 // ln π, ln π_ref and their difference, which is what the KL penalty counts (algorithms.md §1.4), the value of what was
 // read before the token, and the advantage that PPO would give it, unwhitened (docs/algorithms/attribution.md).
 
+import type { Strips } from '#core/contract/inspect.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isConversation } from '#core/recipes/parts/prompt-tokens.ts';
 import { rewardScorer } from '#core/recipes/parts/scorers.ts';
@@ -14,7 +15,7 @@ import type { Discounts } from '#core/training/estimators.ts';
 import { requireWriter } from './held-models.ts';
 import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
 import { readWriting, requireFits, requireSameTokens } from './read-text.ts';
-import type { ReadText, WrittenText } from './read-text.ts';
+import type { WrittenText } from './read-text.ts';
 import { requireScorer, scoring } from './score-answers.ts';
 
 export interface StripsQuestion extends WrittenText {
@@ -29,20 +30,6 @@ export interface CreditSettings extends Discounts {
   /** tokens that an answer may have */
   limit: number;
   placement: ScorePlacement;
-}
-
-/** One number a token of the answer, or null without the model it takes. */
-export interface Strips extends ReadText {
-  /** ln π */
-  logprob: number[];
-  /** ln π_ref */
-  reference: number[] | null;
-  /** ln π − ln π_ref: its sum is the sample's KL */
-  kl: number[] | null;
-  /** before the token */
-  value: number[] | null;
-  /** where there are reference and reward */
-  advantage: number[] | null;
 }
 
 /**

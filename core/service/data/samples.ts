@@ -1,17 +1,15 @@
 // Inspecting what the policies wrote: the list, one sample's tokens, flags, and sending samples to the labelling queue.
 
 import { setImmediate as breath } from 'node:timers/promises';
-import { TastemakerError } from '#core/errors.ts';
 import type { TokenRow } from '#core/contract/samples.ts';
 import { sayingTheSame } from '#core/store/answers.ts';
-import { listCompletions } from '#core/store/completions.ts';
 import { listFlags, setFlag } from '#core/store/flags.ts';
 import { fillGolds } from '#core/store/golds.ts';
 import { listMeasures } from '#core/store/measures.ts';
 import { listPolicies } from '#core/store/policies.ts';
 import { transaction } from '#core/store/project.ts';
-import type { Project } from '#core/store/project.ts';
 import { pageSamples } from '#core/store/samples.ts';
+import { storedCompletion } from '#core/inspection/stored-sample.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { requestItems } from './request-items.ts';
 import { measuresOf } from './measured-by.ts';
@@ -37,7 +35,7 @@ export const sampleHandlers = {
   'samples.measures': ({ project }, { filter }) => measuresOf(project, filter),
 
   'samples.tokens': async ({ project }, { completionId }) => {
-    const completion = completionOf(project, completionId);
+    const completion = storedCompletion(project, completionId);
     const { rewardModelId, referenceId } = sampleModels(
       project,
       completion.runId !== null
@@ -94,14 +92,3 @@ export const sampleHandlers = {
     return { items };
   },
 } satisfies Partial<Handlers>;
-
-function completionOf(project: Project, id: number) {
-  const [completion] = listCompletions(project, { ids: [id] });
-  if (!completion)
-    throw new TastemakerError(
-      'bad-data',
-      `There is no completion ${id} in the project.`,
-      'It may have been removed; look at the list again.',
-    );
-  return completion;
-}
