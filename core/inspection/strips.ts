@@ -3,15 +3,13 @@
 // ln π, ln π_ref and their difference, which is what the KL penalty counts (algorithms.md §1.4), the value of what was
 // read before the token, and the advantage that PPO would give it, unwhitened (docs/algorithms/attribution.md).
 
-import type { Strips } from '#core/contract/inspect.ts';
+import type { Credit, Strips } from '#core/contract/inspect.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { isConversation } from '#core/recipes/parts/prompt-tokens.ts';
 import { rewardScorer } from '#core/recipes/parts/scorers.ts';
 import { readsEnd } from '#core/models/score-reading.ts';
 import { episodeRewards } from '#core/training/episode-rewards.ts';
-import type { ScorePlacement } from '#core/training/episode-rewards.ts';
 import { generalisedAdvantages } from '#core/training/estimators.ts';
-import type { Discounts } from '#core/training/estimators.ts';
 import { requireWriter } from './held-models.ts';
 import type { HeldModel, HeldModels, ModelPlace } from './held-models.ts';
 import { readWriting, requireFits, requireSameTokens } from './read-text.ts';
@@ -25,11 +23,9 @@ export interface StripsQuestion extends WrittenText {
   reward: ModelPlace | null;
   credit: CreditSettings;
 }
-export interface CreditSettings extends Discounts {
-  beta: number;
+export interface CreditSettings extends Credit {
   /** tokens that an answer may have */
   limit: number;
-  placement: ScorePlacement;
 }
 
 /**

@@ -57,7 +57,7 @@ export const insideHandlers = {
         policy: placeOf(project, modelId),
         reference: referenceId === null ? null : placeOf(project, referenceId),
         reward: rewardId === null ? null : placeOf(project, rewardId),
-        ppo: { ...credit, limit: mostTokens(completion) },
+        credit: { ...credit, limit: mostTokens(completion) },
       },
       `strips ${place}`,
     );
