@@ -1,5 +1,5 @@
-// `tastemaker inspect lens` and `inspect attribution`: what each layer of a model would write along a stored sample, and
-// which of its tokens make a number.
+// `tastemaker inspect lens` and `inspect attribution`: what each layer would write along a stored sample, and which of
+// its tokens make a number.
 
 import type { Attribution, Lens, LensLayer, ReadText } from '#core/contract/inspect.ts';
 import { attribution } from '#core/inspection/attribution.ts';

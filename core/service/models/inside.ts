@@ -1,4 +1,4 @@
-// The calls about the inside of a model: what is asked of the inspector about a stored sample, by models of the project.
+// The calls about the inside of a model: what the inspector is asked of a stored sample, by models of the project.
 
 import type { Credit } from '#core/contract/inspect.ts';
 import type { Policy } from '#core/contract/models.ts';

@@ -1,4 +1,4 @@
-// The inside of a model as a window asks for it: stored samples, models by their id, what overtakes what, how a score is
+// The inside of a model as a window asks for it: stored samples, models by id, what overtakes what, how a score is
 // shared out.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
