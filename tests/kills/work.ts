@@ -21,7 +21,7 @@ import { getSetting, setSetting } from '#core/store/settings.ts';
 export const KINDS = ['labelling', 'import', 'demo', 'export', 'checkpoint', 'migration'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** A run that saves at every step, and never comes to its end. */
+/** A run that saves at every step; when it has come to its end, the next one begins. */
 export const TRAINING = { policy: 'writer', batch: 4, epochs: 100, steps_a_run: 1, checkpoint_every: 1 };
 const ROWS = 400;
 const PROMPTS = 4000;
@@ -239,9 +239,9 @@ export const WORK: Readonly<Record<Kind, Work>> = {
     }),
     judge: (project, said) => {
       const runs = query<{ id: string }>(project, "SELECT id FROM runs WHERE status = 'running'").all();
-      const steps = said.filter(([word]) => word === 'step').map(([, step]) => Number(step));
-      const reached = Math.max(0, ...steps);
       return runs.flatMap(({ id }) => {
+        const steps = said.filter(([word, , run]) => word === 'step' && run === id).map(([, step]) => Number(step));
+        const reached = Math.max(0, ...steps);
         const folder = join(project.folder, 'runs', id, 'checkpoints');
         const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.safetensors')) : [];
         const saved = names.map((name) => Number(readSafetensors(join(folder, name)).metadata.step));
@@ -253,7 +253,7 @@ export const WORK: Readonly<Record<Kind, Work>> = {
     },
   },
   migration: {
-    within: 250,
+    within: 150,
     layOut: (folder) => {
       rmSync(folder, { recursive: true, force: true });
       mkdirSync(folder, { recursive: true });

@@ -92,8 +92,10 @@ const WORK: Readonly<Record<Kind, () => Promise<void>>> = {
   checkpoint: async () => {
     const project = openProject(folder, { write: true });
     say('ready');
-    const listeners = { onReport: (step: number) => say('step', step) };
-    const before = listRuns(project).find((run) => run.status === 'running' && run.kind === 'reward');
+    const atWork = () => listRuns(project).find((run) => run.status === 'running' && run.kind === 'reward');
+    const before = atWork();
+    let id = before?.id; // a new one has its id before it reports
+    const listeners = { onReport: (step: number) => say('step', step, (id ??= atWork()!.id)) };
     await (before ? resumeRun(project, before.id, listeners) : startRun(project, 'reward', TRAINING, null, listeners));
     say('ended');
     project.close();
