@@ -34,6 +34,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'run note': async () => (await import('./run-keeping.ts')).runNoteCommand,
   'run tag': async () => (await import('./run-keeping.ts')).runTagCommand,
   'run delete': async () => (await import('./run-keeping.ts')).runDeleteCommand,
+  'run keep': async () => (await import('./run-keep.ts')).runKeepCommand,
   'run free': async () => (await import('./run-keeping.ts')).runFreeCommand,
   'inspect findings': async () => (await import('./inspect.ts')).inspectFindingsCommand,
   'inspect curve': async () => (await import('./inspect.ts')).inspectCurveCommand,

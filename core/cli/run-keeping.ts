@@ -101,13 +101,20 @@ export const runFreeCommand = defineCommand({
   words: ['[ID]'],
   sentence:
     'Free the disk of what no resumption, model or best weights need, of one run or of all; without --yes it only says what.',
-  options: { ...options, yes: flag('Do it.') },
-  run: ({ words: [id], options: { project: given, yes } }) =>
+  options: {
+    ...options,
+    looks: flag('Also the weights kept at looks at held-out prompts that are no models.'),
+    yes: flag('Do it.'),
+  },
+  run: ({ words: [id], options: { project: given, looks, yes } }) =>
     withProject(given, { write: yes }, (project) => {
       if (id !== undefined) getRun(project, id);
-      const spaces = spaceOfRuns(project).filter((one) => id === undefined || one.id === id);
+      const parts: readonly RunPart[] = looks ? [...PARTS, 'looks'] : PARTS;
+      const spaces = spaceOfRuns(project)
+        .filter((one) => id === undefined || one.id === id)
+        .map((one) => ({ ...one, free: one.free.filter(({ part }) => parts.includes(part)) }));
       const bytes = yes
-        ? freeRuns(project, id ?? null, PARTS)
+        ? freeRuns(project, id ?? null, parts)
         : spaces.flatMap(({ free }) => free).reduce((sum, part) => sum + part.bytes, 0);
       const rows = spaces
         .filter(({ bytes: size }) => size > 0)

@@ -82,6 +82,8 @@ export interface RunDetail {
     /** what was measured of them, in words */
     sentence: string;
   } | null;
+  /** weights that it kept at looks at held-out prompts, in order; those that are models already say so */
+  looks: { update: number; folder: string; sentence: string; modelId: number | null }[];
   /** what it counted at its end ("added", "measured") */
   counts: Record<string, number>;
   /** the rules that end it by themselves, as they are now */
@@ -149,7 +151,7 @@ export interface RunDeletion {
   modelBytes: number;
 }
 
-export type RunPart = 'checkpoints' | 'features' | 'rollouts' | 'leftovers';
+export type RunPart = 'checkpoints' | 'looks' | 'features' | 'rollouts' | 'leftovers';
 
 /** What a run takes on the disk. `free`: parts that nothing needs any more; `held`: why the rest of a part is kept. */
 export interface RunSpace {
@@ -161,9 +163,9 @@ export interface RunSpace {
 }
 
 export const runParts = v.pipe(
-  v.array(v.picklist(['checkpoints', 'features', 'rollouts', 'leftovers'])),
+  v.array(v.picklist(['checkpoints', 'looks', 'features', 'rollouts', 'leftovers'])),
   v.minLength(1),
-  v.maxLength(4),
+  v.maxLength(5),
 );
 
 /** One ranking that a reward model did not learn from, and how it scored its answers. */

@@ -29,6 +29,8 @@ export interface Made {
   metrics: Readonly<Partial<Record<string, number>>>;
   /** the model that KL was measured from, by name */
   reference?: string;
+  /** why they were kept on the way, where it is not because they did best: at a look at held-out prompts */
+  kept?: 'look';
 }
 
 /** What `saveCheckpoint` is to write beside the weights so that they say where they come from. */
@@ -57,5 +59,6 @@ export function readMade(folder: string): Made | null {
     steps: read.whole('steps') ?? missing('steps'),
     metrics: Object.fromEntries(numbers),
     ...(reference === '' ? {} : { reference }),
+    ...(read.text('kept', { orNull: true }) === 'look' ? { kept: 'look' as const } : {}),
   };
 }

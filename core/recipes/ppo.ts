@@ -16,6 +16,7 @@ import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { evaluateHeldOut, EVALUATION_SETTINGS } from '#core/recipes/parts/held-out-evaluation.ts';
 import { FORBID_SETTINGS, forbiddenTexts, textsIn } from '#core/recipes/parts/forbidden-texts.ts';
 import { fixed, listed, trained } from '#core/recipes/parts/lineage-words.ts';
+import { keepLook, LOOK_SETTINGS, lookOf } from '#core/recipes/parts/kept-looks.ts';
 import { writeModel } from '#core/recipes/parts/model-folder.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import { enough, has, powerOfTwo, warns } from '#core/recipes/parts/needs.ts';
@@ -157,6 +158,7 @@ export const PPO_SETTINGS = {
     group: 'optimisation',
   }),
   ...EVALUATION_SETTINGS,
+  ...LOOK_SETTINGS,
   ...KEPT_SETTINGS,
   ...STOP_SETTINGS,
   checkpoint_every: count(5, [1, 1e6], 'Updates between checkpoints.', { group: 'seeds' }),
@@ -239,7 +241,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const rollouts = createRollouts(context, models, part, config);
   const atWork = { context, config, learners, rollouts };
 
-  const keep = (place: 'model' | 'best', metrics: MetricRow) =>
+  const keep = (place: 'model' | 'best' | `looks/${number}`, metrics: MetricRow) =>
     writeModel(
       context,
       place,
@@ -260,7 +262,10 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     if (held.length === 0) return;
     const look = { context, models, rollouts, prompts: held, config, values: learners.values };
     const row = await evaluateHeldOut(look, { ...progress, weights: trainer.weights() });
-    if (takeLook(progress, row, context.ruled(config).stop_drop)) keep('best', row);
+    const isBest = takeLook(progress, row, context.ruled(config).stop_drop);
+    if (isBest) keep('best', row);
+    const newest = lookOf(progress.update, row, isBest);
+    progress.looks = keepLook(context, progress.looks, newest, config, (place) => keep(place, row));
   };
 
   let status: Outcome['status'] = 'done';

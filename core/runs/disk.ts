@@ -17,6 +17,7 @@ interface File {
 function partOf(name: string): RunPart | null {
   if (/(^|\/)[^/]*\.writing(-\d+)?(\/|$)|(^|\/)\.[^/]+\.tmp$/.test(name)) return 'leftovers';
   if (name.startsWith('checkpoints/')) return 'checkpoints';
+  if (name.startsWith('looks/')) return 'looks';
   if (name === 'features.f32') return 'features';
   return name === 'completions.jsonl' || name === 'measures.jsonl' ? 'rollouts' : null;
 }
@@ -45,15 +46,25 @@ export const bytesOf = (runFolder: string): number => sum(filesOf(runFolder));
 
 /** A run that stopped or failed can be resumed: its checkpoints and what it drew are its state. */
 const isResumable = (status: RunStatus): boolean => status === 'stopped' || status === 'failed';
+/** what resuming does not need */
+const FREE_WHEN_OVER: readonly RunPart[] = ['looks', 'features', 'leftovers'];
 const isFree = (status: RunStatus, part: RunPart): boolean =>
-  !LIVING.includes(status) && (part === 'features' || part === 'leftovers' || !isResumable(status));
+  !LIVING.includes(status) && (FREE_WHEN_OVER.includes(part) || !isResumable(status));
 
-const PARTS: readonly RunPart[] = ['checkpoints', 'rollouts', 'features', 'leftovers'];
+const PARTS: readonly RunPart[] = ['checkpoints', 'looks', 'rollouts', 'features', 'leftovers'];
 
-/** What the run takes, and what of it is free. */
-export function spaceOf(runFolder: string, status: RunStatus): Omit<RunSpace, 'id' | 'name'> {
+/** Whether a file is of one of these models: the names of their folders in the run's. */
+const isOfModel = (name: string, models: readonly string[]): boolean =>
+  models.some((model) => name.startsWith(`${model}/`));
+
+/** What the run takes, and what of it is free; `models` in it, by the names of their folders, stay. */
+export function spaceOf(
+  runFolder: string,
+  status: RunStatus,
+  models: readonly string[],
+): Omit<RunSpace, 'id' | 'name'> {
   const files = filesOf(runFolder);
-  const byPart = Map.groupBy(files, ({ name }) => partOf(name));
+  const byPart = Map.groupBy(files, ({ name }) => (isOfModel(name, models) ? null : partOf(name)));
   const found = PARTS.flatMap((part) => {
     const own = byPart.get(part) ?? [];
     return own.length ? [{ part, bytes: sum(own), files: own.length }] : [];
@@ -67,17 +78,24 @@ export function spaceOf(runFolder: string, status: RunStatus): Omit<RunSpace, 'i
   };
 }
 
-/** Removes the free files of these parts; returns how many bytes that gave. */
-export function freeSpace(runFolder: string, status: RunStatus, parts: readonly RunPart[]): number {
+/** Removes the free files of these parts, but for those of models; returns how many bytes that gave. */
+export function freeSpace(
+  runFolder: string,
+  status: RunStatus,
+  parts: readonly RunPart[],
+  models: readonly string[],
+): number {
   const going = filesOf(runFolder).filter(({ name }) => {
-    const part = partOf(name);
+    const part = isOfModel(name, models) ? null : partOf(name);
     return part !== null && parts.includes(part) && isFree(status, part);
   });
   for (const { name } of going) fs.rmSync(path.join(runFolder, name), { force: true });
   for (const { name } of going) {
-    // folders that were half written
+    // folders that were half written, or held the weights of a look
     const folder = path.join(runFolder, path.dirname(name));
-    if (/\.writing(-\d+)?$/.test(path.dirname(name)) && fs.readdirSync(folder).length === 0) fs.rmdirSync(folder);
+    if (!fs.existsSync(folder)) continue;
+    if (/\.writing(-\d+)?$|^looks\/\d+$/.test(path.dirname(name)) && fs.readdirSync(folder).length === 0)
+      fs.rmdirSync(folder);
   }
   return sum(going);
 }
@@ -103,7 +121,14 @@ export function removeRunFiles(runFolder: string, models: readonly string[]): vo
   if (!stat) return;
   if (!stat.isDirectory()) return fs.rmSync(runFolder); // a link: what it leads to stays
   const kept = models.length ? new Set([...OF_A_MODEL, ...models]) : new Set<string>();
-  for (const name of fs.readdirSync(runFolder))
-    if (!kept.has(name)) fs.rmSync(path.join(runFolder, name), { recursive: true, force: true });
+  const remove = (names: readonly string[]) => {
+    for (const name of names)
+      if (!kept.has(name)) fs.rmSync(path.join(runFolder, name), { recursive: true, force: true });
+  };
+  if (models.some((name) => name.startsWith('looks/'))) {
+    kept.add('looks');
+    remove(fs.readdirSync(path.join(runFolder, 'looks')).map((name) => `looks/${name}`));
+  }
+  remove(fs.readdirSync(runFolder));
   if (kept.size === 0) fs.rmdirSync(runFolder);
 }

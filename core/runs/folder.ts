@@ -7,6 +7,7 @@
 //           completions.jsonl, measures.jsonl      what it drew and measured, for whoever owns the database to take in
 //           checkpoints/    <step>.safetensors: every tensor, and in its metadata the rest of the state
 //           best/ model/    finished model folders           status.json  how it ended
+//           looks/<update>/ those of looks at held-out prompts where one may want to stop (recipes/parts/kept-looks.ts)
 //           control heartbeat.json                           what it shall do, how far it is (control.ts)
 
 import { createHash } from 'node:crypto';

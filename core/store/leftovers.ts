@@ -52,8 +52,8 @@ export function sweepProjects(folder: string): void {
 }
 
 /**
- * Removes what dead processes left half made in a project; of `runs` in the folders in it and their checkpoints. What
- * cannot be removed stays: it is in nobody's way.
+ * Removes what dead processes left half made in a project; of `runs` in the folders in it, their checkpoints and
+ * looks. What cannot be removed stays: it is in nobody's way.
  */
 export function sweepLeftovers(root: string): void {
   for (const kind of Object.keys(MAKING)) {
@@ -67,6 +67,7 @@ function sweepRun(folder: string): void {
   if (isLink(folder)) return;
   sweep(folder, 'runs');
   sweep(join(folder, 'checkpoints'), 'runs');
+  sweep(join(folder, 'looks'), 'runs');
 }
 
 /** What lies in a folder; nothing where a link stands in its place, for that leads out of the project. */

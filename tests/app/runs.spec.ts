@@ -1,14 +1,16 @@
 // Runs in a real browser: the table by mouse and keyboard, notes that stay, deleting, freeing disk, comparing, charts
 // and their pictures.
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
 import type { Page } from '@playwright/test';
 import { openProject } from '#core/store/database.ts';
+import { listPolicies } from '#core/store/policies.ts';
 import { notedOf } from '#core/store/run-facts.ts';
 import { listRuns } from '#core/store/runs.ts';
+import { writeSmallModel } from '#tests/core/service/projects-at-hand.ts';
 import { makeRunsProject } from './runs-project.ts';
 import { oneWindow } from './one-window.ts';
 import { startWorkstation } from './workstation.ts';
@@ -163,6 +165,27 @@ test('a note and tags stay; a note that is being written is not lost by leaving'
   await expect
     .poll(() => read((project) => notedOf(project, '0003-ppo')))
     .toEqual({ note: 'keeps its head', tags: ['keep', 'seed 1'] });
+});
+
+test('weights of a look become a model where they are chosen', async () => {
+  for (const step of [8, 12]) {
+    const look = join(folder, 'runs/0003-ppo/looks', String(step));
+    await writeSmallModel(look);
+    const made = { run: '0003-ppo', step, steps: 20, metrics: { held_out_score: 1.25, held_out_kl: 3 }, kept: 'look' };
+    writeFileSync(join(look, 'made.json'), JSON.stringify(made));
+  }
+  await open('#/train');
+  await open('#/train/0003-ppo');
+  const other = page.getByRole('combobox', { name: 'Keep other weights as a model' });
+  await expect(other.getByRole('option')).toHaveText([
+    'Keep other weights…',
+    'update 8: score 1.25, KL 3.00',
+    'update 12: score 1.25, KL 3.00',
+  ]);
+  await other.selectOption('12');
+  await expect(page.getByText('Its weights of update 12 are the model “careful-12” now.')).toBeVisible();
+  await expect(other.getByRole('option')).toHaveCount(2);
+  expect(read((project) => listPolicies(project).map(({ path }) => path))).toContain('runs/0003-ppo/looks/12');
 });
 
 test('freeing disk says what it takes and keeps what a resumption needs', async () => {

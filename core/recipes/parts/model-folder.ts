@@ -22,14 +22,24 @@ export interface ModelNotes {
   notes?: Readonly<Record<string, object>>;
 }
 
-/** Writes model/ (what the run ends with) or best/ (what it chose on the way), whole or not at all. */
+/**
+ * Writes model/ (what the run ends with), best/ (what it chose on the way) or looks/<update> (where one may want to
+ * stop), whole or not at all.
+ */
 export function writeModel(
   { folder, manifest }: Pick<RunContext, 'folder' | 'manifest'>,
-  place: 'model' | 'best',
+  place: 'model' | 'best' | `looks/${number}`,
   checkpoint: Checkpoint,
   { tokenizerFrom, notes = {}, ...made }: ModelNotes,
 ): void {
   const { step, steps, metrics, reference } = made;
-  const note = madeNote({ run: manifest.id, step, steps, metrics, ...(reference === undefined ? {} : { reference }) });
+  const note = madeNote({
+    run: manifest.id,
+    step,
+    steps,
+    metrics,
+    ...(reference === undefined ? {} : { reference }),
+    ...(place.startsWith('looks/') ? { kept: 'look' } : {}),
+  });
   saveCheckpoint(path.join(folder, place), checkpoint, { tokenizerFrom, beside: { ...notes, ...note } });
 }

@@ -3,6 +3,7 @@
 
 import type { MetricRow } from '#core/recipes/metrics.ts';
 import type { SavedState } from '#core/recipes/recipe.ts';
+import type { KeptLook } from './kept-looks.ts';
 
 /** Kept in checkpoints, so that a resumed run goes on as if it had not been away. */
 export interface PolicyProgress {
@@ -14,6 +15,8 @@ export interface PolicyProgress {
   best: { value: number; update: number } | null;
   /** the highest of what `stop_drop` watches */
   peak: number;
+  /** the looks whose weights are kept */
+  looks: KeptLook[];
   /** the numbers of the first look, and of the last update and look */
   first?: MetricRow;
   last: MetricRow;
@@ -28,6 +31,7 @@ export function progressOf(saved: SavedState | null, { beta }: { beta: number })
     beta: rest.beta ?? beta,
     best: rest.best ?? null,
     peak: rest.peak ?? -Infinity,
+    looks: rest.looks ?? [],
     ...(rest.first && { first: rest.first }),
     last: rest.last ?? {},
     why: rest.why ?? '',
@@ -35,10 +39,11 @@ export function progressOf(saved: SavedState | null, { beta }: { beta: number })
 }
 
 /** What a checkpoint keeps of it beside the step. */
-export const keptOf = ({ beta, best, peak, first, last, why }: PolicyProgress): Record<string, unknown> => ({
+export const keptOf = ({ beta, best, peak, looks, first, last, why }: PolicyProgress): Record<string, unknown> => ({
   beta,
   best,
   peak,
+  looks,
   ...(first && { first }),
   last,
   why,

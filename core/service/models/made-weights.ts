@@ -55,7 +55,7 @@ export function weightsIn(project: Project, runId: string, folder: string): Made
     return {
       ...note,
       ...preferHeldOut(note.metrics),
-      best: isBest || note.step < lastStep(project, runId),
+      best: isBest || (note.kept !== 'look' && note.step < lastStep(project, runId)),
       reference: note.reference ?? null,
       fault,
     };

@@ -30,6 +30,12 @@ const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 
 const placeOf = (project: Project, { path: place }: Policy): string => path.resolve(project.folder, place);
 
+/** The folders in a run's that are models of the project: "model", "looks/8". */
+const foldersOfModels = (project: Project, id: string): string[] =>
+  modelsInside(project, id).map((model) =>
+    path.relative(runPlaceOf(project.folder, id), placeOf(project, model)).split(path.sep).join('/'),
+  );
+
 /** Why a model cannot go with its run: what was made with it, or a run that is not finished works with it. */
 function keptBecause(project: Project, model: Policy, ids: readonly string[]): string | null {
   const runs = unfinishedRunsOf(project, model)
@@ -66,10 +72,7 @@ async function clear(project: Project, { id, models }: Going): Promise<void> {
   if (models)
     for (const model of modelsInside(project, id))
       if (keptBecause(project, model, [id]) === null) forgetModel(project, model);
-  const stay = modelsInside(project, id).map(
-    (model) => path.relative(runPlaceOf(project.folder, id), placeOf(project, model)).split(path.sep)[0]!,
-  );
-  removeRunFiles(runPlaceOf(project.folder, id), stay);
+  removeRunFiles(runPlaceOf(project.folder, id), foldersOfModels(project, id));
   finishRemoval(project, id);
 }
 
@@ -94,13 +97,17 @@ export async function removeRuns(project: Project, ids: readonly string[], model
 }
 
 export const spaceOfRuns = (project: Project): RunSpace[] =>
-  listRuns(project).map(({ id, name, status }) => ({ id, name, ...spaceOf(runPlaceOf(project.folder, id), status) }));
+  listRuns(project).map(({ id, name, status }) => ({
+    id,
+    name,
+    ...spaceOf(runPlaceOf(project.folder, id), status, foldersOfModels(project, id)),
+  }));
 
 /** Frees these parts of one run, or of all; returns the bytes. */
 export function freeRuns(project: Project, runId: string | null, parts: readonly RunPart[]): number {
   const runs = runId === null ? listRuns(project) : [getRun(project, runId)];
   return runs.reduce((sum, { id, status }) => {
-    const bytes = freeSpace(runPlaceOf(project.folder, id), status, parts);
+    const bytes = freeSpace(runPlaceOf(project.folder, id), status, parts, foldersOfModels(project, id));
     if (bytes) forgetSize(project, id);
     return sum + bytes;
   }, 0);

@@ -110,6 +110,7 @@ export function detailOf(project: Project, run: RunRow, notices: string[]): RunD
       checkpoints: [],
       folder,
       best: null,
+      looks: [],
       counts: {},
       rules: {},
       notices: [...notices, error.message],
@@ -126,6 +127,7 @@ function detailIn(project: Project, run: RunRow, asked: { config: Config } | nul
     checkpoints: checkpointSteps(unlinkedPath(folder, 'checkpoints')),
     folder,
     best: bestOf(project, run.id, folder),
+    looks: looksOf(project, run.id),
     counts: readStatus(folder)?.outcome?.counts ?? {},
     rules: rulesOf(folder, manifest?.config ?? {}),
   };
@@ -138,7 +140,7 @@ function rulesOf(folder: string, config: Config): Record<string, number> {
 }
 
 /** The best weights that a run kept, unless they are on the list of models already. */
-function bestOf(project: Project, runId: string, folder: string): RunDetail['best'] {
+export function bestOf(project: Project, runId: string, folder: string): RunDetail['best'] {
   const best = unlinkedPath(folder, 'best');
   if (!fs.existsSync(path.join(best, 'config.json')) && !isAdapterFolder(best)) return null;
   const weights = weightsIn(project, runId, best);
@@ -149,6 +151,23 @@ function bestOf(project: Project, runId: string, folder: string): RunDetail['bes
   return listPolicies(project, { runId }).some(isKept)
     ? null
     : { folder: best, step, steps, sentence: measuredWords(weights) };
+}
+
+/** The weights that it kept at looks at held-out prompts, by update. */
+export function looksOf(project: Project, runId: string): RunDetail['looks'] {
+  const looks = unlinkedPath(runFolderOf(project.folder, runId), 'looks');
+  const models = listPolicies(project, { runId });
+  const updates = (fs.existsSync(looks) ? fs.readdirSync(looks) : []).filter((name) => /^\d+$/.test(name)).map(Number);
+  return updates
+    .sort((a, b) => a - b)
+    .map((update) => ({ update, folder: unlinkedPath(looks, String(update)) }))
+    .filter(({ folder }) => fs.existsSync(path.join(folder, 'config.json')) || isAdapterFolder(folder))
+    .map(({ update, folder }) => ({
+      update,
+      folder,
+      sentence: measuredWords(weightsIn(project, runId, folder)),
+      modelId: models.find((model) => madeWeights(project, model)?.step === update)?.id ?? null,
+    }));
 }
 
 /** What its log says was damaged, and passed over: a checkpoint, or lines of what it wrote. */
