@@ -219,6 +219,7 @@ export const ACTIONS = table({
     changes: 'Starts a run that scores them.',
   },
   'inspect.tokens': { title: 'Show the tokens', scope: 'inspect', key: 't' },
+  'inspect.inside': { title: 'Look inside', scope: 'inspect', key: 'i', words: 'lens attribution strips layers' },
 });
 
 export type ActionName = keyof typeof ACTIONS;

@@ -28,7 +28,7 @@ describe.each([
   ['light', light],
   ['dark', dark],
 ])('in the %s theme', (_, theme) => {
-  test.each(['warn', 'bad', 'good'])('text stays legible on the strongest %s', (hue) => {
+  test.each(['warn', 'bad', 'good', 'accent'])('text stays legible on the strongest %s', (hue) => {
     const ground = colour(theme, hue).map(
       (part, i) => (part * MOST + colour(theme, 'surface')[i]! * (100 - MOST)) / 100,
     );

@@ -203,7 +203,7 @@ export interface CsvLine {
   error?: (index: number) => number | null;
 }
 
-const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+export const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const cell = (x: number): string => (Number.isFinite(x) ? String(x) : '');
 
 /**

@@ -4,7 +4,7 @@ import type { TokenRow } from '#core/contract/samples.ts';
 
 export type Quantity = 'logprob' | 'kl' | 'value';
 export interface Tint {
-  /** which colour variable */ hue: 'warn' | 'bad' | 'good';
+  /** which colour variable */ hue: 'warn' | 'bad' | 'good' | 'accent';
   /** 0 none … 1 full */ strength: number;
 }
 
@@ -19,7 +19,7 @@ interface Scale {
 
 const clamp = (value: number) => Math.max(0, Math.min(1, value));
 const SURPRISE = 8; // nats; below e^-8 everything is equally surprising to the eye
-const signed = (value: number, spread: number): Tint => ({
+export const signed = (value: number, spread: number): Tint => ({
   hue: value < 0 ? 'bad' : 'good',
   strength: clamp(Math.abs(value) / Math.max(spread, 1e-9)),
 });
