@@ -1,4 +1,5 @@
-// Saving a figure of the inside: a picture in bands of as many tokens as are wide enough to read, or the table behind it.
+// Saving a figure of the inside: a picture in bands of as many tokens as are wide enough to read, or the table behind
+// it.
 
 import { readColours } from '#renderer/components/charts/chart-options.ts';
 import { saveAs } from '#renderer/components/charts/chart-export.ts';
@@ -10,14 +11,14 @@ import type { Figure } from './figure.ts';
 export type Table = readonly (readonly (string | number | null)[])[];
 
 /** Rows as comma-separated lines; nothing where there is no number. */
-export const toCsv = (table: Table): string =>
+export const csvOf = (table: Table): string =>
   table
     .map((row) => row.map((value) => (value === null ? '' : quoted(String(value)))).join(','))
     .join('\n')
     .concat('\n');
 
 export const saveTable = (name: string, table: Table): void =>
-  saveAs(`${name}.csv`, new Blob([toCsv(table)], { type: 'text/csv' }));
+  saveAs(`${name}.csv`, new Blob([csvOf(table)], { type: 'text/csv' }));
 
 /** pixels */
 const WIDTH = 1600;

@@ -1,4 +1,4 @@
-// What the figures of the inside have in common: rows of cells over the positions of a text, and how a token is spelled.
+// What figures of the inside have in common: rows of cells over the positions of a text, and how a token is spelled.
 
 import type { Tint } from '#renderer/components/inspect/token-colours.ts';
 

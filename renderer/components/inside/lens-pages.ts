@@ -35,7 +35,9 @@ export function useLensPages(asked: () => LensAsked | null, place: string): Lens
   const busy = ref(false);
   let turn = 0; // of the arguments: what was asked with others is not taken
   let inSight: [number, number] = [0, -1];
-  let atWork: Promise<void> | null = null;
+  let saved: [number, number] | null = null; // what is to be saved, in sight or not
+  let isAtWork = false;
+  let working = Promise.resolve();
 
   async function load(from: number | null): Promise<boolean> {
     const wanted = asked();
@@ -60,21 +62,27 @@ export function useLensPages(asked: () => LensAsked | null, place: string): Lens
     for (let page = Math.floor(from / PAGE); page <= Math.floor(to / PAGE); page++) if (!pages.has(page)) return page;
     return undefined;
   };
-  /** What is in sight when a page has come, not what was when it was asked for. */
+  const next = (): number | undefined => missing(...inSight) ?? (saved ? missing(...saved) : undefined);
+  /** Until all that is wanted is there; what that is may change meanwhile. */
   async function work(): Promise<void> {
-    for (let page = missing(...inSight); page !== undefined; page = missing(...inSight))
-      if (!(await load(page * PAGE))) return;
+    isAtWork = true;
+    let page = next();
+    while (page !== undefined && (await load(page * PAGE))) page = next();
+    isAtWork = false;
+  }
+  function start(): Promise<void> {
+    if (!isAtWork) working = work();
+    return working;
   }
   function show(from: number, to: number): void {
     inSight = [from, to];
-    if (!first.value || atWork) return;
-    atWork = work().finally(() => (atWork = null));
+    if (first.value) void start();
   }
   async function all(from: number, to: number): Promise<boolean> {
-    await atWork;
-    for (let page = missing(from, to); page !== undefined; page = missing(from, to))
-      if (!(await load(page * PAGE))) return false;
-    return true;
+    saved = [from, to];
+    await start();
+    saved = null;
+    return missing(from, to) === undefined;
   }
   watch(
     () => JSON.stringify(asked()),
