@@ -87,6 +87,8 @@ const withCard = (
     ...changes,
   });
 
+/** What it answers where a test says nothing, other than an empty record. */
+const NOTHING: Readonly<Record<string, unknown>> = { 'models.list': [] };
 /** What the service answers, and what it was asked. */
 const service = { answers: {} as Record<string, unknown>, asked: [] as Request[], held: null as Promise<void> | null };
 let hear: (notice: Notice) => void = () => {};
@@ -94,7 +96,7 @@ window.workbench = {
   async call(request): Promise<Reply> {
     service.asked.push(request);
     if (request.call !== 'hardware.look') await service.held;
-    const result = service.answers[request.call] as { fault?: Fault } | undefined;
+    const result = (service.answers[request.call] ?? NOTHING[request.call]) as { fault?: Fault } | undefined;
     return result?.fault ? { id: request.id, fault: result.fault } : { id: request.id, result: result ?? {} };
   },
   on(listener) {
