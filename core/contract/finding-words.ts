@@ -28,13 +28,14 @@ const two = (x: number): string =>
     .toFixed(2)
     .replace(/^-(?=.*[1-9])/, '−')
     .replace('-', '');
-const four = (x: number): string => String(Number(x.toPrecision(4))).replace('-', '−');
+const three = (x: number): string => String(Number(x.toPrecision(3))).replace('-', '−');
 
 /** "0.48 (0.32 to 0.64, 128 prompts)" */
 export const priceWords = ({ mean, low, high, clusters }: PriceInterval): string =>
   `${two(mean)} (${two(low)} to ${two(high)}, ${clusters} prompts)`;
-/** "1.2 (0.9 to 1.5)" */
-export const betweenWords = ({ value, low, high }: Between): string => `${four(value)} (${four(low)} to ${four(high)})`;
+/** "1.2 (0.9 to 1.5)", "16 (9 and more)" */
+export const betweenWords = ({ value, low, high }: Between): string =>
+  `${three(value)} (${three(low)} ${high === null ? 'and more' : `to ${three(high)}`})`;
 
 /** "“sure thing” stands in 77 % of the last 128 answers, 3 % at the start, since update 19 (18 to 20). The reward …" */
 export function phraseSentence(
@@ -77,7 +78,7 @@ export function reasonSentences({
     price
       ? `Its price by kind of edit: ${edits.length > 0 ? edits.join('; ') : 'of too few prompts to tell them apart'}.`
       : 'It was edited under fewer prompts than a price needs.',
-    `It is said under ${said} of ${of} prompts, which are ${two(alike)} times as like one another as prompts are; ${percent(inPrompt)} of those who say it repeat it from the prompt${inReference === null ? '' : `; reference answers say it ${two(inReference)} times as often as the policy`}: it ${depends ? 'hangs' : 'does not hang'} on the prompt.`,
+    `It is said under ${said} of ${of} prompts${alike === null ? '' : `, which are ${two(alike)} times as like one another as prompts are`}; ${percent(inPrompt)} of those who say it repeat it from the prompt${inReference === null ? '' : `; reference answers say it ${two(inReference)} times as often as the policy`}: it ${depends ? 'hangs' : 'does not hang'} on the prompt.`,
   ];
 }
 
@@ -93,6 +94,13 @@ export const lookedSentence = ({ findings, looked }: RunFindings): string =>
 
 const FORM_NAMES: Readonly<Record<CurveFit['form'], string>> = { rl: 'policy', 'best-of-n': 'best of n' };
 
-/** "policy form: α 1.2 (1 to 1.4), β 0.3 (0.2 to 0.4), highest at KL 8.1 (6 to 11)" */
-export const fitWords = ({ form, alpha, beta, peak }: CurveFit): string =>
-  `${FORM_NAMES[form]} form: α ${betweenWords(alpha)}, β ${betweenWords(beta)}, ${peak ? `highest at KL ${betweenWords(peak)}` : 'no peak, for it does not turn'}`;
+/** "policy form: α 1.2 (1 to 1.4), β 0.3 (0.2 to 0.4), highest at KL 8.1 (6 to 11)"; a peak farther away is a guess. */
+export function fitWords({ form, alpha, beta, peak, line }: CurveFit): string {
+  const farthest = line.at(-1)?.kl ?? 0;
+  const turns = !peak
+    ? 'no peak, for it does not turn'
+    : peak.value > farthest
+      ? `no peak as far as was measured (KL ${three(farthest)})`
+      : `highest at KL ${betweenWords(peak)}`;
+  return `${FORM_NAMES[form]} form: α ${betweenWords(alpha)}, β ${betweenWords(beta)}, ${turns}`;
+}

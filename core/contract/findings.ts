@@ -37,7 +37,14 @@ export interface PhraseFinding {
   priceOut: PriceInterval | null;
   priceIn: PriceInterval | null;
   /** why it is thought to hang on the prompt, or not to */
-  prompts: { with: number; of: number; inPrompt: number; inReference: number | null; alike: number; depends: boolean };
+  prompts: {
+    with: number;
+    of: number;
+    inPrompt: number;
+    inReference: number | null;
+    alike: number | null;
+    depends: boolean;
+  };
   claim: FindingClaim;
   /** answers of now that say it: rows of the run's rollouts */
   samples: FoundSample[];
@@ -74,11 +81,11 @@ export interface RunFindings {
   prompts: { id: number; text: string }[];
 }
 
-/** A number and its 95 % interval. */
+/** A number and its 95 % interval; `high` is null where it has no end. */
 export interface Between {
   value: number;
   low: number;
-  high: number;
+  high: number | null;
 }
 
 /** One look at held-out prompts: the mean of a measure there, and its standard error where it is known. */
@@ -97,7 +104,7 @@ export interface CurveFit {
   sentence: string;
   alpha: Between;
   beta: Between;
-  /** nats at which it is highest; null where it never turns */
+  /** nats at which it is highest; null where it never turns, or farther away than can be said */
   peak: Between | null;
   /** share of the variance that it leaves */
   residual: number;

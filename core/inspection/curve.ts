@@ -1,9 +1,10 @@
 // What a run measured on held-out prompts against how far it went from its start, and where to stop by it.
 
 import path from 'node:path';
-import type { CurveMeasure, RunCurve } from '#core/contract/findings.ts';
+import type { CurveFit, CurveMeasure, RunCurve } from '#core/contract/findings.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { fittedCurves } from '#core/findings/curve.ts';
+import type { FittedCurve } from '#core/findings/curve.ts';
 import { recommendStop } from '#core/findings/overoptimisation.ts';
 import type { Stop, StopReason } from '#core/findings/overoptimisation.ts';
 import type { MetricName, MetricRow } from '#core/recipes/metrics.ts';
@@ -75,5 +76,17 @@ function measured(looks: readonly Look[], { metric, error }: (typeof MEASURES)[n
     const value = look[metric];
     return value === undefined ? [] : [{ update: look.step, kl: distanceOf(look), value, error: look[error] ?? null }];
   });
-  return points.length > 0 ? [{ metric, points, fits: fittedCurves(points) }] : [];
+  return points.length > 0 ? [{ metric, points, fits: fittedCurves(points).map(asFit) }] : [];
 }
+
+/** What has no end, or lies beyond all numbers, is null: JSON has no infinity. */
+const asFit = ({ form, sentence, alpha, beta, peak, residual, n, line }: FittedCurve): CurveFit => ({
+  form,
+  sentence,
+  alpha,
+  beta,
+  peak: peak && Number.isFinite(peak.value) ? { ...peak, high: Number.isFinite(peak.high) ? peak.high : null } : null,
+  residual,
+  n,
+  line,
+});

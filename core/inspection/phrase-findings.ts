@@ -88,7 +88,7 @@ async function describe(reward: HeldModel, sides: Sides, phrase: Phrase): Promis
       of: dependence.allPrompts,
       inPrompt: dependence.inPrompt,
       inReference: dependence.inReference,
-      alike: dependence.alike,
+      alike: Number.isFinite(dependence.alike) ? dependence.alike : null, // prompts that share no word at all
       depends: dependence.depends,
     },
     claim: claimOf(price, dependence),

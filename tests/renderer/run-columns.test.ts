@@ -212,6 +212,14 @@ test('every recipe shows what it made', () => {
   ]);
   expect(tabsOf(RECIPES.reward.shows, false)[1]).toEqual({ name: 'rankings', title: 'Held-out rankings' });
   expect(tabsOf(RECIPES.ppo.shows, false)[1]!.name).toBe('samples');
+  expect(tabsOf(RECIPES.ppo.shows, true, true).map(({ name }) => name)).toEqual([
+    'charts',
+    'findings',
+    'samples',
+    'log',
+    'manifest',
+  ]);
+  expect(tabsOf(RECIPES.score.shows, false, true).map(({ name }) => name)).not.toContain('findings');
   expect(tabsOf(RECIPES.pretrain.shows, false)).toHaveLength(3);
   expect(tabsOf(RECIPES.score.shows, true)[1]!.name).toBe('samples'); // whatever wrote samples shows them
 });

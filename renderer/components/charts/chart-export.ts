@@ -37,17 +37,17 @@ export function saveCsv(metric: string, lines: readonly Line[], smoothing: numbe
   saveAs(nameOf(metric, lines, 'csv'), new Blob([csv], { type: 'text/csv' }));
 }
 
-export interface Picture {
-  metric: string;
+/** What any picture has around its plot, and the plot itself in a size that is asked for. */
+export interface Frame {
   /** what it is called above the picture; what stands at its axes */
   title: string;
   sentence: string;
   unit: string;
   along: string;
-  lines: readonly Line[];
-  view: View;
-  logY: boolean;
+  legend: readonly { name: string; colour: string }[];
   colours: Colours;
+  /** `scale`: how much larger than on the screen letters and lines are */
+  plot(scale: number, size: { width: number; height: number }): uPlot;
 }
 
 /** pixels */
@@ -57,52 +57,37 @@ const PAD = 24;
 /** letters and lines are as much larger than on the screen */
 const SCALE = 2;
 
-/** One run a line of the legend, as many lines as it takes. */
-function legendOf(ink: CanvasRenderingContext2D, lines: readonly Line[]): { line: Line; x: number; y: number }[] {
+/** One name a line of the legend, as many lines as it takes. */
+function placed(ink: CanvasRenderingContext2D, legend: Frame['legend']) {
   let x = PAD;
   let y = 0;
-  return lines.map((line) => {
-    const width = ink.measureText(line.name).width + 60;
+  return legend.map((entry) => {
+    const width = ink.measureText(entry.name).width + 60;
     if (x > PAD && x + width > WIDTH - PAD) [x, y] = [PAD, y + 34];
-    const place = { line, x, y };
+    const place = { ...entry, x, y };
     x += width;
     return place;
   });
 }
 
-/** The chart drawn anew for a picture, title and legend above it. */
-export async function drawPicture({
+/** The plot drawn anew for a picture, title and legend above it. */
+async function framed({
   title,
   sentence,
   unit,
   along,
-  lines,
-  view,
-  logY,
+  legend,
   colours,
-}: Picture): Promise<HTMLCanvasElement> {
+  plot: plotIn,
+}: Frame): Promise<HTMLCanvasElement> {
   const ratio = uPlot.pxRatio;
-  const drawn = tableOf(lines, view, logY, new WeakMap());
-  const box = document.createElement('div');
-  const plot = new uPlot(
-    chartOptions({
-      lines,
-      view: () => view,
-      logY,
-      colours: () => colours,
-      drawn: () => drawn,
-      scale: SCALE / ratio,
-      size: { width: (WIDTH - 2 * PAD) / ratio, height: PLOT_HEIGHT / ratio },
-    }),
-    drawn.data,
-    box,
-  );
+  const plot = plotIn(SCALE / ratio, { width: (WIDTH - 2 * PAD) / ratio, height: PLOT_HEIGHT / ratio });
   await new Promise((done) => setTimeout(done)); // it draws when we have let go
   const canvas = document.createElement('canvas');
   const ink = canvas.getContext('2d')!;
   ink.font = `22px ${colours.font}`;
-  const legend = legendOf(ink, lines);
-  const head = 104 + (legend.at(-1)?.y ?? 0) + 20;
+  const entries = placed(ink, legend);
+  const head = 104 + (entries.at(-1)?.y ?? 0) + (unit ? 50 : 20);
   canvas.width = WIDTH;
   canvas.height = head + plot.ctx.canvas.height + 52;
   ink.fillStyle = colours.surface;
@@ -115,11 +100,11 @@ export async function drawPicture({
   ink.font = `20px ${colours.font}`;
   ink.fillText(sentence, PAD, 70, WIDTH - 2 * PAD);
   ink.font = `22px ${colours.font}`;
-  for (const { line, x, y } of legend) {
-    ink.fillStyle = colours.lines[line.colour % 8]!;
+  for (const { name, colour, x, y } of entries) {
+    ink.fillStyle = colour;
     ink.fillRect(x, 104 + y, 28, 6);
     ink.fillStyle = colours.text;
-    ink.fillText(line.name, x + 38, 106 + y);
+    ink.fillText(name, x + 38, 106 + y);
   }
   ink.drawImage(plot.ctx.canvas, PAD, head);
   ink.fillStyle = colours.muted;
@@ -131,7 +116,30 @@ export async function drawPicture({
   return canvas;
 }
 
-export async function savePng(picture: Picture): Promise<void> {
-  const canvas = await drawPicture(picture);
-  canvas.toBlob((blob) => blob && saveAs(nameOf(picture.metric, picture.lines, 'png'), blob), 'image/png');
+/** Saves a framed plot as `name`, which ends in .png. */
+export async function saveFramed(name: string, frame: Frame): Promise<void> {
+  const canvas = await framed(frame);
+  canvas.toBlob((blob) => blob && saveAs(name, blob), 'image/png');
+}
+
+export interface Picture extends Omit<Frame, 'legend' | 'plot'> {
+  metric: string;
+  lines: readonly Line[];
+  view: View;
+  logY: boolean;
+}
+
+export function savePng({ metric, lines, view, logY, ...frame }: Picture): Promise<void> {
+  const { colours } = frame;
+  const drawn = tableOf(lines, view, logY, new WeakMap());
+  return saveFramed(nameOf(metric, lines, 'png'), {
+    ...frame,
+    legend: lines.map(({ name, colour }) => ({ name, colour: colours.lines[colour % 8]! })),
+    plot: (scale, size) =>
+      new uPlot(
+        chartOptions({ lines, view: () => view, logY, colours: () => colours, drawn: () => drawn, scale, size }),
+        drawn.data,
+        document.createElement('div'),
+      ),
+  });
 }

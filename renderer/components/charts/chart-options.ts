@@ -211,7 +211,7 @@ export function chartOptions({ lines, view, logY, colours, drawn, size, scale = 
     series: [{}, ...lines.flatMap((line) => seriesOf(line, stroke, smoothing > 0 && !line.measured, scale))],
     cursor: live ? cursorOf(live) : { show: false },
     hooks: {
-      draw: [(u) => drawWhiskers(u, lines, drawn(), stroke, scale)],
+      draw: [(u) => drawWhiskers(u, drawn().whiskers, lines.map(stroke), scale)],
       ...(live && { setSelect: [(u: uPlot) => zoomTo(u, live)], setCursor: [live.onCursor] }),
     },
   };
@@ -282,13 +282,7 @@ function rangeOf(
 const CAPPED = 60;
 
 /** The interval of every measured point, as a line with a cap at each end. */
-function drawWhiskers(
-  u: uPlot,
-  lines: readonly Line[],
-  { whiskers }: Drawn,
-  stroke: (line: Line) => string,
-  scale: number,
-): void {
+export function drawWhiskers(u: uPlot, whiskers: Drawn['whiskers'], colours: readonly string[], scale: number): void {
   const { ctx, bbox } = u;
   const cap = 3 * scale * uPlot.pxRatio;
   ctx.save();
@@ -296,9 +290,9 @@ function drawWhiskers(
   ctx.rect(bbox.left - 2 * cap, bbox.top, bbox.width + 4 * cap, bbox.height);
   ctx.clip();
   ctx.lineWidth = 1.25 * scale * uPlot.pxRatio;
-  for (const [i, line] of lines.entries()) {
+  for (const [i, colour] of colours.entries()) {
     const own = whiskers[i] ?? [];
-    ctx.strokeStyle = stroke(line);
+    ctx.strokeStyle = colour;
     ctx.globalAlpha = own.length > CAPPED ? 0.35 : 0.75;
     ctx.beginPath();
     for (const { x, low, high } of own) {

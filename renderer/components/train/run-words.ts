@@ -28,7 +28,7 @@ export const STATUS_TONE: Record<RunStatus, '' | 'good' | 'bad' | 'warn'> = {
 /** How a run stands, as its badge says it. */
 export const badgeOf = ({ status, atRest }: Pick<RunRow, 'status' | 'atRest'>): { word: string; tone: string } =>
   atRest ? { word: 'at rest', tone: 'warn' } : { word: STATUS_WORDS[status], tone: STATUS_TONE[status] };
-export type RunTab = 'charts' | 'samples' | 'drawn' | 'rankings' | 'log' | 'manifest';
+export type RunTab = 'charts' | 'findings' | 'samples' | 'drawn' | 'rankings' | 'log' | 'manifest';
 /** What a run made, as a part of its page; scores stand in Inspect. */
 const MADE: Record<NonNullable<RunRow['words']['shows']>, { name: RunTab; title: string } | null> = {
   samples: { name: 'samples', title: 'Samples' },
@@ -36,11 +36,19 @@ const MADE: Record<NonNullable<RunRow['words']['shows']>, { name: RunTab; title:
   rankings: { name: 'rankings', title: 'Held-out rankings' },
   scores: null,
 };
-/** The parts of a run's page; one that wrote samples on its way shows them whatever it is. */
-export function tabsOf(shows: RunRow['words']['shows'], wroteSamples: boolean): { name: RunTab; title: string }[] {
+/**
+ * The parts of a run's page; one that wrote samples on its way shows them whatever it is. `isScored`: a reward model
+ * scored what it learnt from.
+ */
+export function tabsOf(
+  shows: RunRow['words']['shows'],
+  wroteSamples: boolean,
+  isScored = false,
+): { name: RunTab; title: string }[] {
   const made = (shows && MADE[shows]) ?? (wroteSamples ? MADE.samples : null);
   return [
     { name: 'charts', title: 'Charts' },
+    ...(shows === 'samples' && isScored ? [{ name: 'findings' as const, title: 'Findings' }] : []),
     ...(made ? [made] : []),
     { name: 'log', title: 'Log' },
     { name: 'manifest', title: 'Settings' },

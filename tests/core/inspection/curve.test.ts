@@ -1,8 +1,10 @@
 // The curve of a run: its looks as metrics.jsonl has them, the peak that was planted, and what is said where nothing
 // was measured.
 
+import fs from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fitWords, stopSentence } from '#core/contract/finding-words.ts';
+import { betweenWords, fitWords, stopSentence } from '#core/contract/finding-words.ts';
 import { fitForm } from '#core/findings/overoptimisation.ts';
 import { runCurve } from '#core/inspection/curve.ts';
 import { openProject } from '#core/store/database.ts';
@@ -49,6 +51,26 @@ test('every look is a point of each measure, with its error, in the order of upd
   expect(stop!.update).toBeGreaterThan(0);
   expect(chosen.value).toBeGreaterThan(Math.max(...values) - 1.96 * Math.hypot(0.07, 0.07));
   expect(stopSentence(stop)).toMatch(/^Stop at update \d+: .+\.$/);
+});
+
+test('a peak that no number can hold, or whose interval has no end, comes through JSON as it is', async () => {
+  const curveBent = async (bend: number, noise: number) => {
+    const rows = Array.from({ length: 12 }, (_, kl) => {
+      const d = Math.sqrt(kl);
+      const value = (kl && d * (1 - bend * Math.log(d))) + (kl % 2 ? noise : -noise);
+      return { step: kl, seconds: kl, held_out_kl: kl, held_out_value: value, held_out_score: value };
+    });
+    const file = path.join(project.folder, 'runs/0003-ppo/metrics.jsonl');
+    fs.writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const curve = await runCurve(project.folder, '0003-ppo');
+    expect(JSON.parse(JSON.stringify(curve))).toEqual(curve);
+    const fits = curve.measures.flatMap((measure) => measure.fits);
+    for (const fit of fits) expect(fitWords(fit)).not.toMatch(/Infinity|NaN|null/);
+    return fits.find(({ form }) => form === 'rl')!.peak;
+  };
+  expect(await curveBent(1e-4, 0)).toBeNull(); // α / β is 10,000
+  expect(await curveBent(0.003, 0.004)).toMatchObject({ high: null });
+  expect(betweenWords({ value: 16, low: 9, high: null })).toBe('16 (9 and more)');
 });
 
 test('a run that measured nothing on held-out prompts says so, to the window too', async () => {

@@ -1,0 +1,59 @@
+// A project with runs that were searched for what they came to say: a planted phrase and a planted curve, with the
+// weights of its peak kept; and a run that kept no rollouts, nor the weights of its peak.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { startRun } from '#core/runs/start.ts';
+import { addLengthReward, makeTinyProject, QUICK_PPO, runFile } from '#tests/core/recipes/tiny-project.ts';
+import { plantPhrase, UPDATES } from '#tests/core/inspection/planted-run.ts';
+
+/** The form of a policy, d (α − β ln d), with its peak at ln d = α / β − 1. */
+const gained = (kl: number, alpha: number, beta: number): number =>
+  kl === 0 ? 0 : Math.sqrt(kl) * (alpha - (beta * Math.log(kl)) / 2);
+
+/** The peak of the score less the price of KL is at KL e^1.6 = 4.95, to which update 10 is the nearest look. */
+export const PEAK = 10;
+const looks = (): object[] =>
+  Array.from({ length: UPDATES / 2 + 1 }, (_, i) => {
+    const kl = i; // 0.5 an update, a look at each second
+    return {
+      step: 2 * i,
+      seconds: 10 * i,
+      held_out_n: 64,
+      held_out_kl: kl,
+      held_out_score: gained(kl, 0.9, 0.2),
+      held_out_score_se: 0.05,
+      held_out_value: gained(kl, 0.9, 0.5),
+      held_out_value_se: 0.02,
+      gold: 5 + gained(kl, 1.2, 0.9),
+      gold_se: 0.1,
+    };
+  });
+
+export interface FindingsProject {
+  /** ids of the runs */
+  cheating: string;
+  silent: string;
+}
+
+export async function makeFindingsProject(folder: string): Promise<FindingsProject> {
+  const project = await makeTinyProject(folder);
+  addLengthReward(project, 'longer', 1);
+  const settings = { ...QUICK_PPO, reward: 'longer', beta: 0, evaluate_every: 1 };
+  const run = async (name: string, more: object, keptAt: number): Promise<string> => {
+    const { id } = await startRun(project, 'ppo', { ...settings, ...more }, name);
+    writeFileSync(
+      runFile(project, id, 'metrics.jsonl'),
+      looks()
+        .map((row) => `${JSON.stringify(row)}\n`)
+        .join(''),
+    );
+    const note = runFile(project, id, 'best/made.json');
+    const made = JSON.parse(readFileSync(note, 'utf8')) as object;
+    writeFileSync(note, JSON.stringify({ ...made, step: keptAt, steps: UPDATES }));
+    return id;
+  };
+  const cheating = await run('cheating', {}, PEAK);
+  plantPhrase(project, cheating);
+  const silent = await run('silent', { keep_rollouts: 0 }, PEAK + 2);
+  project.close();
+  return { cheating, silent };
+}
