@@ -5,6 +5,7 @@ import { checkArguments } from '#core/contract/calls.ts';
 import type { Arguments, CallName, Result } from '#core/contract/calls.ts';
 import type { Notice } from '#core/contract/messages.ts';
 import type { Context, Handlers } from '#core/service/handlers.ts';
+import type { Inspector } from '#core/service/inspector.ts';
 import type { Project } from '#core/store/project.ts';
 
 export interface Handled<K extends CallName> {
@@ -12,8 +13,12 @@ export interface Handled<K extends CallName> {
   call<N extends K>(name: N, args: Arguments<N>): Promise<Result<N>>;
 }
 
-/** Calls these handlers on an open project. */
-export function handled<K extends CallName>(project: Project, handlers: Pick<Handlers, K>): Handled<K> {
+/** Calls these handlers on an open project; `finder` answers where they ask for findings. */
+export function handled<K extends CallName>(
+  project: Project,
+  handlers: Pick<Handlers, K>,
+  { finder }: { finder?: Inspector } = {},
+): Handled<K> {
   const events: Notice[] = [];
   const unused = (what: string) => (): never => {
     throw new Error(`${what} is not part of this test`);
@@ -41,7 +46,7 @@ export function handled<K extends CallName>(project: Project, handlers: Pick<Han
       return unused('asking models')();
     },
     get finder() {
-      return unused('asking for findings')();
+      return finder ?? unused('asking for findings')();
     },
   };
   return {

@@ -5,7 +5,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { RunFindings } from '#core/contract/findings.ts';
+import type { Inspector } from '#core/service/inspector.ts';
+import { findingHandlers } from '#core/service/runs/findings.ts';
 import { keptFindings } from '#core/service/runs/kept-findings.ts';
+import { openProject } from '#core/store/database.ts';
+import { updateRun } from '#core/store/runs.ts';
+import { makeRunsProject } from '#tests/app/runs-project.ts';
+import { handled } from './handler-context.ts';
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'kept-'));
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
@@ -53,4 +59,34 @@ test('the last sixteen runs are kept', async () => {
   for (const run of runs) await run.ask();
   expect(await runs[16]!.ask()).toBe(1);
   expect(await runs[0]!.ask()).toBe(2);
+});
+
+test('of a run at work an older answer comes back until a newer one is asked for; of one that has ended never', async () => {
+  const { folder } = makeRunsProject(path.join(root, 'p.tastemaker'));
+  const project = openProject(folder, { write: true });
+  const asked: unknown[] = [];
+  const answer = { findings: [], stop: null, prompts: [], looked: {} };
+  const ask = (...question: unknown[]) => Promise.resolve((asked.push(question), answer));
+  const finder = { ask, pid: () => null, close: () => Promise.resolve() } as Inspector;
+  const { call } = handled(project, findingHandlers, { finder });
+  const report = () => fs.appendFileSync(path.join(folder, 'runs/0004-ppo/rollouts.jsonl'), '{}\n');
+  const look = (anew: boolean) => call('findings.run', { runId: '0004-ppo', anew });
+  try {
+    updateRun(project, '0004-ppo', { status: 'running' });
+    await look(false);
+    expect(asked).toEqual([['findings', { projectFolder: folder, runId: '0004-ppo' }, 'findings of 0004-ppo']]);
+    report();
+    await look(false);
+    expect(asked).toHaveLength(1);
+    await look(true);
+    expect(asked).toHaveLength(2);
+    report();
+    updateRun(project, '0004-ppo', { status: 'done' });
+    await look(false);
+    expect(asked).toHaveLength(3);
+    await look(false);
+    expect(asked).toHaveLength(3);
+  } finally {
+    project.close();
+  }
 });
