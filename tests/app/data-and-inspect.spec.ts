@@ -256,8 +256,11 @@ test('at twice the size all of it is still there', async () => {
   await goTo(page, 'Inspect');
   await page.getByLabel('Score by').selectOption({ label: 'reward-2, 2 scored' });
   const score = page.getByRole('button', { name: /^Score them/ });
-  const bottom = async () => (await score.boundingBox())!.y + (await score.boundingBox())!.height;
-  await seen.poll(bottom).toBeLessThanOrEqual((await page.locator('.inspect .list').boundingBox())!.y);
+  const below = async () => {
+    const [button, rows] = [(await score.boundingBox())!, (await page.locator('.inspect .list').boundingBox())!];
+    return button.y + button.height - rows.y; // both move when the price is known
+  };
+  await seen.poll(below).toBeLessThanOrEqual(0);
   await page.getByLabel('Score by').selectOption({ label: `reward, current, ${SAMPLES} scored` });
   for (const [screen, list] of [
     ['Inspect', samples()],
