@@ -181,6 +181,9 @@ test('axe finds nothing on the screens', async () => {
   await button('Side by side').click();
   await expect(page.getByRole('region', { name: 'Completions side by side' })).toBeVisible();
   found.push(...(await look('inspect, side by side')));
+  await button(/^Inside/).click();
+  await expect(page.getByRole('region', { name: /through the layers/ })).toBeVisible({ timeout: 60_000 });
+  found.push(...(await look('inspect, inside')));
   for (const section of ['general', 'appearance', 'shortcuts', 'hardware', 'data', 'logs', 'about']) {
     await open(`#/settings?section=${section}`);
     if (section === 'hardware') {

@@ -150,6 +150,12 @@ test('of a long answer only what is in sight is drawn', async () => {
   await page.keyboard.press('End');
   await seen(grid().getByRole('gridcell').last()).not.toHaveText('…');
   expect(await grid().getByRole('gridcell').count()).toBeLessThan(rows * 30);
+  // the pointer rests on a place that the next text does not have
+  await grid().getByRole('gridcell').last().hover();
+  await grid().evaluate((at: HTMLElement) => at.blur());
+  await page.keyboard.press('k');
+  await seen.poll(async () => Number(await grid().getAttribute('aria-colcount'))).toBeLessThan(100);
+  await seen(profile()).toBeVisible();
 });
 
 test('attribution colours the text by what each token does for the score, with numbers at the cursor', async () => {
