@@ -2,8 +2,10 @@
 // was trained on, and claims what may be claimed.
 
 import type { PhraseFinding } from '#core/contract/findings.ts';
-import { placesOf, putIn, says, standsAt, takeOut } from '#core/findings/edits.ts';
+import { placesOf, says } from '#core/findings/edits.ts';
 import { onsetOf } from '#core/findings/onset.ts';
+import { editsOf } from '#core/findings/phrase-edits.ts';
+import type { PhraseEdit } from '#core/findings/phrase-edits.ts';
 import { risenPhrases } from '#core/findings/phrases.ts';
 import type { Phrase } from '#core/findings/phrases.ts';
 import { claimOf, dependenceOf, priceOf } from '#core/findings/price.ts';
@@ -16,8 +18,6 @@ import type { AskedText } from './score-texts.ts';
 
 /** Phrases that are priced; more would say less. */
 const MOST_PHRASES = 12;
-/** Edits of each kind that a price rests on, of as many prompts. */
-const EDITS = 64;
 /** Answers of now that are shown with a finding. */
 const SHOWN = 50;
 
@@ -58,7 +58,7 @@ async function describe(reward: HeldModel, sides: Sides, phrase: Phrase): Promis
   const price = await pricedBy(
     reward,
     prompts,
-    editsOf(sides, text, (row) => has.get(row)!),
+    editsOf(sides, text, (row) => has.get(row)!).filter(({ row }) => prompts.has(row.promptId)),
   );
   const dependence = dependenceOf(
     text,
@@ -119,48 +119,10 @@ function sharesOf(all: readonly RolloutRow[], has: ReadonlyMap<RolloutRow, boole
   return [...shares.values()];
 }
 
-/** One answer a prompt, the latest of each, at most so many. */
-function onePerPrompt(rows: readonly RolloutRow[]): RolloutRow[] {
-  const latest = new Map(rows.map((row) => [row.promptId, row]));
-  return [...latest.values()].slice(-EDITS);
-}
-
-/** An answer with the phrase and without; one of the two is what the policy wrote. */
-export interface PhraseEdit {
-  row: RolloutRow;
-  edit: 'out' | 'in';
-  with: string;
-  without: string;
-}
-
-/** The phrase taken out of answers that say it, and put into answers that do not, where those who say it have it. */
-export function editsOf(
-  { all, now, prompts }: Pick<Sides, 'all' | 'now' | 'prompts'>,
-  phrase: string,
-  has: (row: RolloutRow) => boolean,
-): PhraseEdit[] {
-  const saying = now.filter(has);
-  const places = saying.map(({ text }) => standsAt(text, phrase)!).sort((a, b) => a - b);
-  const place = places[places.length >> 1] ?? 1;
-  const out = onePerPrompt(saying).map((row): PhraseEdit => ({
-    row,
-    edit: 'out',
-    with: row.text,
-    without: takeOut(row.text, phrase),
-  }));
-  const into = onePerPrompt(all.filter((row) => !has(row))).map((row): PhraseEdit => ({
-    row,
-    edit: 'in',
-    with: putIn(row.text, phrase, place),
-    without: row.text,
-  }));
-  return [...out, ...into].filter(({ row }) => prompts.has(row.promptId));
-}
-
 async function pricedBy(
   reward: HeldModel,
   prompts: ReadonlyMap<number, PromptRow>,
-  edits: readonly PhraseEdit[],
+  edits: readonly PhraseEdit<RolloutRow>[],
 ): Promise<Price> {
   const asked = (row: RolloutRow, text: string): AskedText => ({
     prompt: prompts.get(row.promptId)!,

@@ -13,18 +13,22 @@ import { createRandom } from '#core/random.ts';
 import { SENSIBLE } from '#core/recipes/demo/demo-settings.ts';
 import { MISSING_END_SETTINGS, withMissingEnd } from '#core/recipes/parts/answer-scores.ts';
 import { learningPrompts } from '#core/recipes/parts/dataset.ts';
+import { watch } from '#core/recipes/parts/guard-watch.ts';
+import type { Seen } from '#core/recipes/parts/guard-watch.ts';
+import { GUARD_SETTINGS } from '#core/recipes/parts/guards.ts';
+import type { Alarm } from '#core/recipes/parts/guards.ts';
 import { evaluateHeldOut, EVALUATION_SETTINGS } from '#core/recipes/parts/held-out-evaluation.ts';
 import { FORBID_SETTINGS, forbiddenTexts, textsIn } from '#core/recipes/parts/forbidden-texts.ts';
 import { fixed, listed, trained } from '#core/recipes/parts/lineage-words.ts';
-import { keepLook, LOOK_SETTINGS, lookOf } from '#core/recipes/parts/kept-looks.ts';
-import { writeModel } from '#core/recipes/parts/model-folder.ts';
+import { LOOK_SETTINGS } from '#core/recipes/parts/kept-looks.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import { enough, has, powerOfTwo, warns } from '#core/recipes/parts/needs.ts';
 import { loadPolicyModels } from '#core/recipes/parts/policy-models.ts';
 import type { PolicyModels } from '#core/recipes/parts/policy-models.ts';
-import { cameTo, keptOf, progressOf, takeLook } from '#core/recipes/parts/policy-progress.ts';
+import { cameTo, keptOf, progressOf } from '#core/recipes/parts/policy-progress.ts';
 import { fittingPrompts, promptOrder, promptRow } from '#core/recipes/parts/policy-prompts.ts';
 import type { EncodedPrompt } from '#core/recipes/parts/policy-prompts.ts';
+import { policyWeights } from '#core/recipes/parts/policy-weights.ts';
 import { createRollouts } from '#core/recipes/parts/policy-rollouts.ts';
 import type { Rollouts } from '#core/recipes/parts/policy-rollouts.ts';
 import { createLearners } from '#core/recipes/parts/ppo-learners.ts';
@@ -44,7 +48,6 @@ import { prepareRollout } from '#core/training/rollout.ts';
 import type { Prepared, RolloutGroup, RolloutSettings } from '#core/training/rollout.ts';
 import { scheduleFactor } from '#core/training/schedule.ts';
 import type { Facts } from './facts.ts';
-import type { MetricRow } from './metrics.ts';
 import type { Here, Inputs, Made, Outcome, Recipe, References, RunContext } from './recipe.ts';
 import { choice, count, flag, KL_FROM, real, SCORED_BY, STARTS_FROM, words } from './settings.ts';
 import type { Config } from './settings.ts';
@@ -161,6 +164,7 @@ export const PPO_SETTINGS = {
   ...LOOK_SETTINGS,
   ...KEPT_SETTINGS,
   ...STOP_SETTINGS,
+  ...GUARD_SETTINGS,
   checkpoint_every: count(5, [1, 1e6], 'Updates between checkpoints.', { group: 'seeds' }),
   seed: count(1, [0, 2 ** 48], 'Seed of fresh adapters, and of all that has no seed of its own below.', {
     group: 'seeds',
@@ -241,36 +245,23 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   const rollouts = createRollouts(context, models, part, config);
   const atWork = { context, config, learners, rollouts };
 
-  const keep = (place: 'model' | 'best' | `looks/${number}`, metrics: MetricRow) =>
-    writeModel(
-      context,
-      place,
-      { ...part.start, weights: trainer.weights() },
-      {
-        tokenizerFrom: context.model('policy'),
-        step: progress.update,
-        steps: config.updates,
-        metrics,
-        reference: config.reference,
-      },
-    );
+  const made = policyWeights(context, part, trainer.weights, config, progress);
   const save = () => {
     const { tensors, rest } = learners.packed();
     context.save({ step: progress.update, tensors, rest: { ...rest, ...keptOf(progress) } });
   };
   const evaluate = async () => {
-    if (held.length === 0) return;
+    if (held.length === 0) return null;
     const look = { context, models, rollouts, prompts: held, config, values: learners.values };
     const row = await evaluateHeldOut(look, { ...progress, weights: trainer.weights() });
-    const isBest = takeLook(progress, row, context.ruled(config).stop_drop);
-    if (isBest) keep('best', row);
-    const newest = lookOf(progress.update, row, isBest);
-    progress.looks = keepLook(context, progress.looks, newest, config, (place) => keep(place, row));
+    made.look(row);
+    return row;
   };
 
   let status: Outcome['status'] = 'done';
+  let alarm: Alarm | null = null;
   if (!saved && config.evaluate_every) await evaluate();
-  while (progress.update < config.updates && !progress.why) {
+  while (progress.update < config.updates && !progress.why && !alarm) {
     if (context.stopping()) {
       status = 'stopped';
       save();
@@ -278,7 +269,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     }
     const started = performance.now();
     // 1 sample  2 what reference, critic and reward model say  3 penalties
-    const rollout = await rollOut(atWork, take(progress.update), progress.update);
+    const { rollout, rows, scores } = await rollOut(atWork, take(progress.update), progress.update);
     // 4 advantages
     const prepared = prepareRollout(rollout, advantagesBy(config, progress.beta));
     // 5 epochs on policy and critic; the learning rate is constant within the update
@@ -293,18 +284,25 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     const { adaptive_kl_target: target, adaptive_kl_horizon: horizon } = config;
     if (target > 0) progress.beta = adaptBeta(progress.beta, now.kl, target, config.episodes, horizon);
     const isLast = progress.update === config.updates;
-    if (config.evaluate_every && (progress.update % config.evaluate_every === 0 || isLast)) await evaluate();
+    const looks = config.evaluate_every && (progress.update % config.evaluate_every === 0 || isLast);
+    const look = looks ? await evaluate() : null;
     progress.why ||= stopReason(now, context.ruled(config)) ?? '';
-    if (progress.update % config.checkpoint_every === 0 || isLast || progress.why) save();
+    if (config.guards && !isLast && !progress.why) {
+      const seen = await watch({ ...atWork, models, prompts: training }, progress.guarded, { now, rows, scores, look });
+      progress.guarded = seen.memory;
+      alarm = seen.alarm;
+    }
+    if (progress.update % config.checkpoint_every === 0 || isLast || progress.why || alarm) save();
   }
-  keep('model', progress.last);
+  made.keep('model', progress.last);
   await learners.release();
   await rollouts.release();
   const { update, why } = progress;
+  const because = alarm ? `; a guard stopped it: ${alarm.why}` : why ? `; stopped because ${why}` : '';
   return {
-    status,
+    status: alarm ? 'stopped' : status,
     model: 'model',
-    summary: `PPO: ${update} updates of ${config.episodes} completions${cameTo(progress)}${why ? `; stopped because ${why}` : ''}.`,
+    summary: `PPO: ${update} updates of ${config.episodes} completions${cameTo(progress)}${because}.`,
   };
 }
 
@@ -345,7 +343,7 @@ async function rollOut(
   { context, config, learners, rollouts }: AtWork,
   batch: readonly EncodedPrompt[],
   update: number,
-): Promise<RolloutGroup[]> {
+): Promise<{ rollout: RolloutGroup[] } & Pick<Seen, 'rows' | 'scores'>> {
   const { samples_per_prompt: k } = config;
   context.phase('sampling');
   const sampled = await rollouts.write(
@@ -372,8 +370,8 @@ async function rollOut(
       score: withMissingEnd(scores[i]![j]!, endOf(ids, rollouts.stops) >= 0, config),
     })),
   }));
-  await logRollout(context, rollouts, config, update + 1, { prompts: batch, rollout, scores });
-  return rollout;
+  const rows = await logRollout(context, rollouts, config, update + 1, { prompts: batch, rollout, scores });
+  return { rollout, rows, scores };
 }
 
 const advantagesBy = (config: PpoConfig, beta: number): RolloutSettings => ({

@@ -22,13 +22,16 @@ export interface ModelNotes {
   notes?: Readonly<Record<string, object>>;
 }
 
+/** Where in its run's folder a model is written. */
+export type ModelPlace = 'model' | 'best' | `looks/${number}`;
+
 /**
  * Writes model/ (what the run ends with), best/ (what it chose on the way) or looks/<update> (where one may want to
  * stop), whole or not at all.
  */
 export function writeModel(
   { folder, manifest }: Pick<RunContext, 'folder' | 'manifest'>,
-  place: 'model' | 'best' | `looks/${number}`,
+  place: ModelPlace,
   checkpoint: Checkpoint,
   { tokenizerFrom, notes = {}, ...made }: ModelNotes,
 ): void {

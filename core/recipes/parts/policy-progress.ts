@@ -3,6 +3,7 @@
 
 import type { MetricRow } from '#core/recipes/metrics.ts';
 import type { SavedState } from '#core/recipes/recipe.ts';
+import type { GuardMemory } from './guard-watch.ts';
 import type { KeptLook } from './kept-looks.ts';
 
 /** Kept in checkpoints, so that a resumed run goes on as if it had not been away. */
@@ -17,6 +18,8 @@ export interface PolicyProgress {
   peak: number;
   /** the looks whose weights are kept */
   looks: KeptLook[];
+  /** what the guards know, where there are some */
+  guarded?: GuardMemory;
   /** the numbers of the first look, and of the last update and look */
   first?: MetricRow;
   last: MetricRow;
@@ -33,18 +36,29 @@ export function progressOf(saved: SavedState | null, { beta }: { beta: number })
     peak: rest.peak ?? -Infinity,
     looks: rest.looks ?? [],
     ...(rest.first && { first: rest.first }),
+    ...(rest.guarded && { guarded: rest.guarded }),
     last: rest.last ?? {},
     why: rest.why ?? '',
   };
 }
 
 /** What a checkpoint keeps of it beside the step. */
-export const keptOf = ({ beta, best, peak, looks, first, last, why }: PolicyProgress): Record<string, unknown> => ({
+export const keptOf = ({
+  beta,
+  best,
+  peak,
+  looks,
+  first,
+  guarded,
+  last,
+  why,
+}: PolicyProgress): Record<string, unknown> => ({
   beta,
   best,
   peak,
   looks,
   ...(first && { first }),
+  ...(guarded && { guarded }),
   last,
   why,
 });

@@ -61,8 +61,8 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 const brief = (value: number): number => Number(value.toPrecision(6));
 
 /**
- * Writes down the answers of one update. `rollout` is of `prompts`, in order; `scores` are the reward model's, [prompt]
- * [completion].
+ * Writes down the answers of one update, and gives what was written. `rollout` is of `prompts`, in order; `scores` are
+ * the reward model's, [prompt][completion].
  */
 export async function logRollout(
   context: RunContext,
@@ -74,8 +74,8 @@ export async function logRollout(
     rollout,
     scores,
   }: { prompts: readonly EncodedPrompt[]; rollout: readonly RolloutGroup[]; scores: readonly (readonly number[])[] },
-): Promise<void> {
-  if (most === 0) return;
+): Promise<KeptRollout[]> {
+  if (most === 0) return [];
   const all = rollout.flatMap(({ prompt, completions, episodes }, i) =>
     completions.map((ids, j) => ({
       ids: upToEnd(ids, stops), // a run of a fixed length writes on after the end
@@ -91,16 +91,15 @@ export async function logRollout(
     most,
   ).map((i) => all[i]!);
   const texts = await answerTexts(tokenizer, kept);
-  context.rollouts(
-    update,
-    kept.map(({ ids, of, episode, score }, i): KeptRollout => ({
-      promptId: of.promptId,
-      text: texts[i]!,
-      tokenIds: [...ids],
-      finish: endOf(ids, stops) >= 0 ? 'stop' : 'length',
-      score: brief(score),
-      logprob: brief(sum(episode.logprobs.slice(0, ids.length))),
-      referenceLogprob: brief(sum(episode.referenceLogprobs.slice(0, ids.length))),
-    })),
-  );
+  const rows = kept.map(({ ids, of, episode, score }, i): KeptRollout => ({
+    promptId: of.promptId,
+    text: texts[i]!,
+    tokenIds: [...ids],
+    finish: endOf(ids, stops) >= 0 ? 'stop' : 'length',
+    score: brief(score),
+    logprob: brief(sum(episode.logprobs.slice(0, ids.length))),
+    referenceLogprob: brief(sum(episode.referenceLogprobs.slice(0, ids.length))),
+  }));
+  context.rollouts(update, rows);
+  return rows;
 }
