@@ -57,13 +57,14 @@ const rankingsIn = (folder: string): number => {
 };
 const questionOn = async (page: Page) =>
   /study question \d+\?/.exec((await page.locator('.desk').textContent()) ?? '')?.[0] ?? '';
-/** Ranks the item at hand by its keys, and waits for the next one: then it is confirmed. */
+/** Ranks the item at hand by its keys, and waits until it is confirmed: the next one is shown before that. */
 async function rankOne(page: Page): Promise<void> {
   await expect.poll(() => questionOn(page)).not.toBe('');
   const before = await questionOn(page);
   await page.keyboard.press('1');
   await page.keyboard.press('Enter');
   await expect.poll(() => questionOn(page)).not.toBe(before);
+  await expect(page.getByRole('status', { name: 'Saved mark' })).toHaveText(/^Saved/);
 }
 
 test.beforeAll(async () => {
