@@ -123,9 +123,55 @@ export interface CurveMeasure {
 
 /** What a run measured on held-out prompts, against how far it went from the start. */
 export interface RunCurve {
+  run: string;
+  /** its price of KL; null where it has none */
+  beta: number | null;
   measures: CurveMeasure[];
   stop: { update: number; kl: number; reason: string } | null;
+  /** measures that are not drawn beside those of the first run, for they are not on its scale: a sentence each */
+  notes: string[];
 }
+
+/** The best of n, n samples of one prompt drawn from a pool: the mean of a measure over the prompts. */
+export interface PoolPoint {
+  n: number;
+  /** nats from the policy that wrote the pool: ln n − (n − 1)/n */
+  kl: number;
+  value: number;
+  /** standard error over the prompts; null of one */
+  error: number | null;
+}
+
+export interface PoolMeasure {
+  /** the glossary's name of what runs measure, or whose score it is */
+  metric: string;
+  points: PoolPoint[];
+  /** the form of best of n, its intervals over the prompts; none of fewer than 8 prompts or 5 samples */
+  fits: CurveFit[];
+}
+
+/** What the best of n of a pool gains, chosen by the score that a run was trained on; the first measure is that. */
+export interface PoolCurve {
+  run: string;
+  /** whose score the best is chosen by */
+  reward: string;
+  prompts: number;
+  /** samples of each prompt */
+  size: number;
+  measures: PoolMeasure[];
+  /** what was left out, and what differs from how the run samples: a sentence each */
+  notes: string[];
+}
+
+/** What a run's curve can be laid beside: runs that began with the same policy, and pools that it drew. */
+export interface CurveChoices {
+  runs: { id: string; name: string; beta: number | null }[];
+  /** `k`: samples a prompt */
+  pools: { id: string; name: string; k: number }[];
+}
+
+/** More in one figure are not told apart. */
+export const MOST_CURVES = 6;
 
 export const FINDING_CALLS = {
   /**
@@ -133,6 +179,11 @@ export const FINDING_CALLS = {
    * has new rollouts all the time; not where `anew`.
    */
   'findings.run': call<RunFindings>('again')({ runId, anew: v.boolean() }),
-  /** How a run's measures on held-out prompts rose and fell, with the fitted forms. */
-  'findings.curve': call<RunCurve>('again')({ runId }),
+  /** How the measures of runs on held-out prompts rose and fell, with the fitted forms; all beside the first. */
+  'findings.curve': call<RunCurve[]>('again')({
+    runIds: v.pipe(v.array(runId), v.minLength(1), v.maxLength(MOST_CURVES)),
+  }),
+  'findings.beside': call<CurveChoices>('again')({ runId }),
+  /** What the best of n gains, of what another run drew from the policy that this one began with. */
+  'findings.pool': call<PoolCurve>('again')({ runId, poolId: runId }),
 } as const;

@@ -18,19 +18,24 @@ export interface FittedCurve extends Fit {
 /** points of a drawn line */
 const DRAWN = 61;
 
+/** The measure as a form has it that was fitted to its gain over `start`, to a distance of `farthest` nats. */
+export const drawnFit = (fit: Fit, start: number, farthest: number): FittedCurve => ({
+  ...fit,
+  sentence: FORMS[fit.form].sentence,
+  line: Array.from({ length: DRAWN }, (_, i) => {
+    const kl = farthest * (i / (DRAWN - 1)) ** 2;
+    return { kl, value: start + gainAt(fit, kl) };
+  }),
+});
+
 /** Each form that can be fitted to what the measure gained over the first look; drawn evenly in √KL. */
 export function fittedCurves(looks: readonly CurveLook[]): FittedCurve[] {
   const [start] = looks;
   if (!start) return [];
   const gains = looks.map(({ kl, value }) => ({ kl, gain: value - start.value }));
-  const farthest = Math.sqrt(Math.max(0, ...looks.map(({ kl }) => kl)));
+  const farthest = Math.max(0, ...looks.map(({ kl }) => kl));
   return (Object.keys(FORMS) as FormName[]).flatMap((form) => {
     const fit = fitForm(gains, form);
-    if (!fit) return [];
-    const line = Array.from({ length: DRAWN }, (_, i) => {
-      const kl = ((farthest * i) / (DRAWN - 1)) ** 2;
-      return { kl, value: start.value + gainAt(fit, kl) };
-    });
-    return [{ ...fit, sentence: FORMS[form].sentence, line }];
+    return fit ? [drawnFit(fit, start.value, farthest)] : [];
   });
 }

@@ -54,12 +54,21 @@ export interface Fit {
 /** Fewer points say nothing about their own scatter. */
 export const FEWEST_POINTS = 5;
 
+/** How estimates of α and β scatter: variances and covariance, known on so many degrees of freedom. */
+export interface Scatter {
+  vAlpha: number;
+  vBeta: number;
+  cov: number;
+  degrees: number;
+}
+
 /**
- * α and β by least squares, with intervals by Student's t on n − 2 degrees of freedom; the peak's by the delta method
- * on ln d, so that it stays above 0. Points at no distance are left out, for they are 0 in every form. Null below
- * FEWEST_POINTS, or where the points do not tell α from β.
+ * α and β by least squares, with intervals by Student's t; the peak's by the delta method on ln d, so that it stays
+ * above 0. How the estimates scatter is read off what the form leaves, on n − 2 degrees of freedom, unless it is known
+ * otherwise: points of one pool do not scatter by themselves. Points at no distance are left out, for they are 0 in
+ * every form. Null below FEWEST_POINTS, or where the points do not tell α from β.
  */
-export function fitForm(points: readonly Measured[], form: FormName): Fit | null {
+export function fitForm(points: readonly Measured[], form: FormName, known: Scatter | null = null): Fit | null {
   const used = points.filter(({ kl, gain }) => kl > 0 && Number.isFinite(gain));
   const n = used.length;
   if (n < FEWEST_POINTS) return null;
@@ -76,24 +85,21 @@ export function fitForm(points: readonly Measured[], form: FormName): Fit | null
   const alpha = (zz * xy - xz * zy) / determinant;
   const beta = (xx * zy - xz * xy) / determinant;
   const variance = sum(({ x, z, gain }) => (gain - alpha * x - beta * z) ** 2) / (n - 2);
-  const [vAlpha, vBeta, cov] = [zz, xx, -xz].map((entry) => (variance * entry) / determinant) as [
-    number,
-    number,
-    number,
-  ];
-  const se: [number, number] = [Math.sqrt(vAlpha), Math.sqrt(vBeta)];
-  const t = studentT(n - 2);
+  const left = (entry: number) => (variance * entry) / determinant;
+  const scatter = known ?? { vAlpha: left(zz), vBeta: left(xx), cov: left(-xz), degrees: n - 2 };
+  const se: [number, number] = [Math.sqrt(scatter.vAlpha), Math.sqrt(scatter.vBeta)];
+  const t = studentT(scatter.degrees);
   const between = (value: number, error: number) => ({ value, low: value - t * error, high: value + t * error });
   const mean = sum(({ gain }) => gain) / n;
-  const scatter = sum(({ gain }) => (gain - mean) ** 2) / (n - 1);
+  const spread = sum(({ gain }) => (gain - mean) ** 2) / (n - 1);
   const turns = beta > 0 && (form === 'rl' || alpha > 0);
   return {
     form,
     alpha: between(alpha, se[0]),
     beta: between(beta, se[1]),
     se,
-    peak: turns ? peakBetween(peak(alpha, beta), { vAlpha, vBeta, cov }, t) : null,
-    residual: scatter > 0 ? variance / scatter : 0,
+    peak: turns ? peakBetween(peak(alpha, beta), scatter, t) : null,
+    residual: spread > 0 ? variance / spread : 0,
     n,
   };
 }
@@ -101,7 +107,7 @@ export function fitForm(points: readonly Measured[], form: FormName): Fit | null
 /** KL = d² at the peak. */
 function peakBetween(
   { lnD, slopes: [a = 0, b = 0] }: { lnD: number; slopes: readonly number[] },
-  { vAlpha, vBeta, cov }: { vAlpha: number; vBeta: number; cov: number },
+  { vAlpha, vBeta, cov }: Scatter,
   t: number,
 ): Between {
   const half = t * Math.sqrt(Math.max(0, a * a * vAlpha + b * b * vBeta + 2 * a * b * cov));

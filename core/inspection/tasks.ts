@@ -2,6 +2,7 @@
 
 import { logprobsAlong, scoresAlong } from './along.ts';
 import { attribution } from './attribution.ts';
+import { poolCurve } from './best-of-n.ts';
 import { findings } from './findings.ts';
 import type { HeldModels } from './held-models.ts';
 import { lens } from './lens.ts';
@@ -24,6 +25,7 @@ export const TASKS = {
   attribution,
   strips,
   findings,
+  pool: poolCurve,
   /** how fast this machine trains, which takes no model */ speed: (_: HeldModels, __: null) => measureSpeed(),
 } satisfies Record<string, Task>;
 

@@ -1,5 +1,6 @@
 // The completions that runs draw and measure: which there are already, which lack a measure, and whose they are.
 
+import type { Prompt, Split } from '#core/contract/prompts.ts';
 import type { Finish, SamplingParameters } from '#core/contract/samples.ts';
 import { unpackTokens } from './completions.ts';
 import { query } from './project.ts';
@@ -29,6 +30,41 @@ export function drawnByRun(project: Project, runId: string): { promptId: number;
     project,
     'SELECT prompt_id AS promptId, step, id FROM completions WHERE run_id = ? ORDER BY id',
   ).all(runId);
+}
+
+/** What a run drew to be ranked. */
+export interface DrawnSample {
+  id: number;
+  promptId: number;
+  text: string;
+  finish: Finish;
+  split: Split;
+  facts: Prompt['facts'];
+}
+
+/** What a run drew outside its own training, of prompts that no one keeps for evaluation, in the order of ids. */
+export const drawnSamples = (project: Project, runId: string): DrawnSample[] =>
+  query<Omit<DrawnSample, 'facts'> & { facts: string | null }>(
+    project,
+    `SELECT c.id, c.prompt_id AS promptId, c.text, c.finish, p.split, p.facts FROM completions c JOIN prompts p ON p.id = c.prompt_id
+    WHERE c.run_id = ? AND c.step IS NULL AND p.split <> 'test' ORDER BY c.id`,
+  )
+    .all(runId)
+    .map(({ facts, ...row }) => ({ ...row, facts: facts === null ? null : (JSON.parse(facts) as Prompt['facts']) }));
+
+/** What reward models gave to a run's completions, [model][completion]. */
+export function scoresOfRun(project: Project, runId: string): Map<number, Map<number, number>> {
+  const rows = query<{ completionId: number; modelId: number; score: number }>(
+    project,
+    `SELECT m.completion_id AS completionId, m.model_id AS modelId, m.score FROM completions c JOIN measures m ON m.completion_id = c.id
+    WHERE c.run_id = ? AND m.score IS NOT NULL ORDER BY m.model_id`,
+  ).all(runId);
+  const found = new Map<number, Map<number, number>>();
+  for (const { completionId, modelId, score } of rows) {
+    const scores = found.get(modelId) ?? new Map<number, number>();
+    found.set(modelId, scores.set(completionId, score));
+  }
+  return found;
 }
 
 /** Which of these prompts, and of these completions, the project still has. */

@@ -54,6 +54,7 @@ export async function makeFindingsProject(folder: string): Promise<FindingsProje
   const cheating = await run('cheating', {}, PEAK);
   plantPhrase(project, cheating);
   const silent = await run('silent', { keep_rollouts: 0 }, PEAK + 2);
+  await startRun(project, 'score', { reward: 'longer', reference: '' }, null);
   project.close();
   return { cheating, silent };
 }

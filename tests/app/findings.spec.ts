@@ -115,6 +115,21 @@ test('the curve has every measure with both forms, and its looks as numbers', as
   await expect(row.getByRole('cell').first()).toHaveText('5.00');
 });
 
+test('another run and the best of n of a pool stand in the same figures, along √KL or KL', async () => {
+  await page.getByText('Lay other runs and the best of n beside it').click();
+  await page.getByRole('checkbox', { name: /silent/ }).check();
+  await page.getByLabel(/^Best of n/).selectOption({ index: 1 });
+  const score = page.getByRole('figure', { name: 'held_out_score against √KL' });
+  await expect(score.getByText(`β = 0 (${runs.silent})`)).toBeVisible({ timeout: 30_000 });
+  await expect(score.getByText(/^best of n by “longer” \(.*, \d+ prompts\)$/)).toBeVisible({ timeout: 30_000 });
+  await page.getByRole('button', { name: 'KL', exact: true }).click();
+  await expect(page.getByRole('figure', { name: 'gold against KL', exact: true })).toBeVisible();
+  await page.getByText(/^The best of n of run .* as numbers$/).click();
+  await expect(page.getByRole('columnheader', { name: 'n', exact: true })).toBeVisible();
+  expect(await wrongForAxe()).toEqual([]);
+  await page.getByRole('button', { name: '√KL', exact: true }).click();
+});
+
 test('coming back to it is instant', async () => {
   await page.getByRole('tab', { name: 'Charts' }).click();
   await page.getByRole('tab', { name: 'Findings' }).click();

@@ -1,7 +1,8 @@
 // The calls about what was found out about a policy.
 
 import { LIVING } from '#core/contract/runs.ts';
-import { runCurve } from '#core/inspection/curve.ts';
+import { curveChoices } from '#core/inspection/best-of-n.ts';
+import { runCurves } from '#core/inspection/curve.ts';
 import type { Handlers } from '#core/service/handlers.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { getRun } from '#core/store/runs.ts';
@@ -15,5 +16,16 @@ export const findingHandlers = {
       finder.ask('findings', { projectFolder: project.folder, runId: id }, `findings of ${id}`),
     );
   },
-  'findings.curve': ({ project }, { runId }) => runCurve(project.folder, getRun(project, runId).id),
+  'findings.curve': ({ project }, { runIds }) =>
+    runCurves(
+      project.folder,
+      runIds.map((id) => getRun(project, id).id),
+    ),
+  'findings.beside': ({ project }, { runId }) => curveChoices(project, getRun(project, runId).id),
+  'findings.pool': ({ project, finder }, { runId, poolId }) =>
+    finder.ask('pool', {
+      projectFolder: project.folder,
+      runId: getRun(project, runId).id,
+      poolId: getRun(project, poolId).id,
+    }),
 } satisfies Partial<Handlers>;

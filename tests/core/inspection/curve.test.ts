@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { betweenWords, fitWords, stopSentence } from '#core/contract/finding-words.ts';
 import { fitForm } from '#core/findings/overoptimisation.ts';
-import { runCurve } from '#core/inspection/curve.ts';
+import { runCurves } from '#core/inspection/curve.ts';
 import { openProject } from '#core/store/database.ts';
 import type { Project } from '#core/store/project.ts';
 import { handled } from '#tests/core/service/handler-context.ts';
@@ -22,7 +22,7 @@ beforeAll(() => {
 afterAll(() => project.close());
 
 test('every look is a point of each measure, with its error, in the order of updates', async () => {
-  const { measures, stop } = await runCurve(project.folder, '0004-ppo');
+  const { measures, stop } = (await runCurves(project.folder, ['0004-ppo']))[0]!;
   const looks = (ppoRows(40, 0) as Record<string, number>[]).filter((row) => row['held_out_kl'] !== undefined);
   expect(measures.map(({ metric }) => metric)).toEqual(['held_out_score', 'held_out_value', 'gold']);
   for (const { metric, points } of measures)
@@ -62,7 +62,7 @@ test('a peak that no number can hold, or whose interval has no end, comes throug
     });
     const file = path.join(project.folder, 'runs/0003-ppo/metrics.jsonl');
     fs.writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    const curve = await runCurve(project.folder, '0003-ppo');
+    const curve = (await runCurves(project.folder, ['0003-ppo']))[0]!;
     expect(JSON.parse(JSON.stringify(curve))).toEqual(curve);
     const fits = curve.measures.flatMap((measure) => measure.fits);
     for (const fit of fits) expect(fitWords(fit)).not.toMatch(/Infinity|NaN|null/);
@@ -75,8 +75,8 @@ test('a peak that no number can hold, or whose interval has no end, comes throug
 
 test('a run that measured nothing on held-out prompts says so, to the window too', async () => {
   const sentence = 'Run 0001-sample has measured nothing on held-out prompts.';
-  expect((await errorFrom(() => runCurve(project.folder, '0001-sample'))).message).toBe(sentence);
+  expect((await errorFrom(() => runCurves(project.folder, ['0001-sample']))).message).toBe(sentence);
   const { call } = handled(project, findingHandlers);
-  await expect(call('findings.curve', { runId: '0001-sample' })).rejects.toThrow(sentence);
-  expect((await call('findings.curve', { runId: '0004-ppo' })).measures).toHaveLength(3);
+  await expect(call('findings.curve', { runIds: ['0001-sample'] })).rejects.toThrow(sentence);
+  expect((await call('findings.curve', { runIds: ['0004-ppo'] }))[0]!.measures).toHaveLength(3);
 });
