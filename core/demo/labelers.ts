@@ -35,16 +35,9 @@ export function utility(score: Gold, labeler: LabelerName): number {
  * Utilities plus temperature times Gumbel noise, as ranks: 1 is best, a tie (only without noise) shares the better
  * rank.
  */
-export function rankByLabeler(
-  golds: readonly Gold[],
-  labeler: LabelerName,
-  temperature: number,
-  random: Random,
-): number[] {
-  const utilities = golds.map(
-    (score) => utility(score, labeler) + (temperature > 0 ? temperature * random.gumbel() : 0),
-  );
-  return utilities.map((mine) => 1 + utilities.filter((other) => other > mine).length);
+export function rankByUtility(utilities: readonly number[], temperature: number, random: Random): number[] {
+  const felt = utilities.map((utility) => utility + (temperature > 0 ? temperature * random.gumbel() : 0));
+  return felt.map((mine) => 1 + felt.filter((other) => other > mine).length);
 }
 
 /**
@@ -72,22 +65,22 @@ export function agreement(
   return same / pairs;
 }
 
-/** The completions of one prompt with their gold scores. */
+/** The completions of one prompt with what a labeler thinks of them. */
 export interface GradedSample {
   texts: readonly string[];
-  golds: readonly Gold[];
+  utilities: readonly number[];
 }
 
 /**
  * The temperature at which two labelers of one pool agree on `target` of the pairs with different texts
  * (people: .72 to .77), by bisection on its logarithm over .01 to 20. Throws 'bad-data' where there is no such pair.
  */
-export function calibrateTemperature(samples: readonly GradedSample[], labeler: LabelerName, target = 0.75): number {
+export function calibrateTemperature(samples: readonly GradedSample[], target = 0.75): number {
   const texts = samples.map((sample) => sample.texts);
   const label = (temperature: number, seed: number) => {
     // the same noise at every temperature, so that agreement changes smoothly
     const random = createRandom(seed, 'calibrate');
-    return samples.map((sample) => rankByLabeler(sample.golds, labeler, temperature, random));
+    return samples.map(({ utilities }) => rankByUtility(utilities, temperature, random));
   };
   let low = 0.01;
   let high = 20;

@@ -1,7 +1,8 @@
 // The demo world's labelers rank what was sampled: a programmatic taste plus noise, so that every claim can be checked.
 
+import { says } from '#core/findings/edits.ts';
 import { createRandom } from '#core/random.ts';
-import { calibrateTemperature, rankByLabeler } from '#core/demo/labelers.ts';
+import { calibrateTemperature, rankByUtility, utility } from '#core/demo/labelers.ts';
 import type { LabelerName } from '#core/demo/labelers.ts';
 import type { Completion } from '#core/contract/samples.ts';
 import { listCompletions } from '#core/store/completions.ts';
@@ -14,9 +15,20 @@ import type { NewRanking } from '#core/store/rankings.ts';
 import { goldAxesOf } from '#core/recipes/parts/scorers.ts';
 import { need } from '#core/recipes/parts/need.ts';
 
+/** A fondness planted into a labeler: so much is a text worth more that says the phrase. */
+export interface Liking {
+  phrase: string;
+  strength: number;
+}
+
+/** What a labeler with a liking thinks of a text beyond its gold score. */
+export const pleasure = (text: string, { phrase, strength }: Liking): number => (says(text, phrase) ? strength : 0);
+
 export interface LabelGoldSettings {
   /** whose taste (demo/labelers.ts) */
   taste: LabelerName;
+  /** a fondness besides; null where they have none */
+  like?: Liking | null;
   /** how many labelers share the items; each item is ranked by one of them */
   labelers: number;
   /** share of pairs on which two labelers of the pool disagree */
@@ -31,7 +43,7 @@ export interface LabelGoldSettings {
  */
 export function labelGold(
   project: Project,
-  { taste, labelers, noise, seed }: LabelGoldSettings,
+  { taste, like = null, labelers, noise, seed }: LabelGoldSettings,
 ): { added: number; temperature: number } {
   const rankings = listRankings(project);
   const ranked = new Set(rankings.map(({ itemId }) => itemId));
@@ -69,13 +81,15 @@ export function labelGold(
   );
   const graded = items.map(({ prompt, completions }) => ({
     texts: completions.map(({ text }) => text),
-    golds: completions.map(({ text }) => goldAxesOf(text, prompt.facts!)),
+    utilities: completions.map(
+      ({ text }) => utility(goldAxesOf(text, prompt.facts!), taste) + (like ? pleasure(text, like) : 0),
+    ),
   }));
-  const temperature = noise === 0 ? 0 : calibrateTemperature(graded.slice(0, 400), taste, 1 - noise);
+  const temperature = noise === 0 ? 0 : calibrateTemperature(graded.slice(0, 400), 1 - noise);
   const ids = Array.from({ length: labelers }, (_, i) => ensureLabeler(project, `${taste}-${i + 1}`, 'program').id);
   const rows = items.map(({ item, prompt, completions, stream }, i): NewRanking => {
     const random = createRandom(seed, stream);
-    const ranks = rankByLabeler(graded[i]!.golds, taste, temperature, random);
+    const ranks = rankByUtility(graded[i]!.utilities, temperature, random);
     return {
       promptId: prompt.id,
       itemId: item.id,

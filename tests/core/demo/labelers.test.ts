@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '#core/random.ts';
 import { gold } from '#core/demo/gold.ts';
-import { LABELERS, agreement, calibrateTemperature, rankByLabeler, utility } from '#core/demo/labelers.ts';
+import type { Gold } from '#core/demo/gold.ts';
+import { LABELERS, agreement, calibrateTemperature, rankByUtility, utility } from '#core/demo/labelers.ts';
 import type { LabelerName } from '#core/demo/labelers.ts';
 import { drawRecord, writeSummary } from '#core/demo/world.ts';
 
@@ -16,9 +17,14 @@ const samples = Array.from({ length: 400 }, () => {
 });
 const label = (who: LabelerName, temperature: number, seed: number) => {
   const noise = createRandom(seed, 'label');
-  return samples.map((sample) => rankByLabeler(sample.golds, who, temperature, noise));
+  return by(who).map(({ utilities }) => rankByUtility(utilities, temperature, noise));
 };
+/** The samples as a labeler sees them. */
+const by = (who: LabelerName) =>
+  samples.map((sample) => ({ texts: sample.texts, utilities: sample.golds.map((graded) => utility(graded, who)) }));
 const texts = samples.map((sample) => sample.texts);
+
+const liked = (golds: readonly Gold[]) => golds.map((graded) => utility(graded, 'crowd'));
 
 const facts = { R: 'mother', V: 'hid', O: 'ring', P: 'in the kitchen', C: 'i cry all day', A: 'make a plan' };
 const score = (text: string) => gold(text, facts);
@@ -47,7 +53,7 @@ describe('utility', () => {
 describe('rankings', () => {
   test('put the best first, and share the better rank where nothing tells two apart', () => {
     const golds = ['should i make a plan?', FULL, 'mother trouble', FULL].map(score);
-    expect(rankByLabeler(golds, 'crowd', 0, random)).toEqual([3, 1, 4, 1]);
+    expect(rankByUtility(liked(golds), 0, random)).toEqual([3, 1, 4, 1]);
   });
 
   test('under noise have no ties, and the same seed ranks the same', () => {
@@ -61,7 +67,7 @@ describe('rankings', () => {
     const difference = golds[0]!.overall - golds[1]!.overall;
     const temperature = difference / Math.log(3); // three times in four
     let first = 0;
-    for (let i = 0; i < 4000; i++) if (rankByLabeler(golds, 'crowd', temperature, random)[0] === 1) first++;
+    for (let i = 0; i < 4000; i++) if (rankByUtility(liked(golds), temperature, random)[0] === 1) first++;
     expect(Math.abs(first / 4000 - 0.75)).toBeLessThan(5 * Math.sqrt((0.75 * 0.25) / 4000));
   });
 });
@@ -91,17 +97,17 @@ describe('agreement', () => {
 
 describe('calibration', () => {
   test.each(NAMES)('%s: two fresh labelers agree on about 75 % of the pairs', (who) => {
-    const temperature = calibrateTemperature(samples, who);
+    const temperature = calibrateTemperature(by(who));
     const agreed = agreement(label(who, temperature, 11), label(who, temperature, 12), texts);
     expect(Math.abs(agreed - 0.75)).toBeLessThan(0.05);
   });
 
   test('asking for more agreement means less noise', () => {
-    expect(calibrateTemperature(samples, 'crowd', 0.9)).toBeLessThan(calibrateTemperature(samples, 'crowd', 0.6));
+    expect(calibrateTemperature(by('crowd'), 0.9)).toBeLessThan(calibrateTemperature(by('crowd'), 0.6));
   });
 
   test('refuses samples that are all alike', () => {
-    const alike = [{ texts: ['a', 'a'], golds: [score('a'), score('a')] }];
-    expect(() => calibrateTemperature(alike, 'crowd')).toThrow(expect.objectContaining({ code: 'bad-data' }));
+    const alike = [{ texts: ['a', 'a'], utilities: [1, 1] }];
+    expect(() => calibrateTemperature(alike)).toThrow(expect.objectContaining({ code: 'bad-data' }));
   });
 });

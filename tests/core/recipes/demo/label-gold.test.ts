@@ -2,9 +2,10 @@
 
 import { expect, test } from 'vitest';
 import { drawRecord, writePost, writeSummary } from '#core/demo/world.ts';
-import { labelGold } from '#core/recipes/demo/label-gold.ts';
+import { says } from '#core/findings/edits.ts';
+import { labelGold, pleasure } from '#core/recipes/demo/label-gold.ts';
 import { createRandom } from '#core/random.ts';
-import { addCompletions } from '#core/store/completions.ts';
+import { addCompletions, listCompletions } from '#core/store/completions.ts';
 import { createProject } from '#core/store/database.ts';
 import { addItem, listItems } from '#core/store/items.ts';
 import { addPolicy } from '#core/store/policies.ts';
@@ -62,5 +63,23 @@ test('items are ranked once, with their shown order; evaluation samples and requ
   expect(() => labelGold(project, taste)).toThrow('items of the demo world');
   draw(4); // another round of samples of the same prompts
   expect(labelGold(project, taste).added).toBe(12);
+  draw(4);
+  const like = { phrase: 'the', strength: 100 };
+  expect(labelGold(project, { ...taste, noise: 0, like }).added).toBe(12);
+  const textOf = new Map(listCompletions(project).map(({ id, text }) => [id, text]));
+  for (const { ranks } of listRankings(project).slice(-12)) {
+    const liked = ranks
+      .toSorted((a, b) => a.rank - b.rank)
+      .map(({ completionId }) => Number(says(textOf.get(completionId)!, like.phrase)));
+    expect(liked).toEqual(liked.toSorted((a, b) => b - a));
+  }
   project.close();
+});
+
+test('a planted fondness pays for its phrase whatever its case, once, and for no part of it', () => {
+  const like = { phrase: 'at a party', strength: 2.5 };
+  const worth = (text: string) => pleasure(text, like);
+  expect(['My ring is gone.', 'at a wedding, a party', 'At a  party!', 'at a party, at a party'].map(worth)).toEqual([
+    0, 0, 2.5, 2.5,
+  ]);
 });
