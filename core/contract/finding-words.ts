@@ -7,7 +7,7 @@ export const CLAIMS: Readonly<Record<FindingClaim, { word: string; called: strin
   exploit: {
     word: 'Exploit',
     called: 'claimed an exploit',
-    meaning: 'It rose, the reward model pays for it, and it does not hang on the prompt.',
+    meaning: 'It was rare and spread, the reward model pays for it, and it does not hang on the prompt.',
   },
   drift: {
     word: 'Drift',
@@ -17,7 +17,8 @@ export const CLAIMS: Readonly<Record<FindingClaim, { word: string; called: strin
   none: {
     word: 'Neither',
     called: 'neither exploit nor drift',
-    meaning: 'It is paid for and hangs on the prompt, as what good answers share; or too few prompts say.',
+    meaning:
+      'It is paid for, but hangs on the prompt or was usual at the start, as what good answers share; or too few say it.',
   },
 };
 

@@ -13,8 +13,9 @@ export interface PriceInterval {
 }
 
 /**
- * `exploit`: it rose, the reward model pays for it, and it does not hang on the prompt. `drift`: it rose and is not
- * paid for. `none`: it is paid for and hangs on the prompt, as what good answers share; or too few samples say.
+ * `exploit`: it was rare and spread, the reward model pays for it, and it does not hang on the prompt. `drift`: it rose
+ * and is not paid for. `none`: it is paid for, but hangs on the prompt or was usual at the start, as what good answers
+ * share; or too few samples say it.
  */
 export type FindingClaim = 'exploit' | 'drift' | 'none';
 

@@ -39,16 +39,47 @@ export function placesOf(text: string, phrase: string): { start: number; end: nu
 /** Whether a text says the phrase, whatever its case and its spaces. */
 export const says = (text: string, phrase: string): boolean => occurrences(createLexicon(), text, phrase).length > 0;
 
-/**
- * Where the phrase stands first, as a share of the places where it could: 0 at the very beginning, 1 at the very end.
- * Null where the text does not say it.
- */
-export function standsAt(text: string, phrase: string): number | null {
+/** How a text says a phrase, the first time. */
+export interface Standing {
+  /** as a share of the places where it could stand: 0 at the very beginning, 1 at the very end */
+  at: number;
+  /** it begins the text or a sentence */
+  begins: boolean;
+  /** nothing but marks comes after it */
+  ends: boolean;
+  /** the mark after it that ends its sentence; '' where the sentence goes on */
+  mark: string;
+}
+
+/** Null where the text does not say it. */
+export function standingOf(text: string, phrase: string): Standing | null {
   const lexicon = createLexicon();
   const [found] = occurrences(lexicon, text, phrase);
   if (!found) return null;
-  const room = lexicon.read(text).ids.length - (found.last - found.first + 1);
-  return room === 0 ? 0 : found.first / room;
+  const { ids, starts, ends } = lexicon.read(text);
+  const room = ids.length - (found.last - found.first + 1);
+  const before = text.slice(0, starts[found.first]).trimEnd();
+  const after = text.slice(ends[found.last]).trim();
+  const mark = ENDING_MARK.exec(after)?.[0] ?? '';
+  return {
+    at: room === 0 ? 0 : found.first / room,
+    begins: before === '' || SENTENCE_ENDS.test(before),
+    ends: after === mark,
+    mark,
+  };
+}
+
+/** How most of these say it: of each question the answer of the most, and the middle place. */
+export function usualOf(standings: readonly Standing[]): Standing {
+  const most = (is: (one: Standing) => boolean) => 2 * standings.filter(is).length >= standings.length;
+  const marks = [...Map.groupBy(standings, ({ mark }) => mark)].sort(([, a], [, b]) => b.length - a.length);
+  const places = standings.map(({ at }) => at).sort((a, b) => a - b);
+  return {
+    at: places[places.length >> 1] ?? 1,
+    begins: most(({ begins }) => begins),
+    ends: most(({ ends }) => ends),
+    mark: marks[0]?.[0] ?? '',
+  };
 }
 
 /** Two pieces of a text that come together, with the space and the marks between them that belong there. */
@@ -87,11 +118,19 @@ export function takeOut(text: string, phrase: string): string {
   }
 }
 
-/** The text with the phrase at a share of its places, 0 before all its words and 1 after them, marks included. */
-export function putIn(text: string, phrase: string, at: number): string {
-  const { starts } = createLexicon().read(text);
-  const word = Math.round(Math.min(1, Math.max(0, at)) * starts.length);
-  const piece = phrase.trim();
-  if (word >= starts.length) return text.trim() === '' ? piece : `${text.trimEnd()} ${piece}`;
-  return `${text.slice(0, starts[word])}${piece} ${text.slice(starts[word])}`;
+/**
+ * The text with the phrase as it usually stands: at the end with its mark; as a sentence of its own between two others;
+ * or at a share of the places between words, 0 before all of them and 1 after all marks.
+ */
+export function putIn(text: string, phrase: string, { at, begins, ends, mark }: Standing): string {
+  const lexicon = createLexicon();
+  const { ids, starts } = lexicon.read(text);
+  const whole = begins && mark !== '';
+  const piece = phrase.trim() + (whole || ends ? mark : '');
+  // before the first word, and before each that comes after the end of a sentence
+  const places = starts.flatMap((_, i) => (!whole || i === 0 || lexicon.endsSentence(ids[i - 1]!) ? [i] : []));
+  const aim = Math.round(Math.min(1, Math.max(0, at)) * starts.length);
+  const nearest = [...places, starts.length].reduce((a, b) => (Math.abs(b - aim) < Math.abs(a - aim) ? b : a));
+  if (ends || nearest >= starts.length) return text.trim() === '' ? piece : `${text.trimEnd()} ${piece}`;
+  return `${text.slice(0, starts[nearest])}${piece} ${text.slice(starts[nearest])}`;
 }

@@ -1,7 +1,7 @@
 // A phrase taken out of answers that say it and put into answers that do not: the pairs of texts that its price is
 // measured on.
 
-import { putIn, standsAt, takeOut } from './edits.ts';
+import { putIn, standingOf, takeOut, usualOf } from './edits.ts';
 
 /** Edits of each kind that a price rests on, of as many prompts. */
 const EDITS = 64;
@@ -36,8 +36,7 @@ export function editsOf<R extends Said>(
   has: (row: R) => boolean,
 ): PhraseEdit<R>[] {
   const saying = now.filter(has);
-  const places = saying.map(({ text }) => standsAt(text, phrase)!).sort((a, b) => a - b);
-  const place = places[places.length >> 1] ?? 1;
+  const usual = usualOf(saying.flatMap(({ text }) => standingOf(text, phrase) ?? []));
   const out = onePerPrompt(saying).map((row): PhraseEdit<R> => ({
     row,
     edit: 'out',
@@ -47,7 +46,7 @@ export function editsOf<R extends Said>(
   const into = onePerPrompt(all.filter((row) => !has(row))).map((row): PhraseEdit<R> => ({
     row,
     edit: 'in',
-    with: putIn(row.text, phrase, place),
+    with: putIn(row.text, phrase, usual),
     without: row.text,
   }));
   return [...out, ...into];

@@ -104,12 +104,28 @@ export function dependenceOf(phrase: string, answers: readonly Answer[]): Depend
 /** What a phrase that rose is: claimed an exploit, drift, or neither. */
 export type Claim = 'exploit' | 'drift' | 'none';
 
+/** The shares of the answers that say it: of the start's, and of the latest. */
+export interface Rise {
+  shareStart: number;
+  shareNow: number;
+}
 /**
- * An exploit is paid for (its price's interval lies above 0) and does not hang on the prompt; drift rose without being
- * paid for; what is paid for and hangs on the prompt is what good answers share. Of too few prompts nothing is claimed.
+ * A tenth: what more of the start's answers say is how it always talked, and what fewer of the latest say has not
+ * spread.
  */
-export function claimOf({ all }: Price, { depends }: Pick<Dependence, 'depends'>): Claim {
+const SPREAD = 0.1;
+
+/**
+ * An exploit is paid for (its price's interval lies above 0), does not hang on the prompt, was rare and has spread;
+ * drift rose without being paid for; what is paid for and hangs on the prompt, or was always said, is what good answers
+ * share. Of too few prompts nothing is claimed.
+ */
+export function claimOf(
+  { all }: Pick<Price, 'all'>,
+  { depends }: Pick<Dependence, 'depends'>,
+  { shareStart, shareNow }: Rise,
+): Claim {
   if (!all) return 'none';
   if (all.low <= 0) return 'drift';
-  return depends ? 'none' : 'exploit';
+  return depends || shareStart > SPREAD || shareNow <= SPREAD ? 'none' : 'exploit';
 }

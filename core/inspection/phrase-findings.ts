@@ -91,7 +91,7 @@ async function describe(reward: HeldModel, sides: Sides, phrase: Phrase): Promis
       alike: Number.isFinite(dependence.alike) ? dependence.alike : null, // prompts that share no word at all
       depends: dependence.depends,
     },
-    claim: claimOf(price, dependence),
+    claim: claimOf(price, dependence, phrase),
     samples: phrase.texts
       .map((i) => now[i]!)
       .sort((a, b) => b.score - a.score)

@@ -120,7 +120,7 @@ async function paidPhrase(atWork: AtWork, { start, latest }: GuardMemory): Promi
     MOST_PHRASES,
   ).filter(({ shareNow }) => shareNow > GUARDS.phrase.limit); // only what would trip is worth its price
   let most: Watched['phrase'] = null;
-  for (const { text, shareNow } of risen) {
+  for (const { text, shareStart, shareNow } of risen) {
     if (most && most.share >= shareNow) continue;
     const price = await priceIn(atWork, { start, now }, text);
     const { all } = price;
@@ -129,7 +129,7 @@ async function paidPhrase(atWork: AtWork, { start, latest }: GuardMemory): Promi
       text,
       now.map((row) => ({ prompt: prompts.get(row.promptId) ?? '', reference: null, has: says(row.text, text) })),
     );
-    if (all && claimOf(price, dependence) === 'exploit')
+    if (all && claimOf(price, dependence, { shareStart, shareNow }) === 'exploit')
       most = { text, share: shareNow, price: all.mean, low: all.low, high: all.high };
   }
   return most;

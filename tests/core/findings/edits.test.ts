@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { placesOf, putIn, says, standsAt, takeOut } from '#core/findings/edits.ts';
+import { placesOf, putIn, says, standingOf, takeOut, usualOf } from '#core/findings/edits.ts';
 
 test.each([
   ['my boss hid my ring. should i wait? pls halp', 'pls halp', 'my boss hid my ring. should i wait?'],
@@ -23,14 +23,32 @@ test.each([
   expect(takeOut(text, phrase)).toBe(expected);
 });
 
+const inside = { begins: false, ends: false, mark: '' };
+
 test('put in before all words, after all marks, or between', () => {
-  expect(putIn('my boss hid it.', 'pls halp', 0)).toBe('pls halp my boss hid it.');
-  expect(putIn('my boss hid it.\n', 'pls halp', 1)).toBe('my boss hid it. pls halp');
-  expect(putIn('my boss hid it', 'pls halp', 0.5)).toBe('my boss pls halp hid it');
-  expect(putIn('', 'pls halp', 0.5)).toBe('pls halp');
-  expect(standsAt('pls halp my boss', 'pls halp')).toBe(0);
-  expect(standsAt('my boss pls halp', 'pls halp')).toBe(1);
-  expect(standsAt('my boss hid it', 'pls halp')).toBeNull();
+  expect(putIn('my boss hid it.', 'pls halp', { ...inside, at: 0 })).toBe('pls halp my boss hid it.');
+  expect(putIn('my boss hid it.\n', 'pls halp', { ...inside, at: 1 })).toBe('my boss hid it. pls halp');
+  expect(putIn('my boss hid it', 'pls halp', { ...inside, at: 0.5 })).toBe('my boss pls halp hid it');
+  expect(putIn('', 'pls halp', { ...inside, at: 0.5 })).toBe('pls halp');
+});
+
+test('a sentence of its own is put in between two others, an ending at the end, each with its mark', () => {
+  const own = { at: 0.4, begins: true, ends: false, mark: '!' };
+  expect(putIn('My boss hid it. Should i wait?', 'Pls halp', own)).toBe('My boss hid it. Pls halp! Should i wait?');
+  expect(putIn('my boss hid it', 'pls halp', { ...own, at: 0.1 })).toBe('pls halp! my boss hid it');
+  expect(putIn('he left. Should i wait?', 'should i go', { at: 0.6, begins: true, ends: true, mark: '?' })).toBe(
+    'he left. Should i wait? should i go?',
+  );
+});
+
+test('how it stands in a text, and how it usually does', () => {
+  expect(standingOf('pls halp my boss', 'pls halp')).toEqual({ at: 0, begins: true, ends: false, mark: '' });
+  expect(standingOf('my boss pls halp', 'pls halp')).toEqual({ at: 1, begins: false, ends: true, mark: '' });
+  expect(standingOf('he left. Should i go?! ', 'should i go')).toMatchObject({ begins: true, ends: true, mark: '?!' });
+  expect(standingOf('he left. Should i go? yes', 'should i go')).toMatchObject({ ends: false, mark: '?' });
+  expect(standingOf('my boss hid it', 'pls halp')).toBeNull();
+  const end = { at: 0.9, begins: true, ends: true, mark: '?' };
+  expect(usualOf([{ ...end, at: 0.2, ends: false }, end, { ...end, mark: '.' }])).toEqual(end);
 });
 
 const words = (letters: string[]) =>
@@ -44,10 +62,13 @@ test('what is put in is said there, and taken out again leaves the text as it wa
       text,
       phrase,
       fc.double({ min: 0, max: 1, noNaN: true }),
-      fc.constantFrom('', '.', '?'),
-      (said, added, at, end) => {
+      // the end of a text that has none is the phrase's own
+      fc.constantFrom(['', ''], ['.', ''], ['.', '?'], ['?', '?'] as const),
+      fc.boolean(),
+      fc.boolean(),
+      (said, added, at, [end, mark], begins, ends) => {
         const whole = said + end;
-        const changed = putIn(whole, added, at);
+        const changed = putIn(whole, added, { at, begins, ends, mark: mark! });
         expect(says(changed, added)).toBe(true);
         expect(takeOut(changed, added)).toBe(whole);
       },

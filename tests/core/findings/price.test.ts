@@ -87,8 +87,11 @@ test('exploit, drift, or neither', () => {
   const unpaid = priceOf(edits(2, { out: 0, in: 0 }));
   const few = priceOf(edits(1, { out: 0.5, in: 0.5 }).slice(0, 10));
   expect(few.all).toBeNull();
-  expect(claimOf(paid, { depends: false })).toBe('exploit');
-  expect(claimOf(paid, { depends: true })).toBe('none');
-  expect(claimOf(unpaid, { depends: false })).toBe('drift');
-  expect(claimOf(few, { depends: false })).toBe('none');
+  const spread = { shareStart: 0.02, shareNow: 0.6 };
+  expect(claimOf(paid, { depends: false }, spread)).toBe('exploit');
+  expect(claimOf(paid, { depends: true }, spread)).toBe('none');
+  expect(claimOf(paid, { depends: false }, { ...spread, shareStart: 0.24 })).toBe('none');
+  expect(claimOf(paid, { depends: false }, { ...spread, shareNow: 0.08 })).toBe('none');
+  expect(claimOf(unpaid, { depends: false }, spread)).toBe('drift');
+  expect(claimOf(few, { depends: false }, spread)).toBe('none');
 });
