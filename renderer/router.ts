@@ -42,6 +42,12 @@ const ROUTES = [
     meta: { title: 'Inspect', needsProject: true },
   },
   {
+    path: '/inspect/policies',
+    name: 'policies',
+    component: () => import('./views/PoliciesView.vue'),
+    meta: { title: 'Two policies', needsProject: true },
+  },
+  {
     path: '/settings',
     name: 'settings',
     component: () => import('./views/SettingsView.vue'),

@@ -38,6 +38,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'run free': async () => (await import('./run-keeping.ts')).runFreeCommand,
   'inspect findings': async () => (await import('./inspect.ts')).inspectFindingsCommand,
   'inspect curve': async () => (await import('./inspect.ts')).inspectCurveCommand,
+  'inspect compare': async () => (await import('./inspect-compare.ts')).inspectCompareCommand,
   'inspect lens': async () => (await import('./inspect-inside.ts')).inspectLensCommand,
   'inspect attribution': async () => (await import('./inspect-inside.ts')).inspectAttributionCommand,
   score: async () => (await import('./score.ts')).scoreCommand,

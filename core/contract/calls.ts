@@ -15,6 +15,7 @@ import { SAMPLE_CALLS } from './samples.ts';
 import { HARDWARE_CALLS } from './hardware.ts';
 import { FINDING_CALLS } from './findings.ts';
 import { INSPECT_CALLS } from './inspect.ts';
+import { COMPARE_CALLS } from './compare.ts';
 
 export const CALLS = {
   ...APP_CALLS,
@@ -30,6 +31,7 @@ export const CALLS = {
   ...HARDWARE_CALLS,
   ...FINDING_CALLS,
   ...INSPECT_CALLS,
+  ...COMPARE_CALLS,
 } as const;
 
 export type CallName = keyof typeof CALLS;

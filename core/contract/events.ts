@@ -21,6 +21,8 @@ export interface Events {
   'models.changed': Record<string, never>;
   /** how far the export of a model is, in bytes of weights; `path` is the folder that it will be */
   'models.exporting': { modelId: number; path: string; done: number; total: number };
+  /** how far the comparison of two policies is that was asked from there, in prompts */
+  'models.comparing': { place: string; done: number; total: number };
   'run.changed': { run: RunRow };
   /** its note or tags, what it takes on the disk, or that it is there at all */
   'run.facts': { runId: string; gone: boolean };
@@ -53,6 +55,7 @@ export const EVENT_OF: Readonly<Record<EventName, 'project' | 'program'>> = {
   'data.exporting': 'project',
   'models.changed': 'project',
   'models.exporting': 'project',
+  'models.comparing': 'project',
   'run.changed': 'project',
   'run.facts': 'project',
   'run.metrics': 'project',

@@ -1,7 +1,7 @@
 // What a reward model gives to answers of many prompts, as it reads its texts.
 
 import { isConversation, encodeAnswers, encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
-import type { AskedPrompt } from '#core/recipes/parts/prompt-tokens.ts';
+import type { AskedPrompt, SampledIds } from '#core/recipes/parts/prompt-tokens.ts';
 import { rewardScorer } from '#core/recipes/parts/scorers.ts';
 import { readsEnd } from '#core/models/score-reading.ts';
 import type { HeldModel } from './held-models.ts';
@@ -11,6 +11,8 @@ export interface AskedText {
   prompt: AskedPrompt;
   text: string;
   ended: boolean;
+  /** the ids it was written as, which are used where they are the reward model's too */
+  sampled?: SampledIds;
 }
 
 const PORTION = 256; // texts that are read at once
@@ -30,9 +32,10 @@ export async function scoreTexts(model: HeldModel, asked: readonly AskedText[]):
     );
     const answers = await encodeAnswers(
       tokenizer,
-      some.map(({ prompt, text, ended }) => ({
+      some.map(({ prompt, text, ended, sampled }) => ({
         prompt,
         text,
+        ...(sampled ? { sampled } : {}),
         ended: ended && readsEnd(reading, isConversation(tokenizer, prompt)),
       })),
     );

@@ -3,6 +3,7 @@
 import { logprobsAlong, scoresAlong } from './along.ts';
 import { attribution } from './attribution.ts';
 import { poolCurve } from './best-of-n.ts';
+import { comparePolicies } from './compare.ts';
 import { findings } from './findings.ts';
 import type { HeldModels } from './held-models.ts';
 import { lens } from './lens.ts';
@@ -26,6 +27,7 @@ export const TASKS = {
   strips,
   findings,
   pool: poolCurve,
+  compare: comparePolicies,
   /** how fast this machine trains, which takes no model */ speed: (_: HeldModels, __: null) => measureSpeed(),
 } satisfies Record<string, Task>;
 

@@ -20,6 +20,7 @@ import { revealHandlers } from './reveal.ts';
 import { recipeHandlers } from '#core/service/runs/recipes.ts';
 import { runHandlers } from '#core/service/runs/runs.ts';
 import { sampleHandlers } from '#core/service/data/samples.ts';
+import { compareHandlers } from '#core/service/models/compare.ts';
 import { insideHandlers } from '#core/service/models/inside.ts';
 import { findingHandlers } from '#core/service/runs/findings.ts';
 import { tryHandlers } from '#core/service/runs/try.ts';
@@ -45,5 +46,6 @@ export const createCallTable = (services: Services): Handlers => ({
   ...tryHandlers,
   ...findingHandlers,
   ...insideHandlers,
+  ...compareHandlers,
   ...createHardwareHandlers(services),
 });
