@@ -152,22 +152,29 @@ function asOurs(error: unknown): unknown {
     : error;
 }
 
-// `tastemaker runs | head`
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-try {
-  await main(process.argv.slice(2));
-} catch (caught) {
-  const error = asOurs(caught);
-  if (error instanceof TastemakerError)
-    process.stderr.write(
-      forTerminal(
-        `Error: ${error.message
-          .split('\n')
-          .map((line) => line.trim())
-          .filter(Boolean)
-          .join(' ')}\nHint: ${[error.hint, error.atCommandLine].filter(Boolean).join(' ')}\n`,
-      ),
-    );
-  else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exitCode = error instanceof TastemakerError ? 2 : 1;
+/** One call of the command line, errors told too; what it comes to is `process.exitCode`. */
+export async function commandLine(args: readonly string[]): Promise<void> {
+  try {
+    await main(args);
+  } catch (caught) {
+    const error = asOurs(caught);
+    if (error instanceof TastemakerError)
+      process.stderr.write(
+        forTerminal(
+          `Error: ${error.message
+            .split('\n')
+            .map((line) => line.trim())
+            .filter(Boolean)
+            .join(' ')}\nHint: ${[error.hint, error.atCommandLine].filter(Boolean).join(' ')}\n`,
+        ),
+      );
+    else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = error instanceof TastemakerError ? 2 : 1;
+  }
+}
+
+if (import.meta.main) {
+  // `tastemaker runs | head`
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  await commandLine(process.argv.slice(2));
 }

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { readLines } from './command-line.ts';
-import type { Ended } from './command-line.ts';
+import type { Ended } from './warm-command-line.ts';
 
 /** A check as ../shared/cases/README.md describes it ("What a check says"); each record is one of these. */
 export type Check =

@@ -4,11 +4,14 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { afterAll } from 'vitest';
 import { faults, judge } from './case-checks.ts';
 import type { Check, Said } from './case-checks.ts';
 import { buildModel, OWN_CASES } from './case-models.ts';
 import type { Made } from './case-models.ts';
-import { startCli, writeLines } from './command-line.ts';
+import { runCli, writeLines } from './command-line.ts';
+import { warmCommandLine } from './warm-command-line.ts';
+import type { WarmCommandLine } from './warm-command-line.ts';
 
 export interface Case {
   name: string;
@@ -73,23 +76,20 @@ function writeInputs(folder: string, { made = {}, files = {} }: Case): void {
   }
 }
 
-/** As many at once as there are cores; the others wait their turn. */
-function turns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let busy = 0;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
-    if (busy < most) busy++;
-    else await new Promise<void>((go) => waiting.push(go));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else busy--;
-    }
-  };
+const idle = Array.from({ length: os.availableParallelism() }, warmCommandLine);
+afterAll(() => Promise.all(idle.map((warm) => warm.end())));
+const waiting: ((warm: WarmCommandLine) => void)[] = [];
+/** As many cases at once as there are cores, each with a command line that stays; the others wait their turn. */
+export async function inTurn<T>(work: (warm: WarmCommandLine) => Promise<T>): Promise<T> {
+  const warm = idle.pop() ?? (await new Promise<WarmCommandLine>((take) => waiting.push(take)));
+  try {
+    return await work(warm);
+  } finally {
+    const next = waiting.shift();
+    if (next) next(warm);
+    else idle.push(warm);
+  }
 }
-export const inTurn = turns(os.availableParallelism());
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
@@ -112,7 +112,7 @@ function withoutNames(output: string, folders: readonly string[], args: readonly
 }
 
 /** Null where the case is right; else what is wrong, with everything that its commands said. */
-export async function runCase(one: Case): Promise<string | null> {
+export async function runCase(one: Case, warm: WarmCommandLine): Promise<string | null> {
   const { commands, check } = one;
   const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'case-')));
   const work = path.join(root, 'work');
@@ -126,7 +126,7 @@ export async function runCase(one: Case): Promise<string | null> {
         .split(' ')
         .slice(1)
         .map((word) => word.replaceAll('{CASE}', folder).replaceAll('{WORK}', work));
-      const ended = await startCli(work, args, { TASTEMAKER_HOME: path.join(root, 'home') }).ended;
+      const ended = await runCli(warm, work, args, { TASTEMAKER_HOME: path.join(root, 'home') });
       done[name] = { ...ended, args, output: withoutNames(`${ended.stdout}\n${ended.stderr}`, [folder, work], args) };
     }
     const outcome = { work, commands: done };

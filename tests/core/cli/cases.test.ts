@@ -13,6 +13,6 @@ describe.concurrent(`the cases beside the project${absent ? ' (skipped: ../share
   test.skipIf(absent)('are there', () => expect(cases.length).toBeGreaterThan(0));
 
   test.each(cases.map((one) => [one.name, one.what, one] as const))('%s: %s', async (_name, _what, one) => {
-    expect(await inTurn(() => runCase(one))).toBeNull();
+    expect(await inTurn((warm) => runCase(one, warm))).toBeNull();
   });
 });

@@ -1,4 +1,4 @@
-// Starting the real command line as a process, and small things for it to work on.
+// The real command line, in a process that stays or in one of its own, and small things for it to work on.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -11,16 +11,21 @@ import type { Architecture } from '#core/models/architecture.ts';
 import { freshWeights, saveCheckpoint } from '#core/models/checkpoint.ts';
 import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
+import { warmCommandLine } from './warm-command-line.ts';
+import type { Ended, WarmCommandLine } from './warm-command-line.ts';
 
 export const MAIN = path.join(process.cwd(), 'core/cli/main.ts');
 
-export interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
+const environment = (changes: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  ...process.env,
+  TASTEMAKER_THREADS: '1',
+  ...changes,
+});
 
-/** Starts `tastemaker ...args` in `cwd`, with `changes` to our environment; `ended` resolves when it is over. */
+/**
+ * Starts `tastemaker ...args` in `cwd` as a process of its own, with `changes` to our environment; `ended` resolves
+ * when it is over.
+ */
 export function startCli(
   cwd: string,
   args: readonly string[],
@@ -29,7 +34,7 @@ export function startCli(
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TASTEMAKER_THREADS: '1', ...changes },
+    env: environment(changes),
   });
   let stdout = '';
   let stderr = '';
@@ -38,7 +43,17 @@ export function startCli(
   return { child, ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr }))) };
 }
 
-export const cli = (cwd: string, ...args: string[]): Promise<Ended> => startCli(cwd, args).ended;
+/** Runs `tastemaker ...args` in `cwd` and environment as `startCli` does, in a process that stays. */
+export const runCli = (
+  warm: WarmCommandLine,
+  cwd: string,
+  args: readonly string[],
+  changes: NodeJS.ProcessEnv = {},
+): Promise<Ended> => warm.run({ cwd, args, env: environment(changes) });
+
+const warm = warmCommandLine(); // of this test file
+afterAll(() => warm.end());
+export const cli = (cwd: string, ...args: string[]): Promise<Ended> => runCli(warm, cwd, args);
 
 /** The JSON that the command printed; fails with what it said where it did not succeed. */
 export async function cliJson<T>(cwd: string, ...args: string[]): Promise<T> {

@@ -10,6 +10,6 @@ describe.concurrent('our own cases', () => {
   test('are there', () => expect(cases.length).toBeGreaterThan(100));
 
   test.each(cases.map((one) => [one.name, one.what, one] as const))('%s: %s', async (_name, _what, one) => {
-    expect(await inTurn(() => runCase(one))).toBeNull();
+    expect(await inTurn((warm) => runCase(one, warm))).toBeNull();
   });
 });
