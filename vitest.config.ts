@@ -17,6 +17,7 @@ export default defineConfig({
   plugins: [vue()], // tests/renderer mount components
   test: {
     globalSetup: ['tests/home.ts'],
+    setupFiles: process.env.TASTEMAKER_DEVICE === 'webgpu' ? ['tests/held-device.ts'] : [],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

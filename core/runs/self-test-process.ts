@@ -2,6 +2,7 @@
 // what came out.
 
 import { chosenDevice } from '#core/autodiff/device.ts';
+import { holdDevice } from '#core/autodiff/held-device.ts';
 import { testOperators } from '#core/autodiff/self-test.ts';
 import type { Check } from '#core/autodiff/self-test.ts';
 import { testTraining } from '#core/training/self-test.ts';
@@ -14,7 +15,11 @@ const say = (message: SelfTestMessage): Promise<void> =>
 
 process.once('disconnect', () => process.exit()); // nobody waits for the answer any more
 const device = chosenDevice();
-const before = (name: string): Promise<void> => say({ at: name });
+let held: Promise<unknown> | null = null;
+const before = async (name: string): Promise<void> => {
+  await say({ at: name });
+  await (held ??= holdDevice(device).catch(() => {})); // a check is a moment's work; why this fails, the check says
+};
 const checks = await testOperators(device, { before });
 // where operators are off already, whole models say nothing new
 await say({ checks: checks.every(({ ok }) => ok) ? [...checks, ...(await testTraining(device, { before }))] : checks });
