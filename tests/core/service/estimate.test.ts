@@ -68,17 +68,17 @@ const bytesOn = async (device: Device, recipe: RecipeName, given: Config) => {
 const bytesFor = async (recipe: RecipeName, config: Config) => (await bytesOn(PROCESSOR, recipe, config)).host;
 
 const LORA = { tune: 'lora' };
-const PPO = { updates: 3, max_new: 32, epochs: 1, evaluate_every: 0, checkpoint_every: 100 };
+const PPO = { updates: 2, max_new: 32, epochs: 1, evaluate_every: 0, checkpoint_every: 100 };
 const MEASURED: readonly (readonly [RecipeName, Config])[] = [
   ['sft', { policy: 'gpt2', batch: 8, show_prompts: 4 }],
   ['sft', { policy: 'llama', batch: 8, micro_batch: 2, show_prompts: 0 }],
   ['sft', { policy: 'pythia', batch: 8, show_prompts: 0, ...LORA }],
-  ['reward', { policy: 'gpt2', batch: 8, epochs: 2, ...LORA }],
-  ['reward', { policy: 'llama', batch: 4, epochs: 2, tune: 'blocks', tuned_blocks: 1 }],
-  ['reward', { policy: 'gpt2', batch: 8, epochs: 2, head: 'scalar-mix' }],
-  ['reward', { policy: 'llama', batch: 4, epochs: 2, tune: 'blocks', tuned_blocks: 1, head: 'scalar-mix' }],
-  ['preference', { policy: 'gpt2', batch: 8, epochs: 2 }],
-  ['preference', { policy: 'llama', batch: 4, epochs: 2, ...LORA }],
+  ['reward', { policy: 'gpt2', batch: 8, ...LORA }],
+  ['reward', { policy: 'llama', batch: 4, tune: 'blocks', tuned_blocks: 1 }],
+  ['reward', { policy: 'gpt2', batch: 8, head: 'scalar-mix' }],
+  ['reward', { policy: 'llama', batch: 4, tune: 'blocks', tuned_blocks: 1, head: 'scalar-mix' }],
+  ['preference', { policy: 'gpt2', batch: 8 }],
+  ['preference', { policy: 'llama', batch: 4, ...LORA }],
   ['sample', { policy: 'llama', k: 4, max_new: 40, prompts: 16 }],
   ['ppo', { ...PPO, policy: 'gpt2', reward: 'gpt2-judge', episodes: 8 }],
   [
@@ -90,7 +90,7 @@ const MEASURED: readonly (readonly [RecipeName, Config])[] = [
       episodes: 16,
       samples_per_prompt: 4,
       micro_batch: 1,
-      evaluate_every: 3,
+      evaluate_every: 2,
       evaluate_prompts: 4,
       ...LORA,
     },
