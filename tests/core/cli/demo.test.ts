@@ -14,10 +14,11 @@ const OUT = path.resolve('out', 'test', 'demo'); // left there to be looked at
 describe('tastemaker demo, one seed', () => {
   test('learns, and cheats where it may', { timeout: 900_000 }, () => {
     fs.rmSync(OUT, { recursive: true, force: true });
+    const { TASTEMAKER_THREADS: _, ...env } = process.env; // on all cores, as who starts it has it
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       ['core/cli/main.ts', 'demo', '--out', OUT, '--json'],
-      { encoding: 'utf8', maxBuffer: 1e8 },
+      { encoding: 'utf8', maxBuffer: 1e8, env },
     );
     expect(status, stderr).toBe(0);
     const report = JSON.parse(fs.readFileSync(path.join(OUT, 'report.json'), 'utf8')) as DemoReport;

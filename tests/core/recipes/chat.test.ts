@@ -26,7 +26,6 @@ import { chatTokenizer, FORMATS, writeChatModel } from './chat-model.ts';
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'chat-'));
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
-process.env.TASTEMAKER_THREADS ??= '1';
 
 const models = createHeldModels({ limit: 2 ** 30 });
 const question = (content = 'Where is the ship?'): Message[] => [{ role: 'user', content }];

@@ -23,8 +23,6 @@ import { addPrompts } from '#core/store/prompts.ts';
 import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
-process.env.TASTEMAKER_THREADS ??= '1'; // so small a model gains nothing from more, and test files run side by side
-
 export const CONTEXT = 192;
 export const MAX_NEW = 12;
 const SPLITS: [Split, number][] = [
