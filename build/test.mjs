@@ -252,8 +252,11 @@ const CHECKS = [
   section('format', checkWith('oxfmt/bin/oxfmt', '--check', ...SOURCES)),
 ];
 
-/** With filters only the runners that the filters speak to. */
-function planOf(filters, quick) {
+/**
+ * With filters only the runners that the filters speak to. What needs the window waits for it; what it is made of is
+ * checked meanwhile, and the sections say why it could not be built.
+ */
+function planOf(filters, quick, window) {
   if (quick)
     return sideBySide(
       inTurn(...CHECKS),
@@ -276,11 +279,11 @@ function planOf(filters, quick) {
         section('the demo', () => runVitest([], { projects: DEMO, output: 'kept' })),
       ),
       inTurn(
-        section('units', () => runVitest([], { projects: UNITS })),
+        section('units', () => window.then(() => runVitest([], { projects: UNITS }))),
         section('processes', () => runVitest([], { projects: PROCESSES })),
       ),
       section('browser tests', () =>
-        runPlaywright('screens', ['--project=screens'], { output: 'kept', environment: ONE_THREAD }),
+        window.then(() => runPlaywright('screens', ['--project=screens'], { output: 'kept', environment: ONE_THREAD })),
       ),
     ),
     section('browser tests that measure', () => runPlaywright('measured', ['--project=measured'])),
@@ -321,11 +324,10 @@ async function main(args) {
   const summary = [];
   if (filters.length) console.log('Only what was asked for: types and lint are left out.');
   const started = performance.now();
-  if (filters.length === 0 && !args.includes('--quick')) {
-    rmSync(COMPILED, { recursive: true, force: true }); // or what was compiled of files long gone would stay
-    await ensureBuilt(root); // once, before sections that need the window run side by side; they say why it failed
-  }
-  await runPlan(planOf(filters, args.includes('--quick')), { total, summary });
+  const whole = filters.length === 0 && !args.includes('--quick');
+  if (whole) rmSync(COMPILED, { recursive: true, force: true }); // or what was compiled of files long gone would stay
+  const window = whole ? ensureBuilt(root) : Promise.resolve(); // once, before sections that need it run side by side
+  await runPlan(planOf(filters, args.includes('--quick'), window), { total, summary });
   if (total.passed + total.failed + total.skips.length === 0) {
     console.error(
       `\nNo test matches ${filters.join(' ')}.\nHint: give a part of a test file's path, such as tests/core/store.`,
