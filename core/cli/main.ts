@@ -41,6 +41,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'inspect compare': async () => (await import('./inspect-compare.ts')).inspectCompareCommand,
   'inspect lens': async () => (await import('./inspect-inside.ts')).inspectLensCommand,
   'inspect attribution': async () => (await import('./inspect-inside.ts')).inspectAttributionCommand,
+  'inspect probes': async () => (await import('./inspect-probes.ts')).inspectProbesCommand,
   score: async () => (await import('./score.ts')).scoreCommand,
   logprobs: async () => (await import('./logprobs.ts')).logprobsCommand,
   generate: async () => (await import('./generate.ts')).generateCommand,

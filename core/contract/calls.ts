@@ -16,6 +16,7 @@ import { HARDWARE_CALLS } from './hardware.ts';
 import { FINDING_CALLS } from './findings.ts';
 import { INSPECT_CALLS } from './inspect.ts';
 import { COMPARE_CALLS } from './compare.ts';
+import { PROBE_CALLS } from './probes.ts';
 
 export const CALLS = {
   ...APP_CALLS,
@@ -32,6 +33,7 @@ export const CALLS = {
   ...FINDING_CALLS,
   ...INSPECT_CALLS,
   ...COMPARE_CALLS,
+  ...PROBE_CALLS,
 } as const;
 
 export type CallName = keyof typeof CALLS;

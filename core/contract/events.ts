@@ -19,6 +19,8 @@ export interface Events {
   /** how far an export is, in rankings or rows read of all there are */
   'data.exporting': { path: string; done: number; total: number };
   'models.changed': Record<string, never>;
+  /** a probe came or went, or some more was measured */
+  'probes.changed': Record<string, never>;
   /** how far the export of a model is, in bytes of weights; `path` is the folder that it will be */
   'models.exporting': { modelId: number; path: string; done: number; total: number };
   /** how far the comparison of two policies is that was asked from there, in prompts */
@@ -54,6 +56,7 @@ export const EVENT_OF: Readonly<Record<EventName, 'project' | 'program'>> = {
   'data.importing': 'project',
   'data.exporting': 'project',
   'models.changed': 'project',
+  'probes.changed': 'project',
   'models.exporting': 'project',
   'models.comparing': 'project',
   'run.changed': 'project',

@@ -5,6 +5,9 @@ import { clusteredMean } from './clustered-mean.ts';
 /** Standard errors to either side of a value that hold 95 % of the time, however many it rests on. */
 export const SURE = 1.96;
 
+/** The 97.5 % quantile of the normal distribution. */
+export const NORMAL_QUANTILE = 1.959963984540054;
+
 /** The differences of one prompt: their sum, and how many they are. */
 export interface Cluster {
   sum: number;
@@ -42,7 +45,7 @@ export function clusteredInterval(given: readonly Cluster[]): Interval | null {
  * from ν = 5 on.
  */
 export function studentT(degrees: number): number {
-  const z = 1.959963984540054;
+  const z = NORMAL_QUANTILE;
   const v = degrees;
   return (
     z +

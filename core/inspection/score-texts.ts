@@ -3,6 +3,7 @@
 import { isConversation, encodeAnswers, encodePrompts } from '#core/recipes/parts/prompt-tokens.ts';
 import type { AskedPrompt, SampledIds } from '#core/recipes/parts/prompt-tokens.ts';
 import { rewardScorer } from '#core/recipes/parts/scorers.ts';
+import type { TokenAnswer } from '#core/recipes/parts/scorers.ts';
 import { readsEnd } from '#core/models/score-reading.ts';
 import type { HeldModel } from './held-models.ts';
 import { requireScorer } from './score-answers.ts';
@@ -17,31 +18,57 @@ export interface AskedText {
 
 const PORTION = 256; // texts that are read at once
 
+/** Ids of prompts and answers, in order. */
+async function readTexts(model: HeldModel, asked: readonly AskedText[]): Promise<TokenAnswer[]> {
+  const { tokenizer } = model;
+  const prompts = await encodePrompts(
+    tokenizer,
+    asked.map(({ prompt }) => prompt),
+  );
+  const answers = await encodeAnswers(
+    tokenizer,
+    asked.map(({ prompt, text, ended, sampled }) => ({
+      prompt,
+      text,
+      ...(sampled ? { sampled } : {}),
+      ended: ended && readsEnd(model.reading(), isConversation(tokenizer, prompt)),
+    })),
+  );
+  return answers.map((completion, i) => ({ prompt: prompts[i]!, completion }));
+}
+
+async function scoreRows(model: HeldModel, rows: readonly TokenAnswer[]): Promise<number[]> {
+  const scorer = rewardScorer(model.evaluator, model.checkpoint, model.reading());
+  return (await scorer.score(rows)).map((one) => one!.value);
+}
+
+const lengthOf = ({ prompt, completion }: TokenAnswer): number => prompt.length + completion.length;
+
+function* portionsOf(asked: readonly AskedText[]): Generator<readonly AskedText[]> {
+  for (let at = 0; at < asked.length; at += PORTION) yield asked.slice(at, at + PORTION);
+}
+
 /** One score a text, in order. 'bad-argument' where it is no reward model, 'too-long' where one does not fit. */
 export async function scoreTexts(model: HeldModel, asked: readonly AskedText[]): Promise<number[]> {
   requireScorer(model);
-  const { tokenizer } = model;
-  const reading = model.reading();
-  const { score } = rewardScorer(model.evaluator, model.checkpoint, reading);
   const scores: number[] = [];
-  for (let at = 0; at < asked.length; at += PORTION) {
-    const some = asked.slice(at, at + PORTION);
-    const prompts = await encodePrompts(
-      tokenizer,
-      some.map(({ prompt }) => prompt),
-    );
-    const answers = await encodeAnswers(
-      tokenizer,
-      some.map(({ prompt, text, ended, sampled }) => ({
-        prompt,
-        text,
-        ...(sampled ? { sampled } : {}),
-        ended: ended && readsEnd(reading, isConversation(tokenizer, prompt)),
-      })),
-    );
-    requireScorer(model, Math.max(...answers.map((ids, i) => prompts[i]!.length + ids.length)));
-    const rows = answers.map((completion, i) => ({ prompt: prompts[i]!, completion }));
-    scores.push(...(await score(rows)).map((one) => one!.value));
+  for (const some of portionsOf(asked)) {
+    const rows = await readTexts(model, some);
+    requireScorer(model, Math.max(...rows.map(lengthOf)));
+    scores.push(...(await scoreRows(model, rows)));
+  }
+  return scores;
+}
+
+/** The same with null for each text that is longer than the model reads. 'bad-argument' where it is no reward model. */
+export async function scoreFittingTexts(model: HeldModel, asked: readonly AskedText[]): Promise<(number | null)[]> {
+  requireScorer(model);
+  const scores: (number | null)[] = [];
+  for (const some of portionsOf(asked)) {
+    const rows = await readTexts(model, some);
+    const fits = (row: TokenAnswer): boolean => lengthOf(row) <= model.checkpoint.architecture.context;
+    const given = (await scoreRows(model, rows.filter(fits))).values();
+    for (const row of rows) scores.push(fits(row) ? given.next().value! : null);
   }
   return scores;
 }

@@ -8,6 +8,7 @@ import { findings } from './findings.ts';
 import type { HeldModels } from './held-models.ts';
 import { lens } from './lens.ts';
 import { nextTokens } from './next-token.ts';
+import { probeScores } from './probe-scores.ts';
 import { sample } from './sample.ts';
 import { scoreAnswers } from './score-answers.ts';
 import { measureSpeed } from './speed.ts';
@@ -28,6 +29,7 @@ export const TASKS = {
   findings,
   pool: poolCurve,
   compare: comparePolicies,
+  probeScores,
   /** how fast this machine trains, which takes no model */ speed: (_: HeldModels, __: null) => measureSpeed(),
 } satisfies Record<string, Task>;
 

@@ -14,6 +14,7 @@ import { importHandlers } from '#core/service/data/imports.ts';
 import { labelerHandlers } from './labelers.ts';
 import { markHandlers } from '#core/service/desk/marks.ts';
 import { modelHandlers } from '#core/service/models/models.ts';
+import { probeHandlers } from '#core/service/models/probes.ts';
 import { createProjectHandlers } from './project-calls.ts';
 import { promptHandlers } from '#core/service/data/prompts.ts';
 import { revealHandlers } from './reveal.ts';
@@ -47,5 +48,6 @@ export const createCallTable = (services: Services): Handlers => ({
   ...findingHandlers,
   ...insideHandlers,
   ...compareHandlers,
+  ...probeHandlers,
   ...createHardwareHandlers(services),
 });

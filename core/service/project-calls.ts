@@ -14,6 +14,7 @@ import type { Services } from './app.ts';
 import { runAside } from './aside.ts';
 import { continueDemo, makeDemo } from './demo.ts';
 import type { Context, Handlers } from './handlers.ts';
+import { probeSoon, proberOf } from '#core/service/models/probing.ts';
 import { typedPath } from './home.ts';
 import { changeProjectSettings, projectSettings } from './project.ts';
 import { projectChanged, settleAndTell } from './project-summary.ts';
@@ -33,6 +34,8 @@ export function createProjectHandlers(services: Services) {
     if (now) remember(services, now.project);
     const state = appState(services);
     context.emit('preferences.changed', { preferences: state.preferences });
+    // a reward model may have come while nobody looked, or was left half measured; a stranger's waits for a wish
+    if (now && isKnownHere(now.project)) probeSoon(proberOf(now, services.emitOf(now)));
     if (settles && now) void settleAndTell(now.project, services.emitOf(now)).catch(() => {}); // closed meanwhile
     return state;
   };

@@ -14,6 +14,7 @@ import { asFileError } from '#core/formats/file-access.ts';
 import { logFolder } from './app.ts';
 import { createCallTable } from './call-table.ts';
 import { followDemo } from './demo.ts';
+import { probeSoon, proberOf } from '#core/service/models/probing.ts';
 import type { Context, Emit, Handlers, Reach } from './handlers.ts';
 import { createHardware } from '#core/service/hardware/hardware.ts';
 import { openLog } from './log.ts';
@@ -72,6 +73,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
     windows: () => windows,
     hear: (opened, event, data) => {
       if (COUNTED.has(event)) news.countSoon();
+      if (event === 'models.changed') probeSoon(proberOf(opened, emitOf(opened)));
       if (event === 'run.changed')
         soon(() => followDemo(opened, (data as { run: Parameters<typeof followDemo>[1] }).run, emitOf(opened)));
     },
@@ -84,6 +86,7 @@ export function createService({ emit: reach, home }: { emit: Reach; home: string
       const ofProject = EVENT_OF[event] === 'project';
       if ((ofProject || event === 'project.changed') && session.current() !== opened) return;
       if (COUNTED.has(event)) news.countSoon();
+      if (opened && event === 'models.changed') probeSoon(proberOf(opened, emitOf(opened)));
       reach(event, data, ofProject ? opened!.id : null);
     };
   const changePreferences = (changes: Partial<Preferences>): Preferences => {

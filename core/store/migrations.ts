@@ -9,6 +9,7 @@ import { repetitionOf, sumReals, unpackTokens } from './completions.ts';
 import { placeOf } from './items.ts';
 import { ANSWERS, fillAnswers } from './migration-answers.ts';
 import { OTHER_DATA } from './migration-other-data.ts';
+import { PROBES } from './migration-probes.ts';
 import { RUN_FACTS } from './migration-run-facts.ts';
 import { SWEEPS } from './migration-sweeps.ts';
 import { fillTokenizers, TOKENIZERS } from './migration-tokenizers.ts';
@@ -374,4 +375,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: 'spelling', sql: SPELLING, fill: fillSpelling },
   { name: 'notes, tags and results of runs', sql: RUN_FACTS },
   { name: 'sweeps', sql: SWEEPS },
+  { name: 'probes', sql: PROBES },
 ];

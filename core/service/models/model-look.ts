@@ -19,6 +19,7 @@ import { openCheckpoint, parameterCount } from '#core/models/checkpoint.ts';
 import type { StoredCheckpoint } from '#core/models/checkpoint.ts';
 import { FAMILY_NAMES } from '#core/models/config-json.ts';
 import { GGUF_FAMILIES } from '#core/models/gguf-architecture.ts';
+import { packingOf } from '#core/models/packing.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 
 type FileVerdict = ModelVerdict['files'][number];
@@ -121,14 +122,6 @@ const refused = (
  * program itself takes.
  */
 export const memoryOf = (parameters: number): number => 4 * parameters + 200e6;
-
-/** How most of the numbers are packed. */
-function packingOf({ stored, parameters }: StoredCheckpoint): string {
-  const counts = new Map<string, number>();
-  for (const { inFile, shape } of parameters)
-    counts.set(stored.dtype(inFile), (counts.get(stored.dtype(inFile)) ?? 0) + shape.reduce((a, b) => a * b, 1));
-  return [...counts].sort((a, b) => b[1] - a[1])[0]![0];
-}
 
 function licenceIn(file: string): string | null {
   try {
