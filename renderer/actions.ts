@@ -179,6 +179,11 @@ export const ACTIONS = table({
 
   'models.add': { title: 'Add a model…', scope: 'models', key: 'a' },
   'models.try': { title: 'Try the model on a prompt', scope: 'models', key: 't' },
+  'models.probes': {
+    title: 'Probes: what reward models pay for edits, or the list of models',
+    scope: 'models',
+    key: 'p',
+  },
 
   'train.start': {
     title: 'Start the run',

@@ -16,12 +16,22 @@ export interface FigureRow {
   cell(column: number): Cell | null;
 }
 
-/** A figure over the tokens of a text, one a column. */
+/** A figure over the tokens of a text, one a column; or over whatever its layout says. */
 export interface Figure {
   title: string;
   sentence: string;
   columns: readonly string[];
   rows: readonly FigureRow[];
+  layout?: FigureLayout;
+}
+
+/** How a picture of a figure is laid out: widths in its pixels. */
+export interface FigureLayout {
+  /** of the names of the rows */
+  name: number;
+  column: number;
+  /** a column as its heading says it */
+  heading(column: string): string;
 }
 
 export const NO_TINT: Tint = { hue: 'good', strength: 0 };
