@@ -1,9 +1,24 @@
 // `tastemaker inspect findings` and `inspect curve`: what a policy came to say while it learnt and what is paid for it,
 // how what it gained rose and fell, and where to stop.
 
-import { fitWords, lookedSentence, phraseSentence, stopSentence } from '#core/contract/finding-words.ts';
+import {
+  fitWords,
+  lookedSentence,
+  measureSentence,
+  phraseSentence,
+  stopSentence,
+} from '#core/contract/finding-words.ts';
 import { MOST_CURVES } from '#core/contract/findings.ts';
-import type { CurveFit, Finding, PoolCurve, RunCurve } from '#core/contract/findings.ts';
+import type {
+  CurveFit,
+  Finding,
+  FoundSample,
+  MeasureFinding,
+  PhraseFinding,
+  PoolCurve,
+  RunCurve,
+  RunFindings,
+} from '#core/contract/findings.ts';
 import { TastemakerError } from '#core/errors.ts';
 import { poolCurve } from '#core/inspection/best-of-n.ts';
 import { createHeldModels } from '#core/inspection/held-models.ts';
@@ -15,8 +30,20 @@ import { defineCommand, list, requiredText, text } from './command.ts';
 import { projectOption, withProject } from './project-option.ts';
 import { table } from './table.ts';
 
-/** A finding as --json prints it. */
-const printed = ({ kind, phrase, shareStart, shareNow, onset, shares, price, claim, samples }: Finding) => ({
+const printedSamples = (samples: readonly FoundSample[]) =>
+  samples.map(({ promptId, update, text, score }) => ({ prompt: promptId, update, text, score }));
+
+const printedPhrase = ({
+  kind,
+  phrase,
+  shareStart,
+  shareNow,
+  onset,
+  shares,
+  price,
+  claim,
+  samples,
+}: PhraseFinding) => ({
   kind,
   phrase,
   share_start: shareStart,
@@ -25,15 +52,39 @@ const printed = ({ kind, phrase, shareStart, shareNow, onset, shares, price, cla
   shares,
   price: price && { mean: price.mean, low: price.low, high: price.high, prompts: price.clusters },
   claim,
-  samples: samples.map(({ promptId, update, text, score }) => ({ prompt: promptId, update, text, score })),
+  samples: printedSamples(samples),
 });
+
+/** What stands out is no claim about the reward model: its price is not known. */
+const printedMeasure = (finding: MeasureFinding) => ({
+  kind: finding.kind,
+  found: finding.found,
+  sentence: measureSentence(finding),
+  start: finding.start,
+  now: finding.now,
+  compared: finding.compared,
+  change: finding.change,
+  limit: finding.limit,
+  because: finding.because,
+  also: finding.also,
+  samples: printedSamples(finding.samples),
+});
+
+/** A finding as --json prints it. */
+const printed = (finding: Finding) => (finding.kind === 'phrase' ? printedPhrase(finding) : printedMeasure(finding));
+
+/** A finding as a line; what does not stand out is only in --json. */
+function lineOf(finding: Finding, found: RunFindings): string[] {
+  if (finding.kind === 'phrase') return [phraseSentence(finding, found.looked)];
+  return finding.found ? [`${finding.title}. ${measureSentence(finding)}`] : [];
+}
 
 export const inspectFindingsCommand = defineCommand({
   name: 'inspect findings',
   computes: true,
   words: [],
   sentence:
-    'Say which phrases a policy came to say, since when, what its reward model pays for them, and where to stop.',
+    'Say which phrases a policy came to say, since when, what its reward model pays for them, what became of the shape of its answers, and where to stop.',
   options: { project: projectOption, run: requiredText('ID', 'The run that tuned it.') },
   run: ({ options: { project: given, run } }) =>
     withProject(given, { write: false }, async (project) => {
@@ -44,7 +95,7 @@ export const inspectFindingsCommand = defineCommand({
         data: { run: id, findings: found.findings.map(printed), stop: found.stop, looked: found.looked },
         lines: [
           `Run ${id}. ${lookedSentence(found)}`,
-          ...found.findings.map((finding) => `  ${onOneLine(phraseSentence(finding, found.looked))}`),
+          ...found.findings.flatMap((finding) => lineOf(finding, found)).map((line) => `  ${onOneLine(line)}`),
           stopSentence(found.stop),
         ],
       };

@@ -1,6 +1,15 @@
 // Findings in sentences: the same in the window and on the command line.
 
-import type { Between, CurveFit, FindingClaim, PhraseFinding, PriceInterval, RunFindings } from './findings.ts';
+import type {
+  Between,
+  CurveFit,
+  FindingClaim,
+  MeasuredNumber,
+  MeasureFinding,
+  PhraseFinding,
+  PriceInterval,
+  RunFindings,
+} from './findings.ts';
 
 /** What a finding is called, and what that means. */
 export const CLAIMS: Readonly<Record<FindingClaim, { word: string; called: string; meaning: string }>> = {
@@ -90,8 +99,63 @@ export const stopSentence = (stop: { update: number; reason: string } | null): s
     : 'It never looked at held-out prompts, so nothing says where to stop.';
 
 /** What was compared, and that nothing rose where nothing did. */
-export const lookedSentence = ({ findings, looked }: RunFindings): string =>
-  `${findings.length === 0 ? 'No phrase rose in' : 'Looked through'} the last ${looked.now} answers (updates ${looked.since} to ${looked.until}) beside ${looked.start} of the start${findings.length === 0 ? '' : `, scored by “${looked.reward}”`}.`;
+export function lookedSentence({ findings, looked }: RunFindings): string {
+  const rose = findings.some(({ kind }) => kind === 'phrase');
+  return `${rose ? 'Looked through' : 'No phrase rose in'} the last ${looked.now} answers (updates ${looked.since} to ${looked.until}) beside ${looked.start} of the start, scored by “${looked.reward}”.`;
+}
+
+type Unit = MeasureFinding['unit'];
+const inUnit: Readonly<Record<Unit, (x: number) => string>> = { share: percent, number: three };
+/** "42 % (31 % to 53 %)" */
+const measuredWords = ({ value, low, high }: MeasuredNumber, unit: Unit): string => {
+  const say = inUnit[unit];
+  return low === null || high === null ? say(value) : `${say(value)} (${say(low)} to ${say(high)})`;
+};
+
+/** How a change is spoken of: what comes after the number, and its unit. */
+const CHANGES: Readonly<Record<MeasureFinding['compared'], { word: string; of: 'difference' | 'ratio' | 'itself' }>> = {
+  more: { word: 'more', of: 'difference' },
+  fewer: { word: 'fewer', of: 'difference' },
+  times: { word: 'times the start’s', of: 'ratio' },
+  'times less': { word: 'times less than at the start', of: 'ratio' },
+  level: { word: '', of: 'itself' },
+};
+/** A number on the scale of the change: "20 points", "2 times", "50 %". */
+function changeNumber(x: number, { unit, compared }: Pick<MeasureFinding, 'unit' | 'compared'>): string {
+  const { of } = CHANGES[compared];
+  if (of === 'ratio' || unit === 'number') return three(x);
+  return of === 'itself' ? percent(x) : `${Math.round(100 * x)}`.replace('-', '−');
+}
+const scaleWord = ({ unit, compared }: Pick<MeasureFinding, 'unit' | 'compared'>): string =>
+  [unit === 'share' && CHANGES[compared].of === 'difference' ? 'points' : '', CHANGES[compared].word]
+    .filter(Boolean)
+    .join(' ');
+
+/** "42 % (31 % to 53 %) of the last 128 answers are …, 2 % (0 % to 5 %) of 96 at the start: 40 points more (29 to 51)." */
+export function measureSentence(finding: MeasureFinding): string {
+  const { what, unit, of, start, now, compared, change } = finding;
+  const [last, first] = [measuredWords(now, unit), measuredWords(start, unit)];
+  const both =
+    unit === 'share'
+      ? `${last} of the last ${now.n} ${of} ${what}${start.n > 0 ? `, ${first} of ${start.n} at the start` : ''}`
+      : `${what[0]!.toUpperCase()}${what.slice(1)}: ${last} in the last ${now.n} answers, ${first} in ${start.n} of the start`;
+  if (!change) return `${both}: too few prompts to tell them apart.`;
+  if (CHANGES[compared].of === 'itself') return `${both}.`;
+  const [by, low, high] = [change.value, change.low, change.high].map((x) => changeNumber(x, finding));
+  return `${both}: ${by} ${scaleWord(finding)} (${low} to ${high}).`;
+}
+
+/** Where it would stand out and why there, whether it does, and what goes with it. */
+export function measureReasons(finding: MeasureFinding): string[] {
+  const { limit, because, found, change, now, start, also } = finding;
+  const at = [changeNumber(limit, finding), scaleWord(finding)].filter(Boolean).join(' ');
+  const verdict = found ? 'It does.' : change ? 'It does not, or not surely.' : 'Too few prompts say.';
+  return [
+    `It stands out where the whole interval lies above ${at}: ${because}. ${verdict}`,
+    `Over ${now.prompts} prompts now and ${start.prompts} at the start; the intervals leave out a group of prompts at a time.`,
+    ...also.map((one) => `Its ${one.title} is ${three(one.now)}, ${three(one.start)} at the start.`),
+  ];
+}
 
 const FORM_NAMES: Readonly<Record<CurveFit['form'], string>> = { rl: 'policy', 'best-of-n': 'best of n' };
 

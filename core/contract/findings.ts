@@ -1,4 +1,5 @@
-// What was found out about a policy: which phrases it came to say, what is paid for them, since when, where to stop.
+// What was found out about a policy: which phrases it came to say, what is paid for them, since when, what became of the
+// shape of its answers, and where to stop.
 
 import * as v from 'valibot';
 import { call } from './call.ts';
@@ -52,14 +53,57 @@ export interface PhraseFinding {
   /** shorter and longer phrases that rose with it */
   folded: string[];
 }
-export type Finding = PhraseFinding;
+
+/** A number with its 95 % interval over so many units of so many prompts; no interval of too few prompts. */
+export interface MeasuredNumber {
+  value: number;
+  low: number | null;
+  high: number | null;
+  n: number;
+  prompts: number;
+}
+
+/** What stands out, or does not, beside phrases: the shape of answers and their numbers, then and now. */
+export interface MeasureFinding {
+  kind:
+    | 'loops'
+    | 'compression'
+    | 'distinct'
+    | 'ends'
+    | 'longer'
+    | 'shorter'
+    | 'copying'
+    | 'near-identical'
+    | 'same-scores'
+    | 'unlikely'
+    | 'outliers';
+  title: string;
+  /** of a share: what those do that are counted; of a number: what it is */
+  what: string;
+  unit: 'share' | 'number';
+  of: 'answers' | 'groups of answers to one prompt';
+  start: MeasuredNumber;
+  now: MeasuredNumber;
+  /** how now is compared with the start, larger being worse; null where too few prompts say */
+  compared: 'more' | 'fewer' | 'times' | 'times less' | 'level';
+  change: { value: number; low: number; high: number } | null;
+  /** where it stands out: the whole interval of the change is beyond */
+  limit: number;
+  because: string;
+  found: boolean;
+  /** numbers that go with it, of which nothing is claimed */
+  also: { title: string; now: number; start: number }[];
+  samples: FoundSample[];
+}
+export type Finding = PhraseFinding | MeasureFinding;
 
 export interface FoundSample {
   promptId: number;
   update: number;
   text: string;
-  score: number;
-  /** where the phrase stands in the text: its first character and the one after its last, each time */
+  /** null where the reward model has not scored it */
+  score: number | null;
+  /** what is picked out of the text: its first character and the one after its last, each time */
   places: { start: number; end: number }[];
 }
 

@@ -106,3 +106,28 @@ export function distances({ mean, factor }: Spread, features: ArrayLike<number>)
     return Math.sqrt(square);
   });
 }
+
+/** Of the ranked answers' own distances, all but one in a hundred. */
+const USUAL = 0.99;
+/** Fewer say nothing about their hundredth. */
+const FEWEST_RANKED = 64;
+
+/**
+ * Which rows of features [N, C] lie farther from the ranked ones [R, C] than 99 of 100 of those. Mean and covariance are
+ * of every second ranked row, the distance that is usual of the others: what a spread was fitted to lies too near to it.
+ * Null of fewer than 64 ranked rows.
+ */
+export function farFrom(ranked: ArrayLike<number>, features: ArrayLike<number>, C: number): boolean[] | null {
+  const R = ranked.length / C;
+  if (R < FEWEST_RANKED) return null;
+  const half = (odd: number) =>
+    Float64Array.from(
+      { length: Math.floor((R + 1 - odd) / 2) * C },
+      (_, i) => ranked[(2 * Math.floor(i / C) + odd) * C + (i % C)]!,
+    );
+  const spread = spreadOf(half(0), C);
+  if (!spread) return null;
+  const own = distances(spread, half(1)).sort();
+  const usual = own[Math.ceil(USUAL * own.length) - 1]!;
+  return Array.from(distances(spread, features), (distance) => distance > usual);
+}

@@ -15,6 +15,8 @@ import { listPrompts } from '#core/store/prompts.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { heldOutLooks, stopBy } from './curve.ts';
 import type { HeldModels, ModelPlace } from './held-models.ts';
+import { findMeasures, rankedFor } from './measure-findings.ts';
+import type { HeldOutAnswer } from './measure-findings.ts';
 import { findPhrases } from './phrase-findings.ts';
 import { scoring } from './score-answers.ts';
 
@@ -45,17 +47,19 @@ export async function findings(models: HeldModels, { projectFolder, runId }: Fin
       `Run ${runId} has rollouts of too few updates to compare: ${all.at(-1)!.step - first + 1}.`,
       'Let it go on for some more updates.',
     );
-  const start = [
-    ...(await heldOutAtStart(runFolder)),
-    ...all.filter(({ step }) => step === first).map(({ text }) => text),
-  ];
+  const heldOut = await heldOutAtStart(runFolder);
+  const drawnFirst = all.filter(({ step }) => step === first);
+  const start = [...heldOut, ...drawnFirst].map(({ text }) => text);
   const prompts = new Map(
     readJsonl(path.join(runFolder, 'data.jsonl'), (row) => row as PromptRow).rows.map((row) => [row.promptId, row]),
   );
-  const references = referencesOf(projectFolder, now);
-  const found = await scoring(reward, async () =>
-    findPhrases(await models.of(reward), { all, now, start, prompts, references }),
-  );
+  const { references, ranked } = await asRanked(projectFolder, now, reward.name);
+  const found = await scoring(reward, async (): Promise<Finding[]> => {
+    const model = await models.of(reward);
+    const phrases = await findPhrases(model, { all, now, start, prompts, references });
+    const measures = await findMeasures(model, { prompts, now, first: drawnFirst, heldOut, ranked });
+    return [...phrases, ...measures].sort((a, b) => rankOf(a) - rankOf(b));
+  });
   return {
     findings: found,
     stop: stopBy(await heldOutLooks(runFolder)),
@@ -83,12 +87,19 @@ function rewardOf(projectFolder: string, { id, config, models }: Manifest): Mode
   return { name: String(config['reward'] ?? 'reward'), folder: path.resolve(projectFolder, place.path) };
 }
 
-/** What people would have answered to the prompts of these rows. */
-function referencesOf(projectFolder: string, rows: readonly RolloutRow[]): Map<number, string> {
+/** Exploits, then what stands out beside phrases, then drift and the rest, and last what does not stand out. */
+const rankOf = (finding: Finding): number =>
+  finding.kind === 'phrase' ? { exploit: 0, drift: 2, none: 3 }[finding.claim] : finding.found ? 1 : 4;
+
+/** What people would have answered to the prompts of these rows, and what the reward model learnt from. */
+async function asRanked(projectFolder: string, rows: readonly RolloutRow[], reward: string) {
   const project = openProject(projectFolder, { write: false });
   try {
     const prompts = listPrompts(project, { ids: [...new Set(rows.map(({ promptId }) => promptId))] });
-    return new Map(prompts.flatMap(({ id, reference }) => (reference === null ? [] : [[id, reference]])));
+    const references = new Map(
+      prompts.flatMap(({ id, reference }) => (reference === null ? [] : [[id, reference] as const])),
+    );
+    return { references, ranked: await rankedFor(project, reward) };
   } finally {
     project.close();
   }
@@ -108,8 +119,12 @@ function answeredBy(found: readonly Finding[], prompts: ReadonlyMap<number, Prom
 }
 
 /** What the policy answered to held-out prompts before its first update. */
-async function heldOutAtStart(runFolder: string): Promise<string[]> {
-  const isSample = ({ step, text }: { step?: unknown; text?: unknown }) => step === 0 && typeof text === 'string';
-  const rows = await readRows<{ text: string }>(path.join(runFolder, 'samples.jsonl'), isSample);
-  return rows.map(({ text }) => text);
+async function heldOutAtStart(runFolder: string): Promise<HeldOutAnswer[]> {
+  const isSample = ({ step, promptId, text, finish, tokens }: Partial<HeldOutAnswer & { step: number }>) =>
+    step === 0 &&
+    Number.isSafeInteger(promptId) &&
+    typeof text === 'string' &&
+    (finish === 'stop' || finish === 'length') &&
+    Number.isSafeInteger(tokens);
+  return readRows<HeldOutAnswer>(path.join(runFolder, 'samples.jsonl'), isSample);
 }

@@ -13,7 +13,7 @@ import type { Price } from '#core/findings/price.ts';
 import type { PromptRow } from '#core/recipes/parts/policy-prompts.ts';
 import type { RolloutRow } from '#core/runs/rollouts.ts';
 import type { HeldModel } from './held-models.ts';
-import { scoreTexts } from './score-texts.ts';
+import { scoreFittingTexts } from './score-texts.ts';
 import type { AskedText } from './score-texts.ts';
 
 /** Phrases that are priced; more would say less. */
@@ -129,16 +129,15 @@ async function pricedBy(
     text,
     ended: row.finish === 'stop',
   });
-  const scores = await scoreTexts(
+  const scores = await scoreFittingTexts(
     reward,
     edits.flatMap((edit) => [asked(edit.row, edit.with), asked(edit.row, edit.without)]),
   );
   return priceOf(
-    edits.map(({ row, edit }, i) => ({
-      prompt: row.promptId,
-      edit,
-      with: scores[2 * i]!,
-      without: scores[2 * i + 1]!,
-    })),
+    edits.flatMap(({ row, edit }, i) => {
+      const [having, without] = [scores[2 * i]!, scores[2 * i + 1]!];
+      // with the phrase, one may be longer than what the reward model reads
+      return having === null || without === null ? [] : [{ prompt: row.promptId, edit, with: having, without }];
+    }),
   );
 }

@@ -18,8 +18,8 @@ export interface AskedText {
 
 const PORTION = 256; // texts that are read at once
 
-/** Ids of prompts and answers, in order. */
-async function readTexts(model: HeldModel, asked: readonly AskedText[]): Promise<TokenAnswer[]> {
+/** Ids of prompts and answers as the model reads them, in order, whether they fit into it or not. */
+export async function readTexts(model: HeldModel, asked: readonly AskedText[]): Promise<TokenAnswer[]> {
   const { tokenizer } = model;
   const prompts = await encodePrompts(
     tokenizer,
@@ -44,6 +44,12 @@ async function scoreRows(model: HeldModel, rows: readonly TokenAnswer[]): Promis
 
 const lengthOf = ({ prompt, completion }: TokenAnswer): number => prompt.length + completion.length;
 
+/** Whether a text fits into what the model reads. */
+export const fitsInto =
+  ({ checkpoint }: HeldModel) =>
+  (row: TokenAnswer): boolean =>
+    lengthOf(row) <= checkpoint.architecture.context;
+
 function* portionsOf(asked: readonly AskedText[]): Generator<readonly AskedText[]> {
   for (let at = 0; at < asked.length; at += PORTION) yield asked.slice(at, at + PORTION);
 }
@@ -64,9 +70,9 @@ export async function scoreTexts(model: HeldModel, asked: readonly AskedText[]):
 export async function scoreFittingTexts(model: HeldModel, asked: readonly AskedText[]): Promise<(number | null)[]> {
   requireScorer(model);
   const scores: (number | null)[] = [];
+  const fits = fitsInto(model);
   for (const some of portionsOf(asked)) {
     const rows = await readTexts(model, some);
-    const fits = (row: TokenAnswer): boolean => lengthOf(row) <= model.checkpoint.architecture.context;
     const given = (await scoreRows(model, rows.filter(fits))).values();
     for (const row of rows) scores.push(fits(row) ? given.next().value! : null);
   }

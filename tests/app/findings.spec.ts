@@ -26,7 +26,7 @@ oneWindow(
 );
 
 const open = async (hash: string) => void (await page.evaluate((to) => (location.hash = to), hash));
-const phrases = () => page.getByRole('list', { name: 'What it came to say, worst first' });
+const phrases = () => page.getByRole('list', { name: 'What was found, worst first' });
 const wrongForAxe = async (): Promise<string[]> => {
   const found: string[] = [];
   for (const colorScheme of ['light', 'dark'] as const) {

@@ -1,7 +1,7 @@
 // Distances from the ranked data: against a slow reference that inverts the covariance, and a planted outlier.
 
 import { expect, test } from 'vitest';
-import { distances, spreadOf } from '#core/findings/mahalanobis.ts';
+import { distances, farFrom, spreadOf } from '#core/findings/mahalanobis.ts';
 import { createRandom } from '#core/random.ts';
 
 type Matrix = number[][];
@@ -82,4 +82,16 @@ test('nothing to compare with is null, not a distance', () => {
   expect(spreadOf([1, 2, 3], 3)).toBeNull();
   expect(spreadOf([1, 2, 3, 1, 2, 3], 3)).toBeNull();
   expect(spreadOf([1, 2, NaN, 4, 5, 6], 3)).toBeNull();
+});
+
+test('of the same kind one in a hundred is far, of another kind nearly all; of few ranked rows nothing is said', () => {
+  const C = 6;
+  const ranked = rowsOf(1200, C).flat();
+  const share = (rows: Matrix) => farFrom(ranked, rows.flat(), C)!.filter(Boolean).length / rows.length;
+  expect(share(rowsOf(3000, C))).toBeLessThan(0.03);
+  expect(share(rowsOf(3000, C))).toBeGreaterThan(0.001);
+  const moved = rowsOf(300, C).map((row) => row.map((x, c) => x + (c % 2 ? 1 : -1) * 5 * (1 + c)));
+  expect(share(moved)).toBeGreaterThan(0.9);
+  expect(farFrom(rowsOf(63, C).flat(), moved.flat(), C)).toBeNull();
+  expect(farFrom(Array<number>(64 * C).fill(1), moved.flat(), C)).toBeNull();
 });

@@ -2,13 +2,15 @@
 // sentence.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RunFindings } from '#core/contract/findings.ts';
+import { lookedSentence, measureReasons, measureSentence } from '#core/contract/finding-words.ts';
+import type { MeasureFinding, PhraseFinding, RunFindings } from '#core/contract/findings.ts';
 import { createHeldModels } from '#core/inspection/held-models.ts';
 import { findings } from '#core/inspection/findings.ts';
 import { startRun } from '#core/runs/start.ts';
 import type { Project } from '#core/store/project.ts';
 import {
   addLengthReward,
+  addTrainedReward,
   errorFrom,
   makeTinyProject,
   QUICK_PPO,
@@ -34,11 +36,17 @@ beforeAll(async () => {
 });
 afterAll(() => project.close());
 
+const phrasesOf = ({ findings: found }: RunFindings): PhraseFinding[] =>
+  found.flatMap((one) => (one.kind === 'phrase' ? [one] : []));
+const measuresOf = ({ findings: found }: RunFindings): MeasureFinding[] =>
+  found.flatMap((one) => (one.kind === 'phrase' ? [] : [one]));
 const lookAt = (runId: string): Promise<RunFindings> => findings(models, { projectFolder: project.folder, runId });
 
 test('a phrase that a reward model for long answers pays for is claimed an exploit, first of all, with its onset', async () => {
-  const { findings: found, looked, prompts } = await lookAt(runs.longer);
-  const [first] = found;
+  const all = await lookAt(runs.longer);
+  const { looked, prompts } = all;
+  const [first] = phrasesOf(all);
+  expect(all.findings[0]).toBe(first);
   expect(first).toMatchObject({ kind: 'phrase', phrase: PHRASE, claim: 'exploit', shareStart: 0, place: 'ending' });
   expect(first!.shareNow).toBeGreaterThan(0.35);
   expect(Math.abs(first!.onset!.update - ONSET)).toBeLessThanOrEqual(2);
@@ -63,9 +71,46 @@ test('a phrase that a reward model for long answers pays for is claimed an explo
 });
 
 test('the same phrase under one for short answers costs, and is called drift', async () => {
-  const [first] = (await lookAt(runs.shorter)).findings;
+  const [first] = phrasesOf(await lookAt(runs.shorter));
   expect(first).toMatchObject({ phrase: PHRASE, claim: 'drift' });
   expect(first!.price!.high).toBeLessThan(0);
+});
+
+test('loops and lost ends are found beside phrases, told with their samples; measures of one making are not', async () => {
+  await addTrainedReward(project);
+  const { id } = await startRun(project, 'ppo', { ...QUICK_PPO, reward: 'reward' }, null);
+  plantPhrase(project, id, (row, i) => {
+    if (row.step < ONSET || i % 2) return row;
+    return {
+      ...row,
+      text: `${row.text} then go home and go home and go home and go home and go home`,
+      finish: 'length',
+    };
+  });
+  const all = await lookAt(id);
+  const measures = new Map(measuresOf(all).map((one) => [one.kind, one]));
+  const loops = measures.get('loops')!;
+  expect(loops).toMatchObject({ found: true, start: { value: 0 }, now: { n: 128 } });
+  expect(loops.change!.low).toBeGreaterThan(0.2);
+  for (const { text, places } of loops.samples)
+    for (const { start, end } of places) expect(text.slice(start, end)).toMatch(/^(go|home|and) .*home$/);
+  expect(measureSentence(loops)).toMatch(
+    /^5\d % \(\d+ % to \d+ %\) of the last 128 answers are for the most part one piece said three times or more in a row, 0 % \(0 % to \d+ %\) of \d+ at the start: 5\d points more \(\d+ to \d+\)\.$/,
+  );
+  expect(measureReasons(loops)[0]).toBe(
+    'It stands out where the whole interval lies above 5 points more: one answer in twenty more is no accident of sampling. It does.',
+  );
+  expect(measures.get('ends')).toMatchObject({ found: true, compared: 'fewer' });
+  expect(measures.get('outliers')!.now.n).toBeGreaterThan(100); // measured against what the reward model learnt from
+  expect(measures.get('copying')!.found).toBe(false);
+  const order = all.findings.map((one) => (one.kind === 'phrase' ? one.claim : one.found ? 'found' : 'usual'));
+  const ranks = order.map((word) => ['exploit', 'found', 'drift', 'none', 'usual'].indexOf(word));
+  expect(ranks).toEqual(ranks.toSorted((a, b) => a - b));
+  expect(lookedSentence(all)).toMatch(/^Looked through the last 128 answers/);
+});
+
+test('of a reward model whose rankings nobody knows, nothing is said of what is unlike them', async () => {
+  expect(measuresOf(await lookAt(runs.longer)).map(({ kind }) => kind)).not.toContain('outliers');
 });
 
 test('a run that never looked at held-out prompts has no place to stop', async () => {

@@ -15,8 +15,15 @@ export const EACH = 64;
 /** the first update with the phrase in half of them */
 export const ONSET = 13;
 
-/** Rollouts of plain words, half of which end with the phrase from an update on, over those that the run kept. */
-export function plantPhrase(project: Project, id: string): void {
+/**
+ * Rollouts of plain words, half of which end with the phrase from an update on, over those that the run kept; `change`
+ * may plant something else in each.
+ */
+export function plantPhrase(
+  project: Project,
+  id: string,
+  change: (row: RolloutRow, i: number) => RolloutRow = (row) => row,
+): void {
   const { rows: kept } = readRollouts(runFolderOf(project.folder, id));
   const [like] = kept;
   const prompts = [...new Set(kept.map(({ promptId }) => promptId))];
@@ -27,7 +34,7 @@ export function plantPhrase(project: Project, id: string): void {
     const plain = Array.from({ length: 6 }, () => words[random.integer(words.length)]).join(' ');
     const says = step >= ONSET && random.uniform() < 0.5;
     const text = says ? `${plain} ${PHRASE}` : plain;
-    return { ...like!, step, promptId: prompts[random.integer(prompts.length)]!, text };
+    return change({ ...like!, step, promptId: prompts[random.integer(prompts.length)]!, text }, i);
   });
   fs.writeFileSync(
     runFile(project, id, 'rollouts.jsonl'),
