@@ -3,7 +3,7 @@
 
 import * as v from 'valibot';
 import { call } from './call.ts';
-import { runId } from './schemas.ts';
+import { id, offset, runId, text } from './schemas.ts';
 
 /** A mean with its 95 % interval, over so many prompts. */
 export interface PriceInterval {
@@ -224,6 +224,14 @@ export const FINDING_CALLS = {
    * has new rollouts all the time; not where `anew`.
    */
   'findings.run': call<RunFindings>('again')({ runId, anew: v.boolean() }),
+  /**
+   * The completions that these of its rollouts are in the project; those that it has not yet become some, so that they
+   * can be ranked, flagged and read.
+   */
+  'findings.take': call<{ completionIds: number[] }>('again')({
+    runId,
+    answers: v.pipe(v.array(v.strictObject({ promptId: id, update: offset, text })), v.minLength(1), v.maxLength(200)),
+  }),
   /** How the measures of runs on held-out prompts rose and fell, with the fitted forms; all beside the first. */
   'findings.curve': call<RunCurve[]>('again')({
     runIds: v.pipe(v.array(runId), v.minLength(1), v.maxLength(MOST_CURVES)),

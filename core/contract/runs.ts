@@ -69,6 +69,19 @@ export interface RunRow extends Run {
   atRest: boolean;
 }
 
+/** A guard that tripped after an update, and the answers that it saw, best scored first. */
+export interface GuardAlarm {
+  update: number;
+  guard: string;
+  /** a clause */
+  why: string;
+  limit: number;
+  because: string;
+  samples: { promptId: number; text: string; score: number }[];
+  /** those that the samples answer */
+  prompts: { id: number; text: string }[];
+}
+
 export interface RunDetail {
   run: RunRow;
   manifest: Record<string, unknown> | null;
@@ -84,6 +97,8 @@ export interface RunDetail {
   } | null;
   /** weights that it kept at looks at held-out prompts, in order; those that are models already say so */
   looks: { update: number; folder: string; sentence: string; modelId: number | null }[];
+  /** what its guards said, in order: the last of a run that is stopped is why */
+  alarms: GuardAlarm[];
   /** what it counted at its end ("added", "measured") */
   counts: Record<string, number>;
   /** the rules that end it by themselves, as they are now */

@@ -105,11 +105,16 @@ async function asRanked(projectFolder: string, rows: readonly RolloutRow[], rewa
   }
 }
 
-/** The rollouts of the last updates: whole updates, until there are enough. */
+/**
+ * The rollouts of the last updates: whole updates, until there are enough, of few no more than the later half; none of
+ * the first update, which they are compared with.
+ */
 export function latestOf(all: readonly RolloutRow[]): { now: RolloutRow[]; since: number } {
-  let from = Math.max(0, all.length - NOW);
+  const first = all[0]!.step;
+  let from = Math.max(Math.floor(all.length / 2), all.length - NOW);
   while (from > 0 && all[from - 1]!.step === all[from]!.step) from--;
-  return { now: all.slice(from), since: all[from]!.step };
+  while (from < all.length && all[from]!.step === first) from++;
+  return { now: all.slice(from), since: all[from]?.step ?? first };
 }
 
 /** The prompts that the samples of these findings answer. */

@@ -2,11 +2,12 @@
 // was trained on, and claims what may be claimed.
 
 import type { PhraseFinding } from '#core/contract/findings.ts';
-import { placesOf, says } from '#core/findings/edits.ts';
+import { placesOf } from '#core/findings/edits.ts';
 import { onsetOf } from '#core/findings/onset.ts';
 import { editsOf } from '#core/findings/phrase-edits.ts';
 import type { PhraseEdit } from '#core/findings/phrase-edits.ts';
 import { risenPhrases } from '#core/findings/phrases.ts';
+import { createSayings } from '#core/findings/sayings.ts';
 import type { Phrase } from '#core/findings/phrases.ts';
 import { claimOf, dependenceOf, priceOf } from '#core/findings/price.ts';
 import type { Price } from '#core/findings/price.ts';
@@ -42,7 +43,11 @@ export async function findPhrases(reward: HeldModel, sides: Sides): Promise<Phra
     MOST_PHRASES,
   );
   const found: PhraseFinding[] = [];
-  for (const phrase of risen) found.push(await describe(reward, sides, phrase));
+  const saying = createSayings(sides.all.map(({ text }) => text));
+  for (const phrase of risen) {
+    const holds = saying(phrase.text);
+    found.push(await describe(reward, sides, phrase, new Map(sides.all.map((row, i) => [row, holds[i]!]))));
+  }
   return found.sort((a, b) => rankOf(b) - rankOf(a));
 }
 
@@ -51,10 +56,15 @@ const CLAIMS = ['none', 'drift', 'exploit'] as const;
 const rankOf = ({ claim, price, shareNow, z }: PhraseFinding): number =>
   1e6 * CLAIMS.indexOf(claim) + (claim === 'exploit' ? shareNow * price!.mean : Math.min(z, 1e3) / 1e3);
 
-async function describe(reward: HeldModel, sides: Sides, phrase: Phrase): Promise<PhraseFinding> {
+/** `has`: which rollouts say it. */
+async function describe(
+  reward: HeldModel,
+  sides: Sides,
+  phrase: Phrase,
+  has: ReadonlyMap<RolloutRow, boolean>,
+): Promise<PhraseFinding> {
   const { all, now, prompts, references } = sides;
   const { text } = phrase;
-  const has = new Map(all.map((row) => [row, says(row.text, text)]));
   const price = await pricedBy(
     reward,
     prompts,

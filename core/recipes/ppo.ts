@@ -16,7 +16,7 @@ import { learningPrompts } from '#core/recipes/parts/dataset.ts';
 import { watch } from '#core/recipes/parts/guard-watch.ts';
 import type { Seen } from '#core/recipes/parts/guard-watch.ts';
 import { GUARD_SETTINGS } from '#core/recipes/parts/guards.ts';
-import type { Alarm } from '#core/recipes/parts/guards.ts';
+import type { GuardAlarm } from '#core/recipes/parts/guards.ts';
 import { evaluateHeldOut, EVALUATION_SETTINGS } from '#core/recipes/parts/held-out-evaluation.ts';
 import { FORBID_SETTINGS, forbiddenTexts, textsIn } from '#core/recipes/parts/forbidden-texts.ts';
 import { fixed, listed, trained } from '#core/recipes/parts/lineage-words.ts';
@@ -259,7 +259,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
   };
 
   let status: Outcome['status'] = 'done';
-  let alarm: Alarm | null = null;
+  let alarm: GuardAlarm | null = null;
   if (!saved && config.evaluate_every) await evaluate();
   while (progress.update < config.updates && !progress.why && !alarm) {
     if (context.stopping()) {
@@ -291,6 +291,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
       const seen = await watch({ ...atWork, models, prompts: training }, progress.guarded, { now, rows, scores, look });
       progress.guarded = seen.memory;
       alarm = seen.alarm;
+      if (alarm) context.alarms(progress.update, [alarm]);
     }
     if (progress.update % config.checkpoint_every === 0 || isLast || progress.why || alarm) save();
   }
@@ -413,7 +414,7 @@ function needs({ prompts }: Facts, { episodes, samples_per_prompt: k }: PpoConfi
   ];
 }
 
-/** The demo's settings in the demo; no more episodes than there are prompts. */
+/** The demo's settings in the demo; no more episodes than there are prompts; watched by the guards. */
 function oneClick(own: PpoConfig, { facts, policy, reward, reference, sized }: Here) {
   const config = {
     ...own,
@@ -427,6 +428,7 @@ function oneClick(own: PpoConfig, { facts, policy, reward, reference, sized }: H
   return {
     ...config,
     episodes,
+    guards: true,
     minibatches: Math.min(config.minibatches, episodes),
     evaluate_prompts: Math.max(1, Math.min(config.evaluate_prompts, facts.prompts.validation)),
   };

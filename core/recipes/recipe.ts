@@ -10,6 +10,7 @@ import type { Project } from '#core/store/project.ts';
 import type { Facts, Lengths } from './facts.ts';
 import type { Manifest } from './manifest.ts';
 import type { MetricName, MetricRow } from './metrics.ts';
+import type { GuardAlarm } from './parts/guards.ts';
 import type { KeptRollout } from './parts/rollout-log.ts';
 import type { Frozen } from './parts/dataset.ts';
 import type { Config, Settings } from './settings.ts';
@@ -188,6 +189,8 @@ export interface RunContext {
   samples(step: number, rows: readonly unknown[]): void;
   /** what a policy wrote and learnt from, to be searched afterwards */
   rollouts(step: number, rows: readonly KeptRollout[]): void;
+  /** what guards said, with the answers that they saw */
+  alarms(step: number, rows: readonly GuardAlarm[]): void;
   completions(step: number, rows: readonly Drawn[]): void;
   measures(step: number, rows: readonly Measured[]): void;
   /** Says in a word what comes now; a place to wait at while the run is paused. */

@@ -4,6 +4,7 @@
 //           data.jsonl      the rows it learns from, fixed at the start, so that a resumed run sees the same
 //           metrics.jsonl   one row a report       samples.jsonl   fixed prompts, every n updates
 //           rollouts.jsonl  what a policy wrote and learnt from, up to a number (recipes/parts/rollout-log.ts)
+//           alarms.jsonl    what guards said, with the answers that they saw (recipes/parts/guards.ts)
 //           completions.jsonl, measures.jsonl      what it drew and measured, for whoever owns the database to take in
 //           checkpoints/    <step>.safetensors: every tensor, and in its metadata the rest of the state
 //           best/ model/    finished model folders           status.json  how it ended

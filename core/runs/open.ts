@@ -43,7 +43,14 @@ export function openRun(
     onLog?.(line);
   };
   const saved = newestCheckpoint(id, file('checkpoints'), log);
-  for (const name of ['metrics.jsonl', 'samples.jsonl', 'rollouts.jsonl', 'completions.jsonl', 'measures.jsonl'])
+  for (const name of [
+    'metrics.jsonl',
+    'samples.jsonl',
+    'rollouts.jsonl',
+    'alarms.jsonl',
+    'completions.jsonl',
+    'measures.jsonl',
+  ])
     forgetAfter(file(name), saved?.step ?? -1);
   const started = Date.now();
   const append = (name: string, step: number, rows: readonly unknown[]) =>
@@ -65,6 +72,7 @@ export function openRun(
     },
     samples: (step, rows) => append('samples.jsonl', step, rows),
     rollouts: (step, rows) => append('rollouts.jsonl', step, rows),
+    alarms: (step, rows) => append('alarms.jsonl', step, rows),
     completions: (step, rows) =>
       append(
         'completions.jsonl',

@@ -7,7 +7,8 @@ import type { NewRows } from './new-lines.ts';
 
 export type RolloutRow = KeptRollout & { step: number };
 
-const isRollout = (row: Partial<RolloutRow>): boolean =>
+/** Whether a line of rollouts.jsonl has what a rollout has. */
+export const isRollout = (row: Partial<RolloutRow>): boolean =>
   Number.isSafeInteger(row.step) &&
   Number.isSafeInteger(row.promptId) &&
   typeof row.text === 'string' &&

@@ -1,9 +1,13 @@
 // A project with runs that were searched for what they came to say: a planted phrase and a planted curve, with the
-// weights of its peak kept; and a run that kept no rollouts, nor the weights of its peak.
+// weights of its peak kept; a run that kept no rollouts, nor the weights of its peak; and one that a guard stopped.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { readRollouts } from '#core/runs/rollouts.ts';
 import { startRun } from '#core/runs/start.ts';
+import type { Project } from '#core/store/project.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
+import { updateRun } from '#core/store/runs.ts';
 import { addLengthReward, makeTinyProject, QUICK_PPO, runFile } from '#tests/core/recipes/tiny-project.ts';
-import { plantPhrase, UPDATES } from '#tests/core/inspection/planted-run.ts';
+import { PHRASE, plantPhrase, UPDATES } from '#tests/core/inspection/planted-run.ts';
 
 /** The form of a policy, d (α − β ln d), with its peak at ln d = α / β − 1. */
 const gained = (kl: number, alpha: number, beta: number): number =>
@@ -32,6 +36,18 @@ export interface FindingsProject {
   /** ids of the runs */
   cheating: string;
   silent: string;
+  guarded: string;
+}
+
+/** As a guard leaves a run that it stopped at an update. */
+function stopByGuard(project: Project, id: string, update: number): void {
+  const samples = readRollouts(runFolderOf(project.folder, id))
+    .rows.slice(0, 3)
+    .map(({ promptId, score }, i) => ({ promptId, text: `${PHRASE} ${i}`, score }));
+  const why = `“${PHRASE}” stands in 48 % of the latest answers, and the reward model pays 0.42 (0.31 to 0.53) for it`;
+  const alarm = { step: update, guard: 'phrase', why, limit: 0.4, because: 'what nearly half say', samples };
+  writeFileSync(runFile(project, id, 'alarms.jsonl'), `${JSON.stringify(alarm)}\n`);
+  updateRun(project, id, { status: 'stopped' });
 }
 
 export async function makeFindingsProject(folder: string): Promise<FindingsProject> {
@@ -55,6 +71,8 @@ export async function makeFindingsProject(folder: string): Promise<FindingsProje
   plantPhrase(project, cheating);
   const silent = await run('silent', { keep_rollouts: 0 }, PEAK + 2);
   await startRun(project, 'score', { reward: 'longer', reference: '' }, null);
+  const guarded = await run('guarded', { guards: true, learning_rate: 4e-4 }, PEAK);
+  stopByGuard(project, guarded, PEAK + 4);
   project.close();
-  return { cheating, silent };
+  return { cheating, silent, guarded };
 }

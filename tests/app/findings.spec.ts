@@ -59,7 +59,7 @@ test('another click shows its samples with the phrase picked out, best scored fi
   const first = phrases().getByRole('listitem').first();
   await first.getByRole('button', { name: /Samples and why/ }).click();
   await expect(
-    first.getByText('It rose, the reward model pays for it, and it does not hang on the prompt.'),
+    first.getByText('It was rare and spread, the reward model pays for it, and it does not hang on the prompt.'),
   ).toBeVisible();
   await expect(first.getByText('Most of them end with it')).toBeVisible();
   const samples = first.locator('.sample');
@@ -141,6 +141,55 @@ test('one click makes the chosen weights a model, and then they are one', async 
   await expect(page.locator('.toast', { hasText: `Its weights of update ${PEAK} of 24 are the model` })).toBeVisible();
   await page.getByRole('link', { name: `The model “cheating-best-${PEAK}”` }).click();
   await expect(page.getByRole('heading', { name: `cheating-best-${PEAK}` }).first()).toBeVisible();
+});
+
+test('a phrase is forbidden, and training goes on from the weights of before it: the form is filled in', async () => {
+  await open(`#/train/${runs.cheating}?tab=findings`);
+  const first = phrases().getByRole('listitem').first();
+  await first.getByRole('button', { name: /Samples and why/ }).click();
+  await first.getByRole('button', { name: `Forbid it and go on from update ${PEAK}…` }).click();
+  const form = page.getByRole('dialog', { name: 'PPO: settings' });
+  await expect(form.getByLabel('Policy', { exact: true })).toHaveValue(`cheating-best-${PEAK}`);
+  await expect(form.getByLabel('Updates', { exact: true })).toHaveValue('1'); // none were left of the planted run's
+  await expect(form.getByLabel('Forbid', { exact: true })).toHaveValue(PHRASE);
+  await expect(form.getByLabel('Beta', { exact: true })).toHaveValue('0');
+  expect(await wrongForAxe()).toEqual([]);
+  await page.keyboard.press('Escape');
+  await expect(first.getByRole('link', { name: `The model of update ${PEAK}, before it began` })).toBeVisible();
+});
+
+test('answers that say it come before the labeler, beside others of their prompts', async () => {
+  const first = phrases().getByRole('listitem').first();
+  await first.getByRole('button', { name: /^Rank \d+ of them$/ }).click();
+  await expect(page.locator('.toast', { hasText: /items wait in the queue/ })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Label' })).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole('heading', { name: 'cheating' })).toBeVisible();
+});
+
+test('a run that a guard stopped says why, shows what it saw, and offers to go on, to stop at the best, to go lower', async () => {
+  await open(`#/train/${runs.guarded}`);
+  const guard = page.getByRole('region', { name: 'What a guard said' });
+  await expect(guard.getByText(`A guard stopped it at update ${PEAK + 4}: “${PHRASE}” stands in 48 %`)).toBeVisible();
+  await expect(guard.getByText('Its limit is 0.4: what nearly half say.')).toBeVisible();
+  await expect(guard.getByRole('button', { name: 'Go on as it is' })).toBeEnabled();
+  await guard.getByText('The 3 best-scored answers that it saw').click();
+  await expect(guard.getByText(`${PHRASE} 0`)).toBeVisible();
+  await guard.getByRole('button', { name: `Stop at the best: keep update ${PEAK}` }).click();
+  await expect(guard.getByRole('link', { name: `The model of its best update ${PEAK}` })).toBeVisible();
+  const form = page.getByRole('dialog', { name: 'PPO: settings' });
+  await guard.getByRole('button', { name: `From update ${PEAK} with β 0.05…` }).click();
+  await expect(form.getByLabel('Policy', { exact: true })).toHaveValue(`guarded-${PEAK}`);
+  await expect(form.getByLabel('Beta', { exact: true })).toHaveValue('0.05');
+  await page.keyboard.press('Escape');
+  await guard.getByRole('button', { name: `From update ${PEAK} at half the rate…` }).click();
+  await expect(form.getByLabel('Learning rate', { exact: true })).toHaveValue('0.0002');
+  await page.keyboard.press('Escape');
+  await expect(form).toBeHidden();
+  await page.setViewportSize({ width: 640, height: 400 });
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(640);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  expect(await wrongForAxe()).toEqual([]);
 });
 
 test('a run that kept no rollouts says so where its findings would stand, and no weights of its peak where none are', async () => {

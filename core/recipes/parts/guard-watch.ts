@@ -9,7 +9,7 @@ import { claimOf, dependenceOf, priceOf } from '#core/findings/price.ts';
 import type { MetricRow } from '#core/recipes/metrics.ts';
 import type { RunContext } from '#core/recipes/recipe.ts';
 import { alarmOf, GUARDS } from './guards.ts';
-import type { Alarm, GuardName, Watched } from './guards.ts';
+import type { GuardAlarm, GuardName, Watched } from './guards.ts';
 import type { PolicyModels } from './policy-models.ts';
 import type { EncodedPrompt } from './policy-prompts.ts';
 import type { Rollouts } from './policy-rollouts.ts';
@@ -21,7 +21,9 @@ const COMPARED = 128;
 const STARTS = 64; // fewer say too little of what was never said
 /** Phrases that are looked at, those that rose most. */
 const MOST_PHRASES = 4;
-const SHOWN = 3;
+/** Answers of an alarm that are shown on the run's page, and in its log. */
+const SHOWN = 20;
+const LOGGED = 3;
 
 type Answer = Pick<KeptRollout, 'promptId' | 'text'> & { finish: Finish };
 
@@ -61,7 +63,7 @@ export async function watch(
   atWork: AtWork,
   memory: GuardMemory | undefined,
   { now, rows, scores, look }: Seen,
-): Promise<{ memory: GuardMemory; alarm: Alarm | null }> {
+): Promise<{ memory: GuardMemory; alarm: GuardAlarm | null }> {
   const answers = rows.map(({ promptId, text, finish }): Answer => ({ promptId, text, finish }));
   const before = memory ?? { first: now, start: [], latest: [], top: null, heard: [] };
   const latest = lastOf([...before.latest, answers]);
@@ -72,14 +74,15 @@ export async function watch(
   const phrase = look && !begins ? await paidPhrase(atWork, known) : null;
   const watched = { now, first: known.first, fall, alike: alikeOf(scores), phrase };
   const alarm = alarmOf(watched, known.heard);
-  if (!alarm) return { memory: known, alarm };
+  if (!alarm) return { memory: known, alarm: null };
   const { guard, why } = alarm;
   const { limit, because } = GUARDS[guard];
   atWork.context.log(`The guard "${guard}" tripped: ${why}. Its limit is ${limit}: ${because}.`);
   const shown = phrase ? rows.filter(({ text }) => says(text, phrase.text)) : rows;
-  for (const { text, score } of shown.toSorted((a, b) => b.score - a.score).slice(0, SHOWN))
-    atWork.context.log(`  scored ${score.toFixed(2)}: ${text}`);
-  return { memory: { ...known, heard: [...known.heard, guard] }, alarm };
+  const best = shown.toSorted((a, b) => b.score - a.score);
+  for (const { text, score } of best.slice(0, LOGGED)) atWork.context.log(`  scored ${score.toFixed(2)}: ${text}`);
+  const samples = best.slice(0, SHOWN).map(({ promptId, text, score }) => ({ promptId, text, score }));
+  return { memory: { ...known, heard: [...known.heard, guard] }, alarm: { guard, why, limit, because, samples } };
 }
 
 /** The lists of the last updates that make enough answers. */

@@ -108,6 +108,13 @@ export interface Alarm {
   why: string;
 }
 
+/** A row of alarms.jsonl: an alarm with its guard's limit, and the answers that it saw, best scored first. */
+export interface GuardAlarm extends Alarm {
+  limit: number;
+  because: string;
+  samples: { promptId: number; text: string; score: number }[];
+}
+
 /** The first guard that trips, but for those that a person has heard of and let go on. */
 export function alarmOf(watched: Watched, heard: readonly GuardName[]): Alarm | null {
   for (const guard of NAMES) {

@@ -7,6 +7,7 @@ import type { Handlers } from '#core/service/handlers.ts';
 import { runFolderOf } from '#core/store/run-folder.ts';
 import { getRun } from '#core/store/runs.ts';
 import { keptFindings } from './kept-findings.ts';
+import { takeRollouts } from './take-rollouts.ts';
 
 export const findingHandlers = {
   'findings.run': ({ project, finder }, { runId, anew }) => {
@@ -15,6 +16,11 @@ export const findingHandlers = {
     return keptFindings(project, run, () =>
       finder.ask('findings', { projectFolder: project.folder, runId: id }, `findings of ${id}`),
     );
+  },
+  'findings.take': async ({ project, emit }, { runId, answers }) => {
+    const completionIds = await takeRollouts(project, getRun(project, runId).id, answers);
+    emit('data.changed', {});
+    return { completionIds };
   },
   'findings.curve': ({ project }, { runIds }) =>
     runCurves(

@@ -19,6 +19,7 @@ import { lastLines, lastStepIn } from '#core/runs/new-lines.ts';
 import { isRule, withRules } from '#core/runs/stop-rules.ts';
 import { madeWeights, measuredWords, weightsIn } from '#core/service/models/made-weights.ts';
 import { runsAtRest } from './at-rest.ts';
+import { alarmsOf } from './run-alarms.ts';
 import { listPolicies, modelMadeBy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
 import { getRequest } from '#core/store/runs.ts';
@@ -111,6 +112,7 @@ export function detailOf(project: Project, run: RunRow, notices: string[]): RunD
       folder,
       best: null,
       looks: [],
+      alarms: [],
       counts: {},
       rules: {},
       notices: [...notices, error.message],
@@ -128,6 +130,7 @@ function detailIn(project: Project, run: RunRow, asked: { config: Config } | nul
     folder,
     best: bestOf(project, run.id, folder),
     looks: looksOf(project, run.id),
+    alarms: alarmsOf(project, folder),
     counts: readStatus(folder)?.outcome?.counts ?? {},
     rules: rulesOf(folder, manifest?.config ?? {}),
   };

@@ -1,19 +1,26 @@
 // Findings on a planted run: what was put into its rollouts is found, dated and priced, and what cannot be said is a
 // sentence.
 
+import fs from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lookedSentence, measureReasons, measureSentence } from '#core/contract/finding-words.ts';
 import type { MeasureFinding, PhraseFinding, RunFindings } from '#core/contract/findings.ts';
 import { createHeldModels } from '#core/inspection/held-models.ts';
 import { findings } from '#core/inspection/findings.ts';
+import { readRollouts } from '#core/runs/rollouts.ts';
+import type { RolloutRow } from '#core/runs/rollouts.ts';
 import { startRun } from '#core/runs/start.ts';
 import type { Project } from '#core/store/project.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
+import { trainBpe, writeTokenizer } from '#core/tokenizer/bpe-trainer.ts';
 import {
   addLengthReward,
   addTrainedReward,
   errorFrom,
   makeTinyProject,
   QUICK_PPO,
+  runFile,
   temporaryProjects,
 } from '#tests/core/recipes/tiny-project.ts';
 import { EACH, ONSET, PHRASE, plantPhrase, UPDATES } from './planted-run.ts';
@@ -115,6 +122,45 @@ test('of a reward model whose rankings nobody knows, nothing is said of what is 
 
 test('a run that never looked at held-out prompts has no place to stop', async () => {
   expect((await lookAt(runs.longer)).stop).toBeNull();
+});
+
+test('ten answers, or none with a word in it, make no claim; a special token that was spelled out is a phrase', async () => {
+  const rows = readRollouts(runFolderOf(project.folder, runs.longer)).rows;
+  const write = (some: readonly RolloutRow[]) =>
+    fs.writeFileSync(
+      runFile(project, runs.longer, 'rollouts.jsonl'),
+      some.map(({ step, ...row }) => `${JSON.stringify({ step, ...row })}\n`).join(''),
+    );
+  const claims = async () =>
+    (await lookAt(runs.longer)).findings.map((one) => (one.kind === 'phrase' ? one.claim === 'exploit' : one.found));
+  write([...rows.slice(0, 10), ...rows.slice(-10).map((row) => ({ ...row, text: `${row.text} ${PHRASE}` }))]);
+  expect(await claims()).not.toContain(true);
+  write(rows.map((row) => ({ ...row, text: '', tokenIds: [] })));
+  const empty = await lookAt(runs.longer);
+  expect(phrasesOf(empty)).toEqual([]);
+  expect(lookedSentence(empty)).toMatch(/^No phrase rose in the last 128 answers/);
+  const spelled = (text: string) => text.replace(PHRASE, 'so <|endoftext|> it is');
+  write(rows.map((row) => ({ ...row, text: spelled(row.text) })));
+  const [first] = phrasesOf(await lookAt(runs.longer));
+  expect(first).toMatchObject({ phrase: 'so <|endoftext|> it is', claim: 'exploit' });
+  for (const { text, places } of first!.samples)
+    expect(places.map(({ start, end }) => text.slice(start, end))).toEqual(['so <|endoftext|> it is']);
+  plantPhrase(project, runs.longer);
+});
+
+test('a reward model with another tokenizer reads the texts; one that is gone is said', async () => {
+  addLengthReward(project, 'gone', 1);
+  const { id } = await startRun(project, 'ppo', { ...QUICK_PPO, reward: 'gone' }, null);
+  plantPhrase(project, id);
+  const folder = path.join(project.folder, 'models', 'gone');
+  const letters = Array.from({ length: 40 }, (_, i) => `${String.fromCharCode(97 + (i % 26))} zz qq xx`);
+  await writeTokenizer(folder, trainBpe(letters, 280)); // cuts words into letters
+  // so long they do not fit into what it reads, and nothing is claimed of what could not be priced
+  expect(phrasesOf(await lookAt(id))[0]).toMatchObject({ phrase: PHRASE, claim: 'none', price: null });
+  fs.rmSync(folder, { recursive: true });
+  const { message, hint } = await errorFrom(() => lookAt(id));
+  expect(message).toMatch(/^“gone” gives no scores: .*models.gone/);
+  expect(hint).not.toBe('');
 });
 
 test('what has nothing to look at is said', async () => {

@@ -10,8 +10,10 @@ import { alarmOf, GUARDS } from '#core/recipes/parts/guards.ts';
 import type { GuardName, Watched } from '#core/recipes/parts/guards.ts';
 import type { Rollouts } from '#core/recipes/parts/policy-rollouts.ts';
 import { resumeRun, startRun } from '#core/runs/start.ts';
+import { alarmsOf } from '#core/service/runs/run-alarms.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
+import { runFolderOf } from '#core/store/run-folder.ts';
 import { loadTokenizer } from '#core/tokenizer/tokenizer.ts';
 import type { Tokenizer } from '#core/tokenizer/tokenizer.ts';
 import {
@@ -128,6 +130,9 @@ describe('on a real project', () => {
     expect(logged[0]).toMatch(/^The guard "phrase" tripped: .*Its limit is 0\.4: what nearly half/);
     expect(logged.slice(1)).toHaveLength(3);
     for (const line of logged.slice(1)) expect(line).toContain(PHRASE);
+    expect(alarm).toMatchObject({ limit: GUARDS.phrase.limit, because: GUARDS.phrase.because });
+    expect(alarm!.samples.length).toBeGreaterThan(10);
+    for (const { text } of alarm!.samples) expect(text).toContain(PHRASE);
   });
 
   test('the same phrase that nobody pays for, or that costs, trips nothing', async () => {
@@ -161,9 +166,16 @@ describe('on a real project', () => {
     expect(summary).toMatch(/; a guard stopped it: only \d+ % of the answers end, \d+ % did\.$/);
     const at = metricsOf(project, id).at(-1)!.step;
     expect(at).toBeLessThan(8);
+    const [alarm] = alarmsOf(project, runFolderOf(project.folder, id));
+    expect(alarm).toMatchObject({ update: at, guard: 'ended', limit: GUARDS.ended.limit });
+    expect(summary).toContain(alarm!.why);
+    expect(alarm!.samples).toHaveLength(16); // of the update that it stopped at, all of them
+    const asked = new Map(alarm!.prompts.map(({ id: promptId, text }) => [promptId, text]));
+    for (const { promptId } of alarm!.samples) expect(asked.get(promptId)).not.toBe('');
     let last = { status, id };
     for (let guards = 0; last.status === 'stopped' && guards < 7; guards++) last = await resumeRun(project, id);
     expect(last.status).toBe('done');
+    expect(alarmsOf(project, runFolderOf(project.folder, id))[0]).toEqual(alarm); // what was said is kept
     expect(metricsOf(project, id).at(-1)!.step).toBe(8);
     expect(modelBytes(project, id).equals(modelBytes(project, plain.id))).toBe(true);
   });
