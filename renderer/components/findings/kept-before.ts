@@ -38,7 +38,8 @@ export function keptWeights({ run, best, looks }: Kept, models: readonly Model[]
 /** The best by what was measured on held-out prompts, up to an update; else the last that are kept from before it. */
 export function bestBefore(detail: Kept, models: readonly Model[], update: number): KeptWeights | null {
   const upTo = keptWeights(detail, models).filter((kept) => kept.update <= update);
-  return upTo.find(({ isBest }) => isBest) ?? upTo.findLast((kept) => kept.update < update) ?? null;
+  const best = upTo.find(({ isBest, modelId }) => isBest && modelId === null) ?? upTo.findLast(({ isBest }) => isBest);
+  return best ?? upTo.findLast((kept) => kept.update < update) ?? null;
 }
 
 /** The last that are kept from before an update; null where none are. */
