@@ -8,7 +8,7 @@ if (!executablePath)
   console.error('No chromium, chromium-browser or google-chrome on the PATH: the browser tests cannot run here.');
 
 /** These look at the clock, so `npm test` runs them after the others, alone. */
-const MEASURED = ['latency', 'big-project', 'start'].map((name) => `**/${name}.spec.ts`);
+const MEASURED = ['latency', 'big-project', 'big-run', 'start'].map((name) => `**/${name}.spec.ts`);
 
 // the key with which tests that make projects sign them is not that of who runs them; workers inherit it
 process.env.TASTEMAKER_HOME ??= resolve('out/test-home');
