@@ -131,7 +131,7 @@ const scaleWord = ({ unit, compared }: Pick<MeasureFinding, 'unit' | 'compared'>
     .filter(Boolean)
     .join(' ');
 
-/** "42 % (31 % to 53 %) of the last 128 answers are …, 2 % (0 % to 5 %) of 96 at the start: 40 points more (29 to 51)." */
+/** "42 % (31 % to 53 %) of the last 128 answers are …, 2 % (0 % to 5 %) of 96 at the start: 40 points more." */
 export function measureSentence(finding: MeasureFinding): string {
   const { what, unit, of, start, now, compared, change } = finding;
   const [last, first] = [measuredWords(now, unit), measuredWords(start, unit)];

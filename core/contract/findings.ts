@@ -1,5 +1,5 @@
-// What was found out about a policy: which phrases it came to say, what is paid for them, since when, what became of the
-// shape of its answers, and where to stop.
+// What was found out about a policy: which phrases it came to say, what is paid for them, since when, what became of
+// the shape of its answers, and where to stop.
 
 import * as v from 'valibot';
 import { call } from './call.ts';

@@ -113,9 +113,9 @@ const USUAL = 0.99;
 const FEWEST_RANKED = 64;
 
 /**
- * Which rows of features [N, C] lie farther from the ranked ones [R, C] than 99 of 100 of those. Mean and covariance are
- * of every second ranked row, the distance that is usual of the others: what a spread was fitted to lies too near to it.
- * Null of fewer than 64 ranked rows.
+ * Which rows of features [N, C] lie farther from the ranked ones [R, C] than 99 of 100 of those. Mean and covariance
+ * are of every second ranked row, the distance that is usual of the others: what a spread was fitted to lies too near
+ * to it. Null of fewer than 64 ranked rows.
  */
 export function farFrom(ranked: ArrayLike<number>, features: ArrayLike<number>, C: number): boolean[] | null {
   const R = ranked.length / C;

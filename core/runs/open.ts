@@ -26,6 +26,16 @@ export interface Listeners {
   pulse?: Pulse;
 }
 
+/** What a run writes row by row, each beginning with its step. */
+const ROWS = [
+  'metrics.jsonl',
+  'samples.jsonl',
+  'rollouts.jsonl',
+  'alarms.jsonl',
+  'completions.jsonl',
+  'measures.jsonl',
+];
+
 /** Opens a run folder for its job; a resumed run goes on from its newest checkpoint and forgets what came after it. */
 export function openRun(
   projectFolder: string,
@@ -43,15 +53,7 @@ export function openRun(
     onLog?.(line);
   };
   const saved = newestCheckpoint(id, file('checkpoints'), log);
-  for (const name of [
-    'metrics.jsonl',
-    'samples.jsonl',
-    'rollouts.jsonl',
-    'alarms.jsonl',
-    'completions.jsonl',
-    'measures.jsonl',
-  ])
-    forgetAfter(file(name), saved?.step ?? -1);
+  for (const name of ROWS) forgetAfter(file(name), saved?.step ?? -1);
   const started = Date.now();
   const append = (name: string, step: number, rows: readonly unknown[]) =>
     appendJsonl(

@@ -1,5 +1,5 @@
-// A run with 100,000 rollouts and a list of 100,000 samples in a real browser: its findings in under 20 s, and every key
-// on the page of findings and in Inspect's list answered in under 50 ms at p95; the figures are printed.
+// A run with 100,000 rollouts and a list of 100,000 samples in a real browser: its findings in under 20 s, and every
+// key on the page of findings and in Inspect's list answered in under 50 ms at p95; the figures are printed.
 import { closeSync, mkdtempSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -27,8 +27,9 @@ export interface WantedAnswer {
 const keyOf = (promptId: number, update: number | null, text: string): string => `${promptId}/${update}/${text}`;
 
 /**
- * The completions that these answers are in the project, in the order in which the run wrote them; those that it has not yet become some, with the score
- * that the run's reward model gave. 'bad-argument' where the run keeps none of them.
+ * The completions that these answers are in the project, in the order in which the run wrote them; those that it has
+ * not yet become some, with the score that the run's reward model gave. 'bad-argument' where the run keeps none of
+ * them.
  */
 export async function takeRollouts(
   project: Project,

@@ -1,5 +1,5 @@
-// Contrasts of now and the start: means whose intervals are known, coverage of planted differences, and what nothing can
-// be said of.
+// Contrasts of now and the start: means whose intervals are known, coverage of planted differences, and what nothing
+// can be said of.
 
 import { expect, test } from 'vitest';
 import { clusteredInterval } from '#core/evaluation/interval.ts';
