@@ -85,6 +85,7 @@ export interface MetricMeaning {
   better: 'high' | 'low' | null;
   evaluation?: boolean;
   count?: string;
+  share?: boolean;
 }
 
 export const RECIPE_CALLS = {

@@ -12,6 +12,8 @@ export interface Metric {
   evaluation?: true;
   /** the metric that says on how many samples an evaluation rests */
   count?: string;
+  /** from 0 to 1, and so is its interval (core/contract/share-words.ts) */
+  share?: true;
 }
 
 export const METRICS = {
@@ -67,6 +69,7 @@ export const METRICS = {
     better: 'high',
     evaluation: true,
     count: 'validation_rankings',
+    share: true,
   },
   validation_accuracy_se: {
     sentence: 'Standard error of that accuracy, the rankings of one prompt taken together.',

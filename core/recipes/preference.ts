@@ -20,7 +20,7 @@ import { numbersAbove, packedRows, reading, variety } from '#core/plans/plan.ts'
 import type { Plan } from '#core/plans/plan.ts';
 import { describeLeftOut, rankedRows, SELECTION_SETTINGS, selectionOf } from '#core/recipes/parts/dataset.ts';
 import { likelyTokenizers } from '#core/recipes/parts/likely-tokenizers.ts';
-import { counted, trained } from '#core/recipes/parts/lineage-words.ts';
+import { counted, trained, validationWords } from '#core/recipes/parts/lineage-words.ts';
 import { need } from '#core/recipes/parts/need.ts';
 import { powerOfTwo, rankingNeeds } from '#core/recipes/parts/needs.ts';
 import { loadHeldPolicy } from '#core/recipes/parts/policy-models.ts';
@@ -346,13 +346,11 @@ const needs = (facts: Facts, { batch }: PreferenceConfig): Need[] => rankingNeed
 
 async function lineage(made: Made): Promise<string> {
   const { rankings, comparisons } = await made.rankings();
-  const { validation_accuracy: accuracy } = made.metrics;
   const beta = made.manifest?.config['beta'];
   const price = typeof beta === 'number' ? `, β ${Number(beta.toPrecision(3))}` : '';
   const held = made.reference ? `, held to "${made.reference}"` : '';
-  const measured = accuracy === undefined ? '' : `; validation accuracy ${accuracy.toFixed(2)}`;
   const far = trained(made, 'step');
-  return `Tuned on ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${price}${held}${far ? `, ${far}` : ''}${measured}.`;
+  return `Tuned on ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${price}${held}${far ? `, ${far}` : ''}${validationWords(made)}.`;
 }
 
 export const preference: Recipe<typeof PREFERENCE_SETTINGS> = {

@@ -51,8 +51,7 @@ import { frozenBlocks, microBatches, tuned, TUNING_SETTINGS } from '#core/recipe
 import type { Tuned } from '#core/recipes/parts/tuning.ts';
 import { mean } from '#core/evaluation/mean.ts';
 import { REWARD } from '#core/recipes/demo/demo-settings.ts';
-import { SURE } from '#core/evaluation/interval.ts';
-import { counted } from '#core/recipes/parts/lineage-words.ts';
+import { counted, validationWords } from '#core/recipes/parts/lineage-words.ts';
 import { powerOfTwo, rankingNeeds } from '#core/recipes/parts/needs.ts';
 import { GOOD_RANKINGS } from './facts.ts';
 import type { Here, Made } from './recipe.ts';
@@ -438,14 +437,9 @@ function oneClick(own: RewardConfig, { facts, policy, reference, sized }: Here) 
   };
 }
 
-async function lineage({ metrics, rankings: count }: Made): Promise<string> {
-  const { rankings, comparisons } = await count();
-  const { validation_accuracy: accuracy, validation_accuracy_se: error, validation_rankings: on } = metrics;
-  const measured =
-    accuracy === undefined
-      ? ''
-      : `; validation accuracy ${accuracy.toFixed(2)}${error === undefined ? '' : ` ± ${(SURE * error).toFixed(2)}`}${on === undefined ? '' : ` on ${counted(on, 'ranking')}`}`;
-  return `Reward model from ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${measured}.`;
+async function lineage(made: Made): Promise<string> {
+  const { rankings, comparisons } = await made.rankings();
+  return `Reward model from ${counted(rankings, 'ranking')} (${counted(comparisons, 'comparison')})${validationWords(made)}.`;
 }
 
 export const reward: Recipe<typeof REWARD_SETTINGS> = {

@@ -22,6 +22,7 @@ import { madeWeights } from '#core/service/models/made-weights.ts';
 import { isOwn, standingOf } from '#core/service/models/policy-standing.ts';
 import { compareRewards } from '#core/service/models/reward-comparison.ts';
 import { projectSettings } from './project.ts';
+import { shareInterval } from '#core/contract/share-words.ts';
 import { LIVING } from '#core/contract/runs.ts';
 
 /** What the rule found, for the state of the project that `stamp` stands for. */
@@ -134,8 +135,8 @@ const chosenIn = (project: Project): Record<'policy' | 'reward', Policy | null> 
   };
 };
 
-/** One-sided, 5 %. */
-const SURE = 1.645;
+/** Standard errors that a value lies above one end of its interval 95 % of the time. */
+const ONE_SIDED = 1.645;
 /**
  * Why a reward model's scores say nothing: on held-out rankings it was not measured to order better than a coin. Null
  * where it was, or was not measured.
@@ -147,8 +148,7 @@ function doubtOf(project: Project, reward: Policy): Kept['doubt'] {
     validation_rankings: on,
   } = madeWeights(project, reward)?.metrics ?? {};
   if (accuracy === undefined || on === undefined) return null;
-  const spread = error || 0.5 / Math.sqrt(Math.max(1, on)); // where all agree, a coin's own
-  if (accuracy - SURE * spread > 0.5) return null;
+  if (shareInterval(accuracy, { error: error ?? null, count: on }, ONE_SIDED)![0] > 0.5) return null;
   const sentence = `“${reward.name}” orders ${Math.round(100 * accuracy)} % of held-out comparisons (${on.toLocaleString('en')} ${on === 1 ? 'ranking' : 'rankings'}) as their labelers did, and chance does as well: with more rankings it may become worth tuning towards.`;
   return { modelId: reward.id, sentence };
 }

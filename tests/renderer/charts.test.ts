@@ -35,6 +35,7 @@ const line = (metric: string, measured: boolean): Line => ({
   colour: 0,
   curve: curves.byName.get(metric)!,
   measured,
+  share: false,
   error: curves.byName.get(`${metric}_se`),
   count: curves.byName.get('held_out_n'),
 });
@@ -82,6 +83,29 @@ test('the words of a point: its value, its interval, how many samples', () => {
   expect(pointWords(line('gold', true), 0)).toEqual({ value: '3', error: '', count: 'n = 64' });
   expect(withError(0.7404, 0.0211)).toBe('0.74 ± 0.041');
   expect(withError(1234.56, 30)).toBe('1,235 ± 59');
+});
+
+test('the interval of a share stays within 0 and 1, drawn and in words', () => {
+  const judged = emptyCurves();
+  const row = {
+    step: 3,
+    seconds: 1,
+    validation_accuracy: 2 / 3,
+    validation_accuracy_se: 1 / 3,
+    validation_rankings: 2,
+  };
+  appendRows(judged, 0, [row]);
+  const of = (metric: string) => judged.byName.get(metric)!;
+  const accuracy: Line = {
+    ...line('score', true),
+    curve: of('validation_accuracy'),
+    share: METRICS.validation_accuracy.share,
+    error: of('validation_accuracy_se'),
+    count: of('validation_rankings'),
+  };
+  expect(pointWords(accuracy, 0)).toEqual({ value: '0.6667', error: '0.16 to 0.95', count: 'n = 2' });
+  const [drawn] = tableOf([accuracy], view, false, new WeakMap()).whiskers[0]!;
+  expect([drawn!.low, drawn!.high].map((end) => end.toFixed(2))).toEqual(['0.16', '0.95']);
 });
 
 test('the glossary says what is measured now and then, and errors and counts get no chart', () => {

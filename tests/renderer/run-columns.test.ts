@@ -71,6 +71,13 @@ describe('columns', () => {
     expect(column('best').text(rows[0]!)).toBe('5 ± 0.39 at 5');
     expect(mainResult(rows[1]!)).toBeNull();
   });
+  test('the interval of a share stays within 0 and 1', () => {
+    const sure = { lastError: 1 / 3, bestError: 1 / 3, count: 2 };
+    const result = { metric: 'validation_accuracy', last: 2 / 3, best: 2 / 3, bestStep: 3, ...sure };
+    const row = { run: run('1'), facts: facts('1', null, { results: [result] }) };
+    const texts = ['result', 'best'].map((name) => column(name).text(row));
+    expect(texts).toEqual(['validation_accuracy 0.667 (0.16 to 0.95)', '0.667 (0.16 to 0.95) at 3']);
+  });
   test('a share is said in per cent with its word, and more exactly where it is nearly none or all', () => {
     const ended = (last: number) => {
       const result = { metric: 'ended', last, best: last, bestStep: 3, lastError: null, bestError: null, count: null };

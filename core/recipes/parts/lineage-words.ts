@@ -1,5 +1,6 @@
 // The words of a lineage that several recipes use: how far a model was trained, and what was measured of it.
 
+import { shareWords } from '#core/contract/share-words.ts';
 import type { Made } from '#core/recipes/recipe.ts';
 
 export const counted = (n: number, one: string, many = `${one}s`): string =>
@@ -14,6 +15,14 @@ export function trained({ step, steps, best }: Made, unit: string): string | nul
   const part = steps !== null && steps !== step;
   const far = part ? `${step.toLocaleString('en')} of ${counted(steps, unit)}` : counted(step, unit);
   return best ? `its best weights, after ${far}` : far;
+}
+
+/** "; validation accuracy 0.712 (0.67 to 0.75) on 60 rankings"; empty where it was not measured. */
+export function validationWords({ metrics }: Pick<Made, 'metrics'>): string {
+  const { validation_accuracy: accuracy, validation_accuracy_se: error, validation_rankings: on } = metrics;
+  if (accuracy === undefined) return '';
+  const words = shareWords(accuracy, { error: error ?? null, count: on ?? null });
+  return `; validation accuracy ${words}${on === undefined ? '' : ` on ${counted(on, 'ranking')}`}`;
 }
 
 /** " for 40 steps; validation loss 2.104" */

@@ -1,8 +1,8 @@
 // How a reward model does on rankings that it did not learn from: accuracy with its standard error, gap and loss, and
 // by labeler.
 
+import { shareWords } from '#core/contract/share-words.ts';
 import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
-import { SURE } from '#core/evaluation/interval.ts';
 import type { Clustered } from '#core/evaluation/clustered-mean.ts';
 import type { MetricRow } from '#core/recipes/metrics.ts';
 import { rankingWeights } from './reward-data.ts';
@@ -61,7 +61,7 @@ function averaged(judged: readonly Judged[], of: (one: Judged) => number): Retur
 export interface Validated {
   /** empty where there was nothing to validate on */
   checked: MetricRow;
-  /** "0.712 ± 0.041 on 60 rankings of 58 prompts", with the interval that holds it 95 % of the time; empty then, too */
+  /** "0.712 (0.67 to 0.75) on 60 rankings of 58 prompts", with the interval that holds it 95 % of the time; empty then, too */
   words: string;
   /** the same for each labeler, where there are several */
   byLabeler: string[];
@@ -72,7 +72,7 @@ const wordsOf = (judged: readonly Judged[]): string => {
   const { mean, standardError } = averaged(judged, ({ accuracy }) => accuracy);
   const prompts = new Set(judged.map(({ promptId }) => promptId)).size;
   const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
-  return `${mean.toFixed(3)}${standardError === null ? '' : ` ± ${(SURE * standardError).toFixed(3)}`} on ${counted(judged.length, 'ranking')}${prompts === judged.length ? '' : ` of ${counted(prompts, 'prompt')}`}`;
+  return `${shareWords(mean, { error: standardError, count: judged.length })} on ${counted(judged.length, 'ranking')}${prompts === judged.length ? '' : ` of ${counted(prompts, 'prompt')}`}`;
 };
 
 /** @param scores of each ranking's completions */

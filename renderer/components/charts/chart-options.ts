@@ -7,6 +7,7 @@ import type { Curve } from './curves.ts';
 import { decimate, evenOnLogAxis, logFloor, MAX_POINTS, padded, pick, quantiles, smooth, visible } from './series.ts';
 import type { Smoothed } from './series.ts';
 import { number } from '#renderer/components/train/run-words.ts';
+import { shareInterval, SURE } from '#core/contract/share-words.ts';
 import type { OpenRun } from '#renderer/stores/open-runs.ts';
 import { duration } from '#core/contract/time-words.ts';
 
@@ -25,6 +26,8 @@ export interface Line {
   curve: Curve;
   /** measured now and then: drawn as it was measured, never smoothed */
   measured: boolean;
+  /** from 0 to 1, and so is its interval */
+  share: boolean;
   /** its standard error, and how many samples it rests on, where the run says so */
   error?: Curve | undefined;
   count?: Curve | undefined;
@@ -71,12 +74,11 @@ function average(averages: Averages, curve: Curve, weight: number): Float64Array
   return smoothed.values;
 }
 
-/** Standard errors to either side of a value that hold 95 % of the time. */
-export const SURE = 1.96;
 /** The ends of a point's interval; null where no error was measured. */
-export function intervalOf({ curve, error }: Line, index: number): [number, number] | null {
+export function intervalOf({ curve, error, count, share }: Line, index: number): [number, number] | null {
   const se = beside(curve, index, error);
   const value = curve.value[index]!;
+  if (share) return shareInterval(value, { error: se, count: beside(curve, index, count) });
   return se === null || !Number.isFinite(value) ? null : [value - SURE * se, value + SURE * se];
 }
 

@@ -3,7 +3,8 @@
 
 import uPlot from 'uplot';
 import { number } from '#renderer/components/train/run-words.ts';
-import { drawWhiskers, SURE } from './chart-options.ts';
+import { SURE } from '#core/contract/share-words.ts';
+import { drawWhiskers } from './chart-options.ts';
 import type { Colours } from './chart-options.ts';
 import { padded, quoted } from './series.ts';
 

@@ -1,7 +1,8 @@
 // How a measured value is said: with the interval that holds it 95 % of the time, and how many samples it rests on.
 
+import type { RunResult } from '#core/contract/runs.ts';
+import { shareEnds, shareWords, SURE } from '#core/contract/share-words.ts';
 import { number } from '#renderer/components/train/run-words.ts';
-import { SURE } from './chart-options.ts';
 import type { Line } from './chart-options.ts';
 import { beside } from './curves.ts';
 
@@ -21,11 +22,18 @@ function roundedTo(value: number, half: number): number {
   return Number(value.toFixed(decimals));
 }
 
+/** The last value of a result and its best, each with what is known of how sure it is. */
+export const lastWords = ({ last, lastError, count }: RunResult, isShare: boolean): string =>
+  isShare ? shareWords(last, { error: lastError, count }) : withError(last, lastError);
+export const bestWords = ({ best, bestError, count }: RunResult, isShare: boolean): string =>
+  isShare ? shareWords(best, { error: bestError, count }) : withError(best, bestError);
+
 /** The point `index` of a line in words. */
 export function pointWords(line: Line, index: number): { value: string; error: string; count: string } {
   const value = line.curve.value[index];
   const error = beside(line.curve, index, line.error);
   const count = beside(line.curve, index, line.count);
   if (value === undefined) return { value: '–', error: '', count: '' };
-  return { value: number(value), error: plusMinus(error), count: count === null ? '' : `n = ${number(count)}` };
+  const interval = line.share ? shareEnds(value, { error, count }) : plusMinus(error);
+  return { value: number(value), error: interval, count: count === null ? '' : `n = ${number(count)}` };
 }

@@ -3,7 +3,7 @@
 import type { RunKind, RunRow, RunStatus, RunFacts, RunResult } from '#core/contract/runs.ts';
 import type { MetricMeaning } from '#core/contract/recipes.ts';
 import { byteText } from '#renderer/components/byte-text.ts';
-import { withError } from '#renderer/components/charts/metric-words.ts';
+import { bestWords, lastWords } from '#renderer/components/charts/metric-words.ts';
 import { badgeOf, moment } from './run-words.ts';
 import { duration } from '#core/contract/time-words.ts';
 
@@ -44,7 +44,8 @@ export const resultOf = ({ facts }: TableRun, metric: string): RunResult | null 
 /** The most telling metric that the run has. */
 export const mainResult = ({ facts }: TableRun): RunResult | null => facts?.results[0] ?? null;
 
-const FIXED: readonly Column[] = [
+type Meanings = Readonly<Record<string, MetricMeaning>>;
+const fixedColumns = (meanings: Meanings): readonly Column[] => [
   {
     name: 'state',
     title: 'State',
@@ -89,7 +90,7 @@ const FIXED: readonly Column[] = [
     hint: 'The most telling number of its recipe: the last value, with the interval that holds it 95 % of the time',
     least: 244,
     grow: 1.1,
-    text: (row) => named(mainResult(row)),
+    text: (row) => named(mainResult(row), meanings),
     key: (row) => sortedByName(mainResult(row)),
     descending: true,
   },
@@ -99,7 +100,7 @@ const FIXED: readonly Column[] = [
     hint: 'The best value of that number, and the step where it was',
     least: 152,
     grow: 0.8,
-    text: (row) => bestText(mainResult(row)),
+    text: (row) => bestText(mainResult(row), meanings),
     key: (row) => mainResult(row)?.best ?? null,
     descending: true,
   },
@@ -196,15 +197,15 @@ const percent = (share: number): string => {
   const isNearly = (whole === 0 || whole === 100) && share !== whole / 100;
   return `${isNearly ? (share * 100).toFixed(1) : whole} %`;
 };
-const named = (result: RunResult | null): string => {
+const named = (result: RunResult | null, meanings: Meanings): string => {
   if (!result) return '';
   const word = SHARES[result.metric];
-  return word ? `${percent(result.last)} ${word}` : `${result.metric} ${withError(result.last, result.lastError)}`;
+  return word ? `${percent(result.last)} ${word}` : `${result.metric} ${valueText(result, meanings)}`;
 };
-const bestValue = ({ metric, best, bestError }: RunResult): string =>
-  SHARES[metric] ? percent(best) : withError(best, bestError);
-const bestText = (result: RunResult | null): string =>
-  result && result.bestStep > 0 ? `${bestValue(result)} at ${result.bestStep.toLocaleString('en')}` : '';
+const bestValue = (result: RunResult, meanings: Meanings): string =>
+  SHARES[result.metric] ? percent(result.best) : bestWords(result, meanings[result.metric]?.share === true);
+const bestText = (result: RunResult | null, meanings: Meanings): string =>
+  result && result.bestStep > 0 ? `${bestValue(result, meanings)} at ${result.bestStep.toLocaleString('en')}` : '';
 /** Runs of other recipes have other numbers: those of one name stand together. */
 const sortedByName = (result: RunResult | null): string | null =>
   result ? `${result.metric} ${(result.last + 1e9).toFixed(6).padStart(20, '0')}` : null;
@@ -216,7 +217,7 @@ const settingsText = (facts: RunFacts | null): string =>
 const LAST = 'last ';
 const BEST = 'best ';
 /** Two columns a metric that any of the runs has. */
-function metricColumns(runs: readonly TableRun[], meanings: Readonly<Record<string, MetricMeaning>>): Column[] {
+function metricColumns(runs: readonly TableRun[], meanings: Meanings): Column[] {
   const metrics = [...new Set(runs.flatMap(({ facts }) => facts?.results.map(({ metric }) => metric) ?? []))];
   return metrics.flatMap((metric): Column[] => {
     const hint = meanings[metric]?.sentence ?? '';
@@ -228,7 +229,7 @@ function metricColumns(runs: readonly TableRun[], meanings: Readonly<Record<stri
       least: 122,
       grow: 0,
       right: true,
-      text: (row) => valueText(resultOf(row, metric)),
+      text: (row) => valueText(resultOf(row, metric), meanings),
       key: (row) => resultOf(row, metric)?.last ?? null,
       descending,
     };
@@ -239,18 +240,19 @@ function metricColumns(runs: readonly TableRun[], meanings: Readonly<Record<stri
       least: 150,
       grow: 0,
       right: true,
-      text: (row) => bestText(resultOf(row, metric)),
+      text: (row) => bestText(resultOf(row, metric), meanings),
       key: (row) => resultOf(row, metric)?.best ?? null,
       descending,
     };
     return meanings[metric]?.better === null ? [last] : [last, best];
   });
 }
-const valueText = (result: RunResult | null): string => (result ? withError(result.last, result.lastError) : '');
+const valueText = (result: RunResult | null, meanings: Meanings): string =>
+  result ? lastWords(result, meanings[result.metric]?.share === true) : '';
 
 /** Every column that these runs can have. */
-export const allColumns = (runs: readonly TableRun[], meanings: Readonly<Record<string, MetricMeaning>>): Column[] => [
-  ...FIXED,
+export const allColumns = (runs: readonly TableRun[], meanings: Meanings): Column[] => [
+  ...fixedColumns(meanings),
   ...metricColumns(runs, meanings),
 ];
 

@@ -4,6 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { shareWords } from '#core/contract/share-words.ts';
 import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
 import { packRankings } from '#core/recipes/parts/reward-batches.ts';
 import { isHeldBack, rankingWeights } from '#core/recipes/parts/reward-data.ts';
@@ -110,11 +111,16 @@ test('validation=0 where validation prompts are ranked: all train prompts teach,
   const uses = usesOf(run.id);
   expect(new Set(uses.values())).toEqual(new Set(['train', 'validation']));
   expect(run.summary).toContain('from 28 rankings');
-  expect(run.summary).toMatch(/validation accuracy 0\.\d+ ± 0\.\d+ on 6 rankings/);
-  const { validation_accuracy_se: error, validation_rankings } = metricsOf(project, run.id).at(-1)!;
+  expect(run.summary).toMatch(/validation accuracy 0\.\d+ \(0\.\d+ to [01]\.\d+\) on 6 rankings/);
+  const {
+    validation_accuracy: accuracy,
+    validation_accuracy_se: error,
+    validation_rankings,
+  } = metricsOf(project, run.id).at(-1)!;
   expect(validation_rankings).toBe(6);
   expect(error).toBeGreaterThan(0);
-  expect(run.summary).toContain(`± ${(1.96 * error!).toFixed(3)} on`); // as charts and the table of runs say it
+  const shown = shareWords(accuracy!, { error: error!, count: 6 }); // as charts and the table of runs say it
+  expect(run.summary).toContain(`validation accuracy ${shown} on`);
 });
 
 test('head and order have seeds of their own', async () => {
@@ -140,7 +146,7 @@ test('D36: validation.jsonl says by whom, how sure and of whose answers; accurac
     policies: [name, name, name, name],
   });
   expect(run.summary).toContain('on 7 rankings of 6 prompts');
-  expect(run.summary).toMatch(/other: [01]\.\d+ on 1 ranking\)/);
+  expect(run.summary).toMatch(/other: [01]\.\d+ \(0\.\d+ to [01]\.\d+\) on 1 ranking\)/);
   deleteRanking(project, id!);
 });
 

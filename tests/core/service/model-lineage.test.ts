@@ -37,7 +37,9 @@ async function lineage() {
       { prompt: 'q', ranks: [1, 2] },
       { prompt: 'p', reference: 'r' },
     ],
-    metrics: [{ step: 4, seconds: 1, validation_accuracy: 0.732 }],
+    metrics: [
+      { step: 4, seconds: 1, validation_accuracy: 0.732, validation_accuracy_se: 0.02, validation_rankings: 60 },
+    ],
   });
   writeRun(open, '0003-ppo', 'ppo', {
     models: { policy: at('sft'), reward: at('reward') },
@@ -73,7 +75,7 @@ test('lineage: every step with its numbers, the reward model before the policy i
   ]);
   expect(steps.slice(1).map(({ sentence }) => sentence)).toEqual([
     'Fine-tuned on 3 examples for 12 steps; validation loss 1.250.',
-    'Reward model from 2 rankings (6 comparisons); validation accuracy 0.73.',
+    'Reward model from 2 rankings (6 comparisons); validation accuracy 0.732 (0.69 to 0.77) on 60 rankings.',
     'PPO against "reward": 100 updates, β 0.05; score 2.10, KL 12.25 nats from "sft".',
   ]);
   expect(steps[0]!.sentence).toMatch(/^A base model that was added: gpt2, [\d,]+ parameters\.$/);
