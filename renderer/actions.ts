@@ -90,7 +90,7 @@ export const ACTIONS = table({
     repeats: true,
   },
   'desk.rank': {
-    title: 'Put the focused answer at that rank (same number = tie)',
+    title: 'Put the focused answer at that rank (same number = tie); the last takes the place that is left',
     scope: 'label',
     key: '1–9',
     fixed: true,

@@ -249,6 +249,18 @@ describe('the desk', () => {
     expect([...desk.ranks]).toEqual([[12, 5]]);
   });
 
+  it('says that the last answer took the place that was left, and another digit ranks it otherwise', async () => {
+    const desk = await sitDown();
+    desk.giveRank(11, 3, true);
+    expect(desk.said).toBe('A; B, C not ranked');
+    desk.giveRank(12, 1, true);
+    expect([...desk.ranks].map(([, rank]) => rank)).toEqual([3, 1, 2]);
+    expect(desk.said).toBe('B, then C, then A; the last took the place that was left');
+    desk.giveRank(13, 3, false);
+    expect(desk.said).toBe('B, then A and C');
+    await quiet();
+  });
+
   it('takes no rank beyond the number of answers', async () => {
     const desk = await sitDown();
     for (const rank of [4, 9]) desk.giveRank(11, rank);

@@ -12,13 +12,13 @@ export function useJudging(
 ) {
   const { item, ids, pair, ranks, confidence, said, askingConfidence, refuses } = open;
 
-  /** Shows and writes a new ranking; the same map means that nothing changed. */
-  function setRanks(next: Ranks): void {
+  /** Shows and writes a new ranking; the same map means that nothing changed. `also` is said of it besides. */
+  function setRanks(next: Ranks, also = ''): void {
     if (next === ranks.value || !item.value || refuses()) return;
     hush();
     ranks.value = next;
     change({ ranks: rowsOf(next) });
-    said.value = inWords(next, ids.value);
+    said.value = inWords(next, ids.value) + also;
   }
   function setConfidence(value: number | null): void {
     askingConfidence.value = false;
@@ -48,7 +48,8 @@ export function useJudging(
         `There ${count === 1 ? 'is 1 answer' : `are ${count} answers`}, so ranks go from 1 to ${count}; the same digit twice is a tie.`,
       );
     const next = rank === null ? clearRank(ranks.value, id) : setRank(ranks.value, id, rank);
-    setRanks(settlesLast ? withLast(next, ids.value) : next);
+    const whole = settlesLast ? withLast(next, ids.value) : next;
+    setRanks(whole, whole === next ? '' : '; the last took the place that was left');
   }
   return { setRanks, setConfidence, setBoth, givePoint, giveRank };
 }
