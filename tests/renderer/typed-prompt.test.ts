@@ -1,4 +1,5 @@
 // What is typed to try a model with, and what is sent of it.
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PromptManner } from '#core/contract/try.ts';
 import {
@@ -8,6 +9,7 @@ import {
   goOnFrom,
   linesIn,
   takePrompt,
+  valuesIn,
 } from '#renderer/components/models/typed-prompt.ts';
 
 const plain: PromptManner = { as: 'text', chat: false, because: '', template: null };
@@ -52,6 +54,31 @@ test('a prompt of the project is fed as a run would feed it', () => {
     askedBy(takePrompt(emptyPrompt(chat), { text: 'TL;DR:', messages: null }, chat), chat),
     'plain text goes to a chat model as it is',
   ).toEqual({ prompt: 'TL;DR:' });
+});
+
+test('a prompt that the project’s template made fills its fields; plain text stays where it was chosen', () => {
+  const text = 'TITLE: Cat\nPOST: It sleeps.\nTITLE: again\nTL;DR:';
+  const taken = takePrompt(emptyPrompt(tldr), { text, messages: null }, tldr);
+  expect([taken.form, taken.values]).toEqual(['template', { title: 'Cat', post: 'It sleeps.\nTITLE: again' }]);
+  expect(askedBy(taken, tldr)).toEqual({ prompt: text });
+  const chosen = takePrompt({ ...emptyPrompt(tldr), form: 'text' }, { text, messages: null }, tldr);
+  expect([chosen.form, askedBy(chosen, tldr)]).toEqual(['text', { prompt: text }]);
+  const other = takePrompt(emptyPrompt(tldr), { text: 'A poem.', messages: null }, tldr);
+  expect([other.form, askedBy(other, tldr)]).toEqual(['text', { prompt: 'A poem.' }]);
+});
+
+test('the fields of a template are found again in whatever it was filled with, or the text was not made with it', () => {
+  const piece = fc.string({ unit: fc.constantFrom('a', '\n', ':', 'T', ' '), maxLength: 6 });
+  fc.assert(
+    fc.property(piece, piece, piece, piece, piece, (before, between, after, first, second) => {
+      const template = `${before}{x}${between}{y}${after}`;
+      const text = `${before}${first}${between}${second}${after}`;
+      const values = valuesIn(template, text);
+      expect(values).not.toBeNull();
+      expect(`${before}${values!['x']}${between}${values!['y']}${after}`).toBe(text);
+      expect(valuesIn(`${template}?`, text)).toBeNull();
+    }),
+  );
 });
 
 test('going on from an answer gives the user the next turn, or makes the text longer', () => {

@@ -36,13 +36,38 @@ export const formsFor = ({ chat, template }: PromptManner): Form[] => [
   ...(chat ? ['conversation' as const] : []),
 ];
 
-/** A prompt of the project, as a run would feed it: a conversation only where the model has a template for it. */
+/** What stands in the fields of a template that a text was put together with; null where it was not. */
+export function valuesIn(template: string, text: string): Record<string, string> | null {
+  const fields = fieldsOf(template);
+  const [before = '', ...after] = template.split(FIELD).filter((_, i) => i % 2 === 0); // what is between the fields
+  const values: Record<string, string> = {};
+  let at = before.length;
+  for (const [i, field] of fields.entries()) {
+    const literal = after[i]!;
+    const isLast = i === fields.length - 1;
+    const end = isLast ? text.length - literal.length : text.indexOf(literal, at);
+    if (end < at) return null;
+    values[field] = text.slice(at, end);
+    at = end + literal.length;
+  }
+  return filled(template, values) === text ? values : null;
+}
+const filled = (template: string, values: Readonly<Record<string, string>>): string =>
+  template.replace(FIELD, (_, field: string) => values[field] ?? '');
+
+/**
+ * A prompt of the project, as a run would feed it: a conversation only where the model has a template for it. A text
+ * that the project's template made fills its fields again, unless plain text was chosen.
+ */
 export function takePrompt(
   typed: TypedPrompt,
   { text, messages }: Pick<Prompt, 'text' | 'messages'>,
-  { chat }: PromptManner,
+  { chat, template }: PromptManner,
 ): TypedPrompt {
-  if (!messages || !chat) return { ...typed, form: 'text', text };
+  if (!messages || !chat) {
+    const values = template === null || typed.form === 'text' ? null : valuesIn(template, text);
+    return values ? { ...typed, form: 'template', values } : { ...typed, form: 'text', text };
+  }
   const isFirstSystem = messages[0]?.role === 'system';
   const rest = messages.slice(Number(isFirstSystem));
   return {
@@ -64,9 +89,7 @@ export function askedBy(
   }
   if (form === 'text') return text.trim() ? { prompt: text } : null;
   const fields = fieldsOf(template ?? '');
-  return fields.some((field) => values[field]?.trim())
-    ? { prompt: template!.replace(FIELD, (_, field: string) => values[field] ?? '') }
-    : null;
+  return fields.some((field) => values[field]?.trim()) ? { prompt: filled(template!, values) } : null;
 }
 
 /** Goes on from an answer: the user has the next turn, or the text is longer by it. */
