@@ -97,12 +97,16 @@ export interface CurrentModels {
   doubt: string | null;
 }
 
+/** So many of a removed model's measures come back with it; writing down more would hold up the service. */
+export const MOST_KEPT_MEASURES = 50_000;
+
 export const MODEL_CALLS = {
   'models.list': call<ModelRow[]>('again')({}),
   'models.look': call<{ verdicts: ModelVerdict[] }>('again')({ path: short }),
   'models.add': call<ModelRow>('once')({ path: short, name: short, copy: v.boolean() }),
   'models.rename': call<ModelRow>('once')({ modelId: id, name: short }),
-  'models.remove': call<Saved>('once')({ modelId: id }),
+  /** `lost`: how many of its measures do not come back when it is taken back */
+  'models.remove': call<Saved & { lost: number }>('once')({ modelId: id }),
   'models.lineage': call<{ steps: LineageStep[] }>('again')({ modelId: id }),
   /**
    * What this model can be written as; `problem` says why a format does not fit it, `bytes` about how large the weights

@@ -24,6 +24,7 @@ export type EventKind =
   | 'mark.delete'
   | 'prompt.remove'
   | 'prompt.split'
+  | 'model.remove'
   | 'import'
   | 'undo'
   | 'redo';

@@ -2,6 +2,7 @@
 
 import type { Message } from '#core/contract/prompts.ts';
 import { answerNumber, answersOfCompletions, tied } from './answers.ts';
+import { refuseHomelessModel } from './policies.ts';
 import { insertMany, query, requireThat } from './project.ts';
 import type { Project, Value } from './project.ts';
 import { spellingOf } from './spelling-key.ts';
@@ -65,6 +66,12 @@ const TABLES = {
     key: 'completion_id',
     columns: ['completion_id', 'model_id', 'score', 'logprob', 'kl', 'token_logprobs', 'token_values'],
   },
+  policies: { key: 'id', columns: ['id', 'name', 'kind', 'path', 'parent_id', 'run_id', 'created_at'] },
+  'measures of a model': {
+    table: 'measures',
+    key: 'model_id',
+    columns: ['completion_id', 'model_id', 'score', 'logprob', 'kl', 'token_logprobs', 'token_values'],
+  },
   drafts: {
     key: 'id',
     columns: [
@@ -83,6 +90,9 @@ const TABLES = {
   flags: { key: 'id', columns: ['id', 'labeler_id', 'item_id', 'completion_id', 'created_at'] },
 } as const;
 type Table = keyof typeof TABLES;
+type Row = Record<string, Value>;
+/** The table in the database: rows of one may be found by two keys. */
+const tableOf = (name: Table): string => (name === 'measures of a model' ? TABLES[name].table : name);
 /** What events of before a column was there mean by leaving it out; of all others, null. */
 const DEFAULTS: Readonly<Record<string, (row: Record<string, Value>) => Value>> = {
   low: () => 1,
@@ -111,7 +121,7 @@ export function capture(project: Project, table: Table, key: number): Step {
     key,
     rows: query<Record<string, Value>>(
       project,
-      `SELECT ${quoted(table)} FROM ${table} WHERE ${TABLES[table].key} = ?`,
+      `SELECT ${quoted(table)} FROM ${tableOf(table)} WHERE ${TABLES[table].key} = ?`,
     ).all(key),
   };
 }
@@ -155,7 +165,7 @@ export function stepsOf(inverse: string): Step[] {
 /** Removes the rows of these keys in one statement (the text index flushes at each), and forgets the keys. */
 function removeKeys(project: Project, { table, keys }: { table: Table; keys: number[] }): void {
   if (keys.length > 0)
-    query(project, `DELETE FROM ${table} WHERE ${TABLES[table].key} IN (SELECT value FROM json_each(?))`).run(
+    query(project, `DELETE FROM ${tableOf(table)} WHERE ${TABLES[table].key} IN (SELECT value FROM json_each(?))`).run(
       JSON.stringify(keys),
     );
   keys.length = 0;
@@ -209,15 +219,38 @@ function bringBack(project: Project, { table, rows }: { table: Table; rows: Reco
         row['labeler_id'] ?? null,
         row['id'] ?? null,
       );
+  for (const row of rows) refuseHomeless(project, table, row);
   insertMany(
     project,
-    table,
+    tableOf(table),
     columns.map((column) => `"${column}"`),
-    rows.map((row) => columns.map((column) => row[column] ?? DEFAULTS[column]?.(row) ?? null)),
+    placed(project, table, rows).map((row) => columns.map((column) => row[column] ?? DEFAULTS[column]?.(row) ?? null)),
     update,
   );
   if (table === 'ranking_items') tieRankings(project, rows);
   rows.length = 0;
+}
+
+/** What was said of completions that have gone meanwhile, or by models that have, has no place. */
+function placed(project: Project, table: Table, rows: readonly Record<string, Value>[]): readonly Row[] {
+  if (tableOf(table) !== 'measures') return rows;
+  const completion = query(project, 'SELECT 1 FROM completions WHERE id = ?');
+  const model = query(project, 'SELECT 1 FROM policies WHERE id = ?');
+  return rows.filter(
+    (row) =>
+      completion.get(row['completion_id'] ?? null) !== undefined && model.get(row['model_id'] ?? null) !== undefined,
+  );
+}
+
+/** 'bad-data' where a row would refer to a model or a run that is there no more. */
+function refuseHomeless(project: Project, table: Table, row: Row): void {
+  if (table === 'policies') refuseHomelessModel(project, row);
+  if (table !== 'completions' || (row['policy_id'] ?? null) === null) return;
+  requireThat(
+    query(project, 'SELECT 1 FROM policies WHERE id = ?').get(row['policy_id']!) !== undefined,
+    'The model that wrote some of these answers has been removed since.',
+    'Take the removal of the model back first.',
+  );
 }
 
 /** Ranks of before equal texts were one answer come back tied. */

@@ -178,3 +178,29 @@ export function removePolicy(project: Project, id: number, others: readonly stri
     return policy;
   });
 }
+
+/** 'bad-data' where the row of a removed model has no place any more. */
+export function refuseHomelessModel(project: Project, row: Readonly<Record<string, unknown>>): void {
+  const { id, name, parent_id: parentId, run_id: runId } = row as Record<string, string | number | null>;
+  const lacks = (table: 'policies' | 'runs', key: string | number | null | undefined) =>
+    key !== null && key !== undefined && !query(project, `SELECT 1 FROM ${table} WHERE id = ?`).get(key);
+  const other = query<Pick<Policy, 'id'>>(project, 'SELECT id FROM policies WHERE name = ? AND id <> ?').get(
+    name ?? null,
+    id ?? null,
+  );
+  requireThat(
+    !other,
+    `Another model is called "${name}" now.`,
+    'Give that one another name, then take the removal back.',
+  );
+  requireThat(
+    !lacks('policies', parentId),
+    `The model that "${name}" was made from has been removed, too.`,
+    'Take the removal of that one back first.',
+  );
+  requireThat(
+    !lacks('runs', runId),
+    `The run that made "${name}" has been deleted, and its files with it.`,
+    'It cannot come back.',
+  );
+}

@@ -35,6 +35,14 @@ const KINDS: { [K in EventKind]?: { kind: DataChange['kind']; sentence: (detail:
     sentence: ({ promptIds, weight }) =>
       `Deleted ${weight ? weightSentence(weight as PromptWeight) : counted((promptIds as unknown[]).length, 'prompt')}.`,
   },
+  'model.remove': {
+    kind: 'remove',
+    sentence: ({ name, measured, kept }) => {
+      const lost = kept === true ? '' : ', which does not come back';
+      const said = Number(measured) > 0 ? ` with what it said of ${counted(Number(measured), 'answer')}${lost}` : '';
+      return `Removed the model “${String(name)}”${said}.`;
+    },
+  },
   'prompt.split': {
     kind: 'split',
     sentence: ({ prompts, split }) => `Moved ${counted(Number(prompts), 'prompt')} to ${String(split as Split)}.`,

@@ -15,6 +15,7 @@ import { nextOpen } from '#core/store/desk-queues.ts';
 import { anchorOf, repeatInstead, repeatOf } from './desk-repeats.ts';
 import { changing, forgetQueues, labelerState, neighbour, queueOf, settle, visit } from './desk-state.ts';
 import type { Context, Handlers } from '#core/service/handlers.ts';
+import { modelCameBack } from '#core/service/models/models.ts';
 import { projectSettings } from '#core/service/project.ts';
 import { undoSentence } from './undo-sentence.ts';
 
@@ -160,13 +161,14 @@ export const deskHandlers = {
   'desk.undo': (context, { labelerId }) => step(context, labelerId, 'undo'),
   'desk.redo': (context, { labelerId }) => step(context, labelerId, 'redo'),
 
-  'events.undo': (context, { eventId }) => {
+  'events.undo': async (context, { eventId }) => {
     const { project } = context;
     const event = undoEvent(project, eventId);
     if (!event) return null;
     forgetQueues(project);
     settle(project);
     const undone = toUndone(project, event, 'undo');
+    if (event.kind === 'model.remove') await modelCameBack(context, event.detail);
     if (event.labelerId === null) context.emit('data.changed', {});
     else context.emit('labels.changed', { labelerId: event.labelerId, itemId: undone.itemId });
     return undone;

@@ -46,6 +46,8 @@ function phraseOf({ kind, detail }: Event, nameOf: (completionId: number) => str
       return `the removal of a mark in ${answer(detail['completionId'])}`;
     case 'prompt.remove':
       return `the removal of ${count(detail['promptIds'], 'prompt', 'prompts')}`;
+    case 'model.remove':
+      return `the removal of the model “${String(detail['name'])}”`;
     case 'import':
       return 'the import';
     default:

@@ -12,17 +12,19 @@ import {
   listPolicies,
   policyById,
   policyPath,
-  removePolicy,
   renamePolicy,
 } from '#core/store/policies.ts';
 import type { NewPolicy } from '#core/store/policies.ts';
+import type { Event } from '#core/store/events.ts';
+import { transaction } from '#core/store/project.ts';
 import type { Project } from '#core/store/project.ts';
+import { removeModel } from '#core/store/remove-models.ts';
 import { originOf } from '#core/runs/record.ts';
 import { listRuns } from '#core/store/runs.ts';
 import { onceInBackground } from '#core/service/background.ts';
 import { hasChatTemplate } from './chat-model.ts';
 import { copyModel, folderName, freePlace, keepBase } from './copy-model.ts';
-import type { Handlers } from '#core/service/handlers.ts';
+import type { Context, Handlers } from '#core/service/handlers.ts';
 import { typedPath } from '#core/service/home.ts';
 import { lineageOf } from './lineage.ts';
 import { madeWeights } from './made-weights.ts';
@@ -59,13 +61,17 @@ export const modelHandlers = {
   },
 
   'models.remove': async ({ project, emit }, { modelId }) => {
-    removePolicy(project, modelId, unfinishedRunsOf(project, policyById(project, modelId)));
-    const { currentPolicyId, rewardModelId } = projectSettings(project);
-    if (currentPolicyId === modelId) changeProjectSettings(project, { currentPolicyId: null });
-    if (rewardModelId === modelId) changeProjectSettings(project, { rewardModelId: null });
+    const needs = unfinishedRunsOf(project, policyById(project, modelId));
+    const { eventId, kept, measured } = transaction(project, () => {
+      const settings = projectSettings(project);
+      const chosen = ROLES.find((role) => settings[CHOSEN[role]] === modelId) ?? null;
+      if (chosen) changeProjectSettings(project, { [CHOSEN[chosen]]: null });
+      return removeModel(project, modelId, { chosen, needs });
+    });
     emit('models.changed', {});
+    emit('data.changed', {});
     await settleAndTell(project, emit);
-    return { at: Date.now(), eventId: null };
+    return { at: Date.now(), eventId, lost: kept ? 0 : measured };
   },
 
   'models.lineage': async ({ project }, { modelId }) => ({
@@ -73,6 +79,18 @@ export const modelHandlers = {
   }),
   ...modelExportHandlers,
 } satisfies Partial<Handlers>;
+
+const ROLES = ['policy', 'reward'] as const;
+const CHOSEN = { policy: 'currentPolicyId', reward: 'rewardModelId' } as const;
+
+/** A removed model has come back: where a person had chosen it and nobody chose another since, it is chosen again. */
+export async function modelCameBack({ project, emit }: Context, detail: Event['detail']): Promise<void> {
+  const chosen = ROLES.find((role) => role === detail['chosen']);
+  if (chosen && projectSettings(project)[CHOSEN[chosen]] === null)
+    changeProjectSettings(project, { [CHOSEN[chosen]]: Number(detail['modelId']) });
+  emit('models.changed', {});
+  await settleAndTell(project, emit);
+}
 
 /** The verdict on what is to be added; throws what is wrong with it, or that there are several. */
 function theOne(verdicts: readonly ModelVerdict[], place: string): ModelVerdict {

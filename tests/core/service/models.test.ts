@@ -391,7 +391,7 @@ describe('the list', () => {
     });
     const other = await call('models.add', { path: folder, name: 'other', copy: true });
     changeProjectSettings(open, { currentPolicyId: other.id });
-    expect(await call('models.remove', { modelId: other.id })).toMatchObject({ eventId: null });
+    expect(await call('models.remove', { modelId: other.id })).toMatchObject({ eventId: expect.any(Number), lost: 0 });
     expect([projectSettings(open).currentPolicyId, listPolicies(open).length, fs.existsSync(other.folder)]).toEqual([
       null,
       2,
