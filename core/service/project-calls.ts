@@ -41,7 +41,7 @@ export function createProjectHandlers(services: Services) {
   };
   return {
     'project.open': async (context, { folder }) => {
-      const wanted = path.resolve(projectFolderOf(typedPath(folder)));
+      const wanted = given(folder);
       const before = session.current()?.project;
       // it is the same, and its lock went with it
       if (before && strayed(before)?.found === wanted) await session.close();
@@ -64,6 +64,17 @@ export function createProjectHandlers(services: Services) {
           'Stop the run, or wait for its end, then restore the backup.',
         );
       await session.exchange(async (folder) => void (await runAside('restore', folder, name)), prepare);
+      return entered(context);
+    },
+    'project.backupsBeside': async (_, { folder }) => runAside('backups', given(folder)),
+    'project.restoreBeside': async (context, { folder, name }) => {
+      const wanted = given(folder);
+      await session.open(async () => {
+        if (session.current()?.project.folder === wanted)
+          throw new TastemakerError('bad-argument', 'The project is open.', 'Settings restores its backups.');
+        await runAside('restore', wanted, name);
+        return openForWriting(wanted);
+      }, prepare);
       return entered(context);
     },
     'project.saveCopy': async (context, { folder }) => {
@@ -101,6 +112,9 @@ function remember({ preferences }: Services, { folder, name }: Project): void {
     // that the list of recent projects cannot be written is no reason not to open one
   }
 }
+
+/** The folder of a project, as a person named it: itself, or a file in it. */
+const given = (folder: string): string => path.resolve(projectFolderOf(typedPath(folder)));
 
 /** A new project is called name.tastemaker. */
 function newFolder(given: string): string {

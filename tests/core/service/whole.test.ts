@@ -2,7 +2,7 @@
 // gone, through the service.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import type { ImportKind } from '#core/contract/data.ts';
@@ -182,6 +182,30 @@ test('a backup is put back through the service: windows show the state of before
   });
   expect(service.project()).toBe(same); // and the project is open as it was
   expect((await service.call('prompts.page', { offset: 0, limit: 5 })).total).toBe(2);
+});
+
+test('a project whose database is damaged is put right from its backups without being open', async () => {
+  const folder = await fresh();
+  writeFileSync(at('kept.txt'), 'kept');
+  await service.call('imports.run', { path: at('kept.txt'), kind: 'prompts', map: {}, split: 'train' });
+  await service.call('project.backup', {});
+  const [backup] = (await service.call('project.backupsBeside', { folder })).backups;
+  const { name } = backup!;
+  expect(await faultOf(service.call('project.restoreBeside', { folder, name }))).toMatchObject({
+    code: 'bad-argument',
+    message: 'The project is open.',
+  });
+  await service.call('project.close', {});
+  writeFileSync(join(folder, 'project.db'), 'no database at all');
+  expect(await faultOf(service.call('project.open', { folder }))).toMatchObject({ code: 'bad-file' });
+  expect((await service.call('project.backupsBeside', { folder })).backups).toEqual([backup]);
+  expect(await faultOf(service.call('project.restoreBeside', { folder, name: 'project-none.db' }))).toMatchObject({
+    code: 'bad-argument',
+  });
+  const state = await service.call('project.restoreBeside', { folder, name });
+  expect(state.project).toMatchObject({ folder, prompts: { train: 1 } });
+  const damaged = readdirSync(join(folder, 'backups')).find((file) => file.startsWith('damaged-'))!;
+  expect(readFileSync(join(folder, 'backups', damaged), 'utf8')).toBe('no database at all');
 });
 
 test('a demo that is killed while it is made is gone, its leftovers are swept, and the next one is whole', async () => {
