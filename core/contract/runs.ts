@@ -94,6 +94,8 @@ export interface RunDetail {
     steps: number | null;
     /** what was measured of them, in words */
     sentence: string;
+    /** the metric by which they are the best; null where nobody knows */
+    by: string | null;
   } | null;
   /** weights that it kept at looks at held-out prompts, in order; those that are models already say so */
   looks: { update: number; folder: string; sentence: string; modelId: number | null }[];

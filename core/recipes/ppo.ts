@@ -467,6 +467,7 @@ export const ppo: Recipe<typeof PPO_SETTINGS> = {
   },
   charts: ['gold', 'held_out_value', 'held_out_score', 'held_out_kl', 'reward', 'score', 'kl'],
   judgedBy: ['gold', 'held_out_value', 'held_out_score', 'held_out_kl', 'score', 'kl', 'held_out_ended'],
+  bestBy: 'held_out_value',
   // completions of one prompt lie in one row
   rowsAStep: ({ episodes, samples_per_prompt: k, minibatches }) => Math.floor(Math.floor(episodes / k) / minibatches),
   needs,

@@ -371,6 +371,7 @@ export const preference: Recipe<typeof PREFERENCE_SETTINGS> = {
   sizes: { rate: { small: 5e-4, paper: 1e-6 }, large: { tune: 'lora', micro_batch: 1 } },
   charts: ['validation_accuracy', 'validation_loss', 'loss', 'accuracy'],
   judgedBy: ['validation_accuracy', 'validation_loss', 'score_gap', 'loss', 'accuracy'],
+  bestBy: null,
   rowsAStep: ({ batch }) => batch,
   needs,
   oneClick: (own, { facts, policy, reference, sized }) => ({

@@ -176,6 +176,7 @@ export const pretrain: Recipe<typeof PRETRAIN_SETTINGS> = {
   sizes: null,
   charts: ['validation_loss', 'perplexity', 'loss'],
   judgedBy: ['validation_loss', 'perplexity', 'loss'],
+  bestBy: 'validation_loss',
   rowsAStep: ({ batch }) => batch,
   needs: () => [has('takes a text file, a .jsonl file or a folder of them: name it in the setting texts')],
   oneClick: (own) => own,

@@ -147,6 +147,8 @@ export interface Recipe<S extends Settings = Settings> {
   /** the charts that a run opens with, and what it is judged by in the table of runs, the most telling first */
   charts: readonly MetricName[];
   judgedBy: readonly MetricName[];
+  /** by what it chooses the weights that it keeps as best/; null where it keeps none */
+  bestBy: MetricName | null;
   /** The rows of one step, which is what `micro_batch` 0 takes at once; null where nothing is trained. */
   rowsAStep(config: Config<S>): number | null;
   /** What the project has and lacks for these settings, but for models: those the settings' roles say. */

@@ -460,6 +460,7 @@ export const reward: Recipe<typeof REWARD_SETTINGS> = {
   sizes: { rate: { small: 5e-4, paper: 1.5e-5 }, large: { tune: 'blocks', tuned_blocks: 2 } },
   charts: ['validation_accuracy', 'validation_loss', 'loss', 'accuracy'],
   judgedBy: ['validation_accuracy', 'validation_loss', 'score_gap', 'loss', 'accuracy'],
+  bestBy: null,
   rowsAStep: ({ batch }) => batch,
   needs: (facts, { batch }) => rankingNeeds(facts, batch),
   oneClick,

@@ -291,6 +291,7 @@ export const sample: Recipe<typeof SAMPLE_SETTINGS> = {
   sizes: null,
   charts: ['ended', 'length', 'tokens_per_second'],
   judgedBy: ['ended', 'length', 'tokens_per_second'],
+  bestBy: null,
   rowsAStep: () => null,
   needs,
   oneClick,

@@ -361,6 +361,7 @@ export const score: Recipe<typeof SCORE_SETTINGS> = {
   sizes: null,
   charts: ['score', 'tokens_per_second'],
   judgedBy: ['score', 'tokens_per_second'],
+  bestBy: null,
   rowsAStep: () => null,
   needs: ({ completions }) => [enough(completions, 1, 'completion', 'completions', ': sample some')],
   oneClick: (own, { reward, reference }) => ({

@@ -167,6 +167,7 @@ export const sft: Recipe<typeof SFT_SETTINGS> = {
   sizes: { rate: { small: 1e-3, paper: 6.35e-5 }, large: { tune: 'lora', micro_batch: 1, show_prompts: 4 } },
   charts: ['validation_loss', 'perplexity', 'loss'],
   judgedBy: ['validation_loss', 'perplexity', 'loss', 'held_out_kl', 'held_out_ended'],
+  bestBy: 'validation_loss',
   rowsAStep: ({ batch }) => batch,
   needs: ({ references }, { batch }) => [
     enough(

@@ -4,6 +4,7 @@
 // write line). The next item is fetched while this one is worked on, so that Enter has it ready. The parts lie in
 // components/desk; here they are put together.
 
+import { getActivePinia } from 'pinia';
 import { useProjectService } from '#renderer/api.ts';
 import { useDeskNews } from '#renderer/components/desk/desk-news.ts';
 import { useDeskWrites } from '#renderer/components/desk/desk-writes.ts';
@@ -81,3 +82,9 @@ export const useDesk = defineProjectStore('desk', () => {
     ...undoing,
   };
 });
+
+/** Whether what was entered last could not be saved; a desk that nobody has opened is not made for the question. */
+export function isDeskUnsaved(): boolean {
+  const pinia = getActivePinia();
+  return pinia !== undefined && useDesk.$id in pinia.state.value && useDesk(pinia).saved.kind === 'failed';
+}

@@ -59,7 +59,7 @@ test('the table sorts by any column, filters, and shows the columns of one’s c
   await page.getByLabel('Search runs').fill('');
   await page.getByLabel('Recipe', { exact: true }).selectOption('reward');
   expect(await names()).toEqual(['reward']);
-  await expect(table().getByText('validation_accuracy 0.741 (0.70 to 0.78)')).toBeVisible();
+  await expect(table().getByText('validation_accuracy 74.1 % (70 to 78)')).toBeVisible();
   await page.getByRole('button', { name: 'Show all' }).click();
   await page.getByRole('button', { name: 'Columns' }).click();
   await page.getByRole('dialog', { name: 'Columns' }).getByLabel('held_out_kl', { exact: true }).check();

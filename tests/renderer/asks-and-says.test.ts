@@ -2,7 +2,7 @@
 // lie outside the project; and a file that cannot be read.
 // @vitest-environment happy-dom
 import { flushPromises, mount } from '@vue/test-utils';
-import { createPinia, setActivePinia } from 'pinia';
+import { createPinia, getActivePinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { AppState } from '#core/contract/app.ts';
 import type { Fault, Reply, Request } from '#core/contract/messages.ts';
@@ -26,6 +26,8 @@ const { emptyCurves } = await import('#renderer/components/charts/curves.ts');
 const { default: ImportDialog } = await import('#renderer/components/data/ImportDialog.vue');
 const { default: DataSection } = await import('#renderer/components/settings/DataSection.vue');
 const { default: LongRun } = await import('#renderer/components/train/LongRun.vue');
+const { default: StrayedBanner } = await import('#renderer/components/frame/StrayedBanner.vue');
+const { useDesk } = await import('#renderer/stores/desk.ts');
 const { default: StopRules } = await import('#renderer/components/train/StopRules.vue');
 await connect();
 
@@ -141,4 +143,15 @@ test('a file that cannot be read is said to be so, and is not taken for prompts'
   await flushPromises();
   expect(asksOf('imports.preview')).toEqual([{ path: '/data/rows.parquet', kind: 'rankings', map: {} }]);
   expect(page()).toContain('rows.parquet is not a Parquet file that can be read.');
+});
+
+test('what the desk could not save is said to stay behind, before another place is opened', async () => {
+  const strayed = { sentence: 'It was moved.', hint: 'Nothing is saved.', found: '/there', canCopy: true };
+  useApp().state = { project: { id: 'p', folder: '/here', strayed } } as AppState;
+  shown = mount(StrayedBanner, { attachTo: document.body, global: { plugins: [getActivePinia()!] } });
+  expect(page()).toContain('It was moved.');
+  expect(page()).not.toContain('stays behind');
+  useDesk().saved = { kind: 'failed', error: new Error('moved') };
+  await flushPromises();
+  expect(page()).toContain('What the desk could not save stays behind');
 });

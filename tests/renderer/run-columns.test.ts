@@ -76,7 +76,7 @@ describe('columns', () => {
     const result = { metric: 'validation_accuracy', last: 2 / 3, best: 2 / 3, bestStep: 3, ...sure };
     const row = { run: run('1'), facts: facts('1', null, { results: [result] }) };
     const texts = ['result', 'best'].map((name) => column(name).text(row));
-    expect(texts).toEqual(['validation_accuracy 0.667 (0.16 to 0.95)', '0.667 (0.16 to 0.95) at 3']);
+    expect(texts).toEqual(['validation_accuracy 66.7 % (16 to 95)', '66.7 % (16 to 95) at 3']);
   });
   test('a share is said in per cent with its word, and more exactly where it is nearly none or all', () => {
     const ended = (last: number) => {

@@ -22,7 +22,7 @@ import { runsAtRest } from './at-rest.ts';
 import { alarmsOf } from './run-alarms.ts';
 import { listPolicies, modelMadeBy, policyPath } from '#core/store/policies.ts';
 import type { Project } from '#core/store/project.ts';
-import { getRequest } from '#core/store/runs.ts';
+import { getRequest, getRun } from '#core/store/runs.ts';
 import { unlinkedPath } from '#core/unlinked.ts';
 
 /** What only the queue knows of a run that is at work. */
@@ -153,7 +153,13 @@ export function bestOf(project: Project, runId: string, folder: string): RunDeta
     (step !== null && policy.path !== `runs/${runId}/model` && madeWeights(project, policy)?.step === step);
   return listPolicies(project, { runId }).some(isKept)
     ? null
-    : { folder: best, step, steps, sentence: measuredWords(weights) };
+    : {
+        folder: best,
+        step,
+        steps,
+        sentence: measuredWords(weights),
+        by: recipeOf(getRun(project, runId).kind)?.bestBy ?? null,
+      };
 }
 
 /** The weights that it kept at looks at held-out prompts, by update. */

@@ -1,7 +1,8 @@
 // How a measured value is said: with the interval that holds it 95 % of the time, and how many samples it rests on.
 
 import type { RunResult } from '#core/contract/runs.ts';
-import { shareEnds, shareWords, SURE } from '#core/contract/share-words.ts';
+import { shareEnds, shareInterval, SURE } from '#core/contract/share-words.ts';
+import type { ShareRests } from '#core/contract/share-words.ts';
 import { number } from '#renderer/components/train/run-words.ts';
 import type { Line } from './chart-options.ts';
 import { beside } from './curves.ts';
@@ -24,9 +25,17 @@ function roundedTo(value: number, half: number): number {
 
 /** The last value of a result and its best, each with what is known of how sure it is. */
 export const lastWords = ({ last, lastError, count }: RunResult, isShare: boolean): string =>
-  isShare ? shareWords(last, { error: lastError, count }) : withError(last, lastError);
+  isShare ? percentWithin(last, { error: lastError, count }) : withError(last, lastError);
 export const bestWords = ({ best, bestError, count }: RunResult, isShare: boolean): string =>
-  isShare ? shareWords(best, { error: bestError, count }) : withError(best, bestError);
+  isShare ? percentWithin(best, { error: bestError, count }) : withError(best, bestError);
+
+/** "79.2 % (76 to 82)" */
+function percentWithin(share: number, rests: ShareRests): string {
+  const ends = shareInterval(share, rests)
+    ?.map((end) => Math.round(100 * end))
+    .join(' to ');
+  return `${(100 * share).toFixed(1)} %${ends === undefined ? '' : ` (${ends})`}`;
+}
 
 /** The point `index` of a line in words. */
 export function pointWords(line: Line, index: number): { value: string; error: string; count: string } {

@@ -9,10 +9,19 @@ type Best = NonNullable<RunDetail['best']>;
 type Look = Pick<RunDetail['looks'][number], 'update' | 'folder'>;
 
 /** "Its weights of update 16 of 40" */
-export const bestWords = (run: RunRow, { step, steps }: Best): string =>
+const bestWords = (run: RunRow, { step, steps }: Best): string =>
   step === null
     ? 'Its best weights'
     : `Its weights of ${run.words.step} ${step}${steps === null ? '' : ` of ${steps}`}`;
+
+/** "held-out value": a metric's name as it is spoken */
+const spoken = (metric: string): string => metric.replace(/^held_out_/, 'held-out ').replaceAll('_', ' ');
+/** "Keep the best by held-out value as a model (update 20)" */
+export const keepBestWords = (run: RunRow, { by, step }: Best): string =>
+  `Keep the best${by === null ? '' : ` by ${spoken(by)}`} as a model${step === null ? '' : ` (${run.words.step} ${step})`}`;
+/** "Its weights of update 16 of 40 did best so far by held-out value: score 1.71, KL 3.20. …" */
+export const whyBestWords = (run: RunRow, best: Best, meaning: string | undefined): string =>
+  `${bestWords(run, best)} did best so far${best.by === null ? '' : ` by ${spoken(best.by)}`}${best.sentence ? `: ${best.sentence}` : ''}.${meaning ? ` ${meaning}` : ''}`;
 
 /** Makes weights that lie in a run's folder a model, where they lie; a message says so, or why it was refused. */
 export function useKeepWeights(run: () => RunRow) {

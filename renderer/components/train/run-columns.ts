@@ -88,7 +88,7 @@ const fixedColumns = (meanings: Meanings): readonly Column[] => [
     name: 'result',
     title: 'Result',
     hint: 'The most telling number of its recipe: the last value, with the interval that holds it 95 % of the time',
-    least: 244,
+    least: 256,
     grow: 1.1,
     text: (row) => named(mainResult(row), meanings),
     key: (row) => sortedByName(mainResult(row)),
@@ -97,7 +97,7 @@ const fixedColumns = (meanings: Meanings): readonly Column[] => [
   {
     name: 'best',
     title: 'Best',
-    hint: 'The best value of that number, and the step where it was',
+    hint: 'The best value of the number under Result, and the step where it was; which weights a run keeps as its best may go by another, which its page names',
     least: 152,
     grow: 0.8,
     text: (row) => bestText(mainResult(row), meanings),

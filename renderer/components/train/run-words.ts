@@ -54,6 +54,12 @@ export function tabsOf(
     { name: 'manifest', title: 'Settings' },
   ];
 }
+/** Where what a run wrote is read: its samples, and of a run that tunes a policy those which that policy wrote. */
+export const inspectPath = ({ id, modelId, words }: RunRow): { path: string; query: Record<string, string> } => ({
+  path: '/inspect',
+  query: { run: id, ...(words.shows === 'samples' && modelId !== null ? { policy: String(modelId) } : {}) },
+});
+
 export const VERDICT: Record<Estimate['verdict'], { word: string; tone: 'good' | 'warn' | 'bad' }> = {
   fits: { word: 'fits', tone: 'good' },
   tight: { word: 'tight', tone: 'warn' },

@@ -69,9 +69,10 @@ test('what is planted is found', () => {
 });
 
 test('every recipe has a title, charts that the glossary knows, and settings that hang on others that are there', () => {
-  for (const [name, { title, charts, judgedBy, settings, asksFor }] of Object.entries(RECIPES)) {
+  for (const [name, { title, charts, judgedBy, bestBy, settings, asksFor }] of Object.entries(RECIPES)) {
     expect(title, name).not.toBe('');
-    for (const metric of [...charts, ...judgedBy]) expect(Object.keys(METRICS), name).toContain(metric);
+    for (const metric of [...charts, ...judgedBy, ...(bestBy ? [bestBy] : [])])
+      expect(Object.keys(METRICS), name).toContain(metric);
     expect(charts.length, name).toBeGreaterThan(0);
     expect(asksFor === null || asksFor.setting in settings, name).toBe(true);
     for (const { setting, is } of Object.values(settings).flatMap(({ when }) => when ?? []))
