@@ -109,7 +109,7 @@ export const PROJECT_CALLS = {
   'project.backups': call<{ backups: BackupRow[] }>('again')({}),
   /** Puts a backup in the place of the database, keeps what is there now as a backup, and opens the project anew. */
   'project.restore': call<AppState>('once')({ name: short }),
-  /** The same of a project that is not open, for it may be damaged: its backups, and one put in its place and opened. */
+  /** The same of a project that is not open, for it may be damaged: its backups; one put in its place and opened. */
   'project.backupsBeside': programCall<{ backups: BackupRow[] }>('again')({ folder: short }),
   'project.restoreBeside': programCall<AppState>('once')({ folder: short, name: short }),
   /** Saves what is open as a new project in `folder`, and opens that: for when the folder of the open one has gone. */

@@ -11,9 +11,9 @@ export interface ShareRests {
 
 /**
  * The interval of a share from 0 to 1, which never leaves them: Wilson 1927 with an effective sample size (Korn and
- * Graubard 1998). p(1 − p)/se² yes-or-no answers would tell as much as was measured; of n it is believed to (n − 3)/(n −
- * 1), as the variance of Student's t wants, but n answers are believed where it says as many. Where the error says
- * nothing it is n (all alike) or one (one cluster). Null where neither error nor count is known.
+ * Graubard 1998). p(1 − p)/se² yes-or-no answers would tell as much as was measured; of n it is believed to
+ * (n − 3)/(n − 1), as the variance of Student's t wants, but n answers are believed where it says as many. Where the
+ * error says nothing it is n (all alike) or one (one cluster). Null where neither error nor count is known.
  */
 export function shareInterval(share: number, { error, count }: ShareRests, sure = SURE): [number, number] | null {
   if (error === null && count === null) return null;

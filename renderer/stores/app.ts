@@ -54,9 +54,6 @@ export const useApp = defineStore('app', () => {
   const createProject = (folder: string, demo = false): Promise<void> =>
     whole(call('project.create', { folder, demo }));
 
-  const restoreProject = (folder: string, name: string): Promise<void> =>
-    whole(call('project.restoreBeside', { folder, name }));
-
   /**
    * A call that closes the project and opens it anew, in another state or place: its answer may come when that is shown
    * already.
@@ -91,7 +88,6 @@ export const useApp = defineStore('app', () => {
     load,
     openProject,
     createProject,
-    restoreProject,
     exchanged,
     setPreferences,
   };

@@ -68,7 +68,10 @@ export const useProjectDialogs = defineStore('project-dialogs', () => {
   /** Puts a backup in the place of a damaged project, and opens that. */
   async function restore(backup: BackupRow): Promise<void> {
     const before = damaged.value!;
-    const isDone = await enter(before.folder, () => app.restoreProject(before.folder, backup.name));
+    const { folder } = before;
+    const isDone = await enter(folder, () =>
+      app.exchanged(call('project.restoreBeside', { folder, name: backup.name })),
+    );
     if (isDone) sayRestored(backup);
     else damaged.value = before; // another may do
   }

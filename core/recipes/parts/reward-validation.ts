@@ -61,7 +61,7 @@ function averaged(judged: readonly Judged[], of: (one: Judged) => number): Retur
 export interface Validated {
   /** empty where there was nothing to validate on */
   checked: MetricRow;
-  /** "0.712 (0.67 to 0.75) on 60 rankings of 58 prompts", with the interval that holds it 95 % of the time; empty then, too */
+  /** "0.712 (0.67 to 0.75) on 60 rankings of 58 prompts": the interval holds it 95 % of the time; empty then, too */
   words: string;
   /** the same for each labeler, where there are several */
   byLabeler: string[];

@@ -45,7 +45,7 @@ export const resultOf = ({ facts }: TableRun, metric: string): RunResult | null 
 export const mainResult = ({ facts }: TableRun): RunResult | null => facts?.results[0] ?? null;
 
 type Meanings = Readonly<Record<string, MetricMeaning>>;
-const fixedColumns = (meanings: Meanings): readonly Column[] => [
+const BEFORE_RESULT: readonly Column[] = [
   {
     name: 'state',
     title: 'State',
@@ -84,6 +84,8 @@ const fixedColumns = (meanings: Meanings): readonly Column[] => [
     key: (row) => workSeconds(row),
     descending: true,
   },
+];
+const resultColumns = (meanings: Meanings): readonly Column[] => [
   {
     name: 'result',
     title: 'Result',
@@ -98,12 +100,14 @@ const fixedColumns = (meanings: Meanings): readonly Column[] => [
     name: 'best',
     title: 'Best',
     hint: 'The best value of the number under Result, and the step where it was; which weights a run keeps as its best may go by another, which its page names',
-    least: 152,
+    least: 168,
     grow: 0.8,
     text: (row) => bestText(mainResult(row), meanings),
     key: (row) => mainResult(row)?.best ?? null,
     descending: true,
   },
+];
+const AFTER_RESULT: readonly Column[] = [
   {
     name: 'size',
     title: 'On disk',
@@ -252,7 +256,9 @@ const valueText = (result: RunResult | null, meanings: Meanings): string =>
 
 /** Every column that these runs can have. */
 export const allColumns = (runs: readonly TableRun[], meanings: Meanings): Column[] => [
-  ...fixedColumns(meanings),
+  ...BEFORE_RESULT,
+  ...resultColumns(meanings),
+  ...AFTER_RESULT,
   ...metricColumns(runs, meanings),
 ];
 
