@@ -92,6 +92,8 @@ test('keys walk over the runs, tick them and open one; two ticked ones are compa
   await page.getByRole('figure', { name: 'gold', exact: true }).getByTitle('Large').click();
   await expect(page.getByRole('dialog').getByText('careful')).toBeVisible();
   await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+5'); // its key goes from the page of a run to the list of all
+  await expect(page).toHaveURL(/#\/train$/);
 });
 
 test('measurements are quoted as measured, reward and score are one chart where they are the same, and the warning leads to the samples', async () => {
