@@ -68,13 +68,7 @@ export function createProjectHandlers(services: Services) {
     },
     'project.backupsBeside': async (_, { folder }) => runAside('backups', given(folder)),
     'project.restoreBeside': async (context, { folder, name }) => {
-      const wanted = given(folder);
-      await session.open(async () => {
-        if (session.current()?.project.folder === wanted)
-          throw new TastemakerError('bad-argument', 'The project is open.', 'Settings restores its backups.');
-        await runAside('restore', wanted, name);
-        return openForWriting(wanted);
-      }, prepare);
+      await session.open(() => restored(services, given(folder), name), prepare);
       return entered(context);
     },
     'project.saveCopy': async (context, { folder }) => {
@@ -115,6 +109,14 @@ function remember({ preferences }: Services, { folder, name }: Project): void {
 
 /** The folder of a project, as a person named it: itself, or a file in it. */
 const given = (folder: string): string => path.resolve(projectFolderOf(typedPath(folder)));
+
+/** A project that is not open, once a backup has taken its place. */
+async function restored({ session }: Services, folder: string, name: string): Promise<Project> {
+  if (session.current()?.project.folder === folder)
+    throw new TastemakerError('bad-argument', 'The project is open.', 'Settings restores its backups.');
+  await runAside('restore', folder, name);
+  return openForWriting(folder);
+}
 
 /** A new project is called name.tastemaker. */
 function newFolder(given: string): string {
