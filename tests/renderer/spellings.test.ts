@@ -29,7 +29,7 @@ test('every spelling once, the most frequent first, a line end as \\n, beside wh
 
 test('weights of before an update are the last that are kept, of the best and of looks', () => {
   const look = (update: number) => ({ update, folder: `looks/${update}`, sentence: '', modelId: null });
-  const best = { folder: 'best', step: 8, steps: 20, sentence: 'best' };
+  const best = { folder: 'best', step: 8, steps: 20, sentence: 'best', by: null };
   const run = { id: 'r' } as RunRow;
   const detail = { run, best, looks: [look(4), look(8), look(12)] };
   expect(keptWeights(detail, []).map(({ folder }) => folder)).toEqual(['looks/4', 'best', 'looks/12']);
