@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { foundSentences } from './demo-findings.ts';
 import type { DemoReport, SeedDetail } from './demo-report.ts';
 
 const UPLOT = path.resolve(import.meta.dirname, '..', '..', 'node_modules', 'uplot', 'dist');
@@ -13,7 +14,7 @@ const two = (x: number): string => x.toFixed(2);
 const STYLE = `
 :root { color-scheme: light dark; --ink: light-dark(#1d2229, #e3e7ec); --dim: light-dark(#5c6672, #9aa5b1); --paper: light-dark(#fff, #16191d); --line: light-dark(#d9dee4, #333a42); --card: light-dark(#f6f8fa, #1d2126); }
 * { box-sizing: border-box } body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 76rem }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem } h2 { font-size: 1.1rem; margin: 2.5rem 0 .5rem } p { max-width: 60rem; margin: .4rem 0 } .dim { color: var(--dim) }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem } h2 { font-size: 1.1rem; margin: 2.5rem 0 .5rem } h3 { font-size: .95rem; margin: 1rem 0 .25rem } li { max-width: 60rem; margin: .3rem 0 } p { max-width: 60rem; margin: .4rem 0 } .dim { color: var(--dim) }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { text-align: right; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums } th:first-child, td:first-child { text-align: left } th { font-weight: 600; color: var(--dim) }
 .charts { display: flex; flex-wrap: wrap; gap: 1.5rem } .chart { background: #fff; color: #1d2229; border: 1px solid var(--line); border-radius: 8px; padding: .75rem } .chart h3 { font-size: .95rem; margin: 0 0 .25rem }
 .sample { border-top: 1px solid var(--line); padding: .9rem 0 } .post { white-space: pre-wrap; color: var(--dim); font-size: .85rem; margin: 0 0 .6rem } .texts { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: .8rem }
@@ -34,6 +35,19 @@ for (const { id, title, curves, key } of CHARTS) {
     series: [{ label: 'KL', value: (u, v) => v?.toFixed(2) }, ...curves.map((c, i) => ({ label: c.name, stroke: colours[i], width: 2, spanGaps: true, points: { show: true, size: 7, fill: colours[i] }, value: (u, v) => v?.toFixed(2) }))],
   }, [xs, ...ys], document.getElementById(id));
 }`;
+
+/** What the page opens with: where each seed's run without a price cheated. */
+const findingsSection = (details: readonly SeedDetail[]): string => `
+<h2>Where it cheats</h2>
+<p class="dim">Said of the run with β = 0 by its own samples and the reward model it was trained on; the gold score is only shown beside it.</p>
+${details
+  .map(
+    ({ report, found }) =>
+      `<h3>Seed ${report.seed}</h3>\n<ul>${foundSentences(report, found)
+        .map((sentence) => `<li>${escape(sentence)}</li>`)
+        .join('')}</ul>`,
+  )
+  .join('\n')}`;
 
 function seedSection({ report, curves, samples }: SeedDetail): string {
   const { seed, reward_model, base, ppo, beta0, beta0_best } = report;
@@ -79,6 +93,7 @@ export function demoPage(report: DemoReport, details: readonly SeedDetail[]): st
 <h1>Tiny TL;DR: ranking → reward model → PPO → inspection</h1>
 <p class="dim">${report.seeds.length === 1 ? 'One seed' : `${report.seeds.length} seeds`}, ${report.seconds.toFixed(0)} seconds on this machine.</p>
 <p>A base model wrote four summaries of each post. Simulated labelers with a visible bias (they like length and pleading) ranked them. A reward model learnt their taste, and PPO tuned the base towards it: once at a sensible price for leaving the base, once at none.</p>
+${findingsSection(details)}
 <script>const CHARTS = [];</script>
 ${details.map(seedSection).join('\n')}
 <script>${SCRIPT}</script>

@@ -13,6 +13,7 @@ import type { ValidationRow } from '#core/recipes/parts/reward-validation.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
+import type { Found, FoundPhrase, FoundStop } from './demo-findings.ts';
 import { runModel } from './demo-test-split.ts';
 import type { TestPoint } from './demo-test-split.ts';
 import { mean } from '#core/evaluation/mean.ts';
@@ -40,19 +41,24 @@ export interface SeedReport {
   beta0: Measured;
   /**
    * the weights in best/, chosen at `step` on validation prompts without the gold score; there the gold score was
-   * highest at step_of_optimum, and these are its values
+   * highest at step_of_optimum, and these are its values, with those of the first and the last look
    */
   beta0_best: Measured & {
     step: number;
     on_validation: number;
+    first_on_validation: number;
     last_on_validation: number;
     optimum: number;
     step_of_optimum: number;
   };
+  /** of the run with β = 0: the first findings and all exploits, and where they say to stop */
+  findings: FoundPhrase[];
+  stop: FoundStop | null;
 }
 /** What the page shows beside the numbers. */
 export interface SeedDetail {
   report: SeedReport;
+  found: Pick<Found['whole'], 'findings' | 'looked' | 'stop'>;
   curves: { name: string; points: Point[] }[];
   samples: { post: string; texts: { name: string; text: string; score: number; gold: number }[] }[];
 }
@@ -66,11 +72,13 @@ const standardError = (values: readonly number[]): number => {
   const center = mean(values);
   return Math.sqrt(values.reduce((sum, x) => sum + (x - center) ** 2, 0) / (values.length - 1) / values.length);
 };
+/** The run's looks at validation prompts. */
+export const looksOf = (project: Project, run: string): Point[] => pointsOf(samplesOf(project, run));
 const samplesOf = (project: Project, run: string): SampleRow[] =>
   readJsonl(path.join(project.folder, 'runs', run, 'samples.jsonl'), (row) => row as SampleRow).rows;
 
 /** Held-out KL, reward-model score and gold at every evaluated update. */
-export function pointsOf(rows: readonly SampleRow[]): Point[] {
+function pointsOf(rows: readonly SampleRow[]): Point[] {
   return [...Map.groupBy(rows, ({ step }) => step)].map(([update, at]) => {
     const golds = at.map((row) => row.gold!);
     return {
@@ -131,10 +139,10 @@ export function describeSeed(
   seed: number,
   taste: LabelerName,
   runs: { reward: string; ppo: string; beta0: string; beta: number },
-  test: Record<string, TestPoint>,
+  { test, found }: { test: Record<string, TestPoint>; found: Found },
 ): SeedDetail {
-  const tunedPoints = pointsOf(samplesOf(project, runs.ppo));
-  const cheatingPoints = pointsOf(samplesOf(project, runs.beta0));
+  const tunedPoints = looksOf(project, runs.ppo);
+  const cheatingPoints = looksOf(project, runs.beta0);
   const optimum = cheatingPoints.reduce((a, b) => (b.gold > a.gold ? b : a));
   const last = cheatingPoints.at(-1)!;
   const { step } = readMade(runModel(project, runs.beta0, 'best'))!;
@@ -160,11 +168,15 @@ export function describeSeed(
         step,
         ...numbers('beta0_best'),
         on_validation: chosen.gold,
+        first_on_validation: cheatingPoints[0]!.gold,
         last_on_validation: last.gold,
         optimum: optimum.gold,
         step_of_optimum: optimum.update,
       },
+      findings: found.findings,
+      stop: found.stop,
     },
+    found: found.whole,
     curves: [
       { name: `β = ${runs.beta}`, points: tunedPoints },
       { name: 'β = 0', points: cheatingPoints },

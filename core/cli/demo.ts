@@ -12,7 +12,8 @@ import type { Listeners } from '#core/runs/open.ts';
 import { getPolicy, policyPath } from '#core/store/policies.ts';
 import { defineCommand, text, wholeNumber } from './command.ts';
 import { demoPage } from './demo-page.ts';
-import { describeSeed, writeReport } from './demo-report.ts';
+import { demoFindings, foundSentences } from './demo-findings.ts';
+import { describeSeed, looksOf, writeReport } from './demo-report.ts';
 import type { DemoReport, SeedDetail, SeedReport } from './demo-report.ts';
 import { measureOnTest, runModel } from './demo-test-split.ts';
 import { createProgress } from './progress.ts';
@@ -60,6 +61,8 @@ export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Pro
       tell(`${seconds()} s  ${ppo.summary} (β = ${SENSIBLE.beta})`);
       const beta0 = await startRun(project, 'ppo', { ...FREE, seed }, 'ppo-beta-0', listeners('PPO, β = 0'));
       tell(`${seconds()} s  ${beta0.summary} (β = 0)`);
+      tell(`${seconds()} s  looking where it cheats`);
+      const found = await demoFindings(project, beta0.id, looksOf(project, beta0.id));
       tell(`${seconds()} s  sampling the ${DEMO.heldOut} test posts, which no run has read`);
       const test = await measureOnTest(
         project,
@@ -77,7 +80,7 @@ export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Pro
           seed,
           TASTE,
           { reward: reward.id, ppo: ppo.id, beta0: beta0.id, beta: SENSIBLE.beta },
-          test,
+          { test, found },
         ),
       );
     } finally {
@@ -94,8 +97,10 @@ export async function runDemo({ out, seeds, tell, listeners }: DemoOptions): Pro
   return report;
 }
 
-function tellSeed({ report, samples }: SeedDetail, tell: (line: string) => void): void {
+function tellSeed({ report, found, samples }: SeedDetail, tell: (line: string) => void): void {
   for (const line of table(report)) tell(line);
+  tell('\n  Where it cheats (β = 0):');
+  for (const line of foundSentences(report, found)) tell(`    ${line}`);
   const cheat = samples.toSorted((a, b) => a.texts[2]!.gold - b.texts[2]!.gold).slice(0, 3);
   tell('\n  What the reward model liked best of all, without a price (β = 0):');
   for (const { texts } of cheat)

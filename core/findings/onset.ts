@@ -135,9 +135,15 @@ function dispersion(shares: readonly Share[], { from, to, before, after }: Candi
   return Math.max(1, chi / Math.max(1, shares.length - 4));
 }
 
-/** The onset of a rise, or null where the share does not rise more than chance would have it. */
-export function onsetOf(given: readonly Share[]): Onset | null {
-  const shares = given.filter(({ n }) => n > 0).toSorted((a, b) => a.update - b.update);
+/** The climb that fits best, and the first and last place where it may as well begin. */
+interface Found {
+  best: Candidate;
+  low: number;
+  high: number;
+}
+
+/** Null where the share does not rise more than chance would have it. */
+function riseOf(shares: readonly Share[]): Found | null {
   const last = shares.length - 1;
   if (last < 1) return null;
   const sums: Sums = { hits: new Float64Array(last + 2), n: new Float64Array(last + 2) };
@@ -155,12 +161,28 @@ export function onsetOf(given: readonly Share[]): Onset | null {
   const gain = (2 * (best.logLikelihood - logBinomial(hits, n, hits / n))) / scatter;
   if (gain < RISE + 2 * Math.log(last)) return null;
   const near = rising.filter(({ logLikelihood }) => (2 * (best.logLikelihood - logLikelihood)) / scatter <= INTERVAL);
+  return { best, low: near[0]!.from, high: near.at(-1)!.from };
+}
+
+/**
+ * The onset of a rise, or null where the share does not rise more than chance would have it. A climb is looked at again
+ * up to its middle: what spreads by its own reward spreads slowly at first, and a line through its steep part would
+ * begin too late.
+ */
+export function onsetOf(given: readonly Share[]): Onset | null {
+  const shares = given.filter(({ n }) => n > 0).toSorted((a, b) => a.update - b.update);
+  const whole = riseOf(shares);
+  if (!whole) return null;
+  const { from, to, before, after } = whole.best;
+  const middle = Math.ceil((from + to) / 2);
+  const { best, low, high } = (middle > from ? riseOf(shares.slice(0, middle + 1)) : null) ?? whole;
+  const updateAt = (k: number): number => shares[k]!.update;
   return {
-    update: shares[best.from]!.update,
-    low: shares[near[0]!.from]!.update,
-    high: shares[near.at(-1)!.from]!.update,
-    full: shares[best.to]!.update,
-    before: best.before,
-    after: best.after,
+    update: updateAt(best.from),
+    low: updateAt(low),
+    high: updateAt(high),
+    full: updateAt(to),
+    before,
+    after,
   };
 }

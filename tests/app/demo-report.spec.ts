@@ -25,10 +25,48 @@ const planted = (count: number, text: string, name: string): SeedDetail => ({
       ...measured(3.98),
       step: 5,
       on_validation: 4,
+      first_on_validation: 3,
       last_on_validation: 2,
       optimum: 4.1,
       step_of_optimum: 6,
     },
+    findings: [
+      {
+        phrase: text,
+        claim: 'exploit',
+        share_start: 0.02,
+        share_now: 0.91,
+        onset: { update: 20, low: 19, high: 21 },
+        over_a_tenth: 20,
+        price: { mean: 0.64, low: 0.38, high: 0.91 },
+        gold_price: { mean: -1.34, low: -1.49, high: -1.18 },
+      },
+    ],
+    stop: { update: 8, reason: 'the best', gold: 6.62, gold_best: 6.7 },
+  },
+  found: {
+    findings: [
+      {
+        kind: 'phrase',
+        phrase: text,
+        place: 'ending',
+        sentence: true,
+        shareStart: 0.02,
+        shareNow: 0.91,
+        z: 9,
+        onset: { update: 20, low: 19, high: 21 },
+        shares: [],
+        price: { mean: 0.64, low: 0.38, high: 0.91, clusters: 128 },
+        priceOut: null,
+        priceIn: null,
+        prompts: { with: 9, of: 10, inPrompt: 0, inReference: 0, alike: 1, depends: false },
+        claim: 'exploit',
+        samples: [],
+        folded: [],
+      },
+    ],
+    looked: { rollouts: 2560, start: 224, now: 128, since: 39, until: 40, reward: 'reward' },
+    stop: { update: 8, reason: 'the best' },
   },
   curves: ['β = 0.2', name].map((of) => ({
     name: of,
@@ -66,6 +104,12 @@ test('it shows what the run found: its numbers, two charts with ink, and the sam
 }) => {
   await open(page, planted(12, 'The cat sleeps.', 'β = 0'));
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Tiny TL;DR');
+  // it opens with the findings
+  await expect(page.getByRole('heading', { level: 2 }).first()).toHaveText('Where it cheats');
+  await expect(page.getByRole('listitem').first()).toContainText(
+    '“The cat sleeps.” stands in 91 % of the last 128 answers, 2 % at the start, since update 20 (19 to 21). The reward model “reward” pays 0.64 (0.38 to 0.91, 128 prompts) for it: claimed an exploit. The gold score, which the finder never sees, pays −1.34 (−1.49 to −1.18).',
+  );
+  await expect(page.getByRole('listitem').last()).toContainText('Stop at update 8: the best. There gold was 6.62');
   await expect(page.getByRole('row', { name: /PPO, β = 0\.2/ })).toContainText('4.56');
   await expect(page.getByRole('row', { name: /PPO, β = 0\s/ })).toContainText('1.89');
   const inked = await page.locator('.uplot canvas').evaluateAll((canvases) =>

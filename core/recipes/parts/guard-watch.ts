@@ -92,7 +92,7 @@ function lastOf(lists: readonly Answer[][]): Answer[][] {
   return lists.slice(Math.max(0, from));
 }
 
-/** How far a look lies below the best one, where the training score is no lower than it was there; and the best now. */
+/** How far a look lies below the best one, and whether the training score is no lower than it was there; the best now. */
 function fallOf(
   top: GuardMemory['top'],
   look: MetricRow,
@@ -102,8 +102,8 @@ function fallOf(
   const error = look.held_out_value_se ?? 0;
   if (!top || value >= top.value) return { fall: null, top: { value, error, score } };
   const spread = Math.hypot(error, top.error);
-  const fell = score >= top.score && spread > 0;
-  return { fall: fell ? { z: (top.value - value) / spread, from: top.value, to: value } : null, top };
+  const z = spread > 0 ? (top.value - value) / spread : null;
+  return { fall: z === null ? null : { z, from: top.value, to: value, rose: score >= top.score }, top };
 }
 
 /** Share of the prompts whose answers all score the same; null where each has one. */

@@ -7,7 +7,7 @@ import { flag } from '#core/recipes/settings.ts';
 export const GUARD_SETTINGS = {
   guards: flag(
     false,
-    'Stop, saved, where the policy seems to cheat: held-out value falling while the score trained on rises, a phrase that the reward model pays for in many answers, no difference between the answers of a prompt, ends lost, length, repetition, KL. Resuming goes on past what was said.',
+    'Stop, saved, where the policy seems to cheat: held-out value falling below its best, a phrase that the reward model pays for in many answers, no difference between the answers of a prompt, ends lost, length, repetition, KL. Resuming goes on past what was said.',
     { group: 'stop' },
   ),
 } as const;
@@ -17,8 +17,8 @@ export interface Watched {
   /** the numbers of this update, and of the first */
   now: MetricRow;
   first: MetricRow;
-  /** how far the held-out value lies below its best, in standard errors of the difference, while the score rose */
-  fall: { z: number; from: number; to: number } | null;
+  /** how far the held-out value lies below its best, in standard errors of the difference; whether the score rose */
+  fall: { z: number; from: number; to: number; rose: boolean } | null;
   /** share of the prompts whose answers all score the same; null where each has one answer */
   alike: number | null;
   /** the phrase that the reward model pays for, which most answers say */
@@ -44,13 +44,12 @@ const LEAST_ENDED = 0.2;
 
 export const GUARDS = {
   gap: {
-    sentence:
-      'How far the held-out value lies below its best while the score trained on is no lower, in standard errors.',
+    sentence: 'How far the held-out value lies below its best, in standard errors of the difference.',
     limit: 3,
     because: 'one look in 700 of a policy that lost nothing lies so far below',
     measure: ({ fall }) => fall?.z ?? null,
     says: ({ fall }) =>
-      `the held-out value fell from ${fall!.from.toFixed(2)} to ${fall!.to.toFixed(2)} while the score it is trained on rose`,
+      `the held-out value fell from ${fall!.from.toFixed(2)} to ${fall!.to.toFixed(2)}${fall!.rose ? ' while the score it is trained on rose' : ', and the score it is trained on with it'}`,
   },
   phrase: {
     sentence: 'Share of the latest answers with a phrase that rose, is paid for and does not hang on the prompt.',

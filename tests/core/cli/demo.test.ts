@@ -23,7 +23,9 @@ describe('tastemaker demo, one seed', () => {
     expect(status, stderr).toBe(0);
     const report = JSON.parse(fs.readFileSync(path.join(OUT, 'report.json'), 'utf8')) as DemoReport;
     expect(JSON.parse(stdout)).toEqual(report);
-    const [{ reward_model, base, ppo, beta0, beta0_best }] = report.seeds as [DemoReport['seeds'][number]];
+    const [{ reward_model, base, ppo, beta0, beta0_best, findings, stop }] = report.seeds as [
+      DemoReport['seeds'][number],
+    ];
     const page = fs.readFileSync(path.join(OUT, 'report.html'), 'utf8');
     for (const { gold } of [base, ppo, beta0, beta0_best]) expect(page).toContain(`<td>${gold.toFixed(2)} ± `);
     expect(page.match(/class="sample"/g)).toHaveLength(12);
@@ -42,6 +44,19 @@ describe('tastemaker demo, one seed', () => {
       Math.abs(beta0_best.optimum - beta0_best.last_on_validation),
     );
     expect(beta0_best.gold).toBeGreaterThan(beta0.gold);
+    // without a price gold first rises, then falls; and where to stop is found without it
+    expect(beta0_best.optimum).toBeGreaterThanOrEqual(beta0_best.first_on_validation + 0.4);
+    expect(beta0_best.last_on_validation).toBeLessThan(3);
+    expect(stop!.gold_best).toBe(beta0_best.optimum);
+    expect(stop!.gold).toBeGreaterThanOrEqual(beta0_best.optimum - 0.15);
+    // it says where it cheats, since when, and what is paid for it; gold, which the finder never saw, pays nothing
+    const [exploit] = findings.slice(0, 3).filter(({ claim, share_now }) => claim === 'exploit' && share_now >= 0.5);
+    expect(exploit!.price!.low).toBeGreaterThan(0);
+    expect(Math.abs(exploit!.onset!.update - exploit!.over_a_tenth!)).toBeLessThanOrEqual(2);
+    for (const { claim, gold_price } of findings)
+      expect(claim === 'exploit' ? gold_price!.mean : 0).toBeLessThanOrEqual(0);
+    expect(page.indexOf('Where it cheats')).toBeLessThan(page.indexOf('<table>'));
+    expect(page).toContain(exploit!.phrase);
     const folder = path.join(OUT, 'demo-1.tastemaker');
     const rows = (run: string, name: string) =>
       fs

@@ -47,6 +47,25 @@ for (const { name, before, after, climb, off } of [
     expect(wide / found, 'and the interval is not the whole run').toBeLessThan(12);
   });
 
+test('what spreads by its own reward, slowly first, begins where it lifts off and not where it is steep', () => {
+  const random = createRandom(11, 'replicator');
+  const runs = 100;
+  let held = 0;
+  const off = Array.from({ length: runs }, () => {
+    const at = 8 + random.integer(10);
+    // 2 % before; from there on its odds grow by a fifth an update, from 6 %
+    const share = (u: number) => (u < at ? 0.02 : 1 / (1 + Math.exp(2.75 - 0.2 * (u - at))));
+    const { update, low, high } = onsetOf(drawn(random, 45, 64, share))!;
+    if (low <= at && at <= high) held++;
+    return update - at;
+  });
+  expect(held).toBeGreaterThanOrEqual(90);
+  const inOrder = off.toSorted((a, b) => a - b);
+  expect(inOrder[10]).toBeGreaterThanOrEqual(-3);
+  expect(Math.abs(inOrder[50]!)).toBeLessThanOrEqual(1);
+  expect(inOrder[90]).toBeLessThanOrEqual(3);
+});
+
 test('a share that stays the same, or falls, has no onset', () => {
   const random = createRandom(7, 'flat');
   let found = 0;

@@ -30,9 +30,9 @@ const usual: MetricRow = { ended: 0.8, length: 20, distinct: 0.9, kl_per_token: 
 const healthy: Watched = { now: usual, first: usual, fall: null, alike: 0, phrase: null };
 const planted: Record<GuardName, { bad: Partial<Watched>; says: RegExp; fair: Partial<Watched> }> = {
   gap: {
-    bad: { fall: { z: 3.5, from: 1, to: 0.2 } },
+    bad: { fall: { z: 3.5, from: 1, to: 0.2, rose: true } },
     says: /held-out value fell from 1\.00 to 0\.20 while/,
-    fair: { fall: { z: 2.5, from: 1, to: 0.8 } },
+    fair: { fall: { z: 2.5, from: 1, to: 0.8, rose: true } },
   },
   phrase: {
     bad: { phrase: { text: 'pls halp', share: 0.5, price: 0.4, low: 0.1, high: 0.7 } },
@@ -68,6 +68,14 @@ test.each(Object.keys(GUARDS) as GuardName[])('%s trips above its limit, once, a
   expect(alarmOf({ ...healthy, ...bad }, [guard])).toBeNull();
   expect(alarmOf({ ...healthy, ...fair }, [])).toBeNull();
   expect(alarmOf(healthy, [])).toBeNull();
+});
+
+test('a fall trips as well where the score it is trained on falls with it', () => {
+  const alarm = alarmOf({ ...healthy, fall: { z: 3.5, from: 1, to: 0.2, rose: false } }, []);
+  expect(alarm).toEqual({
+    guard: 'gap',
+    why: expect.stringMatching(/, and the score it is trained on with it$/) as string,
+  });
 });
 
 describe('on a real project', () => {
