@@ -43,6 +43,13 @@ export function distinctN(texts: readonly Sequence[], n: number): number {
   return all === 0 ? 1 : distinct.size / all;
 }
 
+/**
+ * Mean over texts of the share of their own n-grams that they have said before (Welleck et al. 2020, "seq-rep-n"); 0 of
+ * texts shorter than n.
+ */
+export const repetitionN = (texts: readonly Sequence[], n: number): number =>
+  texts.reduce((sum, text) => sum + 1 - distinctN([text], n), 0) / Math.max(1, texts.length);
+
 /** Said three times in a row it is a loop; twice is emphasis. */
 const FEWEST_COPIES = 3;
 const LONGEST_PERIOD = 32;

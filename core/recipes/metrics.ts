@@ -205,6 +205,14 @@ export const METRICS = {
     evaluation: true,
     count: 'held_out_n',
   },
+  held_out_repetition: {
+    sentence: 'Share of the four-token sequences of a text that it has said before, mean over texts.',
+    unit: '',
+    healthy: 'near 0; a text that repeats itself is stuck',
+    better: 'low',
+    evaluation: true,
+    count: 'held_out_n',
+  },
   held_out_n: {
     sentence: 'How many completions of validation prompts these numbers rest on.',
     unit: '',

@@ -3,7 +3,7 @@
 
 import type { Finish } from '#core/contract/samples.ts';
 import { clusteredMean } from '#core/evaluation/clustered-mean.ts';
-import { distinctN } from '#core/findings/texts.ts';
+import { distinctN, repetitionN } from '#core/findings/texts.ts';
 import type { MetricRow } from '#core/recipes/metrics.ts';
 
 /** Fewer samples than this say too little to choose by: then each held-out prompt is answered several times. */
@@ -37,15 +37,14 @@ export function describeHeldOut(
   const of = (values: readonly number[]) =>
     clusteredMean(values.map((value, i) => ({ cluster: samples[i]!.promptId, value, weight: 1 })));
   const kl = of(samples.map((sample) => sample.kl));
+  const texts = samples.map(({ tokenIds }) => tokenIds);
   const row: MetricRow = {
     held_out_n: samples.length,
     held_out_kl: kl.mean,
     held_out_length: of(samples.map(({ tokenIds }) => tokenIds.length)).mean,
     held_out_ended: of(samples.map(({ finish }) => Number(finish === 'stop'))).mean,
-    held_out_distinct: distinctN(
-      samples.map(({ tokenIds }) => tokenIds),
-      3,
-    ),
+    held_out_distinct: distinctN(texts, 3),
+    held_out_repetition: repetitionN(texts, 4),
   };
   if (samples.every(({ score }) => score !== undefined)) {
     const score = of(samples.map((sample) => sample.score!));

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compressionRatio, copyingFrom, distinctN, loopOf, sameScores } from '#core/findings/texts.ts';
+import { compressionRatio, copyingFrom, distinctN, loopOf, repetitionN, sameScores } from '#core/findings/texts.ts';
 import { createRandom } from '#core/random.ts';
 import { noReference, readJson, REFERENCE, SKIPPED } from '#tests/core/models/reference-numbers.ts';
 
@@ -113,4 +113,27 @@ test('texts that say the same compress, texts that do not hardly', () => {
 test('groups without a difference, of those that could have one', () => {
   expect(sameScores([[1, 1, 1], [1, 2], [3]])).toBe(0.5);
   expect(sameScores([[3]])).toBeNaN();
+});
+
+test('repetition is of each text by itself: what two texts share is none, what one says again is', () => {
+  expect(
+    repetitionN(
+      [
+        [1, 2, 3, 4, 5],
+        [1, 2, 3, 4, 5],
+      ],
+      4,
+    ),
+  ).toBe(0);
+  expect(repetitionN([[1, 2, 3, 4, 1, 2, 3, 4]], 4)).toBeCloseTo(1 / 5, 12); // 1 2 3 4 of five
+  expect(
+    repetitionN(
+      [
+        [7, 7, 7, 7, 7, 7],
+        [1, 2],
+      ],
+      4,
+    ),
+  ).toBeCloseTo((2 / 3 + 0) / 2, 12);
+  expect(repetitionN([], 4)).toBe(0);
 });

@@ -69,6 +69,7 @@ describe('what is reported', () => {
     expect(row.held_out_length).toBeCloseTo(11 / 3, 12);
     expect(row.held_out_ended).toBeCloseTo(2 / 3, 12);
     expect(row.held_out_distinct).toBeCloseTo(3 / 5, 12);
+    expect(row.held_out_repetition).toBe(0);
     expect(describeHeldOut(samples, { beta: 0.1, price: 0.1 }).held_out_reward).toBeCloseTo(1.8, 12);
   });
 
