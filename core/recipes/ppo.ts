@@ -89,6 +89,7 @@ export const PPO_SETTINGS = {
     'Peak learning rate of policy and critic (Huang et al. 2024: 3e-6 for billions of parameters; small models take more).',
     { group: 'optimisation', main: true },
   ),
+  warmup: count(0, [0, 1e9], 'Updates over which it first rises in a straight line.', { group: 'optimisation' }),
   schedule: choice('linear', ['linear', 'constant', 'cosine'], 'How it falls; constant within an update.', {
     group: 'optimisation',
   }),
@@ -273,7 +274,7 @@ async function run(context: RunContext, config: PpoConfig): Promise<Outcome> {
     // 4 advantages
     const prepared = prepareRollout(rollout, advantagesBy(config, progress.beta));
     // 5 epochs on policy and critic; the learning rate is constant within the update
-    const rate = config.learning_rate * scheduleFactor(config.schedule, progress.update, config.updates);
+    const rate = config.learning_rate * scheduleFactor(config.schedule, progress.update, config.updates, config.warmup);
     const reports = await learners.update(minibatchesOf(prepared, config, progress.update, orderSeed), rate);
     progress.update++;
     // 6 report, evaluate, save

@@ -220,8 +220,8 @@ describe('settings', () => {
   });
 
   test('D25: the learning rate follows its schedule by update and is constant within one', async () => {
-    const rates = async (schedule: string) =>
-      (await ppo({ schedule, updates: 3, episodes: 2, max_new: 2, learning_rate: 1e-3 })).metrics.map(
+    const rates = async (schedule: string, warmup = 0) =>
+      (await ppo({ schedule, warmup, updates: 3, episodes: 2, max_new: 2, learning_rate: 1e-3 })).metrics.map(
         ({ learning_rate }) => learning_rate! / 1e-3,
       );
     const expected: Record<string, number[]> = {
@@ -231,6 +231,8 @@ describe('settings', () => {
     };
     for (const [schedule, list] of Object.entries(expected))
       (await rates(schedule)).forEach((rate, u) => expect(rate).toBeCloseTo(list[u]!, 6));
+    (await rates('constant', 4)).forEach((rate, u) => expect(rate).toBeCloseTo((u + 1) / 4, 6));
+    (await rates('linear', 1)).forEach((rate, u) => expect(rate).toBeCloseTo([1, 1, 1 / 2][u]!, 6));
     // the second epoch's rate, from what Adam did: w2 = w1 - rate · m̂ / (√v̂ + ε)
     const [one, two] = [await ppo({ updates: 1, epochs: 1 }), await ppo({ updates: 1, epochs: 2 })].map(({ id }) =>
       newestCheckpoint(project, id),
