@@ -40,15 +40,15 @@ export const SENSIBLE = {
  */
 export const FREE = {
   beta: 0,
-  updates: 40,
+  updates: 64,
   episodes: 64,
-  epochs: 3,
+  epochs: 2,
   minibatches: 2,
-  learning_rate: 2e-3,
-  warmup: 40,
+  learning_rate: 2.4e-3,
+  warmup: 64,
   schedule: 'constant',
-  evaluate_every: 1,
+  evaluate_every: 2,
   best_kl_price: 0.1,
-  checkpoint_every: 40,
+  checkpoint_every: 64,
   ...HELD_OUT,
 };
