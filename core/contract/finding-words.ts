@@ -92,7 +92,7 @@ export function reasonSentences({
   ];
 }
 
-/** "Stop at update 16: the fitted curve of what it gained turns there." */
+/** "Stop at update 16: no look at held-out prompts is better, for the KL it costs." */
 export const stopSentence = (stop: { update: number; reason: string } | null): string =>
   stop
     ? `Stop at update ${stop.update}: ${stop.reason}.`

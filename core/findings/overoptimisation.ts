@@ -1,7 +1,7 @@
 // How a gain rises and falls with the distance from the start: the two forms of Gao, Schulman and Hilton 2023 ("Scaling
 // laws for reward model overoptimization", equations 1 and 2), and where to stop by them.
 
-import { SURE, studentT } from '#core/evaluation/interval.ts';
+import { studentT } from '#core/evaluation/interval.ts';
 
 /** Something measured at a distance of `kl` nats from the start: how much above the start it is. */
 export interface Measured {
@@ -121,12 +121,11 @@ export function gainAt({ form, alpha, beta }: Fit, kl: number): number {
   return d === 0 ? 0 : d * (alpha.value - beta.value * FORMS[form].g(d));
 }
 
-/** A checkpoint: what it gained over the start in a measure that the policy was not trained on, and how surely. */
+/** A checkpoint: what it gained over the start in a measure that the policy was not trained on. */
 export interface Checkpoint extends Measured {
   update: number;
-  standardError: number;
 }
-/** Why a checkpoint is recommended: by the fitted peak, by what was measured, or because nothing fell yet. */
+/** Why a checkpoint is recommended: measured and fitted peak agree, by what was measured, or because nothing fell yet. */
 export type StopReason = 'peak' | 'best' | 'rising';
 export interface Stop {
   update: number;
@@ -136,27 +135,19 @@ export interface Stop {
 }
 
 /**
- * The checkpoint to stop at. Nearest in d to the peak of the policy's form, where the form turns for sure (β's interval
- * is above 0), inside the measured distances, and the checkpoint there is within SURE standard errors of the best;
- * otherwise what was measured decides: the earliest checkpoint within one standard error of the best (the
- * one-standard-error rule of Breiman et al. 1984, §3.4.3), which is the last where the gain has not stopped rising.
+ * The checkpoint to stop at: where the gain was highest, the earliest of equals. The policy's form has a say in the
+ * reason only: a peak that is fitted to a whole run lies between its steep rise and its long fall, mostly beside both.
  * Null without a checkpoint.
  */
 export function recommendStop(checkpoints: readonly Checkpoint[]): Stop | null {
   const inOrder = checkpoints.filter(({ gain }) => Number.isFinite(gain)).toSorted((a, b) => a.update - b.update);
   const [first] = inOrder;
   if (!first) return null;
-  const best = inOrder.reduce((a, b) => (b.gain > a.gain ? b : a), first);
-  const stopAt = ({ update, kl, gain }: Checkpoint, reason: StopReason): Stop => ({ update, kl, gain, reason });
-  const fit = fitForm(inOrder, 'rl');
-  const farthest = Math.max(...inOrder.map(({ kl }) => kl));
-  if (fit?.peak && fit.beta.low > 0 && fit.peak.value < farthest) {
-    const d = Math.sqrt(fit.peak.value);
-    const off = ({ kl }: Checkpoint) => Math.abs(Math.sqrt(Math.max(0, kl)) - d);
-    const nearest = inOrder.reduce((a, b) => (off(b) < off(a) ? b : a), first);
-    const error = Math.hypot(nearest.standardError, best.standardError);
-    if (nearest.gain >= best.gain - SURE * error) return stopAt(nearest, 'peak');
-  }
-  const chosen = inOrder.find(({ gain }) => gain >= best.gain - best.standardError) ?? best;
-  return stopAt(chosen, chosen === inOrder.at(-1) ? 'rising' : 'best');
+  const { update, kl, gain } = inOrder.reduce((a, b) => (b.gain > a.gain ? b : a), first);
+  const peak = fitForm(inOrder, 'rl')?.peak;
+  // nothing was measured between its neighbours and it
+  const below = Math.max(0, ...inOrder.map((other) => other.kl).filter((other) => other < kl));
+  const above = Math.min(...inOrder.map((other) => other.kl).filter((other) => other > kl));
+  const agrees = peak && peak.low <= above && below <= peak.high;
+  return { update, kl, gain, reason: update === inOrder.at(-1)!.update ? 'rising' : agrees ? 'peak' : 'best' };
 }

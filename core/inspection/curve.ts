@@ -40,8 +40,8 @@ const priceOf = ({ beta, best_kl_price: least }: Manifest['config']): number =>
   Math.max(Number(beta ?? 0), Number(least ?? 0));
 
 const REASONS: Readonly<Record<StopReason, string>> = {
-  peak: 'the fitted curve of what it gained turns there',
-  best: 'no later look at held-out prompts is better by more than a standard error, for the KL it costs',
+  peak: 'no look at held-out prompts is better, for the KL it costs, and the fitted curve turns there too',
+  best: 'no look at held-out prompts is better, for the KL it costs',
   rising: 'what it gains on held-out prompts has not stopped rising',
 };
 
@@ -142,7 +142,6 @@ function recommended(looks: readonly Look[]): Stop | null {
       update: look.step,
       kl: distanceOf(look),
       gain: look.held_out_value! - first.held_out_value!,
-      standardError: look.held_out_value_se ?? 0,
     })),
   );
 }

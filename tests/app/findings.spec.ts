@@ -52,7 +52,7 @@ test('one click says the phrase, since when, what is paid for it, and where to s
     { timeout: 60_000 },
   );
   await expect(first.locator('.badge')).toHaveText('Exploit');
-  await expect(page.getByText(`Stop at update ${PEAK}: the fitted curve of what it gained turns there.`)).toBeVisible();
+  await expect(page.getByText(`Stop at update ${PEAK}: no look at held-out prompts is better`)).toBeVisible();
 });
 
 test('another click shows its samples with the phrase picked out, best scored first, and why it is called that', async () => {

@@ -36,7 +36,8 @@ export const SENSIBLE = {
 };
 /**
  * A rate that grows with the updates: at first so slow that gold is seen to rise, and in the end so quick that nothing
- * is left of it. A nat of KL counts half of what the sensible run pays for it where the best weights are chosen.
+ * is left of it. Where the best weights are
+ * chosen a nat of KL costs what the sensible run pays.
  */
 export const FREE = {
   beta: 0,
@@ -48,7 +49,7 @@ export const FREE = {
   warmup: 64,
   schedule: 'constant',
   evaluate_every: 2,
-  best_kl_price: 0.1,
+  best_kl_price: SENSIBLE.beta,
   checkpoint_every: 64,
   ...HELD_OUT,
 };

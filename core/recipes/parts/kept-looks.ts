@@ -1,7 +1,7 @@
 // Weights that are kept at looks at held-out prompts, so that one may stop at them afterwards: looks/<update>/.
 //
-// Kept are where gold peaked, where one may want to stop (the highest held-out value yet, and those before it that are
-// within its standard error: the earliest of them is where findings recommend to stop), and others evenly over the run.
+// Kept are where gold peaked, where one may want to stop (the highest held-out value yet, where findings recommend to
+// stop, and those before it that are within its standard error), and others evenly over the run.
 // What is dropped is never wanted again, so that no more is on the disk than the setting allows.
 
 import fs from 'node:fs';

@@ -32,7 +32,7 @@ const planted: Record<GuardName, { bad: Partial<Watched>; says: RegExp; fair: Pa
   gap: {
     bad: { fall: { z: 3.5, from: 1, to: 0.2, rose: true } },
     says: /held-out value fell from 1\.00 to 0\.20 while/,
-    fair: { fall: { z: 2.5, from: 1, to: 0.8, rose: true } },
+    fair: { fall: { z: 2.4, from: 1, to: 0.8, rose: true } },
   },
   phrase: {
     bad: { phrase: { text: 'pls halp', share: 0.5, price: 0.4, low: 0.1, high: 0.7 } },
