@@ -125,7 +125,7 @@ export function gainAt({ form, alpha, beta }: Fit, kl: number): number {
 export interface Checkpoint extends Measured {
   update: number;
 }
-/** Why a checkpoint is recommended: measured and fitted peak agree, by what was measured, or because nothing fell yet. */
+/** Why a checkpoint is recommended: measured and fitted peak agree, what was measured, or because nothing fell yet. */
 export type StopReason = 'peak' | 'best' | 'rising';
 export interface Stop {
   update: number;

@@ -92,7 +92,7 @@ function lastOf(lists: readonly Answer[][]): Answer[][] {
   return lists.slice(Math.max(0, from));
 }
 
-/** How far a look lies below the best one, and whether the training score is no lower than it was there; the best now. */
+/** How far a look lies below the best, and whether the training score is no lower than it was there; the best now. */
 function fallOf(
   top: GuardMemory['top'],
   look: MetricRow,
