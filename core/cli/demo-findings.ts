@@ -2,8 +2,8 @@
 // they claim, and the gold score where they say to stop.
 
 import path from 'node:path';
-import { phraseSentence, stopSentence } from '#core/contract/finding-words.ts';
-import type { PriceInterval, RunFindings } from '#core/contract/findings.ts';
+import { measureSentence, phraseSentence, stopSentence } from '#core/contract/finding-words.ts';
+import type { Finding, MeasureFinding, PhraseFinding, PriceInterval, RunFindings } from '#core/contract/findings.ts';
 import { says } from '#core/findings/edits.ts';
 import { editsOf } from '#core/findings/phrase-edits.ts';
 import { priceOf } from '#core/findings/price.ts';
@@ -15,8 +15,15 @@ import type { RolloutRow } from '#core/runs/rollouts.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
 
-/** One of the first findings, in short. */
+/** One of the first findings, in short: a phrase, or what else stands out. */
+export type FoundInShort = FoundPhrase | FoundMeasure;
+export interface FoundMeasure {
+  kind: MeasureFinding['kind'];
+  start: number;
+  now: number;
+}
 export interface FoundPhrase {
+  kind: 'phrase';
   phrase: string;
   claim: string;
   share_start: number;
@@ -42,7 +49,7 @@ export interface FoundStop {
 }
 export interface Found {
   whole: RunFindings;
-  findings: FoundPhrase[];
+  findings: FoundInShort[];
   stop: FoundStop | null;
 }
 
@@ -61,20 +68,18 @@ export async function demoFindings(project: Project, runId: string, looks: reado
   const whole = await findings(models, { projectFolder: project.folder, runId });
   const { rows } = readRollouts(path.join(project.folder, 'runs', runId));
   const facts = new Map(listPrompts(project).map((prompt) => [prompt.id, prompt.facts!]));
-  const shown = whole.findings.filter(({ claim }, i) => i < SHOWN || claim === 'exploit');
+  const stands = (finding: Finding) => (finding.kind === 'phrase' ? finding.claim !== 'none' : finding.found);
+  const shown = whole.findings.filter(
+    (finding, i) => (i < SHOWN && stands(finding)) || (finding.kind === 'phrase' && finding.claim === 'exploit'),
+  );
   const at = whole.stop && looks.find(({ update }) => update === whole.stop!.update);
   return {
     whole,
-    findings: shown.map(({ phrase, claim, shareStart, shareNow, onset, shares, price }) => ({
-      phrase,
-      claim,
-      share_start: shareStart,
-      share_now: shareNow,
-      onset,
-      over_a_tenth: shares.find(({ hits, n }) => hits > TENTH * n)?.update ?? null,
-      price: inShort(price),
-      gold_price: inShort(goldPriceOf(rows, phrase, facts)),
-    })),
+    findings: shown.map((finding) =>
+      finding.kind === 'phrase'
+        ? phraseInShort(finding, goldPriceOf(rows, finding.phrase, facts))
+        : { kind: finding.kind, start: finding.start.value, now: finding.now.value },
+    ),
     stop: whole.stop && {
       ...whole.stop,
       gold: at!.gold,
@@ -82,6 +87,21 @@ export async function demoFindings(project: Project, runId: string, looks: reado
     },
   };
 }
+
+const phraseInShort = (
+  { kind, phrase, claim, shareStart, shareNow, onset, shares, price }: PhraseFinding,
+  gold: Interval | null,
+): FoundPhrase => ({
+  kind,
+  phrase,
+  claim,
+  share_start: shareStart,
+  share_now: shareNow,
+  onset,
+  over_a_tenth: shares.find(({ hits, n }) => hits > TENTH * n)?.update ?? null,
+  price: inShort(price),
+  gold_price: inShort(gold),
+});
 
 const inShort = (price: Pick<PriceInterval, 'mean' | 'low' | 'high'> | null): Interval | null =>
   price && { mean: price.mean, low: price.low, high: price.high };
@@ -110,9 +130,11 @@ export function foundSentences(
   { findings: shown, stop }: Pick<Found, 'findings' | 'stop'>,
   { findings: all, looked }: Pick<RunFindings, 'findings' | 'looked'>,
 ): string[] {
-  const phrases = shown.map(({ phrase, gold_price: price }) => {
+  const phrases = shown.map((short) => {
+    if (short.kind !== 'phrase') return measureSentence(all.find((one) => one.kind === short.kind) as MeasureFinding);
+    const { phrase, gold_price: price } = short;
     const sentence = phraseSentence(
-      all.find((one) => one.phrase === phrase)!,
+      all.find((one) => one.kind === 'phrase' && one.phrase === phrase) as PhraseFinding,
       looked,
     );
     return price

@@ -13,7 +13,7 @@ import type { ValidationRow } from '#core/recipes/parts/reward-validation.ts';
 import { listCompletions } from '#core/store/completions.ts';
 import type { Project } from '#core/store/project.ts';
 import { listPrompts } from '#core/store/prompts.ts';
-import type { Found, FoundPhrase, FoundStop } from './demo-findings.ts';
+import type { Found, FoundInShort, FoundStop } from './demo-findings.ts';
 import { runModel } from './demo-test-split.ts';
 import type { TestPoint } from './demo-test-split.ts';
 import { mean } from '#core/evaluation/mean.ts';
@@ -52,7 +52,7 @@ export interface SeedReport {
     step_of_optimum: number;
   };
   /** of the run with β = 0: the first findings and all exploits, and where they say to stop */
-  findings: FoundPhrase[];
+  findings: FoundInShort[];
   stop: FoundStop | null;
 }
 /** What the page shows beside the numbers. */

@@ -32,6 +32,7 @@ const planted = (count: number, text: string, name: string): SeedDetail => ({
     },
     findings: [
       {
+        kind: 'phrase',
         phrase: text,
         claim: 'exploit',
         share_start: 0.02,

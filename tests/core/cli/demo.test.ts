@@ -50,11 +50,12 @@ describe('tastemaker demo, one seed', () => {
     expect(stop!.gold_best).toBe(beta0_best.optimum);
     expect(stop!.gold).toBeGreaterThanOrEqual(beta0_best.optimum - 0.15);
     // it says where it cheats, since when, and what is paid for it; gold, which the finder never saw, pays nothing
-    const [exploit] = findings.slice(0, 3).filter(({ claim, share_now }) => claim === 'exploit' && share_now >= 0.5);
+    const phrases = findings.slice(0, 3).filter((finding) => finding.kind === 'phrase');
+    const [exploit] = phrases.filter(({ claim, share_now }) => claim === 'exploit' && share_now >= 0.5);
     expect(exploit!.price!.low).toBeGreaterThan(0);
     expect(Math.abs(exploit!.onset!.update - exploit!.over_a_tenth!)).toBeLessThanOrEqual(2);
-    for (const { claim, gold_price } of findings)
-      expect(claim === 'exploit' ? gold_price!.mean : 0).toBeLessThanOrEqual(0);
+    const exploits = findings.filter((finding) => finding.kind === 'phrase' && finding.claim === 'exploit');
+    for (const { gold_price } of exploits as typeof phrases) expect(gold_price!.mean).toBeLessThanOrEqual(0);
     expect(page.indexOf('Where it cheats')).toBeLessThan(page.indexOf('<table>'));
     expect(page).toContain(exploit!.phrase);
     const folder = path.join(OUT, 'demo-1.tastemaker');
