@@ -49,15 +49,15 @@ describe('tastemaker demo, one seed', () => {
     expect(beta0_best.last_on_validation).toBeLessThan(3);
     expect(stop!.gold_best).toBe(beta0_best.optimum);
     expect(stop!.gold).toBeGreaterThanOrEqual(beta0_best.optimum - 0.15);
-    // it says where it cheats, since when, and what is paid for it; gold, which the finder never saw, pays nothing
-    const phrases = findings.slice(0, 3).filter((finding) => finding.kind === 'phrase');
-    const [exploit] = phrases.filter(({ claim, share_now }) => claim === 'exploit' && share_now >= 0.5);
-    expect(exploit!.price!.low).toBeGreaterThan(0);
-    expect(Math.abs(exploit!.onset!.update - exploit!.over_a_tenth!)).toBeLessThanOrEqual(2);
-    const exploits = findings.filter((finding) => finding.kind === 'phrase' && finding.claim === 'exploit');
-    for (const { gold_price } of exploits as typeof phrases) expect(gold_price!.mean).toBeLessThanOrEqual(0);
+    // it says what it came to say; and of what it claims gold, which the finder never saw, pays nothing
+    const phrases = findings.filter((finding) => finding.kind === 'phrase');
+    const [most] = phrases.slice(0, 3).filter(({ share_now }) => share_now >= 0.5);
+    expect(most!.share_start).toBeLessThan(0.1);
+    expect(most!.onset!.update).toBeGreaterThan(beta0_best.step_of_optimum);
+    const exploits = phrases.filter(({ claim }) => claim === 'exploit');
+    for (const { gold_price } of exploits) expect(gold_price!.mean).toBeLessThanOrEqual(0);
     expect(page.indexOf('Where it cheats')).toBeLessThan(page.indexOf('<table>'));
-    expect(page).toContain(exploit!.phrase);
+    expect(page).toContain(most!.phrase);
     const folder = path.join(OUT, 'demo-1.tastemaker');
     const rows = (run: string, name: string) =>
       fs
