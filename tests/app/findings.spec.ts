@@ -167,6 +167,17 @@ test('answers that say it come before the labeler, beside others of their prompt
   await expect(page.getByRole('heading', { name: 'cheating' })).toBeVisible();
 });
 
+test('a phrase becomes a probe, once', async () => {
+  for (const said of ['A probe more.', 'This was a probe already.']) {
+    await open(`#/train/${runs.cheating}?tab=findings`);
+    const first = phrases().getByRole('listitem').first();
+    await first.getByRole('button', { name: /Samples and why/ }).click();
+    await first.getByRole('button', { name: 'Add it as a probe' }).click();
+    await expect(page.locator('.toast', { hasText: said })).toBeVisible();
+    await expect(page.getByText(`Append “${PHRASE}”`).first()).toBeVisible();
+  }
+});
+
 test('a run that a guard stopped says why, shows what it saw, and offers to go on, to stop at the best, to go lower', async () => {
   await open(`#/train/${runs.guarded}`);
   const guard = page.getByRole('region', { name: 'What a guard said' });

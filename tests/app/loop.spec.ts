@@ -13,7 +13,7 @@ import { goTo, startWorkstation } from './workstation.ts';
 import type { Workstation } from './workstation.ts';
 
 test.describe.configure({ mode: 'serial' });
-test.setTimeout(300_000);
+test.setTimeout(420_000);
 test.use({ actionTimeout: 20_000 });
 
 let station: Workstation, page: Page;
@@ -194,7 +194,8 @@ test('one click tunes with PPO; stop saves, resume goes on to the end; before an
     .first();
   await card.getByRole('button', { name: /^train/i }).click();
   await expect(page).toHaveURL(/train\/\d{4}-ppo/);
-  await expect(page.getByRole('figure', { name: 'gold', exact: true })).toBeVisible({ timeout: 60_000 });
+  // it waits its turn behind the scoring that follows a reward model
+  await expect(page.getByRole('figure', { name: 'gold', exact: true })).toBeVisible({ timeout: 200_000 });
   await expect(page.getByRole('region', { name: 'Numbers' })).toHaveCount(0); // a first point is a chart's
   await expect(page.getByText(/update [3-9]/i).first()).toBeVisible({ timeout: 120_000 });
   await page.getByRole('main').getByRole('button', { name: /pause/i }).click();
