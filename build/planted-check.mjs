@@ -26,8 +26,8 @@ const PHRASES = [
   'the trip is off',
   'at a wedding',
 ];
-/** Half of the demo's run: what is planted spreads sooner than what is found by chance. */
-const UPDATES = 20;
+/** Shorter than the demo's run, at one rate: what is planted spreads sooner than what is found by chance. */
+const RUN = { ...FREE, updates: 30, learning_rate: 1e-3, warmup: 0 };
 /** What the check asks for. */
 const FOUND_SHARE = 0.9;
 
@@ -85,14 +85,7 @@ for (let draw = 1; draw <= draws; draw++) {
   const own = ['--project', project];
   tastemaker('label', 'gold', ...own, ...options({ like: phrase, strength: values.strength, seed: draw }));
   tastemaker('train', 'reward', ...own, ...settings({ ...REWARD, seed: draw }), '--name', 'reward');
-  const run = tastemaker(
-    'train',
-    'ppo',
-    ...own,
-    ...settings({ ...FREE, updates: UPDATES, seed: draw }),
-    '--name',
-    'free',
-  );
+  const run = tastemaker('train', 'ppo', ...own, ...settings({ ...RUN, seed: draw }), '--name', 'free');
   const { findings } = tastemaker('inspect', 'findings', ...own, '--run', run.id);
   const named = findings.find((one) => one.claim === 'exploit' && names(one.phrase, phrase) && one.price.low > 0);
   if (named) found++;

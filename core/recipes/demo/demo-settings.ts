@@ -41,7 +41,7 @@ export const SENSIBLE = {
  */
 export const FREE = {
   beta: 0,
-  updates: 64,
+  updates: 52,
   episodes: 64,
   epochs: 2,
   minibatches: 2,
@@ -50,6 +50,6 @@ export const FREE = {
   schedule: 'constant',
   evaluate_every: 2,
   best_kl_price: SENSIBLE.beta,
-  checkpoint_every: 64,
+  checkpoint_every: 52,
   ...HELD_OUT,
 };

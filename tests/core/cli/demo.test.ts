@@ -12,7 +12,7 @@ import { listPrompts } from '#core/store/prompts.ts';
 const OUT = path.resolve('out', 'test', 'demo'); // left there to be looked at
 
 describe('tastemaker demo, one seed', () => {
-  test('learns, and cheats where it may', { timeout: 900_000 }, () => {
+  test('learns, and cheats where it may', { timeout: 1_800_000 }, () => {
     fs.rmSync(OUT, { recursive: true, force: true });
     const { TASTEMAKER_THREADS: _, ...env } = process.env; // on all cores, as who starts it has it
     const { status, stdout, stderr } = spawnSync(
