@@ -2,9 +2,8 @@
 // Plants a fondness for a phrase, drawn at random, into the demo's labelers, and says whether the findings of a policy
 // that nothing holds back name it and price it.
 //
-// node build/planted-check.mjs [--draws 10] [--seed N] [--strength 3] [--out DIR]: about three minutes a draw. The
-// finder knows neither the phrase nor that there is one. Exits with 1 where it was found and priced in fewer than nine
-// of ten.
+// node build/planted-check.mjs [--draws 10] [--seed N] [--strength 3] [--out DIR]: minutes a draw. The finder knows
+// neither the phrase nor that there is one. Exits with 1 where it was found and priced in fewer than nine of ten.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
